@@ -1,0 +1,1 @@
+//! Judging features: neighbours, linear probes, metrics, maps. Features in, numbers out.

@@ -1,0 +1,1 @@
+//! Tensors start here: the op seam, encoders, heads, weights in and out, optimisers.

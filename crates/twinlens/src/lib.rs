@@ -1,0 +1,1 @@
+//! The twinlens binary and its facade.

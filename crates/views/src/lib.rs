@@ -1,0 +1,1 @@
+//! Transformations of images and the policies that compose them.
