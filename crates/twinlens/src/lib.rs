@@ -1,1 +1,1 @@
-//! The twinlens binary and its facade.
+//! Learns image encoders without labels and shows what they learned.

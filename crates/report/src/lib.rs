@@ -1,0 +1,1 @@
+//! Pictures and pages: contact sheets, curves, confusion matrices, maps and the self-contained HTML report.
