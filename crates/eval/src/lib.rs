@@ -1,1 +1,23 @@
 //! Judging features: neighbours, linear probes, metrics, maps. Features in, numbers out.
+//!
+//! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a
+//! [`Verdict`]; [`metrics`] hold the numbers it is made of. Nothing here draws random numbers, and every result has the
+//! same bits whatever the number of threads.
+
+mod error;
+mod features;
+mod knn;
+mod linalg;
+pub mod metrics;
+pub mod neighbours;
+pub mod probe;
+#[cfg(test)]
+mod testing;
+mod verdict;
+
+pub use error::EvalError;
+pub use features::{Features, Labelled};
+pub use knn::{Knn, Vote};
+pub use metrics::Scores;
+pub use probe::LinearProbe;
+pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict};

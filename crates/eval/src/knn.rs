@@ -1,0 +1,188 @@
+//! The kNN protocol: how often do the nearest training images agree with an image's label?
+
+use serde::{Deserialize, Serialize};
+
+use crate::neighbours::{Neighbours, cosine_neighbours};
+use crate::{EvalError, Labelled, Verdict};
+
+/// How neighbours vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vote {
+    /// A neighbour of similarity `s` counts `exp(s / temperature)` (Wu et al., "Unsupervised feature
+    /// learning via non-parametric instance discrimination", CVPR 2018, section 3.4).
+    Weighted,
+    /// Every neighbour counts one.
+    Majority,
+}
+
+/// Settings of the kNN protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Knn {
+    /// Numbers of neighbours; one search serves all.
+    pub k: Vec<usize>,
+    /// Ways of voting.
+    pub votes: Vec<Vote>,
+    /// Temperature of the weighted vote, above 0.
+    pub temperature: f64,
+}
+
+impl Default for Knn {
+    /// k = 20 and 200, both votes, temperature 0.07.
+    fn default() -> Knn {
+        Knn { k: vec![20, 200], votes: vec![Vote::Weighted, Vote::Majority], temperature: 0.07 }
+    }
+}
+
+impl Knn {
+    /// Judges each held-out split by the labels of its nearest training rows (cosine similarity). One
+    /// verdict per vote and k, in the order of the settings; all held-out splits in each.
+    ///
+    /// # Errors
+    /// A k that is 0 or larger than the training split, no k, no vote or no split; a temperature that is
+    /// not above 0; splits whose dimensions or classes differ from the training split's.
+    pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Vec<Verdict>, EvalError> {
+        let largest = self.check(train, held_out)?;
+        let mut verdicts: Vec<Verdict> =
+            self.variants().map(|(k, vote)| self.verdict(k, vote, train)).collect();
+        for &(split, set) in held_out {
+            let neighbours = cosine_neighbours(train.features(), set.features(), largest)?;
+            for ((k, vote), verdict) in self.variants().zip(&mut verdicts) {
+                verdict.judge(split, set, &self.count(&neighbours, train, k, vote))?;
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// The largest k, if everything fits.
+    fn check(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<usize, EvalError> {
+        let empty = |what: &str| EvalError::Empty { what: what.to_string() };
+        if self.votes.is_empty() {
+            return Err(empty("the list of votes"));
+        }
+        if held_out.is_empty() {
+            return Err(empty("the list of held-out splits"));
+        }
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            let expected = "choose a number above 0".to_string();
+            return Err(EvalError::Setting { setting: "temperature", value: self.temperature, expected });
+        }
+        for &(split, set) in held_out {
+            train.check_comparable(split, set)?;
+        }
+        let rows = train.labels().len();
+        if let Some(&k) = self.k.iter().find(|&&k| k == 0 || k > rows) {
+            return Err(EvalError::NeighbourCount { k, rows });
+        }
+        self.k.iter().copied().max().ok_or_else(|| empty("the list of k"))
+    }
+
+    fn variants(&self) -> impl Iterator<Item = (usize, Vote)> + '_ {
+        self.votes.iter().flat_map(|&vote| self.k.iter().map(move |&k| (k, vote)))
+    }
+
+    fn verdict(&self, k: usize, vote: Vote, train: &Labelled) -> Verdict {
+        let mut settings = vec![("distance", "cosine".into()), ("k", k.into())];
+        settings.push(match vote {
+            Vote::Majority => ("vote", "majority".into()),
+            Vote::Weighted => ("vote", "weighted".into()),
+        });
+        if vote == Vote::Weighted {
+            settings.push(("temperature", self.temperature.into()));
+        }
+        Verdict::new("knn", settings, train)
+    }
+
+    /// The votes of the `k` nearest for each class, `[queries, classes]`, each row summing to 1.
+    fn count(&self, neighbours: &Neighbours, train: &Labelled, k: usize, vote: Vote) -> Vec<f64> {
+        let classes = train.classes().len();
+        let mut votes = Vec::new();
+        for nearest in neighbours.iter() {
+            let mut row = vec![0.0; classes];
+            let mut total = 0.0;
+            let mut highest = None;
+            for (index, similarity) in nearest.take(k) {
+                // Relative to the nearest, so that small temperatures cannot overflow.
+                let gap = f64::from(similarity) - *highest.get_or_insert(f64::from(similarity));
+                let weight = match vote {
+                    Vote::Weighted => (gap / self.temperature).exp(),
+                    Vote::Majority => 1.0,
+                };
+                row[train.labels()[index]] += weight;
+                total += weight;
+            }
+            votes.extend(row.iter().map(|sum| sum / total));
+        }
+        votes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{blobs, labelled, on_threads};
+
+    #[test]
+    fn golden_knn() {
+        for case in twinlens_golden::cases("metrics/knn") {
+            let train = labelled(&case, "in.train_features", "in.train_labels");
+            let test = labelled(&case, "in.test_features", "in.test_labels");
+            let k = case.count("k");
+            let knn = Knn { k: vec![k], temperature: case.number("temperature"), ..Knn::default() };
+            let verdicts = knn.run(&train, &[("test", &test)]).unwrap();
+            for (verdict, vote) in verdicts.iter().zip(["weighted", "majority"]) {
+                assert_eq!(verdict.settings["vote"], vote);
+                let outcome = verdict.split("test").unwrap();
+                let predicted: Vec<i64> = outcome.predictions.iter().map(|&class| class as i64).collect();
+                case.check_exact(&format!("out.pred_{vote}"), &predicted);
+                case.check(&format!("out.accuracy_{vote}"), &[outcome.scores.accuracy]);
+            }
+            let neighbours = cosine_neighbours(train.features(), test.features(), k).unwrap();
+            case.check("out.votes_weighted", &knn.count(&neighbours, &train, k, Vote::Weighted));
+        }
+    }
+
+    #[test]
+    fn several_k_in_one_pass_equal_one_at_a_time() {
+        let (train, test) = (blobs(90, 3, 5, 2.0, 1), blobs(40, 3, 5, 2.0, 2));
+        let run = |k: &[usize]| {
+            let knn = Knn { k: k.to_vec(), ..Knn::default() };
+            on_threads(k.len(), || knn.run(&train, &[("test", &test)])).unwrap()
+        };
+        let together = run(&[1, 7, 90]);
+        let apart: Vec<Verdict> =
+            [0, 1].iter().flat_map(|&vote| [1, 7, 90].map(|k| run(&[k])[vote].clone())).collect();
+        assert_eq!(together, apart);
+    }
+
+    #[test]
+    fn small_temperatures_do_not_overflow() {
+        let (train, test) = (blobs(30, 2, 4, 1.0, 1), blobs(10, 2, 4, 1.0, 2));
+        let knn = Knn { k: vec![1, 5], votes: vec![Vote::Weighted], temperature: 1e-6 };
+        let verdicts = knn.run(&train, &[("test", &test)]).unwrap();
+        let predictions = |verdict: &Verdict| verdict.splits[0].predictions.clone();
+        assert_eq!(predictions(&verdicts[0]), predictions(&verdicts[1]), "only the nearest counts");
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused() {
+        let (train, test) = (blobs(30, 2, 4, 1.0, 1), blobs(10, 2, 4, 1.0, 2));
+        let refuse = |knn: Knn, test: &Labelled| knn.run(&train, &[("test", test)]).unwrap_err().to_string();
+        let with_k = |k: Vec<usize>| Knn { k, ..Knn::default() };
+        assert_eq!(
+            refuse(Knn::default(), &test),
+            "k = 200 neighbours of only 30 rows: choose k between 1 and 30"
+        );
+        assert_eq!(refuse(with_k(vec![]), &test), "the list of k is empty");
+        assert!(refuse(with_k(vec![0]), &test).starts_with("k = 0"));
+        let cold = Knn { temperature: 0.0, k: vec![1], ..Knn::default() };
+        assert!(refuse(cold, &test).starts_with("temperature = 0: choose"));
+        let wide = blobs(10, 2, 5, 1.0, 2);
+        assert_eq!(
+            refuse(with_k(vec![1]), &wide),
+            "split `test` has 5 features per row, the training split has 4"
+        );
+        let classes = blobs(10, 3, 4, 1.0, 2);
+        assert!(refuse(with_k(vec![1]), &classes).contains("3 classes"));
+    }
+}

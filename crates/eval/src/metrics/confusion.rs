@@ -1,0 +1,167 @@
+//! The confusion matrix and the metrics that follow from it.
+
+use serde::{Deserialize, Serialize};
+
+use super::mean_of_defined;
+use crate::EvalError;
+use crate::features::check_labels;
+
+/// Counts of samples by true class (row) and predicted class (column); JSON: a list of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Confusion {
+    counts: Vec<Vec<u64>>,
+}
+
+impl Confusion {
+    /// Counts `predictions` against the true `labels`.
+    ///
+    /// # Errors
+    /// No samples, lists of different length, or a label or prediction outside `0..classes`.
+    pub fn new(labels: &[usize], predictions: &[usize], classes: usize) -> Result<Confusion, EvalError> {
+        if labels.is_empty() {
+            return Err(EvalError::Empty { what: "the list of labels".to_string() });
+        }
+        check_labels("label", labels, labels.len(), classes)?;
+        check_labels("prediction", predictions, labels.len(), classes)?;
+        let mut counts = vec![vec![0; classes]; classes];
+        for (&label, &prediction) in labels.iter().zip(predictions) {
+            counts[label][prediction] += 1;
+        }
+        Ok(Confusion { counts })
+    }
+
+    /// The counts: `counts()[true class][predicted class]`.
+    pub fn counts(&self) -> &[Vec<u64>] {
+        &self.counts
+    }
+
+    /// Each row divided by its sum: the shares into which a true class falls. An empty row stays 0.
+    pub fn normalised(&self) -> Vec<Vec<f64>> {
+        let share = |count: u64, support: u64| if support == 0 { 0.0 } else { count as f64 / support as f64 };
+        let normalise = |(class, row): (usize, &Vec<u64>)| {
+            row.iter().map(|&count| share(count, self.support(class))).collect()
+        };
+        self.counts.iter().enumerate().map(normalise).collect()
+    }
+
+    /// Number of samples whose true class is `class`.
+    pub fn support(&self, class: usize) -> u64 {
+        self.counts[class].iter().sum()
+    }
+
+    /// Share of the samples of `class` that are predicted right; `None` without any.
+    pub fn recall(&self, class: usize) -> Option<f64> {
+        ratio(self.hits(class), self.support(class))
+    }
+
+    /// Share of the predictions of `class` that are right; `None` when it was never predicted.
+    pub fn precision(&self, class: usize) -> Option<f64> {
+        ratio(self.hits(class), self.predicted(class))
+    }
+
+    /// `2 tp / (2 tp + fp + fn)`; `None` when `class` is in neither truth nor predictions.
+    pub fn f1(&self, class: usize) -> Option<f64> {
+        ratio(2 * self.hits(class), self.support(class) + self.predicted(class))
+    }
+
+    /// Share of all samples predicted right.
+    pub fn accuracy(&self) -> f64 {
+        let classes = 0..self.counts.len();
+        let hits: u64 = classes.clone().map(|class| self.hits(class)).sum();
+        let samples: u64 = classes.map(|class| self.support(class)).sum();
+        hits as f64 / samples as f64
+    }
+
+    /// Mean recall over the classes present in the truth (as scikit-learn's `balanced_accuracy_score`).
+    pub fn balanced_accuracy(&self) -> f64 {
+        self.mean_over_classes(Self::recall)
+    }
+
+    /// Mean F1 over the classes present in truth or predictions (as scikit-learn's `f1_score` with
+    /// `average="macro"` and without `labels`).
+    pub fn macro_f1(&self) -> f64 {
+        self.mean_over_classes(Self::f1)
+    }
+
+    /// A matrix holds at least one sample, so at least one class is defined.
+    fn mean_over_classes(&self, metric: impl Fn(&Self, usize) -> Option<f64>) -> f64 {
+        mean_of_defined((0..self.counts.len()).map(|class| metric(self, class))).unwrap_or(0.0)
+    }
+
+    fn hits(&self, class: usize) -> u64 {
+        self.counts[class][class]
+    }
+
+    fn predicted(&self, class: usize) -> u64 {
+        self.counts.iter().map(|row| row[class]).sum()
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::classes_of;
+    use proptest::prelude::*;
+
+    #[test]
+    fn golden_classification() {
+        for case in twinlens_golden::cases("metrics/classification") {
+            let classes = case.count("num_classes");
+            let (labels, predictions) = (classes_of(&case, "in.labels"), classes_of(&case, "in.predictions"));
+            let confusion = Confusion::new(&labels, &predictions, classes).unwrap();
+            let counts: Vec<i64> = confusion.counts().iter().flatten().map(|&count| count as i64).collect();
+            case.check_exact("out.confusion", &counts);
+            case.check("out.confusion_normalised", &confusion.normalised().concat());
+            case.check("out.accuracy", &[confusion.accuracy()]);
+            case.check("out.balanced_accuracy", &[confusion.balanced_accuracy()]);
+            case.check("out.macro_f1", &[confusion.macro_f1()]);
+        }
+    }
+
+    #[test]
+    fn undefined_ratios_are_none() {
+        let confusion = Confusion::new(&[0, 0, 1], &[0, 2, 0], 4).unwrap();
+        assert_eq!(confusion.recall(0), Some(0.5));
+        assert_eq!(
+            (confusion.recall(2), confusion.precision(2), confusion.f1(2)),
+            (None, Some(0.0), Some(0.0))
+        );
+        assert_eq!(
+            (confusion.recall(1), confusion.precision(1), confusion.f1(1)),
+            (Some(0.0), None, Some(0.0))
+        );
+        assert_eq!((confusion.recall(3), confusion.precision(3), confusion.f1(3)), (None, None, None));
+        assert_eq!(confusion.balanced_accuracy(), 0.25);
+    }
+
+    #[test]
+    fn bad_lists_are_refused() {
+        assert!(matches!(Confusion::new(&[], &[], 2), Err(EvalError::Empty { .. })));
+        assert!(matches!(Confusion::new(&[0], &[0, 1], 2), Err(EvalError::Length { .. })));
+        let outside = Confusion::new(&[0], &[2], 2).unwrap_err().to_string();
+        assert_eq!(outside, "prediction 2 at position 0 is outside 0..2");
+    }
+
+    proptest! {
+        #[test]
+        fn rows_sum_to_the_support_and_all_to_the_samples(
+            pairs in prop::collection::vec((0usize..5, 0usize..5), 1..80)
+        ) {
+            let (labels, predictions): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+            let confusion = Confusion::new(&labels, &predictions, 5).unwrap();
+            for class in 0..5 {
+                let support = labels.iter().filter(|&&label| label == class).count();
+                prop_assert_eq!(confusion.support(class), support as u64);
+                let share: f64 = confusion.normalised()[class].iter().sum();
+                prop_assert!((share - if support == 0 { 0.0 } else { 1.0 }).abs() < 1e-12);
+            }
+            let right = pairs.iter().filter(|(label, prediction)| label == prediction).count();
+            prop_assert_eq!(confusion.accuracy(), right as f64 / pairs.len() as f64);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Linear read-outs of frozen features.
+
+mod lbfgs;
+mod logistic_regression;
+mod standardise;
+
+pub use logistic_regression::{LogisticModel, LogisticRegression};
+pub use standardise::Standardiser;
+
+use crate::{EvalError, Labelled, Verdict};
+
+/// The linear probe: logistic regression on standardised features, its penalty chosen on validation.
+///
+/// Features are standardised by the training rows' mean and standard deviation. Of the penalties in `c`
+/// the one with the best validation accuracy is kept (of several, the strongest penalty), and that model is
+/// judged on validation and on test. Validation numbers are therefore slightly optimistic; test numbers
+/// are not. To learn from a share of the labels, pass [`Labelled::subset`] of the training split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearProbe {
+    /// Weights of the data against the penalty to choose from (see [`LogisticRegression::c`]).
+    pub c: Vec<f64>,
+    /// As [`LogisticRegression::tolerance`].
+    pub tolerance: f64,
+    /// As [`LogisticRegression::max_iterations`], for each `c`.
+    pub max_iterations: usize,
+}
+
+impl Default for LinearProbe {
+    /// `c` from 1e-4 to 10 in powers of ten; tolerance and iterations as [`LogisticRegression`]'s.
+    fn default() -> LinearProbe {
+        let LogisticRegression { tolerance, max_iterations, .. } = LogisticRegression::default();
+        LinearProbe { c: vec![1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0], tolerance, max_iterations }
+    }
+}
+
+impl LinearProbe {
+    /// Fits `train`, chooses on `val`, judges on `val` and `test`. The verdict's settings hold the chosen
+    /// `c`; it warns of a choice at the edge of the grid and of a fit that did not converge.
+    ///
+    /// # Errors
+    /// An empty grid or a `c` that is not above 0; training labels of one class only; splits whose
+    /// dimensions or classes differ.
+    pub fn run(&self, train: &Labelled, val: &Labelled, test: &Labelled) -> Result<Verdict, EvalError> {
+        train.check_comparable("val", val)?;
+        train.check_comparable("test", test)?;
+        let standardiser = Standardiser::fit(train.features());
+        let standardised = |set: &Labelled| set.with_features(standardiser.apply(set.features())?);
+        let (fitted, val, test) = (standardised(train)?, standardised(val)?, standardised(test)?);
+        let (c, model) = self.choose(&fitted, &val)?;
+        let settings = [
+            ("c_grid", self.c.clone().into()),
+            ("c", c.into()),
+            ("tolerance", self.tolerance.into()),
+            ("iterations", model.iterations.into()),
+            ("converged", model.converged.into()),
+        ];
+        let mut verdict = Verdict::new("linear-probe", settings, train);
+        for (name, set) in [("val", &val), ("test", &test)] {
+            verdict.judge(name, set, &model.probabilities(set.features())?)?;
+        }
+        verdict.warnings.extend(self.doubts(c, &model));
+        Ok(verdict)
+    }
+
+    /// The `c` with the best validation accuracy, and its model. Fits run from the strongest penalty to the
+    /// weakest, each starting where the one before ended.
+    fn choose(&self, train: &Labelled, val: &Labelled) -> Result<(f64, LogisticModel), EvalError> {
+        let mut grid = self.c.clone();
+        grid.sort_by(f64::total_cmp);
+        let mut latest: Option<LogisticModel> = None;
+        let mut best: Option<(usize, f64, LogisticModel)> = None;
+        for c in grid {
+            let settings =
+                LogisticRegression { c, tolerance: self.tolerance, max_iterations: self.max_iterations };
+            let model = settings.fit_from(train, latest.as_ref())?;
+            let hits = model.hits(val)?;
+            if best.as_ref().is_none_or(|best| hits > best.0) {
+                best = Some((hits, c, model.clone()));
+            }
+            latest = Some(model);
+        }
+        let (_, c, model) = best.ok_or_else(|| EvalError::Empty { what: "the list of c".to_string() })?;
+        Ok((c, model))
+    }
+
+    fn doubts(&self, c: f64, model: &LogisticModel) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let above = self.c.iter().filter(|&&other| other > c).count();
+        let below = self.c.iter().filter(|&&other| other < c).count();
+        if self.c.len() > 1 && (above == 0 || below == 0) {
+            doubts.push(format!("c = {c} was chosen at the edge of the grid: widen it"));
+        }
+        if !model.converged {
+            doubts.push(format!(
+                "the fit stopped after {} iterations before it converged (largest gradient {:.1e}, \
+                 tolerance {:.1e}): raise max_iterations",
+                model.iterations, model.largest_gradient, self.tolerance
+            ));
+        }
+        doubts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Features;
+    use crate::testing::blobs;
+
+    #[test]
+    fn judges_on_val_and_test_with_the_c_that_is_best_on_val() {
+        let (train, val, test) =
+            (blobs(60, 3, 30, 4.0, 1), blobs(300, 3, 30, 4.0, 2), blobs(300, 3, 30, 4.0, 3));
+        let probe = LinearProbe::default();
+        let verdict = probe.run(&train, &val, &test).unwrap();
+        let accuracy = |verdict: &Verdict, split: &str| verdict.split(split).unwrap().scores.accuracy;
+        assert!(accuracy(&verdict, "test") > 0.6, "{}", accuracy(&verdict, "test"));
+        let alone: Vec<f64> = probe
+            .c
+            .iter()
+            .map(|&c| {
+                let probe = LinearProbe { c: vec![c], ..probe.clone() };
+                accuracy(&probe.run(&train, &val, &test).unwrap(), "val")
+            })
+            .collect();
+        let best = alone.iter().copied().fold(0.0, f64::max);
+        assert!(alone.iter().any(|&accuracy| accuracy < best), "the grid must matter: {alone:?}");
+        let chosen = verdict.settings["c"].as_f64().unwrap();
+        let place = probe.c.iter().position(|&c| c == chosen).unwrap();
+        // Warm and cold starts end within the tolerance of each other, not at the same bits.
+        assert!(alone[place] >= best - 0.01, "{alone:?} chose {chosen}");
+    }
+
+    #[test]
+    fn shifting_and_scaling_columns_changes_nothing() {
+        let sets = [1, 2, 3].map(|seed| blobs(60, 3, 4, 2.0, seed));
+        let moved = sets.clone().map(|set| {
+            let values = set.features().iter().flat_map(|row| {
+                row.iter()
+                    .enumerate()
+                    .map(|(column, value)| 8.0 * column as f32 + value * (column + 1) as f32)
+            });
+            set.with_features(Features::new(60, 4, values.collect()).unwrap()).unwrap()
+        });
+        let run = |sets: &[Labelled; 3]| LinearProbe::default().run(&sets[0], &sets[1], &sets[2]).unwrap();
+        assert_eq!(run(&sets).splits, run(&moved).splits);
+    }
+
+    #[test]
+    fn doubts_are_told() {
+        let (train, val) = (blobs(60, 3, 10, 3.0, 1), blobs(60, 3, 10, 3.0, 2));
+        let hasty = LinearProbe { max_iterations: 1, ..LinearProbe::default() };
+        let verdict = hasty.run(&train, &val, &val).unwrap();
+        assert!(verdict.warnings.iter().any(|w| w.contains("before it converged")), "{:?}", verdict.warnings);
+        assert_eq!(verdict.settings["converged"], false);
+        let easy = (blobs(60, 3, 10, 0.01, 1), blobs(60, 3, 10, 0.01, 2));
+        let verdict = LinearProbe::default().run(&easy.0, &easy.1, &easy.1).unwrap();
+        assert_eq!(verdict.settings["c"], 1e-4, "of equal accuracies the strongest penalty");
+        assert!(verdict.warnings[0].contains("edge of the grid"));
+    }
+
+    #[test]
+    fn what_cannot_be_probed_is_refused() {
+        let (train, val) = (blobs(60, 3, 10, 3.0, 1), blobs(60, 3, 10, 3.0, 2));
+        let none = LinearProbe { c: vec![], ..LinearProbe::default() };
+        assert!(matches!(none.run(&train, &val, &val), Err(EvalError::Empty { .. })));
+        let wide = blobs(60, 3, 11, 3.0, 2);
+        let error = LinearProbe::default().run(&train, &val, &wide).unwrap_err();
+        assert_eq!(error.to_string(), "split `test` has 11 features per row, the training split has 10");
+        let one_class = train.subset(&[0, 3, 6]).unwrap();
+        let error = LinearProbe::default().run(&one_class, &val, &val).unwrap_err();
+        assert_eq!(error, EvalError::OneClass { class: 0, rows: 3 });
+    }
+}

@@ -1,0 +1,117 @@
+//! What a protocol returns: the numbers, what produced them, and what to be careful about.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{Scores, predictions};
+use crate::{EvalError, Labelled};
+
+/// Version of the JSON written for a [`Verdict`]; it grows when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The outcome of one protocol on one encoder's features: what reports draw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Version of this layout, [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The protocol's name: `knn`, `linear-probe`.
+    pub protocol: String,
+    /// The settings that produced the numbers, those chosen on validation included.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// The seeds behind the features and labels by what they seeded (`labels`, `encoder`, ...). The
+    /// protocols here draw nothing; whoever draws a share of the labels or trains an encoder adds its seed.
+    pub seeds: BTreeMap<String, u64>,
+    /// Names of the classes, in the order of every per-class list.
+    pub classes: Vec<String>,
+    /// Number of labels the protocol learned from.
+    pub training_labels: usize,
+    /// What came out, per held-out split.
+    pub splits: Vec<SplitVerdict>,
+    /// What a reader should know before believing the numbers.
+    pub warnings: Vec<String>,
+}
+
+/// The outcome on one split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitVerdict {
+    /// Name of the split: `val`, `test`.
+    pub split: String,
+    /// The metrics.
+    pub scores: Scores,
+    /// The true class of every sample.
+    pub labels: Vec<usize>,
+    /// The predicted class of every sample.
+    pub predictions: Vec<usize>,
+}
+
+impl Verdict {
+    /// A verdict without splits yet, of a protocol that learned from `train`.
+    pub fn new(
+        protocol: &str,
+        settings: impl IntoIterator<Item = (&'static str, serde_json::Value)>,
+        train: &Labelled,
+    ) -> Verdict {
+        let mut verdict = Verdict {
+            schema_version: SCHEMA_VERSION,
+            protocol: protocol.to_string(),
+            settings: settings.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
+            seeds: BTreeMap::new(),
+            classes: train.classes().to_vec(),
+            training_labels: train.labels().len(),
+            splits: Vec::new(),
+            warnings: Vec::new(),
+        };
+        verdict.warn_absent("the training labels", train, "it can never be predicted");
+        verdict
+    }
+
+    /// Adds the split `held_out`, whose samples got `scores` (`[rows, classes]`, probabilities or votes);
+    /// the prediction is the class with the highest, the lowest of several.
+    ///
+    /// # Errors
+    /// As [`Scores::new`].
+    pub fn judge(&mut self, split: &str, held_out: &Labelled, scores: &[f64]) -> Result<(), EvalError> {
+        let predictions = predictions(scores, held_out.classes().len());
+        let labels = held_out.labels().to_vec();
+        let scores = Scores::new(&labels, &predictions, scores, held_out.classes().len())?;
+        let consequence = "its recall and AUC are undefined and the macro means leave it out";
+        self.warn_absent(&format!("split `{split}`"), held_out, consequence);
+        self.splits.push(SplitVerdict { split: split.to_string(), scores, labels, predictions });
+        Ok(())
+    }
+
+    /// The outcome on the split of that name.
+    pub fn split(&self, name: &str) -> Option<&SplitVerdict> {
+        self.splits.iter().find(|split| split.split == name)
+    }
+
+    fn warn_absent(&mut self, place: &str, set: &Labelled, consequence: &str) {
+        for class in set.absent_classes() {
+            let name = &set.classes()[class];
+            self.warnings.push(format!("class `{name}` is absent from {place}: {consequence}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::blobs;
+
+    #[test]
+    fn a_verdict_survives_json_and_names_absent_classes() {
+        let (train, test) = (blobs(20, 3, 4, 0.5, 1), blobs(10, 3, 4, 0.5, 2));
+        let keep: Vec<usize> = (0..10).filter(|&row| test.labels()[row] != 1).collect();
+        let test = test.subset(&keep).unwrap();
+        let mut verdict = Verdict::new("knn", [("k", 3.into()), ("temperature", 0.07.into())], &train);
+        let scores: Vec<f64> = (0..keep.len() * 3).map(|at| 1.0 / (1.0 + at as f64)).collect();
+        verdict.judge("test", &test, &scores).unwrap();
+        assert_eq!(verdict.warnings.len(), 1);
+        assert!(verdict.warnings[0].starts_with("class `1` is absent from split `test`"));
+        assert_eq!(verdict.split("test").unwrap().scores.per_class[1].auc, None);
+        assert!(verdict.split("val").is_none());
+        let json = serde_json::to_string(&verdict).unwrap();
+        assert_eq!(serde_json::from_str::<Verdict>(&json).unwrap(), verdict);
+    }
+}
