@@ -1,5 +1,27 @@
 //! Image sources, labels and splits. Knows nothing of learning.
+//!
+//! [`open`] turns a path into a [`DataSet`]: up to three [`ImageSource`]s (train, val, test), class names, what
+//! was left out, and a fingerprint of the content. [`Subset`], [`Concat`], [`limit`] and [`LabelShare`] make
+//! sources of sources.
 
+mod blob;
+mod decode;
+mod error;
+mod formats;
 mod image;
+mod open;
+mod options;
+mod source;
+mod split;
+mod store;
+mod tree;
+mod wrap;
 
-pub use image::{Image, Pixels};
+pub use error::DataError;
+pub use formats::formats;
+pub use image::{Image, PixelType, Pixels};
+pub use open::{open, open_bytes};
+pub use options::{OnBadSample, OpenOptions, SplitPolicy, SplitShares};
+pub use source::{DataSet, ImageSource, Skipped, SkippedSample, Split, SplitOrigin, Splits, class_counts};
+pub use split::{draw_splits, take_share};
+pub use wrap::{Concat, LabelChoice, LabelShare, Subset, limit};

@@ -1,0 +1,236 @@
+//! What can be wrong with data.
+
+use std::path::PathBuf;
+
+/// What failed, where, what was expected, what was found, and how to mend it.
+///
+/// `place` names a file, or a file and what lies in it (`blood.npz: train_images`).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file or folder could not be read at all.
+    #[error("cannot read {place}: {source}\nhint: check that it exists and that you may read it")]
+    Read {
+        /// The file or folder.
+        place: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of 0 bytes, or an array without samples.
+    #[error("{place} is empty\nhint: the download or copy may have failed; fetch it again")]
+    Empty {
+        /// The file.
+        place: String,
+    },
+    /// The content is in no format that is read here.
+    #[error(
+        "{place} holds no images in a format read here: {found}\nhint: give an .npz or .npy of images, \
+         MNIST's idx files, a folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip of these"
+    )]
+    UnknownFormat {
+        /// The file or folder.
+        place: String,
+        /// What it looks like instead.
+        found: String,
+    },
+    /// The content starts right, then breaks off or contradicts itself.
+    #[error(
+        "{place} is damaged or cut short: {reason}\nhint: compare it with the original, or fetch it again"
+    )]
+    Damaged {
+        /// The file and, where known, the part of it.
+        place: String,
+        /// What contradicts what.
+        reason: String,
+    },
+    /// An array of numbers (or other things) that cannot be images or labels.
+    #[error("{place}: expected {expected}, got {got}\nhint: {hint}")]
+    WrongType {
+        /// The file and array.
+        place: String,
+        /// The types that are read.
+        expected: String,
+        /// The type found.
+        got: String,
+        /// How to convert.
+        hint: String,
+    },
+    /// An array whose shape cannot be that of images or labels.
+    #[error("{place}: expected {expected}, got {got}\nhint: {hint}")]
+    WrongShape {
+        /// The file and array.
+        place: String,
+        /// The shapes that are read.
+        expected: String,
+        /// The shape found.
+        got: String,
+        /// How to convert.
+        hint: String,
+    },
+    /// Images and labels differ in number.
+    #[error(
+        "{place}: {images} images but {labels} labels\nhint: there must be one label per image, in the same order"
+    )]
+    CountMismatch {
+        /// The file and array of labels.
+        place: String,
+        /// Number of images.
+        images: u64,
+        /// Number of labels.
+        labels: u64,
+    },
+    /// A label that is no class number.
+    #[error(
+        "{place}: sample {sample} has label {label}, expected 0..={max}\nhint: number the classes from 0; \
+         leave unlabelled samples out or give them without labels"
+    )]
+    LabelOutOfRange {
+        /// The file and array.
+        place: String,
+        /// Index of the sample in the array.
+        sample: usize,
+        /// The label found.
+        label: i128,
+        /// The largest label allowed.
+        max: usize,
+    },
+    /// NaN or infinity among floating-point pixels.
+    #[error(
+        "{place}: sample {sample} has the value {value} at row {row}, column {column}, channel {channel}, \
+         expected finite numbers\nhint: mask or replace such pixels (numpy.nan_to_num) before training"
+    )]
+    NotFinite {
+        /// The file and array.
+        place: String,
+        /// Index of the sample in the array.
+        sample: usize,
+        /// Row of the first such pixel.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// Its channel.
+        channel: usize,
+        /// What it holds.
+        value: f32,
+    },
+    /// No readable image in a folder or archive.
+    #[error(
+        "{place} holds no readable image: {found}\nhint: put PNG, JPEG, TIFF, BMP or WebP files into one \
+         folder per class (or all into one folder, without labels)"
+    )]
+    NoImages {
+        /// The folder or archive.
+        place: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// One image cannot be decoded, and bad samples are to stop the run.
+    #[error("{place} cannot be decoded: {reason}\nhint: remove or replace it, or let bad samples be skipped")]
+    BadSample {
+        /// The file.
+        place: String,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// Images of one set that cannot be brought to a common form.
+    #[error(
+        "{place} mixes images that do not go together: {first}, but {second}\nhint: convert them to the same \
+         number of channels and the same kind of numbers (grey with RGB and 8 with 16 bits may be mixed)"
+    )]
+    MixedImages {
+        /// The data set.
+        place: String,
+        /// One image and its form.
+        first: String,
+        /// Another image and its form.
+        second: String,
+    },
+    /// Something needs more memory than allowed.
+    #[error("{place} needs {needed} bytes of memory, the limit is {limit}\nhint: {hint}")]
+    TooLarge {
+        /// What needs it.
+        place: String,
+        /// Bytes needed (so far).
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+        /// What to do.
+        hint: String,
+    },
+    /// The cache of decoded images could not be written or mapped.
+    #[error(
+        "cannot keep decoded images in {path}: {source}\nhint: choose a cache folder that can be written and \
+         has room for the decoded set"
+    )]
+    Cache {
+        /// The cache file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An array file without the arrays that make a data set.
+    #[error("{place}: cannot tell which array holds the images; it has {found}\nhint: {hint}")]
+    UnknownArrays {
+        /// The file.
+        place: String,
+        /// The arrays found.
+        found: String,
+        /// How to say which.
+        hint: String,
+    },
+    /// An option has a value that makes no sense.
+    #[error("option {name}: expected {expected}, got {got}\nhint: change {name}")]
+    BadOption {
+        /// The option.
+        name: &'static str,
+        /// What is allowed.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// A sample that does not exist was asked for.
+    #[error("sample {index} was asked for, but there are {len}\nhint: indices run from 0 to {len} - 1")]
+    NoSuchSample {
+        /// The index asked for.
+        index: usize,
+        /// The number of samples.
+        len: usize,
+    },
+    /// A source without images where at least one is needed.
+    #[error("{what} needs at least one image, got none\nhint: check the split and the limit asked for")]
+    NoSamples {
+        /// What needs images.
+        what: &'static str,
+    },
+    /// A protocol needs labels and there are none.
+    #[error(
+        "{name}: judging an encoder needs labels in the training split, got none\nhint: sort the images into \
+         one folder per class, or add an array of labels; pre-training alone needs none"
+    )]
+    NoLabels {
+        /// The data set.
+        name: String,
+    },
+    /// A protocol needs at least two classes and there is one.
+    #[error(
+        "{name}: judging an encoder needs at least 2 classes in the training split, got only \"{class}\"\n\
+         hint: add images of another class; pre-training alone needs no classes"
+    )]
+    OneClass {
+        /// The data set.
+        name: String,
+        /// The only class.
+        class: String,
+    },
+}
+
+/// Sorts what went wrong while reading `place`: the content's fault, or the system's.
+pub(crate) fn read_error(place: &str, source: std::io::Error) -> DataError {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match source.kind() {
+        UnexpectedEof | InvalidData | InvalidInput => {
+            DataError::Damaged { place: place.into(), reason: source.to_string() }
+        }
+        _ => DataError::Read { place: place.into(), source },
+    }
+}

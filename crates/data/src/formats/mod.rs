@@ -1,0 +1,40 @@
+//! The formats data sets come in: one file each, one line in [`FORMATS`].
+
+use crate::store::StoreBuilder;
+use crate::tree::Tree;
+use crate::{DataError, OpenOptions};
+
+mod array;
+mod folder;
+mod idx;
+mod npy;
+mod npz;
+
+/// A format: how to recognise it by content, and how to read it.
+pub(crate) struct Format {
+    /// What reports call it.
+    pub(crate) name: &'static str,
+    /// What it is, for lists.
+    description: &'static str,
+    /// How many files of the tree are of this format; the format with the most reads the tree.
+    pub(crate) claims: fn(&Tree) -> usize,
+    /// Reads the tree into the store and returns the class names.
+    pub(crate) read: fn(&Tree, &OpenOptions<'_>, &mut StoreBuilder<'_>) -> Result<Vec<String>, DataError>,
+}
+
+/// All formats; of two that claim equally many files, the first wins.
+pub(crate) const FORMATS: &[Format] = &[npz::FORMAT, idx::FORMAT, folder::FORMAT];
+
+/// Name and description of every format that [`crate::open`] reads.
+pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FORMATS.iter().map(|format| (format.name, format.description))
+}
+
+/// Names of classes that are only numbered: as given, or their numbers.
+fn class_names(given: Option<&Vec<String>>, largest: Option<u32>) -> Vec<String> {
+    match (largest, given) {
+        (None, _) => Vec::new(),
+        (Some(_), Some(names)) => names.clone(),
+        (Some(largest), None) => (0..=largest).map(|class| class.to_string()).collect(),
+    }
+}

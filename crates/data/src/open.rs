@@ -1,0 +1,147 @@
+//! Opening a data set: what format, which splits, in memory or mapped.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::Digest;
+
+use crate::formats::FORMATS;
+use crate::source::{SplitOrigin, Splits};
+use crate::split::{draw_splits, take_share};
+use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
+use crate::tree::{Kind, Tree};
+use crate::wrap::Subset;
+use crate::{DataError, DataSet, ImageSource, OpenOptions, Split, SplitPolicy};
+
+/// Opens the data set at `path`, whatever its format; formats are told by content, not by file name.
+///
+/// Everything is decoded now, so that bad samples are known before a run starts. Decoded images stay in
+/// memory as they are (8 bits as 8 bits) when they fit [`OpenOptions::memory_limit`]; otherwise they are
+/// written once to a file in [`OpenOptions::cache_dir`] and mapped, and found there again as long as paths,
+/// lengths and time stamps of the set do not change. Images are given with a common number of channels and
+/// kind of numbers: where grey and RGB are mixed, grey is repeated to RGB; where 8 and 16 bits are mixed,
+/// 8 bits are multiplied by 257.
+///
+/// Splits are those the set defines. An undivided set, or one with a single part (whichever it is), is split
+/// into train, validation and test, stratified and seeded; a set with train and test but without validation
+/// gives part of train to validation (`val / (train + val)` of it). A test split is never drawn from train
+/// when the set defines one. [`SplitPolicy::AsDefined`] leaves all as it is.
+///
+/// # Errors
+/// Any [`DataError`] about reading, formats, content, memory and the cache.
+pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError> {
+    options.check()?;
+    let limit = options.memory_limit_bytes();
+    let tree = Tree::open(path, limit)?;
+    let name =
+        path.file_name().map_or(path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    open_tree(tree, name, options, limit)
+}
+
+/// Opens a data set that lies in memory as a file would (an .npz built into a program, for instance).
+///
+/// # Errors
+/// As [`open`].
+pub fn open_bytes(name: &str, bytes: &'static [u8], options: &OpenOptions<'_>) -> Result<DataSet, DataError> {
+    options.check()?;
+    let limit = options.memory_limit_bytes();
+    open_tree(Tree::in_memory(name, bytes, limit)?, name.into(), options, limit)
+}
+
+fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) -> Result<DataSet, DataError> {
+    let claims = FORMATS.iter().map(|format| ((format.claims)(&tree), format));
+    // The first of those that claim most: max_by_key would give the last.
+    let best = claims.rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0);
+    let Some((_, format)) = best else { return Err(unknown_format(&tree)) };
+    let key = cache_key(&tree, options);
+    let cached = options.cache_dir.as_deref().and_then(|folder| load_cached(folder, &key, tree.place()));
+    let store = match cached {
+        Some(store) => store,
+        None => {
+            let mut builder = StoreBuilder::new(options, tree.place(), &key, limit);
+            let classes = (format.read)(&tree, options, &mut builder)?;
+            builder.finish(classes)?
+        }
+    };
+    data_set(store, name, format.name, options)
+}
+
+/// What decides the decoded content: the files, and the options that concern reading.
+fn cache_key(tree: &Tree, options: &OpenOptions<'_>) -> String {
+    let mut hash = tree.key();
+    let OpenOptions { member, class_names, on_bad_sample, .. } = options;
+    hash.update(format!("{member:?} {class_names:?} {on_bad_sample:?}"));
+    hex(&hash.finalize())
+}
+
+fn unknown_format(tree: &Tree) -> DataError {
+    let place = tree.place().to_string();
+    if tree.entries.is_empty() {
+        return DataError::NoImages { place, found: "it is empty".into() };
+    }
+    if tree.file().is_none() {
+        let names: Vec<&str> = tree.entries.iter().take(5).map(|entry| entry.path.as_str()).collect();
+        let found = format!("{} other files ({} ...)", tree.entries.len(), names.join(", "));
+        return DataError::NoImages { place, found };
+    }
+    match tree.entries[0].kind {
+        Kind::Unreadable => DataError::Damaged { place, reason: "it cannot be unpacked".into() },
+        _ => DataError::UnknownFormat { place, found: "its first bytes are of no kind known here".into() },
+    }
+}
+
+fn data_set(
+    store: Store,
+    name: String,
+    format: &'static str,
+    options: &OpenOptions<'_>,
+) -> Result<DataSet, DataError> {
+    let store = Arc::new(store);
+    let Index { classes, skipped, fingerprint, .. } = &store.index;
+    let (classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
+    let mut parts: Vec<(Option<Split>, Vec<usize>)> = Vec::new();
+    for part in &store.index.parts {
+        parts.push((part.split, part.range.clone().collect()));
+    }
+    let source: Arc<dyn ImageSource> = store.clone();
+    let (parts, split_origin) = complete(&source, parts, options)?;
+    let mut splits = Splits::default();
+    for (split, indices) in parts {
+        if !indices.is_empty() {
+            splits.set(split, Arc::new(Subset::new(source.clone(), indices)?));
+        }
+    }
+    let bytes_in_memory = store.bytes_in_memory();
+    Ok(DataSet { name, format, splits, split_origin, classes, skipped, fingerprint, bytes_in_memory })
+}
+
+/// The indices of every split, drawn where the set leaves them open and the policy says so.
+fn complete(
+    source: &Arc<dyn ImageSource>,
+    parts: Vec<(Option<Split>, Vec<usize>)>,
+    options: &OpenOptions<'_>,
+) -> Result<(Vec<(Split, Vec<usize>)>, SplitOrigin), DataError> {
+    let mut named: Vec<(Split, Vec<usize>)> =
+        parts.into_iter().map(|(split, indices)| (split.unwrap_or(Split::Train), indices)).collect();
+    if options.split_policy == SplitPolicy::AsDefined {
+        return Ok((named, SplitOrigin::Defined));
+    }
+    let shares = options.shares;
+    match &mut named[..] {
+        [(_, only)] => {
+            let part = Subset::new(source.clone(), std::mem::take(only))?;
+            let [train, val, test] =
+                draw_splits(&part, shares, options.seed).map(|drawn| part.translate(&drawn));
+            let drawn = vec![(Split::Train, train), (Split::Val, val), (Split::Test, test)];
+            Ok((drawn, SplitOrigin::Drawn))
+        }
+        [(Split::Train, train), (Split::Test, _)] => {
+            let part = Subset::new(source.clone(), std::mem::take(train))?;
+            let (val, rest) = take_share(&part, shares.val / (shares.train + shares.val), options.seed);
+            *train = part.translate(&rest);
+            named.push((Split::Val, part.translate(&val)));
+            Ok((named, SplitOrigin::ValFromTrain))
+        }
+        _ => Ok((named, SplitOrigin::Defined)),
+    }
+}

@@ -1,0 +1,185 @@
+//! What a data set is: numbered images, their labels, and the three splits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DataError, Image};
+
+/// Images that can be asked for by number, from several threads at once, and their labels.
+pub trait ImageSource: Send + Sync {
+    /// Number of images.
+    fn len(&self) -> usize;
+
+    /// Whether there are no images.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Image `index`, in its own size (sizes may differ within a source; the number of channels and the kind
+    /// of numbers do not).
+    ///
+    /// # Errors
+    /// [`DataError::NoSuchSample`] when `index >= len()`.
+    fn image(&self, index: usize) -> Result<Image, DataError>;
+
+    /// The class number of image `index`; `None` when it has no label, or there is no such image.
+    fn label(&self, index: usize) -> Option<usize>;
+
+    /// What a person calls image `index`: its path in the set, or the array and its place there.
+    fn name(&self, index: usize) -> String {
+        format!("#{index}")
+    }
+}
+
+/// Which part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose settings by.
+    Val,
+    /// To report on.
+    Test,
+}
+
+impl Split {
+    /// All three, in order.
+    pub const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+
+    /// `train`, `val` or `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Val => "val",
+            Split::Test => "test",
+        }
+    }
+}
+
+/// Where the splits come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitOrigin {
+    /// All as the set defines them.
+    Defined,
+    /// The set defines training and test images; validation was drawn from the training images.
+    ValFromTrain,
+    /// The set has one part only; all splits were drawn from it.
+    Drawn,
+}
+
+/// The parts of a data set; a part that does not exist is `None`, never an empty source.
+#[derive(Clone, Default)]
+pub struct Splits {
+    /// To learn from.
+    pub train: Option<Arc<dyn ImageSource>>,
+    /// To choose settings by.
+    pub val: Option<Arc<dyn ImageSource>>,
+    /// To report on.
+    pub test: Option<Arc<dyn ImageSource>>,
+}
+
+impl Splits {
+    /// The part of that name.
+    pub fn get(&self, split: Split) -> Option<&Arc<dyn ImageSource>> {
+        match split {
+            Split::Train => self.train.as_ref(),
+            Split::Val => self.val.as_ref(),
+            Split::Test => self.test.as_ref(),
+        }
+    }
+
+    pub(crate) fn set(&mut self, split: Split, source: Arc<dyn ImageSource>) {
+        match split {
+            Split::Train => self.train = Some(source),
+            Split::Val => self.val = Some(source),
+            Split::Test => self.test = Some(source),
+        }
+    }
+}
+
+/// Samples that could not be decoded and were left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// How many.
+    pub count: usize,
+    /// The first few ([`Skipped::SHOWN`]).
+    pub first: Vec<SkippedSample>,
+}
+
+/// One sample that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedSample {
+    /// Its path in the set.
+    pub path: String,
+    /// What the decoder said.
+    pub reason: String,
+}
+
+impl Skipped {
+    /// How many skipped samples are named.
+    pub const SHOWN: usize = 10;
+
+    pub(crate) fn add(&mut self, path: String, reason: String) {
+        self.count += 1;
+        if self.first.len() < Skipped::SHOWN {
+            self.first.push(SkippedSample { path, reason });
+        }
+    }
+}
+
+/// An opened data set.
+#[derive(Clone)]
+pub struct DataSet {
+    /// File or folder name.
+    pub name: String,
+    /// The format it was read as: a name in [`crate::formats()`].
+    pub format: &'static str,
+    /// Its parts.
+    pub splits: Splits,
+    /// How the parts came to be.
+    pub split_origin: SplitOrigin,
+    /// Class names by class number; empty when nothing has a label. A set that only numbers its classes
+    /// names them by number.
+    pub classes: Vec<String>,
+    /// What was left out.
+    pub skipped: Skipped,
+    /// SHA-256 (hexadecimal) over what was read: split by split, each image's size, kind of numbers, pixels
+    /// and label, before any seeded splitting. The same images in another container or under other names
+    /// give the same fingerprint; an image, label or order changed gives another.
+    pub fingerprint: String,
+    /// Bytes of decoded images held in memory; 0 when they are mapped from the cache.
+    pub bytes_in_memory: u64,
+}
+
+impl DataSet {
+    /// Whether an encoder can be judged on this set: its training split must have labels of at least two
+    /// classes.
+    ///
+    /// # Errors
+    /// [`DataError::NoLabels`] or [`DataError::OneClass`].
+    pub fn check_for_evaluation(&self) -> Result<(), DataError> {
+        let counts = self.splits.train.as_deref().map(class_counts).unwrap_or_default();
+        let mut present = counts.keys();
+        match (present.next(), present.next()) {
+            (None, _) => Err(DataError::NoLabels { name: self.name.clone() }),
+            (Some(&only), None) => {
+                let class = self.classes.get(only).cloned().unwrap_or_else(|| only.to_string());
+                Err(DataError::OneClass { name: self.name.clone(), class })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Number of images per class number, for the classes that occur; images without a label are not counted.
+pub fn class_counts(source: &dyn ImageSource) -> BTreeMap<usize, usize> {
+    let mut counts = BTreeMap::new();
+    for label in (0..source.len()).filter_map(|index| source.label(index)) {
+        *counts.entry(label).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,41 @@
+//! Seeded, stratified splitting.
+
+use twinlens_random::{Purpose, Stream};
+
+use crate::{ImageSource, SplitShares};
+
+/// The indices of `source` split into two: the share `share` of every class (of the samples without label
+/// as of one more class) is taken, the rest remains. Both are ascending.
+///
+/// Samples are shuffled, put in the order of their classes, and taken at even distances: of `n` samples
+/// `floor(n * share)` are taken, and of every class its share, give or take less than one.
+pub fn take_share(source: &dyn ImageSource, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    take_from((0..source.len()).collect(), source, share, seed)
+}
+
+/// Indices of training, validation and test samples, drawn from one undivided source; each ascending.
+pub fn draw_splits(source: &dyn ImageSource, shares: SplitShares, seed: u64) -> [Vec<usize>; 3] {
+    let (test, rest) = take_share(source, shares.test, seed);
+    let (val, train) = take_from(rest, source, shares.val / (1.0 - shares.test), seed);
+    [train, val, test]
+}
+
+fn take_from(
+    candidates: Vec<usize>,
+    source: &dyn ImageSource,
+    share: f64,
+    seed: u64,
+) -> (Vec<usize>, Vec<usize>) {
+    let mut order = candidates;
+    Stream::new(seed, Purpose::Split, [0; 3]).shuffle(&mut order);
+    order.sort_by_key(|&index| source.label(index)); // stable: shuffled within each class
+    let due = |count: usize| (count as f64 * share + 1e-9) as usize;
+    let (mut taken, mut left) = (Vec::new(), Vec::new());
+    for (position, index) in order.into_iter().enumerate() {
+        let take = due(position + 1) > due(position);
+        if take { taken.push(index) } else { left.push(index) }
+    }
+    taken.sort_unstable();
+    left.sort_unstable();
+    (taken, left)
+}

@@ -1,0 +1,478 @@
+//! Decoded images in one block: in memory, or mapped from a cache file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::source::Skipped;
+use crate::{DataError, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split};
+
+/// All images of a set, part after part, each as it was decoded.
+pub(crate) struct Store {
+    bytes: Bytes,
+    offsets: Vec<usize>,
+    channels: usize,
+    pixel_type: PixelType,
+    pub(crate) index: Index,
+}
+
+enum Bytes {
+    Memory(Vec<u8>),
+    Mapped { map: Mmap, len: usize },
+}
+
+/// Everything about the stored images but their pixels; the foot of a cache file.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Index {
+    records: Vec<Record>,
+    /// Paths of the images; empty where the part's name and a number say it.
+    names: Vec<String>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) classes: Vec<String>,
+    pub(crate) skipped: Skipped,
+    pub(crate) fingerprint: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    height: u32,
+    width: u32,
+    channels: u32,
+    pixel_type: PixelType,
+    label: Option<u32>,
+}
+
+/// A run of images that belong together.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// The split that the set says it is; `None` where the set is undivided.
+    pub(crate) split: Option<Split>,
+    /// What messages call it.
+    name: String,
+    /// The images.
+    pub(crate) range: Range<usize>,
+}
+
+impl Record {
+    fn bytes(&self) -> usize {
+        self.height as usize * self.width as usize * self.channels as usize * self.pixel_type.bytes()
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "{} x {} {}",
+            self.channels,
+            self.pixel_type,
+            if self.channels == 1 { "grey" } else { "channels" }
+        )
+    }
+}
+
+impl ImageSource for Store {
+    fn len(&self) -> usize {
+        self.index.records.len()
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        let Some(record) = self.index.records.get(index) else {
+            return Err(DataError::NoSuchSample { index, len: self.len() });
+        };
+        let start = self.offsets[index];
+        let bytes = &self.bytes()[start..start + record.bytes()];
+        let image = Image {
+            height: record.height as usize,
+            width: record.width as usize,
+            channels: record.channels as usize,
+            pixels: Pixels::read_le(record.pixel_type, bytes),
+        };
+        Ok(image.widened(self.channels, self.pixel_type))
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.index.records.get(index)?.label.map(|label| label as usize)
+    }
+
+    fn name(&self, index: usize) -> String {
+        if let Some(name) = self.index.names.get(index) {
+            return name.clone();
+        }
+        let part = self.index.parts.iter().find(|part| part.range.contains(&index));
+        part.map_or(format!("#{index}"), |part| format!("{}[{}]", part.name, index - part.range.start))
+    }
+}
+
+impl Store {
+    fn new(bytes: Bytes, index: Index, place: &str) -> Result<Store, DataError> {
+        let (channels, pixel_type) = common_form(&index, place)?;
+        let mut offsets = Vec::with_capacity(index.records.len());
+        let mut end = 0;
+        for record in &index.records {
+            offsets.push(end);
+            end += record.bytes();
+        }
+        Ok(Store { bytes, offsets, channels, pixel_type, index })
+    }
+
+    /// Bytes of pixels held in memory.
+    pub(crate) fn bytes_in_memory(&self) -> u64 {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes.len() as u64,
+            Bytes::Mapped { .. } => 0,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes,
+            Bytes::Mapped { map, len } => &map[..*len],
+        }
+    }
+}
+
+/// The number of channels and kind of numbers that all images of the set are given in.
+fn common_form(index: &Index, place: &str) -> Result<(usize, PixelType), DataError> {
+    let Some(first) = index.records.first() else { return Ok((1, PixelType::U8)) };
+    let mut form = (first.channels, first.pixel_type);
+    for (position, record) in index.records.iter().enumerate() {
+        let channels = match (form.0, record.channels) {
+            (a, b) if a == b => Some(a),
+            (1, 3) | (3, 1) => Some(3),
+            _ => None,
+        };
+        let pixel_type = match (form.1, record.pixel_type) {
+            (a, b) if a == b => Some(a),
+            (PixelType::F32, _) | (_, PixelType::F32) => None,
+            _ => Some(PixelType::U16),
+        };
+        let (Some(channels), Some(pixel_type)) = (channels, pixel_type) else {
+            let name = |position: usize| index.names.get(position).cloned().unwrap_or(format!("#{position}"));
+            return Err(DataError::MixedImages {
+                place: place.into(),
+                first: format!("{} has {}", name(0), first.describe()),
+                second: format!("{} has {}", name(position), record.describe()),
+            });
+        };
+        form = (channels, pixel_type);
+    }
+    Ok((form.0 as usize, form.1))
+}
+
+/// One decoded image on its way into the store.
+pub(crate) struct Sample {
+    pub(crate) image: Image,
+    pub(crate) label: Option<u32>,
+    /// Its path; `None` in arrays, where its place says it.
+    pub(crate) name: Option<String>,
+}
+
+/// Takes decoded images in order; moves to a cache file when they outgrow memory.
+pub(crate) struct StoreBuilder<'a> {
+    options: &'a OpenOptions<'a>,
+    place: String,
+    key: String,
+    /// Bytes of decoded images to hold in memory.
+    pub(crate) limit: u64,
+    bytes: Sink,
+    index: Index,
+    fingerprint: Sha256,
+    done: usize,
+    total: usize,
+}
+
+enum Sink {
+    Memory(Vec<u8>),
+    File { file: BufWriter<NamedTempFile>, len: u64 },
+}
+
+impl<'a> StoreBuilder<'a> {
+    pub(crate) fn new(options: &'a OpenOptions<'a>, place: &str, key: &str, limit: u64) -> StoreBuilder<'a> {
+        let mut fingerprint = Sha256::new();
+        fingerprint.update(b"twinlens data set 1");
+        StoreBuilder {
+            options,
+            place: place.into(),
+            key: key.into(),
+            limit,
+            bytes: Sink::Memory(Vec::new()),
+            index: Index::default(),
+            fingerprint,
+            done: 0,
+            total: 0,
+        }
+    }
+
+    /// Announces `count` more images, for the progress bar.
+    pub(crate) fn expect(&mut self, count: usize) {
+        self.total += count;
+    }
+
+    /// Takes room for `bytes` more in advance, if that much may be held and can be had: a block that grows
+    /// step by step may be held twice while it moves.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        if let Sink::Memory(held) = &mut self.bytes
+            && let Ok(more) = usize::try_from(bytes)
+            && held.len() as u64 + bytes <= self.limit
+        {
+            let _ = held.try_reserve_exact(more); // without it, the block grows step by step
+        }
+    }
+
+    /// Starts a part; what is pushed from now on belongs to it.
+    pub(crate) fn begin(&mut self, split: Option<Split>, name: &str) {
+        let here = self.index.records.len();
+        self.index.parts.push(Part { split, name: name.into(), range: here..here });
+        self.fingerprint.update([0xff, split.map_or(0, |split| split as u8 + 1)]);
+    }
+
+    /// Takes images, in order. `place` is where they come from, `first` the number of the first one there.
+    pub(crate) fn push(&mut self, place: &str, first: usize, samples: Vec<Sample>) -> Result<(), DataError> {
+        let digests: Vec<[u8; 32]> = samples
+            .par_iter()
+            .enumerate()
+            .map(|(position, sample)| {
+                check_finite(sample, place, first + position)?;
+                Ok(digest(sample))
+            })
+            .collect::<Result<_, DataError>>()?;
+        for (sample, digest) in samples.into_iter().zip(digests) {
+            self.fingerprint.update(digest);
+            self.push_one(sample)?;
+        }
+        self.report();
+        Ok(())
+    }
+
+    fn push_one(&mut self, sample: Sample) -> Result<(), DataError> {
+        let Sample { image, label, name } = sample;
+        let narrow = |size: usize| {
+            u32::try_from(size).map_err(|_| DataError::WrongShape {
+                place: self.place.clone(),
+                expected: "sides of fewer than 2^32 pixels".into(),
+                got: format!("{} x {} x {}", image.height, image.width, image.channels),
+                hint: "cut the image into tiles".into(),
+            })
+        };
+        let (height, width) = (narrow(image.height)?, narrow(image.width)?);
+        let channels = narrow(image.channels)?;
+        let pixel_type = image.pixel_type();
+        self.index.records.push(Record { height, width, channels, pixel_type, label });
+        self.index.names.extend(name);
+        if let Some(part) = self.index.parts.last_mut() {
+            part.range.end = self.index.records.len();
+        }
+        self.done += 1;
+        self.store(&image.pixels)
+    }
+
+    fn store(&mut self, pixels: &Pixels) -> Result<(), DataError> {
+        let adding = (pixels.len() * pixels.pixel_type().bytes()) as u64;
+        if let Sink::Memory(bytes) = &self.bytes
+            && bytes.len() as u64 + adding > self.limit
+        {
+            self.spill(adding)?;
+        }
+        match &mut self.bytes {
+            Sink::Memory(bytes) => pixels.write_le(bytes),
+            Sink::File { file, len } => {
+                let mut bytes = Vec::new();
+                pixels.write_le(&mut bytes);
+                file.write_all(&bytes).map_err(|source| cache_error(self.options, source))?;
+                *len += adding;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what is in memory to a file in the cache folder.
+    fn spill(&mut self, adding: u64) -> Result<(), DataError> {
+        let Sink::Memory(bytes) = &mut self.bytes else { return Ok(()) };
+        let Some(folder) = &self.options.cache_dir else {
+            return Err(DataError::TooLarge {
+                place: format!("{}, decoded,", self.place),
+                needed: bytes.len() as u64 + adding,
+                limit: self.limit,
+                hint: "give a cache folder, so that decoded images are kept on disk, or raise the limit"
+                    .into(),
+            });
+        };
+        let bytes = std::mem::take(bytes);
+        let file = begin_file(folder, &bytes).map_err(|source| cache_error(self.options, source))?;
+        self.bytes = Sink::File { file, len: bytes.len() as u64 };
+        Ok(())
+    }
+
+    /// Notes a sample that cannot be decoded, or stops, as the options say.
+    pub(crate) fn bad_sample(&mut self, place: String, path: &str, reason: String) -> Result<(), DataError> {
+        if self.options.on_bad_sample == OnBadSample::Fail {
+            return Err(DataError::BadSample { place, reason });
+        }
+        self.index.skipped.add(path.into(), reason);
+        self.done += 1;
+        self.report();
+        Ok(())
+    }
+
+    /// What was skipped so far.
+    pub(crate) fn skipped(&self) -> &Skipped {
+        &self.index.skipped
+    }
+
+    /// Whether no image was taken yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.index.records.is_empty()
+    }
+
+    fn report(&self) {
+        if let Some(progress) = self.options.progress {
+            progress(self.done, self.total);
+        }
+    }
+
+    /// The finished store. `classes` are the names of the classes.
+    pub(crate) fn finish(mut self, classes: Vec<String>) -> Result<Store, DataError> {
+        self.index.parts.retain(|part| !part.range.is_empty());
+        self.index.classes = classes;
+        self.index.fingerprint = hex(&self.fingerprint.finalize());
+        match self.bytes {
+            Sink::Memory(mut bytes) => {
+                bytes.shrink_to_fit();
+                Store::new(Bytes::Memory(bytes), self.index, &self.place)
+            }
+            Sink::File { file, len } => {
+                let folder = self.options.cache_dir.clone().unwrap_or_default();
+                let path = cache_path(&folder, &self.key);
+                finish_file(file, len, &self.index, &path)
+                    .map_err(|source| DataError::Cache { path: path.clone(), source })?;
+                let mapped = map_file(&path).map_err(|source| DataError::Cache { path, source })?;
+                Store::new(mapped.0, self.index, &self.place)
+            }
+        }
+    }
+}
+
+fn cache_error(options: &OpenOptions<'_>, source: io::Error) -> DataError {
+    DataError::Cache { path: options.cache_dir.clone().unwrap_or_default(), source }
+}
+
+/// Refuses NaN and infinity, naming the first.
+fn check_finite(sample: &Sample, place: &str, number: usize) -> Result<(), DataError> {
+    let Pixels::F32(values) = &sample.image.pixels else { return Ok(()) };
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let Image { width, channels, .. } = sample.image;
+    Err(DataError::NotFinite {
+        place: sample.name.as_ref().map_or(place.into(), |name| format!("{place}: {name}")),
+        sample: number,
+        row: at / channels / width,
+        column: at / channels % width,
+        channel: at % channels,
+        value: values[at],
+    })
+}
+
+/// SHA-256 of one image (size, kind of numbers, pixels) and its label.
+fn digest(sample: &Sample) -> [u8; 32] {
+    let image = &sample.image;
+    let mut hash = Sha256::new();
+    for size in [image.height, image.width, image.channels, image.pixel_type().bytes()] {
+        hash.update((size as u64).to_le_bytes());
+    }
+    hash.update(sample.label.map_or(0, |label| u64::from(label) + 1).to_le_bytes());
+    match &image.pixels {
+        Pixels::U8(values) => hash.update(values),
+        pixels => {
+            let mut bytes = Vec::new();
+            pixels.write_le(&mut bytes);
+            hash.update(&bytes);
+        }
+    }
+    hash.finalize().into()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+// The cache file: MAGIC, pixels, index (JSON), then a foot of fixed length: length of the pixels, length of
+// the index, SHA-256 of the index, MAGIC. It is written under another name and renamed when complete.
+
+const MAGIC: &[u8; 8] = b"TWLDATA1";
+const FOOT: u64 = 8 + 8 + 32 + 8;
+
+fn cache_path(folder: &Path, key: &str) -> PathBuf {
+    folder.join(format!("decoded-{}.bin", &key[..32.min(key.len())]))
+}
+
+fn begin_file(folder: &Path, bytes: &[u8]) -> io::Result<BufWriter<NamedTempFile>> {
+    std::fs::create_dir_all(folder)?;
+    let mut file = BufWriter::with_capacity(1 << 20, NamedTempFile::new_in(folder)?);
+    file.write_all(MAGIC)?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+fn finish_file(mut file: BufWriter<NamedTempFile>, len: u64, index: &Index, path: &Path) -> io::Result<()> {
+    let index = serde_json::to_vec(index)?;
+    file.write_all(&index)?;
+    file.write_all(&len.to_le_bytes())?;
+    file.write_all(&(index.len() as u64).to_le_bytes())?;
+    file.write_all(&Sha256::digest(&index))?;
+    file.write_all(MAGIC)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The pixels of a cache file, mapped, and its index, as written. Any contradiction is an error.
+fn map_file(path: &Path) -> io::Result<(Bytes, Vec<u8>)> {
+    let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("cache file: {what}"));
+    let mut file = File::open(path)?;
+    let total = file.metadata()?.len();
+    let mut head = [0; 8];
+    file.read_exact(&mut head)?;
+    let mut foot = [0; FOOT as usize];
+    file.seek(SeekFrom::Start(total.checked_sub(FOOT).ok_or_else(|| broken("too short"))?))?;
+    file.read_exact(&mut foot)?;
+    let number =
+        |at: usize| foot[at..at + 8].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
+    let (len, index_len) = (number(0), number(8));
+    if &head != MAGIC || &foot[48..] != MAGIC {
+        return Err(broken("not one of ours, or of another version"));
+    }
+    if len.checked_add(index_len).and_then(|sum| sum.checked_add(8 + FOOT)) != Some(total) {
+        return Err(broken("its length is not what it says"));
+    }
+    file.seek(SeekFrom::Start(8 + len))?;
+    let mut index = vec![0; index_len as usize];
+    file.read_exact(&mut index)?;
+    if Sha256::digest(&index)[..] != foot[16..48] {
+        return Err(broken("its index is damaged"));
+    }
+    let len = usize::try_from(len).map_err(|_| broken("too large for this machine"))?;
+    if len == 0 {
+        return Err(broken("no pixels"));
+    }
+    // SAFETY: the map is read-only, and the file is only ever replaced by renaming another over it, which
+    // leaves this one's content in place for as long as it is mapped. Someone who truncates or overwrites
+    // files in the cache folder by hand while a run reads them could stop the run (SIGBUS) or change pixels;
+    // u8 has no invalid values, so no other harm can follow.
+    #[allow(unsafe_code)]
+    let map = unsafe { memmap2::MmapOptions::new().offset(8).len(len).map(&file)? };
+    Ok((Bytes::Mapped { map, len }, index))
+}
+
+/// The store kept under `key`, if there is a sound one.
+pub(crate) fn load_cached(folder: &Path, key: &str, place: &str) -> Option<Store> {
+    let (bytes, index) = map_file(&cache_path(folder, key)).ok()?;
+    let index: Index = serde_json::from_slice(&index).ok()?;
+    let expected: Option<usize> = index.records.iter().try_fold(0usize, |sum, r| sum.checked_add(r.bytes()));
+    let Bytes::Mapped { len, .. } = &bytes else { return None };
+    (expected == Some(*len)).then(|| Store::new(bytes, index, place).ok())?
+}

@@ -1,0 +1,194 @@
+//! Sources made of other sources: some of the images, several sources in a row, some of the labels.
+
+use std::sync::Arc;
+
+use twinlens_random::{Purpose, Stream};
+
+use crate::{DataError, Image, ImageSource};
+
+/// Some images of a source, in a given order.
+pub struct Subset {
+    source: Arc<dyn ImageSource>,
+    indices: Vec<usize>,
+}
+
+impl Subset {
+    /// The images `indices` of `source`; an index may occur more than once.
+    ///
+    /// # Errors
+    /// [`DataError::NoSuchSample`] when an index is not below `source.len()`.
+    pub fn new(source: Arc<dyn ImageSource>, indices: Vec<usize>) -> Result<Subset, DataError> {
+        let len = source.len();
+        match indices.iter().find(|&&index| index >= len) {
+            Some(&index) => Err(DataError::NoSuchSample { index, len }),
+            None => Ok(Subset { source, indices }),
+        }
+    }
+
+    /// The numbers that `indices` of this subset have in its source.
+    pub(crate) fn translate(&self, indices: &[usize]) -> Vec<usize> {
+        indices.iter().map(|&index| self.indices[index]).collect()
+    }
+
+    fn at(&self, index: usize) -> Result<usize, DataError> {
+        let len = self.indices.len();
+        self.indices.get(index).copied().ok_or(DataError::NoSuchSample { index, len })
+    }
+}
+
+impl ImageSource for Subset {
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.source.image(self.at(index)?)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.source.label(self.at(index).ok()?)
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.at(index).map_or(format!("#{index}"), |index| self.source.name(index))
+    }
+}
+
+/// The first `n` images of `source`, in its order; all of them when it has no more.
+///
+/// Image folders are ordered by class: their first images may be of one class only.
+pub fn limit(source: Arc<dyn ImageSource>, n: usize) -> Arc<dyn ImageSource> {
+    if n >= source.len() {
+        return source;
+    }
+    Arc::new(Subset { source, indices: (0..n).collect() })
+}
+
+/// Several sources, one after the other, as one.
+pub struct Concat {
+    sources: Vec<Arc<dyn ImageSource>>,
+    ends: Vec<usize>,
+}
+
+impl Concat {
+    /// The images of all `sources`, in order. The sources must number their classes alike.
+    pub fn new(sources: Vec<Arc<dyn ImageSource>>) -> Concat {
+        let ends = sources.iter().scan(0, |end, source| {
+            *end += source.len();
+            Some(*end)
+        });
+        let ends = ends.collect();
+        Concat { sources, ends }
+    }
+
+    fn at(&self, index: usize) -> Result<(&dyn ImageSource, usize), DataError> {
+        let which = self.ends.partition_point(|&end| end <= index);
+        let Some(source) = self.sources.get(which) else {
+            return Err(DataError::NoSuchSample { index, len: self.len() });
+        };
+        Ok((source.as_ref(), index - (self.ends[which] - source.len())))
+    }
+}
+
+impl ImageSource for Concat {
+    fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        let (source, index) = self.at(index)?;
+        source.image(index)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        let (source, index) = self.at(index).ok()?;
+        source.label(index)
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.at(index).map_or(format!("#{index}"), |(source, index)| source.name(index))
+    }
+}
+
+/// How the samples with known labels are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelChoice {
+    /// The same share of every class, rounded, and at least one sample of each.
+    Stratified,
+    /// The share of all labelled samples together, rounded, and at least one; rare classes may be missing.
+    Random,
+}
+
+/// A source of which only some labels are known; all images remain.
+pub struct LabelShare {
+    source: Arc<dyn ImageSource>,
+    known: Vec<bool>,
+}
+
+impl LabelShare {
+    /// Keeps the labels of the share `share` (above 0, up to 1) of the labelled samples and hides the others.
+    ///
+    /// The choice is a function of `seed`, and nested: what is known at 1 % is known at 10 %.
+    ///
+    /// # Errors
+    /// [`DataError::BadOption`] when `share` is not in (0, 1].
+    pub fn new(
+        source: Arc<dyn ImageSource>,
+        share: f64,
+        choice: LabelChoice,
+        seed: u64,
+    ) -> Result<LabelShare, DataError> {
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(DataError::BadOption {
+                name: "labels",
+                expected: "a share above 0, up to 1".into(),
+                got: share.to_string(),
+            });
+        }
+        let mut known = vec![false; source.len()];
+        for (class, mut members) in groups(source.as_ref(), choice).into_iter().enumerate() {
+            Stream::new(seed, Purpose::Labels, [class as u32, 0, 0]).shuffle(&mut members);
+            let count = ((members.len() as f64 * share).round() as usize).max(1);
+            members.iter().take(count).for_each(|&member| known[member] = true);
+        }
+        Ok(LabelShare { source, known })
+    }
+
+    /// Indices of the samples whose labels are known, ascending: what a classifier may learn from.
+    pub fn known(&self) -> Vec<usize> {
+        (0..self.known.len()).filter(|&index| self.known[index]).collect()
+    }
+}
+
+/// Indices of the labelled samples, by class or all together.
+fn groups(source: &dyn ImageSource, choice: LabelChoice) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for index in 0..source.len() {
+        let Some(label) = source.label(index) else { continue };
+        let group = if choice == LabelChoice::Stratified { label } else { 0 };
+        if groups.len() <= group {
+            groups.resize_with(group + 1, Vec::new);
+        }
+        groups[group].push(index);
+    }
+    groups
+}
+
+impl ImageSource for LabelShare {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.source.image(index)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.source.label(index).filter(|_| self.known[index])
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.source.name(index)
+    }
+}
