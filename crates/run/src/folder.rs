@@ -1,0 +1,328 @@
+//! A run folder open for writing.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::checkpoints::{Checkpoint, Checkpoints, Direction, Loaded, Score, Sidecar};
+use crate::lock::{self, Lock};
+use crate::metrics::{self, Metrics};
+use crate::status::{self, State};
+use crate::{LAYOUT, RunError, files, names};
+
+/// Every entry of the layout: what [`Overwrite::Run`] may remove.
+const LAYOUT_ENTRIES: [&str; 12] = [
+    names::CHECKPOINTS,
+    names::COMMAND,
+    names::CONFIG,
+    names::ENCODER,
+    names::ENVIRONMENT,
+    names::EVAL,
+    names::LOG,
+    names::METRICS,
+    names::METRICS_TABLE,
+    names::PLOTS,
+    names::REPORT,
+    names::STATUS,
+];
+
+/// What to do with a folder that is not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Refuse it.
+    Never,
+    /// If it holds a run, remove that run (the files of the layout, and nothing else); else refuse it.
+    Run,
+}
+
+/// What is known when a run starts.
+#[derive(Clone, Debug)]
+pub struct Start<'a> {
+    /// The resolved settings, for `config.toml`.
+    pub config: &'a str,
+    /// The command line, program first, for `command.txt`.
+    pub command: &'a [String],
+    /// The content of `env.json`, from [`crate::Environment::describe`].
+    pub environment: Value,
+}
+
+/// A run folder, locked and open for writing. The lock is given back when this value is dropped or the
+/// process ends.
+#[derive(Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+    lock: Lock,
+    metrics: Metrics,
+    checkpoints: Checkpoints,
+}
+
+impl RunFolder {
+    /// Makes a new run folder at `path` (with its parents) in state [`State::Running`].
+    ///
+    /// # Errors
+    /// [`RunError::PathIsFile`]; [`RunError::NotEmpty`] if it holds anything and `overwrite` is
+    /// [`Overwrite::Never`]; [`RunError::NotARun`] if it holds something that is not a run;
+    /// [`RunError::Locked`] if a run is being written there; or a file system error.
+    pub fn create(path: &Path, overwrite: Overwrite, start: &Start) -> Result<RunFolder, RunError> {
+        check_free(path, overwrite)?;
+        files::create_folder(path)?;
+        let lock = lock::acquire(path)?;
+        // Again, now that nobody else can be writing: another run may have come and gone in between.
+        check_free(path, overwrite)?;
+        remove_run(path)?;
+        files::write_json(&path.join(names::ENVIRONMENT), &start.environment)?;
+        files::write_atomically(&path.join(names::CONFIG), start.config.as_bytes())?;
+        files::write_atomically(&path.join(names::COMMAND), command_line(start.command).as_bytes())?;
+        status::write(path, State::Running, "")?;
+        RunFolder::locked(path, lock)
+    }
+
+    /// Opens an existing run to continue it or to add to it. Changes nothing yet, except that a last line of
+    /// the metrics log that was cut off in the writing is dropped; to continue, follow with
+    /// [`RunFolder::newest_checkpoint`], [`RunFolder::rewind`] and [`RunFolder::set_status`].
+    ///
+    /// # Errors
+    /// [`RunError::NotARun`], [`RunError::PathIsFile`], [`RunError::NewerLayout`], [`RunError::Locked`], or a
+    /// file system error.
+    pub fn open(path: &Path) -> Result<RunFolder, RunError> {
+        check_run(path)?;
+        let lock = lock::acquire(path)?;
+        RunFolder::locked(path, lock)
+    }
+
+    fn locked(path: &Path, lock: Lock) -> Result<RunFolder, RunError> {
+        Ok(RunFolder {
+            root: path.to_path_buf(),
+            lock,
+            metrics: Metrics::open(&path.join(names::METRICS))?,
+            checkpoints: Checkpoints::at(path.join(names::CHECKPOINTS)),
+        })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// What the user should know about this folder: at present, that its file system has no locks.
+    pub fn warning(&self) -> Option<&str> {
+        self.lock.warning.as_deref()
+    }
+
+    /// Sets the state, and the reason for it (may be empty).
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn set_status(&self, state: State, message: &str) -> Result<(), RunError> {
+        status::write(&self.root, state, message)
+    }
+
+    /// Replaces `config.toml`, for a run continued with other settings where that is allowed.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn write_config(&self, config: &str) -> Result<(), RunError> {
+        files::write_atomically(&self.root.join(names::CONFIG), config.as_bytes())
+    }
+
+    /// Opens `train.log` for appending.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn log_file(&self) -> Result<File, RunError> {
+        let path = self.root.join(names::LOG);
+        OpenOptions::new().append(true).create(true).open(&path).map_err(|e| RunError::io("open", &path, e))
+    }
+
+    /// Appends one row to the metrics log. It is with the operating system when this returns, so it survives
+    /// a crash of the process. Numbers that are not finite become `null`.
+    ///
+    /// # Errors
+    /// [`RunError::BadRow`] unless `row` becomes a JSON object of numbers, texts and truth values; file
+    /// system errors.
+    pub fn append_metrics(&mut self, row: &impl Serialize) -> Result<(), RunError> {
+        let row = serde_json::to_value(row).map_err(|e| RunError::BadRow { reason: e.to_string() })?;
+        self.metrics.append(&row)
+    }
+
+    /// Writes `metrics.csv` from the metrics log: first the columns `epoch` and `step`, then all others in
+    /// alphabetical order.
+    ///
+    /// # Errors
+    /// [`RunError::Damaged`] if the log cannot be read back; file system errors.
+    pub fn write_metrics_csv(&self) -> Result<(), RunError> {
+        let rows = metrics::read(&self.root.join(names::METRICS))?;
+        files::write_atomically(&self.root.join(names::METRICS_TABLE), metrics::to_csv(&rows).as_bytes())
+    }
+
+    /// Saves `checkpoints/last`. The metrics log is synced first, so that no checkpoint is ahead of it.
+    ///
+    /// # Errors
+    /// File system errors; the previous `last` is then still in place.
+    pub fn save_last(&mut self, checkpoint: &Checkpoint) -> Result<Sidecar, RunError> {
+        self.metrics.sync()?;
+        self.checkpoints.save_last(checkpoint, self.metrics.rows())
+    }
+
+    /// Keeps what was saved last as `epoch-NNNN` too, and of these only the `keep` latest. It costs no space
+    /// of its own until `last` is replaced, where the file system has hard links.
+    ///
+    /// # Errors
+    /// File system errors, also if there is no `last`.
+    pub fn keep_epoch(&mut self, keep: usize) -> Result<(), RunError> {
+        self.checkpoints.keep_epoch(keep)
+    }
+
+    /// Keeps what was saved last as `best` too, if `value` is strictly better than that of the present best
+    /// (which the folder remembers, also when a run is resumed). Returns whether it was. A value that is not
+    /// a number is never better; a present best by another metric or direction always gives way.
+    ///
+    /// # Errors
+    /// File system errors, also if there is no `last`.
+    pub fn keep_best(&mut self, metric: &str, direction: Direction, value: f64) -> Result<bool, RunError> {
+        self.checkpoints.keep_best(Score { metric: metric.to_owned(), direction, value })
+    }
+
+    /// Reads the checkpoint with the most steps whose bytes have the hash in their sidecar. Newer ones that
+    /// are damaged are passed over and named in [`Loaded::warnings`].
+    ///
+    /// # Errors
+    /// [`RunError::NoCheckpoint`] if none is whole; [`RunError::NewerLayout`].
+    pub fn newest_checkpoint(&self) -> Result<Loaded, RunError> {
+        self.checkpoints.newest(&self.root)
+    }
+
+    /// Cuts the metrics log back to what it was when `checkpoint` was saved, so that a run that continues
+    /// from there writes the same log as one that was never interrupted. Returns a warning if the log has
+    /// fewer rows than it had then.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn rewind(&mut self, checkpoint: &Sidecar) -> Result<Option<String>, RunError> {
+        self.metrics.truncate(checkpoint.metrics_rows)?;
+        let (rows, expected) = (self.metrics.rows(), checkpoint.metrics_rows);
+        Ok((rows < expected).then(|| {
+            format!(
+                "{} has {rows} rows, the checkpoint was saved after {expected}: the curves will have a gap",
+                self.root.join(names::METRICS).display()
+            )
+        }))
+    }
+
+    /// Writes `encoder/encoder.safetensors` and `encoder/encoder.json`, in this order.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn write_encoder(&self, weights: &[u8], description: &impl Serialize) -> Result<(), RunError> {
+        let folder = self.root.join(names::ENCODER);
+        files::create_folder(&folder)?;
+        files::write_atomically(&folder.join("encoder.safetensors"), weights)?;
+        files::write_json(&folder.join("encoder.json"), description)
+    }
+
+    /// Writes `eval/<name>.json`.
+    ///
+    /// # Errors
+    /// [`RunError::BadName`]; file system errors.
+    pub fn write_verdict(&self, name: &str, verdict: &impl Serialize) -> Result<(), RunError> {
+        let path = self.place(names::EVAL, &format!("{name}.json"))?;
+        files::write_json(&path, verdict)
+    }
+
+    /// Writes `plots/<file_name>` and returns its path.
+    ///
+    /// # Errors
+    /// [`RunError::BadName`]; file system errors.
+    pub fn write_plot(&self, file_name: &str, bytes: &[u8]) -> Result<PathBuf, RunError> {
+        let path = self.place(names::PLOTS, file_name)?;
+        files::write_atomically(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// Writes `report.html` and returns its path.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn write_report(&self, html: &str) -> Result<PathBuf, RunError> {
+        let path = self.root.join(names::REPORT);
+        files::write_atomically(&path, html.as_bytes())?;
+        Ok(path)
+    }
+
+    /// The path of `name` in the folder `folder` of the layout, which is made if it is missing.
+    fn place(&self, folder: &str, name: &str) -> Result<PathBuf, RunError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.starts_with('.') || !name.chars().all(plain) {
+            return Err(RunError::BadName { name: name.to_owned() });
+        }
+        let folder = self.root.join(folder);
+        files::create_folder(&folder)?;
+        Ok(folder.join(name))
+    }
+}
+
+/// Checks that `path` holds a run of a layout that this program knows.
+pub(crate) fn check_run(path: &Path) -> Result<(), RunError> {
+    let not_a_run = |reason: String| RunError::NotARun { path: path.to_path_buf(), reason };
+    if path.is_file() {
+        return Err(RunError::PathIsFile { path: path.to_path_buf() });
+    }
+    if !path.is_dir() {
+        return Err(not_a_run("there is no such folder".into()));
+    }
+    let environment = path.join(names::ENVIRONMENT);
+    if !environment.is_file() {
+        return Err(not_a_run(format!("{} is missing", names::ENVIRONMENT)));
+    }
+    match files::read_json(&environment)?["layout"].as_u64() {
+        None => Err(not_a_run(format!("{} names no layout", names::ENVIRONMENT))),
+        Some(got) if got > u64::from(LAYOUT) => {
+            Err(RunError::NewerLayout { path: environment, got, known: LAYOUT })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Checks that a new run may be made at `path`.
+fn check_free(path: &Path, overwrite: Overwrite) -> Result<(), RunError> {
+    if path.exists() && !path.is_dir() {
+        return Err(RunError::PathIsFile { path: path.to_path_buf() });
+    }
+    let Some(found) = files::entries(path)?.into_iter().find(|name| name != names::LOCK) else {
+        return Ok(());
+    };
+    match overwrite {
+        Overwrite::Never => Err(RunError::NotEmpty { path: path.to_path_buf(), found }),
+        // A run that was killed before it could describe itself still has its lock file.
+        Overwrite::Run if lock::is_present(path) => Ok(()),
+        Overwrite::Run => check_run(path),
+    }
+}
+
+/// Removes the files of the layout, and temporary files that a crash left behind.
+fn remove_run(root: &Path) -> Result<(), RunError> {
+    for name in files::entries(root)? {
+        let path = root.join(&name);
+        if !LAYOUT_ENTRIES.contains(&name.as_str()) && !name.starts_with(files::TEMPORARY) {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(&path).map_err(|e| RunError::io("remove", &path, e))?;
+        } else {
+            files::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The words of a command, quoted so that a POSIX shell reads them back as they were.
+fn command_line(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    let quoted = words.iter().map(|word| match word.is_empty() || !word.chars().all(plain) {
+        true => format!("'{}'", word.replace('\'', r"'\''")),
+        false => word.clone(),
+    });
+    quoted.collect::<Vec<_>>().join(" ") + "\n"
+}

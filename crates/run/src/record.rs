@@ -1,0 +1,94 @@
+//! Reading runs back, for reports and lists.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::metrics::{self, Row};
+use crate::status::{self, State, Status};
+use crate::{RunError, files, folder, lock, names};
+
+/// What a run folder says about its run. Tensors and checkpoints are not read.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    /// The folder.
+    pub path: PathBuf,
+    /// `config.toml`, as text.
+    pub config: String,
+    /// `command.txt`, without the final newline.
+    pub command: String,
+    /// `env.json`.
+    pub environment: Value,
+    /// The rows of `metrics.jsonl`, in the order of the run.
+    pub metrics: Vec<Row>,
+    /// How the run stands.
+    pub status: Status,
+    /// `eval/<name>.json`, by name.
+    pub verdicts: BTreeMap<String, Value>,
+}
+
+impl RunRecord {
+    /// Reads a run; it may be going on meanwhile. A run whose `STATUS` says "running" though no process
+    /// holds its lock was killed, and is reported as [`State::Interrupted`].
+    ///
+    /// # Errors
+    /// [`RunError::NotARun`], [`RunError::NewerLayout`], [`RunError::Damaged`], or a file system error.
+    pub fn read(path: &Path) -> Result<RunRecord, RunError> {
+        folder::check_run(path)?;
+        Ok(RunRecord {
+            path: path.to_path_buf(),
+            config: files::read_text(&path.join(names::CONFIG))?,
+            command: files::read_text(&path.join(names::COMMAND))?.trim_end().to_owned(),
+            environment: files::read_json(&path.join(names::ENVIRONMENT))?,
+            metrics: metrics::read(&path.join(names::METRICS))?,
+            status: read_status(path)?,
+            verdicts: read_verdicts(&path.join(names::EVAL))?,
+        })
+    }
+}
+
+/// The run folders in `root`, at most three folders deep, sorted by path. `root` may be one itself. Folders
+/// inside a run are not searched, nor are those that cannot be listed.
+///
+/// # Errors
+/// File system errors on `root` itself.
+pub fn find_runs(root: &Path) -> Result<Vec<PathBuf>, RunError> {
+    std::fs::read_dir(root).map_err(|e| RunError::io("list", root, e))?;
+    let mut found = Vec::new();
+    search(root, 3, &mut found);
+    Ok(found)
+}
+
+fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    if lock::is_present(folder) || folder::check_run(folder).is_ok() {
+        found.push(folder.to_path_buf());
+    } else if depth > 0 {
+        let names = files::entries(folder).unwrap_or_default();
+        for path in names.iter().map(|name| folder.join(name)).filter(|path| path.is_dir()) {
+            search(&path, depth - 1, found);
+        }
+    }
+}
+
+fn read_status(root: &Path) -> Result<Status, RunError> {
+    let status = status::read(root)?;
+    if status.state == State::Running && !lock::is_held(root) {
+        // It may have ended between the two looks: only what is still "running" was killed.
+        let again = status::read(root)?;
+        return Ok(match again.state {
+            State::Running => Status { state: State::Interrupted, message: "ended without a word".into() },
+            _ => again,
+        });
+    }
+    Ok(status)
+}
+
+fn read_verdicts(folder: &Path) -> Result<BTreeMap<String, Value>, RunError> {
+    let names = files::entries(folder)?;
+    let named = names.iter().filter(|name| !name.starts_with('.'));
+    named
+        .filter_map(|name| name.strip_suffix(".json"))
+        .map(|name| Ok((name.to_owned(), files::read_json(&folder.join(format!("{name}.json")))?)))
+        .collect()
+}
