@@ -1,0 +1,88 @@
+//! The operations, one file each. One more costs its file and one line of the registry below.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinlens_random::Stream;
+
+use crate::canvas::{Canvas, Shape};
+use crate::operation::{BuildContext, Check, Operation, Transform};
+use crate::sample::Sample;
+
+/// Declares the operations: file, settings, what they draw.
+macro_rules! registry {
+    ($($file:ident: $settings:ident draws $drawn:ident,)*) => {
+        $(mod $file; pub use $file::{$settings, $drawn};)*
+        mod normalize;
+        pub use normalize::Normalize;
+
+        /// The settings of one operation. In TOML: a table whose key `op` names the operation.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "op", rename_all = "snake_case")]
+        pub enum OperationSetting {
+            $(#[doc = concat!("`", stringify!($file), "`")] $settings($settings),)*
+        }
+
+        /// What an operation drew.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Drawn {
+            $(#[doc = concat!("By `", stringify!($file), "`")] $settings($drawn),)*
+        }
+
+        /// The names of all operations.
+        pub const NAMES: &[&str] = &[$(stringify!($file)),*];
+
+        impl OperationSetting {
+            /// The operation's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$settings(_) => stringify!($file),)* }
+            }
+
+            /// The probability that the operation is applied.
+            pub fn p(&self) -> f64 {
+                match self { $(Self::$settings(operation) => operation.p(),)* }
+            }
+
+            pub(crate) fn check(&self, check: &mut Check<'_>) {
+                check.within("p", self.p(), 0.0..=1.0);
+                match self { $(Self::$settings(operation) => operation.check(check),)* }
+            }
+
+            pub(crate) fn output_size(&self, context: &BuildContext) -> Option<usize> {
+                match self { $(Self::$settings(operation) => operation.output_size(context),)* }
+            }
+
+            /// Draws the transformation of an image of `shape`; `None` where chance decides against it.
+            pub fn draw(&self, stream: &mut Stream, shape: Shape, context: &BuildContext) -> Option<Drawn> {
+                stream.chance(self.p()).then(|| match self {
+                    $(Self::$settings(operation) => Drawn::$settings(operation.draw(stream, shape, context)),)*
+                })
+            }
+        }
+
+        impl Drawn {
+            /// The shape after applying it to an image of `shape`.
+            pub fn output(&self, shape: Shape) -> Shape {
+                match self { $(Self::$settings(drawn) => drawn.output(shape),)* }
+            }
+
+            /// Transforms the image on the canvas.
+            pub fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
+                match self { $(Self::$settings(drawn) => drawn.apply(canvas),)* }
+            }
+        }
+    };
+}
+
+registry! {
+    random_resized_crop: RandomResizedCrop draws ResizedCrop,
+    resize: Resize draws Resized,
+    center_crop: CenterCrop draws CenterCropped,
+    horizontal_flip: HorizontalFlip draws HorizontallyFlipped,
+    vertical_flip: VerticalFlip draws VerticallyFlipped,
+    rot90: Rot90 draws QuarterTurns,
+    color_jitter: ColorJitter draws Adjustments,
+    grayscale: Grayscale draws Gray,
+    gaussian_blur: GaussianBlur draws Blurred,
+    solarize: Solarize draws Solarized,
+}

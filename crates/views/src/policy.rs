@@ -1,0 +1,265 @@
+//! Policies: which operations make which view, checked against the data and compiled.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinlens_data::{Image, Pixels};
+use twinlens_random::{Purpose, Stream};
+
+use crate::canvas::{Canvas, Shape, Workspace};
+use crate::error::{Problem, ViewsError};
+use crate::operation::{BuildContext, Check};
+use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize};
+use crate::sample::Sample;
+
+/// The operations that make one view, in the order in which they are applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ViewPolicy {
+    /// How many views are drawn this way.
+    #[serde(default = "one")]
+    pub count: usize,
+    /// The operations, first to last. Normalisation follows by itself.
+    pub operations: Vec<OperationSetting>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Where a view belongs: together with the view's number it determines every draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The run's seed.
+    pub seed: u64,
+    /// The epoch, from 0.
+    pub epoch: u32,
+    /// The sample's number in its source.
+    pub sample: u32,
+}
+
+/// What was drawn for one view.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The view's number, from 0.
+    pub view: usize,
+    /// Its operations, first to last.
+    pub operations: Vec<Step>,
+}
+
+/// One operation of a view.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// The operation's name.
+    pub op: &'static str,
+    /// The drawn parameters; nothing if chance left the operation out.
+    pub drawn: Option<Drawn>,
+}
+
+/// View policies ready to use on images of one kind.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    views: Vec<View>,
+    context: BuildContext,
+    normalize: Normalize,
+}
+
+#[derive(Clone, Debug)]
+struct View {
+    operations: Vec<OperationSetting>,
+    size: usize,
+}
+
+/// Views and operations are numbered with 16 bits each.
+const LIMIT: usize = 1 << 16;
+
+impl Policy {
+    /// Checks `views` against `context` and compiles them.
+    ///
+    /// # Errors
+    /// [`ViewsError::Settings`] with every setting that cannot be used.
+    pub fn build(views: &[ViewPolicy], context: BuildContext) -> Result<Policy, ViewsError> {
+        let mut problems = check(views, &context);
+        let normalize = match Normalize::new(&context) {
+            Ok(normalize) if problems.is_empty() => normalize,
+            Ok(_) => return Err(ViewsError::Settings(problems)),
+            Err(more) => {
+                problems.extend(more);
+                return Err(ViewsError::Settings(problems));
+            }
+        };
+        let compile = |policy: &ViewPolicy| {
+            let size = policy.operations.iter().rev().find_map(|operation| operation.output_size(&context));
+            let size = size.unwrap_or(context.size);
+            std::iter::repeat_n(View { operations: policy.operations.clone(), size }, policy.count)
+        };
+        Ok(Policy { views: views.iter().flat_map(compile).collect(), context, normalize })
+    }
+
+    /// The policy for judging an encoder: one view, the shorter side resized and the centre cropped to
+    /// `context.size` where needed, nothing left to chance.
+    ///
+    /// # Errors
+    /// As [`Policy::build`].
+    pub fn evaluation(context: BuildContext) -> Result<Policy, ViewsError> {
+        let operations = vec![
+            OperationSetting::Resize(Resize::default()),
+            OperationSetting::CenterCrop(CenterCrop::default()),
+        ];
+        Policy::build(&[ViewPolicy { count: 1, operations }], context)
+    }
+
+    /// Number of views.
+    pub fn views(&self) -> usize {
+        self.views.len()
+    }
+
+    /// The shape of view number `view`, which must be below [`Policy::views`].
+    pub fn shape(&self, view: usize) -> Shape {
+        let size = self.views[view].size;
+        Shape { height: size, width: size, channels: self.context.channels }
+    }
+
+    /// What is drawn at `place` for an image of `shape`, view by view.
+    pub fn explain(&self, place: Place, shape: Shape) -> Vec<Explanation> {
+        (0..self.views()).map(|view| self.explain_view(view, place, shape)).collect()
+    }
+
+    /// View number `view` of `image` as an image, not normalised.
+    ///
+    /// # Errors
+    /// When the image is not what the policy was built for.
+    pub fn image(
+        &self,
+        view: usize,
+        place: Place,
+        image: &Image,
+        workspace: &mut Workspace,
+    ) -> Result<Image, ViewsError> {
+        self.check_image(image)?;
+        let shape = Shape::of(image);
+        Ok(match &image.pixels {
+            Pixels::U8(samples) => to_image(&self.draw(view, place, shape, samples, workspace)),
+            Pixels::U16(samples) => to_image(&self.draw(view, place, shape, samples, workspace)),
+            Pixels::F32(samples) => to_image(&self.draw(view, place, shape, samples, workspace)),
+        })
+    }
+
+    /// Writes view number `view` of `image`, normalised, to `out` (HWC, [`Policy::shape`] samples).
+    ///
+    /// # Errors
+    /// When the image is not what the policy was built for, or its view has not the shape of the others.
+    pub fn write(
+        &self,
+        view: usize,
+        place: Place,
+        image: &Image,
+        workspace: &mut Workspace,
+        out: &mut [f32],
+    ) -> Result<(), ViewsError> {
+        self.check_image(image)?;
+        let shape = Shape::of(image);
+        match &image.pixels {
+            Pixels::U8(samples) => self.finish(view, &self.draw(view, place, shape, samples, workspace), out),
+            Pixels::U16(samples) => {
+                self.finish(view, &self.draw(view, place, shape, samples, workspace), out)
+            }
+            Pixels::F32(samples) => {
+                self.finish(view, &self.draw(view, place, shape, samples, workspace), out)
+            }
+        }
+    }
+
+    fn draw<'a, T: Sample>(
+        &self,
+        view: usize,
+        place: Place,
+        shape: Shape,
+        samples: &'a [T],
+        workspace: &'a mut Workspace,
+    ) -> Canvas<'a, T> {
+        let mut canvas = Canvas::new(shape, samples, workspace);
+        for (number, operation) in self.views[view].operations.iter().enumerate() {
+            let mut stream = stream(place, view, number);
+            if let Some(drawn) = operation.draw(&mut stream, canvas.shape(), &self.context) {
+                drawn.apply(&mut canvas);
+            }
+        }
+        canvas
+    }
+
+    fn finish<T: Sample>(
+        &self,
+        view: usize,
+        canvas: &Canvas<'_, T>,
+        out: &mut [f32],
+    ) -> Result<(), ViewsError> {
+        let Shape { height, width, .. } = canvas.shape();
+        if canvas.shape() != self.shape(view) {
+            return Err(ViewsError::ViewSize { view, height, width, size: self.views[view].size });
+        }
+        self.normalize.apply(canvas.samples(), out);
+        Ok(())
+    }
+
+    fn explain_view(&self, view: usize, place: Place, mut shape: Shape) -> Explanation {
+        let explain = |(number, operation): (usize, &OperationSetting)| {
+            let drawn = operation.draw(&mut stream(place, view, number), shape, &self.context);
+            if let Some(drawn) = &drawn {
+                shape = drawn.output(shape);
+            }
+            Step { op: operation.name(), drawn }
+        };
+        Explanation {
+            view,
+            operations: self.views[view].operations.iter().enumerate().map(explain).collect(),
+        }
+    }
+
+    fn check_image(&self, image: &Image) -> Result<(), ViewsError> {
+        let BuildContext { channels, pixel_type, .. } = self.context;
+        let (shape, samples) = (Shape::of(image), image.pixels.len());
+        let whole = samples > 0 && samples == shape.samples();
+        if whole && shape.channels == channels && image.pixel_type() == pixel_type {
+            return Ok(());
+        }
+        Err(ViewsError::Image {
+            expected: format!("{pixel_type} images with {channels} channels"),
+            got: format!(
+                "{} of {}x{} pixels, {} channels and {samples} samples",
+                image.pixel_type(),
+                shape.height,
+                shape.width,
+                shape.channels
+            ),
+        })
+    }
+}
+
+fn stream(place: Place, view: usize, operation: usize) -> Stream {
+    let within = (view as u32) << 16 | operation as u32;
+    Stream::new(place.seed, Purpose::View, [place.epoch, place.sample, within])
+}
+
+fn to_image<T: Sample>(canvas: &Canvas<'_, T>) -> Image {
+    let Shape { height, width, channels } = canvas.shape();
+    Image { height, width, channels, pixels: T::pixels(canvas.samples().to_vec()) }
+}
+
+fn check(views: &[ViewPolicy], context: &BuildContext) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let total: usize = views.iter().map(|policy| policy.count).fold(0, usize::saturating_add);
+    if views.is_empty() || total >= LIMIT {
+        let (key, expected) = ("views".to_string(), format!("1 to {} views", LIMIT - 1));
+        problems.push(Problem { key, expected, got: total.to_string() });
+    }
+    for (v, policy) in views.iter().enumerate() {
+        let mut check = Check::new(format!("views.{v}"), context, &mut problems);
+        check.require(policy.count > 0, "count", "at least 1", policy.count);
+        let number = policy.operations.len();
+        check.require(number < LIMIT, "operations", format!("fewer than {LIMIT} operations"), number);
+        for (i, operation) in policy.operations.iter().enumerate() {
+            operation.check(&mut Check::new(format!("views.{v}.operations.{i}"), context, &mut problems));
+        }
+    }
+    problems
+}
