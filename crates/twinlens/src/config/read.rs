@@ -1,0 +1,326 @@
+//! The user's layers, as written.
+
+use std::fmt::Write;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Request;
+use super::node::{Content, Node};
+use super::report::{Finding, Report};
+use super::schema::nearest;
+
+/// Environment variables that begin with this are settings.
+pub const ENVIRONMENT_PREFIX: &str = "TWINLENS_";
+
+/// Variables with the prefix that are no settings: where golden cases and downloads lie, and how much is logged.
+pub const RESERVED_VARIABLES: [&str; 3] = ["TWINLENS_GOLDEN", "TWINLENS_DATA_DIR", "TWINLENS_LOG"];
+
+/// A table of this name in a preset or a file describes it and holds no settings.
+const ABOUT: &str = "about";
+
+/// How strong a layer is; later ones win.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Built-in defaults.
+    BuiltIn,
+    /// A named preset.
+    Preset,
+    /// `--config`
+    File,
+    /// `TWINLENS_*`
+    Environment,
+    /// `--set key=value`
+    Set,
+    /// A flag of its own.
+    Flag,
+}
+
+/// One layer: its strength, its name and its text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    pub(super) rank: Rank,
+    name: String,
+    text: String,
+}
+
+impl Source {
+    pub(super) fn built_in() -> Source {
+        Source { rank: Rank::BuiltIn, name: "built-in".to_owned(), text: String::new() }
+    }
+
+    /// The name, with line and column where the text has lines.
+    pub(super) fn place(&self, at: Option<usize>) -> String {
+        match at {
+            Some(at) if self.has_lines() => {
+                let (line, column) = self.line_and_column(at);
+                format!("{}:{line}:{column}", self.name)
+            }
+            _ => self.name.clone(),
+        }
+    }
+
+    /// The name, with the line where the text has lines.
+    pub(super) fn short_place(&self, at: Option<usize>) -> String {
+        match at {
+            Some(at) if self.has_lines() => format!("{}:{}", self.name, self.line_and_column(at).0),
+            _ => self.name.clone(),
+        }
+    }
+
+    fn has_lines(&self) -> bool {
+        matches!(self.rank, Rank::Preset | Rank::File)
+    }
+
+    fn line_and_column(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// The line around `span`, with carets below it.
+    pub(super) fn excerpt(&self, span: Range<usize>) -> String {
+        let (line, column) = self.line_and_column(span.start);
+        let number = if self.has_lines() { line.to_string() } else { String::new() };
+        let text = self.text.lines().nth(line - 1).unwrap_or("").replace('\t', " ");
+        let marked = self.text.get(span).unwrap_or("").lines().next().unwrap_or("").chars().count();
+        let margin = " ".repeat(number.len());
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "   {number} | {text}");
+        let _ = writeln!(out, "   {margin} | {}{}", " ".repeat(column - 1), "^".repeat(marked.max(1)));
+        out
+    }
+}
+
+/// Where a value was written: its layer, and the bytes of its key and of itself in that layer's text.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub source: Arc<Source>,
+    pub key: Option<Range<usize>>,
+    pub value: Option<Range<usize>>,
+}
+
+impl Origin {
+    pub fn of(source: &Arc<Source>) -> Origin {
+        Origin { source: source.clone(), key: None, value: None }
+    }
+
+    fn spanning(source: &Arc<Source>, key: Range<usize>, value: Range<usize>) -> Origin {
+        Origin { source: source.clone(), key: Some(key), value: Some(value) }
+    }
+
+    pub fn label(&self) -> String {
+        self.source.short_place(self.key.as_ref().map(|key| key.start))
+    }
+}
+
+/// A layer to be laid over those before it.
+pub(super) enum Overlay {
+    /// A whole file.
+    Tree(Node),
+    /// One value at an address.
+    Single {
+        /// The keys that lead to it.
+        path: Vec<String>,
+        /// The value.
+        value: Node,
+    },
+}
+
+impl Overlay {
+    pub fn source(&self) -> &Arc<Source> {
+        match self {
+            Overlay::Tree(node) => &node.origin.source,
+            Overlay::Single { value, .. } => &value.origin.source,
+        }
+    }
+
+    pub fn is_single(&self) -> bool {
+        matches!(self, Overlay::Single { .. })
+    }
+
+    /// Whether it sets the top-level key itself (not something inside it).
+    pub fn sets(&self, key: &str) -> bool {
+        match self {
+            Overlay::Tree(node) => node.child(key).is_some(),
+            Overlay::Single { path, .. } => path.len() == 1 && path[0] == key,
+        }
+    }
+
+    /// Moves what is at `old` to `new`; whether there was anything.
+    pub fn rename(&mut self, old: &str, new: &str) -> bool {
+        let old: Vec<&str> = old.split('.').collect();
+        let new = new.split('.').map(str::to_owned);
+        match self {
+            Overlay::Tree(node) => match node.take(&old) {
+                Some(moved) => {
+                    node.put(&new.collect::<Vec<_>>(), moved);
+                    true
+                }
+                None => false,
+            },
+            Overlay::Single { path, .. } => {
+                let found = path.len() >= old.len() && path.iter().zip(&old).all(|(a, b)| a == b);
+                if found {
+                    path.splice(..old.len(), new);
+                }
+                found
+            }
+        }
+    }
+}
+
+/// All of the user's layers, weakest first. What cannot be read is reported and left out.
+pub(super) fn overlays(request: &Request, presets: &[(&str, &str)], report: &mut Report) -> Vec<Overlay> {
+    let mut overlays = Vec::new();
+    if let Some(name) = &request.preset {
+        overlays.extend(preset(name, presets, report));
+    }
+    for path in &request.files {
+        overlays.extend(file(path, report));
+    }
+    let mut variables: Vec<_> = request.environment.iter().filter(|(name, _)| is_setting(name)).collect();
+    variables.sort();
+    for (name, value) in variables {
+        overlays.push(variable(name, value));
+    }
+    for text in &request.sets {
+        overlays.extend(set(text, report));
+    }
+    for flag in &request.flags {
+        let text = format!("{} {}", flag.name, flag.value);
+        let source = Arc::new(Source { rank: Rank::Flag, name: flag.name.to_owned(), text });
+        let mut value = Node::from_value(flag.value.clone(), &source);
+        let value_start = flag.name.len() + 1;
+        value.origin = Origin::spanning(&source, 0..flag.name.len(), value_start..source.text.len());
+        overlays.push(Overlay::Single { path: path_of(flag.key), value });
+    }
+    overlays
+}
+
+fn preset(name: &str, presets: &[(&str, &str)], report: &mut Report) -> Option<Overlay> {
+    match presets.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => toml_text(Rank::Preset, format!("preset {name}"), (*text).to_owned(), report),
+        None => {
+            let known: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
+            let hint = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let finding = Finding::new(format!("there is no preset `{name}`"), None);
+            report.push(finding.expected(format!("one of {}", known.join(", "))).hint(hint));
+            None
+        }
+    }
+}
+
+fn file(path: &Path, report: &mut Report) -> Option<Overlay> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml_text(Rank::File, path.display().to_string(), text, report),
+        Err(error) => {
+            report.push(Finding::new(format!("cannot read `{}`: {error}", path.display()), None));
+            None
+        }
+    }
+}
+
+fn toml_text(rank: Rank, name: String, text: String, report: &mut Report) -> Option<Overlay> {
+    let source = Arc::new(Source { rank, name, text });
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    for error in &errors {
+        let mut origin = Origin::of(&source);
+        origin.value = error.span();
+        report.push(Finding::new(format!("not valid TOML: {}", error.message()), Some(origin)));
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let mut node =
+        Node { content: table_content(table.get_ref(), &source), origin: Origin::of(&source), raw: None };
+    node.take(&[ABOUT]);
+    Some(Overlay::Tree(node))
+}
+
+fn table_content(table: &DeTable<'_>, source: &Arc<Source>) -> Content {
+    let entries =
+        table.iter().map(|(key, value)| (key.get_ref().to_string(), node_of(value, key.span(), source)));
+    Content::Table(entries.collect())
+}
+
+fn node_of(value: &Spanned<DeValue<'_>>, key: Range<usize>, source: &Arc<Source>) -> Node {
+    let content = match value.get_ref() {
+        DeValue::Table(table) => table_content(table, source),
+        DeValue::Array(items) => {
+            Content::Array(items.iter().map(|item| node_of(item, item.span(), source)).collect())
+        }
+        scalar => Content::Value(scalar_of(scalar)),
+    };
+    Node { content, origin: Origin::spanning(source, key, value.span()), raw: None }
+}
+
+/// A scalar without its span. A number that does not fit 64 bits stays a string, which the check then refuses.
+fn scalar_of(value: &DeValue<'_>) -> toml::Value {
+    use toml::Value;
+    match value {
+        DeValue::Integer(number) => {
+            let digits = number.as_str().replace('_', "");
+            match i64::from_str_radix(&digits, number.radix()) {
+                Ok(number) => Value::Integer(number),
+                Err(_) => Value::String(number.as_str().to_owned()),
+            }
+        }
+        DeValue::Float(number) => match number.as_str().replace('_', "").parse() {
+            Ok(number) => Value::Float(number),
+            Err(_) => Value::String(number.as_str().to_owned()),
+        },
+        DeValue::Boolean(value) => Value::Boolean(*value),
+        DeValue::Datetime(value) => Value::Datetime(*value),
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Array(_) | DeValue::Table(_) => Value::String(String::new()),
+    }
+}
+
+fn is_setting(variable: &str) -> bool {
+    variable.starts_with(ENVIRONMENT_PREFIX) && !RESERVED_VARIABLES.contains(&variable)
+}
+
+fn variable(name: &str, value: &str) -> Overlay {
+    let text = format!("{name}={value}");
+    let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase().replace("__", ".");
+    let source = Arc::new(Source { rank: Rank::Environment, name: name.to_owned(), text });
+    Overlay::Single { path: path_of(&key), value: argument(value, 0..name.len(), &source) }
+}
+
+fn set(text: &str, report: &mut Report) -> Option<Overlay> {
+    let source = Arc::new(Source { rank: Rank::Set, name: "--set".to_owned(), text: text.to_owned() });
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Some(Overlay::Single { path: path_of(key.trim()), value: argument(value, 0..key.len(), &source) })
+        }
+        _ => {
+            let mut origin = Origin::of(&source);
+            origin.value = Some(0..text.len());
+            let finding = Finding::new(format!("`{text}` sets nothing"), Some(origin));
+            report.push(finding.expected("key=value, such as optim.lr=0.3"));
+            None
+        }
+    }
+}
+
+fn path_of(key: &str) -> Vec<String> {
+    key.split('.').map(|part| part.trim().to_owned()).collect()
+}
+
+/// The right side of `key=value`: a TOML value, else a bare string. The text is kept: where only a string
+/// will do, `28` is one.
+fn argument(text: &str, key: Range<usize>, source: &Arc<Source>) -> Node {
+    let start = key.end + 1;
+    let mut node = match DeValue::parse(text.trim()) {
+        Ok(value) => node_of(&value, key.clone(), source),
+        Err(_) => Node::from_value(toml::Value::String(text.trim().to_owned()), source),
+    };
+    node.locate(&Origin::spanning(source, key, start..start + text.len()));
+    node.raw = Some(text.trim().to_owned());
+    node
+}

@@ -1,0 +1,471 @@
+//! The JSON schema of the settings as a checker: which keys a table has, and which values a key takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use toml::Value;
+
+use super::node::{Content, Node};
+use super::read::Source;
+use super::report::{Finding, Report};
+
+pub(super) struct Schema {
+    root: Json,
+}
+
+/// What a check looks at.
+#[derive(Clone, Copy)]
+pub(super) enum Which<'a> {
+    /// The values that one layer brought.
+    Layer(&'a Arc<Source>),
+    /// Keys that no layer gave, though their table cannot do without.
+    Missing,
+}
+
+/// The keys of a table type.
+#[derive(Default)]
+struct Keys<'a> {
+    properties: BTreeMap<&'a str, &'a Json>,
+    required: Vec<&'a str>,
+    /// The type of the values of a free map.
+    free: Option<&'a Json>,
+}
+
+impl Schema {
+    pub fn new(root: Json) -> Schema {
+        Schema { root }
+    }
+
+    pub fn root(&self) -> &Json {
+        &self.root
+    }
+
+    /// Follows `$ref`, unless other keywords stand beside it.
+    fn target<'a>(&'a self, place: &'a Json) -> Option<&'a Json> {
+        let name = place.get("$ref")?.as_str()?.strip_prefix('#')?;
+        self.root.pointer(name)
+    }
+
+    /// The alternatives of a type, `null` left out; one for a plain type.
+    fn alternatives<'a>(&'a self, place: &'a Json) -> Vec<&'a Json> {
+        if let Some(list) = place.get("oneOf").or_else(|| place.get("anyOf")).and_then(Json::as_array) {
+            let inner = list.iter().filter(|one| one.get("type").and_then(Json::as_str) != Some("null"));
+            return inner.flat_map(|one| self.alternatives(one)).collect();
+        }
+        match self.target(place) {
+            Some(target) if place.get("properties").is_none() => self.alternatives(target),
+            _ => vec![place],
+        }
+    }
+
+    fn types<'a>(&self, place: &'a Json) -> Vec<&'a str> {
+        match place.get("type") {
+            Some(Json::String(name)) => vec![name],
+            Some(Json::Array(names)) => {
+                names.iter().filter_map(Json::as_str).filter(|n| *n != "null").collect()
+            }
+            _ => match place.get("const").or_else(|| place.get("enum")?.get(0)) {
+                Some(Json::String(_)) => vec!["string"],
+                _ => vec![],
+            },
+        }
+    }
+
+    fn keys<'a>(&'a self, place: &'a Json) -> Keys<'a> {
+        let mut keys = Keys::default();
+        self.gather(place, &mut keys);
+        keys
+    }
+
+    fn gather<'a>(&'a self, place: &'a Json, keys: &mut Keys<'a>) {
+        if let Some(target) = self.target(place) {
+            self.gather(target, keys);
+        }
+        for part in place.get("allOf").and_then(Json::as_array).into_iter().flatten() {
+            self.gather(part, keys);
+        }
+        for (key, inner) in place.get("properties").and_then(Json::as_object).into_iter().flatten() {
+            keys.properties.insert(key, inner);
+        }
+        let required = place.get("required").and_then(Json::as_array).into_iter().flatten();
+        keys.required.extend(required.filter_map(Json::as_str));
+        match place.get("additionalProperties") {
+            Some(Json::Bool(false)) => {}
+            Some(inner) => keys.free = Some(inner),
+            None => {}
+        }
+    }
+
+    /// The key by whose value a tagged enum tells its variants apart.
+    pub fn tag_of(&self, place: &Json) -> Option<String> {
+        self.tag(&self.alternatives(place)).map(str::to_owned)
+    }
+
+    fn tag<'a>(&'a self, alternatives: &[&'a Json]) -> Option<&'a str> {
+        let [first, rest @ ..] = alternatives else { return None };
+        let is_tag =
+            |one: &Json, key: &str| self.keys(one).properties.get(key).is_some_and(|p| constant(p).is_some());
+        let keys = self.keys(first);
+        keys.properties
+            .keys()
+            .copied()
+            .find(|key| is_tag(first, key) && rest.iter().all(|one| is_tag(one, key)))
+    }
+
+    /// The alternative that a table's tag chooses; the only one if there is one.
+    fn chosen<'a>(&'a self, place: &'a Json, entries: &BTreeMap<String, Node>) -> Option<&'a Json> {
+        let tables: Vec<&Json> =
+            self.alternatives(place).into_iter().filter(|one| self.is_type(one, "object")).collect();
+        if let [only] = tables.as_slice() {
+            return Some(only);
+        }
+        let tag = self.tag(&tables)?;
+        let Content::Value(Value::String(kind)) = &entries.get(tag)?.content else { return None };
+        tables
+            .into_iter()
+            .find(|one| self.keys(one).properties.get(tag).and_then(|p| constant(p)) == Some(kind))
+    }
+
+    fn is_type(&self, place: &Json, name: &str) -> bool {
+        let types = self.types(place);
+        types.contains(&name) || (types.is_empty() && name == "object" && place.get("properties").is_some())
+    }
+
+    pub fn is_array(&self, place: &Json) -> bool {
+        let alternatives = self.alternatives(place);
+        !alternatives.is_empty() && alternatives.iter().all(|one| self.is_type(one, "array"))
+    }
+
+    /// The type of the value at `key` of a table.
+    pub fn property<'a>(
+        &'a self,
+        place: &'a Json,
+        entries: &BTreeMap<String, Node>,
+        key: &str,
+    ) -> Option<&'a Json> {
+        let keys = self.keys(self.chosen(place, entries)?);
+        keys.properties.get(key).copied().or(keys.free)
+    }
+
+    /// The type of an array's element.
+    pub fn element<'a>(&'a self, place: &'a Json, index: usize) -> Option<&'a Json> {
+        let arrays = self.alternatives(place);
+        let array = arrays.into_iter().find(|one| self.is_type(one, "array"))?;
+        array.get("prefixItems").and_then(|items| items.get(index)).or_else(|| array.get("items"))
+    }
+
+    /// Reports every value of a layer that has the wrong type or an unknown key, or every key that is missing.
+    pub fn check(&self, tree: &mut Node, which: Which<'_>, report: &mut Report) {
+        self.check_at(&self.root, tree, "", which, report);
+    }
+
+    fn check_at(&self, place: &Json, node: &mut Node, path: &str, which: Which<'_>, report: &mut Report) {
+        let mine = matches!(which, Which::Layer(source) if Arc::ptr_eq(&node.origin.source, source));
+        if mine && let Err(finding) = self.check_type(place, node, path) {
+            report.push(*finding);
+            return;
+        }
+        match &mut node.content {
+            Content::Value(_) => {}
+            Content::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    if let Some(inner) = self.element(place, index) {
+                        self.check_at(inner, item, &join(path, &index.to_string()), which, report);
+                    }
+                }
+            }
+            Content::Table(entries) => {
+                if place == &Json::Bool(true) {
+                    return;
+                }
+                match self.chosen(place, entries) {
+                    Some(table) => self.check_table(table, node, path, which, report),
+                    None => self.check_tag(place, node, path, which, report),
+                }
+            }
+        }
+    }
+
+    fn check_table(&self, table: &Json, node: &mut Node, path: &str, which: Which<'_>, report: &mut Report) {
+        let keys = self.keys(table);
+        let origin = node.origin.clone();
+        let operations = node.operations();
+        let Content::Table(entries) = &mut node.content else { return };
+        for (key, child) in entries.iter_mut() {
+            let here = join(path, key);
+            match keys.properties.get(key.as_str()).copied().or(keys.free) {
+                Some(inner) => self.check_at(inner, child, &here, which, report),
+                None => {
+                    if matches!(which, Which::Layer(source) if Arc::ptr_eq(&child.origin.source, source)) {
+                        report.push(self.unknown_key(&here, path, &keys, &operations, child));
+                    }
+                }
+            }
+        }
+        if matches!(which, Which::Missing) {
+            for key in keys.required.iter().filter(|key| !entries.contains_key(**key)) {
+                let expected = keys.properties.get(key).map(|inner| self.describe(inner)).unwrap_or_default();
+                let finding = Finding::new(format!("`{}` is missing", join(path, key)), Some(origin.clone()));
+                report.push(finding.expected(expected));
+            }
+        }
+    }
+
+    /// A table of which no alternative is chosen: its tag is missing or unknown.
+    fn check_tag(&self, place: &Json, node: &Node, path: &str, which: Which<'_>, report: &mut Report) {
+        let alternatives = self.alternatives(place);
+        let Some(tag) = self.tag(&alternatives) else { return };
+        let kinds: Vec<&str> = alternatives
+            .iter()
+            .filter_map(|one| self.keys(one).properties.get(tag).and_then(|p| constant(p)))
+            .collect();
+        let here = join(path, tag);
+        match (node.child(tag), which) {
+            (None, Which::Missing) => {
+                let finding = Finding::new(format!("`{here}` is missing"), Some(node.origin.clone()));
+                report.push(finding.expected(format!("one of {}", choices(&kinds))));
+            }
+            (Some(given), Which::Layer(source)) if Arc::ptr_eq(&given.origin.source, source) => {
+                let finding =
+                    Finding::new(format!("`{here}` is {}", shown(given)), Some(given.origin.clone()));
+                let hint = match &given.content {
+                    Content::Value(Value::String(kind)) => hint_for(kind, kinds.iter().copied()),
+                    _ => None,
+                };
+                report.push(finding.expected(format!("one of {}", choices(&kinds))).hint(hint));
+            }
+            _ => {}
+        }
+    }
+
+    fn unknown_key(
+        &self,
+        here: &str,
+        path: &str,
+        keys: &Keys<'_>,
+        operations: &[String],
+        child: &Node,
+    ) -> Finding {
+        let last = here.rsplit('.').next().unwrap_or(here);
+        let siblings: Vec<&str> = keys.properties.keys().copied().collect();
+        let candidates = siblings.iter().copied().chain(operations.iter().map(String::as_str));
+        let near = nearest(last, candidates).map(|near| join(path, near));
+        let near = near.or_else(|| if path.is_empty() { self.key_ending_in(last) } else { None });
+        let expected = if siblings.is_empty() {
+            format!("`{path}` takes no keys")
+        } else {
+            format!("one of {}", siblings.join(", "))
+        };
+        Finding::new(format!("unknown key `{here}`"), Some(child.origin.clone()))
+            .at_key()
+            .expected(expected)
+            .hint(near.map(|near| format!("did you mean `{near}`?")))
+    }
+
+    /// A dotted key outside arrays whose last part is `last`: `optim.lr` for a misplaced `lr`.
+    fn key_ending_in(&self, last: &str) -> Option<String> {
+        let tables = self.keys(&self.root).properties.into_iter();
+        tables
+            .filter(|(_, inner)| {
+                self.alternatives(inner).iter().any(|one| self.keys(one).properties.contains_key(last))
+            })
+            .map(|(key, _)| join(key, last))
+            .next()
+    }
+
+    /// Whether a value is of the right type and in range. A bare `key=value` argument that is no such value
+    /// becomes a string where a string is.
+    fn check_type(&self, place: &Json, node: &mut Node, path: &str) -> Result<(), Box<Finding>> {
+        let alternatives = self.alternatives(place);
+        if place == &Json::Bool(true) || alternatives.iter().any(|one| self.fits(one, &node.content)) {
+            return Ok(());
+        }
+        if let Some(raw) = &node.raw {
+            let text = Content::Value(Value::String(raw.clone()));
+            if alternatives.iter().any(|one| self.fits(one, &text)) {
+                node.content = text;
+                return Ok(());
+            }
+        }
+        let finding = Finding::new(format!("`{path}` is {}", shown(node)), Some(node.origin.clone()));
+        Err(Box::new(finding.expected(self.describe(place)).hint(self.value_hint(place, node))))
+    }
+
+    /// Whether one plain type accepts a value itself; what lies inside tables and arrays is checked later.
+    fn fits(&self, one: &Json, content: &Content) -> bool {
+        let types = self.types(one);
+        let is = |name: &str| types.is_empty() || types.contains(&name);
+        match content {
+            Content::Table(_) => self.is_type(one, "object") || types.is_empty(),
+            Content::Array(items) => is("array") && within(one, items.len() as f64, "minItems", "maxItems"),
+            Content::Value(Value::Integer(n)) => {
+                (is("integer") || is("number")) && in_range(one, *n as f64) && fits_format(one, *n)
+            }
+            Content::Value(Value::Float(x)) => is("number") && in_range(one, *x),
+            Content::Value(Value::Boolean(_)) => is("boolean"),
+            Content::Value(Value::String(text)) => {
+                let choices = string_choices(one);
+                is("string") && (choices.is_empty() || choices.contains(&text.as_str()))
+            }
+            Content::Value(_) => false,
+        }
+    }
+
+    fn value_hint(&self, place: &Json, node: &Node) -> Option<String> {
+        let Content::Value(Value::String(text)) = &node.content else { return None };
+        let alternatives = self.alternatives(place);
+        let choices: Vec<&str> = alternatives.iter().flat_map(|one| string_choices(one)).collect();
+        if !choices.is_empty() {
+            return hint_for(text, choices.into_iter());
+        }
+        let wants = |name| alternatives.iter().any(|one| self.is_type(one, name));
+        if wants("boolean") && ["true", "false"].contains(&text.to_lowercase().as_str()) {
+            return Some(format!("write {}", text.to_lowercase()));
+        }
+        match text.parse::<f64>() {
+            Ok(number) if wants("number") => Some(format!("write {}", Value::Float(number))),
+            Ok(_) if wants("integer") && text.parse::<i64>().is_ok() => {
+                Some(format!("write {text} without quotes"))
+            }
+            _ => None,
+        }
+    }
+
+    /// A type in words.
+    fn describe(&self, place: &Json) -> String {
+        let alternatives = self.alternatives(place);
+        let strings: Vec<&str> = alternatives.iter().flat_map(|one| string_choices(one)).collect();
+        let mut words: Vec<String> = Vec::new();
+        if !strings.is_empty() {
+            words.push(format!("one of {}", choices(&strings)));
+        }
+        for one in alternatives.iter().filter(|one| string_choices(one).is_empty()) {
+            let word = self.describe_plain(one);
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        words.join(", or ")
+    }
+
+    fn describe_plain(&self, one: &Json) -> String {
+        let names: Vec<String> = self
+            .types(one)
+            .into_iter()
+            .map(|name| match name {
+                "object" => "a table".to_owned(),
+                "array" => self.describe_array(one),
+                "integer" => format!("an integer{}", range(one)),
+                "boolean" => "true or false".to_owned(),
+                other => format!("a {other}{}", range(one)),
+            })
+            .collect();
+        if names.is_empty() { "a value".to_owned() } else { names.join(" or ") }
+    }
+
+    fn describe_array(&self, one: &Json) -> String {
+        let bound = |key: &str| one.get(key).and_then(Json::as_u64);
+        let count = match (bound("minItems"), bound("maxItems")) {
+            (Some(low), Some(high)) if low == high => format!(" of length {low}"),
+            (Some(low), Some(high)) => format!(" of length {low} to {high}"),
+            (Some(low), None) => format!(" of length {low} or more"),
+            (None, Some(high)) => format!(" of length {high} at most"),
+            (None, None) => String::new(),
+        };
+        match one.get("items") {
+            Some(inner) => format!("an array{count}, each {}", self.describe(inner)),
+            None => format!("an array{count}"),
+        }
+    }
+}
+
+fn constant(place: &Json) -> Option<&str> {
+    match place.get("enum").and_then(Json::as_array).map(Vec::as_slice) {
+        Some([only]) => only.as_str(),
+        _ => place.get("const")?.as_str(),
+    }
+}
+
+fn string_choices(place: &Json) -> Vec<&str> {
+    match place.get("enum").and_then(Json::as_array) {
+        Some(list) => list.iter().filter_map(Json::as_str).collect(),
+        None => place.get("const").and_then(Json::as_str).into_iter().collect(),
+    }
+}
+
+fn bound(place: &Json, key: &str) -> Option<f64> {
+    place.get(key).and_then(Json::as_f64)
+}
+
+fn within(place: &Json, value: f64, low: &str, high: &str) -> bool {
+    bound(place, low).is_none_or(|low| value >= low) && bound(place, high).is_none_or(|high| value <= high)
+}
+
+fn in_range(place: &Json, value: f64) -> bool {
+    within(place, value, "minimum", "maximum")
+        && bound(place, "exclusiveMinimum").is_none_or(|low| value > low)
+        && bound(place, "exclusiveMaximum").is_none_or(|high| value < high)
+}
+
+/// Whether an integer fits the Rust type that the schema's format names.
+fn fits_format(place: &Json, number: i64) -> bool {
+    match place.get("format").and_then(Json::as_str) {
+        Some("uint8") => u8::try_from(number).is_ok(),
+        Some("uint16") => u16::try_from(number).is_ok(),
+        Some("uint32") => u32::try_from(number).is_ok(),
+        Some("uint64" | "uint") => u64::try_from(number).is_ok(),
+        Some("int8") => i8::try_from(number).is_ok(),
+        Some("int16") => i16::try_from(number).is_ok(),
+        Some("int32") => i32::try_from(number).is_ok(),
+        _ => true,
+    }
+}
+
+fn range(place: &Json) -> String {
+    let low = bound(place, "minimum").map(|low| (low, "at least"));
+    let low = low.or_else(|| bound(place, "exclusiveMinimum").map(|low| (low, "above")));
+    let high = bound(place, "maximum").map(|high| (high, "at most"));
+    let high = high.or_else(|| bound(place, "exclusiveMaximum").map(|high| (high, "below")));
+    match (low, high) {
+        (None, None) => String::new(),
+        (Some((low, word)), None) => format!(", {word} {low}"),
+        (None, Some((high, word))) => format!(", {word} {high}"),
+        (Some((low, low_word)), Some((high, high_word))) => {
+            format!(", {low_word} {low} and {high_word} {high}")
+        }
+    }
+}
+
+/// A value as a message shows it.
+fn shown(node: &Node) -> String {
+    match &node.content {
+        Content::Table(_) => "a table".to_owned(),
+        Content::Array(items) => format!("an array of length {}", items.len()),
+        Content::Value(value) => format!("the {} {value}", value.type_str()),
+    }
+}
+
+fn join(path: &str, part: &str) -> String {
+    if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") }
+}
+
+/// Choices in words.
+pub(super) fn choices(names: &[&str]) -> String {
+    names.join(", ")
+}
+
+/// The name that `text` was probably meant to be.
+pub(crate) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.to_lowercase();
+    let allowed = (text.chars().count() + 1) / 3;
+    names
+        .map(|name| (strsim::damerau_levenshtein(&text, &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+pub(super) fn hint_for<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    nearest(text, names).map(|near| format!("did you mean `{near}`?"))
+}
