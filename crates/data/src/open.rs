@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::Digest;
 
-use crate::formats::FORMATS;
+use crate::formats::{FORMATS, labels_beside};
 use crate::source::{SplitOrigin, Splits};
 use crate::split::{draw_splits, take_share};
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
@@ -32,7 +32,13 @@ use crate::{DataError, DataSet, ImageSource, OpenOptions, Split, SplitPolicy};
 pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError> {
     options.check()?;
     let limit = options.memory_limit_bytes();
-    let tree = Tree::open(path, limit)?;
+    let mut tree = Tree::open(path, limit)?;
+    if tree.is_file()
+        && tree.entries[0].kind == Kind::Idx
+        && let Some(labels) = labels_beside(path)
+    {
+        tree = Tree::pair(path, &labels, limit)?;
+    }
     let name =
         path.file_name().map_or(path.display().to_string(), |name| name.to_string_lossy().into_owned());
     open_tree(tree, name, options, limit)
@@ -79,7 +85,7 @@ fn unknown_format(tree: &Tree) -> DataError {
     if tree.entries.is_empty() {
         return DataError::NoImages { place, found: "it is empty".into() };
     }
-    if tree.file().is_none() {
+    if !tree.is_file() {
         let names: Vec<&str> = tree.entries.iter().take(5).map(|entry| entry.path.as_str()).collect();
         let found = format!("{} other files ({} ...)", tree.entries.len(), names.join(", "));
         return DataError::NoImages { place, found };
@@ -99,49 +105,43 @@ fn data_set(
     let store = Arc::new(store);
     let Index { classes, skipped, fingerprint, .. } = &store.index;
     let (classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
-    let mut parts: Vec<(Option<Split>, Vec<usize>)> = Vec::new();
-    for part in &store.index.parts {
-        parts.push((part.split, part.range.clone().collect()));
-    }
-    let source: Arc<dyn ImageSource> = store.clone();
-    let (parts, split_origin) = complete(&source, parts, options)?;
-    let mut splits = Splits::default();
-    for (split, indices) in parts {
-        if !indices.is_empty() {
-            splits.set(split, Arc::new(Subset::new(source.clone(), indices)?));
-        }
-    }
+    let parts = store.index.parts.iter();
+    let parts =
+        parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
+    let (splits, split_origin) = complete(&(store.clone() as Arc<dyn ImageSource>), parts, options)?;
     let bytes_in_memory = store.bytes_in_memory();
     Ok(DataSet { name, format, splits, split_origin, classes, skipped, fingerprint, bytes_in_memory })
 }
 
-/// The indices of every split, drawn where the set leaves them open and the policy says so.
+/// The splits, drawn where the set leaves them open and the policy says so. `parts` are the indices in
+/// `source` of the parts that the set has.
 fn complete(
     source: &Arc<dyn ImageSource>,
-    parts: Vec<(Option<Split>, Vec<usize>)>,
+    mut parts: Vec<(Split, Vec<usize>)>,
     options: &OpenOptions<'_>,
-) -> Result<(Vec<(Split, Vec<usize>)>, SplitOrigin), DataError> {
-    let mut named: Vec<(Split, Vec<usize>)> =
-        parts.into_iter().map(|(split, indices)| (split.unwrap_or(Split::Train), indices)).collect();
-    if options.split_policy == SplitPolicy::AsDefined {
-        return Ok((named, SplitOrigin::Defined));
-    }
+) -> Result<(Splits, SplitOrigin), DataError> {
+    let mut origin = SplitOrigin::Defined;
     let shares = options.shares;
-    match &mut named[..] {
+    match &mut parts[..] {
+        _ if options.split_policy == SplitPolicy::AsDefined => {}
         [(_, only)] => {
             let part = Subset::new(source.clone(), std::mem::take(only))?;
-            let [train, val, test] =
-                draw_splits(&part, shares, options.seed).map(|drawn| part.translate(&drawn));
-            let drawn = vec![(Split::Train, train), (Split::Val, val), (Split::Test, test)];
-            Ok((drawn, SplitOrigin::Drawn))
+            let drawn = draw_splits(&part, shares, options.seed).map(|indices| part.translate(&indices));
+            parts = Split::ALL.into_iter().zip(drawn).collect();
+            origin = SplitOrigin::Drawn;
         }
         [(Split::Train, train), (Split::Test, _)] => {
             let part = Subset::new(source.clone(), std::mem::take(train))?;
             let (val, rest) = take_share(&part, shares.val / (shares.train + shares.val), options.seed);
             *train = part.translate(&rest);
-            named.push((Split::Val, part.translate(&val)));
-            Ok((named, SplitOrigin::ValFromTrain))
+            parts.push((Split::Val, part.translate(&val)));
+            origin = SplitOrigin::ValFromTrain;
         }
-        _ => Ok((named, SplitOrigin::Defined)),
+        _ => {}
     }
+    let mut splits = Splits::default();
+    for (split, indices) in parts.into_iter().filter(|(_, indices)| !indices.is_empty()) {
+        splits.set(split, Arc::new(Subset::new(source.clone(), indices)?));
+    }
+    Ok((splits, origin))
 }

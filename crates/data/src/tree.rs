@@ -78,6 +78,20 @@ impl Tree {
         Tree::of_blob(name.into(), name.into(), Blob::memory(bytes), 0, limit)
     }
 
+    /// The tree of two files in one folder.
+    pub(crate) fn pair(first: &Path, second: &Path, limit: u64) -> Result<Tree, DataError> {
+        let folder = first.parent().unwrap_or(Path::new(""));
+        let mut entries = Vec::new();
+        for path in [first, second] {
+            let cannot = |source| DataError::Read { place: path.display().to_string(), source };
+            let len = Some(fs::metadata(path).map_err(cannot)?.len());
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let stamp = modified(path);
+            entries.push(Entry { path: name, kind: Kind::Other, len, gzip: false, zip_index: 0, stamp });
+        }
+        Tree { place: first.display().to_string(), root: Root::Folder(folder.into()), entries }.ready(limit)
+    }
+
     fn of_blob(place: String, name: String, blob: Blob, stamp: u64, limit: u64) -> Result<Tree, DataError> {
         if blob.len() == 0 {
             return Err(DataError::Empty { place });
@@ -159,9 +173,9 @@ impl Tree {
         }
     }
 
-    /// The folder on disk in which entry `index` lies, if it lies in one.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        matches!(self.root, Root::File(_)).then(|| Path::new(&self.place))
+    /// Whether the tree is one single file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.root, Root::File(_))
     }
 
     /// Hands a reader over entry `index`, gzip undone, to `read`. What is read is checked against the

@@ -10,6 +10,8 @@ mod idx;
 mod npy;
 mod npz;
 
+pub(crate) use idx::labels_beside;
+
 /// A format: how to recognise it by content, and how to read it.
 pub(crate) struct Format {
     /// What reports call it.
