@@ -1,1 +1,29 @@
 //! CPU compute on plain slices: convolution, batch norm, pooling. No tensors, no input or output.
+//!
+//! Every array is a contiguous `f32` slice with channels innermost: images are `[images, height, width,
+//! channels]` (NHWC), convolution weights `[kernel_height, kernel_width, in_channels, out_channels]` (HWIO).
+//! Each operation has a hand-written backward pass beside its forward pass.
+//!
+//! Work is spread over the current rayon pool in blocks whose size depends on the shapes alone, and sums that
+//! cross blocks are added in block order: on one machine the results are the same bits whatever the number of
+//! threads. Vector instructions are chosen at run time, so one binary serves every x86-64 and aarch64 machine.
+
+mod batch_norm;
+mod conv;
+mod matrix;
+#[cfg(test)]
+mod naive;
+mod parallel;
+mod patches;
+mod pool;
+mod shape;
+
+pub use batch_norm::{
+    Affine, BatchNormGrads, BatchStatistics, Fused, batch_norm_backward, batch_norm_eval_backward,
+    batch_norm_eval_forward, batch_norm_forward,
+};
+pub use conv::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+pub use pool::{
+    global_average_pool_backward, global_average_pool_forward, max_pool_backward, max_pool_forward,
+};
+pub use shape::{ConvShape, PoolShape, ShapeError, Window};

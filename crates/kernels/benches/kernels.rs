@@ -1,0 +1,151 @@
+//! Speed of the kernels on the shapes of a ResNet-18 at 32 pixels with 128 images.
+//!
+//! Convolutions report floating-point operations (two for each product) as "elements" per second: Gelem/s is
+//! GFLOP/s, to be held against `gemm`, the same arithmetic without gathering. Batch norm and pooling report the bytes
+//! that they must read and write at least once.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rayon::prelude::*;
+use twinlens_kernels::{
+    Affine, BatchNormGrads, ConvShape, Fused, PoolShape, Window, batch_norm_backward, batch_norm_forward,
+    conv2d_forward, conv2d_input_grad, conv2d_weight_grad, max_pool_backward, max_pool_forward,
+};
+use twinlens_random::{Purpose, Stream};
+
+const IMAGES: usize = 128;
+
+/// Name, input size, input channels, output channels, window.
+const CONVOLUTIONS: [(&str, usize, usize, usize, Window); 9] = [
+    ("stem_3x3_32px_3_64", 32, 3, 64, Window::square(3, 1, 1)),
+    ("3x3_32px_64_64", 32, 64, 64, Window::square(3, 1, 1)),
+    ("3x3s2_32px_64_128", 32, 64, 128, Window::square(3, 2, 1)),
+    ("1x1s2_32px_64_128", 32, 64, 128, Window::square(1, 2, 0)),
+    ("3x3_16px_128_128", 16, 128, 128, Window::square(3, 1, 1)),
+    ("3x3s2_16px_128_256", 16, 128, 256, Window::square(3, 2, 1)),
+    ("3x3_8px_256_256", 8, 256, 256, Window::square(3, 1, 1)),
+    ("3x3_4px_512_512", 4, 512, 512, Window::square(3, 1, 1)),
+    ("stem_7x7s2_64px_3_64", 64, 3, 64, Window::square(7, 2, 3)),
+];
+
+fn numbers(len: usize) -> Vec<f32> {
+    let mut stream = Stream::new(1, Purpose::Evaluation, [0, 0, 0]);
+    (0..len).map(|_| stream.range(-1.0, 1.0) as f32).collect()
+}
+
+/// One product per thread, each `rows x depth` times `depth x columns`, row-major: the peak to compare with.
+fn gemm_peak(c: &mut Criterion) {
+    let mut group = c.benchmark_group("gemm");
+    let threads = rayon::current_num_threads();
+    for (rows, columns, depth) in [(512, 64, 576), (512, 256, 576), (512, 512, 512), (1024, 1024, 1024)] {
+        let (a, b) = (numbers(rows * depth), numbers(depth * columns));
+        let mut out = vec![0.0f32; threads * rows * columns];
+        group.throughput(Throughput::Elements((threads * 2 * rows * columns * depth) as u64));
+        group.bench_function(format!("{rows}x{columns}x{depth}"), |bench| {
+            bench.iter(|| {
+                out.par_chunks_mut(rows * columns).for_each(|out| {
+                    // SAFETY: `a`, `b` and `out` are contiguous row-major matrices of these sizes.
+                    #[expect(unsafe_code)]
+                    unsafe {
+                        gemm::gemm(
+                            rows,
+                            columns,
+                            depth,
+                            out.as_mut_ptr(),
+                            1,
+                            columns as isize,
+                            false,
+                            a.as_ptr(),
+                            1,
+                            depth as isize,
+                            b.as_ptr(),
+                            1,
+                            columns as isize,
+                            0.0,
+                            1.0,
+                            false,
+                            false,
+                            false,
+                            gemm::Parallelism::None,
+                        );
+                    }
+                });
+                black_box(&mut out);
+            });
+        });
+    }
+}
+
+fn convolutions(c: &mut Criterion) {
+    for (name, size, inputs, outputs, window) in CONVOLUTIONS {
+        let Ok(shape) = ConvShape::new([IMAGES, size, size, inputs], outputs, window) else { continue };
+        let (mut x, mut w, mut y) = (numbers(shape.x_len()), numbers(shape.w_len()), numbers(shape.y_len()));
+        let mut group = c.benchmark_group(name);
+        let products = shape.y_len() * window.kernel[0] * window.kernel[1] * inputs;
+        group.throughput(Throughput::Elements(2 * products as u64));
+        group.bench_function("forward", |b| {
+            b.iter(|| conv2d_forward(&shape, &x, &w, None, black_box(&mut y)));
+        });
+        group.bench_function("weight_grad", |b| {
+            b.iter(|| conv2d_weight_grad(&shape, &x, &y, black_box(&mut w)));
+        });
+        group.bench_function("input_grad", |b| {
+            b.iter(|| conv2d_input_grad(&shape, &y, &w, black_box(&mut x)));
+        });
+    }
+}
+
+fn batch_norms(c: &mut Criterion) {
+    for (size, channels) in [(32, 64), (16, 128), (8, 256), (4, 512)] {
+        let len = IMAGES * size * size * channels;
+        let (x, gamma, residual, dy) = (numbers(len), numbers(channels), numbers(len), numbers(len));
+        let (mut y, mut dx, mut dresidual) = (numbers(len), numbers(len), numbers(len));
+        let (mut dgamma, mut dbeta) = (numbers(channels), numbers(channels));
+        let affine = Affine { gamma: &gamma, beta: &gamma };
+        let fused = Fused { residual: Some(&residual), relu: true };
+        let mut group = c.benchmark_group(format!("batch_norm_{size}px_{channels}"));
+        let bytes = |arrays: usize| Throughput::Bytes((arrays * len * size_of::<f32>()) as u64);
+        group.throughput(bytes(3));
+        group.bench_function("forward", |b| b.iter(|| batch_norm_forward(&x, affine, 1e-5, fused, &mut y)));
+        let statistics = batch_norm_forward(&x, affine, 1e-5, fused, &mut y);
+        group.throughput(bytes(5));
+        group.bench_function("backward", |b| {
+            b.iter(|| {
+                let grads = BatchNormGrads {
+                    dx: &mut dx,
+                    dgamma: &mut dgamma,
+                    dbeta: &mut dbeta,
+                    dresidual: Some(&mut dresidual),
+                };
+                batch_norm_backward(&dy, &x, Some(&y), &statistics, &gamma, grads);
+            });
+        });
+    }
+}
+
+fn pools(c: &mut Criterion) {
+    let Ok(shape) = PoolShape::new([IMAGES, 32, 32, 64], Window::square(3, 2, 1)) else { return };
+    let (x, mut y) = (numbers(shape.x_len()), numbers(shape.y_len()));
+    let mut argmax = vec![0; shape.y_len()];
+    let mut dx = numbers(shape.x_len());
+    let mut group = c.benchmark_group("max_pool_32px_64");
+    group.throughput(Throughput::Bytes(((shape.x_len() + 2 * shape.y_len()) * size_of::<f32>()) as u64));
+    group.bench_function("forward", |b| {
+        b.iter(|| max_pool_forward(&shape, &x, &mut y, &mut argmax));
+    });
+    group.bench_function("backward", |b| {
+        b.iter(|| max_pool_backward(&shape, &y, &argmax, &mut dx));
+    });
+}
+
+fn config() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+}
+
+criterion_group!(name = benches; config = config(); targets = gemm_peak, convolutions, batch_norms, pools);
+criterion_main!(benches);

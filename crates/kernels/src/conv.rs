@@ -1,0 +1,450 @@
+//! 2-D convolution (cross-correlation, as in every deep learning library) in NHWC.
+//!
+//! Weights are `[kernel_height, kernel_width, in_channels, out_channels]` (HWIO): one row for each column of the
+//! patch matrix, so the forward pass and the weight gradient read and write them as they are. The input gradient
+//! is itself a convolution with the weights turned around; it turns them into a buffer on each call, which costs
+//! one pass over the weights.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::matrix::{Matrix, Target, multiply};
+use crate::parallel::with_buffer;
+use crate::patches::Patches;
+use crate::shape::{ConvShape, assert_len};
+
+/// Convolution: `y[n, i, j, o] = bias[o] + sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`,
+/// with stride `s`, padding `p` and zeros outside of the image.
+///
+/// `x` is `[images, height, width, in_channels]`, `w` `[kernel_height, kernel_width, in_channels, out_channels]`,
+/// `bias` `[out_channels]` and `y`, which is overwritten, `[images, out_height, out_width, out_channels]`.
+///
+/// # Panics
+/// When a slice does not have the length that `shape` gives it.
+pub fn conv2d_forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    assert_len("x", x.len(), shape.x_len());
+    assert_len("w", w.len(), shape.w_len());
+    assert_len("y", y.len(), shape.y_len());
+    if let Some(bias) = bias {
+        assert_len("bias", bias.len(), shape.out_channels);
+    }
+    multiply_patches(&input_patches(shape), x, w, bias, y);
+}
+
+/// Gradient of the input: `dx[n, h, w, c] = sum over a, b, o of dy[n, (h + p - a) / s, (w + p - b) / s, o] w[a, b,
+/// c, o]`, over the taps `a`, `b` for which the division is exact and the result lies inside `dy`.
+///
+/// `dy` is shaped as the output, `w` as in [`conv2d_forward`]; `dx`, shaped as the input, is overwritten.
+///
+/// # Panics
+/// When a slice does not have the length that `shape` gives it.
+pub fn conv2d_input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    assert_len("dy", dy.len(), shape.y_len());
+    assert_len("w", w.len(), shape.w_len());
+    assert_len("dx", dx.len(), shape.x_len());
+    let phases = phases(shape);
+    with_buffer(shape.w_len(), |turned| {
+        let mut rest = &mut *turned;
+        for phase in &phases {
+            let (weight, tail) = rest.split_at_mut(phase.taps.len() * shape.in_channels * shape.out_channels);
+            turn_weight(shape, w, &phase.taps, weight);
+            rest = tail;
+        }
+        match &phases[..] {
+            [all] if shape.window.stride == [1, 1] => multiply_patches(&all.patches, dy, turned, None, dx),
+            _ => strided_input_grad(shape, &phases, dy, turned, dx),
+        }
+    });
+}
+
+/// Gradient of the weight: `dw[a, b, c, o] = sum over n, i, j of x[n, i s - p + a, j s - p + b, c] dy[n, i, j, o]`.
+///
+/// `x` and `dy` are shaped as input and output; `dw`, shaped as the weight in [`conv2d_forward`], is overwritten.
+///
+/// # Panics
+/// When a slice does not have the length that `shape` gives it.
+pub fn conv2d_weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    assert_len("x", x.len(), shape.x_len());
+    assert_len("dy", dy.len(), shape.y_len());
+    assert_len("dw", dw.len(), shape.w_len());
+    let patches = input_patches(shape);
+    let tiles = WeightTiles::new(&patches, shape.out_channels);
+    let rows = patches.rows();
+    let parts = (MIN_TASKS / tiles.count()).clamp(1, rows.div_ceil(MIN_PART_ROWS));
+    if parts == 1 {
+        return tiles.fill(x, dy, 0..rows, dw);
+    }
+    let part_rows = rows.div_ceil(parts);
+    with_buffer(parts * dw.len(), |sums| {
+        sums.par_chunks_mut(dw.len()).enumerate().for_each(|(part, sum)| {
+            tiles.fill(x, dy, part * part_rows..rows.min((part + 1) * part_rows), sum);
+        });
+        add_parts(sums, dw);
+    });
+}
+
+/// The patches of the input from which the output is computed.
+fn input_patches(shape: &ConvShape) -> Patches {
+    Patches {
+        images: shape.images,
+        image: shape.input,
+        channels: shape.in_channels,
+        grid: shape.output,
+        step: shape.window.stride,
+        first: shape.window.padding.map(|padding| -(padding as isize)),
+        size: shape.window.kernel,
+    }
+}
+
+/// The whole product of the patch matrix and `weight`, plus the bias of each column.
+fn multiply_patches(
+    patches: &Patches,
+    source: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let columns = out.len() / patches.rows();
+    let block = patches.block_rows();
+    out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
+        let rows = i * block..i * block + out.len() / columns;
+        let target = match bias {
+            Some(bias) => {
+                out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
+                Target::Add
+            }
+            None => Target::Overwrite,
+        };
+        patches.multiply(source, rows, weight, out, target);
+    });
+}
+
+/// The input pixels that meet the same taps: those at `offset` plus a multiple of the stride.
+struct Phase {
+    offset: [usize; 2],
+    /// Index `kernel_row * kernel_width + kernel_column` of each tap, in the order of the output pixels it meets.
+    taps: Vec<usize>,
+    /// The patches of `dy` that give these pixels' gradient.
+    patches: Patches,
+}
+
+/// The phases of the input gradient: one for each pixel of a stride by stride square.
+fn phases(shape: &ConvShape) -> Vec<Phase> {
+    let [kernel_height, kernel_width] = shape.window.kernel;
+    let axis = |axis: usize, offset: usize| {
+        let (kernel, stride) = (shape.window.kernel[axis], shape.window.stride[axis]);
+        AxisPhase::new(offset, kernel, stride, shape.window.padding[axis])
+    };
+    let [stride_y, stride_x] = shape.window.stride;
+    let squares = (0..stride_y.min(shape.input[0]))
+        .flat_map(|y| (0..stride_x.min(shape.input[1])).map(move |x| [y, x]));
+    squares
+        .map(|offset| {
+            let [rows, columns] = [axis(0, offset[0]), axis(1, offset[1])];
+            debug_assert!(rows.taps.iter().all(|&tap| tap < kernel_height));
+            let taps =
+                rows.taps.iter().flat_map(|row| columns.taps.iter().map(move |c| row * kernel_width + c));
+            Phase {
+                offset,
+                taps: taps.collect(),
+                patches: Patches {
+                    images: shape.images,
+                    image: shape.output,
+                    channels: shape.out_channels,
+                    grid: [0, 1].map(|a| (shape.input[a] - offset[a]).div_ceil(shape.window.stride[a])),
+                    step: [1, 1],
+                    first: [rows.first, columns.first],
+                    size: [rows.taps.len(), columns.taps.len()],
+                },
+            }
+        })
+        .collect()
+}
+
+/// Along one axis, the taps that meet the input pixels `offset + stride g`, for all `g`.
+struct AxisPhase {
+    /// Descending, so that the output pixels they meet ascend.
+    taps: Vec<usize>,
+    /// The output pixel that the first tap meets at `g = 0`.
+    first: isize,
+}
+
+impl AxisPhase {
+    /// Input pixel `h` meets output pixel `(h + padding - tap) / stride` wherever the division is exact.
+    fn new(offset: usize, kernel: usize, stride: usize, padding: usize) -> AxisPhase {
+        let taps: Vec<usize> = ((offset + padding) % stride..kernel).step_by(stride).rev().collect();
+        let last_tap = taps.first().copied().unwrap_or(0) as isize;
+        AxisPhase { taps, first: ((offset + padding) as isize - last_tap) / stride as isize }
+    }
+}
+
+/// Writes the weights of `taps` as `[tap, out_channels, in_channels]`.
+fn turn_weight(shape: &ConvShape, w: &[f32], taps: &[usize], turned: &mut [f32]) {
+    /// Output channels turned at a time: a cache line of each input channel's weights.
+    const LINE: usize = 16;
+    let (inputs, outputs) = (shape.in_channels, shape.out_channels);
+    turned.par_chunks_mut(inputs * outputs).zip(taps).for_each(|(turned, &tap)| {
+        let w = &w[tap * inputs * outputs..][..inputs * outputs];
+        turned.par_chunks_mut(LINE * inputs).enumerate().for_each(|(i, turned)| {
+            for (input, weights) in w.chunks_exact(outputs).enumerate() {
+                for (to, &weight) in turned.chunks_exact_mut(inputs).zip(&weights[i * LINE..]) {
+                    to[input] = weight;
+                }
+            }
+        });
+    });
+}
+
+/// The input gradient phase by phase: each phase's pixels lie a stride apart, so its product goes to a buffer and
+/// from there to `dx`. A task computes a band of image lines, or several whole images where they are small.
+fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], turned: &[f32], dx: &mut [f32]) {
+    const TASK_PIXELS: usize = 2048;
+    let [height, width] = shape.input;
+    let line_len = width * shape.in_channels;
+    let images = (TASK_PIXELS / (height * width)).max(1);
+    let lines = (images * height).min((TASK_PIXELS / width).max(1).next_multiple_of(shape.window.stride[0]));
+    let band = if images > 1 { images * height } else { lines };
+    dx.par_chunks_mut(images * height * line_len).enumerate().for_each(|(group, dx)| {
+        dx.par_chunks_mut(band * line_len).enumerate().for_each(|(i, dx)| {
+            let first_line = group * images * height + i * band;
+            let mut rest = turned;
+            for phase in phases {
+                let (weight, tail) = rest.split_at(phase.taps.len() * shape.in_channels * shape.out_channels);
+                phase.fill(shape, dy, weight, first_line, dx);
+                rest = tail;
+            }
+        });
+    });
+}
+
+impl Phase {
+    /// Computes this phase's pixels of `dx`, the image lines from `first_line` on (counted over all images).
+    fn fill(&self, shape: &ConvShape, dy: &[f32], weight: &[f32], first_line: usize, dx: &mut [f32]) {
+        let channels = shape.in_channels;
+        let lines = first_line..first_line + dx.len() / (shape.input[1] * channels);
+        let grid_width = self.patches.grid[1];
+        let rows =
+            self.grid_line(shape, lines.start) * grid_width..self.grid_line(shape, lines.end) * grid_width;
+        if rows.is_empty() {
+            return;
+        }
+        let [stride_y, stride_x] = shape.window.stride;
+        let pixel = |row: usize| {
+            let (grid_line, x) = (row / grid_width, row % grid_width);
+            let (image, y) = (grid_line / self.patches.grid[0], grid_line % self.patches.grid[0]);
+            let line = image * shape.input[0] + self.offset[0] + y * stride_y - first_line;
+            (line * shape.input[1] + self.offset[1] + x * stride_x) * channels
+        };
+        if self.taps.is_empty() {
+            return rows.for_each(|row| dx[pixel(row)..][..channels].fill(0.0));
+        }
+        with_buffer(rows.len() * channels, |gradient| {
+            self.patches.multiply(dy, rows.clone(), weight, gradient, Target::Overwrite);
+            for (row, gradient) in rows.zip(gradient.chunks_exact(channels)) {
+                dx[pixel(row)..][..channels].copy_from_slice(gradient);
+            }
+        });
+    }
+
+    /// The first line of this phase's grid at or after a line of the images (both counted over all images).
+    fn grid_line(&self, shape: &ConvShape, line: usize) -> usize {
+        let (image, y) = (line / shape.input[0], line % shape.input[0]);
+        image * self.patches.grid[0] + y.saturating_sub(self.offset[0]).div_ceil(shape.window.stride[0])
+    }
+}
+
+/// The weight gradient is cut into tiles of at most this many elements: a tile stays in the second-level cache.
+const MAX_TILE: usize = 64 * 1024;
+/// Tasks wanted for one weight gradient; with fewer tiles, the rows are cut into parts whose sums are added in order.
+const MIN_TASKS: usize = 32;
+/// Fewer rows than this are not worth a part of their own.
+const MIN_PART_ROWS: usize = 1024;
+
+/// The cut of a weight gradient into tiles: the whole, kernel rows, taps, or input channels of one tap.
+struct WeightTiles<'a> {
+    patches: &'a Patches,
+    out_channels: usize,
+    /// Pixels of the patch in one tile.
+    size: [usize; 2],
+    /// Input channels in one tile.
+    channels: usize,
+}
+
+impl WeightTiles<'_> {
+    fn new(patches: &Patches, out_channels: usize) -> WeightTiles<'_> {
+        let [height, width] = patches.size;
+        let fits = |size: &[usize; 2]| size[0] * size[1] * patches.channels * out_channels <= MAX_TILE;
+        let size = [[height, width], [1, width]].into_iter().find(fits).unwrap_or([1, 1]);
+        let channels = if size == [1, 1] { (MAX_TILE / out_channels).max(1) } else { patches.channels };
+        WeightTiles { patches, out_channels, size, channels: channels.min(patches.channels) }
+    }
+
+    fn count(&self) -> usize {
+        let pixels = self.patches.size[0] * self.patches.size[1] / (self.size[0] * self.size[1]);
+        pixels * self.patches.channels.div_ceil(self.channels)
+    }
+
+    /// Computes every tile from the given rows of the patch matrix.
+    fn fill(&self, x: &[f32], dy: &[f32], rows: Range<usize>, dw: &mut [f32]) {
+        let columns = self.patches.size[1] / self.size[1];
+        let window_len = self.size[0] * self.size[1] * self.patches.channels * self.out_channels;
+        dw.par_chunks_mut(window_len).enumerate().for_each(|(i, dw)| {
+            let (top, left) = (i / columns * self.size[0], i % columns * self.size[1]);
+            let window = self.patches.part(top..top + self.size[0], left..left + self.size[1]);
+            dw.par_chunks_mut(self.channels * self.out_channels * self.size[0] * self.size[1])
+                .enumerate()
+                .for_each(|(j, tile)| {
+                    let first = j * self.channels;
+                    let channels = first..self.patches.channels.min(first + self.channels);
+                    self.fill_tile(&window, x, dy, rows.clone(), channels, tile);
+                });
+        });
+    }
+
+    fn fill_tile(
+        &self,
+        window: &Patches,
+        x: &[f32],
+        dy: &[f32],
+        rows: Range<usize>,
+        channels: Range<usize>,
+        tile: &mut [f32],
+    ) {
+        let block = window.block_rows();
+        for start in rows.clone().step_by(block) {
+            let block = start..rows.end.min(start + block);
+            let dy = Matrix::new(
+                &dy[block.start * self.out_channels..block.end * self.out_channels],
+                self.out_channels,
+            );
+            let target = if start == rows.start { Target::Overwrite } else { Target::Add };
+            window.with_matrix(x, block, channels.clone(), |patches| {
+                multiply(tile, target, patches.transposed(), dy);
+            });
+        }
+    }
+}
+
+/// `dw` = the sum of the arrays of its length in `sums`, added in their order.
+fn add_parts(sums: &[f32], dw: &mut [f32]) {
+    const CHUNK: usize = 4096;
+    let len = dw.len();
+    dw.par_chunks_mut(CHUNK).enumerate().for_each(|(i, dw)| {
+        let range = i * CHUNK..i * CHUNK + dw.len();
+        let mut parts = sums.chunks_exact(len).map(|part| &part[range.clone()]);
+        if let Some(first) = parts.next() {
+            dw.copy_from_slice(first);
+        }
+        for part in parts {
+            dw.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::naive::{self, assert_close, numbers, widen};
+    use crate::parallel::tests::same_for_any_threads;
+    use crate::shape::Window;
+
+    fn shapes() -> impl Strategy<Value = ConvShape> {
+        let channels = prop::sample::select(vec![1, 2, 3, 5, 16, 17, 33, 64]);
+        let axis = || (1..=5usize, 1..=3usize, 0..=3usize, 0..=9usize);
+        (1..=4usize, channels.clone(), channels, axis(), axis()).prop_map(
+            |(images, inputs, outputs, y, x)| {
+                // The image is at least the kernel less its padding, at least 1.
+                let size = |(kernel, _, padding, more): (usize, usize, usize, usize)| {
+                    kernel.saturating_sub(2 * padding).max(1) + more
+                };
+                let window = Window { kernel: [y.0, x.0], stride: [y.1, x.1], padding: [y.2, x.2] };
+                ConvShape::new([images, size(y), size(x), inputs], outputs, window).unwrap()
+            },
+        )
+    }
+
+    /// Input, weight, bias and output gradient of a shape.
+    fn arrays(shape: &ConvShape) -> [Vec<f32>; 4] {
+        [
+            numbers(1, shape.x_len()),
+            numbers(2, shape.w_len()),
+            numbers(3, shape.out_channels),
+            numbers(4, shape.y_len()),
+        ]
+    }
+
+    fn all(shape: &ConvShape) -> [Vec<f32>; 3] {
+        let [x, w, bias, dy] = arrays(shape);
+        // Not zero: every element must be overwritten.
+        let mut out = [shape.y_len(), shape.x_len(), shape.w_len()].map(|len| vec![f32::NAN; len]);
+        conv2d_forward(shape, &x, &w, Some(&bias), &mut out[0]);
+        conv2d_input_grad(shape, &dy, &w, &mut out[1]);
+        conv2d_weight_grad(shape, &x, &dy, &mut out[2]);
+        out
+    }
+
+    fn check(shape: &ConvShape) {
+        let [x, w, bias, dy] = arrays(shape);
+        let [x, w, bias, dy] = [x, w, bias, dy].map(|a| widen(&a));
+        let [y, dx, dw] = all(shape);
+        assert_close("y", &y, &naive::conv2d_forward(shape, &x, &w, &bias));
+        assert_close("dx", &dx, &naive::conv2d_input_grad(shape, &dy, &w));
+        assert_close("dw", &dw, &naive::conv2d_weight_grad(shape, &x, &dy));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn kernels_agree_with_their_naive_twins(shape in shapes()) {
+            check(&shape);
+        }
+    }
+
+    /// Shapes that cross every threshold: several blocks, kernel rows on their own, tiles of each kind, parts.
+    fn large_shapes() -> Vec<ConvShape> {
+        let conv = |x, out, window| ConvShape::new(x, out, window).unwrap();
+        vec![
+            conv([3, 40, 37, 3], 20, Window::square(7, 2, 3)),
+            conv([2, 56, 40, 8], 12, Window::square(3, 2, 1)),
+            conv([9, 4, 4, 160], 130, Window::square(3, 1, 1)),
+            conv([5, 5, 5, 600], 120, Window::square(3, 2, 1)),
+            conv([2, 33, 33, 300], 256, Window::square(1, 1, 0)),
+            conv([2, 33, 33, 24], 40, Window::square(1, 2, 0)),
+            conv([20, 16, 16, 8], 8, Window::square(3, 1, 1)),
+        ]
+    }
+
+    #[test]
+    fn large_shapes_agree_with_their_naive_twins() {
+        large_shapes().iter().for_each(check);
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        for shape in large_shapes() {
+            same_for_any_threads(|| all(&shape).concat());
+        }
+    }
+
+    #[test]
+    fn without_bias_the_bias_is_zero() {
+        let shape = ConvShape::new([2, 5, 6, 3], 4, Window::square(3, 1, 1)).unwrap();
+        let [x, w, ..] = arrays(&shape);
+        let mut y = [0, 1].map(|_| vec![f32::NAN; shape.y_len()]);
+        let [with_zeros, without] = &mut y;
+        conv2d_forward(&shape, &x, &w, Some(&[0.0; 4]), with_zeros);
+        conv2d_forward(&shape, &x, &w, None, without);
+        assert_eq!(with_zeros, without);
+    }
+
+    #[test]
+    #[should_panic(expected = "x has 3 elements; its shape has 4")]
+    fn a_wrong_length_stops_the_call() {
+        let shape = ConvShape::new([1, 2, 2, 1], 1, Window::square(1, 1, 0)).unwrap();
+        conv2d_forward(&shape, &[0.0; 3], &[0.0], None, &mut [0.0; 4]);
+    }
+}

@@ -1,0 +1,75 @@
+//! How work is cut into blocks, and the buffers that the blocks use.
+
+use std::cell::RefCell;
+
+/// Runs `work` compiled for the widest vector instructions of this machine.
+#[inline(always)]
+pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Cuts an optional array like the arrays beside it: `count` times a chunk, or `count` times nothing.
+pub(crate) fn optional_chunks_mut(
+    data: Option<&mut [f32]>,
+    chunk: usize,
+    count: usize,
+) -> Vec<Option<&mut [f32]>> {
+    match data {
+        Some(data) => data.chunks_mut(chunk).map(Some).collect(),
+        None => (0..count).map(|_| None).collect(),
+    }
+}
+
+thread_local! {
+    /// Buffers at rest, one for each level of nesting that this thread has reached.
+    static BUFFERS: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends `work` a buffer of `len` numbers that starts on a cache line and holds arbitrary values.
+///
+/// Buffers stay with their thread, so a training loop allocates them once. Calls may nest.
+pub(crate) fn with_buffer<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    const LINE_BYTES: usize = 64;
+    let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let padded = len + LINE_BYTES / size_of::<f32>();
+    if buffer.len() < padded {
+        // A new one, as growing would copy old numbers that nobody will read.
+        buffer = vec![0.0; padded];
+    }
+    let start = buffer.as_ptr().align_offset(LINE_BYTES);
+    let result = work(&mut buffer[start..start + len]);
+    BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));
+    result
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The result of `work` in pools of 1, 2 and 3 threads, which must be the same bits.
+    pub fn same_for_any_threads(work: impl Fn() -> Vec<f32> + Sync) -> Vec<f32> {
+        let run =
+            |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(&work);
+        let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let one = run(1);
+        for threads in [2, 3] {
+            assert_eq!(bits(&one), bits(&run(threads)), "{threads} threads give other bits than one");
+        }
+        one
+    }
+
+    #[test]
+    fn buffers_are_aligned_nest_and_are_reused() {
+        let address = with_buffer(100, |outer| {
+            assert_eq!((outer.len(), outer.as_ptr() as usize % 64), (100, 0));
+            outer.fill(1.0);
+            with_buffer(50, |inner| {
+                assert_eq!((inner.len(), inner.as_ptr() as usize % 64), (50, 0));
+                inner.fill(2.0);
+            });
+            assert!(outer.iter().all(|&x| x == 1.0));
+            outer.as_ptr() as usize
+        });
+        with_buffer(60, |again| assert_eq!(again.as_ptr() as usize, address));
+    }
+}

@@ -1,0 +1,136 @@
+//! The patch matrix (im2col) of a batch of images.
+
+use std::ops::Range;
+
+use crate::matrix::{Matrix, Target, multiply};
+use crate::parallel::with_buffer;
+
+/// Numbers gathered at a time: the patch rows of a block and the weights beside them share the second-level cache.
+const BLOCK_ELEMENTS: usize = 96 * 1024;
+/// Patches longer than this are gathered kernel row by kernel row.
+const MAX_DEPTH: usize = 1024;
+
+/// A grid of rectangular patches over images `[images, height, width, channels]`.
+///
+/// Row `(image, g, h)` of the patch matrix holds the pixels `first + step * (g, h) + (0..size)` of that image,
+/// `[size_height, size_width, channels]`, with zeros for pixels outside of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Patches {
+    pub images: usize,
+    pub image: [usize; 2],
+    pub channels: usize,
+    pub grid: [usize; 2],
+    pub step: [usize; 2],
+    pub first: [isize; 2],
+    pub size: [usize; 2],
+}
+
+impl Patches {
+    /// Rows of the patch matrix.
+    pub fn rows(&self) -> usize {
+        self.images * self.grid[0] * self.grid[1]
+    }
+
+    /// Columns of the patch matrix.
+    pub fn depth(&self) -> usize {
+        self.size[0] * self.size[1] * self.channels
+    }
+
+    /// The patches reduced to `rows` and `columns` of their pixels.
+    pub fn part(&self, rows: Range<usize>, columns: Range<usize>) -> Patches {
+        let first = [self.first[0] + rows.start as isize, self.first[1] + columns.start as isize];
+        Patches { first, size: [rows.len(), columns.len()], ..*self }
+    }
+
+    /// Whether each patch is the pixel of its own grid position, so that the images are the patch matrix.
+    fn is_identity(&self) -> bool {
+        self.size == [1, 1] && self.first == [0, 0] && self.step == [1, 1] && self.grid == self.image
+    }
+
+    /// Lends `work` the given rows of the patch matrix, restricted to `channels`.
+    pub fn with_matrix(
+        &self,
+        source: &[f32],
+        rows: Range<usize>,
+        channels: Range<usize>,
+        work: impl FnOnce(Matrix),
+    ) {
+        if self.is_identity() {
+            let data = &source[rows.start * self.channels + channels.start..];
+            return work(Matrix::strided(data, rows.len(), channels.len(), self.channels));
+        }
+        let columns = self.size[0] * self.size[1] * channels.len();
+        with_buffer(rows.len() * columns, |buffer| {
+            self.gather(source, rows.start, channels, buffer);
+            work(Matrix::new(buffer, columns));
+        });
+    }
+
+    /// Rows of a block whose patches fit in the cache; a function of the shape alone.
+    pub fn block_rows(&self) -> usize {
+        (BLOCK_ELEMENTS / self.depth().min(MAX_DEPTH)).clamp(64, 1024)
+    }
+
+    /// The product of `rows` of the patch matrix and `weight`, `[depth, columns]`.
+    pub fn multiply(
+        &self,
+        source: &[f32],
+        rows: Range<usize>,
+        weight: &[f32],
+        out: &mut [f32],
+        target: Target,
+    ) {
+        let columns = out.len() / rows.len();
+        let kernel_rows = if self.depth() > MAX_DEPTH { 1 } else { self.size[0] };
+        let part_len = kernel_rows * self.size[1] * self.channels * columns;
+        for (i, weight) in weight.chunks_exact(part_len).enumerate() {
+            let part = self.part(i * kernel_rows..(i + 1) * kernel_rows, 0..self.size[1]);
+            let target = if i == 0 { target } else { Target::Add };
+            part.with_matrix(source, rows.clone(), 0..self.channels, |patches| {
+                multiply(out, target, patches, Matrix::new(weight, columns));
+            });
+        }
+    }
+
+    /// Fills `out` with patch rows from `first_row` on.
+    fn gather(&self, source: &[f32], first_row: usize, channels: Range<usize>, out: &mut [f32]) {
+        let run_len = self.size[1] * channels.len();
+        let grid_plane = self.grid[0] * self.grid[1];
+        for (i, row) in out.chunks_exact_mut(self.size[0] * run_len).enumerate() {
+            let (image, position) = ((first_row + i) / grid_plane, (first_row + i) % grid_plane);
+            let (grid_y, grid_x) = (position / self.grid[1], position % self.grid[1]);
+            let left = (grid_x * self.step[1]) as isize + self.first[1];
+            let top = (grid_y * self.step[0]) as isize + self.first[0];
+            for (k, run) in row.chunks_exact_mut(run_len).enumerate() {
+                match usize::try_from(top + k as isize) {
+                    Ok(y) if y < self.image[0] => {
+                        let line_len = self.image[1] * self.channels;
+                        let line = &source[(image * self.image[0] + y) * line_len..][..line_len];
+                        self.gather_run(line, left, channels.clone(), run);
+                    }
+                    _ => run.fill(0.0),
+                }
+            }
+        }
+    }
+
+    /// Fills `run` with the pixels `left..left + size[1]` of one image line.
+    fn gather_run(&self, line: &[f32], left: isize, channels: Range<usize>, run: &mut [f32]) {
+        let columns = self.size[1];
+        let skipped = usize::try_from(-left).unwrap_or(0).min(columns);
+        let inside = usize::try_from(self.image[1] as isize - left).unwrap_or(0).clamp(skipped, columns);
+        // Within the line even where the run lies wholly outside of it and nothing is copied.
+        let start = usize::try_from(left).unwrap_or(0).min(self.image[1]);
+        run[..skipped * channels.len()].fill(0.0);
+        run[inside * channels.len()..].fill(0.0);
+        let run = &mut run[skipped * channels.len()..inside * channels.len()];
+        if channels.len() == self.channels {
+            run.copy_from_slice(&line[start * self.channels..][..run.len()]);
+            return;
+        }
+        let pixels = line.chunks_exact(self.channels).skip(start);
+        for (to, pixel) in run.chunks_exact_mut(channels.len()).zip(pixels) {
+            to.copy_from_slice(&pixel[channels.clone()]);
+        }
+    }
+}
