@@ -69,34 +69,55 @@ fn without_alpha<T: Copy>(samples: &[T], channels: usize) -> Vec<T> {
 /// TIFF variants beyond crate `image`: palettes, one-channel floating point, any number of channels.
 fn decode_tiff(bytes: &[u8], limit: u64) -> Result<Image, String> {
     let text = |error: tiff::TiffError| error.to_string();
+    let relabelled = palette_as_grey(bytes);
+    let palette = relabelled.is_some();
     let allowed = usize::try_from(allowance(bytes, limit)).unwrap_or(usize::MAX);
     let mut limits = tiff::decoder::Limits::default();
     limits.decoding_buffer_size = allowed;
     limits.intermediate_buffer_size = allowed;
     limits.ifd_value_size = allowed.min(bytes.len());
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(text)?.with_limits(limits);
+    let source = Cursor::new(relabelled.as_deref().unwrap_or(bytes));
+    let mut decoder = Decoder::new(source).map_err(text)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(text)?;
     let (width, height) = (width as usize, height as usize);
     let color = decoder.colortype().map_err(text)?;
-    let palette = match color {
-        tiff::ColorType::Palette(8) => Some(decoder.get_tag_u16_vec(Tag::ColorMap).map_err(text)?),
-        tiff::ColorType::Palette(bits) => return Err(format!("palettes of {bits} bits are not read")),
-        _ => None,
-    };
-    let decoded = decoder.read_image().map_err(text)?;
-    let pixels = match (decoded, palette) {
-        (DecodingResult::U8(indices), Some(map)) => Pixels::U8(through_palette(&indices, &map)?),
-        (_, Some(_)) => return Err("a palette with indices of more than 8 bits is not read".into()),
-        (DecodingResult::U8(values), _) => Pixels::U8(values),
-        (DecodingResult::U16(values), _) => Pixels::U16(values),
-        (DecodingResult::F32(values), _) => Pixels::F32(values),
-        (DecodingResult::F64(values), _) => Pixels::F32(values.into_iter().map(|v| v as f32).collect()),
+    let pixels = match decoder.read_image().map_err(text)? {
+        DecodingResult::U8(indices) if palette && color == tiff::ColorType::Gray(8) => {
+            let map = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(text)?;
+            Pixels::U8(through_palette(&indices, &map)?)
+        }
+        _ if palette => return Err("a palette with indices of other than 8 bits is not read".into()),
+        DecodingResult::U8(values) => Pixels::U8(values),
+        DecodingResult::U16(values) => Pixels::U16(values),
+        DecodingResult::F32(values) => Pixels::F32(values),
+        DecodingResult::F64(values) => Pixels::F32(values.into_iter().map(|v| v as f32).collect()),
         _ => return Err(format!("{color:?} samples are not read; convert to 8 or 16 bits or to float")),
     };
     let area = (width * height).max(1);
     let channels = pixels.len() / area;
     Image::new(height, width, channels, pixels)
         .map_err(|_| format!("{color:?} in separate planes is not read; interleave the channels"))
+}
+
+/// A TIFF with a palette, relabelled as grey, so that a decoder that knows no palettes gives the indices.
+/// `None` when it has no palette. TIFF 6.0: the first directory is a list of 12-byte entries; photometric
+/// interpretation (tag 262) is 3 for a palette, 1 for grey.
+fn palette_as_grey(bytes: &[u8]) -> Option<Vec<u8>> {
+    let big_endian = bytes.starts_with(b"MM");
+    let number = |at: usize, len: usize| -> Option<usize> {
+        let field = bytes.get(at..at.checked_add(len)?)?;
+        let append = |sum: usize, &byte: &u8| sum << 8 | usize::from(byte);
+        Some(if big_endian { field.iter().fold(0, append) } else { field.iter().rev().fold(0, append) })
+    };
+    let directory = number(4, 4)?;
+    let entries = (0..number(directory, 2)?).map(|entry| directory + 2 + 12 * entry);
+    let photometric = entries.take_while(|&at| at < bytes.len()).find(|&at| number(at, 2) == Some(262))? + 8;
+    if number(photometric, 2)? != 3 {
+        return None;
+    }
+    let mut grey = bytes.to_vec();
+    grey[photometric..photometric + 2].copy_from_slice(if big_endian { &[0, 1] } else { &[1, 0] });
+    Some(grey)
 }
 
 /// A TIFF colour map holds all reds, then all greens, then all blues, as 16-bit numbers. Maps are written in

@@ -98,10 +98,11 @@ impl OpenOptions<'_> {
     }
 }
 
-/// Bytes of memory available to this process now, control groups included.
+/// Bytes of memory available to this process now. Of a control group's limit (containers, batch systems) what
+/// its processes hold is taken; files that the system merely remembers there are not, as they give way.
 fn available_memory() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
-    let group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
-    system.available_memory().min(group)
+    let group = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
+    system.available_memory().min(group.unwrap_or(u64::MAX))
 }

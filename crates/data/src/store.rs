@@ -228,7 +228,6 @@ impl<'a> StoreBuilder<'a> {
     pub(crate) fn begin(&mut self, split: Option<Split>, name: &str) {
         let here = self.index.records.len();
         self.index.parts.push(Part { split, name: name.into(), range: here..here });
-        self.fingerprint.update([0xff, split.map_or(0, |split| split as u8 + 1)]);
     }
 
     /// Takes images, in order. `place` is where they come from, `first` the number of the first one there.
@@ -241,6 +240,12 @@ impl<'a> StoreBuilder<'a> {
                 Ok(digest(sample))
             })
             .collect::<Result<_, DataError>>()?;
+        if let Some(part) = self.index.parts.last()
+            && part.range.is_empty()
+            && !samples.is_empty()
+        {
+            self.fingerprint.update([0xff, part.split.map_or(0, |split| split as u8 + 1)]);
+        }
         for (sample, digest) in samples.into_iter().zip(digests) {
             self.fingerprint.update(digest);
             self.push_one(sample)?;

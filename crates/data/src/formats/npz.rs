@@ -88,7 +88,7 @@ fn read(
     for plan in &plans {
         let labels = plan.labels.map(|entry| {
             with_array(tree, entry, |reader, header, place| {
-                array::read_labels(reader, header, place, options)
+                array::read_labels(reader, &header, place, options)
             })
         });
         let labels = labels.transpose()?;
@@ -96,7 +96,7 @@ fn read(
         let key = arrays.iter().find(|array| array.entry == plan.images).map_or("images", |array| &array.key);
         store.begin(plan.split, key);
         with_array(tree, plan.images, |reader, header, place| {
-            array::read_images(reader, header, place, labels.as_deref(), store)
+            array::read_images(reader, &header, place, labels.as_deref(), store)
         })?;
     }
     Ok(class_names(options.class_names.as_ref(), largest))
@@ -105,7 +105,7 @@ fn read(
 fn with_array<T>(
     tree: &Tree,
     entry: usize,
-    read: impl FnOnce(&mut dyn std::io::Read, &ArrayHeader, &str) -> Result<T, DataError>,
+    read: impl FnOnce(&mut dyn std::io::Read, ArrayHeader, &str) -> Result<T, DataError>,
 ) -> Result<T, DataError> {
     let place = tree.place_of(entry);
     if tree.entries[entry].kind == Kind::Empty {
@@ -113,14 +113,12 @@ fn with_array<T>(
     }
     tree.with_reader(entry, |reader| {
         let header = npy::read_header(reader, &place)?;
-        read(reader, &header, &place)
+        read(reader, header, &place)
     })
 }
 
 fn header_of(tree: &Tree, entry: usize) -> Result<(String, ArrayHeader), DataError> {
-    let place = tree.place_of(entry);
-    let header = tree.with_reader(entry, |reader| npy::read_header(reader, &place))?;
-    Ok((place, header))
+    with_array(tree, entry, |_, header, place| Ok((place.to_string(), header)))
 }
 
 /// Which arrays are images and labels of which split.

@@ -1,0 +1,167 @@
+//! Every kind of bad input has its clear error.
+
+use twinlens_data::{LabelChoice, LabelShare, OpenOptions, SplitShares};
+
+use crate::make::{Listed, as_defined, npy, npy_u8, npz, open_file, png, put, refusal};
+
+fn refused(file: &[u8]) -> String {
+    refusal(open_file("set.npz", file, &as_defined()))
+}
+
+#[track_caller]
+fn says(message: &str, parts: &[&str]) {
+    parts.iter().for_each(|part| assert!(message.contains(part), "no {part:?} in: {message}"));
+}
+
+#[test]
+fn a_path_that_does_not_exist() {
+    let message = refusal(twinlens_data::open(std::path::Path::new("no/such/set.npz"), &as_defined()));
+    says(&message, &["cannot read no/such/set.npz"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "a.npy", &npy_u8(&[1, 1, 1], &[0]));
+    let path = folder.path().join("a.npy");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if std::fs::File::open(&path).is_ok() {
+        return; // the superuser may read anything
+    }
+    says(&refusal(twinlens_data::open(&path, &as_defined())), &["cannot read", "ermission"]);
+}
+
+#[test]
+fn an_empty_file() {
+    says(&refused(b""), &["set.npz is empty"]);
+    says(&refused(&npz(&[("images", npy_u8(&[0, 2, 2], &[]))])), &["images", "is empty", "[0, 2, 2]"]);
+    says(&refused(&npz(&[("images", vec![])])), &["images", "is empty"]);
+}
+
+#[test]
+fn a_truncated_npz() {
+    let pixels: Vec<u8> = (0..1200).map(|i| (i * i % 251) as u8).collect();
+    let file = npz(&[("images", npy_u8(&[100, 2, 2, 3], &pixels))]);
+    for len in [5, 40, file.len() / 2, file.len() - 1] {
+        says(&refused(&file[..len]), &["set.npz", "damaged or cut short"]);
+    }
+    let mut flipped = file.clone();
+    flipped[file.len() / 2] ^= 0x10;
+    says(&refused(&flipped), &["damaged or cut short"]);
+    let short = npz(&[("images", npy_u8(&[100, 2, 2, 3], &pixels[..1199]))]);
+    says(&refused(&short), &["needs", "damaged"]);
+    let long = npz(&[("images", npy_u8(&[99, 2, 2, 3], &pixels))]);
+    says(&refused(&long), &["needs", "damaged"]);
+}
+
+#[test]
+fn something_else_altogether() {
+    says(&refused(b"Dear reader, this is a letter."), &["holds no images in a format read here"]);
+    says(&refused(b"PK\x03\x04 looks like a zip and is none"), &["zip"]);
+    says(&refused(b"\x1f\x8b looks like gzip and is none"), &["damaged"]);
+}
+
+#[test]
+fn wrong_types() {
+    let images =
+        |descr: &str, bytes: usize| npz(&[("images", npy(descr, false, &[1, 2, 2], &vec![0; 4 * bytes]))]);
+    says(&refused(&images("<c8", 8)), &["complex", "set.npz: images.npy"]);
+    says(&refused(&images("<U3", 12)), &["text"]);
+    says(&refused(&images("|O", 8)), &["pickle", "none is ever read"]);
+    says(
+        &refused(&images("<i8", 8)),
+        &["expected images of uint8, uint16, float32 or float64", "int64", "astype"],
+    );
+    says(&refused(&images("<f2", 2)), &["float16"]);
+    says(&refused(&images("<M8[s]", 8)), &["M8"]);
+    let labels =
+        npz(&[("images", npy_u8(&[2, 1, 1], &[0; 2])), ("labels", npy("<f4", false, &[2], &[0; 8]))]);
+    says(&refused(&labels), &["labels of an integer type", "float32"]);
+}
+
+#[test]
+fn wrong_shapes() {
+    let images = |shape: &[usize]| npz(&[("images", npy_u8(shape, &vec![0; shape.iter().product()]))]);
+    says(&refused(&images(&[4, 4])), &["[N, H, W] or [N, H, W, C]", "[4, 4]"]);
+    says(&refused(&images(&[1, 2, 2, 2, 2])), &["[1, 2, 2, 2, 2]"]);
+    says(&refused(&images(&[2, 3, 8, 8])), &["channels come last", "transpose(0, 2, 3, 1)"]);
+    let with_labels = |labels: Vec<u8>| npz(&[("images", npy_u8(&[2, 1, 1], &[0; 2])), ("labels", labels)]);
+    says(&refused(&with_labels(npy_u8(&[2, 3], &[0; 6]))), &["several labels per image", "argmax"]);
+    says(&refused(&with_labels(npy_u8(&[], &[0]))), &["[N] or [N, 1]"]);
+    says(&refused(&with_labels(npy_u8(&[3, 1], &[0; 3]))), &["2 images but 3 labels"]);
+}
+
+#[test]
+fn a_shape_beyond_any_file() {
+    let huge = npy_u8(&[usize::MAX / 2, usize::MAX / 2, 3], &[0; 8]);
+    says(&refused(&huge), &["damaged"]);
+    let large = npy_u8(&[1 << 20, 1 << 10, 1 << 10], &[0; 8]);
+    says(&refused(&large), &["needs 1099511627"]);
+}
+
+#[test]
+fn labels_out_of_range() {
+    let labelled = |descr: &str, data: &[u8]| {
+        npz(&[("images", npy_u8(&[2, 1, 1], &[0; 2])), ("labels", npy(descr, false, &[2], data))])
+    };
+    says(&refused(&labelled("|i1", &[0, 255])), &["sample 1 has label -1", "labels.npy"]);
+    says(&refused(&labelled("<u4", &[1, 0, 0, 0, 0, 0, 1, 0])), &["sample 1 has label 65536"]);
+    let named = OpenOptions { class_names: Some(vec!["a".into(), "b".into()]), ..as_defined() };
+    says(&refusal(open_file("set.npz", &labelled("|u1", &[0, 2]), &named)), &["label 2, expected 0..=1"]);
+}
+
+#[test]
+fn labels_without_images() {
+    let file = npz(&[("train_images", npy_u8(&[1, 1, 1], &[0])), ("test_labels", npy_u8(&[1], &[0]))]);
+    says(&refused(&file), &["\"test_labels\" are labels without images"]);
+}
+
+#[test]
+fn nan_and_infinity_in_pixels() {
+    for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+        let mut values = [0.25f32; 3 * 2 * 3 * 2];
+        values[2 * 12 + 9] = value; // sample 2, row 1, column 1, channel 1
+        let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let message = refused(&npz(&[("images", npy("<f4", false, &[3, 2, 3, 2], &data))]));
+        says(&message, &["sample 2 has the value", shown, "row 1, column 1, channel 1"]);
+    }
+}
+
+#[test]
+fn folders_without_images() {
+    let folder = tempfile::tempdir().unwrap();
+    says(&refusal(twinlens_data::open(folder.path(), &as_defined())), &["holds no readable image", "empty"]);
+    put(folder.path(), "notes/readme.txt", b"nothing to see");
+    says(&refusal(twinlens_data::open(folder.path(), &as_defined())), &["1 other files (notes/readme.txt"]);
+    put(folder.path(), "a/bad.png", b"nothing to see");
+    says(&refusal(twinlens_data::open(folder.path(), &as_defined())), &["cannot be decoded", "a/bad.png"]);
+}
+
+#[test]
+fn more_than_memory() {
+    let small = OpenOptions { memory_limit: Some(1000), ..as_defined() };
+    let many = npz(&[("images", npy_u8(&[30, 8, 8], &[0; 1920]))]);
+    says(&refusal(open_file("set.npz", &many, &small)), &["needs", "the limit is 1000", "cache folder"]);
+    let one = npy_u8(&[1, 4000, 4000], &vec![0; 16_000_000]);
+    says(&refusal(open_file("set.npy", &one, &small)), &["one image", "tiles"]);
+    let turned = npy("|u1", true, &[1000, 100, 100], &vec![0; 10_000_000]);
+    says(&refusal(open_file("set.npy", &turned, &small)), &["Fortran order", "ascontiguousarray"]);
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "large.png", &png(64, 1));
+    let message = refusal(twinlens_data::open(folder.path(), &small));
+    says(&message, &["large.png"]);
+}
+
+#[test]
+fn options_that_make_no_sense() {
+    let shares = SplitShares { train: 0.5, val: 0.1, test: 0.2 };
+    let message =
+        refusal(open_file("a.npy", &npy_u8(&[1, 1, 1], &[0]), &OpenOptions { shares, ..as_defined() }));
+    says(&message, &["option shares", "adding up to 1"]);
+    let source = std::sync::Arc::new(Listed(vec![], vec![Some(0)]));
+    for share in [0.0, -1.0, 1.5, f64::NAN] {
+        assert!(LabelShare::new(source.clone(), share, LabelChoice::Random, 0).is_err(), "{share}");
+    }
+}

@@ -1,0 +1,13 @@
+//! Data sets are written by the tests themselves, in the layouts their makers document, and read back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod make;
+
+mod arrays;
+mod bad_input;
+mod cache;
+mod folders;
+mod hostile;
+mod idx;
+mod splits;
+mod statistics;
