@@ -4,6 +4,7 @@ use serde::Serialize;
 use twinlens_data::Image;
 
 use crate::compute::Tap;
+use crate::error::ViewsError;
 use crate::resample::Axis;
 use crate::sample::Sample;
 
@@ -22,6 +23,19 @@ impl Shape {
     /// The shape of `image`.
     pub fn of(image: &Image) -> Shape {
         Shape { height: image.height, width: image.width, channels: image.channels }
+    }
+
+    /// The shape of `image` if it has samples, and as many as the shape needs.
+    pub(crate) fn check(image: &Image) -> Result<Shape, ViewsError> {
+        let (shape, samples) = (Shape::of(image), image.pixels.len());
+        if samples > 0 && samples == shape.samples() {
+            return Ok(shape);
+        }
+        let Shape { height, width, channels } = shape;
+        Err(ViewsError::Image {
+            expected: "height x width x channels samples, not 0".into(),
+            got: format!("{height} x {width} x {channels} and {samples} samples"),
+        })
     }
 
     /// Number of pixels.
@@ -90,6 +104,12 @@ impl<'a, T: Sample> Canvas<'a, T> {
     /// The present samples, HWC.
     pub fn samples(&self) -> &[T] {
         self.source.unwrap_or(&self.buffers.current)
+    }
+
+    /// The present image.
+    pub fn to_image(&self) -> Image {
+        let Shape { height, width, channels } = self.shape;
+        Image { height, width, channels, pixels: T::pixels(self.samples().to_vec()) }
     }
 
     /// Changes the samples in place.

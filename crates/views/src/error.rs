@@ -47,9 +47,9 @@ pub enum ViewsError {
     },
 
     /// An image that is not what the policy was built for.
-    #[error("the policy was built for {expected}, got {got}")]
+    #[error("image: expected {expected}, got {got}")]
     Image {
-        /// Channels and sample type the policy was built for.
+        /// What the policy was built for.
         expected: String,
         /// What the image is.
         got: String,

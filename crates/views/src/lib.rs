@@ -25,7 +25,7 @@ mod sample;
 pub use canvas::{Canvas, Scratch, Shape, Workspace};
 pub use error::{Problem, ViewsError};
 pub use loader::{Batch, Loader, LoaderSettings, Order, ViewBatch};
-pub use operation::{BuildContext, Check, Operation, Transform};
+pub use operation::{BuildContext, Check, Operation, Transform, transform};
 pub use ops::{Drawn, OperationSetting};
 pub use policy::{Explanation, Place, Policy, Step, ViewPolicy};
 pub use resample::Interpolation;

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
-use twinlens_data::PixelType;
+use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_random::Stream;
 
-use crate::canvas::{Canvas, Shape};
-use crate::error::Problem;
+use crate::canvas::{Canvas, Shape, Workspace};
+use crate::error::{Problem, ViewsError};
 use crate::sample::Sample;
 
 /// What a policy is built for: the images that come in and the views that go out.
@@ -55,6 +55,36 @@ pub trait Transform: Clone + Debug + PartialEq + Serialize {
 
     /// Transforms the image on the canvas.
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>);
+}
+
+/// `image` after `transform`.
+///
+/// # Errors
+/// When `image` has not the number of samples that its shape needs.
+///
+/// # Panics
+/// When `transform` names pixels that the image does not have.
+pub fn transform(
+    image: &Image,
+    transform: &impl Transform,
+    workspace: &mut Workspace,
+) -> Result<Image, ViewsError> {
+    fn run<T: Sample>(
+        shape: Shape,
+        samples: &[T],
+        drawn: &impl Transform,
+        workspace: &mut Workspace,
+    ) -> Image {
+        let mut canvas = Canvas::new(shape, samples, workspace);
+        drawn.apply(&mut canvas);
+        canvas.to_image()
+    }
+    let shape = Shape::check(image)?;
+    Ok(match &image.pixels {
+        Pixels::U8(samples) => run(shape, samples, transform, workspace),
+        Pixels::U16(samples) => run(shape, samples, transform, workspace),
+        Pixels::F32(samples) => run(shape, samples, transform, workspace),
+    })
 }
 
 /// Collects the problems of one operation's settings.

@@ -7,8 +7,8 @@ use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Canvas, Shape, Workspace};
 use crate::error::{Problem, ViewsError};
-use crate::operation::{BuildContext, Check};
-use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize};
+use crate::operation::{BuildContext, Check, Transform};
+use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize, check_normalization};
 use crate::sample::Sample;
 
 /// The operations that make one view, in the order in which they are applied.
@@ -79,14 +79,11 @@ impl Policy {
     /// [`ViewsError::Settings`] with every setting that cannot be used.
     pub fn build(views: &[ViewPolicy], context: BuildContext) -> Result<Policy, ViewsError> {
         let mut problems = check(views, &context);
-        let normalize = match Normalize::new(&context) {
-            Ok(normalize) if problems.is_empty() => normalize,
-            Ok(_) => return Err(ViewsError::Settings(problems)),
-            Err(more) => {
-                problems.extend(more);
-                return Err(ViewsError::Settings(problems));
-            }
-        };
+        problems.extend(check_normalization(&context));
+        if !problems.is_empty() {
+            return Err(ViewsError::Settings(problems));
+        }
+        let normalize = Normalize::new(&context)?;
         let compile = |policy: &ViewPolicy| {
             let size = policy.operations.iter().rev().find_map(|operation| operation.output_size(&context));
             let size = size.unwrap_or(context.size);
@@ -135,12 +132,11 @@ impl Policy {
         image: &Image,
         workspace: &mut Workspace,
     ) -> Result<Image, ViewsError> {
-        self.check_image(image)?;
-        let shape = Shape::of(image);
+        let shape = self.check_image(image)?;
         Ok(match &image.pixels {
-            Pixels::U8(samples) => to_image(&self.draw(view, place, shape, samples, workspace)),
-            Pixels::U16(samples) => to_image(&self.draw(view, place, shape, samples, workspace)),
-            Pixels::F32(samples) => to_image(&self.draw(view, place, shape, samples, workspace)),
+            Pixels::U8(samples) => self.draw(view, place, shape, samples, workspace).to_image(),
+            Pixels::U16(samples) => self.draw(view, place, shape, samples, workspace).to_image(),
+            Pixels::F32(samples) => self.draw(view, place, shape, samples, workspace).to_image(),
         })
     }
 
@@ -156,8 +152,7 @@ impl Policy {
         workspace: &mut Workspace,
         out: &mut [f32],
     ) -> Result<(), ViewsError> {
-        self.check_image(image)?;
-        let shape = Shape::of(image);
+        let shape = self.check_image(image)?;
         match &image.pixels {
             Pixels::U8(samples) => self.finish(view, &self.draw(view, place, shape, samples, workspace), out),
             Pixels::U16(samples) => {
@@ -215,22 +210,16 @@ impl Policy {
         }
     }
 
-    fn check_image(&self, image: &Image) -> Result<(), ViewsError> {
+    fn check_image(&self, image: &Image) -> Result<Shape, ViewsError> {
+        let shape = Shape::check(image)?;
         let BuildContext { channels, pixel_type, .. } = self.context;
-        let (shape, samples) = (Shape::of(image), image.pixels.len());
-        let whole = samples > 0 && samples == shape.samples();
-        if whole && shape.channels == channels && image.pixel_type() == pixel_type {
-            return Ok(());
+        if shape.channels == channels && image.pixel_type() == pixel_type {
+            return Ok(shape);
         }
+        let describe = |pixel_type, channels| format!("{pixel_type} samples in {channels} channels");
         Err(ViewsError::Image {
-            expected: format!("{pixel_type} images with {channels} channels"),
-            got: format!(
-                "{} of {}x{} pixels, {} channels and {samples} samples",
-                image.pixel_type(),
-                shape.height,
-                shape.width,
-                shape.channels
-            ),
+            expected: describe(pixel_type, channels),
+            got: describe(image.pixel_type(), shape.channels),
         })
     }
 }
@@ -238,11 +227,6 @@ impl Policy {
 fn stream(place: Place, view: usize, operation: usize) -> Stream {
     let within = (view as u32) << 16 | operation as u32;
     Stream::new(place.seed, Purpose::View, [place.epoch, place.sample, within])
-}
-
-fn to_image<T: Sample>(canvas: &Canvas<'_, T>) -> Image {
-    let Shape { height, width, channels } = canvas.shape();
-    Image { height, width, channels, pixels: T::pixels(canvas.samples().to_vec()) }
 }
 
 fn check(views: &[ViewPolicy], context: &BuildContext) -> Vec<Problem> {

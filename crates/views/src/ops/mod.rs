@@ -8,12 +8,15 @@ use crate::canvas::{Canvas, Shape};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 
+mod normalize;
+pub use normalize::Normalize;
+pub(crate) use normalize::check as check_normalization;
+
 /// Declares the operations: file, settings, what they draw.
 macro_rules! registry {
     ($($file:ident: $settings:ident draws $drawn:ident,)*) => {
-        $(mod $file; pub use $file::{$settings, $drawn};)*
-        mod normalize;
-        pub use normalize::Normalize;
+        $(mod $file; pub use $file::*;)*
+
 
         /// The settings of one operation. In TOML: a table whose key `op` names the operation.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,14 +63,12 @@ macro_rules! registry {
             }
         }
 
-        impl Drawn {
-            /// The shape after applying it to an image of `shape`.
-            pub fn output(&self, shape: Shape) -> Shape {
+        impl Transform for Drawn {
+            fn output(&self, shape: Shape) -> Shape {
                 match self { $(Self::$settings(drawn) => drawn.output(shape),)* }
             }
 
-            /// Transforms the image on the canvas.
-            pub fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
+            fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
                 match self { $(Self::$settings(drawn) => drawn.apply(canvas),)* }
             }
         }

@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use crate::error::Problem;
+use crate::error::{Problem, ViewsError};
 use crate::operation::BuildContext;
 use crate::sample::{Sample, white};
 
@@ -21,11 +21,14 @@ pub struct Normalize {
 const REPEATS: usize = 16;
 
 impl Normalize {
-    /// The normalisation that `context` asks for, or what is wrong with it.
-    pub(crate) fn new(context: &BuildContext) -> Result<Normalize, Vec<Problem>> {
+    /// The normalisation that `context` asks for.
+    ///
+    /// # Errors
+    /// When there is not one mean and one positive deviation for each channel.
+    pub fn new(context: &BuildContext) -> Result<Normalize, ViewsError> {
         let problems = check(context);
         if !problems.is_empty() {
-            return Err(problems);
+            return Err(ViewsError::Settings(problems));
         }
         let white = f64::from(white(context.pixel_type));
         let mut scale = Vec::new();
@@ -54,7 +57,8 @@ fn normalize<T: Sample>(samples: &[T], scale: &[f32], shift: &[f32], out: &mut [
     }
 }
 
-fn check(context: &BuildContext) -> Vec<Problem> {
+/// What is wrong with `context`.
+pub(crate) fn check(context: &BuildContext) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut require = |good: bool, key: &str, expected: String, got: String| {
         if !good {

@@ -1,0 +1,258 @@
+//! What must hold for every image: sizes, channels, sample types, round trips.
+
+use proptest::prelude::*;
+use serde_json::json;
+use twinlens_data::{Image, PixelType, Pixels};
+use twinlens_views::ops::{
+    Adjustment, Adjustments, Blurred, Gray, HorizontallyFlipped, NAMES, QuarterTurns, Resized, ResizedCrop,
+    Solarized, VerticallyFlipped,
+};
+use twinlens_views::{
+    Interpolation, OperationSetting, Place, Policy, Shape, Transform, ViewPolicy, Workspace, presets,
+};
+
+use crate::support::{apply, bytes, context, noise, values};
+
+const TYPES: [PixelType; 3] = [PixelType::U8, PixelType::U16, PixelType::F32];
+
+fn any_type() -> impl Strategy<Value = PixelType> {
+    prop::sample::select(TYPES.to_vec())
+}
+
+fn any_image() -> impl Strategy<Value = Image> {
+    (1usize..24, 1usize..24, 1usize..17, any_type(), any::<u64>()).prop_map(
+        |(height, width, channels, pixel_type, seed)| noise(height, width, channels, pixel_type, seed),
+    )
+}
+
+/// Every operation at its defaults with p = 1; those that need RGB only where `channels` allow them.
+fn all_operations(channels: usize) -> Vec<OperationSetting> {
+    let colors = if channels == 3 { 0.5 } else { 0.0 };
+    let possible = |name: &&&str| channels == 1 || channels == 3 || **name != "grayscale";
+    NAMES
+        .iter()
+        .filter(possible)
+        .map(|&name| match name {
+            "color_jitter" => {
+                json!({"op": name, "brightness": 0.8, "contrast": 0.8, "saturation": colors, "hue": colors})
+            }
+            _ => json!({"op": name, "p": 1.0}),
+        })
+        .map(|value| serde_json::from_value(value).unwrap())
+        .collect()
+}
+
+/// Makes the views of `image` with every operation, in an order chosen by `turn`, and checks what comes out.
+fn check_views(image: &Image, turn: usize, size: usize) {
+    let mut operations = all_operations(image.channels);
+    let middle = turn % operations.len();
+    operations.rotate_left(middle);
+    operations.push(serde_json::from_value(json!({"op": "center_crop"})).unwrap());
+    let policy = Policy::build(
+        &[ViewPolicy { count: 1, operations }],
+        context(size, image.channels, image.pixel_type()),
+    )
+    .unwrap();
+    let place = Place { seed: 1, epoch: 2, sample: turn as u32 };
+    let mut workspace = Workspace::default();
+    let mut out = vec![f32::NAN; policy.shape(0).samples()];
+    policy.write(0, place, image, &mut workspace, &mut out).unwrap();
+    assert!(out.iter().all(|value| value.is_finite()));
+
+    // What is explained is what was applied.
+    let mut step = image.clone();
+    for explained in policy.explain(place, Shape::of(image)).swap_remove(0).operations {
+        let drawn = explained.drawn.unwrap();
+        let shape = drawn.output(Shape::of(&step));
+        step = apply(&step, &drawn);
+        assert_eq!(Shape::of(&step), shape, "{}", explained.op);
+    }
+    assert_eq!(step, policy.image(0, place, image, &mut workspace).unwrap());
+}
+
+fn hue(shift: f64) -> Adjustments {
+    let nothing = Adjustment::Brightness(1.0);
+    Adjustments { order: [Adjustment::Hue(shift), nothing, nothing, nothing] }
+}
+
+fn farthest(a: &Image, b: &Image) -> f64 {
+    assert_eq!(Shape::of(a), Shape::of(b));
+    values(a).iter().zip(values(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+proptest! {
+    #[test]
+    fn any_image_gives_a_view(image in any_image(), turn in 0usize..1000, size in 1usize..20) {
+        check_views(&image, turn, size);
+    }
+
+    #[test]
+    fn four_quarter_turns_and_two_flips_change_nothing(image in any_image(), k in 0usize..8) {
+        let turn = |image: &Image, k| apply(image, &QuarterTurns { k });
+        prop_assert_eq!(&turn(&turn(&turn(&turn(&image, 1), 1), 1), 1), &image);
+        prop_assert_eq!(&turn(&turn(&image, k), 8 - k), &image);
+        prop_assert_eq!(turn(&turn(&image, 1), 1), turn(&image, 2));
+        let left_right = |image: &Image| apply(image, &HorizontallyFlipped {});
+        let top_bottom = |image: &Image| apply(image, &VerticallyFlipped {});
+        prop_assert_eq!(&left_right(&left_right(&image)), &image);
+        prop_assert_eq!(&top_bottom(&top_bottom(&image)), &image);
+        prop_assert_eq!(left_right(&top_bottom(&image)), turn(&image, 2));
+    }
+
+    #[test]
+    fn a_full_turn_of_hue_changes_nothing(seed: u64, pixel_type in any_type(), part in -0.5f64..0.5) {
+        let image = noise(9, 13, 3, pixel_type, seed);
+        let level = if pixel_type == PixelType::F32 { 1e-5 } else { 1.0 };
+        prop_assert!(farthest(&apply(&image, &hue(1.0)), &image) <= level);
+        // Turned there and back: each way is rounded, and steep where the chroma is large.
+        let back = apply(&apply(&image, &hue(part)), &hue(-part));
+        prop_assert!(farthest(&back, &image) <= 8.0 * level);
+    }
+
+    #[test]
+    fn hue_keeps_the_largest_and_smallest_channel(seed: u64, shift in -0.5f64..0.5) {
+        let image = noise(7, 5, 3, PixelType::F32, seed);
+        let turned = apply(&image, &hue(shift));
+        for (before, after) in values(&image).chunks(3).zip(values(&turned).chunks(3)) {
+            let ends = |v: &[f64]| (v.iter().copied().fold(1.0, f64::min), v.iter().copied().fold(0.0, f64::max));
+            let ((low, high), (new_low, new_high)) = (ends(before), ends(after));
+            prop_assert!((low - new_low).abs() < 1e-5 && (high - new_high).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_constant_image_stays_constant(
+        (height, width, channels) in (1usize..30, 1usize..30, 1usize..5),
+        level: u8,
+        kernel in 0usize..8,
+        sigma in 0.05f64..20.0,
+    ) {
+        let image = Image::new(height, width, channels, Pixels::U8(vec![level; height * width * channels])).unwrap();
+        let kernel = 2 * kernel + 1;
+        let blur = Blurred { kernel_x: kernel, kernel_y: kernel, sigma_x: sigma, sigma_y: sigma };
+        prop_assert_eq!(&apply(&image, &blur), &image);
+        for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+            for antialias in [false, true] {
+                let resize = Resized { out_height: 7, out_width: 11, interpolation, antialias };
+                prop_assert!(bytes(&apply(&image, &resize)).iter().all(|&v| v == level));
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_give_the_same_shrunk_image_as_eight(seed: u64, height in 1usize..20, width in 1usize..20) {
+        let narrow = noise(20, 20, 2, PixelType::U8, seed);
+        let wide = Pixels::U16(bytes(&narrow).iter().map(|&v| u16::from(v)).collect());
+        let wide = Image::new(20, 20, 2, wide).unwrap();
+        let (out_height, out_width) = (height, width);
+        let resize = Resized { out_height, out_width, interpolation: Interpolation::Bilinear, antialias: true };
+        prop_assert_eq!(values(&apply(&narrow, &resize)), values(&apply(&wide, &resize)));
+    }
+
+    #[test]
+    fn solarizing_everything_twice_changes_nothing(image in any_image()) {
+        let all = Solarized { threshold: 0.0 };
+        let twice = apply(&apply(&image, &all), &all);
+        let level = if image.pixel_type() == PixelType::F32 { 1e-6 } else { 0.0 };
+        prop_assert!(farthest(&twice, &image) <= level);
+    }
+
+    #[test]
+    fn cropping_without_resizing_copies_pixels(seed: u64, top in 0usize..6, left in 0usize..6) {
+        let image = noise(12, 13, 3, PixelType::U16, seed);
+        let crop = ResizedCrop {
+            top, left, height: 6, width: 7, out_height: 6, out_width: 7,
+            interpolation: Interpolation::Bicubic, antialias: true,
+        };
+        let got = values(&apply(&image, &crop));
+        let all = values(&image);
+        let want: Vec<f64> = (0..6 * 7 * 3)
+            .map(|i| all[((top + i / 21) * 13 + left) * 3 + i % 21])
+            .collect();
+        prop_assert_eq!(got, want);
+    }
+}
+
+/// Interpolation of one row by the definition: every output sums the inputs by their distance, in f64.
+#[test]
+fn shrinking_and_growing_follow_the_definition() {
+    let row = [10.0f32, 50.0, 20.0, 90.0];
+    let image = Image::new(1, 4, 1, Pixels::F32(row.to_vec())).unwrap();
+    let resize = |out_width, interpolation, antialias| {
+        values(&apply(&image, &Resized { out_height: 1, out_width, interpolation, antialias }))
+    };
+    let close = |got: Vec<f64>, want: &[f64]| {
+        assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-4), "{got:?} is not {want:?}");
+    };
+    use Interpolation::{Bicubic, Bilinear};
+    // Without antialiasing: the two nearest pixels, whatever the ratio.
+    close(resize(2, Bilinear, false), &[30.0, 55.0]);
+    close(resize(1, Bilinear, false), &[35.0]);
+    // Growing is the same with and without; the edge repeats.
+    let grown = [10.0, 20.0, 40.0, 42.5, 27.5, 37.5, 72.5, 90.0];
+    close(resize(8, Bilinear, false), &grown);
+    close(resize(8, Bilinear, true), &grown);
+    // With antialiasing, a triangle twice as wide: weights 3/8 3/8 1/8 over those inside, (1/8 falls off).
+    close(resize(2, Bilinear, true), &[(30.0 + 150.0 + 20.0) / 7.0, (50.0 + 60.0 + 270.0) / 7.0]);
+    // Keys' cubic half-way between pixels with a = -0.75: -0.09375 and 0.59375; edges repeat.
+    let (near, far) = (0.59375, -0.09375);
+    let at = |a: f64, b: f64, c: f64, d: f64| far * (a + d) + near * (b + c);
+    close(resize(2, Bicubic, false), &[at(10.0, 10.0, 50.0, 20.0), at(50.0, 20.0, 90.0, 90.0)]);
+}
+
+#[test]
+fn blur_of_a_point_is_the_kernel_and_small_images_reflect() {
+    let mut samples = vec![0.0f32; 25];
+    samples[12] = 1.0;
+    let image = Image::new(5, 5, 1, Pixels::F32(samples)).unwrap();
+    let blur = Blurred { kernel_x: 3, kernel_y: 1, sigma_x: 1.0, sigma_y: 1.0 };
+    let side = (-0.5f64).exp() / (1.0 + 2.0 * (-0.5f64).exp());
+    let got = values(&apply(&image, &blur));
+    for (got, want) in got[10..15].iter().zip([0.0, side, 1.0 - 2.0 * side, side, 0.0]) {
+        assert!((got - want).abs() < 1e-6);
+    }
+    // Two pixels reflect without end: a b a b a b; an even share of both.
+    let pair = Image::new(1, 2, 1, Pixels::F32(vec![0.0, 1.0])).unwrap();
+    let wide = Blurred { kernel_x: 401, kernel_y: 1, sigma_x: 50.0, sigma_y: 1.0 };
+    assert!(values(&apply(&pair, &wide)).iter().all(|v| (v - 0.5).abs() < 1e-3));
+}
+
+#[test]
+fn contrast_moves_values_from_the_mean_of_their_channel_unless_rgb() {
+    let nothing = Adjustment::Brightness(1.0);
+    let contrast = Adjustments { order: [nothing, Adjustment::Contrast(0.5), nothing, nothing] };
+    let two = Image::new(1, 2, 2, Pixels::U8(vec![0, 100, 200, 102])).unwrap();
+    assert_eq!(bytes(&apply(&two, &contrast)), [50, 100, 150, 101]);
+    let gray = Image::new(1, 2, 1, Pixels::U8(vec![0, 200])).unwrap();
+    assert_eq!(bytes(&apply(&gray, &contrast)), [50, 150]);
+}
+
+#[test]
+fn color_does_nothing_to_gray_images() {
+    let image = noise(6, 7, 1, PixelType::U8, 1);
+    let nothing = Adjustment::Hue(0.3);
+    let colors = Adjustments { order: [Adjustment::Saturation(0.1), nothing, nothing, nothing] };
+    assert_eq!(apply(&image, &colors), image);
+    assert_eq!(apply(&image, &Gray {}), image);
+}
+
+#[test]
+fn extreme_sizes_give_views() {
+    for (height, width) in [(1, 1), (1, 4096), (4096, 1), (2, 4095), (4096, 4096), (3, 3)] {
+        let image = noise(height, width, 3, PixelType::U8, 5);
+        for (name, _) in presets::PRESETS {
+            let policy =
+                Policy::build(&presets::preset(name).unwrap(), context(33, 3, PixelType::U8)).unwrap();
+            for view in 0..policy.views() {
+                let mut out = vec![f32::NAN; policy.shape(view).samples()];
+                for sample in 0..3 {
+                    let place = Place { seed: 0, epoch: 0, sample };
+                    policy.write(view, place, &image, &mut Workspace::default(), &mut out).unwrap();
+                    assert!(out.iter().all(|value| value.is_finite()), "{name} of {height}x{width}");
+                }
+            }
+        }
+    }
+    check_views(&noise(1, 1, 1, PixelType::U16, 1), 3, 1);
+    check_views(&noise(1, 4096, 16, PixelType::F32, 1), 0, 5);
+}

@@ -1,0 +1,248 @@
+//! Batches: in order, the same for any number of workers, and wherever one starts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use twinlens_data::{DataError, Image, ImageSource, PixelType};
+use twinlens_views::{Batch, Loader, LoaderSettings, Order, Place, Policy, ViewsError, Workspace, presets};
+
+use crate::support::{context, noise};
+
+/// Images of random samples; what each request does can be changed.
+struct Made {
+    images: usize,
+    requests: AtomicUsize,
+    on_request: fn(usize) -> Result<(), DataError>,
+}
+
+impl ImageSource for Made {
+    fn len(&self) -> usize {
+        self.images
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        (self.on_request)(index)?;
+        Ok(noise(10 + index % 3, 9 + index % 5, 3, PixelType::U8, index as u64))
+    }
+
+    fn label(&self, _: usize) -> Option<usize> {
+        None
+    }
+}
+
+fn source(images: usize, on_request: fn(usize) -> Result<(), DataError>) -> Arc<Made> {
+    Arc::new(Made { images, requests: AtomicUsize::new(0), on_request })
+}
+
+fn good(_: usize) -> Result<(), DataError> {
+    Ok(())
+}
+
+fn policy() -> Arc<Policy> {
+    Arc::new(Policy::build(&presets::preset("simclr").unwrap(), context(8, 3, PixelType::U8)).unwrap())
+}
+
+fn settings(workers: usize) -> LoaderSettings {
+    LoaderSettings {
+        seed: 5,
+        epochs: 3,
+        batch: 6,
+        order: Order::Shuffled,
+        drop_last: false,
+        workers,
+        prefetch: 2,
+    }
+}
+
+fn batches(settings: LoaderSettings, start: (u32, usize)) -> Vec<Batch> {
+    Loader::new(source(20, good), policy(), settings, start).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn the_number_of_workers_and_prefetched_batches_changes_no_byte() {
+    let alone = batches(settings(1), (0, 0));
+    let places: Vec<_> = alone.iter().map(|batch| (batch.epoch, batch.step)).collect();
+    let want: Vec<_> = (0..3).flat_map(|epoch| (0..4).map(move |step| (epoch, step))).collect();
+    assert_eq!(places, want);
+    for workers in [2, 3, 7] {
+        assert_eq!(batches(settings(workers), (0, 0)), alone);
+        assert_eq!(batches(LoaderSettings { prefetch: 5, ..settings(workers) }, (0, 0)), alone);
+    }
+}
+
+#[test]
+fn starting_in_the_middle_gives_the_same_batches_as_running_through() {
+    let all = batches(settings(2), (0, 0));
+    for (number, start) in [(1, (0, 1)), (4, (1, 0)), (6, (1, 2)), (11, (2, 3)), (12, (3, 0)), (4, (0, 4))] {
+        assert_eq!(batches(settings(3), start), all[number..]);
+    }
+}
+
+#[test]
+fn every_epoch_holds_every_sample_once_in_its_own_order() {
+    let all = batches(settings(2), (0, 0));
+    let orders: Vec<Vec<usize>> =
+        all.chunks(4).map(|epoch| epoch.iter().flat_map(|batch| batch.indices.clone()).collect()).collect();
+    for order in &orders {
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..20).collect::<Vec<_>>());
+    }
+    assert!(orders[0] != orders[1] && orders[1] != orders[2]);
+    assert_eq!(all[3].indices.len(), 2);
+    let other = batches(LoaderSettings { seed: 6, ..settings(2) }, (0, 0));
+    assert_ne!(other[0].indices, all[0].indices);
+}
+
+#[test]
+fn a_batch_holds_the_views_the_policy_makes() {
+    let (policy, source) = (policy(), source(20, good));
+    for batch in batches(settings(2), (1, 0)) {
+        assert_eq!(batch.views.len(), 2);
+        for (view, made) in batch.views.iter().enumerate() {
+            assert_eq!((made.height, made.width, made.channels), (8, 8, 3));
+            assert_eq!(made.data.len(), batch.indices.len() * 8 * 8 * 3);
+            for (&index, got) in batch.indices.iter().zip(made.data.chunks_exact(8 * 8 * 3)) {
+                let place = Place { seed: 5, epoch: batch.epoch, sample: index as u32 };
+                let mut want = vec![0.0; got.len()];
+                let image = source.image(index).unwrap();
+                policy.write(view, place, &image, &mut Workspace::default(), &mut want).unwrap();
+                assert_eq!(got, want);
+            }
+        }
+        assert_ne!(batch.views[0].data, batch.views[1].data);
+    }
+}
+
+#[test]
+fn drop_last_leaves_incomplete_batches_out() {
+    let settings = LoaderSettings { drop_last: true, epochs: 2, ..settings(2) };
+    assert_eq!((settings.steps(20), settings.steps(5), settings.steps(24)), (3, 0, 4));
+    let all = batches(settings, (0, 0));
+    assert_eq!(all.len(), 6);
+    assert!(all.iter().all(|batch| batch.indices.len() == 6));
+}
+
+#[test]
+fn an_error_comes_in_its_place_and_ends_the_batches() {
+    fn bad(index: usize) -> Result<(), DataError> {
+        if index == 13 { Err(DataError::NoSuchSample { index, len: 13 }) } else { Ok(()) }
+    }
+    let sequential = LoaderSettings { order: Order::Sequential, ..settings(3) };
+    let mut loader = Loader::new(source(20, bad), policy(), sequential, (0, 0)).unwrap();
+    assert_eq!(loader.next().unwrap().unwrap().indices, [0, 1, 2, 3, 4, 5]);
+    assert!(loader.next().unwrap().is_ok());
+    let error = loader.next().unwrap().unwrap_err();
+    assert!(matches!(error, ViewsError::Source { index: 13, .. }), "{error}");
+    assert!(error.to_string().contains("sample 13"), "{error}");
+    assert!(loader.next().is_none());
+}
+
+#[test]
+fn an_image_the_policy_was_not_built_for_is_named() {
+    let nothing = [twinlens_views::ViewPolicy { count: 1, operations: Vec::new() }];
+    let policy = Arc::new(Policy::build(&nothing, context(8, 3, PixelType::U8)).unwrap());
+    let mut loader = Loader::new(source(4, good), policy, settings(1), (0, 0)).unwrap();
+    let error = loader.next().unwrap().unwrap_err();
+    assert!(matches!(error, ViewsError::Sample { .. }), "{error}");
+    assert!(error.to_string().contains("8x8"), "{error}");
+}
+
+#[test]
+fn a_worker_that_panics_is_reported() {
+    fn panics(index: usize) -> Result<(), DataError> {
+        assert!(index < 6, "made to panic");
+        Ok(())
+    }
+    let sequential = LoaderSettings { order: Order::Sequential, ..settings(2) };
+    let mut loader = Loader::new(source(20, panics), policy(), sequential, (0, 0)).unwrap();
+    assert!(loader.next().unwrap().is_ok());
+    let error = loader.next().unwrap().unwrap_err();
+    assert!(matches!(error, ViewsError::WorkerStopped { worker: 1, epoch: 0, step: 1 }), "{error}");
+    assert!(loader.next().is_none());
+}
+
+#[test]
+fn dropping_the_loader_stops_its_threads_soon() {
+    fn slow(_: usize) -> Result<(), DataError> {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
+    }
+    let source = source(5000, slow);
+    let settings = LoaderSettings { batch: 1000, ..settings(4) };
+    let loader = Loader::new(source.clone(), policy(), settings, (0, 0)).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    let asked = Instant::now();
+    drop(loader);
+    // A batch takes 20 seconds.
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    // The threads are gone, and with them their hold on the source.
+    assert_eq!(Arc::strong_count(&source), 1);
+}
+
+#[test]
+fn workers_make_no_more_batches_than_may_wait() {
+    let source = source(600, good);
+    let settings = LoaderSettings { batch: 10, prefetch: 1, ..settings(2) };
+    let mut loader = Loader::new(source.clone(), policy(), settings, (0, 0)).unwrap();
+    loader.next().unwrap().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    // One handed out, and for each of two workers one waiting and one being sent.
+    assert!(source.requests.load(Ordering::Relaxed) <= 50);
+}
+
+#[test]
+fn the_wait_for_a_batch_is_measured() {
+    fn slow(_: usize) -> Result<(), DataError> {
+        std::thread::sleep(Duration::from_millis(10));
+        Ok(())
+    }
+    let mut loader = Loader::new(source(12, slow), policy(), settings(1), (0, 0)).unwrap();
+    assert_eq!(loader.waited(), Duration::ZERO);
+    let asked = Instant::now();
+    loader.next().unwrap().unwrap();
+    assert!(loader.waited() >= Duration::from_millis(40) && loader.waited() <= asked.elapsed());
+    while loader.next().is_some() {}
+    assert!(loader.waited() < Duration::from_secs(1));
+}
+
+#[test]
+fn evaluation_takes_every_sample_once_in_order_without_chance() {
+    let run = |workers: usize| -> Vec<Batch> {
+        Loader::evaluation(source(20, good), context(7, 3, PixelType::U8), 6, workers)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    let all = run(1);
+    assert_eq!(all, run(3));
+    let indices: Vec<usize> = all.iter().flat_map(|batch| batch.indices.clone()).collect();
+    assert_eq!(indices, (0..20).collect::<Vec<_>>());
+    assert_eq!(all.iter().map(|batch| batch.indices.len()).collect::<Vec<_>>(), [6, 6, 6, 2]);
+    assert!(all.iter().all(|batch| batch.views.len() == 1 && batch.views[0].width == 7));
+}
+
+#[test]
+fn evaluation_leaves_images_of_the_right_size_as_they_are() {
+    let image = noise(7, 7, 3, PixelType::U8, 2);
+    let policy = Policy::evaluation(context(7, 3, PixelType::U8)).unwrap();
+    let place = Place { seed: 9, epoch: 9, sample: 9 };
+    assert_eq!(policy.image(0, place, &image, &mut Workspace::default()).unwrap(), image);
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let refused = |settings: LoaderSettings, images: usize| -> String {
+        match Loader::new(source(images, good), policy(), settings, (0, 0)) {
+            Err(ViewsError::Settings(problems)) => problems[0].key.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused(LoaderSettings { batch: 0, ..settings(1) }, 20), "batch");
+    assert_eq!(refused(settings(0), 20), "workers");
+    assert_eq!(refused(LoaderSettings { prefetch: 0, ..settings(1) }, 20), "prefetch");
+    assert_eq!(refused(LoaderSettings { batch: 21, drop_last: true, ..settings(1) }, 20), "batch");
+    assert_eq!(refused(settings(1), 0), "images in the source");
+}

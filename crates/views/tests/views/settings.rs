@@ -1,0 +1,242 @@
+//! Settings as people write them: names, defaults, refusals.
+
+use serde_json::{Value, json};
+use twinlens_data::{Image, PixelType, Pixels};
+use twinlens_views::ops::NAMES;
+use twinlens_views::{
+    BuildContext, OperationSetting, Place, Policy, ViewPolicy, ViewsError, Workspace, presets,
+};
+
+use crate::support::{context, noise};
+
+fn operation(value: Value) -> Result<OperationSetting, serde_json::Error> {
+    serde_json::from_value(value)
+}
+
+fn build(operations: &[Value], context: BuildContext) -> Result<Policy, ViewsError> {
+    let operations = operations.iter().map(|value| operation(value.clone()).unwrap()).collect();
+    Policy::build(&[ViewPolicy { count: 1, operations }], context)
+}
+
+/// The keys of the problems that `operations` have.
+fn problems(operations: &[Value], context: BuildContext) -> Vec<String> {
+    match build(operations, context) {
+        Err(ViewsError::Settings(problems)) => problems.into_iter().map(|problem| problem.key).collect(),
+        other => panic!("expected problems, got {other:?}"),
+    }
+}
+
+#[test]
+fn every_operation_reads_by_name_and_refuses_unknown_keys() {
+    for name in NAMES {
+        let read = operation(json!({"op": name})).unwrap();
+        assert_eq!(read.name(), *name);
+        let error = operation(json!({"op": name, "bogus": 1})).unwrap_err().to_string();
+        assert!(error.contains("bogus"), "{name}: {error}");
+        let error = operation(json!({"op": name, "p": "often"})).unwrap_err().to_string();
+        assert!(error.contains("often"), "{name}: {error}");
+    }
+    let error = operation(json!({"op": "blurr"})).unwrap_err().to_string();
+    assert!(error.contains("blurr") && error.contains("gaussian_blur"), "{error}");
+    assert!(operation(json!({"sigma": [1, 2]})).unwrap_err().to_string().contains("op"));
+}
+
+#[test]
+fn settings_survive_json_and_toml() {
+    for name in NAMES {
+        let read = operation(json!({"op": name, "p": 0.25})).unwrap();
+        let written = serde_json::to_value(&read).unwrap();
+        assert_eq!(operation(written).unwrap(), read);
+        let policy = ViewPolicy { count: 3, operations: vec![read.clone(), read] };
+        let text = toml::to_string(&policy).unwrap();
+        assert_eq!(toml::from_str::<ViewPolicy>(&text).unwrap(), policy, "{text}");
+    }
+    assert!(toml::from_str::<ViewPolicy>("operations = []\nnumber = 2").is_err());
+}
+
+#[test]
+fn defaults_are_those_of_torchvision() {
+    let p = |name: &str| operation(json!({"op": name})).unwrap().p();
+    for (name, want) in [
+        ("random_resized_crop", 1.0),
+        ("horizontal_flip", 0.5),
+        ("vertical_flip", 0.5),
+        ("grayscale", 0.1),
+        ("solarize", 0.5),
+        ("gaussian_blur", 1.0),
+        ("color_jitter", 1.0),
+    ] {
+        assert_eq!(p(name), want, "{name}");
+    }
+    let crop = serde_json::to_value(operation(json!({"op": "random_resized_crop"})).unwrap()).unwrap();
+    assert_eq!(crop["scale"], json!([0.08, 1.0]));
+    assert_eq!(crop["ratio"], json!([3.0 / 4.0, 4.0 / 3.0]));
+    assert_eq!(crop["interpolation"], "bilinear");
+    assert_eq!(crop["antialias"], true);
+}
+
+#[test]
+fn the_schema_knows_every_operation_and_refuses_other_keys() {
+    let schema = serde_json::to_value(schemars::schema_for!(OperationSetting)).unwrap();
+    let variants = schema["oneOf"].as_array().unwrap();
+    assert_eq!(variants.len(), NAMES.len());
+    for (variant, name) in variants.iter().zip(NAMES) {
+        assert_eq!(variant["properties"]["op"]["const"], *name);
+        assert_eq!(variant["additionalProperties"], false, "{variant}");
+        assert!(variant["properties"]["p"].is_object(), "{variant}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused_under_their_key() {
+    let cases = [
+        (json!({"op": "random_resized_crop", "scale": [0.5, 0.2]}), "scale"),
+        (json!({"op": "random_resized_crop", "scale": [0.0, 1.0]}), "scale"),
+        (json!({"op": "random_resized_crop", "scale": [0.5, 1.5]}), "scale"),
+        (json!({"op": "random_resized_crop", "ratio": [-1.0, 1.0]}), "ratio"),
+        (json!({"op": "random_resized_crop", "size": 0}), "size"),
+        (json!({"op": "resize", "size": 70000}), "size"),
+        (json!({"op": "center_crop", "size": 0}), "size"),
+        (json!({"op": "horizontal_flip", "p": 1.5}), "p"),
+        (json!({"op": "rot90", "p": -0.1}), "p"),
+        (json!({"op": "color_jitter", "brightness": -0.1}), "brightness"),
+        (json!({"op": "color_jitter", "contrast": -1}), "contrast"),
+        (json!({"op": "color_jitter", "saturation": -1}), "saturation"),
+        (json!({"op": "color_jitter", "hue": 0.6}), "hue"),
+        (json!({"op": "gaussian_blur", "kernel_size": 4}), "kernel_size"),
+        (json!({"op": "gaussian_blur", "kernel_size": 0}), "kernel_size"),
+        (json!({"op": "gaussian_blur", "sigma": [0.0, 1.0]}), "sigma"),
+        (json!({"op": "gaussian_blur", "sigma": [2.0, 1.0]}), "sigma"),
+        (json!({"op": "solarize", "threshold": 256}), "threshold"),
+    ];
+    for (value, key) in cases {
+        let found = problems(&[json!({"op": "rot90"}), value.clone()], context(8, 3, PixelType::U8));
+        assert_eq!(found, [format!("views.0.operations.1.{key}")], "{value}");
+    }
+    let nan = toml::from_str::<OperationSetting>("op = \"gaussian_blur\"\nsigma = [nan, 1.0]").unwrap();
+    let built =
+        Policy::build(&[ViewPolicy { count: 1, operations: vec![nan] }], context(8, 3, PixelType::U8));
+    assert!(matches!(built, Err(ViewsError::Settings(_))));
+}
+
+#[test]
+fn all_problems_come_in_one_report() {
+    let bad = [json!({"op": "solarize", "p": 2, "threshold": -1}), json!({"op": "color_jitter", "hue": 3})];
+    let context = BuildContext { std: vec![1.0, 0.0], ..context(8, 3, PixelType::U8) };
+    let error = build(&bad, context).unwrap_err().to_string();
+    for part in ["operations.0.p", "operations.0.threshold", "operations.1.hue", "from 0 to 0.5", "std"] {
+        assert!(error.contains(part), "{part} is not in: {error}");
+    }
+}
+
+#[test]
+fn color_on_neither_rgb_nor_gray_is_refused_before_any_image_is_read() {
+    let five = || context(8, 5, PixelType::U16);
+    assert_eq!(problems(&[json!({"op": "grayscale"})], five()), ["views.0.operations.0.p"]);
+    assert_eq!(problems(&[json!({"op": "color_jitter", "hue": 0.1})], five()), ["views.0.operations.0.hue"]);
+    let error = build(&[json!({"op": "color_jitter", "saturation": 0.1})], five()).unwrap_err().to_string();
+    assert!(error.contains("RGB") && error.contains("5 channels"), "{error}");
+    assert!(build(&[json!({"op": "color_jitter", "brightness": 0.1, "contrast": 0.1})], five()).is_ok());
+    assert!(build(&[json!({"op": "grayscale", "p": 0.0})], five()).is_ok());
+    assert!(build(&[json!({"op": "grayscale"})], context(8, 1, PixelType::U8)).is_ok());
+}
+
+#[test]
+fn a_context_that_does_not_fit_is_refused() {
+    let good = context(8, 2, PixelType::U8);
+    for (bad, key) in [
+        (BuildContext { size: 0, ..good.clone() }, "size"),
+        (BuildContext { mean: vec![0.0; 3], ..good.clone() }, "mean"),
+        (BuildContext { mean: vec![0.0, f32::NAN], ..good.clone() }, "mean"),
+        (BuildContext { std: vec![1.0], ..good.clone() }, "std"),
+        (BuildContext { std: vec![1.0, -1.0], ..good.clone() }, "std"),
+    ] {
+        assert_eq!(problems(&[], bad), [key]);
+    }
+    assert!(matches!(Policy::build(&[], good.clone()), Err(ViewsError::Settings(_))));
+    let none = ViewPolicy { count: 0, operations: Vec::new() };
+    assert!(matches!(Policy::build(&[none], good), Err(ViewsError::Settings(_))));
+}
+
+#[test]
+fn images_of_another_kind_are_refused() {
+    let policy = build(&[], context(4, 3, PixelType::U8)).unwrap();
+    let place = Place { seed: 0, epoch: 0, sample: 0 };
+    let write = |image: &Image| {
+        let mut out = vec![0.0; 48];
+        policy.write(0, place, image, &mut Workspace::default(), &mut out).map(|()| out)
+    };
+    assert!(write(&noise(4, 4, 3, PixelType::U8, 0)).is_ok());
+    for other in [noise(4, 4, 1, PixelType::U8, 0), noise(4, 4, 3, PixelType::U16, 0)] {
+        assert!(matches!(write(&other), Err(ViewsError::Image { .. })));
+    }
+    let broken = Image { height: 4, width: 4, channels: 3, pixels: Pixels::U8(vec![0; 47]) };
+    assert!(matches!(write(&broken), Err(ViewsError::Image { .. })));
+    let nothing = Image { height: 0, width: 4, channels: 3, pixels: Pixels::U8(vec![]) };
+    assert!(matches!(write(&nothing), Err(ViewsError::Image { .. })));
+    match write(&noise(5, 4, 3, PixelType::U8, 0)) {
+        Err(error @ ViewsError::ViewSize { height: 5, width: 4, size: 4, .. }) => {
+            assert!(error.to_string().contains("random_resized_crop"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn presets_build_for_rgb_and_gray_images() {
+    for (name, _) in presets::PRESETS {
+        let views = presets::preset(name).unwrap();
+        for channels in [1, 3] {
+            let policy = Policy::build(&views, context(32, channels, PixelType::U8)).unwrap();
+            assert_eq!(policy.views(), 2, "{name}");
+            assert_eq!(policy.shape(1).height, 32);
+        }
+    }
+    let error = presets::preset("simcrl").unwrap_err().to_string();
+    assert!(error.contains("simcrl") && error.contains("barlow-twins, medmnist, simclr"), "{error}");
+}
+
+#[test]
+fn presets_are_the_published_ones() {
+    let names = |name: &str, view: usize| -> Vec<(&str, f64)> {
+        let views = presets::preset(name).unwrap();
+        views[view].operations.iter().map(|operation| (operation.name(), operation.p())).collect()
+    };
+    let common = [("random_resized_crop", 1.0), ("color_jitter", 0.8), ("grayscale", 0.2)];
+    let simclr = [&common[..], &[("gaussian_blur", 0.5), ("horizontal_flip", 0.5)]].concat();
+    assert_eq!(names("simclr", 0), simclr);
+    for (view, blur, solarize) in [(0, 1.0, 0.0), (1, 0.1, 0.2)] {
+        let rest = [("gaussian_blur", blur), ("solarize", solarize), ("horizontal_flip", 0.5)];
+        assert_eq!(names("barlow-twins", view), [&common[..], &rest].concat());
+    }
+    assert!(names("medmnist", 0).iter().any(|(name, _)| *name == "rot90"));
+    assert!(names("medmnist", 0).iter().all(|(name, _)| *name != "grayscale"));
+}
+
+#[test]
+fn views_may_have_their_own_size() {
+    let crop = |size: usize| operation(json!({"op": "random_resized_crop", "size": size})).unwrap();
+    let views = [
+        ViewPolicy { count: 2, operations: vec![crop(8)] },
+        ViewPolicy { count: 3, operations: vec![crop(4)] },
+    ];
+    let policy = Policy::build(&views, context(8, 3, PixelType::U8)).unwrap();
+    let sizes: Vec<usize> = (0..policy.views()).map(|view| policy.shape(view).width).collect();
+    assert_eq!(sizes, [8, 8, 4, 4, 4]);
+}
+
+#[test]
+fn an_explanation_reads_as_json() {
+    let policy = build(
+        &[json!({"op": "color_jitter", "hue": 0.1}), json!({"op": "solarize", "p": 0.0})],
+        context(8, 3, PixelType::U8),
+    )
+    .unwrap();
+    let shape = twinlens_views::Shape { height: 8, width: 8, channels: 3 };
+    let explained = policy.explain(Place { seed: 0, epoch: 0, sample: 0 }, shape);
+    let value = serde_json::to_value(explained).unwrap();
+    let operations = &value[0]["operations"];
+    assert_eq!(operations[0]["op"], "color_jitter");
+    assert_eq!(operations[0]["drawn"]["order"].as_array().unwrap().len(), 4);
+    assert_eq!(operations[1], json!({"op": "solarize", "drawn": null}));
+}
