@@ -241,6 +241,42 @@ impl Case {
     }
 }
 
+/// The values of the entry `name` of a reference network, in torchvision's shape and order.
+///
+/// With `h = (sum of the bytes of name) mod 97` and flat index `i`, `kind` "sine" takes `s(i) = sin(0.7 i + h)` and gain
+/// 1.6, "hash" takes `s(i) = (splitmix64(h 2^32 + i) >> 40) / 2^23 - 1` and gain sqrt(6). Weights of two and more
+/// dimensions are `gain / sqrt(fan_in) s`; of norms `1 + 0.1 s`; biases `0.05 s`; running means `0.1 s`; running
+/// variances `1 + 0.2 |s|`.
+///
+/// # Panics
+/// For an unknown kind or an entry of another sort.
+pub fn reference_weight(name: &str, shape: &[usize], kind: &str) -> Vec<f32> {
+    let length = shape.iter().product::<usize>();
+    let h = name.bytes().map(u64::from).sum::<u64>() % 97;
+    let s = |i: u64| match kind {
+        "sine" => (0.7 * i as f64 + h as f64).sin(),
+        "hash" => (splitmix64((h << 32) + i) >> 40) as f64 / f64::from(1 << 23) - 1.0,
+        other => panic!("weights of kind {other}"),
+    };
+    let gain = if kind == "sine" { 1.6 } else { 6.0_f64.sqrt() };
+    let value = |i: u64| match name.rsplit('.').next() {
+        Some("weight") if shape.len() >= 2 => gain / ((length / shape[0]) as f64).sqrt() * s(i),
+        Some("weight") => 1.0 + 0.1 * s(i),
+        Some("bias") => 0.05 * s(i),
+        Some("running_mean") => 0.1 * s(i),
+        Some("running_var") => 1.0 + 0.2 * s(i).abs(),
+        other => panic!("an entry of sort {other:?}"),
+    };
+    (0..length as u64).map(|i| value(i) as f32).collect()
+}
+
+fn splitmix64(x: u64) -> u64 {
+    let z = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
 fn chunks<T, const N: usize>(data: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
     data.as_chunks::<N>().0.iter().map(|&bytes| read(bytes)).collect()
 }
@@ -266,6 +302,15 @@ mod tests {
         assert!(std::panic::catch_unwind(|| near.check("out.x", &[1.2_f32, 2.0])).is_err());
         assert!(std::panic::catch_unwind(|| near.check("out.x", &[f32::NAN, 2.0])).is_err());
         assert!(std::panic::catch_unwind(|| near.check("out.x", &[1.0_f32])).is_err());
+    }
+
+    #[test]
+    fn reference_weights_have_the_published_samples() {
+        let first = |name: &str, shape: &[usize], kind: &str| reference_weight(name, shape, kind)[..3].to_vec();
+        let conv1 = [64, 3, 7, 7];
+        assert_eq!(first("conv1.weight", &conv1, "sine"), [-0.126_871_57, -0.120_429_65, -0.057_347_79]);
+        assert_eq!(first("conv1.weight", &conv1, "hash"), [-0.024_568_602, 0.116_734_15, 0.063_714_303]);
+        assert_eq!(first("bn1.running_var", &[64], "hash"), [1.111_589_7, 1.050_173_3, 1.170_947_9]);
     }
 
     #[test]

@@ -1,1 +1,20 @@
 //! Tensors start here: the op seam, encoders, heads, weights in and out, optimisers.
+//!
+//! A network is two things kept apart: a *description* (plain structs such as [`layers::Conv2d`] that hold
+//! sizes and [`weights::Id`]s) and its [`weights::Weights`], a named list of parameters and buffers. A forward
+//! pass brings both together in a [`weights::Pass`]. So a second set of weights for the same network (a target
+//! network, an average, a checkpoint) is a clone of the list, and everything that walks over parameters
+//! (optimisers, files, averages, freezing) is one loop.
+//!
+//! Images are `[N, H, W, C]` everywhere; files keep torchvision's names and orders (see [`weights`]).
+
+pub mod device;
+pub mod encoders;
+mod error;
+pub mod heads;
+pub mod layers;
+pub mod ops;
+pub mod optim;
+pub mod weights;
+
+pub use error::NnError;

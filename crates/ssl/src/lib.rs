@@ -1,1 +1,25 @@
-//! Objectives, the training loop, checkpoints and recipes.
+//! Learning without labels: objectives, methods, the training loop and recipes.
+//!
+//! - [`objectives`]: pure functions from embeddings to a loss, one file each, the paper's equation above it;
+//! - [`methods`]: what owns heads and state and calls an objective, one file each;
+//! - [`Learner`]: encoder, method and optimiser; takes a batch of views, makes one step;
+//! - [`train`]: the loop that feeds a learner from a data set and writes a run folder;
+//! - [`recipes`]: settings for a data set and a method, as TOML inside the program.
+
+mod checkpoint;
+mod embed;
+mod error;
+mod learner;
+pub mod methods;
+pub mod objectives;
+pub mod recipes;
+mod settings;
+mod train;
+
+pub use embed::{Embedding, with_labels};
+pub use error::SslError;
+pub use learner::{Learner, StepReport};
+pub use settings::{CheckpointSettings, DataSettings, KnnSettings, Precision, Problem, ProjectorSettings, Settings};
+pub use train::{
+    Asked, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers,
+};

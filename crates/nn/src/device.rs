@@ -1,0 +1,73 @@
+//! Where tensors live.
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{Device, DeviceType};
+
+use crate::NnError;
+
+/// The device named `auto`, `cpu`, `gpu` or `gpu:N`.
+///
+/// `auto` is the first GPU when the program was built for one and the machine has it, else the CPU.
+///
+/// # Errors
+/// An unknown name, or a GPU that this build or machine does not have.
+pub fn open(name: &str) -> Result<Device, NnError> {
+    match name {
+        "cpu" => Ok(Device::flex()),
+        "auto" => Ok(gpu(0).unwrap_or_else(|_| Device::flex())),
+        "gpu" => gpu(0),
+        other => match other.strip_prefix("gpu:").map(str::parse::<usize>) {
+            Some(Ok(index)) => gpu(index),
+            _ => Err(NnError::Unknown { kind: "device", got: name.into(), known: "auto, cpu, gpu, gpu:N".into() }),
+        },
+    }
+}
+
+/// Whether tensors on `device` live in this program's memory and run on our own kernels.
+pub fn is_cpu(device: &Device) -> bool {
+    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// The GPUs that this build can reach, by back end: CUDA, ROCm, Metal, Vulkan, WebGPU.
+fn gpus() -> Vec<Device> {
+    let kinds: &[DeviceType] = &[
+        #[cfg(feature = "cuda")]
+        DeviceType::Cuda,
+        #[cfg(feature = "rocm")]
+        DeviceType::Rocm,
+        #[cfg(feature = "metal")]
+        DeviceType::Metal,
+        #[cfg(feature = "vulkan")]
+        DeviceType::Vulkan,
+        #[cfg(feature = "webgpu")]
+        DeviceType::WebGpu,
+    ];
+    kinds.iter().flat_map(|kind| Device::enumerate(kind.clone()).into_vec()).collect()
+}
+
+fn gpu(index: usize) -> Result<Device, NnError> {
+    let mut found = gpus();
+    if index < found.len() {
+        return Ok(found.swap_remove(index));
+    }
+    let reason = format!(
+        "{} GPU(s) found; a GPU needs a driver on this machine and a program built with one of the features \
+         vulkan, metal, webgpu, cuda or rocm (`cargo build --release --features vulkan`); `--device cpu` always works",
+        found.len()
+    );
+    Err(NnError::Device { got: format!("gpu:{index}"), reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_always_there_and_bad_names_are_refused() {
+        assert!(is_cpu(&open("cpu").unwrap()));
+        assert!(is_cpu(&open("cpu").unwrap().autodiff()));
+        let error = open("tpu").unwrap_err().to_string();
+        assert!(error.contains("tpu") && error.contains("gpu:N"), "{error}");
+        assert!(open("gpu:12345").unwrap_err().to_string().contains("--features vulkan"));
+    }
+}

@@ -1,0 +1,72 @@
+//! What can go wrong between weights, encoders and devices.
+
+use std::path::PathBuf;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum NnError {
+    /// A name that no registry row has.
+    #[error("unknown {kind} `{got}`; known: {known}")]
+    Unknown {
+        /// What was looked up: encoder, stem, device.
+        kind: &'static str,
+        /// The name given.
+        got: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A weight file lacks an entry.
+    #[error("the weights have no entry `{name}`; they hold {found} entries, for example {example}")]
+    MissingWeight {
+        /// The missing name.
+        name: String,
+        /// How many entries the source has.
+        found: usize,
+        /// A few of the names it has.
+        example: String,
+    },
+    /// A weight has another shape than the encoder needs.
+    #[error("weight `{name}` has shape {got:?}, expected {expected:?}; is this file from another architecture or stem?")]
+    WeightShape {
+        /// The entry's name.
+        name: String,
+        /// The shape the encoder needs, in torchvision's order.
+        expected: Vec<usize>,
+        /// The shape found.
+        got: Vec<usize>,
+    },
+    /// A weight has a type that cannot be read.
+    #[error("weight `{name}` has dtype {got}, expected F32, F64 or BF16")]
+    WeightType {
+        /// The entry's name.
+        name: String,
+        /// The dtype found.
+        got: String,
+    },
+    /// A weight holds NaN or infinity.
+    #[error("weight `{name}` holds {value} at position {position}; the file is damaged or the training diverged")]
+    WeightValue {
+        /// The entry's name.
+        name: String,
+        /// The flat position of the first bad value.
+        position: usize,
+        /// The bad value.
+        value: f32,
+    },
+    /// A weight file cannot be read or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A device that this build or machine does not have.
+    #[error("device `{got}` is not available: {reason}")]
+    Device {
+        /// The device asked for.
+        got: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+}

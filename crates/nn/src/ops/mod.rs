@@ -1,0 +1,32 @@
+//! The op seam: the few operations in which training time goes.
+//!
+//! Each is declared once, on `[N, H, W, C]` tensors. On the CPU it runs the `kernels` crate with a backward
+//! written by hand (see `bridge`); on every other back end a default body composes burn's own operations,
+//! so that the same encoder code runs on any GPU. Both bodies give the same numbers, and a test says so.
+
+mod batch_norm;
+mod bridge;
+mod conv2d;
+mod pool;
+mod sums;
+
+pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
+pub use bridge::read;
+pub use conv2d::{Conv2dOptions, conv2d};
+pub use pool::{global_average_pool, max_pool2d};
+pub use sums::{sum, sum_of_squares};
+
+/// Which body of an operation runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// The hand-written kernels, on tensors in this program's memory.
+    Kernels,
+    /// burn's own operations, on any back end.
+    Composed,
+}
+
+impl Body {
+    pub(crate) fn of<const D: usize>(x: &burn::tensor::Tensor<D>) -> Body {
+        if crate::device::is_cpu(&x.device()) { Body::Kernels } else { Body::Composed }
+    }
+}

@@ -1,0 +1,93 @@
+//! Pooling over pixels.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::max_pool2d as burn_max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
+use twinlens_kernels::{self as kernels, PoolShape, Window};
+
+use super::Body;
+use super::bridge::{CpuOp, Point, run, shaped};
+
+/// The largest value of each window; padding never wins. `x [N, H, W, C]`, as `torch.nn.MaxPool2d`.
+pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    match Body::of(&x) {
+        Body::Kernels => max_kernels(x, kernel, stride, padding),
+        Body::Composed => max_composed(x, kernel, stride, padding),
+    }
+}
+
+/// The mean over all pixels of each channel: `[N, H, W, C]` to `[N, C]`.
+pub fn global_average_pool(x: Tensor<4>) -> Tensor<2> {
+    match Body::of(&x) {
+        Body::Kernels => average_kernels(x),
+        Body::Composed => average_composed(x),
+    }
+}
+
+pub(crate) fn max_composed(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    let options = MaxPoolOptions::new([kernel; 2], [stride; 2], [padding; 2], [1, 1], false);
+    burn_max_pool2d(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])
+}
+
+pub(crate) fn average_composed(x: Tensor<4>) -> Tensor<2> {
+    let [images, height, width, channels] = x.dims();
+    x.reshape([images, height * width, channels]).mean_dim(1).reshape([images, channels])
+}
+
+pub(crate) fn max_kernels(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    let [images, _, _, channels] = x.dims();
+    let shape = shaped(PoolShape::new(x.dims(), Window::square(kernel, stride, padding)));
+    let output = [images, shape.out_height(), shape.out_width(), channels];
+    run(MaxPool { shape }, [x.into()], output).0
+}
+
+pub(crate) fn average_kernels(x: Tensor<4>) -> Tensor<2> {
+    let [images, height, width, channels] = x.dims();
+    run(AveragePool { images, pixels: height * width, channels }, [x.into()], [images, channels]).0
+}
+
+#[derive(Clone, Debug)]
+struct MaxPool {
+    shape: PoolShape,
+}
+
+impl CpuOp<1> for MaxPool {
+    /// Where each output came from.
+    type Saved = Vec<u32>;
+
+    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, Vec<u32>) {
+        let mut y = vec![0.0; self.shape.y_len()];
+        let mut argmax = vec![0; y.len()];
+        kernels::max_pool_forward(&self.shape, x, &mut y, &mut argmax);
+        (y, argmax)
+    }
+
+    fn backward(&self, at: Point<'_, 1, Vec<u32>>) -> [Option<Vec<f32>>; 1] {
+        let mut dx = vec![0.0; at.inputs[0].len()];
+        kernels::max_pool_backward(&self.shape, at.gradient, at.saved, &mut dx);
+        [Some(dx)]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct AveragePool {
+    images: usize,
+    pixels: usize,
+    channels: usize,
+}
+
+impl CpuOp<1> for AveragePool {
+    type Saved = ();
+
+    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
+        let mut y = vec![0.0; self.images * self.channels];
+        kernels::global_average_pool_forward(self.pixels, self.channels, x, &mut y);
+        (y, ())
+    }
+
+    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
+        let mut dx = vec![0.0; at.inputs[0].len()];
+        kernels::global_average_pool_backward(self.pixels, self.channels, at.gradient, &mut dx);
+        [Some(dx)]
+    }
+}

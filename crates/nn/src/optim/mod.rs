@@ -1,0 +1,11 @@
+//! Optimisers, learning-rate schedules, clipping and averages of weights.
+
+mod average;
+mod gradients;
+mod optimiser;
+mod schedule;
+
+pub use average::{momentum_schedule, momentum_update};
+pub use gradients::Gradients;
+pub use optimiser::{Optimiser, OptimiserName, OptimiserSettings};
+pub use schedule::{Schedule, ScheduleName, ScheduleSettings};

@@ -1,0 +1,250 @@
+//! SGD, Adam, AdamW and LARS on named weights.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Tensor, TensorData};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Gradients;
+use crate::NnError;
+use crate::ops::{read, sum_of_squares};
+use crate::weights::{Entry, NamedTensor, Weights};
+
+/// Which rule turns gradients into steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimiserName {
+    /// Stochastic gradient descent, as `torch.optim.SGD`.
+    Sgd,
+    /// Kingma and Ba 2015, as `torch.optim.Adam`: the decay is added to the gradient.
+    Adam,
+    /// Loshchilov and Hutter 2019, as `torch.optim.AdamW`: the decay acts on the weights.
+    Adamw,
+    /// Layer-wise adaptive rates (You et al. 2017), as in the code of Barlow Twins.
+    Lars,
+}
+
+/// `[optim]` of a configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OptimiserSettings {
+    /// The rule.
+    pub name: OptimiserName,
+    /// Learning rate at factor 1 of the schedule, for a batch of `reference_batch` images.
+    pub lr: f64,
+    /// Learning rate of one-dimensional parameters (biases and norms) where it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr_biases: Option<f64>,
+    /// The batch that `lr` is stated for: the rate used is `lr * batch / reference_batch`; 0 uses `lr` as it is.
+    pub reference_batch: usize,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Momentum of `sgd` and `lars`.
+    pub momentum: f64,
+    /// Nesterov's look-ahead, `sgd` only.
+    pub nesterov: bool,
+    /// Decay rates of the two moments of `adam` and `adamw`.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment of `adam` and `adamw`.
+    pub eps: f64,
+    /// Trust coefficient of `lars`.
+    pub eta: f64,
+    /// Leave biases and norms without weight decay.
+    pub exclude_1d_from_weight_decay: bool,
+    /// Leave biases and norms without the adaptation of `lars`.
+    pub exclude_1d_from_adaptation: bool,
+    /// Scale all gradients down to this global norm; 0 leaves them.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimiserSettings {
+    fn default() -> OptimiserSettings {
+        OptimiserSettings {
+            name: OptimiserName::Sgd,
+            lr: 0.03,
+            lr_biases: None,
+            reference_batch: 0,
+            weight_decay: 1e-4,
+            momentum: 0.9,
+            nesterov: false,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            eta: 0.001,
+            exclude_1d_from_weight_decay: false,
+            exclude_1d_from_adaptation: true,
+            clip_norm: 0.0,
+        }
+    }
+}
+
+/// An optimiser with its state, one for each entry of the weights.
+#[derive(Clone, Debug)]
+pub struct Optimiser {
+    settings: OptimiserSettings,
+    /// First moment or momentum, and second moment.
+    moments: Vec<[Option<Tensor<1>>; 2]>,
+    steps: u64,
+}
+
+impl Optimiser {
+    /// A fresh optimiser for `weights`.
+    pub fn new(settings: OptimiserSettings, weights: &Weights) -> Optimiser {
+        Optimiser { settings, moments: weights.entries().iter().map(|_| [None, None]).collect(), steps: 0 }
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &OptimiserSettings {
+        &self.settings
+    }
+
+    /// Changes every trainable entry that has a gradient. `factor` multiplies the base learning rates.
+    pub fn step(&mut self, weights: &mut Weights, gradients: Gradients, factor: f64) {
+        self.steps += 1;
+        let entries = weights.entries_mut().iter_mut().zip(gradients.entries).zip(&mut self.moments);
+        for ((entry, gradient), moments) in entries {
+            let Some(gradient) = gradient.filter(|_| entry.is_trainable()) else { continue };
+            let rule = Rule { settings: &self.settings, steps: self.steps, flat: entry.shape().len() == 1 };
+            let value = rule.apply(entry, gradient, moments, factor);
+            entry.set_value(value);
+        }
+    }
+
+    /// The state as named tensors for a checkpoint.
+    pub fn export(&self, weights: &Weights) -> BTreeMap<String, NamedTensor> {
+        let steps = NamedTensor { shape: vec![1], values: vec![self.steps as f32] };
+        let mut state = BTreeMap::from([("steps".to_owned(), steps)]);
+        for (entry, moments) in weights.entries().iter().zip(&self.moments) {
+            for (moment, name) in moments.iter().zip(MOMENTS) {
+                if let Some(moment) = moment {
+                    let values = read(moment.clone());
+                    let tensor = NamedTensor { shape: vec![values.len()], values };
+                    state.insert(format!("{name}.{}", entry.name()), tensor);
+                }
+            }
+        }
+        state
+    }
+
+    /// Takes up a state that [`Optimiser::export`] wrote for the same weights.
+    ///
+    /// # Errors
+    /// No step count, or a moment of another length than its entry.
+    pub fn import(&mut self, weights: &Weights, state: &BTreeMap<String, NamedTensor>) -> Result<(), NnError> {
+        let steps = state.get("steps").and_then(|tensor| tensor.values.first());
+        let missing = || NnError::MissingWeight { name: "steps".into(), found: state.len(), example: String::new() };
+        self.steps = *steps.ok_or_else(missing)? as u64;
+        for (entry, moments) in weights.entries().iter().zip(&mut self.moments) {
+            let length = entry.shape().iter().product::<usize>();
+            for (moment, kind) in moments.iter_mut().zip(MOMENTS) {
+                let name = format!("{kind}.{}", entry.name());
+                let Some(tensor) = state.get(&name) else { continue };
+                if tensor.values.len() != length {
+                    return Err(NnError::WeightShape { name, expected: vec![length], got: tensor.shape.clone() });
+                }
+                let data = TensorData::new(tensor.values.clone(), [length]);
+                *moment = Some(Tensor::from_data(data, weights.device()));
+            }
+        }
+        Ok(())
+    }
+}
+
+const MOMENTS: [&str; 2] = ["first", "second"];
+
+/// The update of one entry.
+struct Rule<'a> {
+    settings: &'a OptimiserSettings,
+    steps: u64,
+    /// Whether the entry is a bias or belongs to a norm.
+    flat: bool,
+}
+
+impl Rule<'_> {
+    fn apply(
+        &self,
+        entry: &Entry,
+        gradient: Tensor<1>,
+        [first, second]: &mut [Option<Tensor<1>>; 2],
+        factor: f64,
+    ) -> Tensor<1> {
+        let value = entry.value().clone().without_autodiff();
+        let lr = factor * self.settings.lr_biases.filter(|_| self.flat).unwrap_or(self.settings.lr);
+        match self.settings.name {
+            OptimiserName::Sgd => self.sgd(value, gradient, first, lr),
+            OptimiserName::Lars => self.lars(value, gradient, first, lr),
+            OptimiserName::Adam => {
+                let gradient = self.decayed(&value, gradient);
+                self.adam(value, gradient, first, second, lr)
+            }
+            OptimiserName::Adamw => {
+                let kept = value.mul_scalar(1.0 - lr * self.weight_decay());
+                self.adam(kept, gradient, first, second, lr)
+            }
+        }
+    }
+
+    /// `b = g` at first, then `momentum b + g`; `p -= lr b`, or `lr (g + momentum b)` with Nesterov.
+    fn sgd(&self, value: Tensor<1>, gradient: Tensor<1>, state: &mut Option<Tensor<1>>, lr: f64) -> Tensor<1> {
+        let gradient = self.decayed(&value, gradient);
+        let momentum = self.settings.momentum;
+        let buffer = accumulate(state, momentum, gradient.clone());
+        let step = if self.settings.nesterov { gradient + buffer.mul_scalar(momentum) } else { buffer };
+        value - step.mul_scalar(lr)
+    }
+
+    /// `g *= eta |p| / |g|` where both norms are positive; then momentum.
+    fn lars(&self, value: Tensor<1>, gradient: Tensor<1>, state: &mut Option<Tensor<1>>, lr: f64) -> Tensor<1> {
+        let mut gradient = self.decayed(&value, gradient);
+        if !(self.flat && self.settings.exclude_1d_from_adaptation) {
+            let [p, g] = [&value, &gradient].map(|tensor| sum_of_squares(tensor).sqrt());
+            if p > 0.0 && g > 0.0 {
+                gradient = gradient.mul_scalar(self.settings.eta * p / g);
+            }
+        }
+        value - accumulate(state, self.settings.momentum, gradient).mul_scalar(lr)
+    }
+
+    /// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= lr m' / (sqrt(v') + eps)` with
+    /// `m' = m / (1 - b1^t)`, `v' = v / (1 - b2^t)`.
+    fn adam(
+        &self,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        first: &mut Option<Tensor<1>>,
+        second: &mut Option<Tensor<1>>,
+        lr: f64,
+    ) -> Tensor<1> {
+        let [b1, b2] = self.settings.betas;
+        let blend = |state: &mut Option<Tensor<1>>, beta: f64, new: Tensor<1>| {
+            let new = new.mul_scalar(1.0 - beta);
+            accumulate(state, beta, new)
+        };
+        let m = blend(first, b1, gradient.clone());
+        let v = blend(second, b2, gradient.square());
+        let correction = |beta: f64| 1.0 - beta.powf(self.steps as f64);
+        let root = v.div_scalar(correction(b2)).sqrt().add_scalar(self.settings.eps);
+        value - m.div_scalar(correction(b1)).mul_scalar(lr) / root
+    }
+
+    fn decayed(&self, value: &Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
+        match self.weight_decay() {
+            0.0 => gradient,
+            decay => gradient + value.clone().mul_scalar(decay),
+        }
+    }
+
+    fn weight_decay(&self) -> f64 {
+        if self.flat && self.settings.exclude_1d_from_weight_decay { 0.0 } else { self.settings.weight_decay }
+    }
+}
+
+/// `state = keep * state + new`, with a missing state as zero; returns the new state.
+fn accumulate(state: &mut Option<Tensor<1>>, keep: f64, new: Tensor<1>) -> Tensor<1> {
+    let updated = match state.take() {
+        Some(old) => old.mul_scalar(keep) + new,
+        None => new,
+    };
+    *state = Some(updated.clone());
+    updated
+}

@@ -1,0 +1,1 @@
+//! Both bodies of every operation give the same numbers and gradients.

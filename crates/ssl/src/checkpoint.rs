@@ -1,0 +1,40 @@
+//! A learner in a run folder's checkpoint, and back.
+
+use std::path::Path;
+
+use serde_json::json;
+use twinlens_nn::weights::{parse_safetensors, write_safetensors};
+use twinlens_run::{Checkpoint, Loaded, RunFolder};
+
+use crate::{Learner, SslError};
+
+/// Where a run stands between two steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Completed epochs.
+    pub epoch: usize,
+    /// Completed steps of the epoch under way.
+    pub step_in_epoch: usize,
+}
+
+/// Saves `learner` at `position` as the folder's last checkpoint.
+pub(crate) fn save(folder: &mut RunFolder, learner: &Learner, position: Position) -> Result<(), SslError> {
+    let bytes = write_safetensors(&learner.state(), &[])?;
+    folder.save_last(&Checkpoint {
+        bytes: &bytes,
+        epoch: position.epoch as u64,
+        step: learner.steps() as u64,
+        state: json!({ "step_in_epoch": position.step_in_epoch }),
+    })?;
+    Ok(())
+}
+
+/// Restores `learner` from a checkpoint and says where the run stood.
+pub(crate) fn restore(learner: &mut Learner, loaded: &Loaded) -> Result<Position, SslError> {
+    let misfit = |reason: String| SslError::Checkpoint { path: loaded.path.display().to_string(), reason };
+    let step_in_epoch = loaded.sidecar.state["step_in_epoch"].as_u64();
+    let step_in_epoch = step_in_epoch.ok_or_else(|| misfit("its sidecar does not say step_in_epoch".into()))?;
+    let state = parse_safetensors(Path::new(&loaded.path), &loaded.bytes)?;
+    learner.restore(&state, loaded.sidecar.step as usize).map_err(|e| misfit(e.to_string()))?;
+    Ok(Position { epoch: loaded.sidecar.epoch as usize, step_in_epoch: step_in_epoch as usize })
+}

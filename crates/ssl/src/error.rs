@@ -1,0 +1,95 @@
+//! What can go wrong in a run.
+
+use twinlens_data::DataError;
+use twinlens_eval::EvalError;
+use twinlens_nn::NnError;
+use twinlens_run::RunError;
+use twinlens_views::ViewsError;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum SslError {
+    /// A method that the registry does not have.
+    #[error("unknown method `{got}`; known: {known}")]
+    UnknownMethod {
+        /// The name given.
+        got: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A recipe that does not exist.
+    #[error("unknown preset `{got}`; known: {known}")]
+    UnknownRecipe {
+        /// The name given.
+        got: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// Settings that cannot be used with each other or with the data.
+    #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings {
+        /// All of them.
+        problems: Vec<crate::Problem>,
+    },
+    /// The data set has no images to learn from.
+    #[error("data set `{name}` has no training images")]
+    NoTrainingImages {
+        /// The data set.
+        name: String,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step} (gradient norm {norm}); the last good checkpoint is kept. \
+         Likely cause: steps too large. Lower optim.lr, lengthen schedule.warmup_epochs, or set optim.clip_norm=1"
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f64,
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step of the run, from 1.
+        step: usize,
+        /// The gradient's norm at the step before.
+        norm: f64,
+    },
+    /// All images have nearly the same embedding.
+    #[error(
+        "the embeddings collapsed: in epoch {epoch}, step {step} their standard deviation is {std:.2e} where {full:.2e} \
+         would fill the sphere. {advice}. To go on regardless, set collapse_threshold=0"
+    )]
+    Collapsed {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step of the run, from 1.
+        step: usize,
+        /// Mean over dimensions of the standard deviation of unit-length embeddings.
+        std: f64,
+        /// `1 / sqrt(D)`.
+        full: f64,
+        /// The method's usual causes.
+        advice: &'static str,
+    },
+    /// A checkpoint does not fit the run.
+    #[error("the checkpoint {path} does not fit this run: {reason}")]
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// From reading images.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// From making views.
+    #[error(transparent)]
+    Views(#[from] ViewsError),
+    /// From networks and weights.
+    #[error(transparent)]
+    Nn(#[from] NnError),
+    /// From judging.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// From the run folder.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}

@@ -1,0 +1,160 @@
+//! Whole runs on small made-up images: continuing is exact, threads do not matter, trouble is reported.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use twinlens_data::{DataError, DataSet, Image, ImageSource, Pixels, Skipped, SplitOrigin, Splits};
+use twinlens_random::{Purpose, Stream};
+use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
+use twinlens_ssl::{Asked, Hooks, Outcome, Settings, SslError, StartFrom, train};
+
+/// Noise around one of three colours.
+struct Colours {
+    images: usize,
+}
+
+impl ImageSource for Colours {
+    fn len(&self) -> usize {
+        self.images
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        let mut stream = Stream::new(9, Purpose::Evaluation, [index as u32, 0, 0]);
+        let value = |at: usize| if at % 3 == index % 3 { 160 } else { 60 } + stream.below(40) as u8;
+        Image::new(8, 8, 3, Pixels::U8((0..8 * 8 * 3).map(value).collect()))
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        (index < self.images).then_some(index % 3)
+    }
+}
+
+fn data(images: usize) -> DataSet {
+    let source = |images| Some(Arc::new(Colours { images }) as Arc<dyn ImageSource>);
+    DataSet {
+        name: "colours".into(),
+        format: "made",
+        splits: Splits { train: source(images), val: source(9), test: source(9) },
+        split_origin: SplitOrigin::Defined,
+        classes: ["red", "green", "blue"].map(String::from).to_vec(),
+        skipped: Skipped::default(),
+        fingerprint: "0".into(),
+        bytes_in_memory: 0,
+    }
+}
+
+fn settings(method: &str) -> Settings {
+    let mut settings = Settings {
+        method: method.into(),
+        epochs: 3,
+        batch: 8,
+        log_every: 2,
+        views: twinlens_views::presets::preset("simclr").unwrap(),
+        ..Settings::default()
+    };
+    settings.projector.hidden_dim = 16;
+    settings.projector.output_dim = 8;
+    settings.optim.lr = 0.01;
+    settings
+}
+
+fn folder(path: &Path) -> RunFolder {
+    let environment = Environment { version: "0", commit: None, threads: 1, data: json!(null) }.describe();
+    let command = ["twinlens".to_owned()];
+    RunFolder::create(path, Overwrite::Never, &Start { config: "", command: &command, environment }).unwrap()
+}
+
+/// Runs until `stop` steps were made, or to the end.
+fn run(settings: &Settings, folder: &mut RunFolder, start: StartFrom<'_>, stop: Option<usize>) -> Result<Outcome, SslError> {
+    let steps = AtomicUsize::new(0);
+    let asked = || {
+        let made = steps.fetch_add(1, Ordering::Relaxed) + 1;
+        if Some(made) == stop { Asked::Stop } else { Asked::Continue }
+    };
+    train(settings, &data(30), folder, start, Hooks { asked: &asked, progress: &mut |_| {} })
+}
+
+/// The encoder file's bytes and the metrics without what depends on the clock.
+fn result(path: &Path) -> (Vec<u8>, Vec<BTreeMap<String, Value>>) {
+    let encoder = std::fs::read(path.join("encoder/encoder.safetensors")).unwrap();
+    let rows = RunRecord::read(path).unwrap().metrics.into_iter().map(|row| {
+        row.into_iter().filter(|(key, _)| key != "images_per_s" && key != "data_wait_share").collect()
+    });
+    (encoder, rows.collect())
+}
+
+#[test]
+fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
+    for method in ["barlow-twins", "simclr"] {
+        let settings = settings(method);
+        let place = tempfile::tempdir().unwrap();
+        let whole = place.path().join("whole");
+        let outcome = run(&settings, &mut folder(&whole), StartFrom::Scratch, None).unwrap();
+        assert_eq!(outcome, Outcome::Done);
+        // 3 steps an epoch: in the middle of an epoch, at its end, and one step from the end.
+        for stop in [2, 3, 8] {
+            let path = place.path().join(format!("{stop}"));
+            let mut cut = folder(&path);
+            assert_eq!(run(&settings, &mut cut, StartFrom::Scratch, Some(stop)).unwrap(), Outcome::Interrupted);
+            drop(cut);
+            let mut again = RunFolder::open(&path).unwrap();
+            assert_eq!(run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap(), Outcome::Done);
+            assert_eq!(result(&path), result(&whole), "{method} stopped after {stop} steps");
+        }
+    }
+}
+
+#[test]
+fn threads_and_workers_do_not_change_a_bit() {
+    let place = tempfile::tempdir().unwrap();
+    let with = |threads: usize, workers: usize| {
+        let path = place.path().join(format!("{threads}-{workers}"));
+        let mut settings = Settings { workers, epochs: 1, ..settings("barlow-twins") };
+        // Wide enough for the products and sums that burn shares among threads.
+        settings.projector.hidden_dim = 2048;
+        settings.projector.output_dim = 2048;
+        let mut folder = folder(&path);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(&settings, &mut folder, StartFrom::Scratch, None)).unwrap();
+        result(&path)
+    };
+    let one = with(1, 1);
+    assert_eq!(one, with(2, 1));
+    assert_eq!(one, with(3, 2));
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run_and_names_the_setting() {
+    let place = tempfile::tempdir().unwrap();
+    let mut settings = settings("simclr");
+    settings.optim.lr = 1e30;
+    settings.schedule.warmup_epochs = 0.0;
+    let error = run(&settings, &mut folder(&place.path().join("a")), StartFrom::Scratch, None).unwrap_err();
+    assert!(matches!(error, SslError::NotFinite { .. }), "{error}");
+    assert!(error.to_string().contains("optim.lr"));
+}
+
+#[test]
+fn a_collapse_stops_the_run_with_the_methods_advice() {
+    let place = tempfile::tempdir().unwrap();
+    let mut settings = settings("simclr");
+    settings.collapse_threshold = 1.0;
+    let error = run(&settings, &mut folder(&place.path().join("a")), StartFrom::Scratch, None).unwrap_err();
+    assert!(matches!(error, SslError::Collapsed { .. }), "{error}");
+    assert!(error.to_string().contains("methods.simclr.temperature"));
+}
+
+#[test]
+fn all_unusable_settings_are_reported_together_and_nothing_is_written() {
+    let mut settings = settings("barlow-twins");
+    settings.batch = 31;
+    settings.optim.lr = -1.0;
+    settings.encoder = "resnet19".into();
+    let error = twinlens_ssl::Prepared::new(&settings, &data(30)).unwrap_err().to_string();
+    for word in ["batch is 31", "30 training images", "optim.lr is -1", "resnet19", "resnet18"] {
+        assert!(error.contains(word), "{error}");
+    }
+}
