@@ -1,13 +1,16 @@
 //! Judging features: neighbours, linear probes, metrics, maps. Features in, numbers out.
 //!
-//! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a
-//! [`Verdict`]; [`metrics`] hold the numbers it is made of. Nothing here draws random numbers, and every result has the
-//! same bits whatever the number of threads.
+//! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
+//! holds the numbers it is made of. [`health`] looks at features without labels, [`maps`] lays them out in
+//! two dimensions. Nothing here draws random numbers, and every result has the same bits whatever the number
+//! of threads.
 
 mod error;
 mod features;
+pub mod health;
 mod knn;
 mod linalg;
+pub mod maps;
 pub mod metrics;
 pub mod neighbours;
 pub mod probe;

@@ -158,7 +158,8 @@ mod tests {
                 let support = labels.iter().filter(|&&label| label == class).count();
                 prop_assert_eq!(confusion.support(class), support as u64);
                 let share: f64 = confusion.normalised()[class].iter().sum();
-                prop_assert!((share - if support == 0 { 0.0 } else { 1.0 }).abs() < 1e-12);
+                let wanted = if support == 0 { 0.0 } else { 1.0 };
+                prop_assert!((share - wanted).abs() < 1e-12);
             }
             let right = pairs.iter().filter(|(label, prediction)| label == prediction).count();
             prop_assert_eq!(confusion.accuracy(), right as f64 / pairs.len() as f64);

@@ -7,6 +7,8 @@ const MEMORY: usize = 10;
 /// Line search: required decrease, and share of the slope that may remain.
 const DECREASE: f64 = 1e-4;
 const CURVATURE: f64 = 0.9;
+/// Differences of values below this share of them may be rounding.
+const ROUNDING: f64 = 1e-12;
 const MAX_TRIALS: usize = 40;
 
 /// When to stop.
@@ -48,7 +50,9 @@ struct Pair {
 ///
 /// The step length is found by bisection and doubling until the weak Wolfe conditions hold (Lewis and
 /// Overton, "Nonsmooth optimization via quasi-Newton methods", 2013, algorithm 2.6), which keeps every
-/// remembered pair's curvature positive.
+/// remembered pair's curvature positive. Where values differ by no more than rounding, the slope decides
+/// instead of the decrease (Hager and Zhang, "A new conjugate gradient method with guaranteed descent and an
+/// efficient line search", 2005, approximate Wolfe conditions).
 pub(super) fn minimise(
     start: Vec<f64>,
     limits: Limits,
@@ -115,10 +119,13 @@ fn line_search(
         let mut at = from.at.clone();
         add(&mut at, length, direction);
         let trial = evaluate(at);
+        let trial_slope = dot(&trial.gradient, direction);
         let decreased = trial.value <= from.value + DECREASE * length * slope;
-        if !decreased {
+        let as_good_as_flat = trial.value <= from.value + ROUNDING * from.value.abs()
+            && trial_slope <= (2.0 * DECREASE - 1.0) * slope;
+        if !(decreased || as_good_as_flat) {
             high = length;
-        } else if dot(&trial.gradient, direction) < CURVATURE * slope {
+        } else if trial_slope < CURVATURE * slope {
             low = length;
         } else {
             return Some(trial);
