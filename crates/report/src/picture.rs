@@ -1,0 +1,71 @@
+//! A finished picture.
+
+use base64::Engine;
+use image::{ImageEncoder, RgbImage};
+
+use crate::ReportError;
+
+/// A finished picture. It can only be made by this crate, so it may be placed in a page as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    Svg(String),
+    Png { bytes: Vec<u8>, width: u32, height: u32 },
+}
+
+impl Picture {
+    pub(crate) fn svg(text: String) -> Picture {
+        Picture { content: Content::Svg(text) }
+    }
+
+    /// `image` as a PNG file.
+    ///
+    /// # Errors
+    /// [`ReportError::Drawing`] if the image has no pixels.
+    pub fn png(image: &RgbImage) -> Result<Picture, ReportError> {
+        let (width, height) = image.dimensions();
+        let mut bytes = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut bytes)
+            .write_image(image.as_raw(), width, height, image::ExtendedColorType::Rgb8)
+            .map_err(|e| ReportError::Drawing { figure: "an image", reason: e.to_string() })?;
+        Ok(Picture { content: Content::Png { bytes, width, height } })
+    }
+
+    /// The content of the file.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.content {
+            Content::Svg(text) => text.as_bytes(),
+            Content::Png { bytes, .. } => bytes,
+        }
+    }
+
+    /// The file's extension: `svg` or `png`.
+    pub fn extension(&self) -> &'static str {
+        match &self.content {
+            Content::Svg(_) => "svg",
+            Content::Png { .. } => "png",
+        }
+    }
+
+    /// The picture as an element of an HTML page, self-contained; `alt` says what it shows to those who
+    /// cannot see it, and must be plain text.
+    pub(crate) fn html(&self, alt: &str) -> String {
+        let alt = crate::page::escaped(alt);
+        match &self.content {
+            Content::Svg(text) => {
+                text.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{alt}\" "), 1)
+            }
+            Content::Png { bytes, width, height } => {
+                let data = base64::engine::general_purpose::STANDARD.encode(bytes);
+                format!(
+                    "<img alt=\"{alt}\" width=\"{width}\" height=\"{height}\" \
+                     src=\"data:image/png;base64,{data}\"/>"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Contact sheets: originals and their views.
+
+use image::RgbImage;
+use image::imageops::{self, FilterType};
+use plotters::backend::DrawingBackend;
+
+use crate::ReportError;
+use crate::canvas::{Anchor, Canvas, Figure, fitted, to_bitmap};
+use crate::style::{INK, clean};
+
+const GAP: u32 = 4;
+/// The height of the line of titles, in pixels of the sheet; there are two for every one of its text.
+const TITLES: u32 = 44;
+/// The ground between the images.
+const GROUND: image::Rgb<u8> = image::Rgb([0xff, 0xff, 0xff]);
+
+/// One row per sample, one column per title: usually the original and its views.
+///
+/// Every image is fitted into a square of `cell` pixels: small ones are enlarged by the greatest whole factor
+/// that fits, pixel by pixel, so that what one sees is what the encoder gets; larger ones are shrunk. Rows may
+/// be shorter than the titles, and images of any size. No row at all gives a sheet of titles.
+///
+/// # Errors
+/// [`ReportError::Input`] if a row has more images than there are titles, an image has no pixels, or `cell`
+/// is below 16 or the sheet would be larger than 2^28 pixels.
+pub fn contact_sheet(rows: &[Vec<RgbImage>], titles: &[String], cell: u32) -> Result<RgbImage, ReportError> {
+    let (width, height) = check(rows, titles, cell)?;
+    let mut sheet = RgbImage::from_pixel(width, height, GROUND);
+    let header =
+        to_bitmap(&Titles { titles, pitch: f64::from(cell + GAP) / 2.0, width: f64::from(width) / 2.0 })?;
+    imageops::replace(&mut sheet, &header, 0, 0);
+    for (i, row) in rows.iter().enumerate() {
+        for (j, image) in row.iter().enumerate() {
+            let image = fitted_into(image, cell);
+            let corner = |index: usize, size: u32| {
+                i64::from(GAP + index as u32 * (cell + GAP)) + i64::from((cell - size) / 2)
+            };
+            let (x, y) = (corner(j, image.width()), i64::from(TITLES) + corner(i, image.height()));
+            imageops::replace(&mut sheet, &image, x, y);
+        }
+    }
+    Ok(sheet)
+}
+
+/// The size of the sheet, if it can be made.
+fn check(rows: &[Vec<RgbImage>], titles: &[String], cell: u32) -> Result<(u32, u32), ReportError> {
+    let input = |expected: String, got: String, hint| {
+        Err(ReportError::Input { figure: "a contact sheet", expected, got, hint })
+    };
+    if let Some(row) = rows.iter().find(|row| row.len() > titles.len()) {
+        let expected = format!("at most {} images in a row, one per title", titles.len());
+        return input(expected, row.len().to_string(), "give every column a title");
+    }
+    if rows.iter().flatten().any(|image| image.width() == 0 || image.height() == 0) {
+        return input("images with pixels".into(), "an empty one".into(), "leave it out");
+    }
+    let pitch = u64::from(cell) + u64::from(GAP);
+    let width = pitch * titles.len().max(1) as u64 + u64::from(GAP);
+    let height = pitch * rows.len() as u64 + u64::from(GAP + TITLES);
+    if cell < 16 || width.max(height) > 65_535 || width * height > 1 << 28 {
+        let expected = "cells of at least 16 pixels and a sheet of at most 2^28".to_owned();
+        return input(
+            expected,
+            format!("cells of {cell} and a sheet of {width} x {height}"),
+            "show fewer samples",
+        );
+    }
+    Ok((width as u32, height as u32))
+}
+
+/// `image` with its longer side at most `cell`, and more than half of it.
+fn fitted_into(image: &RgbImage, cell: u32) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let longer = width.max(height);
+    if longer > cell {
+        let shrunk = |side: u32| ((u64::from(side) * u64::from(cell) / u64::from(longer)) as u32).max(1);
+        return imageops::resize(image, shrunk(width), shrunk(height), FilterType::Triangle);
+    }
+    let factor = cell / longer;
+    imageops::resize(image, width * factor, height * factor, FilterType::Nearest)
+}
+
+/// The line of titles.
+struct Titles<'a> {
+    titles: &'a [String],
+    /// The distance between columns.
+    pitch: f64,
+    width: f64,
+}
+
+impl Figure for Titles<'_> {
+    const NAME: &'static str = "a contact sheet";
+
+    fn size(&self) -> (f64, f64) {
+        (self.width, f64::from(TITLES) / 2.0)
+    }
+
+    fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), ReportError> {
+        let size = (self.pitch / 5.0).clamp(8.0, 12.0);
+        for (i, title) in self.titles.iter().enumerate() {
+            let middle = f64::from(GAP) / 2.0 + (i as f64 + 0.5) * self.pitch;
+            let text = fitted(&clean(title), size, self.pitch - 4.0);
+            canvas.text(&text, (middle, f64::from(TITLES) / 4.0), size, Anchor::Middle, INK)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_images_are_enlarged_pixel_by_pixel_and_large_ones_shrunk() {
+        let mut small = RgbImage::new(3, 2);
+        small.put_pixel(2, 1, image::Rgb([9, 8, 7]));
+        let large = fitted_into(&small, 20);
+        assert_eq!(large.dimensions(), (18, 12));
+        for (x, y, pixel) in large.enumerate_pixels() {
+            assert_eq!(pixel, small.get_pixel(x / 6, y / 6));
+        }
+        assert_eq!(fitted_into(&RgbImage::new(500, 250), 100).dimensions(), (100, 50));
+        assert_eq!(fitted_into(&RgbImage::new(5000, 1), 100).dimensions(), (100, 1));
+    }
+
+    #[test]
+    fn every_image_has_its_place() {
+        let red = RgbImage::from_pixel(8, 8, image::Rgb([255, 0, 0]));
+        let rows = vec![vec![red.clone(), red.clone()], vec![red]];
+        let sheet = contact_sheet(&rows, &["original".into(), "view 1".into()], 32).unwrap();
+        assert_eq!(sheet.dimensions(), (4 + 2 * 36, 44 + 4 + 2 * 36));
+        let reds = sheet.pixels().filter(|pixel| pixel.0 == [255, 0, 0]).count();
+        assert_eq!(reds, 3 * 32 * 32);
+        // There is ink in the line of titles.
+        assert!(sheet.enumerate_pixels().any(|(_, y, pixel)| y < 44 && pixel.0[0] < 128));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let image = RgbImage::new(8, 8);
+        let titles = ["original".to_owned()];
+        assert!(contact_sheet(&[vec![image.clone(), image.clone()]], &titles, 32).is_err());
+        assert!(contact_sheet(&[vec![RgbImage::new(0, 0)]], &titles, 32).is_err());
+        assert!(contact_sheet(&[vec![image.clone()]], &titles, 4).is_err());
+        assert!(contact_sheet(&vec![vec![image]; 100_000], &titles, 320).is_err());
+        assert!(contact_sheet(&[], &[], 32).is_ok());
+    }
+}
