@@ -77,7 +77,7 @@ pub enum ViewsError {
         /// The sample's number in the source.
         index: usize,
         /// What the source says.
-        source: DataError,
+        source: Box<DataError>,
     },
 
     /// A sample whose views could not be made.

@@ -279,7 +279,10 @@ impl Shared {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let image = self.source.image(index).map_err(|source| ViewsError::Source { index, source })?;
+            let image = self
+                .source
+                .image(index)
+                .map_err(|source| ViewsError::Source { index, source: Box::new(source) })?;
             let place = Place { seed: self.settings.seed, epoch, sample: index as u32 };
             for (view, (data, shape)) in data.iter_mut().zip(&shapes).enumerate() {
                 let out = &mut data[position * shape.samples()..][..shape.samples()];
