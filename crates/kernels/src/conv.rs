@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::matrix::{Matrix, Target, multiply};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
-use crate::shape::{ConvShape, assert_len};
+use crate::shape::{ConvShape, Window, assert_len};
 
 /// Convolution: `y[n, i, j, o] = bias[o] + sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`,
 /// with stride `s`, padding `p` and zeros outside of the image.
@@ -129,37 +129,12 @@ struct Phase {
     patches: Patches,
 }
 
-/// The phases of the input gradient: one for each pixel of a stride by stride square.
+/// The phases of the input gradient: one for each pixel of a stride by stride square, in row order.
 fn phases(shape: &ConvShape) -> Vec<Phase> {
-    let [kernel_height, kernel_width] = shape.window.kernel;
-    let axis = |axis: usize, offset: usize| {
-        let (kernel, stride) = (shape.window.kernel[axis], shape.window.stride[axis]);
-        AxisPhase::new(offset, kernel, stride, shape.window.padding[axis])
-    };
     let [stride_y, stride_x] = shape.window.stride;
-    let squares = (0..stride_y.min(shape.input[0]))
+    let offsets = (0..stride_y.min(shape.input[0]))
         .flat_map(|y| (0..stride_x.min(shape.input[1])).map(move |x| [y, x]));
-    squares
-        .map(|offset| {
-            let [rows, columns] = [axis(0, offset[0]), axis(1, offset[1])];
-            debug_assert!(rows.taps.iter().all(|&tap| tap < kernel_height));
-            let taps =
-                rows.taps.iter().flat_map(|row| columns.taps.iter().map(move |c| row * kernel_width + c));
-            Phase {
-                offset,
-                taps: taps.collect(),
-                patches: Patches {
-                    images: shape.images,
-                    image: shape.output,
-                    channels: shape.out_channels,
-                    grid: [0, 1].map(|a| (shape.input[a] - offset[a]).div_ceil(shape.window.stride[a])),
-                    step: [1, 1],
-                    first: [rows.first, columns.first],
-                    size: [rows.taps.len(), columns.taps.len()],
-                },
-            }
-        })
-        .collect()
+    offsets.map(|offset| Phase::new(shape, offset)).collect()
 }
 
 /// Along one axis, the taps that meet the input pixels `offset + stride g`, for all `g`.
@@ -174,8 +149,8 @@ impl AxisPhase {
     /// Input pixel `h` meets output pixel `(h + padding - tap) / stride` wherever the division is exact.
     fn new(offset: usize, kernel: usize, stride: usize, padding: usize) -> AxisPhase {
         let taps: Vec<usize> = ((offset + padding) % stride..kernel).step_by(stride).rev().collect();
-        let last_tap = taps.first().copied().unwrap_or(0) as isize;
-        AxisPhase { taps, first: ((offset + padding) as isize - last_tap) / stride as isize }
+        let last = taps.first().copied().unwrap_or(0) as isize;
+        AxisPhase { taps, first: ((offset + padding) as isize - last) / stride as isize }
     }
 }
 
@@ -203,8 +178,11 @@ fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], turned: &
     let [height, width] = shape.input;
     let line_len = width * shape.in_channels;
     let images = (TASK_PIXELS / (height * width)).max(1);
-    let lines = (images * height).min((TASK_PIXELS / width).max(1).next_multiple_of(shape.window.stride[0]));
-    let band = if images > 1 { images * height } else { lines };
+    let band = if images > 1 {
+        images * height
+    } else {
+        (TASK_PIXELS / width).max(1).next_multiple_of(shape.window.stride[0])
+    };
     dx.par_chunks_mut(images * height * line_len).enumerate().for_each(|(group, dx)| {
         dx.par_chunks_mut(band * line_len).enumerate().for_each(|(i, dx)| {
             let first_line = group * images * height + i * band;
@@ -219,6 +197,27 @@ fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], turned: &
 }
 
 impl Phase {
+    fn new(shape: &ConvShape, offset: [usize; 2]) -> Phase {
+        let Window { kernel, stride, padding } = shape.window;
+        let [rows, columns] =
+            [0, 1].map(|axis| AxisPhase::new(offset[axis], kernel[axis], stride[axis], padding[axis]));
+        let taps =
+            rows.taps.iter().flat_map(|row| columns.taps.iter().map(move |column| row * kernel[1] + column));
+        Phase {
+            offset,
+            taps: taps.collect(),
+            patches: Patches {
+                images: shape.images,
+                image: shape.output,
+                channels: shape.out_channels,
+                grid: [0, 1].map(|axis| (shape.input[axis] - offset[axis]).div_ceil(stride[axis])),
+                step: [1, 1],
+                first: [rows.first, columns.first],
+                size: [rows.taps.len(), columns.taps.len()],
+            },
+        }
+    }
+
     /// Computes this phase's pixels of `dx`, the image lines from `first_line` on (counted over all images).
     fn fill(&self, shape: &ConvShape, dy: &[f32], weight: &[f32], first_line: usize, dx: &mut [f32]) {
         let channels = shape.in_channels;
@@ -347,9 +346,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::naive::{self, assert_close, numbers, widen};
+    use crate::naive::{self, assert_close_sums, numbers, widen};
     use crate::parallel::tests::same_for_any_threads;
-    use crate::shape::Window;
 
     fn shapes() -> impl Strategy<Value = ConvShape> {
         let channels = prop::sample::select(vec![1, 2, 3, 5, 16, 17, 33, 64]);
@@ -390,9 +388,14 @@ mod tests {
         let [x, w, bias, dy] = arrays(shape);
         let [x, w, bias, dy] = [x, w, bias, dy].map(|a| widen(&a));
         let [y, dx, dw] = all(shape);
-        assert_close("y", &y, &naive::conv2d_forward(shape, &x, &w, &bias));
-        assert_close("dx", &dx, &naive::conv2d_input_grad(shape, &dy, &w));
-        assert_close("dw", &dw, &naive::conv2d_weight_grad(shape, &x, &dy));
+        // The size of a sum of standard normal products is the square root of their number.
+        let taps = shape.window.kernel[0] * shape.window.kernel[1];
+        let [y_terms, dx_terms, dw_terms] =
+            [taps * shape.in_channels, taps * shape.out_channels, shape.y_len() / shape.out_channels]
+                .map(|terms| (terms as f64).sqrt());
+        assert_close_sums("y", &y, &naive::conv2d_forward(shape, &x, &w, &bias), y_terms);
+        assert_close_sums("dx", &dx, &naive::conv2d_input_grad(shape, &dy, &w), dx_terms);
+        assert_close_sums("dw", &dw, &naive::conv2d_weight_grad(shape, &x, &dy), dw_terms);
     }
 
     proptest! {
@@ -415,6 +418,7 @@ mod tests {
             conv([2, 33, 33, 300], 256, Window::square(1, 1, 0)),
             conv([2, 33, 33, 24], 40, Window::square(1, 2, 0)),
             conv([20, 16, 16, 8], 8, Window::square(3, 1, 1)),
+            conv([2, 6, 5, 3], 4, Window { kernel: [3, 2], stride: [usize::MAX, 100], padding: [1, 2] }),
         ]
     }
 

@@ -92,45 +92,62 @@ impl Patches {
         }
     }
 
-    /// Fills `out` with patch rows from `first_row` on.
-    fn gather(&self, source: &[f32], first_row: usize, channels: Range<usize>, out: &mut [f32]) {
+    /// Fills `out` with the patch rows from `first_row` on, grid line by grid line.
+    fn gather(&self, source: &[f32], first_row: usize, channels: Range<usize>, mut out: &mut [f32]) {
         let run_len = self.size[1] * channels.len();
-        let grid_plane = self.grid[0] * self.grid[1];
-        for (i, row) in out.chunks_exact_mut(self.size[0] * run_len).enumerate() {
-            let (image, position) = ((first_row + i) / grid_plane, (first_row + i) % grid_plane);
-            let (grid_y, grid_x) = (position / self.grid[1], position % self.grid[1]);
-            let left = (grid_x * self.step[1]) as isize + self.first[1];
-            let top = (grid_y * self.step[0]) as isize + self.first[0];
-            for (k, run) in row.chunks_exact_mut(run_len).enumerate() {
-                match usize::try_from(top + k as isize) {
+        let patch_len = self.size[0] * run_len;
+        let line_len = self.image[1] * self.channels;
+        let (mut line, mut first) = (first_row / self.grid[1], first_row % self.grid[1]);
+        while !out.is_empty() {
+            let patches = (self.grid[1] - first).min(out.len() / patch_len);
+            let (these, rest) = out.split_at_mut(patches * patch_len);
+            let (image, top) =
+                (line / self.grid[0], (line % self.grid[0] * self.step[0]) as isize + self.first[0]);
+            for row in 0..self.size[0] {
+                let runs =
+                    these.chunks_exact_mut(patch_len).map(|patch| &mut patch[row * run_len..][..run_len]);
+                match usize::try_from(top + row as isize) {
                     Ok(y) if y < self.image[0] => {
-                        let line_len = self.image[1] * self.channels;
-                        let line = &source[(image * self.image[0] + y) * line_len..][..line_len];
-                        self.gather_run(line, left, channels.clone(), run);
+                        let source = &source[(image * self.image[0] + y) * line_len..][..line_len];
+                        self.gather_runs(source, first, channels.clone(), runs);
                     }
-                    _ => run.fill(0.0),
+                    _ => runs.for_each(|run| run.fill(0.0)),
                 }
+            }
+            (line, first, out) = (line + 1, 0, rest);
+        }
+    }
+
+    /// Fills the runs of the patches from grid column `first` on with their pixels of one image line.
+    fn gather_runs<'o>(
+        &self,
+        line: &[f32],
+        first: usize,
+        channels: Range<usize>,
+        runs: impl Iterator<Item = &'o mut [f32]>,
+    ) {
+        let (columns, width) = (self.size[1], self.image[1]);
+        let all_channels = channels.len() == self.channels;
+        for (i, run) in runs.enumerate() {
+            let left = ((first + i) * self.step[1]) as isize + self.first[1];
+            match usize::try_from(left) {
+                Ok(left) if all_channels && left + columns <= width => {
+                    run.copy_from_slice(&line[left * self.channels..][..run.len()]);
+                }
+                _ => self.gather_clipped_run(line, left, channels.clone(), run),
             }
         }
     }
 
-    /// Fills `run` with the pixels `left..left + size[1]` of one image line.
-    fn gather_run(&self, line: &[f32], left: isize, channels: Range<usize>, run: &mut [f32]) {
-        let columns = self.size[1];
-        let skipped = usize::try_from(-left).unwrap_or(0).min(columns);
-        let inside = usize::try_from(self.image[1] as isize - left).unwrap_or(0).clamp(skipped, columns);
-        // Within the line even where the run lies wholly outside of it and nothing is copied.
-        let start = usize::try_from(left).unwrap_or(0).min(self.image[1]);
-        run[..skipped * channels.len()].fill(0.0);
-        run[inside * channels.len()..].fill(0.0);
-        let run = &mut run[skipped * channels.len()..inside * channels.len()];
-        if channels.len() == self.channels {
-            run.copy_from_slice(&line[start * self.channels..][..run.len()]);
-            return;
-        }
-        let pixels = line.chunks_exact(self.channels).skip(start);
-        for (to, pixel) in run.chunks_exact_mut(channels.len()).zip(pixels) {
-            to.copy_from_slice(&pixel[channels.clone()]);
+    /// Fills `run` with the pixels `left..left + size[1]` of one image line, some of which may lie outside of it.
+    fn gather_clipped_run(&self, line: &[f32], left: isize, channels: Range<usize>, run: &mut [f32]) {
+        for (column, to) in run.chunks_exact_mut(channels.len()).enumerate() {
+            match usize::try_from(left + column as isize) {
+                Ok(x) if x < self.image[1] => {
+                    to.copy_from_slice(&line[x * self.channels..][channels.clone()]);
+                }
+                _ => to.fill(0.0),
+            }
         }
     }
 }

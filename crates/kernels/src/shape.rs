@@ -61,22 +61,34 @@ impl Window {
         Window { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2] }
     }
 
-    /// `floor((image + 2 padding - kernel) / stride) + 1` in each axis.
-    fn output(&self, image: [usize; 2]) -> Result<[usize; 2], ShapeError> {
-        let mut output = [0; 2];
+    /// The window on images of the given size, and its positions: `floor((image + 2 padding - kernel) / stride) + 1` in
+    /// each axis. A stride beyond the padded image, which leaves one position, becomes that image's size, so that
+    /// every sum of positions stays in range.
+    fn on(self, image: [usize; 2]) -> Result<(Window, [usize; 2]), ShapeError> {
+        let (mut window, mut output) = (self, [0; 2]);
         for axis in 0..2 {
-            at_least_one("kernel", self.kernel[axis])?;
-            at_least_one("stride", self.stride[axis])?;
-            let kernel = self.kernel[axis];
-            let padded = image[axis].saturating_add(self.padding[axis].saturating_mul(2));
+            let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
+            at_least_one("kernel", kernel)?;
+            at_least_one("stride", stride)?;
+            let padded = self.padding[axis].checked_mul(2).and_then(|both| both.checked_add(image[axis]));
+            let Some(padded) = padded.filter(|&padded| padded <= MAX_PADDED) else {
+                return Err(ShapeError::TooLarge {
+                    what: "x with its padding",
+                    shape: [1, image[0], image[1], 1],
+                });
+            };
             if kernel > padded {
                 return Err(ShapeError::KernelLargerThanImage { axis: AXES[axis], kernel, padded });
             }
-            output[axis] = (padded - kernel) / self.stride[axis] + 1;
+            window.stride[axis] = stride.min(padded);
+            output[axis] = (padded - kernel) / stride + 1;
         }
-        Ok(output)
+        Ok((window, output))
     }
 }
+
+/// Images with their padding are no larger than this in each axis: positions in them add up without overflow.
+const MAX_PADDED: usize = isize::MAX as usize / 4;
 
 /// Shape of a 2-D convolution without groups or dilation, images in NHWC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,7 +109,7 @@ impl ConvShape {
     /// be addressable.
     pub fn new(x: [usize; 4], out_channels: usize, window: Window) -> Result<ConvShape, ShapeError> {
         let [images, height, width, in_channels] = checked("x", x)?;
-        let output = window.output([height, width])?;
+        let (window, output) = window.on([height, width])?;
         checked("y", [images, output[0], output[1], out_channels])?;
         checked("w", [window.kernel[0], window.kernel[1], in_channels, out_channels])?;
         Ok(ConvShape { images, input: [height, width], output, in_channels, out_channels, window })
@@ -156,7 +168,7 @@ impl PoolShape {
                 return Err(ShapeError::PaddingTooLarge { axis: name, kernel, padding });
             }
         }
-        let output = window.output([height, width])?;
+        let (window, output) = window.on([height, width])?;
         checked("y", [images, output[0], output[1], channels])?;
         Ok(PoolShape { images, input: [height, width], output, channels, window })
     }
@@ -234,6 +246,10 @@ mod tests {
         ));
         assert!(matches!(
             conv([1, 4, 4, 3], 8, Window::square(3, 1, usize::MAX / 2)),
+            ShapeError::TooLarge { what: "x with its padding", .. }
+        ));
+        assert!(matches!(
+            conv([1, 4, 4, 3], 8, Window::square(3, 1, usize::MAX / 32)),
             ShapeError::TooLarge { what: "y", .. }
         ));
         assert_eq!(
