@@ -35,17 +35,20 @@ impl Mlp {
     pub fn new(scope: &mut Scope<'_>, plan: &MlpPlan) -> Mlp {
         let layers = plan.widths.len() - 1;
         let mut place = 0;
-        let mut next = |step: usize| std::mem::replace(&mut place, place + step);
+        let mut next = || {
+            place += 1;
+            place - 1
+        };
         let mut hidden = Vec::new();
         for pair in plan.widths.windows(2).take(layers - 1) {
-            let linear = Linear::new(&mut scope.at(next(1)), pair[0], pair[1], plan.bias);
-            let norm = plan.batch_norm.then(|| BatchNorm::new(&mut scope.at(next(1)), pair[1]));
+            let linear = Linear::new(&mut scope.at(next()), pair[0], pair[1], plan.bias);
+            let norm = plan.batch_norm.then(|| BatchNorm::new(&mut scope.at(next()), pair[1]));
             // The place of the ReLU, which has no weights.
-            next(1);
+            next();
             hidden.push((linear, norm));
         }
         let last =
-            Linear::new(&mut scope.at(next(1)), plan.widths[layers - 1], plan.widths[layers], plan.last_bias);
+            Linear::new(&mut scope.at(next()), plan.widths[layers - 1], plan.widths[layers], plan.last_bias);
         Mlp { hidden, last }
     }
 

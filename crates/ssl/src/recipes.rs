@@ -5,29 +5,20 @@
 
 use crate::SslError;
 
-/// A recipe's name and text.
-#[derive(Clone, Copy, Debug)]
-pub struct Recipe {
-    /// `FAMILY/METHOD`.
-    pub name: &'static str,
-    /// The TOML text.
-    pub text: &'static str,
-}
-
-/// Every recipe.
-pub const RECIPES: &[Recipe] = &[
-    Recipe { name: "medmnist/barlow-twins", text: include_str!("../recipes/medmnist/barlow-twins.toml") },
-    Recipe { name: "medmnist/simclr", text: include_str!("../recipes/medmnist/simclr.toml") },
-    Recipe { name: "quickstart", text: include_str!("../recipes/quickstart.toml") },
+/// Every recipe: its name (`FAMILY/METHOD`) and TOML text.
+pub const RECIPES: &[(&str, &str)] = &[
+    ("medmnist/barlow-twins", include_str!("../recipes/medmnist/barlow-twins.toml")),
+    ("medmnist/simclr", include_str!("../recipes/medmnist/simclr.toml")),
+    ("quickstart", include_str!("../recipes/quickstart.toml")),
 ];
 
-/// The recipe called `name`.
+/// The text of the recipe called `name`.
 ///
 /// # Errors
 /// An unknown name; the error lists the known ones.
-pub fn find(name: &str) -> Result<&'static Recipe, SslError> {
-    RECIPES.iter().find(|recipe| recipe.name == name).ok_or_else(|| {
-        let known = RECIPES.iter().map(|recipe| recipe.name).collect::<Vec<_>>().join(", ");
+pub fn find(name: &str) -> Result<&'static str, SslError> {
+    RECIPES.iter().find(|(id, _)| *id == name).map(|(_, text)| *text).ok_or_else(|| {
+        let known = RECIPES.iter().map(|(id, _)| *id).collect::<Vec<_>>().join(", ");
         SslError::UnknownRecipe { got: name.into(), known }
     })
 }

@@ -155,25 +155,26 @@ pub fn encoder_description(settings: &Settings, context: &BuildContext, features
     }
 }
 
-/// Trains on `data` into `folder`: from the start, or from the newest whole checkpoint if `resume`.
+/// Trains on `data`, made ready as `prepared`, into `folder`: from the start, or from the newest whole checkpoint if `resume`.
 ///
 /// After every step `hooks.asked` may ask for a checkpoint or a stop. A run that was stopped and resumed writes the
 /// same weights, bit for bit, as one that was not (on a CPU, whatever the number of threads).
 ///
 /// # Errors
-/// Unusable settings, unreadable images, a checkpoint that does not fit, a loss that is not a number, a collapse, or
+/// Unreadable images, a checkpoint that does not fit, a loss that is not a number, a collapse, or
 /// a folder that cannot be written.
 pub fn train(
     settings: &Settings,
     data: &DataSet,
+    prepared: &Prepared,
     folder: &mut RunFolder,
     start: StartFrom<'_>,
     hooks: Hooks<'_>,
 ) -> Result<Outcome, SslError> {
-    let prepared = Prepared::new(settings, data)?;
     let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
     let device = device::open(&settings.device)?;
     let learner = Learner::new(settings, prepared.context.channels, steps_per_epoch, &device)?;
+    let prepared = prepared.clone();
     let mut run = Run { settings, data, prepared, steps_per_epoch, learner, folder, hooks, clock: Clock::start() };
     let position = run.begin(start)?;
     let outcome = run.go(position)?;

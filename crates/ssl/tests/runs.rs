@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use twinlens_data::{DataError, DataSet, Image, ImageSource, Pixels, Skipped, SplitOrigin, Splits};
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
-use twinlens_ssl::{Asked, Hooks, Outcome, Settings, SslError, StartFrom, train};
+use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Settings, SslError, StartFrom, train};
 
 /// Noise around one of three colours.
 struct Colours {
@@ -74,7 +74,9 @@ fn run(settings: &Settings, folder: &mut RunFolder, start: StartFrom<'_>, stop: 
         let made = steps.fetch_add(1, Ordering::Relaxed) + 1;
         if Some(made) == stop { Asked::Stop } else { Asked::Continue }
     };
-    train(settings, &data(30), folder, start, Hooks { asked: &asked, progress: &mut |_| {} })
+    let data = data(30);
+    let prepared = Prepared::new(settings, &data)?;
+    train(settings, &data, &prepared, folder, start, Hooks { asked: &asked, progress: &mut |_| {} })
 }
 
 /// The encoder file's bytes and the metrics without what depends on the clock.
@@ -153,7 +155,7 @@ fn all_unusable_settings_are_reported_together_and_nothing_is_written() {
     settings.batch = 31;
     settings.optim.lr = -1.0;
     settings.encoder = "resnet19".into();
-    let error = twinlens_ssl::Prepared::new(&settings, &data(30)).unwrap_err().to_string();
+    let error = Prepared::new(&settings, &data(30)).unwrap_err().to_string();
     for word in ["batch is 31", "30 training images", "optim.lr is -1", "resnet19", "resnet18"] {
         assert!(error.contains(word), "{error}");
     }

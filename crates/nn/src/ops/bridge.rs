@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
@@ -86,7 +87,7 @@ pub(crate) fn run<const N: usize, const D: usize, Op: CpuOp<N>>(
     }
     let Ok(guards) = guards.try_into() else { unreachable!("one guard was pushed for each of the N inputs") };
     let step = Step { op };
-    let output = match step.prepare(guards).compute_bound().stateful() {
+    let output = match Backward::<Flex, N>::prepare::<NoCheckpointing>(step, guards).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
             let state = State { inputs: tensors.into(), output: output.clone(), saved: saved.clone() };
             prep.finish(state, output)
@@ -99,7 +100,7 @@ pub(crate) fn run<const N: usize, const D: usize, Op: CpuOp<N>>(
 /// The values of a tensor of any rank, on any device, row by row.
 pub fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let data = tensor.into_data().convert::<f32>();
-    data.to_vec().unwrap_or_else(|e| wrong_device(&e))
+    data.try_to_vec().unwrap_or_else(|e| wrong_device(&e))
 }
 
 /// Calls `visit` with the values of a tensor in this program's memory, without copying where possible.
@@ -142,7 +143,7 @@ impl<const N: usize, Op: CpuOp<N>> Backward<Flex, N> for Step<Op> {
         let point = Point {
             inputs: slices(&ops.state.inputs),
             output,
-            saved: &ops.state.saved,
+            saved: ops.state.saved.as_ref(),
             gradient,
             wanted: ops.parents.each_ref().map(Option::is_some),
         };

@@ -25,7 +25,7 @@ pub fn global_average_pool(x: Tensor<4>) -> Tensor<2> {
 }
 
 pub(crate) fn max_composed(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
-    let options = MaxPoolOptions::new([kernel; 2], [stride; 2], [padding; 2], [1, 1], false);
+    let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     burn_max_pool2d(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])
 }
 
@@ -42,8 +42,8 @@ pub(crate) fn max_kernels(x: Tensor<4>, kernel: usize, stride: usize, padding: u
 }
 
 pub(crate) fn average_kernels(x: Tensor<4>) -> Tensor<2> {
-    let [images, height, width, channels] = x.dims();
-    run(AveragePool { images, pixels: height * width, channels }, [x.into()], [images, channels]).0
+    let [images, _, _, channels] = x.dims();
+    run(AveragePool { images, channels }, [x.into()], [images, channels]).0
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +72,6 @@ impl CpuOp<1> for MaxPool {
 #[derive(Clone, Debug)]
 struct AveragePool {
     images: usize,
-    pixels: usize,
     channels: usize,
 }
 
@@ -81,13 +80,13 @@ impl CpuOp<1> for AveragePool {
 
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
         let mut y = vec![0.0; self.images * self.channels];
-        kernels::global_average_pool_forward(self.pixels, self.channels, x, &mut y);
+        kernels::global_average_pool_forward(x, self.channels, &mut y);
         (y, ())
     }
 
     fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
         let mut dx = vec![0.0; at.inputs[0].len()];
-        kernels::global_average_pool_backward(self.pixels, self.channels, at.gradient, &mut dx);
+        kernels::global_average_pool_backward(at.gradient, self.channels, &mut dx);
         [Some(dx)]
     }
 }
