@@ -101,6 +101,13 @@ impl Splits {
     }
 }
 
+impl std::fmt::Debug for Splits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sizes = Split::ALL.map(|split| (split.name(), self.get(split).map(|source| source.len())));
+        f.debug_map().entries(sizes).finish()
+    }
+}
+
 /// Samples that could not be decoded and were left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
@@ -132,7 +139,7 @@ impl Skipped {
 }
 
 /// An opened data set.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct DataSet {
     /// File or folder name.
     pub name: String,

@@ -218,7 +218,7 @@ impl<'a> StoreBuilder<'a> {
     pub(crate) fn reserve(&mut self, bytes: u64) {
         if let Sink::Memory(held) = &mut self.bytes
             && let Ok(more) = usize::try_from(bytes)
-            && held.len() as u64 + bytes <= self.limit
+            && bytes.saturating_add(held.len() as u64) <= self.limit
         {
             let _ = held.try_reserve_exact(more); // without it, the block grows step by step
         }
@@ -230,8 +230,9 @@ impl<'a> StoreBuilder<'a> {
         self.index.parts.push(Part { split, name: name.into(), range: here..here });
     }
 
-    /// Takes images, in order. `place` is where they come from, `first` the number of the first one there.
-    pub(crate) fn push(&mut self, place: &str, first: usize, samples: Vec<Sample>) -> Result<(), DataError> {
+    /// Takes images, in order. `place` is where they come from.
+    pub(crate) fn push(&mut self, place: &str, samples: Vec<Sample>) -> Result<(), DataError> {
+        let first = self.index.parts.last().map_or(0, |part| part.range.len()); // numbers count within a part
         let digests: Vec<[u8; 32]> = samples
             .par_iter()
             .enumerate()

@@ -114,7 +114,7 @@ impl Tree {
         let mut entries = Vec::new();
         for zip_index in 0..archive.len() {
             let member = archive.by_index_raw(zip_index).map_err(damaged)?;
-            let path = member.name().replace('\\', "/");
+            let path = member.name().replace('\\', "/").trim_start_matches("./").to_string();
             if member.is_dir() || hidden(&path) {
                 continue;
             }

@@ -199,7 +199,7 @@ pub(super) fn read_images(
         }
         let samples =
             samples(&bytes, header.element, &shape, labels.map(|labels| &labels[first..first + count]))?;
-        store.push(place, first, samples)?;
+        store.push(place, samples)?;
         first += count;
     }
     expect_end(reader, place)

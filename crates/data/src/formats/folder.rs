@@ -113,7 +113,7 @@ fn read_batch(
             Err(reason) => store.bad_sample(tree.place_of(place.entry), path, reason)?,
         }
     }
-    store.push(tree.place(), 0, samples)
+    store.push(tree.place(), samples)
 }
 
 /// Split and class of every image, from its path.

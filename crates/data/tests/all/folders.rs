@@ -74,6 +74,9 @@ fn an_archive_with_one_folder_around_the_classes_is_looked_through() {
     let set = open_file("set.zip", &zipped(&files, CompressionMethod::Stored), &as_defined()).unwrap();
     assert_eq!(set.classes, ["a", "b"]);
     assert_eq!(set.splits.train.unwrap().label(2), None);
+    let files = [("./a/1.png", png(3, 1)), ("./b/2.png", png(3, 2)), ("__MACOSX/a/._1.png", vec![0])];
+    let set = open_file("set.zip", &zipped(&files, CompressionMethod::Stored), &as_defined()).unwrap();
+    assert_eq!((set.classes.len(), set.skipped.count), (2, 0));
 }
 
 #[test]
@@ -246,6 +249,21 @@ fn images_that_do_not_go_together_are_refused() {
     put(folder.path(), "2.tif", &encoded(&DynamicImage::ImageRgb32F(float), ImageFormat::Tiff));
     let message = refusal(twinlens_data::open(folder.path(), &as_defined()));
     assert!(message.contains("1.png") && message.contains("2.tif has 3 x f32"), "{message}");
+}
+
+#[test]
+fn nan_in_a_floating_point_file_names_the_file() {
+    let float =
+        Rgb32FImage::from_fn(3, 2, |x, y| Rgb([0.0, if (x, y) == (2, 1) { f32::NAN } else { 0.5 }, 1.0]));
+    let folder = tempfile::tempdir().unwrap();
+    let sound = Rgb32FImage::from_fn(3, 2, |_, _| Rgb([0.5; 3]));
+    put(folder.path(), "a/1.tif", &encoded(&DynamicImage::ImageRgb32F(sound), ImageFormat::Tiff));
+    put(folder.path(), "b/2.tif", &encoded(&DynamicImage::ImageRgb32F(float), ImageFormat::Tiff));
+    let message = refusal(twinlens_data::open(folder.path(), &as_defined()));
+    assert!(
+        message.contains("b/2.tif: sample 1 has the value NaN at row 1, column 2, channel 1"),
+        "{message}"
+    );
 }
 
 #[test]
