@@ -1,3 +1,17 @@
 //! Learns image encoders without labels and shows what they learned.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod exit;
+pub mod signals;
+pub mod terminal;
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit it was built from, or `unknown`.
+pub const COMMIT: &str = env!("TWINLENS_COMMIT");
+
+/// The platform it was built for.
+pub const TARGET: &str = env!("TWINLENS_TARGET");

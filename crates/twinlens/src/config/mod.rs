@@ -5,7 +5,8 @@
 //! 1. built-in defaults ([`Spec::defaults`]),
 //! 2. a preset, by name ([`Spec::presets`]),
 //! 3. `--config file.toml`, in the order given,
-//! 4. environment variables: `TWINLENS_OPTIM__LR=0.1` sets `optim.lr` (two underscores part the levels),
+//! 4. environment variables: `TWINLENS_OPTIM__LR=0.1` sets `optim.lr` (two underscores part the
+//!    levels, one may stand for a hyphen),
 //! 5. `--set optim.lr=0.1`, or a bare `optim.lr=0.1` after the verb, in the order given,
 //! 6. a flag of its own, such as `--method`.
 //!
@@ -42,6 +43,8 @@ use schema::{Schema, Which};
 pub use read::{ENVIRONMENT_PREFIX, RESERVED_VARIABLES, Rank, Source};
 pub use report::{Problem, Report};
 pub use show::{Change, diff};
+
+pub(crate) use schema::nearest;
 
 /// What the program fixes about its configuration of type `T`.
 pub struct Spec<T> {

@@ -197,6 +197,7 @@ impl Node {
                 Err((expected, hint)) => Err(nowhere(&join(so_far, part), value, expected, hint)),
             },
             Content::Table(entries) => {
+                let part = &schema.spelling(place, entries, part);
                 let declared = schema.property(place, entries, part);
                 if declared.is_none()
                     && let Some(holder) = holder_of(entries, part)
@@ -208,7 +209,7 @@ impl Node {
                 if rest.is_empty() {
                     // As a table of one key, because the key may be the one that chooses the table's kind.
                     let mut single = Node::empty_table(value.origin.clone());
-                    single.put(path, value);
+                    single.put(std::slice::from_ref(part), value);
                     self.merge(single, schema, place);
                     return Ok(());
                 }

@@ -148,6 +148,13 @@ impl Schema {
         keys.properties.get(key).copied().or(keys.free)
     }
 
+    /// A key as its table spells it: environment variables cannot hold the hyphen of `barlow-twins`.
+    pub fn spelling(&self, place: &Json, entries: &BTreeMap<String, Node>, key: &str) -> String {
+        let hyphenated = key.replace('_', "-");
+        let known = |key: &str| self.property(place, entries, key).is_some();
+        if !known(key) && known(&hyphenated) { hyphenated } else { key.to_owned() }
+    }
+
     /// The type of an array's element.
     pub fn element<'a>(&'a self, place: &'a Json, index: usize) -> Option<&'a Json> {
         let arrays = self.alternatives(place);

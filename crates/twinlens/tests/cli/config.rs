@@ -94,6 +94,17 @@ fn values_are_typed_by_toml_then_taken_as_strings() {
 }
 
 #[test]
+fn an_underscore_may_stand_for_a_hyphen() {
+    let environment = vec![("TWINLENS_METHODS__BARLOW_TWINS__LAMBDA".to_owned(), "0.02".to_owned())];
+    let resolved = resolve(&Request { environment, ..Request::default() });
+    assert_eq!(resolved.settings.methods.barlow_twins.lambda, 0.02);
+    assert_eq!(
+        resolve(&sets(&["methods.barlow-twins.lambda=0.1"])).settings.methods.barlow_twins.lambda,
+        0.1
+    );
+}
+
+#[test]
 fn nothing_smuggles_a_second_key_in() {
     let resolved = resolve(&sets(&["data=1\nepochs = 5"]));
     assert_eq!(resolved.settings.epochs, 100);

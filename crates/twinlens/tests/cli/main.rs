@@ -1,5 +1,8 @@
 //! The command line and its configuration, as users meet them.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod config;
+mod program;
 mod stand_in;
+mod verbs;

@@ -16,6 +16,8 @@ pub struct Settings {
     pub optim: Optim,
     pub deterministic: bool,
     #[serde(default)]
+    pub methods: Methods,
+    #[serde(default)]
     pub views: Vec<View>,
 }
 
@@ -41,6 +43,18 @@ pub enum Optim {
         #[serde(default = "adam_betas")]
         betas: [f64; 2],
     },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Methods {
+    pub barlow_twins: BarlowTwins,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BarlowTwins {
+    pub lambda: f64,
 }
 
 fn adam_rate() -> f64 {

@@ -1,0 +1,231 @@
+//! The command line: verbs, help, and how an invocation is run.
+
+use std::ffi::OsString;
+
+use clap::{ColorChoice, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::{completions, data, doctor, man, runs};
+use crate::exit::{Exit, Outcome, show_backtraces};
+use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
+
+/// Learn image encoders without labels, and see what they learned.
+#[derive(Debug, Parser)]
+#[command(name = "twinlens", version = VERSION, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// How to speak.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Look into a data set
+    Data(data::DataArgs),
+    /// Find past runs and how they went
+    Runs(runs::RunsArgs),
+    /// Tell what this machine and this build can do
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page
+    #[command(hide = true)]
+    Man(man::ManArgs),
+}
+
+/// The verbs in the order and under the headings of the help text.
+const SECTIONS: &[(&str, &[&str])] = &[("See", &["data", "runs"]), ("Set up", &["doctor", "completions"])];
+
+const EXAMPLES: &str = "\
+Examples:
+  twinlens data inspect blood.npz     What a data set holds
+  twinlens runs list runs             How past runs went
+  twinlens doctor                     What this machine can do";
+
+/// What `--version` tells.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("TWINLENS_COMMIT"),
+    ", ",
+    env!("TWINLENS_TARGET"),
+    ")"
+);
+
+/// The whole command tree, with grouped verbs, examples first, and exit codes.
+pub fn command() -> Clap {
+    let mut command = with_examples_first(Cli::command());
+    let sections = sections(&command);
+    let codes: Vec<String> =
+        Exit::MEANINGS.iter().map(|(exit, meaning)| format!("  {:<4}{meaning}", exit.code())).collect();
+    let codes = format!("Exit codes:\n{}", codes.join("\n"));
+    command = command.before_help(EXAMPLES).after_help(codes);
+    let template = format!(
+        "{{about}}\n\n{{before-help}}{{usage-heading}} {{usage}}\n\n{sections}Options:\n{{options}}{{after-help}}"
+    );
+    command.help_template(template)
+}
+
+/// The short help of an invocation without arguments.
+pub fn short_help() -> String {
+    let command = command();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let sections = sections(&command);
+    format!("{about}\n\n{EXAMPLES}\n\n{sections}`twinlens --help` and `twinlens VERB --help` tell more.\n")
+}
+
+fn with_examples_first(command: Clap) -> Clap {
+    let template = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+    command.help_template(template).mut_subcommands(with_examples_first)
+}
+
+fn sections(command: &Clap) -> String {
+    let mut text = String::new();
+    for (heading, verbs) in SECTIONS {
+        text += &format!("{heading}:\n");
+        for verb in command.get_subcommands().filter(|verb| verbs.contains(&verb.get_name())) {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {:<13}{about}\n", verb.get_name());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Runs one invocation and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let surroundings = Surroundings::of_process();
+    let plain = Terminal::new(&OutputArgs::default(), &surroundings);
+    if arguments.len() <= 1 {
+        return ended(plain.print(&short_help()), &plain);
+    }
+    let when = color_asked(&arguments);
+    let color =
+        |terminal| if surroundings.color(when, terminal) { ColorChoice::Always } else { ColorChoice::Never };
+    let parsed = command().color(color(surroundings.stderr_terminal)).try_get_matches_from(&arguments);
+    match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => {
+            let terminal = Terminal::new(&cli.output, &surroundings);
+            if cli.output.verbose > 1 {
+                show_backtraces();
+            }
+            terminal.start_log();
+            ended(execute(cli.verb, &terminal), &terminal)
+        }
+        Err(error) => refused(&error, &plain, &surroundings, when),
+    }
+}
+
+/// Help and the version go to stdout, mistakes to stderr.
+fn refused(error: &clap::Error, terminal: &Terminal, surroundings: &Surroundings, when: When) -> Exit {
+    let text = error.render();
+    if error.use_stderr() {
+        let color = surroundings.color(when, surroundings.stderr_terminal);
+        let text = if color { text.ansi().to_string() } else { text.to_string() };
+        terminal.complain(&text);
+        return Exit::Usage;
+    }
+    let color = surroundings.color(when, surroundings.stdout_terminal);
+    ended(terminal.print(&if color { text.ansi().to_string() } else { text.to_string() }), terminal)
+}
+
+/// `--color`, looked for before the command line is parsed, because mistakes in it may be coloured too.
+fn color_asked(arguments: &[OsString]) -> When {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let apart = texts.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    let joined = texts.iter().filter_map(|text| text.strip_prefix("--color="));
+    match apart.chain(joined).last() {
+        Some("always") => When::Always,
+        Some("never") => When::Never,
+        _ => When::Auto,
+    }
+}
+
+fn ended(outcome: Outcome, terminal: &Terminal) -> Exit {
+    match outcome {
+        Ok(()) => Exit::Success,
+        Err(failure) => {
+            terminal.failure(&failure);
+            failure.exit()
+        }
+    }
+}
+
+fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
+    match verb {
+        Verb::Data(args) => data::run(&args, terminal),
+        Verb::Runs(args) => runs::run(&args, terminal),
+        Verb::Doctor(args) => doctor::run(&args, terminal),
+        Verb::Completions(args) => completions::run(&args, terminal),
+        Verb::Man(args) => man::run(&args, terminal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_stands_under_one_heading() {
+        let command = command();
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let headings = SECTIONS.iter().filter(|(_, verbs)| verbs.contains(&verb.get_name())).count();
+            assert_eq!(headings, 1, "{}", verb.get_name());
+        }
+        for name in SECTIONS.iter().flat_map(|(_, verbs)| *verbs) {
+            assert!(command.find_subcommand(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_valid_command_line() {
+        fn examples(command: &Clap, lines: &mut Vec<String>) {
+            let text = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            lines.extend(
+                text.lines().filter_map(|line| line.trim().strip_prefix("twinlens ")).map(str::to_owned),
+            );
+            command.get_subcommands().for_each(|command| examples(command, lines));
+        }
+        let mut lines = Vec::new();
+        examples(&command(), &mut lines);
+        assert!(lines.len() >= 3);
+        for line in lines {
+            // What a command does stands after two spaces or more.
+            let line = line.split("  ").next().unwrap_or_default().to_owned();
+            let line = line.split(" > ").next().unwrap_or_default();
+            let words = std::iter::once("twinlens").chain(line.split_whitespace());
+            assert!(command().try_get_matches_from(words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_flag_has_one_meaning_everywhere() {
+        fn collect(command: &Clap, found: &mut std::collections::BTreeMap<String, String>) {
+            for argument in command.get_arguments() {
+                let Some(long) = argument.get_long() else { continue };
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let known = found.entry(long.to_owned()).or_insert_with(|| help.clone());
+                assert_eq!(*known, help, "--{long} of {}", command.get_name());
+            }
+            command.get_subcommands().for_each(|command| collect(command, found));
+        }
+        collect(&command(), &mut std::collections::BTreeMap::new());
+    }
+
+    #[test]
+    fn the_colour_flag_is_found_anywhere() {
+        let asked = |line: &str| color_asked(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(asked("twinlens doctor"), When::Auto);
+        assert_eq!(asked("twinlens doctor --color never"), When::Never);
+        assert_eq!(asked("twinlens --color=always doctor"), When::Always);
+    }
+}

@@ -1,0 +1,63 @@
+//! `knn`: judge an encoder by its nearest neighbours.
+
+use std::path::PathBuf;
+
+use clap::{ValueEnum, ValueHint};
+
+use super::judge::{JudgeArgs, positive, share};
+
+/// Arguments of `knn`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens knn runs/a --data blood.npz
+  twinlens knn runs/a --data blood.npz -k 20,200 --vote plain --json
+  twinlens knn runs/a --data blood.npz --fail-under 0.9")]
+pub struct KnnArgs {
+    /// What is judged, on what.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Numbers of neighbours
+    #[arg(short, long, value_name = "K", value_delimiter = ',', default_value = "20,200", value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: Vec<u32>,
+    /// How neighbours vote
+    #[arg(long, value_name = "HOW", default_value = "weighted")]
+    pub vote: Vote,
+    /// Temperature of the weighted vote
+    #[arg(long, value_name = "T", default_value = "0.07", value_parser = positive)]
+    pub temperature: f64,
+    /// Where to write
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub out: Option<PathBuf>,
+    /// Exit with code 1 when the test accuracy is below this
+    #[arg(long, value_name = "ACCURACY", value_parser = share)]
+    pub fail_under: Option<f64>,
+}
+
+/// How neighbours vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Vote {
+    /// By exp(cosine / temperature).
+    Weighted,
+    /// One neighbour, one vote.
+    Plain,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::parse;
+
+    #[test]
+    fn neighbours_and_votes_are_read() {
+        let args: KnnArgs = parse("runs/a --data b.npz -k 1,5 --vote plain").unwrap();
+        assert_eq!((args.k, args.vote), (vec![1, 5], Vote::Plain));
+        let args: KnnArgs = parse("runs/a --data b.npz").unwrap();
+        assert_eq!((args.k, args.vote, args.temperature), (vec![20, 200], Vote::Weighted, 0.07));
+        for line in
+            ["runs/a", "--data b.npz", "runs/a --data b.npz -k 0", "runs/a --data b.npz --temperature 0"]
+        {
+            assert!(parse::<KnnArgs>(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `man`: manual pages, for packagers.
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+
+/// Arguments of `man`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens man > twinlens.1
+  twinlens man doctor > twinlens-doctor.1")]
+pub struct ManArgs {
+    /// The verb; without it, the page of the whole program
+    pub verb: Option<String>,
+}
+
+/// Prints the page, in roff.
+///
+/// # Errors
+/// When there is no such verb, or stdout cannot be written.
+pub fn run(args: &ManArgs, terminal: &Terminal) -> Outcome {
+    let mut command = crate::cli::command();
+    // Builds the names of the subcommands' pages.
+    command.build();
+    let command = match &args.verb {
+        None => command,
+        Some(verb) => command
+            .find_subcommand(verb)
+            .cloned()
+            .ok_or_else(|| Failure::message(Exit::Usage, format!("there is no verb `{verb}`")))?,
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page).map_err(|error| Failure::new(Exit::Failed, error))?;
+    terminal.print(&String::from_utf8_lossy(&page))
+}

@@ -1,0 +1,68 @@
+//! `probe`: judge an encoder by a linear classifier on its frozen features.
+
+use std::path::PathBuf;
+
+use clap::{ValueEnum, ValueHint};
+
+use super::judge::{JudgeArgs, share};
+
+/// Arguments of `probe`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens probe runs/a --data blood.npz
+  twinlens probe runs/a --data blood.npz --label-share 0.01 --label-choice stratified --seed 1
+  twinlens probe runs/a --data blood.npz --fail-under 0.9 --json")]
+pub struct ProbeArgs {
+    /// What is judged, on what.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Share of the training labels that are used
+    #[arg(long, value_name = "P", default_value = "1", value_parser = share)]
+    pub label_share: f64,
+    /// How those labels are chosen
+    #[arg(long, value_name = "HOW", default_value = "stratified")]
+    pub label_choice: LabelChoice,
+    /// Seed of all randomness
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
+    pub seed: i64,
+    /// Where to write
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub out: Option<PathBuf>,
+    /// Exit with code 1 when the test accuracy is below this
+    #[arg(long, value_name = "ACCURACY", value_parser = share)]
+    pub fail_under: Option<f64>,
+}
+
+/// How a share of the labels is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LabelChoice {
+    /// Any images alike.
+    Random,
+    /// The same share of every class.
+    Stratified,
+}
+
+impl From<LabelChoice> for twinlens_data::LabelChoice {
+    fn from(choice: LabelChoice) -> twinlens_data::LabelChoice {
+        match choice {
+            LabelChoice::Random => twinlens_data::LabelChoice::Random,
+            LabelChoice::Stratified => twinlens_data::LabelChoice::Stratified,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::parse;
+
+    #[test]
+    fn a_share_of_the_labels_is_read() {
+        let args: ProbeArgs =
+            parse("runs/a --data b.npz --label-share 0.01 --label-choice random --seed 3").unwrap();
+        assert_eq!((args.label_share, args.label_choice, args.seed), (0.01, LabelChoice::Random, 3));
+        assert!(parse::<ProbeArgs>("runs/a --data b.npz --label-share 0").is_err());
+        assert!(parse::<ProbeArgs>("runs/a --data b.npz --seed -1").is_err());
+    }
+}

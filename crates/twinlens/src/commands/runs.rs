@@ -1,0 +1,136 @@
+//! `runs`: past runs and how they went.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Subcommand, ValueHint};
+use serde_json::{Value, json};
+use twinlens_run::{RunRecord, find_runs};
+
+use crate::exit::Outcome;
+use crate::terminal::Terminal;
+
+/// Arguments of `runs`.
+#[derive(Debug, clap::Args)]
+pub struct RunsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: RunsVerb,
+}
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub enum RunsVerb {
+    /// List the runs in a folder, at most three folders deep
+    List(ListArgs),
+    /// Show one run: its status, command, last metrics and verdicts
+    Show(ShowArgs),
+}
+
+/// Arguments of `runs list`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens runs list
+  twinlens runs list experiments --json")]
+pub struct ListArgs {
+    /// The folder to look in
+    #[arg(value_name = "FOLDER", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub folder: PathBuf,
+}
+
+/// Arguments of `runs show`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens runs show runs/a
+  twinlens runs show runs/a --json")]
+pub struct ShowArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub run: PathBuf,
+}
+
+/// Runs `runs`.
+///
+/// # Errors
+/// When a folder cannot be read or is no run, or stdout cannot be written.
+pub fn run(args: &RunsArgs, terminal: &Terminal) -> Outcome {
+    match &args.verb {
+        RunsVerb::List(args) => list(&args.folder, terminal),
+        RunsVerb::Show(args) => show(&args.run, terminal),
+    }
+}
+
+fn list(folder: &Path, terminal: &Terminal) -> Outcome {
+    let mut runs = Vec::new();
+    for path in find_runs(folder)? {
+        match RunRecord::read(&path) {
+            Ok(record) => runs.push(summary(&record)),
+            Err(error) => tracing::warn!("left out: {error}"),
+        }
+    }
+    let document = json!({"runs": runs});
+    terminal.result(&document, || {
+        if runs.is_empty() {
+            return format!("no runs in {}\n", folder.display());
+        }
+        let keys = ["path", "status", "started", "epoch", "loss"];
+        let rows: Vec<Vec<String>> =
+            runs.iter().map(|run| keys.iter().map(|key| short(&run[*key])).collect()).collect();
+        terminal.table(&["run", "status", "started", "epoch", "loss"], &rows)
+    })
+}
+
+/// The newest value of each metric: some are written every step, some every few epochs.
+fn latest(record: &RunRecord) -> serde_json::Map<String, Value> {
+    let mut latest = serde_json::Map::new();
+    for row in &record.metrics {
+        latest.extend(row.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    latest
+}
+
+fn summary(record: &RunRecord) -> Value {
+    let latest = latest(record);
+    json!({
+        "path": record.path,
+        "status": record.status.state.as_str(),
+        "message": record.status.message,
+        "started": record.environment["started"],
+        "command": record.command,
+        "epoch": latest.get("epoch"),
+        "loss": latest.get("loss"),
+    })
+}
+
+fn show(path: &Path, terminal: &Terminal) -> Outcome {
+    let record = RunRecord::read(path)?;
+    let mut document = summary(&record);
+    document["metrics"] = Value::Object(latest(&record));
+    document["verdicts"] = json!(record.verdicts);
+    document["environment"] = record.environment.clone();
+    terminal.result(&document, || {
+        let mut text = format!("{}: {}", path.display(), record.status.state);
+        if !record.status.message.is_empty() {
+            text += &format!(" ({})", record.status.message);
+        }
+        text += &format!("\n{}\n\n", record.command);
+        let rows: Vec<Vec<String>> =
+            latest(&record).iter().map(|(key, value)| vec![key.clone(), short(value)]).collect();
+        text += &terminal.table(&["metric", "last value"], &rows);
+        if !record.verdicts.is_empty() {
+            let names: Vec<&str> = record.verdicts.keys().map(String::as_str).collect();
+            text += &format!("\nverdicts: {}\n", names.join(", "));
+        }
+        text
+    })
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => format!("{:.4}", number.as_f64().unwrap_or(f64::NAN)),
+        other => other.to_string(),
+    }
+}

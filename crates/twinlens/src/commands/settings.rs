@@ -1,0 +1,127 @@
+//! The arguments that decide the settings of a run, the same for every verb that takes settings.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use toml::Value;
+
+use crate::config::{Flag, Request};
+
+/// Where settings come from, and the settings with flags of their own.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingsArgs {
+    /// The data set: .npz, idx, a folder of images or of class folders, or a zip of these
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub data: Option<String>,
+    /// How to learn (`twinlens list methods`)
+    #[arg(long, value_name = "ID")]
+    pub method: Option<String>,
+    /// What learns (`twinlens list encoders`)
+    #[arg(long, value_name = "ID")]
+    pub encoder: Option<String>,
+    /// How often every training image is seen
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Images in a step
+    #[arg(long, value_name = "N")]
+    pub batch: Option<u32>,
+    /// Seed of all randomness
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub seed: Option<i64>,
+    /// Where to compute: auto, cpu, gpu or gpu:N
+    #[arg(long, value_name = "WHERE", value_parser = device)]
+    pub device: Option<String>,
+    /// Kind of numbers
+    #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16"])]
+    pub precision: Option<String>,
+    /// Threads that prepare images; results do not depend on it
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u32>,
+    /// Ready-made settings (`twinlens list presets`)
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// A TOML file of settings; later files win
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Vec<PathBuf>,
+    /// One setting, such as optim.lr=0.3; it wins over files
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Settings as with --set, such as optim.lr=0.3
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+impl SettingsArgs {
+    /// What these arguments and the environment of the process ask for. Variables that are no text are passed
+    /// over: no key and no value is spelled so.
+    pub fn request(&self) -> Request {
+        let variables = std::env::vars_os();
+        let environment =
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Request {
+            preset: self.preset.clone(),
+            files: self.config.clone(),
+            environment: environment.collect(),
+            sets: self.set.iter().chain(&self.overrides).cloned().collect(),
+            flags: self.flags(),
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let text = |value: &Option<String>| value.clone().map(Value::String);
+        let number = |value: Option<u32>| value.map(|value| Value::Integer(value.into()));
+        let all = [
+            ("--data", "data", text(&self.data)),
+            ("--method", "method", text(&self.method)),
+            ("--encoder", "encoder", text(&self.encoder)),
+            ("--epochs", "epochs", number(self.epochs)),
+            ("--batch", "batch", number(self.batch)),
+            ("--seed", "seed", self.seed.map(Value::Integer)),
+            ("--device", "device", text(&self.device)),
+            ("--precision", "precision", text(&self.precision)),
+            ("--workers", "workers", number(self.workers)),
+        ];
+        all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
+    }
+}
+
+/// A device as `--device` takes it.
+///
+/// # Errors
+/// When it is none of `auto`, `cpu`, `gpu`, `gpu:N`.
+pub fn device(text: &str) -> Result<String, String> {
+    let numbered = text.strip_prefix("gpu:").is_some_and(|number| number.parse::<u32>().is_ok());
+    if numbered || ["auto", "cpu", "gpu"].contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected auto, cpu, gpu or gpu:N".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::parse;
+
+    #[test]
+    fn flags_files_and_overrides_make_a_request() {
+        let line = "--method simclr --batch 8 --config a.toml --config b.toml --set a=1 b=c=d --set e.f=2 --device gpu:1";
+        let request = parse::<SettingsArgs>(line).unwrap().request();
+        assert_eq!(request.files, [PathBuf::from("a.toml"), PathBuf::from("b.toml")]);
+        assert_eq!(request.sets, ["a=1", "e.f=2", "b=c=d"]);
+        let flags: Vec<_> = request.flags.iter().map(|flag| (flag.name, flag.value.to_string())).collect();
+        let expected = [("--method", "\"simclr\""), ("--batch", "8"), ("--device", "\"gpu:1\"")];
+        assert_eq!(flags, expected.map(|(name, value)| (name, value.to_owned())));
+    }
+
+    #[test]
+    fn devices_are_checked_at_the_door() {
+        for good in ["auto", "cpu", "gpu", "gpu:0", "gpu:12"] {
+            assert_eq!(device(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "tpu", "gpu:", "gpu:x", "gpu:-1", "GPU"] {
+            assert!(device(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! How a command ends: exit codes, errors for people, and bugs.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::panic::UnwindSafe;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use twinlens_data::DataError;
+use twinlens_run::RunError;
+
+use crate::config::Report;
+
+/// Exit codes. Scripts may rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done. A reader of stdout that went away (`| head`) is no error.
+    Success = 0,
+    /// The run or the evaluation failed, or the program has a bug.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// The data are wrong.
+    Data = 3,
+    /// The device, the driver, the disk, or a feature of this build is missing.
+    Environment = 4,
+    /// Stopped by Ctrl-C.
+    Interrupted = 130,
+    /// Stopped by SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The codes with their meaning, for the help text.
+    pub const MEANINGS: [(Exit, &'static str); 7] = [
+        (Exit::Success, "success"),
+        (Exit::Failed, "the run or the evaluation failed"),
+        (Exit::Usage, "wrong command line or configuration"),
+        (Exit::Data, "wrong data"),
+        (Exit::Environment, "something is missing: device, driver, disk space, a feature of this build"),
+        (Exit::Interrupted, "stopped by Ctrl-C"),
+        (Exit::Terminated, "stopped by SIGTERM"),
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Why a command failed: what, where, why, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+    place: Option<String>,
+    hint: Option<String>,
+    backtrace: Backtrace,
+}
+
+/// What a command returns.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure with its exit code. The last lines of the message, from `hint:` on, become the hint.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
+        let error = error.into();
+        let hint = error.to_string().split_once("\nhint: ").map(|(_, hint)| hint.to_owned());
+        Failure { exit, error, place: None, hint, backtrace: capture() }
+    }
+
+    /// A failure that is only a message.
+    pub fn message(exit: Exit, message: impl fmt::Display) -> Failure {
+        Failure::new(exit, anyhow::anyhow!("{message}"))
+    }
+
+    /// The reader of stdout went away: the end of the program, but no error.
+    pub fn broken_pipe() -> Failure {
+        Failure::message(Exit::Success, "the reader of the output went away")
+    }
+
+    /// Says where: a path, a key, a shape.
+    pub fn at(self, place: impl fmt::Display) -> Failure {
+        Failure { place: Some(place.to_string()), ..self }
+    }
+
+    /// Says what to do.
+    pub fn hint(self, hint: impl fmt::Display) -> Failure {
+        Failure { hint: Some(hint.to_string()), ..self }
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The text for people, ending in a line break; `error:` in red if `color`.
+    pub fn render(&self, color: bool) -> String {
+        let label = if color { "\x1b[1;31merror\x1b[0m" } else { "error" };
+        let message = self.error.to_string();
+        let message = message.split("\nhint: ").next().unwrap_or_default().trim_end();
+        let mut text = format!("{label}: {message}\n");
+        // Writing to a string cannot fail.
+        for cause in self.error.chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                let _ = writeln!(text, "  caused by: {cause}");
+            }
+        }
+        if let Some(place) = &self.place {
+            let _ = writeln!(text, "  where: {place}");
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "  hint: {hint}");
+        }
+        if self.backtrace.status() == BacktraceStatus::Captured {
+            let _ = writeln!(text, "{}", self.backtrace);
+        }
+        text
+    }
+}
+
+impl From<Report> for Failure {
+    fn from(report: Report) -> Failure {
+        Failure::new(Exit::Usage, report)
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Failure {
+        let exit = match error {
+            DataError::BadOption { .. } => Exit::Usage,
+            DataError::Cache { .. } | DataError::TooLarge { .. } => Exit::Environment,
+            _ => Exit::Data,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        let exit = match error {
+            RunError::PathIsFile { .. }
+            | RunError::NotEmpty { .. }
+            | RunError::NotARun { .. }
+            | RunError::Locked { .. }
+            | RunError::NewerLayout { .. }
+            | RunError::BadName { .. } => Exit::Usage,
+            RunError::DiskFull { .. } | RunError::ReadOnly { .. } => Exit::Environment,
+            _ => Exit::Failed,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+static BACKTRACES: AtomicBool = AtomicBool::new(false);
+
+/// From now on failures carry a backtrace (`-vv`), as they do with `RUST_BACKTRACE=1`.
+pub fn show_backtraces() {
+    BACKTRACES.store(true, Ordering::Relaxed);
+}
+
+fn capture() -> Backtrace {
+    if BACKTRACES.load(Ordering::Relaxed) { Backtrace::force_capture() } else { Backtrace::capture() }
+}
+
+/// Runs the program; a panic, which is always a bug, is told as one and ends in [`Exit::Failed`].
+pub fn guard(run: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = bug_report(panic.payload_as_str().unwrap_or("no message"), &place, &capture());
+        // Nobody is left to be told when stderr is gone.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }));
+    std::panic::catch_unwind(run).unwrap_or(Exit::Failed)
+}
+
+fn bug_report(message: &str, place: &str, backtrace: &Backtrace) -> String {
+    let mut text = format!(
+        "error: this is a bug in twinlens, not a mistake of yours: {message}\n  where: {place}\n  \
+         version: twinlens {} (commit {}, {})\n  hint: please report it to the authors, with these lines and \
+         the command that led here; RUST_BACKTRACE=1 tells more\n",
+        crate::VERSION,
+        crate::COMMIT,
+        crate::TARGET
+    );
+    if backtrace.status() == BacktraceStatus::Captured {
+        let _ = writeln!(text, "{backtrace}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_as_a_bug_and_ends_in_code_1() {
+        assert_eq!(guard(|| panic!("index out of bounds")), Exit::Failed);
+        let _ = std::panic::take_hook();
+        let text = bug_report("index out of bounds", "src/x.rs:1:2", &Backtrace::disabled());
+        for part in [
+            "a bug in twinlens",
+            "index out of bounds",
+            "src/x.rs:1:2",
+            crate::VERSION,
+            crate::COMMIT,
+            "report",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_where_why_and_what_to_do() {
+        let cause = std::io::Error::other("unexpected end of file");
+        let error = anyhow::Error::new(cause).context("cannot read the images");
+        let failure = Failure::new(Exit::Data, error).at("blood.npz: train_images").hint("fetch it again");
+        assert_eq!(failure.exit(), Exit::Data);
+        let expected = "error: cannot read the images\n  caused by: unexpected end of file\n  where: blood.npz: \
+                        train_images\n  hint: fetch it again\n";
+        assert!(failure.render(false).starts_with(expected), "{}", failure.render(false));
+        assert!(failure.render(true).starts_with("\x1b[1;31merror\x1b[0m: cannot"));
+    }
+
+    #[test]
+    fn library_errors_bring_their_hint_and_their_code() {
+        let failure = Failure::from(DataError::Empty { place: "blood.npz".to_owned() });
+        assert_eq!(failure.exit(), Exit::Data);
+        let text = failure.render(false);
+        assert!(text.starts_with("error: blood.npz is empty\n  hint: the download"), "{text}");
+        let failure = Failure::from(RunError::BadName { name: "/".to_owned() });
+        assert_eq!(failure.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_cause_that_the_message_already_tells_is_not_repeated() {
+        let source = std::io::Error::other("permission denied");
+        let failure = Failure::from(DataError::Read { place: "x".to_owned(), source });
+        assert_eq!(failure.render(false).matches("permission denied").count(), 1);
+    }
+
+    #[test]
+    fn the_codes_are_those_that_scripts_know() {
+        let codes: Vec<u8> = Exit::MEANINGS.iter().map(|(exit, _)| exit.code()).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 130, 143]);
+    }
+}

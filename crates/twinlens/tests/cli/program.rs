@@ -1,0 +1,242 @@
+//! The program itself: help, exit codes, streams.
+
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn twinlens() -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("twinlens"));
+    command.env_clear().env("PATH", "").env("LANG", "C.UTF-8").env("HOME", "/nowhere");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    twinlens().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    // What changes with every commit and machine.
+    text.replace(twinlens::COMMIT, "COMMIT").replace(twinlens::TARGET, "TARGET")
+}
+
+#[test]
+fn without_arguments_the_help_is_short_and_nothing_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = twinlens().current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success());
+    assert!(output.stderr.is_empty());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn every_help_text_is_as_documented() {
+    let pages: &[&[&str]] = &[
+        &["--help"],
+        &["data", "--help"],
+        &["data", "inspect", "--help"],
+        &["runs", "list", "--help"],
+        &["runs", "show", "--help"],
+        &["doctor", "--help"],
+        &["completions", "--help"],
+    ];
+    for page in pages {
+        let output = run(page);
+        assert!(output.status.success());
+        let name = format!("help {}", page.join(" ").replace("--help", ""));
+        insta::assert_snapshot!(name.trim().replace(' ', "_"), text(&output.stdout));
+    }
+}
+
+#[test]
+fn the_version_names_the_commit() {
+    let output = run(&["--version"]);
+    let expected = format!("twinlens {} (commit COMMIT, TARGET)\n", twinlens::VERSION);
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn a_typo_in_a_verb_or_a_flag_is_usage_with_a_suggestion() {
+    let output = run(&["doctr"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).contains("'doctor'"), "{}", text(&output.stderr));
+    let output = run(&["data", "inspect", "x", "--on-bad-samples", "skip"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("'--on-bad-sample'"), "{}", text(&output.stderr));
+    let output = run(&["data", "inspect", "x", "--on-bad-sample", "ignore"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("[possible values: skip, fail]"));
+}
+
+#[test]
+fn data_that_cannot_be_read_is_code_3_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.npz");
+    std::fs::write(&empty, "").unwrap();
+    for path in [empty.as_path(), &folder.path().join("missing.npz"), folder.path()] {
+        let output = run(&["data", "inspect", &path.display().to_string()]);
+        assert_eq!(output.status.code(), Some(3));
+        assert!(output.stdout.is_empty());
+        let said = text(&output.stderr);
+        assert!(said.starts_with("error: ") && said.contains("\n  hint: "), "{said}");
+        assert!(!said.contains("backtrace") && !said.contains("twinlens::"), "{said}");
+    }
+}
+
+#[test]
+fn a_backtrace_comes_with_vv_only() {
+    let output = run(&["-vv", "runs", "show", "/nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("twinlens::"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_folder_that_is_no_run_is_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["runs", "show", &folder.path().display().to_string()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("is not a run folder"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_below_stdout_is_code_4() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = twinlens().arg("doctor").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains("where: stdout"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let mut child = twinlens()
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn colour_is_off_for_pipes_and_on_when_asked_for() {
+    let said = |arguments: &[&str], variable: Option<(&str, &str)>| {
+        let output = twinlens().args(arguments).envs(variable).output().unwrap();
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    for line in [&["doctor"][..], &["doctr"], &["--help"], &["runs", "show", "/nowhere"]] {
+        assert!(!said(line, None).contains('\x1b'), "{line:?}");
+        let always = [line, &["--color", "always"]].concat();
+        assert!(said(&always, None).contains('\x1b'), "{line:?}");
+        let never = [line, &["--color=never"]].concat();
+        assert!(!said(&never, Some(("NO_COLOR", "1"))).contains('\x1b'), "{line:?}");
+    }
+}
+
+#[test]
+fn json_is_one_document_with_its_version() {
+    for line in [&["doctor", "--json"][..], &["--json", "runs", "list", "/tmp"]] {
+        let output = run(line);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["schema_version"], 1);
+    }
+    let output = run(&["doctor", "--json-lines"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["event"], "result");
+    assert_eq!(run(&["doctor", "--json", "--json-lines"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_doctor_knows_the_machine() {
+    let document: Value = serde_json::from_slice(&run(&["doctor", "--json"]).stdout).unwrap();
+    assert_eq!(document["version"], twinlens::VERSION);
+    assert!(document["threads"].as_u64().unwrap() >= 1);
+    assert!(
+        document["memory_available_bytes"].as_u64().unwrap() <= document["memory_bytes"].as_u64().unwrap()
+    );
+    let told = text(&run(&["doctor"]).stdout);
+    for row in ["version", "CPU", "memory", "disk here"] {
+        assert!(told.lines().any(|line| line.starts_with(row)), "{told}");
+    }
+}
+
+#[test]
+fn completions_know_verbs_flags_and_values() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = text(&run(&["completions", shell]).stdout);
+        for word in ["doctor", "inspect", "on-bad-sample", "skip"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(run(&["completions", "tcsh"]).status.code(), Some(2));
+}
+
+#[test]
+fn manual_pages_are_there_for_packagers() {
+    let page = text(&run(&["man"]).stdout);
+    assert!(page.contains(".TH twinlens 1"), "{page}");
+    assert!(text(&run(&["man", "doctor"]).stdout).contains("twinlens"));
+    assert_eq!(run(&["man", "nothing"]).status.code(), Some(2));
+}
+
+/// A .npy of `shape` in version 1.0 of the format.
+fn npy(kind: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+    while !(header.len() + 11).is_multiple_of(64) {
+        header.push(' ');
+    }
+    header.push('\n');
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), bytes].concat()
+}
+
+#[test]
+fn data_inspect_tells_what_a_set_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dots.npy");
+    let pixels: Vec<u8> = (0..20 * 4 * 4).map(|i| (i % 7 * 40) as u8).collect();
+    std::fs::write(&path, npy("|u1", "(20, 4, 4)", &pixels)).unwrap();
+    let output = run(&["data", "inspect", &path.display().to_string()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    insta::assert_snapshot!(text(&output.stdout));
+    let output = run(&["data", "inspect", &path.display().to_string(), "--json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["channels"], 1);
+    let images = |split: &str| document["splits"][split]["images"].as_u64().unwrap();
+    assert_eq!(images("train") + images("val") + images("test"), 20);
+}
+
+#[test]
+fn runs_are_listed_and_shown() {
+    use serde_json::json;
+    use twinlens_run::{Environment, Overwrite, RunFolder, Start, State};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let environment =
+        Environment { version: "0.1.0", commit: None, threads: 2, data: json!(null) }.describe();
+    let start =
+        Start { config: "epochs = 2\n", command: &["twinlens".into(), "pretrain".into()], environment };
+    let mut run_folder = RunFolder::create(&path, Overwrite::Never, &start).unwrap();
+    run_folder.append_metrics(&json!({"step": 1, "epoch": 1, "loss": 12.5})).unwrap();
+    run_folder.append_metrics(&json!({"step": 2, "epoch": 2, "loss": 9.25})).unwrap();
+    run_folder.set_status(State::Failed, "the loss is not finite").unwrap();
+    drop(run_folder);
+    let list = text(&run(&["runs", "list", &folder.path().display().to_string()]).stdout);
+    let words: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!((words[1], words[3], words[4]), ("failed", "2", "9.2500"), "{list}");
+    let show = text(&run(&["runs", "show", &path.display().to_string()]).stdout);
+    assert!(show.contains("failed (the loss is not finite)") && show.contains("twinlens pretrain"), "{show}");
+    let empty = tempfile::tempdir().unwrap();
+    let list = text(&run(&["runs", "list", &empty.path().display().to_string()]).stdout);
+    assert!(list.starts_with("no runs in "), "{list}");
+}
