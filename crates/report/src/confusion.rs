@@ -21,8 +21,8 @@ pub struct Confusion {
     pub classes: Vec<String>,
 }
 
-/// The confusion matrix as SVG: a row per true class, a column per predicted one. A cell's colour is its share
-/// of the row; its number is that share in per cent over the count (just the share where there are more than
+/// The confusion matrix as SVG: a row per true class, a column per predicted one. A cell's colour is its
+/// share of the row; its number is that share in per cent over the count (just the share where there are more than
 /// twelve classes, nothing where there are more than 25).
 ///
 /// # Errors
@@ -68,8 +68,12 @@ impl Matrix<'_> {
     }
 }
 
+fn total(row: &[u64]) -> u64 {
+    row.iter().copied().fold(0, u64::saturating_add)
+}
+
 fn largest_row(counts: &[Vec<u64>]) -> u64 {
-    counts.iter().map(|row| row.iter().sum()).max().unwrap_or(0)
+    counts.iter().map(|row| total(row)).max().unwrap_or(0)
 }
 
 impl Figure for Matrix<'_> {
@@ -88,7 +92,7 @@ impl Figure for Matrix<'_> {
         let below = (self.left + side / 2.0, top + side + self.bottom - 12.0);
         canvas.text("predicted class", below, TEXT, Anchor::Middle, INK)?;
         for (i, (row, name)) in self.counts.iter().zip(&self.names).enumerate() {
-            let total: u64 = row.iter().sum();
+            let total = total(row);
             let y = top + (i as f64 + 0.5) * self.cell;
             let count_room = text_width(&format!("  {}", largest_row(self.counts)), SMALL);
             canvas.text(&total.to_string(), (self.left - 8.0, y), SMALL, Anchor::End, MUTED)?;
@@ -137,7 +141,7 @@ impl Matrix<'_> {
 fn whole_percent(share: f64) -> String {
     match 100.0 * share {
         percent if percent > 0.0 && percent < 0.5 => "<1".into(),
-        percent if percent >= 99.5 && percent < 100.0 => ">99".into(),
+        percent if (99.5..100.0).contains(&percent) => ">99".into(),
         percent => format!("{percent:.0}"),
     }
 }

@@ -16,7 +16,8 @@ const MANY: usize = 240;
 /// The number of these bins.
 const BINS: usize = 120;
 
-/// One panel: its title, the keys of the metrics log it shows (a `*` at the end stands for any rest), and how.
+/// One panel: its title, the keys of the metrics log it shows (a `*` at the end stands for any rest), and
+/// how.
 struct Spec {
     title: &'static str,
     keys: &'static [&'static str],
@@ -151,8 +152,10 @@ fn series_of(rows: &[Map<String, Value>], spec: &Spec) -> Vec<Series> {
         }
     }
     let points = |key: &str| -> Vec<(f64, f64)> {
+        // Greater values are as good as infinite, and their differences would be.
+        let drawable = |value: &Value| value.as_f64().filter(|number| number.abs() < 1e300);
         let number =
-            |row: &Map<String, Value>, key| row.get(key).map(|value| value.as_f64().unwrap_or(f64::NAN));
+            |row: &Map<String, Value>, key| row.get(key).map(|value| drawable(value).unwrap_or(f64::NAN));
         let all = rows.iter().enumerate().filter_map(|(i, row)| {
             let step = number(row, "step").filter(|step| step.is_finite()).unwrap_or((i + 1) as f64);
             Some((step, number(row, key)?))

@@ -1,8 +1,8 @@
 //! Pictures and pages: contact sheets, curves, confusion matrices, maps and the self-contained HTML report.
 //!
 //! Every function takes plain data and returns a [`Picture`] (SVG, or PNG where there are too many points for
-//! SVG) or a page of HTML. Nothing here trains or judges, reads or writes files. The same input gives the same
-//! bytes. Colours are told apart by people with colour blindness, and never carry a meaning alone.
+//! SVG) or a page of HTML. Nothing here trains or judges, reads or writes files. The same input gives the
+//! same bytes. Colours are told apart by people with colour blindness, and never carry a meaning alone.
 //!
 //! | What | Function |
 //! |---|---|

@@ -53,12 +53,16 @@ pub(crate) fn padded((low, high): (f64, f64), share: f64) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
+/// Lengths below this are nothing.
+const TINY: f64 = 1e-280;
+
 fn apart((low, high): (f64, f64)) -> (f64, f64) {
-    // Also values that differ by rounding alone would make an axis without room for ticks.
-    if high - low > 1e-9 * low.abs().max(high.abs()) {
+    // Also values that differ by rounding alone would make an axis without room for ticks, and the steps of
+    // denormal ones would be zero.
+    if high - low > (1e-9 * low.abs().max(high.abs())).max(TINY) {
         (low, high)
     } else {
-        let half = if low == 0.0 { 1.0 } else { low.abs() / 2.0 };
+        let half = if low.abs() < TINY { 1.0 } else { low.abs() / 2.0 };
         (low - half, high + half)
     }
 }

@@ -17,8 +17,8 @@ const GROUND: image::Rgb<u8> = image::Rgb([0xff, 0xff, 0xff]);
 /// One row per sample, one column per title: usually the original and its views.
 ///
 /// Every image is fitted into a square of `cell` pixels: small ones are enlarged by the greatest whole factor
-/// that fits, pixel by pixel, so that what one sees is what the encoder gets; larger ones are shrunk. Rows may
-/// be shorter than the titles, and images of any size. No row at all gives a sheet of titles.
+/// that fits, pixel by pixel, so that what one sees is what the encoder gets; larger ones are shrunk. Rows
+/// may be shorter than the titles, and images of any size. No row at all gives a sheet of titles.
 ///
 /// # Errors
 /// [`ReportError::Input`] if a row has more images than there are titles, an image has no pixels, or `cell`

@@ -61,7 +61,10 @@ pub enum RunError {
         known: u32,
     },
     /// The disk, or the user's share of it, is full.
-    #[error("no space left to {action} {path}\nhint: free some space, then continue with --resume")]
+    #[error(
+        "no space left to {action} {path}\n\
+         hint: free some space, then repeat; a run that had begun continues with --resume"
+    )]
     DiskFull {
         /// The file.
         path: PathBuf,

@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     path: PathBuf,
     file: File,
     rows: u64,
+    /// The length in bytes of these rows.
+    length: u64,
 }
 
 impl Metrics {
@@ -34,7 +36,7 @@ impl Metrics {
         let failed = |e| RunError::io("open", path, e);
         let file = OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
         file.set_len(whole as u64).map_err(failed)?;
-        Ok(Metrics { path: path.to_path_buf(), file, rows })
+        Ok(Metrics { path: path.to_path_buf(), file, rows, length: whole as u64 })
     }
 
     /// The number of rows.
@@ -48,10 +50,15 @@ impl Metrics {
         if let Some((key, value)) = flat.iter().find(|(_, value)| value.is_object() || value.is_array()) {
             return Err(RunError::BadRow { reason: format!("{key:?} holds {value}") });
         }
-        self.file
-            .write_all(format!("{row}\n").as_bytes())
-            .map_err(|e| RunError::io("append to", &self.path, e))?;
+        let line = format!("{row}\n");
+        if let Err(e) = self.file.write_all(line.as_bytes()) {
+            // A disk may fill up in the middle of a line. Should cutting that part off fail too, it still is
+            // what went wrong first that the user must know.
+            let _ = self.file.set_len(self.length);
+            return Err(RunError::io("append to", &self.path, e));
+        }
         self.rows += 1;
+        self.length += line.len() as u64;
         Ok(())
     }
 
@@ -73,6 +80,7 @@ impl Metrics {
             .and_then(|()| self.file.sync_all())
             .map_err(|e| RunError::io("shorten", &self.path, e))?;
         self.rows = count_lines(&bytes[..length]);
+        self.length = length as u64;
         Ok(())
     }
 }
@@ -151,7 +159,7 @@ mod tests {
     fn a_full_disk_is_told_from_other_failures() {
         let path = Path::new("/dev/full");
         let file = OpenOptions::new().append(true).open(path).unwrap();
-        let mut metrics = Metrics { path: path.into(), file, rows: 0 };
+        let mut metrics = Metrics { path: path.into(), file, rows: 0, length: 0 };
         let error = metrics.append(&json!({"loss": 1.0})).unwrap_err();
         assert!(matches!(error, RunError::DiskFull { .. }), "{error:?}");
         assert_eq!(metrics.rows(), 0);

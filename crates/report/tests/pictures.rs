@@ -1,0 +1,288 @@
+//! What holds for every picture and page: well-formed, self-contained, safe from hostile names, repeatable.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may stop the test too")]
+
+use quick_xml::events::{BytesStart, Event};
+use serde_json::{Map as Row, Value, json};
+use twinlens_report::{
+    Bar, ClassRow, ClassTable, Comparison, Confusion, CurveOptions, Fact, Group, Map, Picture, Plate,
+    ReportError, ReportInput, ResultRow, ResultTable, RgbImage, Skipped, comparison, confusion_matrix,
+    contact_sheet, map, report_html, training_curves, training_panels,
+};
+
+const HOSTILE: &str = "<script>alert('1')</script> & \"quoted\" \u{0} \u{1b} ]]> --> 漢字 ü";
+
+/// Parses `text` as XML to its end and returns all its texts and attribute values, unescaped.
+fn parse(text: &str) -> Vec<String> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let (mut depth, mut found, mut run) = (0_i64, Vec::new(), String::new());
+    loop {
+        let event = reader.read_event().unwrap_or_else(|e| panic!("at {}: {e}", reader.buffer_position()));
+        match &event {
+            Event::Text(part) => run.push_str(&part.decode().unwrap()),
+            Event::GeneralRef(part) => {
+                let entity = format!("&{};", part.decode().unwrap());
+                run.push_str(&quick_xml::escape::unescape(&entity).unwrap());
+            }
+            _ => found.push(std::mem::take(&mut run)),
+        }
+        match event {
+            Event::Start(tag) => {
+                depth += 1;
+                attributes(&tag, &mut found);
+            }
+            Event::Empty(tag) => attributes(&tag, &mut found),
+            Event::End(_) => depth -= 1,
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert_eq!(depth, 0, "an element is not closed");
+    assert!(!text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')), "a control character");
+    found
+}
+
+fn attributes(tag: &BytesStart, found: &mut Vec<String>) {
+    for attribute in tag.attributes() {
+        found.push(attribute.unwrap().unescape_value().unwrap().into_owned());
+    }
+}
+
+fn svg(picture: &Picture) -> &str {
+    assert_eq!(picture.extension(), "svg");
+    std::str::from_utf8(picture.bytes()).unwrap()
+}
+
+fn row(value: &Value) -> Row<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// A log with gaps, values that are not numbers, keys of no panel and some that come late.
+fn log(steps: u64) -> Vec<Row<String, Value>> {
+    let loss = |step: u64| if step % 7 == 3 { Value::Null } else { json!(1e3 / step as f64) };
+    let mut rows: Vec<Row<String, Value>> = (1..=steps)
+        .map(|step| row(&json!({"step": step, "loss": loss(step), "loss.<b>part</b>": 2.0, "other": "text"})))
+        .collect();
+    rows.push(row(
+        &json!({"step": steps, "knn_accuracy": 0.5, "embedding_std": 1e308, "learning_rate": "?"}),
+    ));
+    rows.push(row(&json!({"step": steps, "embedding_std": 0.01})));
+    rows
+}
+
+fn options() -> CurveOptions {
+    CurveOptions { embedding_width: Some(128), chance: Some(0.125) }
+}
+
+fn confusion(classes: usize) -> Confusion {
+    let counts = (0..classes).map(|i| (0..classes).map(|j| (i * j % 7) as u64).collect()).collect();
+    Confusion { counts, classes: (0..classes).map(|i| format!("{HOSTILE} {i}")).collect() }
+}
+
+fn points(count: usize) -> Map {
+    Map {
+        points: (0..count).map(|i| [(i % 37) as f32, (i * i % 101) as f32]).collect(),
+        labels: (0..count).map(|i| (i % 5 != 4).then_some(i % 3)).collect(),
+        classes: vec![HOSTILE.into(), "b".into(), "c".into()],
+    }
+}
+
+fn bars() -> Comparison {
+    let bar = |values: &[f64]| Bar { name: HOSTILE.into(), values: values.to_vec() };
+    let bars = vec![bar(&[]), bar(&[0.5]), bar(&[0.4, 0.6, f64::NAN]), bar(&[f64::INFINITY]), bar(&[7.0])];
+    Comparison {
+        measure: HOSTILE.into(),
+        groups: vec![Group { name: HOSTILE.into(), bars }],
+        reference: Some((0.9, HOSTILE.into())),
+    }
+}
+
+fn sheet() -> RgbImage {
+    let image = RgbImage::from_fn(7, 5, |x, y| image::Rgb([x as u8 * 30, y as u8 * 40, 90]));
+    contact_sheet(&[vec![image.clone(), image]], &[HOSTILE.into(), "view".into()], 48).unwrap()
+}
+
+fn report() -> ReportInput {
+    let plate = |picture: &Picture| Plate {
+        title: HOSTILE.into(),
+        caption: HOSTILE.into(),
+        alt: HOSTILE.into(),
+        picture: picture.clone(),
+    };
+    let facts = vec![Fact::new(HOSTILE, HOSTILE)];
+    let measured = ResultRow {
+        protocol: HOSTILE.into(),
+        features: HOSTILE.into(),
+        ours: true,
+        cells: vec![vec![0.5, 0.7], vec![f64::NAN], vec![]],
+    };
+    let class = ClassRow { name: HOSTILE.into(), samples: 4, recall: Some(0.25), ..ClassRow::default() };
+    ReportInput {
+        title: HOSTILE.into(),
+        state: HOSTILE.into(),
+        message: HOSTILE.into(),
+        about: facts.clone(),
+        warnings: vec![HOSTILE.into()],
+        skipped: Some(Skipped { count: 3, of: 10, examples: vec![HOSTILE.into()] }),
+        results: vec![ResultTable {
+            caption: HOSTILE.into(),
+            columns: vec![HOSTILE.into(), "b".into(), "c".into()],
+            rows: vec![measured],
+        }],
+        comparisons: vec![plate(&comparison(&bars()).unwrap())],
+        curves: training_panels(&log(300), &options()).unwrap(),
+        views: Some(plate(&Picture::png(&sheet()).unwrap())),
+        maps: vec![plate(&map(&points(200)).unwrap())],
+        confusions: vec![plate(&confusion_matrix(&confusion(3)).unwrap())],
+        classes: vec![ClassTable { caption: HOSTILE.into(), rows: vec![class] }],
+        settings: facts.clone(),
+        commands: vec![HOSTILE.into()],
+        may_differ: vec![HOSTILE.into()],
+        environment: facts,
+    }
+}
+
+#[test]
+fn every_svg_is_well_formed_and_names_are_only_text() {
+    let pictures = [
+        training_curves(&log(12), &options()).unwrap(),
+        training_curves(&log(2000), &options()).unwrap(),
+        confusion_matrix(&confusion(1)).unwrap(),
+        confusion_matrix(&confusion(9)).unwrap(),
+        confusion_matrix(&confusion(20)).unwrap(),
+        confusion_matrix(&confusion(40)).unwrap(),
+        map(&points(300)).unwrap(),
+        comparison(&bars()).unwrap(),
+    ];
+    for picture in &pictures {
+        let text = svg(picture);
+        parse(text);
+        assert!(text.starts_with("<svg "), "{text:.60}");
+        assert!(!text.contains("<script") && !text.contains("<b>"), "markup from a name");
+        assert!(!text.contains("NaN") && !text.contains("inf"), "a value that is not finite was drawn");
+        // The only address is the name space.
+        assert_eq!(text.matches("http").count(), text.matches("http://www.w3.org/2000/svg").count());
+    }
+}
+
+#[test]
+fn names_are_shown_as_they_are() {
+    let named = Confusion { counts: vec![vec![1]], classes: vec!["<T> & B".into()] };
+    let texts = parse(svg(&confusion_matrix(&named).unwrap()));
+    assert_eq!(texts.iter().filter(|text| text.trim() == "<T> & B").count(), 2, "{texts:?}");
+}
+
+#[test]
+fn the_page_is_well_formed_self_contained_and_safe() {
+    let html = report_html(&report()).unwrap();
+    let texts = parse(&html);
+    assert!(!html.contains("<script"), "markup from a name");
+    // Nothing is fetched: no address but the name space of SVG, and every source is inside.
+    assert_eq!(html.matches("http").count(), html.matches("http://www.w3.org/2000/svg").count());
+    for attribute in [" src=\"", " href=\""] {
+        let inside = format!("{attribute}data:image/png;base64,");
+        assert_eq!(html.matches(attribute).count(), html.matches(&inside).count(), "{attribute}");
+    }
+    assert!(!html.contains("url(") && !html.contains("@import"));
+    // Each text given is on the page, as text.
+    let harmless = HOSTILE.replace(|c: char| c.is_control(), "\u{fffd}");
+    let shown = texts.iter().filter(|text| text.contains(&harmless)).count();
+    assert!(shown >= 30, "{shown}");
+    for expected in ["60.0 ± 14.1", "3 of 10 files could not be read", "25.0"] {
+        assert!(texts.iter().any(|text| text.contains(expected)), "{expected}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said_or_left_out() {
+    let html = report_html(&ReportInput { title: "Empty".into(), ..ReportInput::default() }).unwrap();
+    parse(&html);
+    assert!(html.contains("Nothing was evaluated") && html.contains("holds no values"));
+    for absent in
+        ["Maps of the features", "Class by class", "Settings", "could not be read", "To repeat this"]
+    {
+        assert!(!html.contains(absent), "{absent}");
+    }
+    let all_read = Skipped { of: 5, ..Skipped::default() };
+    let html = report_html(&ReportInput { skipped: Some(all_read), ..ReportInput::default() }).unwrap();
+    assert!(html.contains("All 5 files found could be read"));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    assert_eq!(report_html(&report()).unwrap(), report_html(&report()).unwrap());
+    let large = points(6000);
+    assert_eq!(map(&large).unwrap(), map(&large).unwrap());
+}
+
+#[test]
+fn curves_have_a_panel_per_quantity_and_none_without_values() {
+    let titles = |rows: &[Row<String, Value>]| -> Vec<String> {
+        training_panels(rows, &options()).unwrap().into_iter().map(|panel| panel.title).collect()
+    };
+    assert_eq!(
+        titles(&log(5)),
+        ["Loss", "Parts of the loss", "kNN accuracy on held-out labels", "Embedding standard deviation"]
+    );
+    assert!(titles(&[]).is_empty());
+    assert!(titles(&[row(&json!({"loss": null})), row(&json!({"loss": "nan"}))]).is_empty());
+    parse(svg(&training_curves(&[], &options()).unwrap()));
+    // One value is drawn as a point, and a gap breaks the line.
+    let drawn = |losses: &[Value], element: &str| {
+        let rows: Vec<_> = losses.iter().map(|loss| row(&json!({"loss": loss}))).collect();
+        svg(&training_curves(&rows, &CurveOptions::default()).unwrap()).matches(element).count()
+    };
+    assert_eq!(drawn(&[json!(1)], "<circle"), 1);
+    assert_eq!(drawn(&[json!(1), Value::Null, json!(2)], "<circle"), 2);
+    let broken = drawn(&[json!(1), json!(2), Value::Null, json!(1), json!(2)], "<polyline");
+    assert_eq!(broken, 1 + drawn(&[json!(1), json!(2), json!(2), json!(1), json!(2)], "<polyline"));
+}
+
+#[test]
+fn extreme_values_are_drawn() {
+    for values in
+        [[0.0, 0.0], [1e-300, 1e300], [-1e308, 1e308], [5.0, 5.0], [1e16, 1e16 + 2.0], [0.0, 1e-310]]
+    {
+        let rows: Vec<_> =
+            values.iter().map(|v| row(&json!({"loss": v, "embedding_std": v, "knn": v}))).collect();
+        let picture = training_curves(&rows, &options()).unwrap();
+        parse(svg(&picture));
+        assert!(!svg(&picture).contains("not a number"), "{values:?}");
+    }
+    for points in
+        [vec![], vec![[f32::NAN, 0.0]], vec![[1.0, 1.0]; 3], vec![[f32::MAX, 0.0], [f32::MIN, 1e-40]]]
+    {
+        parse(svg(&map(&Map { points, ..Map::default() }).unwrap()));
+    }
+    let huge = Confusion { counts: vec![vec![u64::MAX, 1], vec![0, 0]], classes: vec![String::new(); 2] };
+    parse(svg(&confusion_matrix(&huge).unwrap()));
+    parse(svg(&comparison(&Comparison::default()).unwrap()));
+}
+
+#[test]
+fn a_large_map_is_a_bitmap() {
+    let picture = map(&points(twinlens_report::MAX_SVG_POINTS + 1)).unwrap();
+    assert_eq!(picture.extension(), "png");
+    let image = image::load_from_memory(picture.bytes()).unwrap().to_rgb8();
+    assert_eq!(image.width(), 1120);
+    // Blue, the first colour, is there: mixed with white, as points are a little transparent.
+    assert!(image.pixels().any(|pixel| pixel.0[2] > 160 && pixel.0[0] < 80));
+    assert_eq!(map(&points(twinlens_report::MAX_SVG_POINTS)).unwrap().extension(), "svg");
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_named() {
+    let refused = |result: Result<Picture, ReportError>, words: &str| {
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(words) && message.contains("hint:"), "{message}");
+    };
+    let classes = vec!["a".to_owned(), "b".to_owned()];
+    refused(confusion_matrix(&Confusion { counts: vec![], classes: vec![] }), "at least one");
+    let ragged = Confusion { counts: vec![vec![1, 2], vec![3]], classes: classes.clone() };
+    refused(confusion_matrix(&ragged), "[2, 1]");
+    let labels = |labels| map(&Map { points: vec![[0.0; 2]; 2], labels, classes: classes.clone() });
+    refused(labels(vec![Some(1)]), "2 labels");
+    refused(labels(vec![Some(0), Some(2)]), "label 2");
+    let mut report = report();
+    report.results[0].rows[0].cells.pop();
+    assert!(report_html(&report).unwrap_err().to_string().contains("3 cells"));
+}
