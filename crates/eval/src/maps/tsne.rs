@@ -86,7 +86,7 @@ impl Tsne {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| {
             EvalError::Numeric { what: "starting the t-SNE thread", reason: error.to_string() }
         })?;
-        Ok(pool.install(|| self.descend(&reduced, start, &neighbours)))
+        pool.install(|| self.descend(&reduced, start, &neighbours))
     }
 
     fn check(&self, rows: usize) -> Result<(), EvalError> {
@@ -113,7 +113,12 @@ impl Tsne {
     }
 
     /// The map reached from `start`.
-    fn descend(&self, reduced: &Features, start: Vec<f32>, neighbours: &[Vec<Neighbor<f32>>]) -> Map {
+    fn descend(
+        &self,
+        reduced: &Features,
+        start: Vec<f32>,
+        neighbours: &[Vec<Neighbor<f32>>],
+    ) -> Result<Map, EvalError> {
         let rows: Vec<&[f32]> = reduced.iter().collect();
         let theta = if rows.len() <= EXACT_ROWS { EXACT_THETA } else { self.theta };
         let mut tsne: tSNE<'_, f32, &[f32], 2> = tSNE::new(&rows);
@@ -127,8 +132,12 @@ impl Tsne {
             .barnes_hut_with_neighbors(theta as f32, neighbours);
         let points = tsne.embedding().as_chunks::<2>().0.to_vec();
         // bhtsne's own figure for its approximate variant is far off, so the sum is done here.
-        let kl_divergence = tsne.affinities().map_or(f64::NAN, |p| kl_divergence(&p, &points));
-        Map { points, kl_divergence }
+        let affinities = tsne.affinities().ok_or_else(|| EvalError::Numeric {
+            what: "t-SNE",
+            reason: "the fit left no affinities".to_string(),
+        })?;
+        let kl_divergence = kl_divergence(&affinities, &points);
+        Ok(Map { points, kl_divergence })
     }
 }
 
