@@ -22,8 +22,8 @@ pub struct Confusion {
 }
 
 /// The confusion matrix as SVG: a row per true class, a column per predicted one. A cell's colour is its
-/// share of the row; its number is that share in per cent over the count (just the share where there are more than
-/// twelve classes, nothing where there are more than 25).
+/// share of the row; its number is that share in per cent over the count (just the share where there are more
+/// than twelve classes, nothing where there are more than 25).
 ///
 /// # Errors
 /// [`ReportError::Input`] unless `counts` is square and has as many rows as there are classes, at least one.
