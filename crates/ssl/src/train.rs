@@ -163,13 +163,13 @@ pub fn encoder_description(settings: &Settings, context: &BuildContext, features
 /// # Errors
 /// Unreadable images, a checkpoint that does not fit, a loss that is not a number, a collapse, or
 /// a folder that cannot be written.
-pub fn train(
-    settings: &Settings,
-    data: &DataSet,
+pub fn train<'a>(
+    settings: &'a Settings,
+    data: &'a DataSet,
     prepared: &Prepared,
-    folder: &mut RunFolder,
+    folder: &'a mut RunFolder,
     start: StartFrom<'_>,
-    hooks: Hooks<'_>,
+    hooks: Hooks<'a>,
 ) -> Result<Outcome, SslError> {
     let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
     let device = device::open(&settings.device)?;
