@@ -125,4 +125,10 @@ pub enum EvalError {
         /// What the routine said.
         reason: String,
     },
+    /// An image could not be read or prepared for an encoder.
+    #[error("{reason}")]
+    Image {
+        /// Which one and why.
+        reason: String,
+    },
 }

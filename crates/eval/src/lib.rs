@@ -1,10 +1,12 @@
 //! Judging features: neighbours, linear probes, metrics, maps. Features in, numbers out.
 //!
+//! [`Embedding`] takes images through an encoder to [`Features`]; everything else starts from there.
 //! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
 //! holds the numbers it is made of. [`health`] looks at features without labels, [`maps`] lays them out in
 //! two dimensions. Nothing here draws random numbers, and every result has the same bits whatever the number
 //! of threads.
 
+mod embed;
 mod error;
 mod features;
 pub mod health;
@@ -18,6 +20,7 @@ pub mod probe;
 mod testing;
 mod verdict;
 
+pub use embed::{Embedding, with_labels};
 pub use error::EvalError;
 pub use features::{Features, Labelled};
 pub use knn::{Knn, Vote};

@@ -7,7 +7,6 @@
 //! - [`recipes`]: settings for a data set and a method, as TOML inside the program.
 
 mod checkpoint;
-mod embed;
 mod error;
 mod learner;
 pub mod methods;
@@ -16,7 +15,6 @@ pub mod recipes;
 mod settings;
 mod train;
 
-pub use embed::{Embedding, with_labels};
 pub use error::SslError;
 pub use learner::{Learner, StepReport};
 pub use settings::{CheckpointSettings, DataSettings, KnnSettings, Precision, Problem, ProjectorSettings, Settings};

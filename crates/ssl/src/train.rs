@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, channel_statistics, limit};
-use twinlens_eval::{Features, Knn, Labelled, Vote, health};
+use twinlens_eval::{Embedding, Features, Knn, Labelled, Vote, health, with_labels};
 use twinlens_nn::device;
 use twinlens_nn::ops::read;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, write_safetensors};
@@ -13,7 +13,6 @@ use twinlens_run::{Direction, Row, RunFolder};
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
 
 use crate::checkpoint::{self, Position};
-use crate::embed::{Embedding, with_labels};
 use crate::learner::ENCODER;
 use crate::{KnnSettings, Learner, Problem, Settings, SslError, StepReport};
 
@@ -306,7 +305,7 @@ impl Run<'_> {
         row.insert("embedding_std_full".into(), json!(1.0 / (dim as f64).sqrt()));
         row.insert("effective_rank".into(), json!(rank));
         let (images_per_s, wait) = self.clock.take(self.settings.batch);
-        row.insert("images_per_s".into(), json!(images_per_s));
+        row.insert("images_per_second".into(), json!(images_per_s));
         row.insert("data_wait_share".into(), json!(wait));
         self.append(row)?;
         let full = 1.0 / (dim as f64).sqrt();
@@ -359,7 +358,7 @@ impl Run<'_> {
             Embedding { context: self.prepared.context.clone(), batch: 256, workers: self.prepared.workers };
         let (encoder, weights) = self.learner.network();
         let features = embedding.run(encoder, weights, source.clone(), &mut |_, _| {})?;
-        with_labels(features, source.as_ref(), &self.data.classes)
+        Ok(with_labels(features, source.as_ref(), &self.data.classes)?)
     }
 
     fn finish(&mut self) -> Result<(), SslError> {

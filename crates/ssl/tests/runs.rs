@@ -83,7 +83,7 @@ fn run(settings: &Settings, folder: &mut RunFolder, start: StartFrom<'_>, stop: 
 fn result(path: &Path) -> (Vec<u8>, Vec<BTreeMap<String, Value>>) {
     let encoder = std::fs::read(path.join("encoder/encoder.safetensors")).unwrap();
     let rows = RunRecord::read(path).unwrap().metrics.into_iter().map(|row| {
-        row.into_iter().filter(|(key, _)| key != "images_per_s" && key != "data_wait_share").collect()
+        row.into_iter().filter(|(key, _)| key != "images_per_second" && key != "data_wait_share").collect()
     });
     (encoder, rows.collect())
 }

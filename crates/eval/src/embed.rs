@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 use twinlens_data::ImageSource;
-use twinlens_eval::{Features, Labelled};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::read;
 use twinlens_nn::weights::{Pass, Weights};
-use twinlens_views::{BuildContext, Loader};
+use twinlens_views::{BuildContext, Loader, ViewsError};
 
-use crate::SslError;
+use crate::{EvalError, Features, Labelled};
 
 /// How images are put through an encoder.
 #[derive(Clone, Debug)]
@@ -35,13 +34,13 @@ impl Embedding {
         weights: &mut Weights,
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Features, SslError> {
+    ) -> Result<Features, EvalError> {
         let total = source.len();
-        let loader = Loader::evaluation(source, self.context.clone(), self.batch, self.workers)?;
+        let loader = Loader::evaluation(source, self.context.clone(), self.batch, self.workers).map_err(unreadable)?;
         let device = weights.device().clone();
         let mut values = Vec::with_capacity(total * encoder.features());
         for batch in loader {
-            let batch = batch?;
+            let batch = batch.map_err(unreadable)?;
             let images = batch.indices.len();
             for view in batch.views {
                 let shape = [images, view.height, view.width, view.channels];
@@ -50,8 +49,12 @@ impl Embedding {
             }
             progress(values.len() / encoder.features(), total);
         }
-        Ok(Features::new(total, encoder.features(), values)?)
+        Features::new(total, encoder.features(), values)
     }
+}
+
+fn unreadable(error: ViewsError) -> EvalError {
+    EvalError::Image { reason: error.to_string() }
 }
 
 /// Features joined with the labels of the images they came from; `None` if any image has no label.
@@ -62,7 +65,7 @@ pub fn with_labels(
     features: Features,
     source: &dyn ImageSource,
     classes: &[String],
-) -> Result<Option<Labelled>, SslError> {
+) -> Result<Option<Labelled>, EvalError> {
     let labels: Option<Vec<usize>> = (0..source.len()).map(|index| source.label(index)).collect();
     Ok(match labels {
         Some(labels) => Some(Labelled::new(features, labels, classes.to_vec())?),
