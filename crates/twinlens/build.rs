@@ -11,8 +11,9 @@ fn git(arguments: &[&str]) -> Option<String> {
 fn main() {
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     let target = std::env::var("TARGET").unwrap_or_default();
-    println!("cargo::rustc-env=TWINLENS_COMMIT={commit}");
-    println!("cargo::rustc-env=TWINLENS_TARGET={target}");
+    // Not named TWINLENS_*: under `cargo run` the program finds them in its environment, where those are settings.
+    println!("cargo::rustc-env=BUILD_COMMIT={commit}");
+    println!("cargo::rustc-env=BUILD_TARGET={target}");
     println!("cargo::rerun-if-changed=build.rs");
     if let Some(path) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={path}");

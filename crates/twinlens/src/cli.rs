@@ -46,14 +46,8 @@ Examples:
   twinlens doctor                     What this machine can do";
 
 /// What `--version` tells.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (commit ",
-    env!("TWINLENS_COMMIT"),
-    ", ",
-    env!("TWINLENS_TARGET"),
-    ")"
-);
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("BUILD_COMMIT"), ", ", env!("BUILD_TARGET"), ")");
 
 /// The whole command tree, with grouped verbs, examples first, and exit codes.
 pub fn command() -> Clap {

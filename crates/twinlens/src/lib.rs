@@ -11,7 +11,7 @@ pub mod terminal;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit it was built from, or `unknown`.
-pub const COMMIT: &str = env!("TWINLENS_COMMIT");
+pub const COMMIT: &str = env!("BUILD_COMMIT");
 
 /// The platform it was built for.
-pub const TARGET: &str = env!("TWINLENS_TARGET");
+pub const TARGET: &str = env!("BUILD_TARGET");

@@ -45,8 +45,8 @@ pub struct OutputArgs {
     /// Print events as they happen, and the result, one JSON object a line
     #[arg(long, global = true)]
     pub json_lines: bool,
-    /// When to use colour; auto heeds NO_COLOR and TERM=dumb
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Use colour: always, never, or auto, which heeds NO_COLOR and TERM=dumb
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: When,
     /// Show no progress
     #[arg(long, global = true)]
@@ -57,8 +57,8 @@ pub struct OutputArgs {
     /// Say more; twice: everything, with backtraces
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// How much to say, whatever -q and -v
-    #[arg(long, global = true, value_name = "LEVEL")]
+    /// Say as much as error, warn, info, debug or trace, whatever -q and -v
+    #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
 

@@ -36,7 +36,7 @@ pub struct InspectArgs {
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
     /// What to do with an image that cannot be decoded
-    #[arg(long, value_name = "HOW", default_value = "skip")]
+    #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
     pub on_bad_sample: BadSample,
     /// The array of an .npz that holds the images, where its name does not say
     #[arg(long, value_name = "NAME")]

@@ -18,7 +18,7 @@ pub struct EmbedArgs {
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// Which images
-    #[arg(long, value_name = "SPLIT", default_value = "all")]
+    #[arg(long, value_name = "all|train|val|test", default_value = "all", hide_possible_values = true)]
     pub split: Part,
     /// Where to write; .npy, .csv or .safetensors
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = features_file)]

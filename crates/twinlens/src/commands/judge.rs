@@ -17,7 +17,7 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: String,
     /// What to do with an image that cannot be decoded
-    #[arg(long, value_name = "HOW", default_value = "skip")]
+    #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
     pub on_bad_sample: BadSample,
     /// Images in a step
     #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..))]

@@ -21,7 +21,7 @@ pub struct KnnArgs {
     #[arg(short, long, value_name = "K", value_delimiter = ',', default_value = "20,200", value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Vec<u32>,
     /// How neighbours vote
-    #[arg(long, value_name = "HOW", default_value = "weighted")]
+    #[arg(long, value_name = "weighted|plain", default_value = "weighted", hide_possible_values = true)]
     pub vote: Vote,
     /// Temperature of the weighted vote
     #[arg(long, value_name = "T", default_value = "0.07", value_parser = positive)]

@@ -21,7 +21,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "P", default_value = "1", value_parser = share)]
     pub label_share: f64,
     /// How those labels are chosen
-    #[arg(long, value_name = "HOW", default_value = "stratified")]
+    #[arg(long, value_name = "random|stratified", default_value = "stratified", hide_possible_values = true)]
     pub label_choice: LabelChoice,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]

@@ -68,7 +68,7 @@ fn a_typo_in_a_verb_or_a_flag_is_usage_with_a_suggestion() {
     assert!(text(&output.stderr).contains("'--on-bad-sample'"), "{}", text(&output.stderr));
     let output = run(&["data", "inspect", "x", "--on-bad-sample", "ignore"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("[possible values: skip, fail]"));
+    assert!(text(&output.stderr).contains("possible values: skip, fail"));
 }
 
 #[test]
@@ -174,9 +174,11 @@ fn the_doctor_knows_the_machine() {
 fn completions_know_verbs_flags_and_values() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = text(&run(&["completions", shell]).stdout);
-        for word in ["doctor", "inspect", "on-bad-sample", "skip"] {
+        for word in ["doctor", "inspect", "on-bad-sample"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
+        // Of the values of a flag, the scripts of the other two know nothing.
+        assert_eq!(script.contains("skip"), ["bash", "zsh", "fish"].contains(&shell), "{shell}");
     }
     assert_eq!(run(&["completions", "tcsh"]).status.code(), Some(2));
 }
