@@ -325,15 +325,13 @@ impl Terminal {
         text
     }
 
-    /// Progress of something that takes a while.
+    /// Progress of something that takes a while; it shows from the first [`Progress::set`] on.
     pub fn progress(&self, label: &str, total: u64) -> Progress {
         let kind = if !self.progress {
             Kind::Silent
         } else if self.bars {
             let span = tracing::info_span!(target: PROGRESS_TARGET, "progress");
             span.pb_set_style(&bar_style(self.unicode));
-            span.pb_set_length(total);
-            span.pb_start();
             Kind::Bar(span)
         } else {
             Kind::Lines(Mutex::new(Instant::now()))
@@ -392,6 +390,7 @@ impl Progress {
             Kind::Bar(span) => {
                 span.pb_set_message(&format!("{} {message}", self.label));
                 span.pb_set_length(total);
+                span.pb_start();
                 span.pb_set_position(done);
             }
             Kind::Lines(last) => {

@@ -134,6 +134,9 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
     }
     if inspection.skipped.count > 0 {
         text += &format!("\n{} image(s) cannot be decoded and were left out\n", inspection.skipped.count);
+        for sample in &inspection.skipped.first {
+            text += &format!("  {}: {}\n", sample.path, sample.reason);
+        }
     }
     text
 }

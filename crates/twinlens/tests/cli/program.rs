@@ -219,6 +219,29 @@ fn data_inspect_tells_what_a_set_holds() {
 }
 
 #[test]
+fn data_inspect_counts_and_names_bad_files_or_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("photos");
+    std::fs::create_dir(&path).unwrap();
+    // The smallest bitmap: one pixel, 24 bits.
+    let header =
+        [b"BM".as_slice(), &58u32.to_le_bytes(), &[0; 4], &54u32.to_le_bytes(), &40u32.to_le_bytes()]
+            .concat();
+    let size = [1u32.to_le_bytes(), 1u32.to_le_bytes(), 0x0018_0001u32.to_le_bytes()].concat();
+    let bitmap = [header, size, vec![0; 24], vec![10, 20, 30, 0]].concat();
+    for number in 0..10 {
+        std::fs::write(path.join(format!("{number}.bmp")), &bitmap).unwrap();
+    }
+    std::fs::write(path.join("bad.bmp"), "no image").unwrap();
+    let line = ["data", "inspect", &path.display().to_string()];
+    let told = text(&run(&line).stdout);
+    assert!(told.contains("1 image(s) cannot be decoded") && told.contains("  bad.bmp: "), "{told}");
+    let output = run(&[&line[..], &["--on-bad-sample", "fail"]].concat());
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("bad.bmp"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn runs_are_listed_and_shown() {
     use serde_json::json;
     use twinlens_run::{Environment, Overwrite, RunFolder, Start, State};
