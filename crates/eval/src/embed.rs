@@ -7,7 +7,7 @@ use twinlens_data::ImageSource;
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::read;
 use twinlens_nn::weights::{Pass, Weights};
-use twinlens_views::{BuildContext, Loader, ViewsError};
+use twinlens_views::{BuildContext, Loader, ViewBatch, ViewsError};
 
 use crate::{EvalError, Features, Labelled};
 
@@ -35,21 +35,47 @@ impl Embedding {
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Features, EvalError> {
-        let total = source.len();
-        let loader = Loader::evaluation(source, self.context.clone(), self.batch, self.workers).map_err(unreadable)?;
         let device = weights.device().clone();
-        let mut values = Vec::with_capacity(total * encoder.features());
+        self.rows(source, progress, |view, images| {
+            let shape = [images, view.height, view.width, view.channels];
+            let x = Tensor::<4>::from_data(TensorData::new(view.data, shape), &device);
+            read(encoder.forward(&mut Pass::evaluate(weights), x))
+        })
+    }
+
+    /// The prepared pixels themselves as features, `size * size * channels` of them: what an encoder has to beat.
+    ///
+    /// # Errors
+    /// An image that cannot be read or prepared.
+    pub fn pixels(
+        &self,
+        source: Arc<dyn ImageSource>,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Features, EvalError> {
+        self.rows(source, progress, |view, _| view.data)
+    }
+
+    fn rows(
+        &self,
+        source: Arc<dyn ImageSource>,
+        progress: &mut dyn FnMut(usize, usize),
+        mut features: impl FnMut(ViewBatch, usize) -> Vec<f32>,
+    ) -> Result<Features, EvalError> {
+        let total = source.len();
+        let loader =
+            Loader::evaluation(source, self.context.clone(), self.batch, self.workers).map_err(unreadable)?;
+        let mut values = Vec::new();
+        let mut done = 0;
         for batch in loader {
             let batch = batch.map_err(unreadable)?;
             let images = batch.indices.len();
             for view in batch.views {
-                let shape = [images, view.height, view.width, view.channels];
-                let x = Tensor::<4>::from_data(TensorData::new(view.data, shape), &device);
-                values.extend(read(encoder.forward(&mut Pass::evaluate(weights), x)));
+                values.extend(features(view, images));
             }
-            progress(values.len() / encoder.features(), total);
+            done += images;
+            progress(done, total);
         }
-        Features::new(total, encoder.features(), values)
+        Features::new(total, values.len() / total.max(1), values)
     }
 }
 

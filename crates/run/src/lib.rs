@@ -81,18 +81,31 @@ pub use status::{State, Status};
 pub const LAYOUT: u32 = 1;
 
 /// The names of the layout, in one place.
-mod names {
+pub mod names {
+    /// The folder of checkpoints.
     pub const CHECKPOINTS: &str = "checkpoints";
+    /// The command line.
     pub const COMMAND: &str = "command.txt";
+    /// The resolved settings.
     pub const CONFIG: &str = "config.toml";
+    /// The folder of the trained encoder.
     pub const ENCODER: &str = "encoder";
+    /// Program, machine and data.
     pub const ENVIRONMENT: &str = "env.json";
+    /// The folder of verdicts.
     pub const EVAL: &str = "eval";
+    /// Held while a process writes.
     pub const LOCK: &str = ".lock";
+    /// What was said.
     pub const LOG: &str = "train.log";
+    /// The metrics log.
     pub const METRICS: &str = "metrics.jsonl";
+    /// The metrics log as a table.
     pub const METRICS_TABLE: &str = "metrics.csv";
+    /// The folder of pictures.
     pub const PLOTS: &str = "plots";
+    /// The report.
     pub const REPORT: &str = "report.html";
+    /// How the run stands.
     pub const STATUS: &str = "STATUS";
 }

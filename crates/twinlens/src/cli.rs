@@ -2,9 +2,15 @@
 
 use std::ffi::OsString;
 
-use clap::{ColorChoice, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ColorChoice, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use twinlens_nn::encoders::ENCODERS;
+use twinlens_ssl::methods::METHODS;
 
-use crate::commands::{completions, data, doctor, man, runs};
+use crate::commands::{
+    bench, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart, report, runs,
+    spec, views,
+};
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
 
@@ -23,10 +29,30 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Learn from bundled blood cells, judge the result, write a report: the whole path in minutes
+    Quickstart(quickstart::QuickstartArgs),
+    /// Learn an encoder from images without labels
+    Pretrain(Box<pretrain::PretrainArgs>),
+    /// Judge an encoder by its nearest neighbours
+    Knn(knn::KnnArgs),
+    /// Judge an encoder by a linear classifier on frozen features
+    Probe(probe::ProbeArgs),
+    /// Write the features of images to a file
+    Embed(embed::EmbedArgs),
+    /// Show what the encoder will see
+    Views(Box<views::ViewsArgs>),
+    /// Write the report of a run
+    Report(report::ReportArgs),
     /// Look into a data set
     Data(data::DataArgs),
     /// Find past runs and how they went
     Runs(runs::RunsArgs),
+    /// List methods, encoders, data formats, augmentations or presets
+    List(list::ListArgs),
+    /// Show, check and describe settings
+    Config(config::ConfigArgs),
+    /// Time a training step
+    Bench(bench::BenchArgs),
     /// Tell what this machine and this build can do
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -37,13 +63,18 @@ pub enum Verb {
 }
 
 /// The verbs in the order and under the headings of the help text.
-const SECTIONS: &[(&str, &[&str])] = &[("See", &["data", "runs"]), ("Set up", &["doctor", "completions"])];
+const SECTIONS: &[(&str, &[&str])] = &[
+    ("Learn", &["quickstart", "pretrain"]),
+    ("Judge", &["knn", "probe", "embed"]),
+    ("See", &["views", "report", "data", "runs"]),
+    ("Set up", &["list", "config", "bench", "doctor", "completions"]),
+];
 
 const EXAMPLES: &str = "\
 Examples:
-  twinlens data inspect blood.npz     What a data set holds
-  twinlens runs list runs             How past runs went
-  twinlens doctor                     What this machine can do";
+  twinlens quickstart --out runs/quickstart                             The whole path in minutes
+  twinlens pretrain --data cells.npz --method simclr --out runs/a       Learn from your images
+  twinlens probe runs/a --data cells.npz                                Judge what was learned";
 
 /// What `--version` tells.
 const VERSION: &str =
@@ -51,7 +82,7 @@ const VERSION: &str =
 
 /// The whole command tree, with grouped verbs, examples first, and exit codes.
 pub fn command() -> Clap {
-    let mut command = with_examples_first(Cli::command());
+    let mut command = with_names(with_examples_first(Cli::command()));
     let sections = sections(&command);
     let codes: Vec<String> =
         Exit::MEANINGS.iter().map(|(exit, meaning)| format!("  {:<4}{meaning}", exit.code())).collect();
@@ -74,6 +105,20 @@ pub fn short_help() -> String {
 fn with_examples_first(command: Clap) -> Clap {
     let template = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
     command.help_template(template).mut_subcommands(with_examples_first)
+}
+
+/// Methods and encoders by name, for completions and for mistakes.
+fn with_names(command: Clap) -> Clap {
+    let named = |arg: Arg| match arg.get_long() {
+        Some("method") => arg.value_parser(names(METHODS.iter().map(|spec| spec.id))),
+        Some("encoder") => arg.value_parser(names(ENCODERS.iter().map(|spec| spec.id))),
+        _ => arg,
+    };
+    command.mut_args(named).mut_subcommands(with_names)
+}
+
+fn names(ids: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
+    PossibleValuesParser::new(ids)
 }
 
 fn sections(command: &Clap) -> String {
@@ -151,6 +196,16 @@ fn ended(outcome: Outcome, terminal: &Terminal) -> Exit {
 
 fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
     match verb {
+        Verb::Quickstart(args) => quickstart::run(&args, terminal),
+        Verb::Pretrain(args) => pretrain::run(&args, terminal),
+        Verb::Knn(args) => knn::run(&args, terminal),
+        Verb::Probe(args) => probe::run(&args, terminal),
+        Verb::Embed(args) => embed::run(&args, terminal),
+        Verb::Views(args) => views::run(&args, terminal),
+        Verb::Report(args) => report::run(&args, terminal),
+        Verb::List(args) => list::run(&args, &list::catalogue(), terminal),
+        Verb::Config(args) => config::run(&args, &spec::spec(), terminal),
+        Verb::Bench(args) => bench::run(&args, terminal),
         Verb::Data(args) => data::run(&args, terminal),
         Verb::Runs(args) => runs::run(&args, terminal),
         Verb::Doctor(args) => doctor::run(&args, terminal),

@@ -3,8 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
+use serde_json::json;
+use twinlens_data::Split;
+use twinlens_nn::weights::{NamedTensor, write_safetensors};
+use twinlens_run::write_atomically;
 
+use super::features::features;
 use super::judge::JudgeArgs;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
 
 /// Arguments of `embed`.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,6 +45,106 @@ pub enum Part {
     Test,
 }
 
+/// Runs `embed`.
+///
+/// # Errors
+/// An encoder or data that cannot be used, a file that cannot be written.
+pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
+    let (subject, data) = args.judge.open(terminal)?;
+    let wanted = |split: &Split| args.split.includes(*split) && data.splits.get(*split).is_some();
+    let mut table = Table { dim: 0, rows: Vec::new() };
+    for split in Split::ALL.into_iter().filter(wanted) {
+        let features = features(&subject, &data, split, &args.judge.computing(), terminal)?;
+        table.dim = features.dim();
+        let label = |index: usize| data.splits.get(split).and_then(|source| source.label(index));
+        table.rows.extend(features.iter().enumerate().map(|(index, row)| Row {
+            split,
+            index,
+            label: label(index),
+            features: row.to_vec(),
+        }));
+    }
+    if table.rows.is_empty() {
+        let message = format!("data set {} has no such images", data.name);
+        return Err(Failure::message(Exit::Data, message).hint("`twinlens data inspect` shows its splits"));
+    }
+    let bytes = match args.out.extension().and_then(|extension| extension.to_str()) {
+        Some("npy") => table.npy(),
+        Some("csv") => table.csv(),
+        _ => table.safetensors()?,
+    };
+    write_atomically(&args.out, &bytes)?;
+    let document = json!({ "file": args.out, "rows": table.rows.len(), "features": table.dim });
+    terminal.result(&document, || {
+        format!("{} rows of {} features in {}\n", table.rows.len(), table.dim, args.out.display())
+    })
+}
+
+impl Part {
+    fn includes(self, split: Split) -> bool {
+        matches!(
+            (self, split),
+            (Part::All, _) | (Part::Train, Split::Train) | (Part::Val, Split::Val) | (Part::Test, Split::Test)
+        )
+    }
+}
+
+/// Features with where they came from: splits in order (train, val, test), images in the order of each.
+struct Table {
+    dim: usize,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    split: Split,
+    index: usize,
+    label: Option<usize>,
+    features: Vec<f32>,
+}
+
+impl Table {
+    /// NumPy's format, version 1.0: f32, `[rows, features]`.
+    fn npy(&self) -> Vec<u8> {
+        let shape = format!("({}, {})", self.rows.len(), self.dim);
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        // Magic, version and length take 10 bytes; the data start at a multiple of 64, after a line break.
+        let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((length as u16).to_le_bytes());
+        bytes.extend(format!("{header:<0$}\n", length - 1).bytes());
+        bytes.extend(self.rows.iter().flat_map(|row| &row.features).flat_map(|value| value.to_le_bytes()));
+        bytes
+    }
+
+    /// One line an image: split, index in it, label (empty if unknown), features.
+    fn csv(&self) -> Vec<u8> {
+        let names: Vec<String> = (0..self.dim).map(|column| format!("f{column}")).collect();
+        let mut text = format!("split,index,label,{}\n", names.join(","));
+        for row in &self.rows {
+            let label = row.label.map_or(String::new(), |label| label.to_string());
+            let values: Vec<String> = row.features.iter().map(f32::to_string).collect();
+            text += &format!("{},{},{label},{}\n", row.split.name(), row.index, values.join(","));
+        }
+        text.into_bytes()
+    }
+
+    /// `features [rows, features]`, `labels [rows]` (-1 if unknown), `splits [rows]` (0 train, 1 val, 2 test).
+    fn safetensors(&self) -> Outcome<Vec<u8>> {
+        let column = |value: fn(&Row) -> f32| NamedTensor {
+            shape: vec![self.rows.len()],
+            values: self.rows.iter().map(value).collect(),
+        };
+        let values = self.rows.iter().flat_map(|row| row.features.clone()).collect();
+        let tensors = [
+            ("features", NamedTensor { shape: vec![self.rows.len(), self.dim], values }),
+            ("labels", column(|row| row.label.map_or(-1.0, |label| label as f32))),
+            ("splits", column(|row| row.split as u8 as f32)),
+        ];
+        let tensors = tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into();
+        Ok(write_safetensors(&tensors, &[])?)
+    }
+}
+
 fn features_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let known = ["npy", "csv", "safetensors"];
@@ -56,6 +163,21 @@ fn features_file(text: &str) -> Result<PathBuf, String> {
 mod tests {
     use super::*;
     use crate::commands::testing::parse;
+
+    #[test]
+    fn an_npy_file_has_its_data_where_the_header_says() {
+        let row = |features: [f32; 2]| Row { split: Split::Test, index: 0, label: None, features: features.to_vec() };
+        let table = Table { dim: 2, rows: vec![row([1.0, -2.5]), row([0.25, 4.0])] };
+        let bytes = table.npy();
+        let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        assert_eq!((10 + length) % 64, 0);
+        let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
+        assert!(header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"), "{header}");
+        assert!(header.ends_with('\n'));
+        let values: Vec<f32> = bytes[10 + length..].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        assert_eq!(values, [1.0, -2.5, 0.25, 4.0]);
+        assert_eq!(String::from_utf8(table.csv()).unwrap().lines().nth(1), Some("test,0,,1,-2.5"));
+    }
 
     #[test]
     fn the_format_is_checked_at_the_door() {

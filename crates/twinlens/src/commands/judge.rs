@@ -1,10 +1,20 @@
 //! What verbs that use a trained encoder share: the encoder, the data, and where to compute.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::ValueHint;
+use clap::{ValueEnum, ValueHint};
+use serde_json::{Value, json};
+use twinlens_data::{DataSet, Split};
+use twinlens_eval::{Labelled, Verdict};
+use twinlens_nn::weights::EncoderFile;
+use twinlens_run::{RunFolder, write_atomically};
+use twinlens_ssl::Settings;
 
 use super::data::BadSample;
+use super::features::{Computing, Subject, labelled, untrained};
+use super::training::{open_data, read_encoder};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
 
 /// An encoder and what to feed it.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,6 +26,9 @@ pub struct JudgeArgs {
     /// The data set: .npz, idx, a folder of images or of class folders, or a zip of these
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: String,
+    /// Whose features: the encoder's, the same network's untrained, or the pixels themselves
+    #[arg(long, value_name = "trained|untrained|pixels", default_value = "trained", hide_possible_values = true)]
+    pub features: Kind,
     /// What to do with an image that cannot be decoded
     #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
     pub on_bad_sample: BadSample,
@@ -46,6 +59,156 @@ pub fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
         _ => Err("expected a number above 0".to_owned()),
+    }
+}
+
+/// Features by their name on the command line: an encoder, the same network untrained, or the pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// By the encoder as it is.
+    Trained,
+    /// By the same network with fresh random weights.
+    Untrained,
+    /// The pixels themselves, prepared as for the encoder.
+    Pixels,
+}
+
+impl Kind {
+    /// Its name, as in verdicts and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Trained => "trained",
+            Kind::Untrained => "untrained",
+            Kind::Pixels => "pixels",
+        }
+    }
+
+    /// The subject that this kind of features makes of an encoder.
+    ///
+    /// # Errors
+    /// An encoder that this program does not know.
+    pub fn subject(self, file: EncoderFile) -> Outcome<Subject> {
+        Ok(match self {
+            Kind::Trained => Subject::Encoder(file),
+            Kind::Untrained => Subject::Encoder(untrained(&file, 0)?),
+            Kind::Pixels => Subject::Pixels(file),
+        })
+    }
+}
+
+impl JudgeArgs {
+    /// Reads the encoder and opens the data.
+    ///
+    /// # Errors
+    /// A missing or damaged encoder, data that cannot be read.
+    pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
+        let subject = self.features.subject(read_encoder(&self.encoder)?)?;
+        let mut settings = Settings { data: self.data.clone(), ..Settings::default() };
+        settings.data_options.on_bad_sample = self.on_bad_sample.into();
+        Ok((subject, open_data(&settings, terminal)?))
+    }
+
+    /// How features are computed.
+    pub fn computing(&self) -> Computing {
+        let workers = twinlens_ssl::workers(0);
+        Computing { batch: self.batch as usize, workers, device: self.device.clone(), cached: true }
+    }
+
+    /// Training, validation and test features with their labels.
+    ///
+    /// # Errors
+    /// A missing split or label, an encoder that does not fit.
+    pub fn splits(&self, terminal: &Terminal) -> Outcome<(DataSet, [Labelled; 3])> {
+        let (subject, data) = self.open(terminal)?;
+        data.check_for_evaluation()?;
+        let computing = self.computing();
+        let of = |split| labelled(&subject, &data, split, &computing, terminal);
+        let splits = [of(Split::Train)?, of(Split::Val)?, of(Split::Test)?];
+        Ok((data, splits))
+    }
+
+    /// Tells verdicts, keeps them with the run if the encoder is one's, and fails below `fail_under`.
+    ///
+    /// # Errors
+    /// A file that cannot be written; a test accuracy below `fail_under`.
+    pub fn conclude(
+        &self,
+        mut verdicts: Vec<Verdict>,
+        out: Option<&Path>,
+        fail_under: Option<f64>,
+        terminal: &Terminal,
+    ) -> Outcome {
+        for verdict in &mut verdicts {
+            verdict.settings.insert("features".into(), self.features.name().into());
+            for warning in &verdict.warnings {
+                tracing::warn!("{warning}");
+            }
+            if self.encoder.is_dir() {
+                keep(&self.encoder, verdict)?;
+            }
+        }
+        let document = json!({ "verdicts": verdicts });
+        if let Some(out) = out {
+            let text = serde_json::to_vec_pretty(&document).map_err(|error| Failure::new(Exit::Failed, error))?;
+            write_atomically(out, &text)?;
+        }
+        terminal.result(&document, || table(&verdicts, terminal))?;
+        let test = |verdict: &Verdict| verdict.split("test").map(|split| split.scores.accuracy);
+        let worst = verdicts.iter().filter_map(test).fold(f64::INFINITY, f64::min);
+        match fail_under {
+            Some(least) if worst < least => {
+                Err(Failure::message(Exit::Failed, format!("test accuracy {worst:.4} is below {least}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a verdict to the `eval` folder of a run, which nobody may be writing.
+///
+/// # Errors
+/// A folder that is no run, or is in use, or cannot be written.
+pub fn keep(run: &Path, verdict: &Verdict) -> Outcome {
+    Ok(RunFolder::open(run)?.write_verdict(&file_name(verdict), verdict)?)
+}
+
+/// A name made of what tells verdicts of one run apart: protocol, features, settings.
+pub fn file_name(verdict: &Verdict) -> String {
+    let part = |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
+    let parts = ["features", "k", "vote", "label_share"].into_iter().filter_map(part);
+    std::iter::once(verdict.protocol.clone()).chain(parts).collect::<Vec<_>>().join("-")
+}
+
+/// The scores of verdicts, a line a split.
+pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
+    let headings = ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC"];
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let mut rows = Vec::new();
+    for verdict in verdicts {
+        let features = verdict.settings.get("features").and_then(Value::as_str).unwrap_or("-");
+        for split in &verdict.splits {
+            let scores = &split.scores;
+            rows.push(vec![
+                protocol(verdict),
+                features.to_owned(),
+                split.split.clone(),
+                number(Some(scores.accuracy)),
+                number(Some(scores.balanced_accuracy)),
+                number(Some(scores.macro_f1)),
+                number(scores.macro_auc),
+            ]);
+        }
+    }
+    terminal.table(&headings, &rows)
+}
+
+/// A protocol with the settings that readers want to see.
+pub fn protocol(verdict: &Verdict) -> String {
+    let setting = |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
+    match (setting("k"), setting("label_share")) {
+        (Some(k), _) => format!("kNN k={k} {}", setting("vote").unwrap_or_default()),
+        (None, Some(share)) => format!("linear probe, labels {share}"),
+        (None, None) => verdict.protocol.clone(),
     }
 }
 

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
+use twinlens_eval::Knn;
 
 use super::judge::{JudgeArgs, positive, share};
+use crate::exit::Outcome;
+use crate::terminal::Terminal;
 
 /// Arguments of `knn`.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,6 +44,22 @@ pub enum Vote {
     Weighted,
     /// One neighbour, one vote.
     Plain,
+}
+
+/// Runs `knn`.
+///
+/// # Errors
+/// An encoder or data that cannot be used, a k beyond the training images, an accuracy below `--fail-under`.
+pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
+    let (_, [train, val, test]) = args.judge.splits(terminal)?;
+    let vote = match args.vote {
+        Vote::Weighted => twinlens_eval::Vote::Weighted,
+        Vote::Plain => twinlens_eval::Vote::Majority,
+    };
+    let k = args.k.iter().map(|&k| k as usize).collect();
+    let knn = Knn { k, votes: vec![vote], temperature: args.temperature };
+    let verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
+    args.judge.conclude(verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 
 #[cfg(test)]

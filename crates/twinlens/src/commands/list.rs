@@ -2,6 +2,9 @@
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
+use twinlens_nn::encoders::ENCODERS;
+use twinlens_ssl::methods::METHODS;
+use twinlens_ssl::recipes::RECIPES;
 
 use crate::config::nearest;
 use crate::exit::{Exit, Failure, Outcome};
@@ -91,6 +94,30 @@ pub fn presets(presets: &[(&str, &str)]) -> Vec<Entry> {
         }
     };
     presets.iter().map(entry).collect()
+}
+
+/// Everything that this program has.
+pub fn catalogue() -> Catalogue {
+    let entry = |name: &str, summary: &str, details: Vec<(&'static str, String)>| Entry {
+        name: name.to_owned(),
+        summary: summary.to_owned(),
+        details,
+    };
+    let operations = twinlens_views::ops::NAMES.iter().map(|name| entry(name, "operation", vec![]));
+    let policies = twinlens_views::presets::PRESETS.iter().map(|(name, _)| entry(name, "view policy", vec![]));
+    Catalogue {
+        methods: METHODS
+            .iter()
+            .map(|spec| entry(spec.id, spec.summary, vec![("paper", spec.paper.to_owned())]))
+            .collect(),
+        encoders: ENCODERS
+            .iter()
+            .map(|spec| entry(spec.id, spec.summary, vec![("features", spec.features.to_string())]))
+            .collect(),
+        datasets: twinlens_data::formats().map(|(name, what)| entry(name, what, vec![])).collect(),
+        augmentations: operations.chain(policies).collect(),
+        presets: presets(RECIPES),
+    }
 }
 
 /// Runs `list`.

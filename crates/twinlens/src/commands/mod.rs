@@ -6,6 +6,7 @@ pub mod config;
 pub mod data;
 pub mod doctor;
 pub mod embed;
+pub mod features;
 pub mod judge;
 pub mod knn;
 pub mod list;
@@ -16,6 +17,8 @@ pub mod quickstart;
 pub mod report;
 pub mod runs;
 pub mod settings;
+pub mod spec;
+pub mod training;
 pub mod views;
 
 use std::path::PathBuf;

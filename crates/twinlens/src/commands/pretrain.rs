@@ -1,10 +1,19 @@
 //! `pretrain`: learn an encoder without labels.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use serde_json::{Value, json};
+use twinlens_run::{RunFolder, RunRecord, State, names};
+use twinlens_ssl::{Learner, Settings, StartFrom};
 
 use super::settings::SettingsArgs;
+use super::spec::resolve;
+use super::training::{Run, encoder_file, read_encoder};
+use super::{bytes, report};
+use crate::config::{Request, diff};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
 
 /// Arguments of `pretrain`.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,6 +44,151 @@ pub struct PretrainArgs {
     /// Do two steps of every phase, to see that all works
     #[arg(long, conflicts_with = "dry_run")]
     pub smoke: bool,
+}
+
+/// Settings that may change when a run goes on: they decide how long it is, where it computes and how closely it is
+/// watched, not what a step learns.
+const MAY_CHANGE: [&str; 8] =
+    ["epochs", "workers", "device", "log_every", "collapse_threshold", "knn.", "checkpoint.", "data"];
+
+/// Runs `pretrain`.
+///
+/// # Errors
+/// Settings, data, a device or a folder that cannot be used; a run that fails or is stopped.
+pub fn run(args: &PretrainArgs, terminal: &Terminal) -> Outcome {
+    if let Some(folder) = &args.resume {
+        return resume(args, folder, terminal);
+    }
+    let mut settings = resolve(&args.settings.request())?.settings;
+    if args.smoke {
+        return smoke(&mut settings, terminal);
+    }
+    let run = Run::prepare(settings, terminal)?;
+    let out = match &args.out {
+        _ if args.dry_run => return tell_plan(&run, terminal),
+        Some(out) if out.as_os_str() == "auto" => free_name(&run.settings),
+        Some(out) => out.clone(),
+        None => return Err(Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")),
+    };
+    let init = args.init_from.as_deref().map(read_encoder).transpose()?;
+    let start = init.as_ref().map_or(StartFrom::Scratch, StartFrom::Encoder);
+    let mut folder = run.create(&out, args.overwrite)?;
+    go(&run, &mut folder, start, terminal)
+}
+
+fn go(run: &Run, folder: &mut RunFolder, start: StartFrom<'_>, terminal: &Terminal) -> Outcome {
+    run.learn(folder, start, terminal)?;
+    report::write(folder, &run.data, &run.settings, &run.computing(), terminal)?;
+    tell_result(run, folder.path(), terminal)
+}
+
+fn resume(args: &PretrainArgs, path: &Path, terminal: &Terminal) -> Outcome {
+    let mut folder = RunFolder::open(path)?;
+    let config = path.join(names::CONFIG);
+    let before = resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
+    let mut request = args.settings.request();
+    request.files.insert(0, config);
+    let now = resolve(&request)?;
+    let may = |key: &str| MAY_CHANGE.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
+    let changes: Vec<String> = diff(&before.table, &now.table)
+        .into_iter()
+        .filter(|change| !may(&change.key))
+        .map(|change| format!("  {change}"))
+        .collect();
+    if !changes.is_empty() {
+        let message =
+            format!("a run goes on with the settings it started with, but these differ:\n{}", changes.join("\n"));
+        return Err(Failure::message(Exit::Usage, message).hint("start a new run, perhaps with --init-from"));
+    }
+    let run = Run::prepare(now.settings, terminal)?;
+    if args.dry_run {
+        return tell_plan(&run, terminal);
+    }
+    folder.write_config(&run.config()?)?;
+    folder.set_status(State::Running, "")?;
+    go(&run, &mut folder, StartFrom::Checkpoint, terminal)
+}
+
+/// Two steps of everything, in a folder that is removed afterwards.
+fn smoke(settings: &mut Settings, terminal: &Terminal) -> Outcome {
+    settings.epochs = 1;
+    settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
+    settings.limit = 2 * settings.batch;
+    settings.log_every = 1;
+    let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
+    let run = Run::prepare(settings.clone(), terminal)?;
+    let mut folder = run.create(&place.path().join("smoke"), false)?;
+    go(&run, &mut folder, StartFrom::Scratch, terminal)
+}
+
+/// `runs/METHOD-N`, the first that does not exist.
+fn free_name(settings: &Settings) -> PathBuf {
+    let name = |number: u32| PathBuf::from(format!("runs/{}-{number}", settings.method));
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
+}
+
+fn tell_result(run: &Run, path: &Path, terminal: &Terminal) -> Outcome {
+    let metrics = RunRecord::read(path)?.metrics;
+    let last = |key: &str| metrics.iter().rev().find_map(|row| row.get(key)).cloned().unwrap_or(Value::Null);
+    let document = json!({
+        "run": path,
+        "encoder": encoder_file(path),
+        "report": path.join(names::REPORT),
+        "method": run.settings.method,
+        "steps": last("step"),
+        "loss": last("loss"),
+        "knn_accuracy": last("knn_accuracy"),
+    });
+    terminal.result(&document, || {
+        let text = |key: &str| match &document[key] {
+            Value::String(text) => text.clone(),
+            Value::Null => "-".to_owned(),
+            number => number.to_string(),
+        };
+        let rows = [
+            ("run", text("run")),
+            ("encoder", text("encoder")),
+            ("report", text("report")),
+            ("steps", text("steps")),
+            ("last loss", text("loss")),
+            ("kNN accuracy, validation", text("knn_accuracy")),
+        ];
+        terminal.table(&["pre-trained", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
+    })
+}
+
+fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
+    let Settings { batch, epochs, .. } = run.settings;
+    let steps = run.prepared.steps_per_epoch(batch);
+    let context = &run.prepared.context;
+    let images = run.prepared.train.len();
+    let device = twinlens_nn::device::open(&run.settings.device)?;
+    let learner = Learner::new(&run.settings, context.channels, steps, &device)?;
+    let parameters = learner.weights().parameter_count();
+    // Weights, gradients and two moments, four bytes each.
+    let state = (parameters * 16) as u64;
+    let document = json!({
+        "images": images,
+        "size": context.size,
+        "channels": context.channels,
+        "mean": context.mean,
+        "std": context.std,
+        "steps_per_epoch": steps,
+        "steps": steps * epochs,
+        "parameters": parameters,
+        "weights_and_optimiser_bytes": state,
+        "settings": run.settings,
+    });
+    terminal.result(&document, || {
+        let rows = [
+            ("training images", images.to_string()),
+            ("view", format!("{0} x {0} x {1}", context.size, context.channels)),
+            ("steps", format!("{steps} an epoch, {} in all", steps * epochs)),
+            ("parameters", parameters.to_string()),
+            ("weights, gradients, optimiser", bytes(state)),
+        ];
+        terminal.table(&["plan", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
+    })
 }
 
 #[cfg(test)]

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
+use twinlens_data::LabelShare;
+use twinlens_eval::LinearProbe;
 
 use super::judge::{JudgeArgs, share};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
 
 /// Arguments of `probe`.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,6 +54,21 @@ impl From<LabelChoice> for twinlens_data::LabelChoice {
             LabelChoice::Stratified => twinlens_data::LabelChoice::Stratified,
         }
     }
+}
+
+/// Runs `probe`.
+///
+/// # Errors
+/// An encoder or data that cannot be used, an accuracy below `--fail-under`.
+pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
+    let (data, [train, val, test]) = args.judge.splits(terminal)?;
+    let source = data.splits.train.clone();
+    let source = source.ok_or_else(|| Failure::message(Exit::Data, "no training images"))?;
+    let known = LabelShare::new(source, args.label_share, args.label_choice.into(), args.seed as u64)?.known();
+    let mut verdict = LinearProbe::default().run(&train.subset(&known)?, &val, &test)?;
+    verdict.settings.insert("label_share".into(), args.label_share.into());
+    verdict.seeds.insert("labels".into(), args.seed as u64);
+    args.judge.conclude(vec![verdict], args.out.as_deref(), args.fail_under, terminal)
 }
 
 #[cfg(test)]

@@ -1,8 +1,21 @@
 //! `quickstart`: learn from bundled blood cells and show what was learned.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use serde_json::json;
+use twinlens_data::Split;
+use twinlens_eval::{Knn, LinearProbe, Verdict, Vote};
+use twinlens_ssl::{Settings, StartFrom};
+
+use super::features::labelled;
+use super::judge::{Kind, file_name, table};
+use super::report;
+use super::spec::resolve;
+use super::training::{BUNDLED, Run, read_encoder};
+use crate::config::Request;
+use crate::exit::Outcome;
+use crate::terminal::Terminal;
 
 /// Arguments of `quickstart`.
 #[derive(Clone, Debug, clap::Args)]
@@ -17,6 +30,49 @@ pub struct QuickstartArgs {
     /// Replace what an earlier run wrote there
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// Runs `quickstart`: pre-trains on the bundled blood cells, judges pixels, the untrained and the pre-trained encoder
+/// under the same protocols, and writes the report.
+///
+/// # Errors
+/// A folder that cannot be written, or a run that fails.
+pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
+    let request = Request { preset: Some("quickstart".into()), ..Request::default() };
+    let settings = Settings { data: BUNDLED.into(), ..resolve(&request)?.settings };
+    let run = Run::prepare(settings, terminal)?;
+    let mut folder = run.create(&args.out, args.overwrite)?;
+    run.learn(&mut folder, StartFrom::Scratch, terminal)?;
+    let verdicts = judge(&run, &args.out, terminal)?;
+    for verdict in &verdicts {
+        folder.write_verdict(&file_name(verdict), verdict)?;
+    }
+    let report = report::write(&folder, &run.data, &run.settings, &run.computing(), terminal)?;
+    let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
+    terminal.result(&document, || {
+        format!("{}\nThe report: {}\n", table(&verdicts, terminal), report.display())
+    })
+}
+
+/// Every kind of features under every protocol, all with the same images and labels.
+fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
+    let encoder = read_encoder(out)?;
+    let mut verdicts = Vec::new();
+    for kind in [Kind::Pixels, Kind::Untrained, Kind::Trained] {
+        let subject = kind.subject(encoder.clone())?;
+        let of = |split| labelled(&subject, &run.data, split, &run.computing(), terminal);
+        let [train, val, test] = [of(Split::Train)?, of(Split::Val)?, of(Split::Test)?];
+        let knn = Knn { k: vec![20], votes: vec![Vote::Weighted], ..Knn::default() };
+        let mut judged = knn.run(&train, &[("val", &val), ("test", &test)])?;
+        let mut probe = LinearProbe::default().run(&train, &val, &test)?;
+        probe.settings.insert("label_share".into(), 1.0.into());
+        judged.push(probe);
+        for verdict in &mut judged {
+            verdict.settings.insert("features".into(), kind.name().into());
+        }
+        verdicts.extend(judged);
+    }
+    Ok(verdicts)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use toml::{Table, Value};
 use twinlens_ssl::{Settings, recipes};
 use twinlens_views::presets;
 
-use crate::config::{Problem, Resolved, Spec};
+use crate::config::{Problem, Request, Resolved, Spec};
+use crate::exit::Outcome;
 
 /// The settings of a run as the configuration knows them.
 ///
@@ -60,9 +61,14 @@ impl From<twinlens_ssl::Problem> for Problem {
     }
 }
 
-/// Says what a resolved configuration wants said.
-pub fn tell_warnings(resolved: &Resolved<Settings>) {
+/// Resolves a request for the settings of a run, and says what the configuration wants said.
+///
+/// # Errors
+/// A report of everything that is wrong.
+pub fn resolve(request: &Request) -> Outcome<Resolved<Settings>> {
+    let resolved = spec().resolve(request)?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
+    Ok(resolved)
 }

@@ -1,10 +1,22 @@
 //! `views`: see what the encoder will see.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use serde::Serialize;
+use serde_json::Value;
+use twinlens_data::{DataSet, Image, Pixels};
+use twinlens_report::{Picture, RgbImage, contact_sheet};
+use twinlens_run::write_atomically;
+use twinlens_ssl::{Prepared, Settings, SslError};
+use twinlens_views::{Explanation, Place, Shape, Workspace};
 
 use super::settings::SettingsArgs;
+use super::spec::resolve;
+use super::training::open_data;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
 
 /// Arguments of `views`.
 #[derive(Clone, Debug, clap::Args)]
@@ -28,6 +40,196 @@ pub struct ViewsArgs {
     pub explain: bool,
 }
 
+/// What `views` tells.
+#[derive(Debug, Serialize)]
+struct Seen {
+    /// The sheet, if one was written.
+    file: Option<PathBuf>,
+    views_per_row: usize,
+    rows: Vec<Row>,
+}
+
+/// One image of the sheet.
+#[derive(Debug, Serialize)]
+struct Row {
+    /// The image's number among the training images.
+    index: usize,
+    image: String,
+    /// What was drawn for each of its views.
+    views: Vec<Explanation>,
+}
+
+/// Runs `views`.
+///
+/// # Errors
+/// Settings or data that cannot be used, or a file or stdout that cannot be written.
+pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
+    let resolved = resolve(&args.settings.request())?;
+    let data = open_data(&resolved.settings, terminal)?;
+    let gallery = Gallery::new(&resolved.settings, &data)?;
+    let samples = gallery.samples(args.rows as usize);
+    if let Some(file) = &args.out {
+        write_sheet(file, &gallery.sheet(&samples)?)?;
+    }
+    let rows = samples.iter().map(|sample| gallery.explain(*sample)).collect::<Outcome<_>>()?;
+    let seen = Seen { file: args.out.clone(), views_per_row: gallery.prepared.policy.views(), rows };
+    terminal.result(&seen, || describe(&seen, args.explain))
+}
+
+fn write_sheet(file: &Path, sheet: &RgbImage) -> Outcome {
+    let picture = Picture::png(sheet).map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(write_atomically(file, picture.bytes())?)
+}
+
+fn describe(seen: &Seen, explain: bool) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    if let Some(file) = &seen.file {
+        let (rows, views) = (seen.rows.len(), seen.views_per_row);
+        let _ = writeln!(text, "{}: {rows} training images, each with {views} views", file.display());
+    }
+    for row in seen.rows.iter().filter(|_| explain) {
+        let _ = writeln!(text, "{}", row.image);
+        for explanation in &row.views {
+            let _ = writeln!(text, "  view {}", explanation.view + 1);
+            for step in &explanation.operations {
+                let drawn = step.drawn.as_ref().map(|drawn| serde_json::to_value(drawn).unwrap_or_default());
+                let drawn = drawn.map_or("left out by chance".to_owned(), |drawn| parameters(&drawn));
+                let _ = writeln!(text, "    {:<20} {drawn}", step.op);
+            }
+        }
+    }
+    text
+}
+
+/// Drawn parameters in one line.
+fn parameters(drawn: &Value) -> String {
+    match drawn {
+        Value::Object(fields) => {
+            let named = fields.iter().map(|(key, value)| format!("{key} {}", parameters(value)));
+            named.collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(list) => format!("({})", list.iter().map(parameters).collect::<Vec<_>>().join(", ")),
+        // Values of 32 bits would otherwise show digits that they do not have.
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(number) => format!("{number:.4}"),
+            None => number.to_string(),
+        },
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+    }
+}
+
+/// Training images beside their views, as the first epoch of a run draws them.
+pub struct Gallery {
+    prepared: Prepared,
+    seed: u64,
+}
+
+impl Gallery {
+    /// The images and views of these settings. Nothing is trained, so the batch may be larger than the set.
+    ///
+    /// # Errors
+    /// Settings that do not fit the data, or data that cannot be read.
+    pub fn new(settings: &Settings, data: &DataSet) -> Outcome<Gallery> {
+        let images = data.splits.train.as_ref().map_or(0, |train| train.len());
+        let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
+        let batch = settings.batch.min(used.max(2));
+        let prepared = Prepared::new(&Settings { batch, ..settings.clone() }, data)?;
+        Ok(Gallery { prepared, seed: settings.seed })
+    }
+
+    /// `count` images spread evenly over the training images, which are often sorted by class; all of them if
+    /// there are fewer.
+    pub fn samples(&self, count: usize) -> Vec<usize> {
+        let images = self.prepared.train.len();
+        let count = count.min(images);
+        (0..count).map(|row| row * images / count).collect()
+    }
+
+    /// One row per image: the original, then its views, not normalised.
+    ///
+    /// # Errors
+    /// Images that cannot be read or are not what the views were built for; a sheet too large to be a picture.
+    pub fn sheet(&self, samples: &[usize]) -> Outcome<RgbImage> {
+        let policy = &self.prepared.policy;
+        let views = (1..=policy.views()).map(|view| format!("view {view}"));
+        let titles: Vec<String> = std::iter::once("original".to_owned()).chain(views).collect();
+        let mut workspace = Workspace::default();
+        let mut rows = Vec::new();
+        for &sample in samples {
+            let original = self.prepared.train.image(sample)?;
+            let span = Span::of(&original);
+            let mut row = vec![span.show(&original)?];
+            for view in 0..policy.views() {
+                let image = policy.image(view, self.place(sample), &original, &mut workspace);
+                row.push(span.show(&image.map_err(SslError::Views)?)?);
+            }
+            rows.push(row);
+        }
+        contact_sheet(&rows, &titles, CELL).map_err(|error| Failure::new(Exit::Usage, error))
+    }
+
+    fn explain(&self, index: usize) -> Outcome<Row> {
+        let image = self.prepared.train.image(index)?;
+        let views = self.prepared.policy.explain(self.place(index), Shape::of(&image));
+        Ok(Row { index, image: self.prepared.train.name(index), views })
+    }
+
+    fn place(&self, index: usize) -> Place {
+        Place { seed: self.seed, epoch: 0, sample: index as u32 }
+    }
+}
+
+/// The side of an image on the sheet, in pixels.
+const CELL: u32 = 112;
+
+/// The values shown as black and as white.
+struct Span {
+    low: f64,
+    high: f64,
+}
+
+impl Span {
+    /// All that 8 bits can hold. Other images rarely use their whole range and would look black: for them, the
+    /// darkest and brightest sample.
+    fn of(image: &Image) -> Span {
+        let values = samples(image);
+        let (low, high) = match image.pixels {
+            Pixels::U8(_) => (0.0, 255.0),
+            _ => values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v))),
+        };
+        Span { low, high }
+    }
+
+    /// `image` in the colours of a screen: three channels as red, green and blue, any other number as the grey of
+    /// their mean.
+    fn show(&self, image: &Image) -> Outcome<RgbImage> {
+        let width = self.high - self.low;
+        let scale = if width > 0.0 { 255.0 / width } else { 0.0 };
+        let values: Vec<f64> = samples(image).collect();
+        let shade = |value: f64| ((value - self.low) * scale).round().clamp(0.0, 255.0) as u8;
+        let pixel = |pixel: &[f64]| match pixel {
+            [red, green, blue] => [shade(*red), shade(*green), shade(*blue)],
+            channels => [shade(channels.iter().sum::<f64>() / channels.len() as f64); 3],
+        };
+        let bytes: Vec<u8> = values.chunks(image.channels).flat_map(pixel).collect();
+        RgbImage::from_raw(image.width as u32, image.height as u32, bytes).ok_or_else(|| {
+            let shape = format!("{} x {}", image.height, image.width);
+            Failure::message(Exit::Data, format!("an image of {shape} pixels does not fit a contact sheet"))
+        })
+    }
+}
+
+fn samples(image: &Image) -> Box<dyn Iterator<Item = f64> + '_> {
+    match &image.pixels {
+        Pixels::U8(values) => Box::new(values.iter().map(|value| f64::from(*value))),
+        Pixels::U16(values) => Box::new(values.iter().map(|value| f64::from(*value))),
+        Pixels::F32(values) => Box::new(values.iter().map(|value| f64::from(*value))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +241,27 @@ mod tests {
         assert!(parse::<ViewsArgs>("--data b.npz --explain").unwrap().explain);
         assert_eq!(parse::<ViewsArgs>("--data b.npz --out v.png --rows 3").unwrap().rows, 3);
         assert!(parse::<ViewsArgs>("--data b.npz --out v.png --rows 0").is_err());
+    }
+
+    #[test]
+    fn images_of_any_kind_are_shown() {
+        let show = |image: Image| Span::of(&image).show(&image).unwrap().into_raw();
+        let bytes = Image::new(1, 2, 3, Pixels::U8(vec![0, 1, 2, 253, 254, 255])).unwrap();
+        assert_eq!(show(bytes), [0, 1, 2, 253, 254, 255]);
+        let dark = Image::new(1, 2, 1, Pixels::U16(vec![100, 300])).unwrap();
+        assert_eq!(show(dark), [0, 0, 0, 255, 255, 255]);
+        let two_channels = Image::new(2, 1, 2, Pixels::F32(vec![-1.0, 0.0, 1.0, 0.0])).unwrap();
+        assert_eq!(show(two_channels), [64, 64, 64, 191, 191, 191]);
+        let flat = Image::new(1, 1, 1, Pixels::F32(vec![7.0])).unwrap();
+        assert_eq!(show(flat), [0, 0, 0]);
+    }
+
+    #[test]
+    fn drawn_parameters_fit_in_one_line() {
+        let drawn = serde_json::json!({"top": 3, "factors": [0.1f32, null], "kind": "blur", "on": true});
+        let text = parameters(&drawn);
+        for part in ["top 3", "factors (0.1000, none)", "kind blur", "on true"] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 }

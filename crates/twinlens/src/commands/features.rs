@@ -1,0 +1,183 @@
+//! Features of a data set's splits, by an encoder, by the same network untrained, or raw pixels.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use twinlens_data::{DataSet, ImageSource, Split};
+use twinlens_eval::{Embedding, Features, Labelled, with_labels};
+use twinlens_nn::encoders::{self, Encoder, Stem};
+use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
+use twinlens_run::write_atomically;
+use twinlens_views::BuildContext;
+
+use super::data_folder;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+
+/// Where features come from.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// An encoder with its weights.
+    Encoder(EncoderFile),
+    /// The pixels themselves, resized and normalised as for this encoder.
+    Pixels(EncoderFile),
+}
+
+/// How features are computed.
+#[derive(Clone, Debug)]
+pub struct Computing {
+    /// Images in a batch.
+    pub batch: usize,
+    /// Threads that prepare images.
+    pub workers: usize,
+    /// `auto`, `cpu`, `gpu` or `gpu:N`.
+    pub device: String,
+    /// Whether features are looked for, and kept, in the user's cache folder.
+    pub cached: bool,
+}
+
+/// The same network as in `file`, with fresh random weights from `seed`.
+///
+/// # Errors
+/// An encoder that this program does not know.
+pub fn untrained(file: &EncoderFile, seed: u64) -> Outcome<EncoderFile> {
+    let (_, weights) = network(file, seed, "cpu")?;
+    Ok(EncoderFile { description: file.description.clone(), tensors: weights.export("") })
+}
+
+/// The features of every image of `split`, in order.
+///
+/// # Errors
+/// A missing split; an encoder that does not fit its description or the images; images that cannot be read.
+pub fn features(
+    subject: &Subject,
+    data: &DataSet,
+    split: Split,
+    computing: &Computing,
+    terminal: &Terminal,
+) -> Outcome<Features> {
+    let source = source(data, split)?;
+    let (Subject::Encoder(file) | Subject::Pixels(file)) = subject;
+    let context = context(file, source.as_ref())?;
+    let place = computing.cached.then(|| cache_place(subject, data, split)).flatten();
+    if let Some(features) = place.as_ref().and_then(|place| read_cached(place, source.len())) {
+        return Ok(features);
+    }
+    let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
+    let bar = terminal.progress(&format!("features of {}", split.name()), source.len() as u64);
+    let progress = &mut |done: usize, total: usize| bar.set_of(done as u64, total as u64, "");
+    let features = match subject {
+        Subject::Encoder(file) => {
+            let (encoder, mut weights) = network(file, 0, &computing.device)?;
+            weights.import("", &file.tensors)?;
+            embedding.run(encoder.as_ref(), &mut weights, source, progress)?
+        }
+        Subject::Pixels(_) => embedding.pixels(source, progress)?,
+    };
+    if let Some(place) = place {
+        keep(&place, &features);
+    }
+    Ok(features)
+}
+
+/// [`features`] joined with the labels of the images.
+///
+/// # Errors
+/// As [`features`]; images without labels.
+pub fn labelled(
+    subject: &Subject,
+    data: &DataSet,
+    split: Split,
+    computing: &Computing,
+    terminal: &Terminal,
+) -> Outcome<Labelled> {
+    let source = source(data, split)?;
+    let features = features(subject, data, split, computing, terminal)?;
+    with_labels(features, source.as_ref(), &data.classes)?.ok_or_else(|| {
+        let message = format!("the {} images of {} have no labels, or not all of them", split.name(), data.name);
+        Failure::message(Exit::Data, message).hint("judging needs labels; `twinlens embed` does not")
+    })
+}
+
+fn source(data: &DataSet, split: Split) -> Outcome<Arc<dyn ImageSource>> {
+    data.splits.get(split).cloned().ok_or_else(|| {
+        let message = format!("data set {} has no {} images", data.name, split.name());
+        Failure::message(Exit::Data, message).hint("`twinlens data inspect` shows its splits")
+    })
+}
+
+/// A network with the architecture of `file`, its weights fresh from `seed`.
+fn network(file: &EncoderFile, seed: u64, device: &str) -> Outcome<(Box<dyn Encoder>, Weights)> {
+    let description = &file.description;
+    let spec = encoders::find(&description.encoder)?;
+    let stem = Stem::named(&description.stem)?;
+    let mut weights = Weights::new(seed, &twinlens_nn::device::open(device)?);
+    let encoder = spec.build(&mut weights.root(), stem, description.channels);
+    Ok((encoder, weights))
+}
+
+/// How the images of `source` are prepared for the encoder in `file`.
+fn context(file: &EncoderFile, source: &dyn ImageSource) -> Outcome<BuildContext> {
+    let description = &file.description;
+    let first = source.image(0)?;
+    if first.channels != description.channels {
+        let (got, expected) = (first.channels, description.channels);
+        let message = format!("the images have {got} channels, the encoder was trained on {expected}");
+        return Err(Failure::message(Exit::Data, message));
+    }
+    Ok(BuildContext {
+        size: description.size,
+        channels: description.channels,
+        pixel_type: first.pixel_type(),
+        mean: description.mean.clone(),
+        std: description.std.clone(),
+    })
+}
+
+/// Where these features are kept: a name made of everything that decides them.
+fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBuf> {
+    let mut hash = Sha256::new();
+    let (kind, file) = match subject {
+        Subject::Encoder(file) => ("encoder", file),
+        Subject::Pixels(file) => ("pixels", file),
+    };
+    let description = serde_json::to_string(&file.description).ok()?;
+    let origin = format!("{:?}", data.split_origin);
+    for text in [crate::VERSION, crate::COMMIT, kind, &description, &data.fingerprint, &origin, split.name()] {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    }
+    if kind == "encoder" {
+        for (name, tensor) in &file.tensors {
+            hash.update(name.as_bytes());
+            tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        }
+    }
+    // Splits that were drawn depend on the seed and shares, which show in the labels and their number.
+    let labels = (0..data.splits.get(split)?.len()).map(|index| data.splits.get(split).and_then(|s| s.label(index)));
+    labels.for_each(|label| hash.update(label.map_or(u64::MAX, |label| label as u64).to_le_bytes()));
+    let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(data_folder()?.join("features").join(format!("{name}.safetensors")))
+}
+
+/// Features kept by an earlier command; anything unexpected counts as not there.
+fn read_cached(place: &std::path::Path, rows: usize) -> Option<Features> {
+    let tensor = read_safetensors(place).ok()?.remove("features")?;
+    match tensor.shape[..] {
+        [found, dim] if found == rows => Features::new(rows, dim, tensor.values).ok(),
+        _ => None,
+    }
+}
+
+/// Keeps features for the next command; a cache that cannot be written costs time, not the result.
+fn keep(place: &std::path::Path, features: &Features) {
+    let tensor = NamedTensor { shape: vec![features.rows(), features.dim()], values: features.values().to_vec() };
+    let bytes = write_safetensors(&[("features".to_owned(), tensor)].into(), &[]);
+    let folder = place.parent().map(std::fs::create_dir_all);
+    if let (Ok(bytes), Some(Ok(()))) = (bytes, folder)
+        && let Err(error) = write_atomically(place, &bytes)
+    {
+        tracing::warn!("features could not be kept for later: {error}");
+    }
+}

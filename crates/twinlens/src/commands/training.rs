@@ -1,0 +1,241 @@
+//! What verbs that train share: data opened, settings checked, a run folder, and the training itself.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use twinlens_data::{DataSet, OpenOptions, open, open_bytes};
+use twinlens_nn::weights::EncoderFile;
+use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
+use twinlens_ssl::{Asked, Hooks, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom, train};
+
+use super::data_folder;
+use super::features::Computing;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::signals::Interrupt;
+use crate::terminal::Terminal;
+
+/// The name of the data set inside the program, where others have a path.
+pub const BUNDLED: &str = "bundled";
+
+/// Photographs of blood cells; see `assets/README.md` for where they come from.
+const BLOOD_CELLS: &[u8] = include_bytes!("../../assets/blood_cells_28.npz");
+
+/// A run with its data opened and everything checked, before anything is written.
+pub struct Run {
+    /// What decides the result.
+    pub settings: Settings,
+    /// The images.
+    pub data: DataSet,
+    /// The images checked against the settings, and measured.
+    pub prepared: Prepared,
+}
+
+impl Run {
+    /// Opens the data set that the settings name and checks the settings against it.
+    ///
+    /// # Errors
+    /// Data that cannot be read, settings that do not fit it.
+    pub fn prepare(settings: Settings, terminal: &Terminal) -> Outcome<Run> {
+        let data = open_data(&settings, terminal)?;
+        Run::with_data(settings, data)
+    }
+
+    /// Checks the settings against a data set that is open already.
+    ///
+    /// # Errors
+    /// Settings that do not fit the data.
+    pub fn with_data(settings: Settings, data: DataSet) -> Outcome<Run> {
+        let prepared = Prepared::new(&settings, &data)?;
+        Ok(Run { settings, data, prepared })
+    }
+
+    /// How features are computed for this run's report.
+    pub fn computing(&self) -> Computing {
+        Computing { batch: 256, workers: self.prepared.workers, device: self.settings.device.clone(), cached: true }
+    }
+
+    /// The settings as the text of `config.toml`.
+    ///
+    /// # Errors
+    /// Settings that TOML cannot hold.
+    pub fn config(&self) -> Outcome<String> {
+        toml::to_string_pretty(&self.settings).map_err(|error| Failure::new(Exit::Failed, error))
+    }
+
+    /// Creates the run's folder.
+    ///
+    /// # Errors
+    /// A folder that is taken or cannot be written.
+    pub fn create(&self, path: &Path, overwrite: bool) -> Outcome<RunFolder> {
+        let data = json!({ "path": self.settings.data, "sha256": self.data.fingerprint });
+        let commit = Some(crate::COMMIT).filter(|commit| *commit != "unknown");
+        let threads = rayon::current_num_threads();
+        let environment = Environment { version: crate::VERSION, commit, threads, data }.describe();
+        let command: Vec<String> = std::env::args().collect();
+        let overwrite = if overwrite { Overwrite::Run } else { Overwrite::Never };
+        Ok(RunFolder::create(path, overwrite, &Start { config: &self.config()?, command: &command, environment })?)
+    }
+
+    /// Trains; the folder's status tells how it ended.
+    ///
+    /// # Errors
+    /// A run that fails, or is stopped by a signal after everything was saved.
+    pub fn learn(&self, folder: &mut RunFolder, start: StartFrom<'_>, terminal: &Terminal) -> Outcome {
+        terminal.log_to(folder.log_file()?);
+        if let Some(warning) = folder.warning() {
+            tracing::warn!("{warning}");
+        }
+        let interrupt = Interrupt::install().map_err(|error| Failure::new(Exit::Environment, error))?;
+        let ended = self.train(folder, start, &interrupt, terminal);
+        match &ended {
+            Ok(Ended::Done) => folder.set_status(State::Done, "")?,
+            Ok(Ended::Interrupted) => folder.set_status(State::Interrupted, "stopped by a signal")?,
+            // A full disk may refuse the status too; the error that matters is the run's.
+            Err(error) => drop(folder.set_status(State::Failed, &error.to_string())),
+        }
+        match (ended?, interrupt.requested()) {
+            (Ended::Interrupted, Some(signal)) => {
+                let place = folder.path().display().to_string();
+                let failure = Failure::message(signal.exit(), "stopped; everything so far is saved").at(&place);
+                Err(failure.hint(format!("go on with `twinlens pretrain --resume {place}`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn train(
+        &self,
+        folder: &mut RunFolder,
+        start: StartFrom<'_>,
+        interrupt: &Interrupt,
+        terminal: &Terminal,
+    ) -> Result<Ended, SslError> {
+        let bar = terminal.progress("training", 0);
+        let mut total = 0;
+        let mut latest = String::new();
+        let mut progress = |progress: Progress<'_>| match progress {
+            Progress::Start { total_steps, step } => {
+                total = total_steps as u64;
+                bar.set_of(step as u64, total, "");
+            }
+            Progress::Step { epoch, step, loss } => {
+                let epochs = self.settings.epochs;
+                bar.set_of(step as u64, total, &format!("epoch {epoch}/{epochs} loss {loss:.3}{latest}"));
+            }
+            Progress::Row(row) => {
+                latest = in_short(row);
+                if let Some(accuracy) = row.get("knn_accuracy") {
+                    tracing::info!("epoch {}: kNN accuracy {accuracy:.4} on validation images", row["epoch"]);
+                }
+                // The row is in the log; a reader of stdout that went away must not end the training.
+                drop(terminal.event("metrics", row));
+            }
+            Progress::Warning(warning) => tracing::warn!("{warning}"),
+        };
+        let asked = || match (interrupt.requested(), interrupt.take_save_request()) {
+            (Some(_), _) => Asked::Stop,
+            (None, true) => Asked::Save,
+            (None, false) => Asked::Continue,
+        };
+        let hooks = Hooks { asked: &asked, progress: &mut progress };
+        train(&self.settings, &self.data, &self.prepared, folder, start, hooks)
+    }
+}
+
+/// The numbers of a row that tell most, for a bar.
+fn in_short(row: &Row) -> String {
+    let keys = [("images_per_second", "images/s"), ("effective_rank", "rank"), ("data_wait_share", "wait")];
+    let number = |(key, name): (&str, &str)| Some(format!(", {name} {:.2}", row.get(key)?.as_f64()?));
+    keys.into_iter().filter_map(number).collect()
+}
+
+/// Opens the data set of the settings, with a progress bar, and tells what was skipped.
+///
+/// # Errors
+/// No data set named, or one that cannot be read.
+pub fn open_data(settings: &Settings, terminal: &Terminal) -> Outcome<DataSet> {
+    if settings.data.is_empty() {
+        return Err(Failure::message(Exit::Usage, "no data set is named").hint("add --data PATH"));
+    }
+    let bar = terminal.progress("reading images", 0);
+    let options = OpenOptions {
+        on_bad_sample: settings.data_options.on_bad_sample,
+        seed: settings.data_options.split_seed,
+        cache_dir: data_folder(),
+        progress: Some(&|done, total| bar.set_of(done as u64, total as u64, "")),
+        ..OpenOptions::default()
+    };
+    let data = match settings.data.as_str() {
+        BUNDLED => open_bytes("blood_cells_28.npz", BLOOD_CELLS, &options)?,
+        path => open(Path::new(path), &options)?,
+    };
+    tell_skipped(&data);
+    Ok(data)
+}
+
+/// Warns of images that could not be read.
+pub fn tell_skipped(data: &DataSet) {
+    if data.skipped.count > 0 {
+        let first: Vec<String> =
+            data.skipped.first.iter().map(|bad| format!("{} ({})", bad.path, bad.reason)).collect();
+        tracing::warn!("{} images could not be read and were left out: {}", data.skipped.count, first.join("; "));
+    }
+}
+
+/// The encoder in a run's folder, or in a `.safetensors` file with its `.json` beside it.
+///
+/// # Errors
+/// A missing, damaged or foreign file.
+pub fn read_encoder(path: &Path) -> Outcome<EncoderFile> {
+    let file = if path.is_dir() { encoder_file(path) } else { path.to_owned() };
+    EncoderFile::read(&file).map_err(|error| {
+        let failure = Failure::new(Exit::Data, error);
+        failure.hint("give a run's folder, or an encoder.safetensors with its encoder.json beside it")
+    })
+}
+
+/// Where a run keeps its encoder.
+pub fn encoder_file(run: &Path) -> PathBuf {
+    run.join(names::ENCODER).join("encoder.safetensors")
+}
+
+impl From<SslError> for Failure {
+    fn from(error: SslError) -> Failure {
+        let exit = match error {
+            SslError::Data(error) => return Failure::from(error),
+            SslError::Run(error) => return Failure::from(error),
+            SslError::Nn(error) => return Failure::from(error),
+            SslError::Eval(error) => return Failure::from(error),
+            SslError::UnknownMethod { .. }
+            | SslError::UnknownRecipe { .. }
+            | SslError::Settings { .. }
+            | SslError::Views(_) => Exit::Usage,
+            SslError::NoTrainingImages { .. } => Exit::Data,
+            SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => Exit::Failed,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<twinlens_nn::NnError> for Failure {
+    fn from(error: twinlens_nn::NnError) -> Failure {
+        let exit = match error {
+            twinlens_nn::NnError::Device { .. } => Exit::Environment,
+            twinlens_nn::NnError::Unknown { .. } => Exit::Usage,
+            _ => Exit::Data,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<twinlens_eval::EvalError> for Failure {
+    fn from(error: twinlens_eval::EvalError) -> Failure {
+        use twinlens_eval::EvalError;
+        let exit = match error {
+            EvalError::NeighbourCount { .. } | EvalError::Setting { .. } => Exit::Usage,
+            EvalError::NotFinite { .. } | EvalError::Numeric { .. } => Exit::Failed,
+            _ => Exit::Data,
+        };
+        Failure::new(exit, error)
+    }
+}
