@@ -1,6 +1,5 @@
 //! `report`: write the report of a run again.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
@@ -17,6 +16,7 @@ use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_ssl::Settings;
 
 use super::features::{Computing, Subject, features};
+use super::judge::protocol;
 use super::training::{open_data, read_encoder};
 use super::views::Gallery;
 use crate::exit::{Exit, Failure, Outcome};
@@ -495,9 +495,8 @@ const OUTCOMES: [&str; 3] = ["c", "iterations", "converged"];
 struct Condition {
     protocol: String,
     kind: Kind,
-    /// By seeds; never empty.
-    verdicts: BTreeMap<BTreeMap<String, u64>, Verdict>,
-    first: Verdict,
+    /// One per set of seeds; never empty.
+    verdicts: Vec<Verdict>,
 }
 
 impl Condition {
@@ -509,24 +508,22 @@ impl Condition {
         };
         let mut conditions: Vec<Condition> = Vec::new();
         for verdict in verdicts {
-            match conditions.iter_mut().find(|condition| chosen(&condition.first) == chosen(&verdict)) {
-                Some(condition) => {
-                    condition.verdicts.insert(verdict.seeds.clone(), verdict);
-                }
+            let same = |condition: &&mut Condition| chosen(condition.first()) == chosen(&verdict);
+            match conditions.iter_mut().find(same) {
+                Some(condition) => condition.verdicts.push(verdict),
                 None => conditions.push(Condition {
                     protocol: protocol(&verdict),
                     kind: Kind::of(&verdict),
-                    verdicts: [(verdict.seeds.clone(), verdict.clone())].into(),
-                    first: verdict,
+                    verdicts: vec![verdict],
                 }),
             }
         }
         let number =
             |verdict: &Verdict, key: &str| verdict.settings.get(key).and_then(Value::as_f64).unwrap_or(0.0);
         conditions.sort_by(|a, b| {
-            let place = |one: &Condition| PROTOCOLS.iter().position(|name| *name == one.first.protocol);
+            let place = |one: &Condition| PROTOCOLS.iter().position(|name| *name == one.first().protocol);
             let known = |one: &Condition| place(one).unwrap_or(PROTOCOLS.len());
-            let numbers = |one: &Condition| ["k", "label_share"].map(|key| number(&one.first, key));
+            let numbers = |one: &Condition| ["k", "label_share"].map(|key| number(one.first(), key));
             let first = known(a).cmp(&known(b));
             let second = numbers(a).partial_cmp(&numbers(b)).unwrap_or(std::cmp::Ordering::Equal);
             first.then(second).then_with(|| (&a.protocol, a.kind).cmp(&(&b.protocol, b.kind)))
@@ -535,12 +532,12 @@ impl Condition {
     }
 
     fn first(&self) -> &Verdict {
-        &self.first
+        &self.verdicts[0]
     }
 
     /// One value per seed, of those that are defined.
     fn values(&self, split: &str, measure: impl Fn(&Scores) -> Option<f64>) -> Vec<f64> {
-        let splits = self.verdicts.values().filter_map(|verdict| verdict.split(split));
+        let splits = self.verdicts.iter().filter_map(|verdict| verdict.split(split));
         splits.filter_map(|split| measure(&split.scores)).collect()
     }
 
@@ -549,22 +546,6 @@ impl Condition {
         let values = self.values(split, |scores| Some(scores.accuracy));
         if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
     }
-}
-
-/// A protocol with the settings that tell its variants apart.
-fn protocol(verdict: &Verdict) -> String {
-    let setting = |key: &str| verdict.settings.get(key);
-    let k = setting("k").map(|k| format!("k = {k}"));
-    let vote = setting("vote").and_then(Value::as_str).map(|vote| format!("{vote} vote"));
-    let share = setting("label_share").and_then(Value::as_f64).map(|share| {
-        let percent = 100.0 * share;
-        format!("{percent} % of the labels ({})", verdict.training_labels)
-    });
-    let name = match verdict.protocol.as_str() {
-        "knn" => "kNN".to_owned(),
-        other => other.replace('-', " "),
-    };
-    [Some(name), k, vote, share].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 type Measure = fn(&Scores) -> Option<f64>;
@@ -595,7 +576,7 @@ fn result_table(conditions: &[Condition]) -> ResultTable {
 /// The commands that repeat the verdicts.
 fn judging_commands(conditions: &[Condition], run: &str, data: &str) -> Vec<String> {
     let mut commands = Vec::new();
-    for verdict in conditions.iter().flat_map(|condition| condition.verdicts.values()) {
+    for verdict in conditions.iter().flat_map(|condition| &condition.verdicts) {
         let setting = |key: &str| verdict.settings.get(key);
         let mut command = match verdict.protocol.as_str() {
             "knn" => format!("twinlens knn {run} --data {data}"),
