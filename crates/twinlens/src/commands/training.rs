@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use twinlens_data::{DataSet, OpenOptions, open, open_bytes};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
@@ -46,6 +46,8 @@ impl Run {
     /// Settings that do not fit the data.
     pub fn with_data(settings: Settings, data: DataSet) -> Outcome<Run> {
         let prepared = Prepared::new(&settings, &data)?;
+        // Opened again when training starts; a device that is missing is told before a folder is made.
+        twinlens_nn::device::open(&settings.device)?;
         Ok(Run { settings, data, prepared })
     }
 
@@ -124,7 +126,7 @@ impl Run {
             }
             Progress::Row(row) => {
                 latest = in_short(row);
-                if let Some(accuracy) = row.get("knn_accuracy") {
+                if let Some(accuracy) = row.get("knn_accuracy").and_then(Value::as_f64) {
                     tracing::info!("epoch {}: kNN accuracy {accuracy:.4} on validation images", row["epoch"]);
                 }
                 // The row is in the log; a reader of stdout that went away must not end the training.

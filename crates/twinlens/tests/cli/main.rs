@@ -5,4 +5,5 @@
 mod config;
 mod program;
 mod stand_in;
+mod training;
 mod verbs;
