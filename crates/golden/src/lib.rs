@@ -306,7 +306,8 @@ mod tests {
 
     #[test]
     fn reference_weights_have_the_published_samples() {
-        let first = |name: &str, shape: &[usize], kind: &str| reference_weight(name, shape, kind)[..3].to_vec();
+        let first =
+            |name: &str, shape: &[usize], kind: &str| reference_weight(name, shape, kind)[..3].to_vec();
         let conv1 = [64, 3, 7, 7];
         assert_eq!(first("conv1.weight", &conv1, "sine"), [-0.126_871_57, -0.120_429_65, -0.057_347_79]);
         assert_eq!(first("conv1.weight", &conv1, "hash"), [-0.024_568_602, 0.116_734_15, 0.063_714_303]);

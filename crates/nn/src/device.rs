@@ -18,7 +18,11 @@ pub fn open(name: &str) -> Result<Device, NnError> {
         "gpu" => gpu(0),
         other => match other.strip_prefix("gpu:").map(str::parse::<usize>) {
             Some(Ok(index)) => gpu(index),
-            _ => Err(NnError::Unknown { kind: "device", got: name.into(), known: "auto, cpu, gpu, gpu:N".into() }),
+            _ => Err(NnError::Unknown {
+                kind: "device",
+                got: name.into(),
+                known: "auto, cpu, gpu, gpu:N".into(),
+            }),
         },
     }
 }

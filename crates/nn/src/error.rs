@@ -26,7 +26,9 @@ pub enum NnError {
         example: String,
     },
     /// A weight has another shape than the encoder needs.
-    #[error("weight `{name}` has shape {got:?}, expected {expected:?}; is this file from another architecture or stem?")]
+    #[error(
+        "weight `{name}` has shape {got:?}, expected {expected:?}; is this file from another architecture or stem?"
+    )]
     WeightShape {
         /// The entry's name.
         name: String,
@@ -44,7 +46,9 @@ pub enum NnError {
         got: String,
     },
     /// A weight holds NaN or infinity.
-    #[error("weight `{name}` holds {value} at position {position}; the file is damaged or the training diverged")]
+    #[error(
+        "weight `{name}` holds {value} at position {position}; the file is damaged or the training diverged"
+    )]
     WeightValue {
         /// The entry's name.
         name: String,

@@ -96,7 +96,14 @@ impl BatchNorm {
         let running_mean = pass.tensor::<1>(self.running_mean, [self.channels]).without_autodiff();
         let running_var = pass.tensor::<1>(self.running_var, [self.channels]).without_autodiff();
         if !pass.is_training() {
-            return ops::batch_norm_evaluate(x, affine, [running_mean, running_var], Self::EPS, residual, relu);
+            return ops::batch_norm_evaluate(
+                x,
+                affine,
+                [running_mean, running_var],
+                Self::EPS,
+                residual,
+                relu,
+            );
         }
         let rows = x.shape().num_elements() / self.channels;
         let normalised = ops::batch_norm_train(x, affine, Self::EPS, residual, relu);

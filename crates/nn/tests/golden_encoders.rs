@@ -55,7 +55,11 @@ fn check_mode(case: &Case, encoder: &dyn Encoder, weights: &mut Weights, trainin
     if training && case.text("first_bn") != "" {
         let exported = weights.export("");
         for buffer in ["running_mean", "running_var"] {
-            check(case, &format!("out.bn1_{buffer}"), &exported[&format!("{}.{buffer}", case.text("first_bn"))].values);
+            check(
+                case,
+                &format!("out.bn1_{buffer}"),
+                &exported[&format!("{}.{buffer}", case.text("first_bn"))].values,
+            );
         }
     }
 }

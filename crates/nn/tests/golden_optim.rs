@@ -75,7 +75,12 @@ fn check_steps(case: &Case, settings: OptimiserSettings) {
     let device = Device::flex();
     let mut weights = Weights::new(0, &device);
     for name in NAMES {
-        let id = weights.root().parameter(name, case.shape(&format!("in.param.{name}")), Order::Plain, Init::Constant(0.0));
+        let id = weights.root().parameter(
+            name,
+            case.shape(&format!("in.param.{name}")),
+            Order::Plain,
+            Init::Constant(0.0),
+        );
         weights.set(id, Tensor::from_floats(case.f32(&format!("in.param.{name}")), &device));
     }
     let mut optimiser = Optimiser::new(settings.clone(), &weights);

@@ -2,4 +2,4 @@
 
 mod golden_encoders;
 mod golden_optim;
-mod ops;
+mod registry;

@@ -33,7 +33,8 @@ pub(crate) fn save(folder: &mut RunFolder, learner: &Learner, position: Position
 pub(crate) fn restore(learner: &mut Learner, loaded: &Loaded) -> Result<Position, SslError> {
     let misfit = |reason: String| SslError::Checkpoint { path: loaded.path.display().to_string(), reason };
     let step_in_epoch = loaded.sidecar.state["step_in_epoch"].as_u64();
-    let step_in_epoch = step_in_epoch.ok_or_else(|| misfit("its sidecar does not say step_in_epoch".into()))?;
+    let step_in_epoch =
+        step_in_epoch.ok_or_else(|| misfit("its sidecar does not say step_in_epoch".into()))?;
     let state = parse_safetensors(Path::new(&loaded.path), &loaded.bytes)?;
     learner.restore(&state, loaded.sidecar.step as usize).map_err(|e| misfit(e.to_string()))?;
     Ok(Position { epoch: loaded.sidecar.epoch as usize, step_in_epoch: step_in_epoch as usize })

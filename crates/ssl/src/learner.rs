@@ -128,7 +128,11 @@ impl Learner {
     ///
     /// # Errors
     /// A missing or misshapen weight.
-    pub fn import(&mut self, prefix: &str, tensors: &BTreeMap<String, NamedTensor>) -> Result<Vec<String>, SslError> {
+    pub fn import(
+        &mut self,
+        prefix: &str,
+        tensors: &BTreeMap<String, NamedTensor>,
+    ) -> Result<Vec<String>, SslError> {
         Ok(self.weights.import(prefix, tensors)?)
     }
 
@@ -152,7 +156,11 @@ impl Learner {
     }
 
     /// Takes up what [`Learner::state`] gave after `step` steps.
-    pub(crate) fn restore(&mut self, state: &BTreeMap<String, NamedTensor>, step: usize) -> Result<(), SslError> {
+    pub(crate) fn restore(
+        &mut self,
+        state: &BTreeMap<String, NamedTensor>,
+        step: usize,
+    ) -> Result<(), SslError> {
         let section = |prefix: &str| -> BTreeMap<String, NamedTensor> {
             let inside = |(name, tensor): (&String, &NamedTensor)| {
                 Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))

@@ -17,7 +17,7 @@ mod train;
 
 pub use error::SslError;
 pub use learner::{Learner, StepReport};
-pub use settings::{CheckpointSettings, DataSettings, KnnSettings, Precision, Problem, ProjectorSettings, Settings};
-pub use train::{
-    Asked, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers,
+pub use settings::{
+    CheckpointSettings, DataSettings, KnnSettings, Precision, Problem, ProjectorSettings, Settings,
 };
+pub use train::{Asked, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers};

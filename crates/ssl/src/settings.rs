@@ -206,7 +206,12 @@ impl Settings {
         let known = encoders::ENCODERS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
         require("encoder", encoders::find(&self.encoder).is_ok(), &known, &self.encoder);
         require("epochs", self.epochs > 0, least_one, &self.epochs);
-        require("batch", self.batch > 1, "at least 2: batch statistics of one image do not exist", &self.batch);
+        require(
+            "batch",
+            self.batch > 1,
+            "at least 2: batch statistics of one image do not exist",
+            &self.batch,
+        );
         require("log_every", self.log_every > 0, least_one, &self.log_every);
         require("collapse_threshold", share(self.collapse_threshold), "0 to 1", &self.collapse_threshold);
         require("views", !self.views.is_empty(), "the operations of at least one view", &"empty");
@@ -215,24 +220,54 @@ impl Settings {
         require("optim.lr_biases", positive(biases), "above 0", &biases);
         let decay = self.optim.weight_decay;
         require("optim.weight_decay", decay.is_finite() && decay >= 0.0, "0 or more", &decay);
-        require("optim.momentum", (0.0..1.0).contains(&self.optim.momentum), "0 to below 1", &self.optim.momentum);
+        require(
+            "optim.momentum",
+            (0.0..1.0).contains(&self.optim.momentum),
+            "0 to below 1",
+            &self.optim.momentum,
+        );
         let betas = self.optim.betas;
-        require("optim.betas", betas.iter().all(|b| (0.0..1.0).contains(b)), "two numbers from 0 to below 1", &format!("{betas:?}"));
+        require(
+            "optim.betas",
+            betas.iter().all(|b| (0.0..1.0).contains(b)),
+            "two numbers from 0 to below 1",
+            &format!("{betas:?}"),
+        );
         require("optim.eps", positive(self.optim.eps), "above 0", &self.optim.eps);
         require("optim.eta", positive(self.optim.eta), "above 0", &self.optim.eta);
         let clip = self.optim.clip_norm;
         require("optim.clip_norm", clip.is_finite() && clip >= 0.0, "0 (off) or more", &clip);
         let warmup = self.schedule.warmup_epochs;
-        require("schedule.warmup_epochs", (0.0..=self.epochs as f64).contains(&warmup), "0 to the number of epochs", &warmup);
+        require(
+            "schedule.warmup_epochs",
+            (0.0..=self.epochs as f64).contains(&warmup),
+            "0 to the number of epochs",
+            &warmup,
+        );
         let factor = self.schedule.warmup_start_factor;
         require("schedule.warmup_start_factor", share(factor), "0 to 1", &factor);
-        require("schedule.final_factor", share(self.schedule.final_factor), "0 to 1", &self.schedule.final_factor);
+        require(
+            "schedule.final_factor",
+            share(self.schedule.final_factor),
+            "0 to 1",
+            &self.schedule.final_factor,
+        );
         require("schedule.gamma", positive(self.schedule.gamma), "above 0", &self.schedule.gamma);
         require("projector.layers", self.projector.layers > 0, least_one, &self.projector.layers);
         require("projector.hidden_dim", self.projector.hidden_dim > 0, least_one, &self.projector.hidden_dim);
-        require("projector.output_dim", self.projector.output_dim > 1, "at least 2", &self.projector.output_dim);
+        require(
+            "projector.output_dim",
+            self.projector.output_dim > 1,
+            "at least 2",
+            &self.projector.output_dim,
+        );
         let barlow = &self.methods.barlow_twins;
-        require("methods.barlow-twins.lambda", barlow.lambda.is_finite() && barlow.lambda >= 0.0, "0 or more", &barlow.lambda);
+        require(
+            "methods.barlow-twins.lambda",
+            barlow.lambda.is_finite() && barlow.lambda >= 0.0,
+            "0 or more",
+            &barlow.lambda,
+        );
         require("methods.barlow-twins.eps", positive(barlow.eps), "above 0", &barlow.eps);
         require("methods.barlow-twins.scale", positive(barlow.scale), "above 0", &barlow.scale);
         let temperature = self.methods.simclr.temperature;

@@ -140,7 +140,12 @@ pub fn workers(workers: usize) -> usize {
 }
 
 /// What `encoder.json` says about an encoder trained with `settings`.
-pub fn encoder_description(settings: &Settings, context: &BuildContext, features: usize, origin: String) -> EncoderDescription {
+pub fn encoder_description(
+    settings: &Settings,
+    context: &BuildContext,
+    features: usize,
+    origin: String,
+) -> EncoderDescription {
     EncoderDescription {
         version: 1,
         encoder: settings.encoder.clone(),
@@ -174,7 +179,8 @@ pub fn train<'a>(
     let device = device::open(&settings.device)?;
     let learner = Learner::new(settings, prepared.context.channels, steps_per_epoch, &device)?;
     let prepared = prepared.clone();
-    let mut run = Run { settings, data, prepared, steps_per_epoch, learner, folder, hooks, clock: Clock::start() };
+    let mut run =
+        Run { settings, data, prepared, steps_per_epoch, learner, folder, hooks, clock: Clock::start() };
     let position = run.begin(start)?;
     let outcome = run.go(position)?;
     run.finish()?;
@@ -212,7 +218,11 @@ impl Run<'_> {
             StartFrom::Encoder(file) => {
                 let unused = self.learner.import(ENCODER, &file.tensors)?;
                 if !unused.is_empty() {
-                    self.warn(format!("weights without a place in {}: {}", self.settings.encoder, unused.join(", ")));
+                    self.warn(format!(
+                        "weights without a place in {}: {}",
+                        self.settings.encoder,
+                        unused.join(", ")
+                    ));
                 }
                 beginning
             }
@@ -277,7 +287,12 @@ impl Run<'_> {
         Ok(Outcome::Done)
     }
 
-    fn after_step(&mut self, report: &StepReport, position: Position, last_norm: f64) -> Result<(), SslError> {
+    fn after_step(
+        &mut self,
+        report: &StepReport,
+        position: Position,
+        last_norm: f64,
+    ) -> Result<(), SslError> {
         let (epoch, step) = (position.epoch + 1, self.learner.steps());
         if !(report.loss.is_finite() && report.gradient_norm.is_finite()) {
             return Err(SslError::NotFinite { loss: report.loss, epoch, step: step + 1, norm: last_norm });
@@ -320,7 +335,11 @@ impl Run<'_> {
     fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
         let every = self.settings.knn.every;
         let last = position.epoch == self.settings.epochs;
-        let accuracy = if every > 0 && (position.epoch % every == 0 || last) { self.judge(position.epoch)? } else { None };
+        let accuracy = if every > 0 && (position.epoch % every == 0 || last) {
+            self.judge(position.epoch)?
+        } else {
+            None
+        };
         if position.epoch % self.settings.checkpoint.every == 0 || last {
             checkpoint::save(self.folder, &self.learner, position)?;
             self.folder.keep_epoch(self.settings.checkpoint.keep)?;
@@ -334,14 +353,17 @@ impl Run<'_> {
 
     /// kNN accuracy of the present encoder on validation images, if there are labels.
     fn judge(&mut self, epoch: usize) -> Result<Option<f64>, SslError> {
-        let (Some(val), false) = (self.data.splits.val.clone(), self.settings.knn.every == 0) else { return Ok(None) };
+        let (Some(val), false) = (self.data.splits.val.clone(), self.settings.knn.every == 0) else {
+            return Ok(None);
+        };
         let KnnSettings { k, temperature, limit: most, .. } = self.settings.knn;
         let train = self.prepared.train.clone();
         let train = if most > 0 { limit(train, most) } else { train };
         let (Some(train), Some(val)) = (self.labelled(train)?, self.labelled(val)?) else { return Ok(None) };
         let knn = Knn { k: vec![k.min(train.labels().len())], votes: vec![Vote::Weighted], temperature };
         let verdicts = knn.run(&train, &[("val", &val)])?;
-        let accuracy = verdicts.first().and_then(|verdict| verdict.split("val")).map(|split| split.scores.accuracy);
+        let accuracy =
+            verdicts.first().and_then(|verdict| verdict.split("val")).map(|split| split.scores.accuracy);
         if let Some(accuracy) = accuracy {
             let mut row = self.row(epoch);
             row.insert("knn_accuracy".into(), json!(accuracy));
@@ -412,4 +434,3 @@ impl Clock {
         result
     }
 }
-

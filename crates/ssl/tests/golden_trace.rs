@@ -11,8 +11,11 @@ use twinlens_views::ViewBatch;
 fn golden_trace() {
     for case in twinlens_golden::cases("trace") {
         let mut learner = learner(&case);
-        let losses: Vec<f64> = (0..case.count("steps")).map(|step| learner.step(&views(&case, step)).loss).collect();
-        for ((got, want), tolerance) in losses.iter().zip(case.f32("out.loss")).zip(case.f32("out.loss_tolerance")) {
+        let losses: Vec<f64> =
+            (0..case.count("steps")).map(|step| learner.step(&views(&case, step)).loss).collect();
+        for ((got, want), tolerance) in
+            losses.iter().zip(case.f32("out.loss")).zip(case.f32("out.loss_tolerance"))
+        {
             let limit = f64::from(*tolerance) * f64::from(want.abs());
             assert!((got - f64::from(*want)).abs() <= limit, "{}: loss {got}, expected {want}", case.name());
         }
@@ -50,7 +53,8 @@ fn learner(case: &Case) -> Learner {
     };
     settings.schedule.name = ScheduleName::Constant;
     settings.schedule.warmup_epochs = 0.0;
-    settings.optim.name = if case.text("optimiser") == "sgd" { OptimiserName::Sgd } else { OptimiserName::Adamw };
+    settings.optim.name =
+        if case.text("optimiser") == "sgd" { OptimiserName::Sgd } else { OptimiserName::Adamw };
     settings.optim.lr = case.number("lr");
     settings.optim.weight_decay = case.number("weight_decay");
     settings.optim.exclude_1d_from_weight_decay = false;

@@ -68,7 +68,12 @@ fn folder(path: &Path) -> RunFolder {
 }
 
 /// Runs until `stop` steps were made, or to the end.
-fn run(settings: &Settings, folder: &mut RunFolder, start: StartFrom<'_>, stop: Option<usize>) -> Result<Outcome, SslError> {
+fn run(
+    settings: &Settings,
+    folder: &mut RunFolder,
+    start: StartFrom<'_>,
+    stop: Option<usize>,
+) -> Result<Outcome, SslError> {
     let steps = AtomicUsize::new(0);
     let asked = || {
         let made = steps.fetch_add(1, Ordering::Relaxed) + 1;
@@ -100,7 +105,10 @@ fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
         for stop in [2, 3, 8] {
             let path = place.path().join(format!("{stop}"));
             let mut cut = folder(&path);
-            assert_eq!(run(&settings, &mut cut, StartFrom::Scratch, Some(stop)).unwrap(), Outcome::Interrupted);
+            assert_eq!(
+                run(&settings, &mut cut, StartFrom::Scratch, Some(stop)).unwrap(),
+                Outcome::Interrupted
+            );
             drop(cut);
             let mut again = RunFolder::open(&path).unwrap();
             assert_eq!(run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap(), Outcome::Done);

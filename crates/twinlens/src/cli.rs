@@ -8,8 +8,8 @@ use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
-    bench, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart, report, runs,
-    spec, views,
+    bench, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart, report,
+    runs, spec, views,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};

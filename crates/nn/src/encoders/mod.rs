@@ -33,7 +33,11 @@ impl Stem {
     pub fn named(name: &str) -> Result<Stem, NnError> {
         let known = || Stem::ALL.map(|(id, _)| id).join(", ");
         let found = Stem::ALL.iter().find(|(id, _)| *id == name);
-        found.map(|(_, stem)| *stem).ok_or_else(|| NnError::Unknown { kind: "stem", got: name.into(), known: known() })
+        found.map(|(_, stem)| *stem).ok_or_else(|| NnError::Unknown {
+            kind: "stem",
+            got: name.into(),
+            known: known(),
+        })
     }
 
     /// The name of this stem.

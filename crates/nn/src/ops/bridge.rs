@@ -51,7 +51,10 @@ impl<const D: usize> From<Tensor<D>> for Input {
     }
 }
 
-#[expect(clippy::panic, reason = "callers check the device first; this is a fault of the program, not of its input")]
+#[expect(
+    clippy::panic,
+    reason = "callers check the device first; this is a fault of the program, not of its input"
+)]
 fn wrong_device<T>(error: &dyn Debug) -> T {
     panic!("a CPU operation met a tensor from another device: {error:?}")
 }
@@ -87,13 +90,14 @@ pub(crate) fn run<const N: usize, const D: usize, Op: CpuOp<N>>(
     }
     let Ok(guards) = guards.try_into() else { unreachable!("one guard was pushed for each of the N inputs") };
     let step = Step { op };
-    let output = match Backward::<Flex, N>::prepare::<NoCheckpointing>(step, guards).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => {
-            let state = State { inputs: tensors.into(), output: output.clone(), saved: saved.clone() };
-            prep.finish(state, output)
-        }
-        OpsKind::UnTracked(prep) => prep.finish(output),
-    };
+    let output =
+        match Backward::<Flex, N>::prepare::<NoCheckpointing>(step, guards).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let state = State { inputs: tensors.into(), output: output.clone(), saved: saved.clone() };
+                prep.finish(state, output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        };
     (Tensor::from_primitive::<Autodiff<Flex>>(output), saved)
 }
 

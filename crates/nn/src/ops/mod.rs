@@ -9,6 +9,8 @@ mod bridge;
 mod conv2d;
 mod pool;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
 pub use bridge::read;

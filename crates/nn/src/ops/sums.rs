@@ -20,7 +20,10 @@ pub fn sum(x: Tensor<2>) -> Tensor<1> {
 pub fn sum_of_squares(x: &Tensor<1>) -> f64 {
     match Body::of(x) {
         Body::Kernels => with_values(x, |values| {
-            values.chunks(CHUNK).map(|part| part.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>()).sum()
+            values
+                .chunks(CHUNK)
+                .map(|part| part.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
+                .sum()
         }),
         Body::Composed => f64::from(x.clone().without_autodiff().square().sum().into_scalar::<f32>()),
     }

@@ -130,9 +130,14 @@ impl Optimiser {
     ///
     /// # Errors
     /// No step count, or a moment of another length than its entry.
-    pub fn import(&mut self, weights: &Weights, state: &BTreeMap<String, NamedTensor>) -> Result<(), NnError> {
+    pub fn import(
+        &mut self,
+        weights: &Weights,
+        state: &BTreeMap<String, NamedTensor>,
+    ) -> Result<(), NnError> {
         let steps = state.get("steps").and_then(|tensor| tensor.values.first());
-        let missing = || NnError::MissingWeight { name: "steps".into(), found: state.len(), example: String::new() };
+        let missing =
+            || NnError::MissingWeight { name: "steps".into(), found: state.len(), example: String::new() };
         self.steps = *steps.ok_or_else(missing)? as u64;
         for (entry, moments) in weights.entries().iter().zip(&mut self.moments) {
             let length = entry.shape().iter().product::<usize>();
@@ -140,7 +145,11 @@ impl Optimiser {
                 let name = format!("{kind}.{}", entry.name());
                 let Some(tensor) = state.get(&name) else { continue };
                 if tensor.values.len() != length {
-                    return Err(NnError::WeightShape { name, expected: vec![length], got: tensor.shape.clone() });
+                    return Err(NnError::WeightShape {
+                        name,
+                        expected: vec![length],
+                        got: tensor.shape.clone(),
+                    });
                 }
                 let data = TensorData::new(tensor.values.clone(), [length]);
                 *moment = Some(Tensor::from_data(data, weights.device()));
@@ -185,7 +194,13 @@ impl Rule<'_> {
     }
 
     /// `b = g` at first, then `momentum b + g`; `p -= lr b`, or `lr (g + momentum b)` with Nesterov.
-    fn sgd(&self, value: Tensor<1>, gradient: Tensor<1>, state: &mut Option<Tensor<1>>, lr: f64) -> Tensor<1> {
+    fn sgd(
+        &self,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        state: &mut Option<Tensor<1>>,
+        lr: f64,
+    ) -> Tensor<1> {
         let gradient = self.decayed(&value, gradient);
         let momentum = self.settings.momentum;
         let buffer = accumulate(state, momentum, gradient.clone());
@@ -194,7 +209,13 @@ impl Rule<'_> {
     }
 
     /// `g *= eta |p| / |g|` where both norms are positive; then momentum.
-    fn lars(&self, value: Tensor<1>, gradient: Tensor<1>, state: &mut Option<Tensor<1>>, lr: f64) -> Tensor<1> {
+    fn lars(
+        &self,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        state: &mut Option<Tensor<1>>,
+        lr: f64,
+    ) -> Tensor<1> {
         let mut gradient = self.decayed(&value, gradient);
         if !(self.flat && self.settings.exclude_1d_from_adaptation) {
             let [p, g] = [&value, &gradient].map(|tensor| sum_of_squares(tensor).sqrt());

@@ -75,7 +75,8 @@ pub fn write_safetensors(
     metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, NnError> {
     let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-    safetensors::serialize(tensors, Some(metadata)).map_err(|e| file_error(Path::new("(in memory)"), e.to_string()))
+    safetensors::serialize(tensors, Some(metadata))
+        .map_err(|e| file_error(Path::new("(in memory)"), e.to_string()))
 }
 
 impl View for &NamedTensor {
@@ -124,9 +125,12 @@ fn named(name: &str, view: &TensorView<'_>) -> Result<NamedTensor, NnError> {
     let values = match view.dtype() {
         Dtype::F32 => data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
         Dtype::F64 => data.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32).collect(),
-        Dtype::BF16 => {
-            data.as_chunks().0.iter().map(|&b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)).collect()
-        }
+        Dtype::BF16 => data
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
+            .collect(),
         other => return Err(NnError::WeightType { name: name.into(), got: format!("{other:?}") }),
     };
     Ok(NamedTensor { shape: view.shape().to_vec(), values })
@@ -146,7 +150,8 @@ mod tests {
         let bytes = write_safetensors(&tensors(), &[("format", "pt".into())]).unwrap();
         assert_eq!(parse_safetensors(Path::new("x"), &bytes).unwrap(), tensors());
         for length in [0, 7, bytes.len() / 2, bytes.len() - 1] {
-            let error = parse_safetensors(Path::new("cut.safetensors"), &bytes[..length]).unwrap_err().to_string();
+            let error =
+                parse_safetensors(Path::new("cut.safetensors"), &bytes[..length]).unwrap_err().to_string();
             assert!(error.contains("cut.safetensors"), "{error}");
         }
     }

@@ -147,7 +147,11 @@ impl Weights {
 
     /// The number of trained values.
     pub fn parameter_count(&self) -> usize {
-        self.entries.iter().filter(|e| e.role == Role::Parameter).map(|e| e.shape.iter().product::<usize>()).sum()
+        self.entries
+            .iter()
+            .filter(|e| e.role == Role::Parameter)
+            .map(|e| e.shape.iter().product::<usize>())
+            .sum()
     }
 
     /// Lets training change only the parameters for which `keep` is true of their name.
@@ -247,7 +251,8 @@ impl Scope<'_> {
     fn add(&mut self, name: &str, shape: &[usize], order: Order, role: Role, init: Init) -> Id {
         let index = self.weights.entries.len();
         let length = shape.iter().product();
-        let values = initial(init, length, Stream::new(self.weights.seed, Purpose::Weights, [index as u32, 0, 0]));
+        let values =
+            initial(init, length, Stream::new(self.weights.seed, Purpose::Weights, [index as u32, 0, 0]));
         let value = tensor(values, &self.weights.device);
         let mut entry = Entry {
             name: format!("{}{name}", self.prefix),
@@ -352,7 +357,9 @@ mod tests {
         misshapen.insert("conv.bias".into(), NamedTensor { shape: vec![3], values: vec![0.0; 3] });
         let mut nan = good.clone();
         nan.insert("conv.bias".into(), NamedTensor { shape: vec![2], values: vec![0.0, f32::NAN] });
-        for (source, word) in [(missing, "no entry `conv.bias`"), (misshapen, "shape [3]"), (nan, "position 1")] {
+        for (source, word) in
+            [(missing, "no entry `conv.bias`"), (misshapen, "shape [3]"), (nan, "position 1")]
+        {
             let error = weights.import("", &source).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
             assert_eq!(weights.export(""), good);

@@ -127,7 +127,9 @@ pub const METHODS: &[MethodSpec] = &[
         id: "barlow-twins",
         summary: "the cross-correlation of two views' embeddings is driven towards the identity",
         paper: "Zbontar et al., ICML 2021, arXiv:2103.03230",
-        build: |settings, scope, features| Box::new(barlow_twins::BarlowTwins::new(settings, scope, features)),
+        build: |settings, scope, features| {
+            Box::new(barlow_twins::BarlowTwins::new(settings, scope, features))
+        },
     },
     MethodSpec {
         id: "simclr",

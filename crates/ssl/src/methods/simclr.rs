@@ -33,7 +33,10 @@ pub(super) struct Simclr {
 impl Simclr {
     pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, features: usize) -> Simclr {
         let temperature = settings.methods.simclr.temperature;
-        Simclr { projector: projector(&settings.projector, scope, features), objective: NtXent { temperature } }
+        Simclr {
+            projector: projector(&settings.projector, scope, features),
+            objective: NtXent { temperature },
+        }
     }
 }
 

@@ -68,7 +68,8 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Outcome {
         Failure::message(Exit::Usage, format!("unknown case `{}`", args.case)).hint(format!("known: {known}"))
     })?;
     if args.precision != "f32" {
-        let failure = Failure::message(Exit::Environment, format!("precision {} is not built yet", args.precision));
+        let failure =
+            Failure::message(Exit::Environment, format!("precision {} is not built yet", args.precision));
         return Err(failure.hint("use --precision f32"));
     }
     let seconds = median(time_steps(case, args)?);

@@ -84,7 +84,10 @@ impl Part {
     fn includes(self, split: Split) -> bool {
         matches!(
             (self, split),
-            (Part::All, _) | (Part::Train, Split::Train) | (Part::Val, Split::Val) | (Part::Test, Split::Test)
+            (Part::All, _)
+                | (Part::Train, Split::Train)
+                | (Part::Val, Split::Val)
+                | (Part::Test, Split::Test)
         )
     }
 }
@@ -166,15 +169,24 @@ mod tests {
 
     #[test]
     fn an_npy_file_has_its_data_where_the_header_says() {
-        let row = |features: [f32; 2]| Row { split: Split::Test, index: 0, label: None, features: features.to_vec() };
+        let row = |features: [f32; 2]| Row {
+            split: Split::Test,
+            index: 0,
+            label: None,
+            features: features.to_vec(),
+        };
         let table = Table { dim: 2, rows: vec![row([1.0, -2.5]), row([0.25, 4.0])] };
         let bytes = table.npy();
         let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
         assert_eq!((10 + length) % 64, 0);
         let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
-        assert!(header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"), "{header}");
+        assert!(
+            header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"),
+            "{header}"
+        );
         assert!(header.ends_with('\n'));
-        let values: Vec<f32> = bytes[10 + length..].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        let values: Vec<f32> =
+            bytes[10 + length..].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
         assert_eq!(values, [1.0, -2.5, 0.25, 4.0]);
         assert_eq!(String::from_utf8(table.csv()).unwrap().lines().nth(1), Some("test,0,,1,-2.5"));
     }

@@ -95,7 +95,8 @@ pub fn labelled(
     let source = source(data, split)?;
     let features = features(subject, data, split, computing, terminal)?;
     with_labels(features, source.as_ref(), &data.classes)?.ok_or_else(|| {
-        let message = format!("the {} images of {} have no labels, or not all of them", split.name(), data.name);
+        let message =
+            format!("the {} images of {} have no labels, or not all of them", split.name(), data.name);
         Failure::message(Exit::Data, message).hint("judging needs labels; `twinlens embed` does not")
     })
 }
@@ -144,7 +145,8 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
     };
     let description = serde_json::to_string(&file.description).ok()?;
     let origin = format!("{:?}", data.split_origin);
-    for text in [crate::VERSION, crate::COMMIT, kind, &description, &data.fingerprint, &origin, split.name()] {
+    for text in [crate::VERSION, crate::COMMIT, kind, &description, &data.fingerprint, &origin, split.name()]
+    {
         hash.update(text.as_bytes());
         hash.update([0]);
     }
@@ -155,7 +157,8 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
         }
     }
     // Splits that were drawn depend on the seed and shares, which show in the labels and their number.
-    let labels = (0..data.splits.get(split)?.len()).map(|index| data.splits.get(split).and_then(|s| s.label(index)));
+    let labels =
+        (0..data.splits.get(split)?.len()).map(|index| data.splits.get(split).and_then(|s| s.label(index)));
     labels.for_each(|label| hash.update(label.map_or(u64::MAX, |label| label as u64).to_le_bytes()));
     let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Some(data_folder()?.join("features").join(format!("{name}.safetensors")))
@@ -172,7 +175,8 @@ fn read_cached(place: &std::path::Path, rows: usize) -> Option<Features> {
 
 /// Keeps features for the next command; a cache that cannot be written costs time, not the result.
 fn keep(place: &std::path::Path, features: &Features) {
-    let tensor = NamedTensor { shape: vec![features.rows(), features.dim()], values: features.values().to_vec() };
+    let tensor =
+        NamedTensor { shape: vec![features.rows(), features.dim()], values: features.values().to_vec() };
     let bytes = write_safetensors(&[("features".to_owned(), tensor)].into(), &[]);
     let folder = place.parent().map(std::fs::create_dir_all);
     if let (Ok(bytes), Some(Ok(()))) = (bytes, folder)

@@ -27,7 +27,12 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: String,
     /// Whose features: the encoder's, the same network's untrained, or the pixels themselves
-    #[arg(long, value_name = "trained|untrained|pixels", default_value = "trained", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "trained|untrained|pixels",
+        default_value = "trained",
+        hide_possible_values = true
+    )]
     pub features: Kind,
     /// What to do with an image that cannot be decoded
     #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
@@ -149,7 +154,8 @@ impl JudgeArgs {
         }
         let document = json!({ "verdicts": verdicts });
         if let Some(out) = out {
-            let text = serde_json::to_vec_pretty(&document).map_err(|error| Failure::new(Exit::Failed, error))?;
+            let text =
+                serde_json::to_vec_pretty(&document).map_err(|error| Failure::new(Exit::Failed, error))?;
             write_atomically(out, &text)?;
         }
         terminal.result(&document, || table(&verdicts, terminal))?;
@@ -174,7 +180,8 @@ pub fn keep(run: &Path, verdict: &Verdict) -> Outcome {
 
 /// A name made of what tells verdicts of one run apart: protocol, features, settings.
 pub fn file_name(verdict: &Verdict) -> String {
-    let part = |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
+    let part =
+        |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let parts = ["features", "k", "vote", "label_share"].into_iter().filter_map(part);
     std::iter::once(verdict.protocol.clone()).chain(parts).collect::<Vec<_>>().join("-")
 }
@@ -204,7 +211,8 @@ pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
 
 /// A protocol with the settings that readers want to see.
 pub fn protocol(verdict: &Verdict) -> String {
-    let setting = |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
+    let setting =
+        |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     match (setting("k"), setting("label_share")) {
         (Some(k), _) => format!("kNN k={k} {}", setting("vote").unwrap_or_default()),
         (None, Some(share)) => format!("linear probe, labels {share}"),

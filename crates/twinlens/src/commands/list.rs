@@ -104,7 +104,8 @@ pub fn catalogue() -> Catalogue {
         details,
     };
     let operations = twinlens_views::ops::NAMES.iter().map(|name| entry(name, "operation", vec![]));
-    let policies = twinlens_views::presets::PRESETS.iter().map(|(name, _)| entry(name, "view policy", vec![]));
+    let policies =
+        twinlens_views::presets::PRESETS.iter().map(|(name, _)| entry(name, "view policy", vec![]));
     Catalogue {
         methods: METHODS
             .iter()

@@ -89,15 +89,18 @@ fn resume(args: &PretrainArgs, path: &Path, terminal: &Terminal) -> Outcome {
     let mut request = args.settings.request();
     request.files.insert(0, config);
     let now = resolve(&request)?;
-    let may = |key: &str| MAY_CHANGE.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
+    let may =
+        |key: &str| MAY_CHANGE.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
     let changes: Vec<String> = diff(&before.table, &now.table)
         .into_iter()
         .filter(|change| !may(&change.key))
         .map(|change| format!("  {change}"))
         .collect();
     if !changes.is_empty() {
-        let message =
-            format!("a run goes on with the settings it started with, but these differ:\n{}", changes.join("\n"));
+        let message = format!(
+            "a run goes on with the settings it started with, but these differ:\n{}",
+            changes.join("\n")
+        );
         return Err(Failure::message(Exit::Usage, message).hint("start a new run, perhaps with --init-from"));
     }
     let run = Run::prepare(now.settings, terminal)?;

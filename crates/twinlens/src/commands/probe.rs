@@ -64,7 +64,8 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
     let (data, [train, val, test]) = args.judge.splits(terminal)?;
     let source = data.splits.train.clone();
     let source = source.ok_or_else(|| Failure::message(Exit::Data, "no training images"))?;
-    let known = LabelShare::new(source, args.label_share, args.label_choice.into(), args.seed as u64)?.known();
+    let known =
+        LabelShare::new(source, args.label_share, args.label_choice.into(), args.seed as u64)?.known();
     let mut verdict = LinearProbe::default().run(&train.subset(&known)?, &val, &test)?;
     verdict.settings.insert("label_share".into(), args.label_share.into());
     verdict.seeds.insert("labels".into(), args.seed as u64);

@@ -49,9 +49,8 @@ pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
     }
     let report = report::write(&folder, &run.data, &run.settings, &run.computing(), terminal)?;
     let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
-    terminal.result(&document, || {
-        format!("{}\nThe report: {}\n", table(&verdicts, terminal), report.display())
-    })
+    terminal
+        .result(&document, || format!("{}\nThe report: {}\n", table(&verdicts, terminal), report.display()))
 }
 
 /// Every kind of features under every protocol, all with the same images and labels.

@@ -50,7 +50,12 @@ fn validate(settings: &Settings) -> Vec<Problem> {
     let mut problems: Vec<Problem> = settings.problems().into_iter().map(Problem::from).collect();
     if presets::preset(&settings.policy).is_err() {
         let known = presets::PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        problems.push(Problem { key: "policy".into(), expected: known, got: settings.policy.clone(), hint: None });
+        problems.push(Problem {
+            key: "policy".into(),
+            expected: known,
+            got: settings.policy.clone(),
+            hint: None,
+        });
     }
     problems
 }

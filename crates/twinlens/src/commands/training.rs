@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use twinlens_data::{DataSet, OpenOptions, open, open_bytes};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
-use twinlens_ssl::{Asked, Hooks, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom, train};
+use twinlens_ssl::{
+    Asked, Hooks, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom, train,
+};
 
 use super::data_folder;
 use super::features::Computing;
@@ -53,7 +55,12 @@ impl Run {
 
     /// How features are computed for this run's report.
     pub fn computing(&self) -> Computing {
-        Computing { batch: 256, workers: self.prepared.workers, device: self.settings.device.clone(), cached: true }
+        Computing {
+            batch: 256,
+            workers: self.prepared.workers,
+            device: self.settings.device.clone(),
+            cached: true,
+        }
     }
 
     /// The settings as the text of `config.toml`.
@@ -75,7 +82,11 @@ impl Run {
         let environment = Environment { version: crate::VERSION, commit, threads, data }.describe();
         let command: Vec<String> = std::env::args().collect();
         let overwrite = if overwrite { Overwrite::Run } else { Overwrite::Never };
-        Ok(RunFolder::create(path, overwrite, &Start { config: &self.config()?, command: &command, environment })?)
+        Ok(RunFolder::create(
+            path,
+            overwrite,
+            &Start { config: &self.config()?, command: &command, environment },
+        )?)
     }
 
     /// Trains; the folder's status tells how it ended.
@@ -98,7 +109,8 @@ impl Run {
         match (ended?, interrupt.requested()) {
             (Ended::Interrupted, Some(signal)) => {
                 let place = folder.path().display().to_string();
-                let failure = Failure::message(signal.exit(), "stopped; everything so far is saved").at(&place);
+                let failure =
+                    Failure::message(signal.exit(), "stopped; everything so far is saved").at(&place);
                 Err(failure.hint(format!("go on with `twinlens pretrain --resume {place}`")))
             }
             _ => Ok(()),
@@ -180,7 +192,11 @@ pub fn tell_skipped(data: &DataSet) {
     if data.skipped.count > 0 {
         let first: Vec<String> =
             data.skipped.first.iter().map(|bad| format!("{} ({})", bad.path, bad.reason)).collect();
-        tracing::warn!("{} images could not be read and were left out: {}", data.skipped.count, first.join("; "));
+        tracing::warn!(
+            "{} images could not be read and were left out: {}",
+            data.skipped.count,
+            first.join("; ")
+        );
     }
 }
 
@@ -213,7 +229,9 @@ impl From<SslError> for Failure {
             | SslError::Settings { .. }
             | SslError::Views(_) => Exit::Usage,
             SslError::NoTrainingImages { .. } => Exit::Data,
-            SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => Exit::Failed,
+            SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => {
+                Exit::Failed
+            }
         };
         Failure::new(exit, error)
     }

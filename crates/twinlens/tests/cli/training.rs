@@ -92,14 +92,23 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     assert!(std::fs::read_to_string(out.join("STATUS")).unwrap().starts_with("done"));
 
     let cache = place.at("cache");
-    let judged = |arguments: &[&str]| {
-        json(&twinlens(arguments).env("TWINLENS_DATA_DIR", &cache).output().unwrap())
-    };
+    let judged =
+        |arguments: &[&str]| json(&twinlens(arguments).env("TWINLENS_DATA_DIR", &cache).output().unwrap());
     let run = out.to_str().unwrap();
     let knn = judged(&["knn", run, "--data", "bundled", "-k", "5", "--json"]);
     let again = judged(&["knn", run, "--data", "bundled", "-k", "5", "--json"]);
     assert_eq!(knn, again, "kept features must give what fresh ones gave");
-    let probe = judged(&["probe", run, "--data", "bundled", "--label-share", "0.2", "--features", "pixels", "--json"]);
+    let probe = judged(&[
+        "probe",
+        run,
+        "--data",
+        "bundled",
+        "--label-share",
+        "0.2",
+        "--features",
+        "pixels",
+        "--json",
+    ]);
     for (document, split) in [(&knn, "val"), (&knn, "test"), (&probe, "test")] {
         let splits = document["verdicts"][0]["splits"].as_array().unwrap();
         let found = splits.iter().find(|found| found["split"] == split).unwrap();
@@ -109,12 +118,27 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     assert!(out.join("eval/knn-trained-5-weighted.json").exists());
 
     let features = place.at("features.npy");
-    let told = judged(&["embed", run, "--data", "bundled", "--split", "test", "--out", features.to_str().unwrap(), "--json"]);
+    let told = judged(&[
+        "embed",
+        run,
+        "--data",
+        "bundled",
+        "--split",
+        "test",
+        "--out",
+        features.to_str().unwrap(),
+        "--json",
+    ]);
     assert_eq!((told["rows"].as_u64(), told["features"].as_u64()), (Some(343), Some(512)));
     assert_eq!(std::fs::metadata(&features).unwrap().len() % 64, (343 * 512 * 4) % 64);
 
     let html = place.at("again.html");
-    json(&twinlens(&["report", run, "--json", "--out", html.to_str().unwrap()]).env("TWINLENS_DATA_DIR", &cache).output().unwrap());
+    json(
+        &twinlens(&["report", run, "--json", "--out", html.to_str().unwrap()])
+            .env("TWINLENS_DATA_DIR", &cache)
+            .output()
+            .unwrap(),
+    );
     let html = std::fs::read_to_string(html).unwrap();
     assert!(html.contains("kNN") && html.contains("</html>"));
 
@@ -133,9 +157,12 @@ fn a_run_stopped_or_killed_goes_on_to_the_same_bits() {
     let place = Place::new();
     let whole = place.at("whole");
     json(&pretrain(&whole, &["epochs=3"]).output().unwrap());
-    for (name, signal, code) in [("term", "TERM", Some(143)), ("int", "INT", Some(130)), ("kill", "KILL", None)] {
+    for (name, signal, code) in
+        [("term", "TERM", Some(143)), ("int", "INT", Some(130)), ("kill", "KILL", None)]
+    {
         let out = place.at(name);
-        let mut child = pretrain(&out, &["epochs=3"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            pretrain(&out, &["epochs=3"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Killed runs go on from a checkpoint, so wait for one; the others save by themselves, in mid-epoch.
         let sign = if signal == "KILL" { "checkpoints/last.json" } else { "metrics.jsonl" };
         let deadline = Instant::now() + Duration::from_secs(120);
@@ -215,7 +242,17 @@ fn a_plan_and_a_smoke_test_leave_nothing_behind() {
 fn views_are_shown_and_explained() {
     let place = Place::new();
     let sheet = place.at("views.png");
-    let told = json(&run(&["views", "--data", "bundled", "--out", sheet.to_str().unwrap(), "--rows", "3", "--explain", "--json"]));
+    let told = json(&run(&[
+        "views",
+        "--data",
+        "bundled",
+        "--out",
+        sheet.to_str().unwrap(),
+        "--rows",
+        "3",
+        "--explain",
+        "--json",
+    ]));
     assert_eq!(told["rows"].as_array().unwrap().len(), 3);
     assert!(std::fs::read(&sheet).unwrap().starts_with(b"\x89PNG"));
 }
@@ -228,9 +265,11 @@ fn an_encoder_of_another_kind_is_refused_with_the_weights_name() {
     let description = out.join("encoder/encoder.json");
     let text = std::fs::read_to_string(&description).unwrap();
     std::fs::write(&description, text.replace("cifar", "imagenet")).unwrap();
-    let text = complaint(&run_with_cache(&["knn", out.to_str().unwrap(), "--data", "bundled"], &place.at("c")), 3);
+    let text =
+        complaint(&run_with_cache(&["knn", out.to_str().unwrap(), "--data", "bundled"], &place.at("c")), 3);
     assert!(text.contains("conv1.weight") && text.contains("stem"), "{text}");
     std::fs::write(out.join("encoder/encoder.safetensors"), b"").unwrap();
-    let text = complaint(&run_with_cache(&["knn", out.to_str().unwrap(), "--data", "bundled"], &place.at("c")), 3);
+    let text =
+        complaint(&run_with_cache(&["knn", out.to_str().unwrap(), "--data", "bundled"], &place.at("c")), 3);
     assert!(text.contains("encoder.safetensors"), "{text}");
 }

@@ -1,0 +1,126 @@
+//! Both bodies of every operation give the same values and gradients, and one thread gives what three give.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
+use twinlens_random::{Purpose, Stream};
+
+use super::*;
+
+fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    let mut stream = Stream::new(seed, Purpose::Evaluation, [0; 3]);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal() as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex()).autodiff().require_grad()
+}
+
+/// Asserts that two bodies agree in their output and in the gradients of all inputs.
+fn agree<const D: usize>(outputs: [Tensor<D>; 2], gradients: impl Fn(&burn::tensor::Gradients) -> Vec<Vec<f32>>) {
+    let weights = random(outputs[0].dims(), 99).detach();
+    let [ours, composed] = outputs.map(|output| {
+        let grads = (output.clone() * weights.clone()).sum().backward();
+        let mut all = gradients(&grads);
+        all.push(read(output));
+        all
+    });
+    for (ours, composed) in ours.iter().zip(&composed) {
+        assert_eq!(ours.len(), composed.len());
+        let size = composed.iter().fold(1e-3f32, |top, v| top.max(v.abs()));
+        for (a, b) in ours.iter().zip(composed) {
+            assert!((a - b).abs() <= 2e-4 * size, "{a} {b} of {size}");
+        }
+    }
+}
+
+fn gradient<const D: usize>(tensor: &Tensor<D>, grads: &burn::tensor::Gradients) -> Vec<f32> {
+    read(tensor.grad(grads).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn convolution_is_the_same_on_every_back_end(
+        images in 1usize..4, height in 3usize..9, width in 3usize..9, channels in 1usize..6, outputs in 1usize..9,
+        kernel in 1usize..4, stride in 1usize..3, padding in 0usize..2, seed: u64,
+    ) {
+        let x = random([images, height, width, channels], seed);
+        let w = random([kernel, kernel, channels, outputs], seed ^ 1);
+        let options = Conv2dOptions { stride: [stride; 2], padding: [padding; 2] };
+        let bodies = [conv2d::kernels(x.clone(), w.clone(), options), conv2d::composed(x.clone(), w.clone(), options)];
+        agree(bodies, |grads| vec![gradient(&x, grads), gradient(&w, grads)]);
+    }
+
+    #[test]
+    fn batch_norm_is_the_same_on_every_back_end(
+        rows in 2usize..40, channels in 1usize..9, with_residual: bool, relu: bool, training: bool, seed: u64,
+    ) {
+        let x = random([rows, channels], seed);
+        let affine = [random([channels], seed ^ 1), random([channels], seed ^ 2)];
+        let residual = with_residual.then(|| random([rows, channels], seed ^ 3));
+        let running = [random([channels], seed ^ 4), random([channels], seed ^ 5).square().add_scalar(0.5)];
+        let running = running.map(|tensor| tensor.detach().without_autodiff());
+        let given = || (x.clone(), affine.clone(), residual.clone());
+        let bodies = if training {
+            let (x, affine, residual) = given();
+            let ours = batch_norm_train(x, Some(affine), 1e-5, residual, relu);
+            let (x, affine, residual) = given();
+            let composed = batch_norm::train_composed(x, affine, 1e-5, residual, relu);
+            for (a, b) in [(&ours.mean, &composed.mean), (&ours.var, &composed.var)] {
+                for (a, b) in read(a.clone()).iter().zip(read(b.clone())) {
+                    prop_assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()));
+                }
+            }
+            [ours.output, composed.output]
+        } else {
+            let (x, affine, residual) = given();
+            let ours = batch_norm_evaluate(x, Some(affine), running.clone(), 1e-5, residual, relu);
+            let (x, affine, residual) = given();
+            [ours, batch_norm::evaluate_composed(x, affine, running, 1e-5, residual, relu)]
+        };
+        agree(bodies, |grads| {
+            let mut all = vec![gradient(&x, grads), gradient(&affine[0], grads), gradient(&affine[1], grads)];
+            all.extend(residual.iter().map(|residual| gradient(residual, grads)));
+            all
+        });
+    }
+
+    #[test]
+    fn pooling_is_the_same_on_every_back_end(
+        images in 1usize..4, height in 2usize..9, width in 2usize..9, channels in 1usize..6, seed: u64,
+    ) {
+        let x = random([images, height, width, channels], seed);
+        let bodies = [pool::max_kernels(x.clone(), 3, 2, 1), pool::max_composed(x.clone(), 3, 2, 1)];
+        agree(bodies, |grads| vec![gradient(&x, grads)]);
+        let bodies = [pool::average_kernels(x.clone()), pool::average_composed(x.clone())];
+        agree(bodies, |grads| vec![gradient(&x, grads)]);
+    }
+
+    #[test]
+    fn sums_are_those_of_the_values(rows in 1usize..30, columns in 1usize..30, seed: u64) {
+        let x = random([rows, columns], seed);
+        let values = read(x.clone());
+        let expected: f64 = values.iter().map(|&v| f64::from(v)).sum();
+        prop_assert!((f64::from(read(sum(x.clone()))[0]) - expected).abs() < 1e-3);
+        let squares: f64 = values.iter().map(|&v| f64::from(v).powi(2)).sum();
+        prop_assert!((sum_of_squares(&x.reshape([rows * columns])) - squares).abs() < 1e-6 * (1.0 + squares));
+    }
+}
+
+#[test]
+fn without_autodiff_nothing_is_recorded_and_values_stay() {
+    let x = random([2, 5, 5, 3], 1);
+    let w = random([3, 3, 3, 4], 2);
+    let options = Conv2dOptions { stride: [1, 1], padding: [1, 1] };
+    let tracked = conv2d(x.clone(), w.clone(), None, options);
+    let plain = conv2d(x.without_autodiff(), w.without_autodiff(), None, options);
+    assert!(tracked.is_autodiff() && !plain.is_autodiff());
+    assert_eq!(read(tracked), read(plain));
+}
+
+#[test]
+fn a_constant_input_needs_no_gradient_and_the_other_still_gets_its_own() {
+    let x = random([2, 5, 5, 3], 1).detach().without_autodiff();
+    let w = random([3, 3, 3, 4], 2);
+    let options = Conv2dOptions { stride: [2, 2], padding: [0, 0] };
+    let grads = conv2d(x, w.clone(), None, options).sum().backward();
+    assert!(gradient(&w, &grads).iter().any(|g| *g != 0.0));
+}

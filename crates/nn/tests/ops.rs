@@ -1,1 +1,0 @@
-//! Both bodies of every operation give the same numbers and gradients.
