@@ -27,7 +27,9 @@ pub struct EmbedArgs {
     /// Which images
     #[arg(long, value_name = "all|train|val|test", default_value = "all", hide_possible_values = true)]
     pub split: Part,
-    /// Where to write; .npy, .csv or .safetensors
+    /// Where to write
+    ///
+    /// The name says the format: .npy, .csv or .safetensors.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = features_file)]
     pub out: PathBuf,
 }
