@@ -22,6 +22,18 @@ pub const BUNDLED: &str = "bundled";
 /// Photographs of blood cells; see `assets/README.md` for where they come from.
 const BLOOD_CELLS: &[u8] = include_bytes!("../../assets/blood_cells_28.npz");
 
+/// The classes of [`BLOOD_CELLS`], by label.
+const BLOOD_CELL_CLASSES: [&str; 8] = [
+    "basophil",
+    "eosinophil",
+    "erythroblast",
+    "immature granulocyte",
+    "lymphocyte",
+    "monocyte",
+    "neutrophil",
+    "platelet",
+];
+
 /// A run with its data opened and everything checked, before anything is written.
 pub struct Run {
     /// What decides the result.
@@ -180,7 +192,10 @@ pub fn open_data(settings: &Settings, terminal: &Terminal) -> Outcome<DataSet> {
         ..OpenOptions::default()
     };
     let data = match settings.data.as_str() {
-        BUNDLED => open_bytes("blood_cells_28.npz", BLOOD_CELLS, &options)?,
+        BUNDLED => {
+            let class_names = Some(BLOOD_CELL_CLASSES.map(String::from).to_vec());
+            open_bytes("blood_cells_28.npz", BLOOD_CELLS, &OpenOptions { class_names, ..options })?
+        }
         path => open(Path::new(path), &options)?,
     };
     tell_skipped(&data);
