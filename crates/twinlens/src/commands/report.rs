@@ -157,10 +157,7 @@ impl Report {
         };
         input.about = vec![
             Fact::new("Method", &settings.method),
-            Fact::new(
-                "Encoder",
-                format!("{}, {} stem, fresh weights unless stated", settings.encoder, settings.stem.name()),
-            ),
+            Fact::new("Encoder", format!("{}, {} stem", settings.encoder, settings.stem.name())),
             Fact::new("Data", &settings.data),
             Fact::new("Views", format!("policy {}, size {size}", settings.policy)),
             Fact::new(
@@ -424,14 +421,14 @@ const SHEET_ROWS: usize = 8;
 const MAP_LEAST: usize = 16;
 const MAP_MOST: usize = 1500;
 
-/// What reports of runs on a CPU say about other machines.
+/// What every report says about repeating a run elsewhere.
 const MAY_DIFFER: [&str; 3] = [
-    "The last bits of weights and features: which matrix kernels compute is decided by the instruction sets of the \
-     CPU (see “Environment”), and they add in different orders. Over many steps such differences grow; accuracies then \
-     differ about as much as between seeds.",
-    "Nothing on the same kind of CPU with the same version of the program: seeds decide everything, the number of \
-     threads and an interruption change no bit of the weights.",
-    "The speed, and with it `images_per_second` and `data_wait_share`.",
+    "On a CPU of another kind: the last bits of weights and features, because its instruction sets (see “Environment”) \
+     decide which matrix kernels compute, and these add in different orders. Such differences grow over many steps, so \
+     accuracies may differ too. On a GPU, the order of sums is up to its driver.",
+    "On a CPU of the same kind, with the same version of the program: no bit of the weights. Seeds decide everything; \
+     the number of threads and interruptions do not matter.",
+    "The speed, and with it images_per_second and data_wait_share.",
 ];
 
 /// The map of at most [`MAP_MOST`] test images, spread evenly, and its perplexity.
@@ -603,7 +600,7 @@ fn judging_commands(conditions: &[Condition], run: &str, data: &str) -> Vec<Stri
                 command += &format!(" --{flag} {}", plain(value));
             }
         }
-        if let Some(seed) = verdict.seeds.get("labels") {
+        if let Some(seed) = verdict.seeds.get("labels").filter(|_| verdict.protocol == "linear-probe") {
             command += &format!(" --seed {seed}");
         }
         commands.push(command);
@@ -686,5 +683,76 @@ mod tests {
     fn the_run_is_enough() {
         assert_eq!(parse::<ReportArgs>("runs/a").unwrap().run, PathBuf::from("runs/a"));
         assert!(parse::<ReportArgs>("").is_err());
+    }
+    fn verdict(protocol: &str, settings: Value, seed: u64, accuracy: f64) -> Verdict {
+        let scores = json!({
+            "samples": 4, "accuracy": accuracy, "top5_accuracy": null, "balanced_accuracy": 0.5, "macro_f1": 0.5,
+            "macro_auc": null, "confusion": [[1, 0], [0, 3]],
+            "per_class": [{"support": 1, "recall": 1.0, "precision": 1.0, "f1": 1.0, "auc": null},
+                          {"support": 3, "recall": 1.0, "precision": 1.0, "f1": 1.0, "auc": null}],
+        });
+        let split = |name: &str| json!({"split": name, "scores": scores, "labels": [], "predictions": []});
+        let verdict = json!({
+            "schema_version": 1, "protocol": protocol, "settings": settings, "seeds": {"labels": seed},
+            "classes": ["a", "b"], "training_labels": 10, "splits": [split("val"), split("test")], "warnings": [],
+        });
+        serde_json::from_value(verdict).unwrap()
+    }
+
+    fn probe(features: &str, seed: u64, c: f64, accuracy: f64) -> Verdict {
+        verdict("linear-probe", json!({"features": features, "label_share": 0.1, "c": c}), seed, accuracy)
+    }
+
+    #[test]
+    fn seeds_share_a_row_and_everything_else_has_its_own() {
+        let knn = |k: u64| verdict("knn", json!({"features": "trained", "k": k, "vote": "majority"}), 0, 0.5);
+        let verdicts = vec![
+            probe("trained", 1, 0.1, 0.75),
+            probe("pixels", 1, 0.1, 0.5),
+            knn(200),
+            probe("trained", 2, 1.0, 0.25),
+            knn(20),
+        ];
+        let conditions = Condition::gather(verdicts);
+        let table = result_table(&conditions);
+        let rows: Vec<_> =
+            table.rows.iter().map(|row| (row.features.as_str(), row.ours, row.cells[1].clone())).collect();
+        let trained = "pre-trained encoder";
+        let expected = [
+            (trained, true, vec![0.5]),
+            (trained, true, vec![0.5]),
+            ("raw pixels", false, vec![0.5]),
+            (trained, true, vec![0.75, 0.25]),
+        ];
+        assert_eq!(rows, expected);
+        assert!(table.rows[0].protocol.contains("20") && table.rows[1].protocol.contains("200"));
+        assert!(table.rows.iter().all(|row| row.cells[4].is_empty()), "an undefined AUC is not a number");
+        assert_eq!(conditions[3].accuracy("test"), 0.5);
+        assert_eq!(conditions[0].first().split("test").and_then(most_frequent), Some(0.75));
+    }
+
+    #[test]
+    fn the_commands_are_those_that_the_program_takes() {
+        let knn = verdict("knn", json!({"features": "pixels", "k": 20, "vote": "majority"}), 0, 0.5);
+        let conditions = Condition::gather(vec![knn, probe("trained", 3, 0.1, 0.5)]);
+        let commands = judging_commands(&conditions, "runs/a", &quoted("my data/it's.npz"));
+        let data = r"--data 'my data/it'\''s.npz'";
+        let expected = [
+            format!("twinlens knn runs/a {data} --features pixels -k 20 --vote plain"),
+            format!("twinlens probe runs/a {data} --features trained --label-share 0.1 --seed 3"),
+        ];
+        assert_eq!(commands, expected);
+    }
+
+    #[test]
+    fn settings_become_dotted_keys() {
+        let tree =
+            json!({"optim": {"lr": 0.1, "betas": [0.9, 0.99]}, "views": [{"op": "rot90"}], "commit": null});
+        let facts: Vec<String> =
+            flat(&tree).iter().map(|fact| format!("{}={}", fact.name, fact.value)).collect();
+        let expected = ["commit=unknown", "optim.betas=0.9, 0.99", "optim.lr=0.1", "views.0.op=rot90"];
+        let mut sorted = facts.clone();
+        sorted.sort();
+        assert_eq!(sorted, expected);
     }
 }

@@ -105,6 +105,7 @@ fn describe(seen: &Seen, explain: bool) -> String {
 /// Drawn parameters in one line.
 fn parameters(drawn: &Value) -> String {
     match drawn {
+        Value::Object(fields) if fields.is_empty() => "applied".to_owned(),
         Value::Object(fields) => {
             let named = fields.iter().map(|(key, value)| format!("{key} {}", parameters(value)));
             named.collect::<Vec<_>>().join(", ")
@@ -263,5 +264,6 @@ mod tests {
         for part in ["top 3", "factors (0.1000, none)", "kind blur", "on true"] {
             assert!(text.contains(part), "{text}");
         }
+        assert_eq!(parameters(&serde_json::json!({})), "applied");
     }
 }
