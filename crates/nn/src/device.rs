@@ -32,21 +32,29 @@ pub fn is_cpu(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// The GPUs that this build can reach, by back end: CUDA, ROCm, Metal, Vulkan, WebGPU.
-fn gpus() -> Vec<Device> {
-    let kinds: &[DeviceType] = &[
+/// The GPU back ends in this build, each with the number of devices it finds on this machine.
+pub fn gpu_back_ends() -> Vec<(&'static str, usize)> {
+    kinds().into_iter().map(|(name, kind)| (name, Device::enumerate(kind).into_vec().len())).collect()
+}
+
+fn kinds() -> Vec<(&'static str, DeviceType)> {
+    vec![
         #[cfg(feature = "cuda")]
-        DeviceType::Cuda,
+        ("cuda", DeviceType::Cuda),
         #[cfg(feature = "rocm")]
-        DeviceType::Rocm,
+        ("rocm", DeviceType::Rocm),
         #[cfg(feature = "metal")]
-        DeviceType::Metal,
+        ("metal", DeviceType::Metal),
         #[cfg(feature = "vulkan")]
-        DeviceType::Vulkan,
+        ("vulkan", DeviceType::Vulkan),
         #[cfg(feature = "webgpu")]
-        DeviceType::WebGpu,
-    ];
-    kinds.iter().flat_map(|kind| Device::enumerate(kind.clone()).into_vec()).collect()
+        ("webgpu", DeviceType::WebGpu),
+    ]
+}
+
+/// The GPUs that this build can reach.
+fn gpus() -> Vec<Device> {
+    kinds().into_iter().flat_map(|(_, kind)| Device::enumerate(kind).into_vec()).collect()
 }
 
 fn gpu(index: usize) -> Result<Device, NnError> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use sysinfo::{Disks, System};
+use twinlens_nn::device::gpu_back_ends;
 use twinlens_run::Environment;
 
 use super::{bytes, data_folder};
@@ -45,6 +46,8 @@ fn examine() -> Value {
         object.insert("optimised".to_owned(), json!(!cfg!(debug_assertions)));
         object.insert("memory_available_bytes".to_owned(), json!(available));
         object.insert("disk_free_bytes".to_owned(), json!(free));
+        let gpus = gpu_back_ends().into_iter().map(|(name, count)| format!("{name}: {count}"));
+        object.insert("gpus".to_owned(), json!(gpus.collect::<Vec<_>>()));
         object.insert("data_folder".to_owned(), json!(data_folder()));
         let features = object["cpu"]["features"].clone();
         object.insert("warnings".to_owned(), json!(warnings(&features, available, free)));
@@ -83,6 +86,7 @@ fn describe(document: &Value, terminal: &Terminal) -> String {
     let text = |pointer: &str| match document.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => "unknown".to_owned(),
+        Some(Value::Array(list)) if list.is_empty() => "none".to_owned(),
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         Some(other) => other.to_string(),
     };
@@ -95,6 +99,7 @@ fn describe(document: &Value, terminal: &Terminal) -> String {
         ("CPU", text("/cpu/model")),
         ("instructions", text("/cpu/features")),
         ("threads", text("/threads")),
+        ("GPU back ends", text("/gpus")),
         ("memory", format!("{} free of {}", size("/memory_available_bytes"), size("/memory_bytes"))),
         ("disk here", format!("{} free", size("/disk_free_bytes"))),
         ("data folder", text("/data_folder")),

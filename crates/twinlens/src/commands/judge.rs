@@ -178,12 +178,13 @@ pub fn keep(run: &Path, verdict: &Verdict) -> Outcome {
     Ok(RunFolder::open(run)?.write_verdict(&file_name(verdict), verdict)?)
 }
 
-/// A name made of what tells verdicts of one run apart: protocol, features, settings.
+/// A name made of what tells verdicts of one run apart: protocol, features, settings, seeds.
 pub fn file_name(verdict: &Verdict) -> String {
     let part =
         |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
-    let parts = ["features", "k", "vote", "label_share"].into_iter().filter_map(part);
-    std::iter::once(verdict.protocol.clone()).chain(parts).collect::<Vec<_>>().join("-")
+    let parts = ["features", "k", "vote", "label_share", "label_choice"].into_iter().filter_map(part);
+    let seeds = verdict.seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
+    std::iter::once(verdict.protocol.clone()).chain(parts).chain(seeds).collect::<Vec<_>>().join("-")
 }
 
 /// The scores of verdicts, a line a split.

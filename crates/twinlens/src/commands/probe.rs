@@ -68,6 +68,8 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
         LabelShare::new(source, args.label_share, args.label_choice.into(), args.seed as u64)?.known();
     let mut verdict = LinearProbe::default().run(&train.subset(&known)?, &val, &test)?;
     verdict.settings.insert("label_share".into(), args.label_share.into());
+    let choice = args.label_choice.to_possible_value().map(|value| value.get_name().to_owned());
+    verdict.settings.insert("label_choice".into(), choice.into());
     verdict.seeds.insert("labels".into(), args.seed as u64);
     args.judge.conclude(vec![verdict], args.out.as_deref(), args.fail_under, terminal)
 }
