@@ -52,7 +52,7 @@ fn check_mode(case: &Case, encoder: &dyn Encoder, weights: &mut Weights, trainin
         let gradient = twinlens_nn::weights::Order::Convolution.to_torch(entry.shape(), &gradient);
         check(case, &format!("out.grad_{mode}.{which}"), &gradient);
     }
-    if training && case.text("first_bn") != "" {
+    if training && !case.text("first_bn").is_empty() {
         let exported = weights.export("");
         for buffer in ["running_mean", "running_var"] {
             check(

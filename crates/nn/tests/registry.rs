@@ -25,7 +25,13 @@ fn every_trained_parameter_gets_a_gradient_and_no_buffer_does() {
             let grads = features.square().sum().backward();
             for entry in weights.entries() {
                 let gradient = entry.value().grad(&grads);
-                assert_eq!(gradient.is_some(), entry.role() == Role::Parameter, "{} {}", spec.id, entry.name());
+                assert_eq!(
+                    gradient.is_some(),
+                    entry.role() == Role::Parameter,
+                    "{} {}",
+                    spec.id,
+                    entry.name()
+                );
                 let finite = gradient.is_none_or(|gradient| read(gradient).iter().all(|g| g.is_finite()));
                 assert!(finite, "{} {}", spec.id, entry.name());
             }

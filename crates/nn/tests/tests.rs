@@ -1,5 +1,7 @@
 //! Tests of the crate against reference values.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod golden_encoders;
 mod golden_optim;
 mod registry;

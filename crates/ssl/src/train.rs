@@ -299,7 +299,7 @@ impl Run<'_> {
         }
         self.clock.steps += 1;
         (self.hooks.progress)(Progress::Step { epoch, step, loss: report.loss });
-        let due = position.step_in_epoch % self.settings.log_every == 0;
+        let due = position.step_in_epoch.is_multiple_of(self.settings.log_every);
         if due || position.step_in_epoch == self.steps_per_epoch { self.log(report, epoch) } else { Ok(()) }
     }
 
@@ -335,12 +335,12 @@ impl Run<'_> {
     fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
         let every = self.settings.knn.every;
         let last = position.epoch == self.settings.epochs;
-        let accuracy = if every > 0 && (position.epoch % every == 0 || last) {
+        let accuracy = if every > 0 && (position.epoch.is_multiple_of(every) || last) {
             self.judge(position.epoch)?
         } else {
             None
         };
-        if position.epoch % self.settings.checkpoint.every == 0 || last {
+        if position.epoch.is_multiple_of(self.settings.checkpoint.every) || last {
             checkpoint::save(self.folder, &self.learner, position)?;
             self.folder.keep_epoch(self.settings.checkpoint.keep)?;
             if let Some(accuracy) = accuracy {

@@ -13,7 +13,10 @@ fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
 }
 
 /// Asserts that two bodies agree in their output and in the gradients of all inputs.
-fn agree<const D: usize>(outputs: [Tensor<D>; 2], gradients: impl Fn(&burn::tensor::Gradients) -> Vec<Vec<f32>>) {
+fn agree<const D: usize>(
+    outputs: [Tensor<D>; 2],
+    gradients: impl Fn(&burn::tensor::Gradients) -> Vec<Vec<f32>>,
+) {
     let weights = random(outputs[0].dims(), 99).detach();
     let [ours, composed] = outputs.map(|output| {
         let grads = (output.clone() * weights.clone()).sum().backward();

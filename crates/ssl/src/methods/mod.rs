@@ -78,7 +78,7 @@ impl Network<'_> {
         }
         let (count, images) = (views.len(), views[0].dims()[0]);
         let projected = self.project_batch(head, Tensor::cat(views, 0));
-        (0..count).map(|view| projected.clone().slice([view * images..(view + 1) * images])).collect()
+        (0..count).map(|view| projected.clone().narrow(0, view * images, images)).collect()
     }
 
     fn project_batch(&mut self, head: &Mlp, images: Tensor<4>) -> Tensor<2> {

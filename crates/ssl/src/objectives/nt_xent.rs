@@ -30,7 +30,7 @@ impl NtXent {
         let cosine = u.clone().matmul(u.clone().transpose());
         let own = Tensor::<2, Int>::eye(2 * n, &u.device()).bool();
         let others = cosine.div_scalar(self.temperature).mask_fill(own, f32::NEG_INFINITY);
-        let partners = Tensor::cat(vec![u.clone().slice([n..2 * n]), u.clone().slice([0..n])], 0);
+        let partners = Tensor::cat(vec![u.clone().narrow(0, n, n), u.clone().narrow(0, 0, n)], 0);
         let positive: Tensor<1> = (u * partners).sum_dim(1).reshape([2 * n]);
         let total = (log_sum_exp(others) - positive.clone().div_scalar(self.temperature)).mean();
         Loss::new(total, [("positive", positive.mean())])

@@ -630,7 +630,7 @@ fn flat(value: &Value) -> Vec<Fact> {
         let within = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
         match value {
             Value::Object(fields) => {
-                fields.iter().for_each(|(key, value)| collect(&within(key), value, facts))
+                fields.iter().for_each(|(key, value)| collect(&within(key), value, facts));
             }
             Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
                 list.iter().enumerate().for_each(|(at, item)| collect(&within(&at.to_string()), item, facts));
