@@ -122,6 +122,8 @@ pub struct DataSettings {
     /// What to do with a file that is no image: `skip` or `fail`.
     #[schemars(with = "String")]
     pub on_bad_sample: OnBadSample,
+    /// The array of an .npz that holds the images, where its name does not say; empty to go by the usual names.
+    pub member: String,
     /// Seed of splits that the data set does not define.
     pub split_seed: u64,
 }
@@ -167,7 +169,11 @@ impl Default for Settings {
             methods: MethodSettings::default(),
             knn: KnnSettings { every: 1, k: 20, temperature: 0.07, limit: 5000 },
             checkpoint: CheckpointSettings { every: 1, keep: 1 },
-            data_options: DataSettings { on_bad_sample: OnBadSample::Skip, split_seed: 0 },
+            data_options: DataSettings {
+                on_bad_sample: OnBadSample::Skip,
+                member: String::new(),
+                split_seed: 0,
+            },
         }
     }
 }

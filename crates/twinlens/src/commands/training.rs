@@ -185,6 +185,7 @@ pub fn open_data(settings: &Settings, terminal: &Terminal) -> Outcome<DataSet> {
     }
     let bar = terminal.progress("reading images", 0);
     let options = OpenOptions {
+        member: Some(settings.data_options.member.clone()).filter(|member| !member.is_empty()),
         on_bad_sample: settings.data_options.on_bad_sample,
         seed: settings.data_options.split_seed,
         cache_dir: data_folder(),
