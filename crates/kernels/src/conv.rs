@@ -13,6 +13,7 @@ use crate::matrix::{Matrix, Target, multiply};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
 use crate::shape::{ConvShape, Window, assert_len};
+use crate::winograd::Winograd;
 
 /// Convolution: `y[n, i, j, o] = bias[o] + sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`,
 /// with stride `s`, padding `p` and zeros outside of the image.
@@ -69,6 +70,9 @@ pub fn conv2d_weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f3
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("dw", dw.len(), shape.w_len());
     let patches = input_patches(shape);
+    if let Some(winograd) = Winograd::of(&patches, shape.out_channels) {
+        return winograd.weight_grad(x, dy, dw);
+    }
     let tiles = WeightTiles::new(&patches, shape.out_channels);
     let rows = patches.rows();
     let parts = (MIN_TASKS / tiles.count()).clamp(1, rows.div_ceil(MIN_PART_ROWS));
@@ -106,6 +110,9 @@ fn multiply_patches(
     out: &mut [f32],
 ) {
     let columns = out.len() / patches.rows();
+    if let Some(winograd) = Winograd::of(patches, columns) {
+        return winograd.multiply(source, weight, bias, out);
+    }
     let block = patches.block_rows();
     out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
         let rows = i * block..i * block + out.len() / columns;
@@ -405,6 +412,22 @@ mod tests {
         fn kernels_agree_with_their_naive_twins(shape in shapes()) {
             check(&shape);
         }
+
+        #[test]
+        fn fewer_multiplications_give_the_same(shape in winograd_shapes()) {
+            check(&shape);
+        }
+    }
+
+    /// Shapes that are computed with fewer multiplications.
+    fn winograd_shapes() -> impl Strategy<Value = ConvShape> {
+        let channels = || prop::sample::select(vec![16, 32, 48]);
+        (1..=6usize, 2..=13usize, 2..=13usize, channels(), channels(), 0..=2usize, 0..=3usize).prop_map(
+            |(images, height, width, inputs, outputs, padding_y, padding_x)| {
+                let window = Window { kernel: [3, 3], stride: [1, 1], padding: [padding_y, padding_x] };
+                ConvShape::new([images, height + 2, width + 2, inputs], outputs, window).unwrap()
+            },
+        )
     }
 
     /// Shapes that cross every threshold: several blocks, kernel rows on their own, tiles of each kind, parts.
@@ -418,6 +441,8 @@ mod tests {
             conv([2, 33, 33, 300], 256, Window::square(1, 1, 0)),
             conv([2, 33, 33, 24], 40, Window::square(1, 2, 0)),
             conv([20, 16, 16, 8], 8, Window::square(3, 1, 1)),
+            conv([33, 9, 9, 32], 16, Window::square(3, 1, 1)),
+            conv([2, 41, 70, 16], 32, Window::square(3, 1, 1)),
             conv([2, 6, 5, 3], 4, Window { kernel: [3, 2], stride: [usize::MAX, 100], padding: [1, 2] }),
         ]
     }

@@ -17,6 +17,7 @@ mod parallel;
 mod patches;
 mod pool;
 mod shape;
+mod winograd;
 
 pub use batch_norm::{
     Affine, BatchNormGrads, BatchStatistics, Fused, batch_norm_backward, batch_norm_eval_backward,

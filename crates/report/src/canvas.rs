@@ -15,16 +15,24 @@ use plotters::style::{
 use crate::ReportError;
 use crate::style::{INK, Marker, PAPER};
 
-/// Drawn pixels per pixel of an SVG picture.
-const SVG_SCALE: f64 = 10.0;
-/// Drawn pixels per pixel of a bitmap picture.
-const BITMAP_SCALE: f64 = 4.0;
-/// Pixels of a bitmap picture, after shrinking, per pixel of the figure: sharp also on dense screens.
-const BITMAP_DENSITY: f64 = 2.0;
+/// What differs between the back ends.
+#[derive(Clone, Copy)]
+struct Medium {
+    /// Drawn pixels per pixel of the figure.
+    scale: f64,
+    /// What the back end takes as the height of a line, in em.
+    line_height: f64,
+    /// How far down text must be moved to be centred on its point, in em.
+    text_drop: f64,
+}
+
+const SVG: Medium = Medium { scale: 10.0, line_height: 1.24, text_drop: 0.0 };
+const BITMAP: Medium = Medium { scale: 4.0, line_height: LINE_HEIGHT, text_drop: 0.16 };
+
 /// The height of a line of the built-in font, in em. The font library takes this as the size of a text.
 const LINE_HEIGHT: f64 = 1.164;
-/// What the SVG back end takes as the height of a line, in em.
-const SVG_LINE_HEIGHT: f64 = 1.24;
+/// Pixels of a bitmap picture, after shrinking, per pixel of the figure: sharp also on dense screens.
+const BITMAP_DENSITY: f64 = 2.0;
 
 const FONT: &str = "sans-serif";
 static FONT_BYTES: &[u8] = include_bytes!("../assets/DejaVuSans-subset.ttf");
@@ -52,62 +60,43 @@ pub(crate) enum Anchor {
 /// A drawing surface.
 pub(crate) struct Canvas<'a, B: DrawingBackend> {
     backend: &'a mut B,
-    scale: f64,
+    medium: Medium,
     /// Where the point (0, 0) lies.
     origin: (f64, f64),
-    /// What the back end takes as the height of a line, in em.
-    line_height: f64,
-    /// How far down text must be moved to be centred on its point, in em.
-    text_drop: f64,
     figure: &'static str,
 }
 
 /// A figure as SVG.
 pub(crate) fn to_svg<F: Figure>(figure: &F) -> Result<String, ReportError> {
-    install_font(F::NAME)?;
     let (width, height) = figure.size();
-    let (drawn_width, drawn_height) = (drawn(width, SVG_SCALE), drawn(height, SVG_SCALE));
+    let (drawn_width, drawn_height) = (drawn(width, SVG.scale), drawn(height, SVG.scale));
     let mut text = String::new();
-    {
-        let mut backend = SVGBackend::with_string(&mut text, (drawn_width, drawn_height));
-        let mut canvas = Canvas {
-            backend: &mut backend,
-            scale: SVG_SCALE,
-            origin: (0.0, 0.0),
-            line_height: SVG_LINE_HEIGHT,
-            text_drop: 0.0,
-            figure: F::NAME,
-        };
-        canvas.rectangle((0.0, 0.0), (width, height), PAPER)?;
-        figure.draw(&mut canvas)?;
-        backend.present().map_err(|e| drawing(F::NAME, &e))?;
-    }
+    paint(figure, SVG, &mut SVGBackend::with_string(&mut text, (drawn_width, drawn_height)))?;
     let enlarged = format!("width=\"{drawn_width}\" height=\"{drawn_height}\"");
     Ok(text.replacen(&enlarged, &format!("width=\"{}\" height=\"{}\"", width.ceil(), height.ceil()), 1))
 }
 
 /// A figure as a bitmap, with two pixels for every one of the figure.
 pub(crate) fn to_bitmap<F: Figure>(figure: &F) -> Result<RgbImage, ReportError> {
-    install_font(F::NAME)?;
     let (width, height) = figure.size();
-    let (drawn_width, drawn_height) = (drawn(width, BITMAP_SCALE), drawn(height, BITMAP_SCALE));
+    let (drawn_width, drawn_height) = (drawn(width, BITMAP.scale), drawn(height, BITMAP.scale));
     let mut large = RgbImage::new(drawn_width, drawn_height);
-    {
-        let mut backend = BitMapBackend::with_buffer(&mut large, (drawn_width, drawn_height));
-        let mut canvas = Canvas {
-            backend: &mut backend,
-            scale: BITMAP_SCALE,
-            origin: (0.0, 0.0),
-            line_height: LINE_HEIGHT,
-            text_drop: 0.16,
-            figure: F::NAME,
-        };
-        canvas.rectangle((0.0, 0.0), (width, height), PAPER)?;
-        figure.draw(&mut canvas)?;
-        backend.present().map_err(|e| drawing(F::NAME, &e))?;
-    }
+    paint(figure, BITMAP, &mut BitMapBackend::with_buffer(&mut large, (drawn_width, drawn_height)))?;
     let (final_width, final_height) = (drawn(width, BITMAP_DENSITY), drawn(height, BITMAP_DENSITY));
     Ok(image::imageops::resize(&large, final_width, final_height, image::imageops::FilterType::Triangle))
+}
+
+/// Draws a figure on paper.
+fn paint<F: Figure, B: DrawingBackend>(
+    figure: &F,
+    medium: Medium,
+    backend: &mut B,
+) -> Result<(), ReportError> {
+    install_font(F::NAME)?;
+    let mut canvas = Canvas { backend, medium, origin: (0.0, 0.0), figure: F::NAME };
+    canvas.rectangle((0.0, 0.0), figure.size(), PAPER)?;
+    figure.draw(&mut canvas)?;
+    canvas.backend.present().map_err(|e| drawing(F::NAME, &e))
 }
 
 impl<B: DrawingBackend> Canvas<'_, B> {
@@ -171,7 +160,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         match shape {
             Marker::Circle => {
                 let style = ShapeStyle { color: colour, filled: true, stroke_width: 0 };
-                let radius = (radius * self.scale).round() as u32;
+                let radius = (radius * self.medium.scale).round() as u32;
                 let centre = self.pixel(centre);
                 self.backend.draw_circle(centre, radius, &style, true).map_err(|e| drawing(self.figure, &e))
             }
@@ -199,7 +188,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         anchor: Anchor,
         colour: RGBColor,
     ) -> Result<(), ReportError> {
-        let at = (at.0, at.1 + self.text_drop * size);
+        let at = (at.0, at.1 + self.medium.text_drop * size);
         self.draw_text(text, at, size, anchor, colour, FontTransform::None)
     }
 
@@ -212,7 +201,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
         anchor: Anchor,
         colour: RGBColor,
     ) -> Result<(), ReportError> {
-        let at = (at.0 + self.text_drop * size, at.1);
+        let at = (at.0 + self.medium.text_drop * size, at.1);
         self.draw_text(text, at, size, anchor, colour, FontTransform::Rotate270)
     }
 
@@ -230,19 +219,20 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             Anchor::Middle => HPos::Center,
             Anchor::End => HPos::Right,
         };
-        let font = (FONT, size * self.scale * self.line_height).into_font().transform(transform);
+        let font =
+            (FONT, size * self.medium.scale * self.medium.line_height).into_font().transform(transform);
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(horizontal, VPos::Center));
         let at = self.pixel(at);
         self.backend.draw_text(text, &style, at).map_err(|e| drawing(self.figure, &e))
     }
 
     fn stroke(&self, colour: impl Into<RGBAColor>, width: f64) -> ShapeStyle {
-        let stroke_width = (width * self.scale).round().max(1.0) as u32;
+        let stroke_width = (width * self.medium.scale).round().max(1.0) as u32;
         ShapeStyle { color: colour.into(), filled: false, stroke_width }
     }
 
     fn pixel(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        let whole = |value: f64, origin: f64| ((value + origin) * self.scale).round() as i32;
+        let whole = |value: f64, origin: f64| ((value + origin) * self.medium.scale).round() as i32;
         (whole(x, self.origin.0), whole(y, self.origin.1))
     }
 }
@@ -253,9 +243,9 @@ pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     if install_font("text").is_err() {
         return 0.0;
     }
-    let enlarged = (FONT, size * SVG_SCALE * LINE_HEIGHT).into_font();
+    let enlarged = (FONT, size * SVG.scale * LINE_HEIGHT).into_font();
     let width = enlarged.layout_box(text).map_or(0, |((left, _), (right, _))| right - left);
-    f64::from(width) / SVG_SCALE
+    f64::from(width) / SVG.scale
 }
 
 /// `text`, cut and ended with an ellipsis if it is wider than `room`.

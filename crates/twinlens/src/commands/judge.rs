@@ -34,6 +34,9 @@ pub struct JudgeArgs {
         hide_possible_values = true
     )]
     pub features: Kind,
+    /// Seed of the untrained network's weights
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub untrained_seed: u64,
     /// What to do with an image that cannot be decoded
     #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
     pub on_bad_sample: BadSample,
@@ -88,16 +91,25 @@ impl Kind {
         }
     }
 
-    /// The subject that this kind of features makes of an encoder.
+    /// The subject that this kind of features makes of an encoder; `untrained_seed` is for the untrained network.
     ///
     /// # Errors
     /// An encoder that this program does not know.
-    pub fn subject(self, file: EncoderFile) -> Outcome<Subject> {
+    pub fn subject(self, file: EncoderFile, untrained_seed: u64) -> Outcome<Subject> {
         Ok(match self {
             Kind::Trained => Subject::Encoder(file),
-            Kind::Untrained => Subject::Encoder(untrained(&file, 0)?),
+            Kind::Untrained => Subject::Encoder(untrained(&file, untrained_seed)?),
             Kind::Pixels => Subject::Pixels(file),
         })
+    }
+
+    /// Writes into a verdict whose features of which data it judges.
+    pub fn sign(self, verdict: &mut Verdict, untrained_seed: u64, path: &str, data: &DataSet) {
+        let facts = [("features", self.name()), ("data", path), ("data_sha256", data.fingerprint.as_str())];
+        verdict.settings.extend(facts.map(|(key, value)| (key.to_owned(), value.into())));
+        if self == Kind::Untrained {
+            verdict.seeds.insert("untrained".into(), untrained_seed);
+        }
     }
 }
 
@@ -107,7 +119,7 @@ impl JudgeArgs {
     /// # Errors
     /// A missing or damaged encoder, data that cannot be read.
     pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
-        let subject = self.features.subject(read_encoder(&self.encoder)?)?;
+        let subject = self.features.subject(read_encoder(&self.encoder)?, self.untrained_seed)?;
         let mut settings = Settings { data: self.data.clone(), ..Settings::default() };
         settings.data_options.on_bad_sample = self.on_bad_sample.into();
         Ok((subject, open_data(&settings, terminal)?))
@@ -138,13 +150,14 @@ impl JudgeArgs {
     /// A file that cannot be written; a test accuracy below `fail_under`.
     pub fn conclude(
         &self,
+        data: &DataSet,
         mut verdicts: Vec<Verdict>,
         out: Option<&Path>,
         fail_under: Option<f64>,
         terminal: &Terminal,
     ) -> Outcome {
         for verdict in &mut verdicts {
-            verdict.settings.insert("features".into(), self.features.name().into());
+            self.features.sign(verdict, self.untrained_seed, &self.data, data);
             for warning in &verdict.warnings {
                 tracing::warn!("{warning}");
             }
@@ -178,13 +191,19 @@ pub fn keep(run: &Path, verdict: &Verdict) -> Outcome {
     Ok(RunFolder::open(run)?.write_verdict(&file_name(verdict), verdict)?)
 }
 
-/// A name made of what tells verdicts of one run apart: protocol, features, settings, seeds.
+/// A name made of what tells verdicts of one run apart: protocol, data, features, settings, seeds.
 pub fn file_name(verdict: &Verdict) -> String {
     let part =
         |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
+    let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
     let parts = ["features", "k", "vote", "label_share", "label_choice"].into_iter().filter_map(part);
     let seeds = verdict.seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
-    std::iter::once(verdict.protocol.clone()).chain(parts).chain(seeds).collect::<Vec<_>>().join("-")
+    std::iter::once(verdict.protocol.clone())
+        .chain(data)
+        .chain(parts)
+        .chain(seeds)
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 /// The scores of verdicts, a line a split.

@@ -20,8 +20,8 @@ pub struct KnnArgs {
     /// What is judged, on what.
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Numbers of neighbours
-    #[arg(short, long, value_name = "K", value_delimiter = ',', default_value = "20,200", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Numbers of neighbours [default: 20 and 200, as far as there are so many training images]
+    #[arg(short, long, value_name = "K", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Vec<u32>,
     /// How neighbours vote
     #[arg(long, value_name = "weighted|plain", default_value = "weighted", hide_possible_values = true)]
@@ -51,15 +51,25 @@ pub enum Vote {
 /// # Errors
 /// An encoder or data that cannot be used, a k beyond the training images, an accuracy below `--fail-under`.
 pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
-    let (_, [train, val, test]) = args.judge.splits(terminal)?;
+    let (data, [train, val, test]) = args.judge.splits(terminal)?;
     let vote = match args.vote {
         Vote::Weighted => twinlens_eval::Vote::Weighted,
         Vote::Plain => twinlens_eval::Vote::Majority,
     };
-    let k = args.k.iter().map(|&k| k as usize).collect();
+    let k = if args.k.is_empty() {
+        usual(train.features().rows())
+    } else {
+        args.k.iter().map(|&k| k as usize).collect()
+    };
     let knn = Knn { k, votes: vec![vote], temperature: args.temperature };
     let verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
-    args.judge.conclude(verdicts, args.out.as_deref(), args.fail_under, terminal)
+    args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
+}
+
+/// The usual numbers of neighbours, as far as there are so many images; all of them if there are fewer still.
+fn usual(images: usize) -> Vec<usize> {
+    let possible: Vec<usize> = [20, 200].into_iter().filter(|&k| k <= images).collect();
+    if possible.is_empty() { vec![images] } else { possible }
 }
 
 #[cfg(test)]
@@ -72,11 +82,16 @@ mod tests {
         let args: KnnArgs = parse("runs/a --data b.npz -k 1,5 --vote plain").unwrap();
         assert_eq!((args.k, args.vote), (vec![1, 5], Vote::Plain));
         let args: KnnArgs = parse("runs/a --data b.npz").unwrap();
-        assert_eq!((args.k, args.vote, args.temperature), (vec![20, 200], Vote::Weighted, 0.07));
+        assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, 0.07));
         for line in
             ["runs/a", "--data b.npz", "runs/a --data b.npz -k 0", "runs/a --data b.npz --temperature 0"]
         {
             assert!(parse::<KnnArgs>(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn small_sets_have_fewer_neighbours() {
+        assert_eq!((usual(1000), usual(150), usual(7)), (vec![20, 200], vec![20], vec![7]));
     }
 }

@@ -71,7 +71,7 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
     let choice = args.label_choice.to_possible_value().map(|value| value.get_name().to_owned());
     verdict.settings.insert("label_choice".into(), choice.into());
     verdict.seeds.insert("labels".into(), args.seed as u64);
-    args.judge.conclude(vec![verdict], args.out.as_deref(), args.fail_under, terminal)
+    args.judge.conclude(&data, vec![verdict], args.out.as_deref(), args.fail_under, terminal)
 }
 
 #[cfg(test)]

@@ -53,12 +53,15 @@ pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
         .result(&document, || format!("{}\nThe report: {}\n", table(&verdicts, terminal), report.display()))
 }
 
+/// Seed of the untrained network beside the trained one.
+const UNTRAINED_SEED: u64 = 0;
+
 /// Every kind of features under every protocol, all with the same images and labels.
 fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
     let encoder = read_encoder(out)?;
     let mut verdicts = Vec::new();
     for kind in [Kind::Pixels, Kind::Untrained, Kind::Trained] {
-        let subject = kind.subject(encoder.clone())?;
+        let subject = kind.subject(encoder.clone(), UNTRAINED_SEED)?;
         let of = |split| labelled(&subject, &run.data, split, &run.computing(), terminal);
         let [train, val, test] = [of(Split::Train)?, of(Split::Val)?, of(Split::Test)?];
         let knn = Knn { k: vec![20], votes: vec![Vote::Weighted], ..Knn::default() };
@@ -67,7 +70,7 @@ fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
         probe.settings.insert("label_share".into(), 1.0.into());
         judged.push(probe);
         for verdict in &mut judged {
-            verdict.settings.insert("features".into(), kind.name().into());
+            kind.sign(verdict, UNTRAINED_SEED, BUNDLED, &run.data);
         }
         verdicts.extend(judged);
     }

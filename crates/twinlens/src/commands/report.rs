@@ -17,7 +17,7 @@ use twinlens_ssl::Settings;
 
 use super::features::{Computing, Subject, features};
 use super::judge::protocol;
-use super::training::{open_data, read_encoder};
+use super::training::{BUNDLED, open_data, read_encoder};
 use super::views::Gallery;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -144,8 +144,8 @@ impl Report {
 
     fn add_run(&mut self, record: &RunRecord, settings: &Settings) {
         let input = &mut self.input;
-        let data = Path::new(&settings.data).file_name().map(|name| name.to_string_lossy().into_owned());
-        let data = data.unwrap_or_else(|| settings.data.clone());
+        let data =
+            if settings.data == BUNDLED { "the bundled images" } else { &file_name_of(&settings.data) };
         input.title = format!("{} with {} on {data}", settings.encoder, settings.method);
         input.state = record.status.state.to_string();
         input.message = record.status.message.clone();
@@ -236,7 +236,8 @@ impl Report {
                 self.warn(format!("{}, {}: {warning}", protocol(verdict), Kind::of(verdict).name()));
             }
         }
-        let conditions = Condition::gather(verdicts);
+        let own = record.environment["data"]["sha256"].as_str();
+        let conditions = Condition::gather(verdicts, own);
         if conditions.is_empty() {
             self.warn("Nothing was evaluated in this run; the commands under “To repeat this” do it.");
         } else {
@@ -247,7 +248,9 @@ impl Report {
             self.add_comparison(&conditions)?;
         }
         for protocol in PROTOCOLS {
-            let trained = |one: &&Condition| one.kind == Kind::Trained && one.first().protocol == *protocol;
+            let trained = |one: &&Condition| {
+                one.kind == Kind::Trained && one.own_data && one.first().protocol == *protocol
+            };
             // The choice must not look at the test part.
             let better = |best: Option<&'_ Condition>, one: &Condition| {
                 best.is_none_or(|best| one.accuracy("val") > best.accuracy("val"))
@@ -485,22 +488,25 @@ impl Kind {
 
 /// Protocols in the order of tables.
 const PROTOCOLS: &[&str] = &["knn", "linear-probe"];
-/// Settings of a verdict that are outcomes.
-const OUTCOMES: [&str; 3] = ["c", "iterations", "converged"];
+/// Settings of a verdict that are outcomes, and the place of the data, which are the same wherever they lie.
+const NO_CONDITIONS: [&str; 4] = ["c", "iterations", "converged", "data"];
 
 /// Verdicts that differ in their seeds alone.
 struct Condition {
     protocol: String,
     kind: Kind,
+    /// Whether it was judged on the data that the encoder was trained on.
+    own_data: bool,
     /// One per set of seeds; never empty.
     verdicts: Vec<Verdict>,
 }
 
 impl Condition {
-    fn gather(verdicts: Vec<Verdict>) -> Vec<Condition> {
+    /// Groups verdicts of a run on the data whose SHA-256 is `own`.
+    fn gather(verdicts: Vec<Verdict>, own: Option<&str>) -> Vec<Condition> {
         let chosen = |verdict: &Verdict| {
             let mut settings = verdict.settings.clone();
-            settings.retain(|key, _| !OUTCOMES.contains(&key.as_str()));
+            settings.retain(|key, _| !NO_CONDITIONS.contains(&key.as_str()));
             (verdict.protocol.clone(), settings)
         };
         let mut conditions: Vec<Condition> = Vec::new();
@@ -508,11 +514,7 @@ impl Condition {
             let same = |condition: &&mut Condition| chosen(condition.first()) == chosen(&verdict);
             match conditions.iter_mut().find(same) {
                 Some(condition) => condition.verdicts.push(verdict),
-                None => conditions.push(Condition {
-                    protocol: protocol(&verdict),
-                    kind: Kind::of(&verdict),
-                    verdicts: vec![verdict],
-                }),
+                None => conditions.push(Condition::new(verdict, own)),
             }
         }
         let number =
@@ -526,6 +528,16 @@ impl Condition {
             first.then(second).then_with(|| (&a.protocol, a.kind).cmp(&(&b.protocol, b.kind)))
         });
         conditions
+    }
+
+    fn new(verdict: Verdict, own: Option<&str>) -> Condition {
+        let judged_on = |key: &str| verdict.settings.get(key).and_then(Value::as_str);
+        let own_data = judged_on("data_sha256").is_none_or(|sha256| own.is_none_or(|own| own == sha256));
+        let mut protocol = protocol(&verdict);
+        if let Some(data) = judged_on("data").filter(|_| !own_data) {
+            protocol += &format!(" on {}", file_name_of(data));
+        }
+        Condition { protocol, kind: Kind::of(&verdict), own_data, verdicts: vec![verdict] }
     }
 
     fn first(&self) -> &Verdict {
@@ -575,6 +587,7 @@ fn judging_commands(conditions: &[Condition], run: &str, data: &str) -> Vec<Stri
     let mut commands = Vec::new();
     for verdict in conditions.iter().flat_map(|condition| &condition.verdicts) {
         let setting = |key: &str| verdict.settings.get(key);
+        let data = &setting("data").and_then(Value::as_str).map_or(data.to_owned(), quoted);
         let mut command = match verdict.protocol.as_str() {
             "knn" => format!("twinlens knn {run} --data {data}"),
             "linear-probe" => format!("twinlens probe {run} --data {data}"),
@@ -582,6 +595,9 @@ fn judging_commands(conditions: &[Condition], run: &str, data: &str) -> Vec<Stri
         };
         if let Some(features) = setting("features").and_then(Value::as_str) {
             command += &format!(" --features {features}");
+        }
+        if let Some(seed) = verdict.seeds.get("untrained") {
+            command += &format!(" --untrained-seed {seed}");
         }
         if let Some(k) = setting("k") {
             command += &format!(" -k {k}");
@@ -622,6 +638,11 @@ fn most_frequent_label(source: &dyn ImageSource) -> Option<f64> {
     let counts = class_counts(source);
     let labelled: usize = counts.values().sum();
     Some(*counts.values().max()? as f64 / labelled as f64)
+}
+
+/// The last part of a path; the path itself where it has none.
+fn file_name_of(path: &str) -> String {
+    Path::new(path).file_name().map_or(path.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// A tree of values as a list of dotted keys.
@@ -713,7 +734,7 @@ mod tests {
             probe("trained", 2, 1.0, 0.25),
             knn(20),
         ];
-        let conditions = Condition::gather(verdicts);
+        let conditions = Condition::gather(verdicts, None);
         let table = result_table(&conditions);
         let rows: Vec<_> =
             table.rows.iter().map(|row| (row.features.as_str(), row.ours, row.cells[1].clone())).collect();
@@ -734,7 +755,7 @@ mod tests {
     #[test]
     fn the_commands_are_those_that_the_program_takes() {
         let knn = verdict("knn", json!({"features": "pixels", "k": 20, "vote": "majority"}), 0, 0.5);
-        let conditions = Condition::gather(vec![knn, probe("trained", 3, 0.1, 0.5)]);
+        let conditions = Condition::gather(vec![knn, probe("trained", 3, 0.1, 0.5)], None);
         let commands = judging_commands(&conditions, "runs/a", &quoted("my data/it's.npz"));
         let data = r"--data 'my data/it'\''s.npz'";
         let expected = [
@@ -742,6 +763,26 @@ mod tests {
             format!("twinlens probe runs/a {data} --features trained --label-share 0.1 --seed 3"),
         ];
         assert_eq!(commands, expected);
+    }
+
+    #[test]
+    fn other_data_have_rows_and_commands_of_their_own() {
+        let on = |sha256: &str, data: &str| {
+            let settings = json!({"features": "untrained", "k": 20, "data": data, "data_sha256": sha256});
+            let mut verdict = verdict("knn", settings, 0, 0.5);
+            verdict.seeds = [("untrained".to_owned(), 7)].into();
+            verdict
+        };
+        let verdicts = vec![on("aa", "blood.npz"), on("aa", "elsewhere/blood.npz"), on("bb", "x/other.npz")];
+        let conditions = Condition::gather(verdicts, Some("aa"));
+        let told: Vec<_> = conditions.iter().map(|one| (one.own_data, one.verdicts.len())).collect();
+        assert_eq!(told, [(true, 2), (false, 1)]);
+        assert!(
+            !conditions[0].protocol.contains("blood") && conditions[1].protocol.ends_with(" on other.npz")
+        );
+        let command = judging_commands(&conditions, "runs/a", "blood.npz").pop();
+        let expected = "twinlens knn runs/a --data x/other.npz --features untrained --untrained-seed 7 -k 20";
+        assert_eq!(command.as_deref(), Some(expected));
     }
 
     #[test]

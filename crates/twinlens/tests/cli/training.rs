@@ -115,7 +115,8 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
         let accuracy = found["scores"]["accuracy"].as_f64().unwrap();
         assert!((0.05..=1.0).contains(&accuracy), "{accuracy}");
     }
-    assert!(out.join("eval/knn-trained-5-weighted.json").exists());
+    let sha256 = knn["verdicts"][0]["settings"]["data_sha256"].as_str().unwrap();
+    assert!(out.join(format!("eval/knn-{}-trained-5-weighted.json", &sha256[..8])).exists());
 
     let features = place.at("features.npy");
     let told = judged(&[
