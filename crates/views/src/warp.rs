@@ -139,7 +139,7 @@ impl<T: Sample> Source<'_, T> {
                 corners.iter().flatten().map(|(at, weight)| weight * self.samples[at + channel].widen());
             let value: f32 = values.sum();
             *sample = T::nearest(match self.fill {
-                Some(fill) if corners.contains(&None) => inside * (value - fill[channel]) + fill[channel],
+                Some(fill) if inside < 1.0 => inside * (value - fill[channel]) + fill[channel],
                 _ => value,
             });
         }

@@ -219,7 +219,8 @@ proptest! {
         prop_assert!(farthest(&apply(&image, &affine), &image) <= level(&image));
         let Shape { height, width, .. } = Shape::of(&image);
         let displacement = vec![[0.0; 2]; height * width];
-        prop_assert_eq!(&apply(&image, &Displaced { displacement, lens: lens.clone() }), &image);
+        let displaced = Displaced { displacement, lens: lens.clone() };
+        prop_assert!(farthest(&apply(&image, &displaced), &image) <= level(&image));
         let (right, bottom) = (width - 1, height - 1);
         let endpoints = [[0, 0], [right, 0], [right, bottom], [0, bottom]];
         let projected = apply(&image, &Projected { endpoints, lens });
@@ -278,7 +279,8 @@ proptest! {
 
     #[test]
     fn inverting_twice_changes_nothing(image in any_image()) {
-        prop_assert!(farthest(&apply(&apply(&image, &Inverted {}), &Inverted {}), &image) <= level(&image) / 2.0);
+        let twice = apply(&apply(&image, &Inverted {}), &Inverted {});
+        prop_assert!(farthest(&twice, &image) <= level(&image) / 2.0);
     }
 
     #[test]
@@ -434,12 +436,15 @@ fn color_does_nothing_to_gray_images() {
 fn extreme_sizes_give_views() {
     for (height, width) in [(1, 1), (1, 4096), (4096, 1), (2, 4095), (4096, 4096), (3, 3)] {
         let image = noise(height, width, 3, PixelType::U8, 5);
-        for (name, _) in presets::PRESETS {
+        // Of large images, enough to meet every operation of the policies once: they take seconds each.
+        let few = ["simclr", "barlow-twins", "mnist-digit", "mnist-style", "cells-centre"];
+        let large = height * width > 1_000_000;
+        for (name, _) in presets::PRESETS.iter().filter(|(name, _)| !large || few.contains(name)) {
             let policy =
                 Policy::build(&presets::preset(name).unwrap(), context(33, 3, PixelType::U8)).unwrap();
             for view in 0..policy.views() {
                 let mut out = vec![f32::NAN; policy.shape(view).samples()];
-                for sample in 0..3 {
+                for sample in 0..if large { 1 } else { 3 } {
                     let place = Place { seed: 0, epoch: 0, sample };
                     policy.write(view, place, &image, &mut Workspace::default(), &mut out).unwrap();
                     assert!(out.iter().all(|value| value.is_finite()), "{name} of {height}x{width}");
