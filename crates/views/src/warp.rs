@@ -50,7 +50,7 @@ pub fn warp<T: Sample>(
         let source = Source { samples, shape, padding_mode: lens.padding_mode, fill: fill.as_deref() };
         match lens.interpolation {
             Sampling::Nearest => {
-                each_pixel(out, out_shape, |x, y, pixel| source.nearest(locate(x, y), pixel))
+                each_pixel(out, out_shape, |x, y, pixel| source.nearest(locate(x, y), pixel));
             }
             Sampling::Bilinear => match shape.channels {
                 1 => each_pixel(out, out_shape, |x, y, pixel| source.bilinear::<1>(locate(x, y), pixel)),
