@@ -11,9 +11,11 @@
 //! Every draw is a function of (seed, epoch, sample, view, operation), so neither the number of workers nor an
 //! interruption changes a byte. Integer images stay integers until the last step, normalisation.
 
+mod border;
 mod canvas;
 mod compute;
 mod error;
+mod filter;
 mod loader;
 mod operation;
 pub mod ops;
@@ -21,7 +23,10 @@ mod policy;
 pub mod presets;
 mod resample;
 mod sample;
+mod settings;
+mod warp;
 
+pub use border::PaddingMode;
 pub use canvas::{Canvas, Scratch, Shape, Workspace};
 pub use error::{Problem, ViewsError};
 pub use loader::{Batch, Loader, LoaderSettings, Order, ViewBatch};
@@ -30,3 +35,5 @@ pub use ops::{Drawn, OperationSetting};
 pub use policy::{Explanation, Place, Policy, Step, ViewPolicy};
 pub use resample::Interpolation;
 pub use sample::Sample;
+pub use settings::{Fill, Interval};
+pub use warp::{Lens, Sampling};

@@ -9,7 +9,7 @@ use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape, Workspace};
 use crate::error::{Problem, ViewsError};
-use crate::sample::Sample;
+use crate::sample::{Sample, white};
 
 /// What a policy is built for: the images that come in and the views that go out.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,12 +130,24 @@ impl<'a> Check<'a> {
         self.require(size.is_none_or(|s| (1..=65536).contains(&s)), key, "1 to 65536 pixels", size);
     }
 
+    /// White in the units of the images.
+    pub fn white(&self) -> f64 {
+        f64::from(white(self.context.pixel_type))
+    }
+
     /// Reports a colour operation on images that are neither RGB nor gray.
     pub fn rgb_or_gray(&mut self, key: &str, instead: &str) {
         let channels = self.context.channels;
         let expected =
             format!("{instead}, because it is defined for RGB images (and does nothing to gray ones)");
         self.require(channels == 1 || channels == 3, key, expected, format_args!("{channels} channels"));
+    }
+
+    /// Reports an operation that needs `wanted` channels at least, where it is used at all.
+    pub fn channels(&mut self, p: f64, wanted: RangeInclusive<usize>, why: &str) {
+        let channels = self.context.channels;
+        let good = p <= 0.0 || wanted.contains(&channels);
+        self.require(good, "p", format!("0, because {why}"), format_args!("{channels} channels"));
     }
 }
 

@@ -24,6 +24,9 @@ pub trait Sample: Copy + Default + PartialEq + Debug + Send + Sync + 'static {
     /// The value of white; black is 0.
     const WHITE: f32;
 
+    /// Whether the type holds whole numbers only.
+    const INTEGER: bool;
+
     /// The value as `f32`, exactly.
     fn widen(self) -> f32;
 
@@ -61,6 +64,7 @@ macro_rules! integer_sample {
     ($type:ident, $variant:ident) => {
         impl Sample for $type {
             const WHITE: f32 = $type::MAX as f32;
+            const INTEGER: bool = true;
 
             #[inline(always)]
             fn widen(self) -> f32 {
@@ -103,6 +107,7 @@ integer_sample!(u16, U16);
 
 impl Sample for f32 {
     const WHITE: f32 = 1.0;
+    const INTEGER: bool = false;
 
     #[inline(always)]
     fn widen(self) -> f32 {

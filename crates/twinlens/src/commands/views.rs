@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::ValueHint;
 use serde::Serialize;
@@ -10,7 +12,7 @@ use twinlens_data::{DataSet, Image, Pixels};
 use twinlens_report::{Picture, RgbImage, contact_sheet};
 use twinlens_run::write_atomically;
 use twinlens_ssl::{Prepared, Settings, SslError};
-use twinlens_views::{Explanation, Place, Shape, Workspace};
+use twinlens_views::{Explanation, Place, Policy, Shape, Workspace};
 
 use super::settings::SettingsArgs;
 use super::spec::resolve;
@@ -24,7 +26,8 @@ use crate::terminal::Terminal;
 Examples:
   twinlens views --data blood.npz --out views.png
   twinlens views --data blood.npz --out views.png --preset medmnist/simclr --rows 12
-  twinlens views --data blood.npz --explain views.0.color_jitter.hue=0.3")]
+  twinlens views --data blood.npz --explain views.0.color_jitter.hue=0.3
+  twinlens views --data blood.npz --out hues.png --over views.0.color_jitter.hue=0..0.5")]
 pub struct ViewsArgs {
     /// The data, the policy and the seed.
     #[command(flatten)]
@@ -38,6 +41,46 @@ pub struct ViewsArgs {
     /// Tell which operations made each view, with what was drawn
     #[arg(long)]
     pub explain: bool,
+    /// Show one view as a number of its operations goes from LOW to HIGH, all else drawn alike
+    #[arg(long, value_name = "KEY=LOW..HIGH")]
+    pub over: Option<Over>,
+    /// Values that --over shows, its ends included
+    #[arg(long, value_name = "N", default_value = "6", value_parser = clap::value_parser!(u32).range(2..=50))]
+    pub steps: u32,
+}
+
+/// A setting that goes from one value to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Over {
+    /// The dotted key, which starts with `views.N`.
+    key: String,
+    /// The view policy that it belongs to.
+    policy: usize,
+    low: f64,
+    high: f64,
+}
+
+impl FromStr for Over {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Over, String> {
+        let parts = || {
+            let (key, range) = text.split_once('=')?;
+            let (low, high) = range.split_once("..")?;
+            let policy = key.strip_prefix("views.")?.split('.').next()?.parse().ok()?;
+            let number = |text: &str| text.parse().ok().filter(|value: &f64| value.is_finite());
+            Some(Over { key: key.to_owned(), policy, low: number(low)?, high: number(high)? })
+        };
+        parts().ok_or_else(|| "expected KEY=LOW..HIGH, such as views.0.color_jitter.hue=0..0.5".to_owned())
+    }
+}
+
+impl Over {
+    /// `steps` values, evenly spaced, without the digits that rounding adds.
+    fn values(&self, steps: u32) -> Vec<f64> {
+        let value = |step: u32| self.low + (self.high - self.low) * f64::from(step) / f64::from(steps - 1);
+        (0..steps).map(|step| (value(step) * 1e6).round() / 1e6).collect()
+    }
 }
 
 /// What `views` tells.
@@ -66,14 +109,30 @@ struct Row {
 pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
     let resolved = resolve(&args.settings.request())?;
     let data = open_data(&resolved.settings, terminal)?;
-    let gallery = Gallery::new(&resolved.settings, &data)?;
+    let mut gallery = Gallery::new(&resolved.settings, &data)?;
+    if let Some(over) = &args.over {
+        gallery.columns = columns_over(over, args, &gallery.prepared)?;
+    }
     let samples = gallery.samples(args.rows as usize);
     if let Some(file) = &args.out {
         write_sheet(file, &gallery.sheet(&samples)?)?;
     }
     let rows = samples.iter().map(|sample| gallery.explain(*sample)).collect::<Outcome<_>>()?;
-    let seen = Seen { file: args.out.clone(), views_per_row: gallery.prepared.policy.views(), rows };
+    let seen = Seen { file: args.out.clone(), views_per_row: gallery.columns.len(), rows };
     terminal.result(&seen, || describe(&seen, args.explain))
+}
+
+/// The first view of the policy concerned, once for each value.
+fn columns_over(over: &Over, args: &ViewsArgs, prepared: &Prepared) -> Outcome<Vec<Column>> {
+    let column = |value: f64| {
+        let mut request = args.settings.request();
+        request.sets.push(format!("{}={value}", over.key));
+        let views = resolve(&request)?.settings.views;
+        let policy = Policy::build(&views, prepared.context.clone()).map_err(SslError::Views)?;
+        let view = views.iter().take(over.policy).map(|policy| policy.count).sum();
+        Ok(Column { title: value.to_string(), policy: Arc::new(policy), view })
+    };
+    over.values(args.steps).into_iter().map(column).collect()
 }
 
 fn write_sheet(file: &Path, sheet: &RgbImage) -> Outcome {
@@ -125,7 +184,15 @@ fn parameters(drawn: &Value) -> String {
 /// Training images beside their views, as the first epoch of a run draws them.
 pub struct Gallery {
     prepared: Prepared,
+    columns: Vec<Column>,
     seed: u64,
+}
+
+/// What stands under one title: a view of every image.
+struct Column {
+    title: String,
+    policy: Arc<Policy>,
+    view: usize,
 }
 
 impl Gallery {
@@ -138,7 +205,10 @@ impl Gallery {
         let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
         let batch = settings.batch.min(used.max(2));
         let prepared = Prepared::new(&Settings { batch, ..settings.clone() }, data)?;
-        Ok(Gallery { prepared, seed: settings.seed })
+        let column =
+            |view| Column { title: format!("view {}", view + 1), policy: prepared.policy.clone(), view };
+        let columns = (0..prepared.policy.views()).map(column).collect();
+        Ok(Gallery { prepared, columns, seed: settings.seed })
     }
 
     /// `count` images spread evenly over the training images, which are often sorted by class; all of them if
@@ -154,8 +224,7 @@ impl Gallery {
     /// # Errors
     /// Images that cannot be read or are not what the views were built for; a sheet too large to be a picture.
     pub fn sheet(&self, samples: &[usize]) -> Outcome<RgbImage> {
-        let policy = &self.prepared.policy;
-        let views = (1..=policy.views()).map(|view| format!("view {view}"));
+        let views = self.columns.iter().map(|column| column.title.clone());
         let titles: Vec<String> = std::iter::once("original".to_owned()).chain(views).collect();
         let mut workspace = Workspace::default();
         let mut rows = Vec::new();
@@ -163,8 +232,8 @@ impl Gallery {
             let original = self.prepared.train.image(sample)?;
             let span = Span::of(&original);
             let mut row = vec![span.show(&original)?];
-            for view in 0..policy.views() {
-                let image = policy.image(view, self.place(sample), &original, &mut workspace);
+            for Column { policy, view, .. } in &self.columns {
+                let image = policy.image(*view, self.place(sample), &original, &mut workspace);
                 row.push(span.show(&image.map_err(SslError::Views)?)?);
             }
             rows.push(row);
@@ -174,7 +243,10 @@ impl Gallery {
 
     fn explain(&self, index: usize) -> Outcome<Row> {
         let image = self.prepared.train.image(index)?;
-        let views = self.prepared.policy.explain(self.place(index), Shape::of(&image));
+        let shape = Shape::of(&image);
+        let explain =
+            |column: &Column| column.policy.explain(self.place(index), shape).into_iter().nth(column.view);
+        let views = self.columns.iter().filter_map(explain).collect();
         Ok(Row { index, image: self.prepared.train.name(index), views })
     }
 
@@ -242,6 +314,21 @@ mod tests {
         assert!(parse::<ViewsArgs>("--data b.npz --explain").unwrap().explain);
         assert_eq!(parse::<ViewsArgs>("--data b.npz --out v.png --rows 3").unwrap().rows, 3);
         assert!(parse::<ViewsArgs>("--data b.npz --out v.png --rows 0").is_err());
+    }
+
+    #[test]
+    fn ranges_belong_to_a_view_and_have_two_ends() {
+        let over = |text: &str| parse::<ViewsArgs>(&format!("--data b.npz --out v.png --over {text}"));
+        let hue = over("views.1.color_jitter.hue=0..0.5").unwrap().over.unwrap();
+        assert_eq!((hue.key.as_str(), hue.policy), ("views.1.color_jitter.hue", 1));
+        assert_eq!(hue.values(6), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);
+        let down = over("views.0.rotation.degrees=90..-90").unwrap().over.unwrap();
+        assert_eq!(down.values(3), [90.0, 0.0, -90.0]);
+        for bad in
+            ["views.0.a.b=1", "views.0.a.b=1..", "views.0.a.b=1..nan", "optim.lr=0..1", "views.x.a=0..1"]
+        {
+            assert!(over(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -27,31 +27,56 @@ pub struct ColorJitter {
     pub hue: f64,
     /// Probability of being applied.
     pub p: f64,
+    /// Probability of a change of brightness by itself, instead of with the others by `p`.
+    pub brightness_p: Option<f64>,
+    /// As `brightness_p`, of contrast.
+    pub contrast_p: Option<f64>,
+    /// As `brightness_p`, of saturation.
+    pub saturation_p: Option<f64>,
+    /// As `brightness_p`, of hue.
+    pub hue_p: Option<f64>,
 }
 
 impl Default for ColorJitter {
     fn default() -> Self {
-        ColorJitter { brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0, p: 1.0 }
+        ColorJitter {
+            brightness: 0.0,
+            contrast: 0.0,
+            saturation: 0.0,
+            hue: 0.0,
+            p: 1.0,
+            brightness_p: None,
+            contrast_p: None,
+            saturation_p: None,
+            hue_p: None,
+        }
     }
 }
 
 impl Operation for ColorJitter {
     type Drawn = Adjustments;
 
+    /// 1 where a change has its own probability: all are then decided upon in [`ColorJitter::draw`].
     fn p(&self) -> f64 {
-        self.p
+        if self.separate().iter().any(Option::is_some) { 1.0 } else { self.p }
     }
 
     fn check(&self, check: &mut Check<'_>) {
+        for (key, p) in SEPARATE.into_iter().zip(self.separate()).filter_map(|(key, p)| Some((key, p?))) {
+            check.within(key, p, 0.0..=1.0);
+        }
+        if self.separate().iter().any(Option::is_some) {
+            check.within("p", self.p, 0.0..=1.0);
+        }
         let limit = 1e6;
         check.within("brightness", self.brightness, 0.0..=limit);
         check.within("contrast", self.contrast, 0.0..=limit);
         check.within("saturation", self.saturation, 0.0..=limit);
         check.within("hue", self.hue, 0.0..=0.5);
-        if self.p > 0.0 && self.saturation != 0.0 {
+        if self.saturation_p.unwrap_or(self.p) > 0.0 && self.saturation != 0.0 {
             check.rgb_or_gray("saturation", "0");
         }
-        if self.p > 0.0 && self.hue != 0.0 {
+        if self.hue_p.unwrap_or(self.p) > 0.0 && self.hue != 0.0 {
             check.rgb_or_gray("hue", "0");
         }
     }
@@ -65,7 +90,35 @@ impl Operation for ColorJitter {
             Adjustment::Hue(stream.range(-self.hue, self.hue)),
         ];
         stream.shuffle(&mut order);
+        if self.separate().iter().any(Option::is_some) {
+            self.leave_out(&mut order, stream);
+        }
         Adjustments { order }
+    }
+}
+
+/// The keys of the separate probabilities.
+const SEPARATE: [&str; 4] = ["brightness_p", "contrast_p", "saturation_p", "hue_p"];
+
+impl ColorJitter {
+    fn separate(&self) -> [Option<f64>; 4] {
+        [self.brightness_p, self.contrast_p, self.saturation_p, self.hue_p]
+    }
+
+    /// Replaces the changes that chance decides against by none.
+    fn leave_out(&self, order: &mut [Adjustment; 4], stream: &mut Stream) {
+        let together = stream.chance(self.p);
+        let [brightness, contrast, saturation, hue] =
+            self.separate().map(|p| p.map_or(together, |p| stream.chance(p)));
+        for adjustment in order {
+            *adjustment = match *adjustment {
+                Adjustment::Brightness(_) if !brightness => Adjustment::Brightness(1.0),
+                Adjustment::Contrast(_) if !contrast => Adjustment::Contrast(1.0),
+                Adjustment::Saturation(_) if !saturation => Adjustment::Saturation(1.0),
+                Adjustment::Hue(_) if !hue => Adjustment::Hue(0.0),
+                kept => kept,
+            };
+        }
     }
 }
 
@@ -86,9 +139,9 @@ pub enum Adjustment {
 impl Adjustment {
     fn is_identity(self) -> bool {
         match self {
-            Adjustment::Brightness(factor) | Adjustment::Contrast(factor) | Adjustment::Saturation(factor) => {
-                factor == 1.0
-            }
+            Adjustment::Brightness(factor)
+            | Adjustment::Contrast(factor)
+            | Adjustment::Saturation(factor) => factor == 1.0,
             Adjustment::Hue(shift) => shift == 0.0,
         }
     }
@@ -184,8 +237,7 @@ fn saturate<T: Sample>([red, green, blue]: [&mut [f32]; 3], factor: f32) {
 /// gamut transform pairs", SIGGRAPH 1978). torchvision ends with `trunc(255.999 x)` for 8 bits.
 #[multiversion(targets("x86_64+avx2"))]
 fn turn_hue<T: Sample>([red, green, blue]: [&mut [f32]; 3], shift: f32) {
-    let integer = T::whole(0.5) == 0.0;
-    let scale = if integer { (T::WHITE + 0.999) / T::WHITE } else { 1.0 };
+    let scale = if T::INTEGER { (T::WHITE + 0.999) / T::WHITE } else { 1.0 };
     let shift = 6.0 * (shift - shift.floor());
     for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
         let (r, g, b) = (*red, *green, *blue);

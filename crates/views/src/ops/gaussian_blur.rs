@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_random::Stream;
 
-use crate::canvas::{Canvas, Scratch, Shape};
-use crate::compute::{Tap, weighted_sum, widen};
+use crate::border::reflect;
+use crate::canvas::{Canvas, Shape};
+use crate::filter::gaussian;
 use crate::operation::{BuildContext, Check, Operation, TINY, Transform};
 use crate::sample::Sample;
 
@@ -72,60 +73,7 @@ pub struct Blurred {
 
 impl Transform for Blurred {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
-        canvas.edit(|shape, samples, scratch| {
-            let Scratch { planes, row, taps, .. } = scratch;
-            let Shape { height, width, channels } = shape;
-            let line = width * channels;
-            planes.resize(height * line, 0.0);
-            gaussian(self.kernel_x, self.sigma_x, taps);
-            for (number, tap) in taps.iter_mut().enumerate() {
-                tap.offset = number * channels;
-            }
-            for (blurred, samples) in planes.chunks_exact_mut(line).zip(samples.chunks_exact(line)) {
-                pad_row(samples, channels, self.kernel_x / 2, row);
-                weighted_sum(blurred, row, taps);
-            }
-            gaussian(self.kernel_y, self.sigma_y, taps);
-            let radius = self.kernel_y / 2;
-            for (y, samples) in samples.chunks_exact_mut(line).enumerate() {
-                for (number, tap) in taps.iter_mut().enumerate() {
-                    tap.offset = reflect((y + number) as i64 - radius as i64, height) * line;
-                }
-                weighted_sum(samples, planes, taps);
-            }
-        });
+        let kernels = [(self.kernel_x, self.sigma_x), (self.kernel_y, self.sigma_y)];
+        canvas.edit(|shape, samples, scratch| gaussian(samples, shape, reflect, kernels, scratch));
     }
-}
-
-/// Sets `taps` to the weights of a Gaussian kernel.
-fn gaussian(kernel: usize, sigma: f64, taps: &mut Vec<Tap>) {
-    let weight = |i: usize| {
-        let t = (i as f64 - (kernel / 2) as f64) / sigma;
-        (-0.5 * t * t).exp()
-    };
-    let total: f64 = (0..kernel).map(weight).sum();
-    taps.clear();
-    taps.extend((0..kernel).map(|i| Tap { weight: (weight(i) / total) as f32, offset: 0 }));
-}
-
-/// Sets `row` to the samples with `radius` reflected pixels on either side.
-fn pad_row<T: Sample>(samples: &[T], channels: usize, radius: usize, row: &mut Vec<f32>) {
-    let width = samples.len() / channels;
-    let inside = radius * channels;
-    row.resize(samples.len() + 2 * inside, 0.0);
-    widen(samples, &mut row[inside..]);
-    for x in (0..radius).chain(radius + width..2 * radius + width) {
-        let from = (reflect(x as i64 - radius as i64, width) + radius) * channels;
-        row.copy_within(from..from + channels, x * channels);
-    }
-}
-
-/// The index in `0..length` that `i` falls on when the image is reflected at its edges (`2 1 [0 1 2] 1 0`).
-fn reflect(i: i64, length: usize) -> usize {
-    let last = length as i64 - 1;
-    if last == 0 {
-        return 0;
-    }
-    let folded = i.rem_euclid(2 * last);
-    folded.min(2 * last - folded) as usize
 }

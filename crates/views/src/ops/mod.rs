@@ -75,15 +75,41 @@ macro_rules! registry {
     };
 }
 
+/// A seed for a transformation that draws one number for each pixel. It fits exactly into a JSON number.
+fn seed(stream: &mut Stream) -> u64 {
+    stream.next_u64() >> 11
+}
+
 registry! {
     random_resized_crop: RandomResizedCrop draws ResizedCrop,
+    crop_and_pad: CropAndPad draws CroppedOrPadded,
+    center_resized_crop: CenterResizedCrop draws ResizedCrop,
     resize: Resize draws Resized,
     center_crop: CenterCrop draws CenterCropped,
+    pad: Pad draws Padded,
     horizontal_flip: HorizontalFlip draws HorizontallyFlipped,
     vertical_flip: VerticalFlip draws VerticallyFlipped,
     rot90: Rot90 draws QuarterTurns,
+    rotation: Rotation draws Rotated,
+    affine: Affine draws AffineMapped,
+    perspective: Perspective draws Projected,
+    elastic: Elastic draws ElasticallyBent,
     color_jitter: ColorJitter draws Adjustments,
     grayscale: Grayscale draws Gray,
-    gaussian_blur: GaussianBlur draws Blurred,
+    invert: Invert draws Inverted,
     solarize: Solarize draws Solarized,
+    posterize: Posterize draws Posterized,
+    equalize: Equalize draws Equalized,
+    autocontrast: Autocontrast draws Autocontrasted,
+    gamma: Gamma draws GammaAdjusted,
+    adjust_sharpness: AdjustSharpness draws Sharpened,
+    gaussian_blur: GaussianBlur draws Blurred,
+    gaussian_blur_pil: GaussianBlurPil draws BoxBlurred,
+    gaussian_noise: GaussianNoise draws Noisy,
+    erasing: Erasing draws Erased,
+    cutout: Cutout draws Erased,
+    channel_drop: ChannelDrop draws ChannelsDropped,
+    channel_shuffle: ChannelShuffle draws ChannelsShuffled,
+    channel_intensity: ChannelIntensity draws ChannelsScaled,
+    stain_jitter: StainJitter draws Restained,
 }

@@ -17,8 +17,11 @@ use crate::sample::Sample;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomResizedCrop {
-    /// Rows and columns of the result; the view's size if not given.
+    /// Rows and columns of the result; `relative_size` of the view's size if not given.
     pub size: Option<usize>,
+    /// The result's size as a share of the view's, rounded: the 96 of 224 pixels of a local crop, whatever the size
+    /// of the views.
+    pub relative_size: f64,
     /// Smallest and largest share of the image's area, above 0 to 1.
     pub scale: [f64; 2],
     /// Smallest and largest width / height.
@@ -35,6 +38,7 @@ impl Default for RandomResizedCrop {
     fn default() -> Self {
         RandomResizedCrop {
             size: None,
+            relative_size: 1.0,
             scale: [0.08, 1.0],
             ratio: [3.0 / 4.0, 4.0 / 3.0],
             interpolation: Interpolation::Bilinear,
@@ -45,6 +49,11 @@ impl Default for RandomResizedCrop {
 }
 
 impl RandomResizedCrop {
+    fn side(&self, context: &BuildContext) -> usize {
+        let relative = (self.relative_size * context.size as f64).round_ties_even() as usize;
+        self.size.unwrap_or(relative.max(1))
+    }
+
     fn rectangle(&self, stream: &mut Stream, shape: Shape) -> Rectangle {
         let (image_height, image_width) = (shape.height as f64, shape.width as f64);
         let [low, high] = self.ratio;
@@ -76,19 +85,20 @@ impl Operation for RandomResizedCrop {
 
     fn check(&self, check: &mut Check<'_>) {
         check.size("size", self.size);
+        check.within("relative_size", self.relative_size, TINY..=1.0);
         check.interval("scale", self.scale, TINY..=1.0);
         check.interval("ratio", self.ratio, TINY..=1.0 / TINY);
     }
 
     fn draw(&self, stream: &mut Stream, shape: Shape, context: &BuildContext) -> ResizedCrop {
         let Rectangle { top, left, height, width } = self.rectangle(stream, shape);
-        let size = self.size.unwrap_or(context.size);
+        let size = self.side(context);
         let RandomResizedCrop { interpolation, antialias, .. } = *self;
         ResizedCrop { top, left, height, width, out_height: size, out_width: size, interpolation, antialias }
     }
 
     fn output_size(&self, context: &BuildContext) -> Option<usize> {
-        (self.p == 1.0).then(|| self.size.unwrap_or(context.size))
+        (self.p == 1.0).then(|| self.side(context))
     }
 }
 

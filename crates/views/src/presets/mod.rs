@@ -8,8 +8,26 @@ use crate::policy::ViewPolicy;
 /// Name and text of every preset.
 pub const PRESETS: &[(&str, &str)] = &[
     ("barlow-twins", include_str!("barlow_twins.toml")),
+    ("byol", include_str!("byol.toml")),
+    ("cells-centre", include_str!("cells_centre.toml")),
+    ("cells-count", include_str!("cells_count.toml")),
+    ("cells-first", include_str!("cells_first.toml")),
+    ("cells-second", include_str!("cells_second.toml")),
+    ("cifar-n", include_str!("cifar_n.toml")),
+    ("dino-multicrop", include_str!("dino_multicrop.toml")),
     ("medmnist", include_str!("medmnist.toml")),
+    ("mnist-base", include_str!("mnist_base.toml")),
+    ("mnist-digit", include_str!("mnist_digit.toml")),
+    ("mnist-digit-pad", include_str!("mnist_digit_pad.toml")),
+    ("mnist-style", include_str!("mnist_style.toml")),
+    ("mnist-style-flip", include_str!("mnist_style_flip.toml")),
+    ("moco-v2", include_str!("moco_v2.toml")),
+    ("ressl", include_str!("ressl.toml")),
+    ("ressl-strong", include_str!("ressl_strong.toml")),
+    ("ressl-weak", include_str!("ressl_weak.toml")),
     ("simclr", include_str!("simclr.toml")),
+    ("simclr-light", include_str!("simclr_light.toml")),
+    ("swav-multicrop", include_str!("swav_multicrop.toml")),
 ];
 
 #[derive(Deserialize)]

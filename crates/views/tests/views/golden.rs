@@ -4,10 +4,13 @@ use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_golden::{Case, cases};
 use twinlens_random::{Purpose, Stream};
 use twinlens_views::ops::{
-    Adjustment, Adjustments, Blurred, CenterCropped, Gray, HorizontallyFlipped, Normalize, QuarterTurns,
-    Resize, ResizedCrop, Solarized, VerticallyFlipped,
+    Adjustment, Adjustments, AffineMapped, Autocontrasted, Blurred, BoxBlurred, CenterCropped, Equalized,
+    Erased, Eraser, GammaAdjusted, Gray, HorizontallyFlipped, Inverted, Normalize, Padded, Posterized,
+    QuarterTurns, Resize, ResizedCrop, Rotated, Sharpened, Solarized, VerticallyFlipped,
 };
-use twinlens_views::{BuildContext, Drawn, Interpolation, OperationSetting, Shape, Transform};
+use twinlens_views::{
+    BuildContext, Drawn, Fill, Interpolation, Lens, OperationSetting, PaddingMode, Sampling, Shape, Transform,
+};
 
 use crate::support::{apply, bytes, context};
 
@@ -21,7 +24,7 @@ fn tensor_cases(item: &str) -> Vec<Case> {
     chosen
 }
 
-fn extent(case: &Case) -> (usize, usize, usize) {
+pub fn extent(case: &Case) -> (usize, usize, usize) {
     match *case.shape("in.image") {
         [channels, height, width] => (height, width, channels),
         ref other => panic!("{}: shape {other:?}", case.name()),
@@ -29,24 +32,24 @@ fn extent(case: &Case) -> (usize, usize, usize) {
 }
 
 /// HWC from CHW.
-fn interleave<T: Copy>(planes: &[T], channels: usize) -> Vec<T> {
+pub fn interleave<T: Copy>(planes: &[T], channels: usize) -> Vec<T> {
     let pixels = planes.len() / channels;
     (0..planes.len()).map(|i| planes[i % channels * pixels + i / channels]).collect()
 }
 
 /// CHW from HWC.
-fn planes<T: Copy>(samples: &[T], channels: usize) -> Vec<T> {
+pub fn planes<T: Copy>(samples: &[T], channels: usize) -> Vec<T> {
     let pixels = samples.len() / channels;
     (0..samples.len()).map(|i| samples[i % pixels * channels + i / pixels]).collect()
 }
 
-fn input(case: &Case) -> Image {
+pub fn input(case: &Case) -> Image {
     let (height, width, channels) = extent(case);
     let samples = interleave(case.u8("in.image"), channels);
     Image::new(height, width, channels, Pixels::U8(samples)).unwrap()
 }
 
-fn check_image(case: &Case, got: &Image) {
+pub fn check_image(case: &Case, got: &Image) {
     assert_eq!(case.shape("out.image"), [got.channels, got.height, got.width], "{}", case.name());
     case.check("out.image", &planes(bytes(got), got.channels));
 }
@@ -63,6 +66,18 @@ fn interpolation(case: &Case) -> Interpolation {
         "bicubic" => Interpolation::Bicubic,
         other => panic!("{}: interpolation {other}", case.name()),
     }
+}
+
+/// How a warp reads the case's image.
+pub fn lens(case: &Case) -> Lens {
+    let interpolation = match case.text("interpolation") {
+        "bilinear" => Sampling::Bilinear,
+        "nearest" => Sampling::Nearest,
+        other => panic!("{}: interpolation {other}", case.name()),
+    };
+    let fill = || Fill::PerChannel(case.f32("in.fill").iter().map(|&v| f64::from(v)).collect());
+    let fill = case.flag("fill_given").then(fill);
+    Lens { interpolation, padding_mode: PaddingMode::Constant, fill }
 }
 
 fn only(adjustment: Adjustment) -> Adjustments {
@@ -186,5 +201,92 @@ fn golden_normalize() {
             Pixels::F32(samples) => normalize.apply(samples, &mut normalized),
         }
         case.check("out.image", &planes(&normalized, channels));
+    }
+}
+
+#[test]
+fn golden_rotate() {
+    check("rotate", |case| Rotated {
+        angle: case.number("angle_degrees"),
+        expand: case.flag("expand"),
+        lens: lens(case),
+    });
+}
+
+#[test]
+fn golden_affine() {
+    check("affine", |case| AffineMapped {
+        angle: case.number("angle_degrees"),
+        translate: [case.number("translate_x"), case.number("translate_y")],
+        scale: case.number("scale"),
+        shear: [case.number("shear_x_degrees"), case.number("shear_y_degrees")],
+        lens: lens(case),
+    });
+}
+
+#[test]
+fn golden_gamma() {
+    check("gamma", |case| GammaAdjusted { gamma: case.number("gamma"), gain: case.number("gain") });
+}
+
+#[test]
+fn golden_invert() {
+    check("invert", |_| Inverted {});
+}
+
+#[test]
+fn golden_equalize() {
+    check("equalize", |_| Equalized {});
+}
+
+#[test]
+fn golden_posterize() {
+    check("posterize", |case| Posterized { bits: case.count("bits") as u32 });
+}
+
+#[test]
+fn golden_autocontrast() {
+    check("autocontrast", |_| Autocontrasted {});
+}
+
+#[test]
+fn golden_sharpness() {
+    check("sharpness", |case| Sharpened { sharpness_factor: case.number("factor") });
+}
+
+#[test]
+fn golden_erase() {
+    check("erase", |case| Erased {
+        top: case.count("top"),
+        left: case.count("left"),
+        height: case.count("height"),
+        width: case.count("width"),
+        with: Eraser::Fill(Fill::PerChannel(case.u8("in.value").iter().map(|&v| f64::from(v)).collect())),
+    });
+}
+
+#[test]
+fn golden_pad() {
+    check("pad", |case| Padded {
+        left: case.count("left"),
+        top: case.count("top"),
+        right: case.count("right"),
+        bottom: case.count("bottom"),
+        padding_mode: match case.text("mode") {
+            "constant" => PaddingMode::Constant,
+            "edge" => PaddingMode::Edge,
+            "reflect" => PaddingMode::Reflect,
+            "symmetric" => PaddingMode::Symmetric,
+            other => panic!("{}: mode {other}", case.name()),
+        },
+        fill: Fill::One(case.number("fill")),
+    });
+}
+
+/// The one operation that follows Pillow.
+#[test]
+fn golden_gaussian_blur_pil() {
+    for case in cases("views/gaussian_blur_pil") {
+        check_image(&case, &apply(&input(&case), &BoxBlurred { radius: case.number("radius") }));
     }
 }

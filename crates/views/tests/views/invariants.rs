@@ -4,11 +4,14 @@ use proptest::prelude::*;
 use serde_json::json;
 use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_views::ops::{
-    Adjustment, Adjustments, Blurred, Gray, HorizontallyFlipped, NAMES, QuarterTurns, Resized, ResizedCrop,
-    Solarized, VerticallyFlipped,
+    Adjustment, Adjustments, AffineMapped, Autocontrasted, Blurred, BoxBlurred, ChannelsDropped,
+    ChannelsScaled, ChannelsShuffled, CroppedOrPadded, Displaced, Equalized, GammaAdjusted, Gray,
+    HorizontallyFlipped, Inverted, NAMES, Noisy, Padded, Posterized, Projected, QuarterTurns, Resized,
+    ResizedCrop, Restained, Rotated, Sharpened, Solarized, VerticallyFlipped,
 };
 use twinlens_views::{
-    Interpolation, OperationSetting, Place, Policy, Shape, Transform, ViewPolicy, Workspace, presets,
+    Fill, Interpolation, Lens, OperationSetting, PaddingMode, Place, Policy, Sampling, Shape, Transform,
+    ViewPolicy, Workspace, presets,
 };
 
 use crate::support::{apply, bytes, context, noise, values};
@@ -25,10 +28,15 @@ fn any_image() -> impl Strategy<Value = Image> {
     )
 }
 
-/// Every operation at its defaults with p = 1; those that need RGB only where `channels` allow them.
+/// Every operation at its defaults with p = 1; those that need certain channels only where `channels` allow them.
 fn all_operations(channels: usize) -> Vec<OperationSetting> {
     let colors = if channels == 3 { 0.5 } else { 0.0 };
-    let possible = |name: &&&str| channels == 1 || channels == 3 || **name != "grayscale";
+    let possible = |name: &&&str| match **name {
+        "grayscale" => channels == 1 || channels == 3,
+        "stain_jitter" => channels == 3,
+        "channel_drop" => channels > 1,
+        _ => true,
+    };
     NAMES
         .iter()
         .filter(possible)
@@ -36,6 +44,14 @@ fn all_operations(channels: usize) -> Vec<OperationSetting> {
             "color_jitter" => {
                 json!({"op": name, "brightness": 0.8, "contrast": 0.8, "saturation": colors, "hue": colors})
             }
+            "affine" => json!({
+                "op": name, "degrees": 30, "translate": [0.2, 0.1], "scale": [0.5, 1.5], "shear": 20,
+                "shear_y": [-5, 10], "interpolation": "bilinear", "padding_mode": "reflect",
+            }),
+            "rotation" => json!({"op": name, "degrees": 180, "expand": true, "interpolation": "bilinear"}),
+            "crop_and_pad" => json!({"op": name, "scale": [0.2, 3.0], "padding_mode": "symmetric"}),
+            "perspective" => json!({"op": name, "p": 1.0, "distortion_scale": 1.0, "padding_mode": "edge"}),
+            "erasing" => json!({"op": name, "p": 1.0, "value": "random"}),
             _ => json!({"op": name, "p": 1.0}),
         })
         .map(|value| serde_json::from_value(value).unwrap())
@@ -73,6 +89,21 @@ fn check_views(image: &Image, turn: usize, size: usize) {
 fn hue(shift: f64) -> Adjustments {
     let nothing = Adjustment::Brightness(1.0);
     Adjustments { order: [Adjustment::Hue(shift), nothing, nothing, nothing] }
+}
+
+const MODES: [PaddingMode; 4] =
+    [PaddingMode::Constant, PaddingMode::Edge, PaddingMode::Reflect, PaddingMode::Symmetric];
+
+fn any_lens() -> impl Strategy<Value = Lens> {
+    let interpolation = prop::sample::select(vec![Sampling::Nearest, Sampling::Bilinear]);
+    let fill = prop::sample::select(vec![None, Some(Fill::One(0.5))]);
+    (interpolation, prop::sample::select(MODES.to_vec()), fill)
+        .prop_map(|(interpolation, padding_mode, fill)| Lens { interpolation, padding_mode, fill })
+}
+
+/// The smallest step of the image's type, or rounding of 32-bit arithmetic.
+fn level(image: &Image) -> f64 {
+    if image.pixel_type() == PixelType::F32 { 1e-5 } else { 1.0 }
 }
 
 fn farthest(a: &Image, b: &Image) -> f64 {
@@ -171,6 +202,171 @@ proptest! {
             .collect();
         prop_assert_eq!(got, want);
     }
+
+    #[test]
+    fn a_turn_and_its_inverse_lie_within_the_image((size, channels, pixel_type) in (1usize..20, 1usize..5, any_type()),
+        lens in any_lens(), quarters in -4i32..5, seed: u64) {
+        let image = noise(size, size, channels, pixel_type, seed);
+        let turned = apply(&image, &Rotated { angle: 90.0 * f64::from(quarters), expand: false, lens });
+        prop_assert_eq!(turned, apply(&image, &QuarterTurns { k: quarters.rem_euclid(4) as usize }));
+    }
+
+    #[test]
+    fn warps_that_move_nothing_change_nothing(image in any_image(), lens in any_lens()) {
+        let affine = AffineMapped {
+            angle: 0.0, translate: [0.0; 2], scale: 1.0, shear: [0.0; 2], lens: lens.clone(),
+        };
+        prop_assert!(farthest(&apply(&image, &affine), &image) <= level(&image));
+        let Shape { height, width, .. } = Shape::of(&image);
+        let displacement = vec![[0.0; 2]; height * width];
+        let displaced = Displaced { displacement, lens: lens.clone() };
+        prop_assert!(farthest(&apply(&image, &displaced), &image) <= level(&image));
+        let (right, bottom) = (width - 1, height - 1);
+        let endpoints = [[0, 0], [right, 0], [right, bottom], [0, bottom]];
+        let projected = apply(&image, &Projected { endpoints, lens });
+        let near = if image.pixel_type() == PixelType::U16 { 64.0 } else { level(&image) };
+        prop_assert!(farthest(&projected, &image) <= near.max(1e-4));
+    }
+
+    #[test]
+    fn whole_shifts_copy_pixels(image in any_image(), lens in any_lens(), dx in -30i64..30, dy in -30i64..30) {
+        let translate = [dx as f64, dy as f64];
+        let shifted = AffineMapped { angle: 0.0, translate, scale: 1.0, shear: [0.0; 2], lens: lens.clone() };
+        let Shape { height, width, channels } = Shape::of(&image);
+        let (all, got) = (values(&image), values(&apply(&image, &shifted)));
+        for (i, got) in got.into_iter().enumerate() {
+            let (x, y) = ((i / channels % width) as i64 - dx, (i / channels / width) as i64 - dy);
+            let place = lens.padding_mode.index(y, height).zip(lens.padding_mode.index(x, width));
+            let fill = lens.fill.as_ref().map_or(0.0, |_| 0.5);
+            let want = place.map_or(fill, |(y, x)| all[(y * width + x) * channels + i % channels]);
+            let half = if image.pixel_type() == PixelType::F32 { 1e-5 } else { 0.5 };
+            prop_assert!((got - want).abs() <= half, "{} is not {}", got, want);
+        }
+    }
+
+    #[test]
+    fn any_corners_give_an_image(image in any_image(), lens in any_lens(), corners: [[u8; 2]; 4]) {
+        let Shape { height, width, .. } = Shape::of(&image);
+        let endpoints = corners.map(|[x, y]| [usize::from(x) % width, usize::from(y) % height]);
+        let projected = apply(&image, &Projected { endpoints, lens });
+        prop_assert!(values(&projected).iter().all(|value| value.is_finite()));
+    }
+
+    #[test]
+    fn padding_shows_what_its_mode_says(image in any_image(), mode in prop::sample::select(MODES.to_vec()),
+        sides: [u8; 4]) {
+        let [left, top, right, bottom] = sides.map(|side| usize::from(side % 40));
+        let padded = Padded { left, top, right, bottom, padding_mode: mode, fill: Fill::One(1.0) };
+        let framed = apply(&image, &padded);
+        let Shape { height, width, channels } = Shape::of(&image);
+        prop_assert_eq!(Shape::of(&framed), padded.output(Shape::of(&image)));
+        let all = values(&image);
+        for (i, got) in values(&framed).into_iter().enumerate() {
+            let pixel = i / channels;
+            let (x, y) = (pixel % framed.width, pixel / framed.width);
+            let row = mode.index(y as i64 - top as i64, height);
+            let column = mode.index(x as i64 - left as i64, width);
+            let want = row.zip(column).map_or(1.0, |(y, x)| all[(y * width + x) * channels + i % channels]);
+            prop_assert_eq!(got, want);
+        }
+        // Cut out again, the image is back.
+        let back = CroppedOrPadded {
+            top: top as i64, left: left as i64, height, width, out_height: height, out_width: width,
+            interpolation: Interpolation::Bilinear, antialias: true, padding_mode: mode, fill: Fill::One(0.0),
+        };
+        prop_assert_eq!(apply(&framed, &back), image);
+    }
+
+    #[test]
+    fn inverting_twice_changes_nothing(image in any_image()) {
+        let twice = apply(&apply(&image, &Inverted {}), &Inverted {});
+        prop_assert!(farthest(&twice, &image) <= level(&image) / 2.0);
+    }
+
+    #[test]
+    fn posterizing_again_changes_nothing(image in any_image(), bits in 0u32..9) {
+        let once = apply(&image, &Posterized { bits });
+        prop_assert_eq!(&apply(&once, &Posterized { bits }), &once);
+        let (before, after) = (values(&image), values(&once));
+        prop_assert!(before.iter().zip(&after).all(|(before, after)| after <= before));
+        if image.pixel_type() == PixelType::U8 && bits == 8 {
+            prop_assert_eq!(&once, &image);
+        }
+    }
+
+    #[test]
+    fn autocontrast_uses_the_whole_range(image in any_image()) {
+        let stretched = apply(&image, &Autocontrasted {});
+        let white = match image.pixel_type() {
+            PixelType::U8 => 255.0,
+            PixelType::U16 => 65535.0,
+            PixelType::F32 => 1.0,
+        };
+        for channel in 0..image.channels {
+            let of = |image: &Image| -> Vec<f64> {
+                values(image).into_iter().skip(channel).step_by(image.channels).collect()
+            };
+            let ends = |v: &[f64]| (v.iter().copied().fold(1e9, f64::min), v.iter().copied().fold(-1e9, f64::max));
+            let ((low, high), (new_low, new_high)) = (ends(&of(&image)), ends(&of(&stretched)));
+            if low == high {
+                prop_assert_eq!((low, high), (new_low, new_high));
+            } else {
+                prop_assert!(new_low == 0.0 && (white - new_high) <= level(&image), "{} {}", new_low, new_high);
+            }
+        }
+    }
+
+    #[test]
+    fn equalizing_keeps_the_order_of_values(image in any_image()) {
+        let equalized = apply(&image, &Equalized {});
+        for channel in 0..image.channels {
+            let of = |image: &Image| -> Vec<f64> {
+                values(image).into_iter().skip(channel).step_by(image.channels).collect()
+            };
+            let mut pairs: Vec<(f64, f64)> = of(&image).into_iter().zip(of(&equalized)).collect();
+            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+            prop_assert!(pairs.windows(2).all(|pair| pair[0].1 <= pair[1].1 + level(&image) * 1e-6
+                || image.pixel_type() == PixelType::F32 && pair[1].1 - pair[0].1 > -1.0 / 128.0));
+        }
+    }
+
+    #[test]
+    fn factors_of_one_change_nothing(image in any_image()) {
+        let (gamma, sharpness_factor) = (1.0, 1.0);
+        let none = ChannelsScaled { scale: vec![1.0; image.channels], shift: vec![0.0; image.channels] };
+        prop_assert_eq!(&apply(&image, &none), &image);
+        prop_assert_eq!(&apply(&image, &Sharpened { sharpness_factor }), &image);
+        let gamma = apply(&image, &GammaAdjusted { gamma, gain: 1.0 });
+        prop_assert!(farthest(&gamma, &image) <= level(&image));
+        let restained = apply(&image, &Restained { scale: [1.0; 3], shift: [0.0; 3] });
+        let rounding = if image.pixel_type() == PixelType::U16 { 4.0 } else { level(&image) };
+        prop_assert!(farthest(&restained, &image) <= rounding);
+        let noise = Noisy { mean: 0.0, sigma: 0.0, clip: true, noise: 1 };
+        prop_assert_eq!(&apply(&image, &noise), &image);
+    }
+
+    #[test]
+    fn shuffled_channels_come_back(image in any_image(), seed: u64) {
+        let permutation = twinlens_random::Stream::new(seed, twinlens_random::Purpose::Split, [0; 3])
+            .permutation(image.channels);
+        let mut inverse = vec![0; image.channels];
+        permutation.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+        let there = apply(&image, &ChannelsShuffled { permutation });
+        prop_assert_eq!(&apply(&there, &ChannelsShuffled { permutation: inverse }), &image);
+        let dropped = apply(&image, &ChannelsDropped { channels: vec![image.channels - 1], fill: Fill::One(1.0) });
+        for (before, after) in values(&image).chunks(image.channels).zip(values(&dropped).chunks(image.channels)) {
+            prop_assert_eq!(&after[..image.channels - 1], &before[..image.channels - 1]);
+            prop_assert_eq!(after[image.channels - 1], 1.0);
+        }
+    }
+
+    #[test]
+    fn pillows_blur_keeps_constant_images_and_the_range(image in any_image(), radius in 0.0f64..30.0) {
+        let (low, high) = values(&image).iter().fold((1e9, -1e9), |(l, h), &v| (f64::min(l, v), f64::max(h, v)));
+        for value in values(&apply(&image, &BoxBlurred { radius })) {
+            prop_assert!(low - level(&image) <= value && value <= high + level(&image));
+        }
+    }
 }
 
 /// Interpolation of one row by the definition: every output sums the inputs by their distance, in f64.
@@ -240,12 +436,15 @@ fn color_does_nothing_to_gray_images() {
 fn extreme_sizes_give_views() {
     for (height, width) in [(1, 1), (1, 4096), (4096, 1), (2, 4095), (4096, 4096), (3, 3)] {
         let image = noise(height, width, 3, PixelType::U8, 5);
-        for (name, _) in presets::PRESETS {
+        // Of large images, enough to meet every operation of the policies once: they take seconds each.
+        let few = ["simclr", "barlow-twins", "mnist-digit", "mnist-style", "cells-centre"];
+        let large = height * width > 1_000_000;
+        for (name, _) in presets::PRESETS.iter().filter(|(name, _)| !large || few.contains(name)) {
             let policy =
                 Policy::build(&presets::preset(name).unwrap(), context(33, 3, PixelType::U8)).unwrap();
             for view in 0..policy.views() {
                 let mut out = vec![f32::NAN; policy.shape(view).samples()];
-                for sample in 0..3 {
+                for sample in 0..if large { 1 } else { 3 } {
                     let place = Place { seed: 0, epoch: 0, sample };
                     policy.write(view, place, &image, &mut Workspace::default(), &mut out).unwrap();
                     assert!(out.iter().all(|value| value.is_finite()), "{name} of {height}x{width}");

@@ -5,5 +5,6 @@ mod golden;
 mod invariants;
 mod loader;
 mod randomness;
+mod reference;
 mod settings;
 mod support;

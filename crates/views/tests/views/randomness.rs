@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use twinlens_data::PixelType;
 use twinlens_random::{Purpose, Stream};
-use twinlens_views::ops::{Adjustment, NAMES};
-use twinlens_views::{BuildContext, Drawn, OperationSetting, Place, Policy, Shape, ViewPolicy};
+use twinlens_views::ops::{Adjustment, ElasticallyBent, NAMES, Noisy};
+use twinlens_views::{
+    BuildContext, Drawn, Lens, OperationSetting, PaddingMode, Place, Policy, Sampling, Shape, ViewPolicy,
+};
 
-use crate::support::context;
+use crate::support::{apply, context, values};
 
 const DRAWS: u32 = 20_000;
 
@@ -196,6 +198,278 @@ fn solarize_takes_the_middle_of_the_image_type() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The drawn parameters of `operation` as JSON, for every sample.
+fn drawn_json(operation: &OperationSetting, shape: Shape) -> Vec<serde_json::Value> {
+    draws(operation, shape).into_iter().map(|drawn| serde_json::to_value(drawn.unwrap()).unwrap()).collect()
+}
+
+/// The number at `pointer` of every draw is uniform in `[low, high]`.
+fn assert_uniform_in(drawn: &[serde_json::Value], pointer: &str, low: f64, high: f64) {
+    let place =
+        |value: &serde_json::Value| (value.pointer(pointer).unwrap().as_f64().unwrap() - low) / (high - low);
+    assert_uniform(pointer, &drawn.iter().map(place).collect::<Vec<_>>());
+}
+
+#[test]
+fn intervals_are_drawn_uniformly() {
+    let all = shape(40, 30);
+    for (value, pointer, low, high) in [
+        (json!({"op": "rotation", "degrees": 25}), "/angle", -25.0, 25.0),
+        (json!({"op": "rotation", "degrees": [10, 350]}), "/angle", 10.0, 350.0),
+        (json!({"op": "affine", "degrees": 360}), "/angle", -360.0, 360.0),
+        (json!({"op": "affine", "scale": [0.9, 1.1]}), "/scale", 0.9, 1.1),
+        (json!({"op": "affine", "shear": 10}), "/shear/0", -10.0, 10.0),
+        (json!({"op": "affine", "shear_y": [0, 5]}), "/shear/1", 0.0, 5.0),
+        (json!({"op": "gamma", "gamma": [0.5, 2]}), "/gamma", 0.5, 2.0),
+        (json!({"op": "gamma", "gain": [0.5, 2]}), "/gain", 0.5, 2.0),
+        (
+            json!({"op": "adjust_sharpness", "sharpness_factor": [0, 3], "p": 1}),
+            "/sharpness_factor",
+            0.0,
+            3.0,
+        ),
+        (json!({"op": "gaussian_blur_pil", "radius": [0.1, 2]}), "/radius", 0.1, 2.0),
+        (json!({"op": "gaussian_noise", "sigma": [0, 0.2]}), "/sigma", 0.0, 0.2),
+        (json!({"op": "elastic", "alpha": [10, 90]}), "/alpha", 10.0, 90.0),
+        (json!({"op": "elastic", "sigma": [3, 9]}), "/sigma", 3.0, 9.0),
+        (json!({"op": "elastic"}), "/field", 0.0, (1u64 << 53) as f64),
+        (json!({"op": "channel_intensity", "scale": [0.5, 1.5]}), "/scale/2", 0.5, 1.5),
+        (json!({"op": "channel_intensity", "shift": [-0.1, 0.3]}), "/shift/0", -0.1, 0.3),
+        (json!({"op": "stain_jitter", "scale": [0.7, 1.3]}), "/scale/1", 0.7, 1.3),
+        (json!({"op": "stain_jitter", "shift": [-0.2, 0.2]}), "/shift/2", -0.2, 0.2),
+    ] {
+        assert_uniform_in(&drawn_json(&setting(value), all), pointer, low, high);
+    }
+}
+
+#[test]
+fn shifts_reach_their_share_of_each_side() {
+    let drawn = drawn_json(&setting(json!({"op": "affine", "translate": [0.1, 0.5]})), shape(200, 400));
+    let shifts =
+        |axis: usize| -> Vec<f64> { drawn.iter().map(|d| d["translate"][axis].as_f64().unwrap()).collect() };
+    for (axis, most) in [(0, 40.0), (1, 100.0)] {
+        let (low, high) = shifts(axis).iter().fold((0.0, 0.0), |(l, h), &v| (f64::min(l, v), f64::max(h, v)));
+        assert_eq!((low, high), (-most, most));
+        assert!(shifts(axis).iter().all(|shift| shift.fract() == 0.0));
+        // The whole numbers between are equally likely.
+        let mut counts = vec![0.0; 2 * most as usize - 1];
+        for shift in shifts(axis).into_iter().filter(|v| v.abs() < most) {
+            counts[(shift + most) as usize - 1] += 1.0;
+        }
+        assert_equal_counts("shift", &counts);
+    }
+}
+
+#[test]
+fn crops_beyond_the_image_lie_anywhere_around_it() {
+    let operation = setting(json!({"op": "crop_and_pad", "scale": [0.5, 2.0], "ratio": [1.0, 1.0]}));
+    let (mut areas, mut places) = (vec![], vec![]);
+    for drawn in draws(&operation, shape(1000, 1000)) {
+        let Some(Drawn::CropAndPad(crop)) = drawn else { panic!("p is 1") };
+        areas.push(((crop.height * crop.width) as f64 / 1e6 - 0.5) / 1.5);
+        let side = crop.height as i64;
+        let (first, room) = if side > 1000 { (-crop.top, side - 1000) } else { (crop.top, 1000 - side) };
+        assert!((0..=room).contains(&first));
+        places.push(first as f64 / (room as f64 + 1.0));
+    }
+    assert_uniform("area", &areas.iter().map(|v| v.clamp(0.0, 1.0 - 1e-9)).collect::<Vec<_>>());
+    assert_uniform("place", &places);
+}
+
+#[test]
+fn padding_adds_its_share_to_every_side() {
+    let mut shares = vec![];
+    for drawn in draws(&setting(json!({"op": "pad", "share": [0.1, 0.4]})), shape(1000, 2000)) {
+        let Some(Drawn::Pad(pad)) = drawn else { panic!("p is 1") };
+        assert!(pad.left == pad.right && pad.top == pad.bottom && pad.left.abs_diff(2 * pad.top) <= 1);
+        shares.push((pad.left as f64 / 2000.0 - 0.1) / 0.3);
+    }
+    assert_uniform("share", &shares.iter().map(|v| v.clamp(0.0, 1.0 - 1e-9)).collect::<Vec<_>>());
+}
+
+#[test]
+fn centre_crops_keep_the_middle() {
+    let crop = |share: f64| {
+        let operation = setting(json!({"op": "center_resized_crop", "share": share}));
+        match draws(&operation, shape(100, 41)).swap_remove(0) {
+            Some(Drawn::CenterResizedCrop(crop)) => {
+                (crop.top, crop.left, crop.height, crop.width, crop.out_width)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(crop(0.5), (25, 10, 50, 20, 32));
+    assert_eq!(crop(1.0), (0, 0, 100, 41, 32));
+    assert_eq!(crop(0.001), (50, 20, 1, 1, 32));
+}
+
+#[test]
+fn corners_move_inwards_uniformly() {
+    let operation = setting(json!({"op": "perspective", "distortion_scale": 0.6, "p": 1}));
+    let drawn = drawn_json(&operation, shape(80, 40));
+    // 0 to 24 of 40 rows, 0 to 12 of 20 columns.
+    for (corner, [right, low]) in
+        [[false, false], [true, false], [true, true], [false, true]].into_iter().enumerate()
+    {
+        for (axis, far, side, steps) in [(0, right, 40, 13), (1, low, 80, 25)] {
+            let mut counts = vec![0.0; steps];
+            for drawn in &drawn {
+                let at = drawn["endpoints"][corner][axis].as_u64().unwrap() as usize;
+                counts[if far { side - 1 - at } else { at }] += 1.0;
+            }
+            assert_equal_counts("corner", &counts);
+        }
+    }
+}
+
+#[test]
+fn erased_rectangles_have_the_area_ratio_and_place_asked_for() {
+    let operation = setting(json!({"op": "erasing", "scale": [0.02, 0.3], "ratio": [0.5, 2.0], "p": 1.0}));
+    let (mut areas, mut ratios, mut tops) = (vec![], vec![], vec![]);
+    for drawn in draws(&operation, shape(2000, 2000)) {
+        let Some(Drawn::Erasing(erased)) = drawn else { panic!("p is 1") };
+        let (height, width) = (erased.height as f64, erased.width as f64);
+        assert!(erased.top + erased.height <= 2000 && erased.left + erased.width <= 2000);
+        areas.push(((height * width / 4e6 - 0.02) / 0.28).clamp(0.0, 1.0 - 1e-9));
+        ratios.push((((height / width).ln() / 2.0f64.ln() + 1.0) / 2.0).clamp(0.0, 1.0 - 1e-9));
+        tops.push(erased.top as f64 / (2000.0 - height + 1.0));
+    }
+    assert_uniform("area", &areas);
+    assert_uniform("log ratio", &ratios);
+    assert_uniform("top", &tops);
+    // None is smaller than an image of one pixel.
+    match draws(&operation, shape(1, 1)).swap_remove(0) {
+        Some(Drawn::Erasing(erased)) => assert_eq!((erased.height, erased.width), (0, 0)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn cutouts_are_centred_on_any_pixel() {
+    let mut rows = vec![0.0; 8];
+    for drawn in draws(&setting(json!({"op": "cutout", "length": 0.5})), shape(8, 12)) {
+        let Some(Drawn::Cutout(erased)) = drawn else { panic!("p is 1") };
+        // Four rows, cut off at the edge: rows 0-1, 0-2, 0-3, 1-4, ... 5-7.
+        let rows_left = (erased.top, erased.height);
+        let center = [(0, 2), (0, 3), (0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (5, 3)];
+        rows[center.iter().position(|&place| place == rows_left).unwrap()] += 1.0;
+        assert!(erased.left + erased.width <= 12 && erased.width >= 2);
+    }
+    assert_equal_counts("centre row", &rows);
+}
+
+#[test]
+fn channels_are_dropped_and_shuffled_evenly() {
+    let five = Shape { height: 2, width: 2, channels: 5 };
+    let (mut dropped, mut numbers) = (vec![0.0; 5], vec![0.0; 3]);
+    let drop = setting(json!({"op": "channel_drop", "channel_drop_range": [1, 3], "p": 1.0}));
+    for drawn in draws(&drop, five) {
+        let Some(Drawn::ChannelDrop(drawn)) = drawn else { panic!("p is 1") };
+        numbers[drawn.channels.len() - 1] += 1.0;
+        // Not independent within one image: count one channel of each.
+        dropped[drawn.channels[drawn.channels.len() - 1]] += f64::from(u8::from(drawn.channels.len() == 1));
+    }
+    assert_equal_counts("number of channels", &numbers);
+    assert_equal_counts("channel", &dropped);
+    let mut orders = BTreeMap::new();
+    for drawn in draws(&setting(json!({"op": "channel_shuffle"})), shape(2, 2)) {
+        let Some(Drawn::ChannelShuffle(drawn)) = drawn else { panic!("p is 1") };
+        *orders.entry(drawn.permutation).or_insert(0.0) += 1.0;
+    }
+    assert_eq!(orders.len(), 6);
+    assert_equal_counts("order", &orders.into_values().collect::<Vec<_>>());
+}
+
+#[test]
+fn separate_probabilities_of_jitter_are_those_given() {
+    let changed = |value: serde_json::Value| -> Vec<[bool; 4]> {
+        let each = |drawn: Option<Drawn>| {
+            let mut changed = [false; 4];
+            let Some(Drawn::ColorJitter(adjustments)) = drawn else { return changed };
+            for adjustment in adjustments.order {
+                match adjustment {
+                    Adjustment::Brightness(factor) => changed[0] = factor != 1.0,
+                    Adjustment::Contrast(factor) => changed[1] = factor != 1.0,
+                    Adjustment::Saturation(factor) => changed[2] = factor != 1.0,
+                    Adjustment::Hue(shift) => changed[3] = shift != 0.0,
+                }
+            }
+            changed
+        };
+        draws(&setting(value), shape(8, 8)).into_iter().map(each).collect()
+    };
+    let amounts =
+        json!({"op": "color_jitter", "brightness": 0.4, "contrast": 0.4, "saturation": 0.2, "hue": 0.5});
+    let with = |more: serde_json::Value| {
+        let mut value = amounts.clone();
+        value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        changed(value)
+    };
+    let share = |of: &dyn Fn(&[bool; 4]) -> bool, all: &[[bool; 4]]| {
+        all.iter().filter(|changed| of(changed)).count() as f64 / f64::from(DRAWS)
+    };
+    let near = |got: f64, want: f64| assert!((got - want).abs() < 0.018, "{got} is not {want}");
+    let hue = with(json!({"p": 0.8, "hue_p": 0.3}));
+    near(share(&|c| c[3], &hue), 0.3);
+    near(share(&|c| c[0], &hue), 0.8);
+    // The others go together, the hue alone.
+    assert!(hue.iter().all(|c| c[0] == c[1] && c[1] == c[2]));
+    near(share(&|c| c[0] && c[3], &hue), 0.24);
+    let all =
+        with(json!({"brightness_p": 0.1, "contrast_p": 0.4, "saturation_p": 0.6, "hue_p": 0.9, "p": 0.0}));
+    for (component, p) in [0.1, 0.4, 0.6, 0.9].into_iter().enumerate() {
+        near(share(&|c| c[component], &all), p);
+    }
+    near(share(&|c| c[1] && c[2], &all), 0.24);
+    // What is drawn does not depend on which changes are kept.
+    let kept = |value: serde_json::Value| draws(&setting(value), shape(8, 8));
+    let mut never_left_out = amounts.clone();
+    never_left_out["hue_p"] = json!(1.0);
+    assert_eq!(kept(amounts.clone()), kept(never_left_out));
+}
+
+#[test]
+fn noise_has_its_moments_and_differs_between_samples() {
+    let gray = twinlens_data::Image::new(100, 100, 2, twinlens_data::Pixels::F32(vec![0.5; 20_000])).unwrap();
+    let noise = |seed| {
+        let drawn = Noisy { mean: 0.02, sigma: 0.1, clip: false, noise: seed };
+        values(&apply(&gray, &drawn)).into_iter().map(|v| (v - 0.52) / 0.1).collect::<Vec<f64>>()
+    };
+    let (one, other) = (noise(1), noise(2));
+    let mean = |power: i32| one.iter().map(|v| v.powi(power)).sum::<f64>() / one.len() as f64;
+    assert!(mean(1).abs() < 0.035 && (mean(2) - 1.0).abs() < 0.05, "{} {}", mean(1), mean(2));
+    assert!(mean(3).abs() < 0.12 && (mean(4) - 3.0).abs() < 0.3, "{} {}", mean(3), mean(4));
+    assert!(correlation(&one, &other).abs() < 0.035);
+    assert!(correlation(&one[1..], &one[..one.len() - 1]).abs() < 0.035);
+    // Whole levels, towards zero: within half a level of the mean.
+    let bytes = twinlens_data::Image::new(100, 100, 2, twinlens_data::Pixels::U8(vec![128; 20_000])).unwrap();
+    let drawn = Noisy { mean: 0.0, sigma: 0.1, clip: true, noise: 1 };
+    let got = values(&apply(&bytes, &drawn));
+    assert!((got.iter().sum::<f64>() / got.len() as f64 - 128.0).abs() < 1.0);
+}
+
+#[test]
+fn elastic_fields_are_smooth_and_centred() {
+    let lens = Lens { interpolation: Sampling::Bilinear, padding_mode: PaddingMode::Edge, fill: None };
+    let bent = |alpha, sigma, field| ElasticallyBent { alpha, sigma, field, lens: lens.clone() };
+    let shape = Shape { height: 300, width: 400, channels: 1 };
+    let component = |drawn: &ElasticallyBent, axis: usize| -> Vec<f64> {
+        drawn.displacement(shape).iter().map(|at| f64::from(at[axis])).collect()
+    };
+    // Not smoothed: uniform in +-alpha / side.
+    let raw = component(&bent(50.0, 0.0, 3), 0);
+    assert_uniform("displacement", &raw.iter().map(|v| (v * 400.0 / 50.0 + 1.0) / 2.0).collect::<Vec<_>>());
+    let raw_y = component(&bent(50.0, 0.0, 3), 1);
+    assert!(correlation(&raw, &raw_y).abs() < 0.035);
+    // Smoothed: a Gaussian leaves 1 / (4 pi sigma^2) of the variance 1/3, and neighbours alike.
+    let smooth = component(&bent(50.0, 3.0, 3), 1);
+    let variance = smooth.iter().map(|v| (v * 300.0 / 50.0).powi(2)).sum::<f64>() / smooth.len() as f64;
+    let want = 1.0 / 3.0 / (4.0 * std::f64::consts::PI * 9.0);
+    assert!((variance / want - 1.0).abs() < 0.15, "{variance} is not {want}");
+    assert!(correlation(&smooth[1..], &smooth[..smooth.len() - 1]) > 0.9);
+    assert_ne!(component(&bent(50.0, 3.0, 4), 1), smooth);
 }
 
 /// The blur's sigma of every sample, for each of two views with two blurs, in two epochs, with two seeds.

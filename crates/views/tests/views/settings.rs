@@ -65,6 +65,18 @@ fn defaults_are_those_of_torchvision() {
         ("solarize", 0.5),
         ("gaussian_blur", 1.0),
         ("color_jitter", 1.0),
+        ("invert", 0.5),
+        ("posterize", 0.5),
+        ("equalize", 0.5),
+        ("autocontrast", 0.5),
+        ("adjust_sharpness", 0.5),
+        ("rotation", 1.0),
+        ("affine", 1.0),
+        ("perspective", 0.5),
+        ("elastic", 1.0),
+        ("erasing", 0.5),
+        ("gaussian_noise", 1.0),
+        ("channel_shuffle", 1.0),
     ] {
         assert_eq!(p(name), want, "{name}");
     }
@@ -73,6 +85,14 @@ fn defaults_are_those_of_torchvision() {
     assert_eq!(crop["ratio"], json!([3.0 / 4.0, 4.0 / 3.0]));
     assert_eq!(crop["interpolation"], "bilinear");
     assert_eq!(crop["antialias"], true);
+    let written = |name: &str| serde_json::to_value(operation(json!({"op": name})).unwrap()).unwrap();
+    assert_eq!(written("erasing")["scale"], json!([0.02, 0.33]));
+    assert_eq!(written("erasing")["ratio"], json!([0.3, 3.3]));
+    assert_eq!((&written("elastic")["alpha"], &written("elastic")["sigma"]), (&json!(50.0), &json!(5.0)));
+    assert_eq!(written("perspective")["distortion_scale"], 0.5);
+    assert_eq!(written("perspective")["interpolation"], "bilinear");
+    assert_eq!(written("rotation")["interpolation"], "nearest");
+    assert_eq!(written("gaussian_noise")["sigma"], 0.1);
 }
 
 #[test]
@@ -108,6 +128,38 @@ fn values_out_of_range_are_refused_under_their_key() {
         (json!({"op": "gaussian_blur", "sigma": [0.0, 1.0]}), "sigma"),
         (json!({"op": "gaussian_blur", "sigma": [2.0, 1.0]}), "sigma"),
         (json!({"op": "solarize", "threshold": 256}), "threshold"),
+        (json!({"op": "random_resized_crop", "relative_size": 0}), "relative_size"),
+        (json!({"op": "crop_and_pad", "scale": [0.9, 17]}), "scale"),
+        (json!({"op": "crop_and_pad", "fill": 256}), "fill"),
+        (json!({"op": "center_resized_crop", "share": 1.5}), "share"),
+        (json!({"op": "pad", "share": [0.4, 0.1]}), "share"),
+        (json!({"op": "pad", "fill": [0, 0]}), "fill"),
+        (json!({"op": "rotation", "degrees": 361}), "degrees"),
+        (json!({"op": "affine", "degrees": -10}), "degrees"),
+        (json!({"op": "affine", "translate": [0.0, 1.5]}), "translate.1"),
+        (json!({"op": "affine", "scale": [0.0, 1.0]}), "scale"),
+        (json!({"op": "affine", "shear": 90}), "shear"),
+        (json!({"op": "affine", "shear_y": [-90, 0]}), "shear_y"),
+        (json!({"op": "perspective", "distortion_scale": 1.1}), "distortion_scale"),
+        (json!({"op": "elastic", "alpha": -1}), "alpha"),
+        (json!({"op": "elastic", "sigma": 101}), "sigma"),
+        (json!({"op": "color_jitter", "hue_p": 1.5}), "hue_p"),
+        (json!({"op": "color_jitter", "hue_p": 0.5, "p": 2}), "p"),
+        (json!({"op": "posterize", "bits": 9}), "bits"),
+        (json!({"op": "gamma", "gamma": 0}), "gamma"),
+        (json!({"op": "gamma", "gain": -1}), "gain"),
+        (json!({"op": "adjust_sharpness", "sharpness_factor": -1}), "sharpness_factor"),
+        (json!({"op": "gaussian_blur_pil", "radius": -1}), "radius"),
+        (json!({"op": "gaussian_noise", "sigma": -0.1}), "sigma"),
+        (json!({"op": "gaussian_noise", "mean": 2}), "mean"),
+        (json!({"op": "erasing", "scale": [0.1, 1.1]}), "scale"),
+        (json!({"op": "erasing", "value": -1}), "value"),
+        (json!({"op": "cutout", "length": 1.1}), "length"),
+        (json!({"op": "channel_drop", "channel_drop_range": [1, 3]}), "channel_drop_range"),
+        (json!({"op": "channel_intensity", "scale": -1}), "scale"),
+        (json!({"op": "channel_intensity", "shift": 2}), "shift"),
+        (json!({"op": "stain_jitter", "scale": [1.0, 0.5]}), "scale"),
+        (json!({"op": "stain_jitter", "shift": 11}), "shift"),
     ];
     for (value, key) in cases {
         let found = problems(&[json!({"op": "rot90"}), value.clone()], context(8, 3, PixelType::U8));
@@ -139,6 +191,37 @@ fn color_on_neither_rgb_nor_gray_is_refused_before_any_image_is_read() {
     assert!(build(&[json!({"op": "color_jitter", "brightness": 0.1, "contrast": 0.1})], five()).is_ok());
     assert!(build(&[json!({"op": "grayscale", "p": 0.0})], five()).is_ok());
     assert!(build(&[json!({"op": "grayscale"})], context(8, 1, PixelType::U8)).is_ok());
+}
+
+#[test]
+fn operations_that_need_other_channels_say_why() {
+    let refused = |name: &str, channels| {
+        let context = context(8, channels, PixelType::U8);
+        assert!(build(&[json!({"op": name, "p": 0.0})], context.clone()).is_ok());
+        build(&[json!({"op": name})], context).unwrap_err().to_string()
+    };
+    for channels in [1, 2, 4, 16] {
+        let error = refused("stain_jitter", channels);
+        assert!(error.contains("RGB") && error.contains(&format!("{channels} channels")), "{error}");
+    }
+    assert!(refused("channel_drop", 1).contains("none to spare"));
+    assert!(build(&[json!({"op": "channel_drop"})], context(8, 2, PixelType::U8)).is_ok());
+    let bits = |pixel_type| build(&[json!({"op": "posterize", "bits": 16})], context(8, 1, pixel_type));
+    assert!(bits(PixelType::U16).is_ok() && bits(PixelType::U8).is_err() && bits(PixelType::F32).is_err());
+}
+
+#[test]
+fn numbers_intervals_fills_and_names_are_read() {
+    let read = |value: Value| serde_json::to_value(operation(value).unwrap()).unwrap();
+    assert_eq!(read(json!({"op": "rotation", "degrees": 25}))["degrees"], json!(25.0));
+    assert_eq!(read(json!({"op": "rotation", "degrees": [-5, 25]}))["degrees"], json!([-5.0, 25.0]));
+    assert_eq!(read(json!({"op": "erasing", "value": "random"}))["value"], "random");
+    assert_eq!(read(json!({"op": "erasing", "value": [1, 2, 3]}))["value"], json!([1.0, 2.0, 3.0]));
+    let error = |value: Value| operation(value).unwrap_err().to_string();
+    assert!(error(json!({"op": "rotation", "degrees": "far"})).contains("a number or [low, high]"));
+    assert!(error(json!({"op": "rotation", "degrees": [1, 2, 3]})).contains("a number or [low, high]"));
+    assert!(error(json!({"op": "erasing", "value": "noise"})).contains("\"random\""));
+    assert!(error(json!({"op": "pad", "padding_mode": "wrap"})).contains("symmetric"));
 }
 
 #[test]
@@ -188,12 +271,19 @@ fn presets_build_for_rgb_and_gray_images() {
         let views = presets::preset(name).unwrap();
         for channels in [1, 3] {
             let policy = Policy::build(&views, context(32, channels, PixelType::U8)).unwrap();
-            assert_eq!(policy.views(), 2, "{name}");
+            let count = match *name {
+                "dino-multicrop" => 10,
+                "swav-multicrop" => 8,
+                _ => 2,
+            };
+            assert_eq!(policy.views(), count, "{name}");
             assert_eq!(policy.shape(1).height, 32);
+            // 96 of 224 pixels.
+            assert!((2..count).all(|view| policy.shape(view).height == 14), "{name}");
         }
     }
     let error = presets::preset("simcrl").unwrap_err().to_string();
-    assert!(error.contains("simcrl") && error.contains("barlow-twins, medmnist, simclr"), "{error}");
+    assert!(error.contains("simcrl") && error.contains("barlow-twins, byol"), "{error}");
 }
 
 #[test]
@@ -209,6 +299,17 @@ fn presets_are_the_published_ones() {
         let rest = [("gaussian_blur", blur), ("solarize", solarize), ("horizontal_flip", 0.5)];
         assert_eq!(names("barlow-twins", view), [&common[..], &rest].concat());
     }
+    assert_eq!(names("byol", 0), names("barlow-twins", 0));
+    assert_eq!(names("byol", 1), names("barlow-twins", 1));
+    assert_eq!(names("ressl", 0), names("ressl-strong", 0));
+    assert_eq!(names("ressl", 1), names("ressl-weak", 0));
+    assert_eq!(names("simclr-light", 0), simclr);
+    let base = [("rotation", 1.0), ("random_resized_crop", 1.0)];
+    assert_eq!(names("mnist-base", 0), base);
+    assert_eq!(names("mnist-digit-pad", 0), [&[("pad", 1.0)][..], &base].concat());
+    assert_eq!(names("mnist-digit", 0), [&[("pad", 1.0)][..], &base, &[("invert", 0.5)]].concat());
+    assert_eq!(names("mnist-style", 0).last(), Some(&("erasing", 0.5)));
+    assert_eq!(names("mnist-style", 0)[..4], names("mnist-style-flip", 0));
     assert!(names("medmnist", 0).iter().any(|(name, _)| *name == "rot90"));
     assert!(names("medmnist", 0).iter().all(|(name, _)| *name != "grayscale"));
 }
@@ -223,6 +324,24 @@ fn views_may_have_their_own_size() {
     let policy = Policy::build(&views, context(8, 3, PixelType::U8)).unwrap();
     let sizes: Vec<usize> = (0..policy.views()).map(|view| policy.shape(view).width).collect();
     assert_eq!(sizes, [8, 8, 4, 4, 4]);
+}
+
+#[test]
+fn the_documentation_names_every_operation_and_policy() {
+    let text = include_str!("../../../../docs/views.md");
+    for name in NAMES.iter().chain(presets::PRESETS.iter().map(|(name, _)| name)) {
+        assert!(text.contains(&format!("`{name}`")), "{name} is missing");
+    }
+}
+
+#[test]
+fn relative_sizes_follow_the_size_of_the_view() {
+    let crop = operation(json!({"op": "random_resized_crop", "relative_size": 96.0 / 224.0})).unwrap();
+    let views = [ViewPolicy { count: 1, operations: vec![crop] }];
+    for (size, small) in [(224, 96), (32, 14), (64, 27), (1, 1)] {
+        let policy = Policy::build(&views, context(size, 3, PixelType::U8)).unwrap();
+        assert_eq!(policy.shape(0).width, small);
+    }
 }
 
 #[test]
