@@ -12,7 +12,8 @@ fn file(name: &str) -> PathBuf {
 fn both_formats_of_torch_save_hold_the_same_tensors() {
     let eighths: Vec<f32> = (0..12).map(|v| v as f32 / 8.0).collect();
     let transposed = [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11].map(|v: u8| f32::from(v) / 8.0);
-    let tensor = |shape: &[usize], values: &[f32]| NamedTensor { shape: shape.to_vec(), values: values.to_vec() };
+    let tensor =
+        |shape: &[usize], values: &[f32]| NamedTensor { shape: shape.to_vec(), values: values.to_vec() };
     let expected = [
         ("brain", tensor(&[2], &[1.0, -3.0])),
         ("double", tensor(&[1], &[0.1])),
@@ -20,8 +21,7 @@ fn both_formats_of_torch_save_hold_the_same_tensors() {
         ("single", tensor(&[3, 4], &eighths)),
         ("strided", tensor(&[4, 3], &transposed)),
     ];
-    let expected =
-        expected.map(|(name, tensor)| (format!("state_dict.module.{name}.weight"), tensor)).into();
+    let expected = expected.map(|(name, tensor)| (format!("state_dict.module.{name}.weight"), tensor)).into();
     for name in ["zip.pth", "legacy.pth"] {
         assert_eq!(read_weights(&file(name)).unwrap(), expected, "{name}");
     }

@@ -10,12 +10,14 @@
 //! | anything else | as it is | as it is |
 
 mod adapt;
+mod detectron2;
 mod file;
 mod order;
 mod published;
 mod torch;
 
 pub use adapt::{adapt_channels, adapt_statistics};
+pub use detectron2::write_detectron2;
 pub use file::{
     EncoderDescription, EncoderFile, parse_safetensors, read_safetensors, read_weights, write_safetensors,
 };

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use twinlens_nn::encoders::{Recognised, recognise};
+use twinlens_nn::encoders::{Recognised, Stem, recognise};
 use twinlens_nn::weights::{
     EncoderDescription, IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, NamedTensor, PUBLISHED, Published,
-    Weights, adapt_statistics, read_weights, write_safetensors,
+    Weights, adapt_statistics, read_weights, write_detectron2, write_safetensors,
 };
 use twinlens_run::write_atomically;
 
@@ -78,16 +78,18 @@ pub struct ImportArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  twinlens weights export runs/a --out resnet18.safetensors")]
+  twinlens weights export runs/a --out resnet18.safetensors
+  twinlens weights export runs/resnet50 --out detectron2-c4.pkl")]
 pub struct ExportArgs {
     /// A run's folder, or an encoder.safetensors with its encoder.json
     #[arg(value_name = "ENCODER", value_hint = ValueHint::AnyPath)]
     pub encoder: PathBuf,
     /// Where to write
     ///
-    /// The name ends in .safetensors. torchvision's networks take the tensors as they are, apart from the classifier,
-    /// which an encoder does not have.
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = safetensors_file)]
+    /// The name says the format. .safetensors: torchvision's networks take the tensors as they are, apart from the
+    /// classifier, which an encoder does not have. .pkl: a ResNet-50, 101 or 152 for detectron2's C4 models, to be used
+    /// with MODEL.RESNETS.STRIDE_IN_1X1 False and INPUT.FORMAT RGB.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = exported_file)]
     pub out: PathBuf,
 }
 
@@ -104,6 +106,15 @@ pub struct InspectArgs {
     /// What the encoder's names start with, where the file holds several
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<String>,
+}
+
+/// What torchvision's or detectron2's networks take.
+fn exported_file(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("safetensors" | "pkl") => Ok(path),
+        _ => Err("expected a name that ends in .safetensors or .pkl".to_owned()),
+    }
 }
 
 fn safetensors_file(name: &str) -> Result<PathBuf, String> {
@@ -185,11 +196,31 @@ fn export(args: &ExportArgs, terminal: &Terminal) -> Outcome {
     let file = read_encoder(&args.encoder)?;
     let found = recognise(&file.tensors, Some(""))?;
     let tensors = found.take(&file.tensors, found.channels);
-    write_atomically(&args.out, &write_safetensors(&tensors, &[("format", "pt".to_owned())])?)?;
+    let bytes = if args.out.extension().is_some_and(|extension| extension == "pkl") {
+        detectron2(&found, &tensors)?
+    } else {
+        torchvision(&tensors)?
+    };
+    write_atomically(&args.out, &bytes)?;
     let document = json!({ "file": args.out, "encoder": found.spec.id, "tensors": tensors.len() });
     terminal.result(&document, || {
         format!("{}: {}, {} tensors\n", args.out.display(), found.spec.id, tensors.len())
     })
+}
+
+/// A file of safetensors as PyTorch's programs know them.
+fn torchvision(tensors: &BTreeMap<String, NamedTensor>) -> Outcome<Vec<u8>> {
+    Ok(write_safetensors(tensors, &[("format", "pt".to_owned())])?)
+}
+
+fn detectron2(found: &Recognised, tensors: &BTreeMap<String, NamedTensor>) -> Outcome<Vec<u8>> {
+    let bottlenecks = ["resnet50", "resnet101", "resnet152"];
+    if !bottlenecks.contains(&found.spec.id) || found.stem != Stem::Imagenet {
+        let message = format!("detectron2 has no {} with the {} stem", found.spec.id, found.stem.name());
+        let hint = format!("it takes the imagenet stem and one of {}", bottlenecks.join(", "));
+        return Err(Failure::message(Exit::Usage, message).hint(hint));
+    }
+    Ok(write_detectron2(tensors))
 }
 
 fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
@@ -303,7 +334,87 @@ fn write_encoder(
     description: &EncoderDescription,
 ) -> Outcome {
     let json = serde_json::to_vec_pretty(description).map_err(|e| Failure::new(Exit::Failed, e))?;
-    write_atomically(path, &write_safetensors(tensors, &[("format", "pt".to_owned())])?)?;
+    write_atomically(path, &torchvision(tensors)?)?;
     write_atomically(&path.with_extension("json"), &json)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::parse;
+    use crate::terminal::{OutputArgs, Surroundings};
+    use twinlens_nn::encoders::find;
+    use twinlens_nn::weights::{EncoderFile, read_safetensors};
+
+    fn silent() -> Terminal {
+        Terminal::writing_to(Box::new(std::io::sink()), &OutputArgs::default(), &Surroundings::default())
+    }
+
+    /// A made network as another program would keep it: with a prefix and a classifier.
+    fn foreign(folder: &Path, id: &str, stem: Stem) -> (PathBuf, BTreeMap<String, NamedTensor>) {
+        let mut weights = Weights::new(3, &twinlens_nn::device::open("cpu").unwrap());
+        find(id).unwrap().build(&mut weights.root(), stem, 3);
+        let tensors = weights.export("");
+        let mut file: BTreeMap<String, NamedTensor> =
+            tensors.iter().map(|(name, tensor)| (format!("module.{name}"), tensor.clone())).collect();
+        file.insert("module.fc.bias".into(), NamedTensor { shape: vec![1], values: vec![0.0] });
+        let path = folder.join("foreign.safetensors");
+        std::fs::write(&path, torchvision(&file).unwrap()).unwrap();
+        (path, tensors)
+    }
+
+    #[test]
+    fn what_is_imported_and_exported_again_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, tensors) = foreign(folder.path(), "resnet18", Stem::Cifar);
+        let [imported, exported] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
+        let words = format!("{} --size 32 --out {}", file.display(), imported.display());
+        import(&parse(&words).unwrap(), &silent()).unwrap();
+        let EncoderFile { description, tensors: read } = EncoderFile::read(&imported).unwrap();
+        assert_eq!(read, tensors);
+        assert_eq!((description.encoder.as_str(), description.stem.as_str()), ("resnet18", "cifar"));
+        assert_eq!((description.channels, description.size, description.features), (3, 32, 512));
+        assert_eq!(description.mean, IMAGENET_MEAN);
+        let words = format!("{} --out {}", imported.display(), exported.display());
+        export(&parse(&words).unwrap(), &silent()).unwrap();
+        assert_eq!(read_safetensors(&exported).unwrap(), tensors);
+        // No C4 model has this network.
+        let words = format!("{} --out {}", imported.display(), folder.path().join("c4.pkl").display());
+        let failure = export(&parse(&words).unwrap(), &silent()).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        inspect(&parse(&file.display().to_string()).unwrap(), &silent()).unwrap();
+    }
+
+    #[test]
+    fn channels_are_adapted_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, tensors) = foreign(folder.path(), "resnet18", Stem::Cifar);
+        let out = folder.path().join("grey.safetensors");
+        let words = format!("{} --channels 1 --std 0.5 --out {}", file.display(), out.display());
+        import(&parse(&words).unwrap(), &silent()).unwrap();
+        let EncoderFile { description, tensors: read } = EncoderFile::read(&out).unwrap();
+        assert_eq!(read["conv1.weight"].shape, [64, 1, 3, 3]);
+        let colours = &tensors["conv1.weight"].values;
+        assert_eq!(read["conv1.weight"].values[0], colours[0] + colours[9] + colours[18]);
+        assert_eq!(read["bn1.weight"], tensors["bn1.weight"]);
+        assert_eq!((description.channels, description.std.as_slice()), (1, &[0.5][..]));
+        assert!(description.origin.ends_with("adapted from 3 to 1 channel(s)"), "{}", description.origin);
+        let words = format!("{} --channels 2 --mean 0.5 --out {}", file.display(), out.display());
+        assert_eq!(import(&parse(&words).unwrap(), &silent()).unwrap_err().exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_file_without_an_encoder_is_refused_and_nothing_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, mut tensors) = foreign(folder.path(), "resnet18", Stem::Cifar);
+        tensors.remove("layer3.1.bn2.running_var");
+        std::fs::write(&file, torchvision(&tensors).unwrap()).unwrap();
+        let out = folder.path().join("out.safetensors");
+        let words = format!("{} --out {}", file.display(), out.display());
+        let failure = import(&parse(&words).unwrap(), &silent()).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Data);
+        assert!(failure.render(false).contains("`layer3.1.bn2.running_var` is missing"));
+        assert!(!out.exists());
+    }
 }
