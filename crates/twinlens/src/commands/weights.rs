@@ -159,6 +159,7 @@ fn import(args: &ImportArgs, terminal: &Terminal) -> Outcome {
         None => Ok(adapt_statistics(&usual, channels)),
     };
     let sha256 = sha256(&args.file)?;
+    keeps_its_name(&args.file, &sha256)?;
     let description = EncoderDescription {
         version: 1,
         encoder: found.spec.id.to_owned(),
@@ -307,6 +308,19 @@ fn origin(file: &Path, sha256: &str, found: &Recognised, channels: usize) -> Str
     text
 }
 
+/// Refuses a file with the name of one that torchvision publishes but another content.
+fn keeps_its_name(file: &Path, sha256: &str) -> Outcome {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match PUBLISHED.iter().find(|known| known.file_name() == name) {
+        Some(known) if !sha256.starts_with(known.sha256) => {
+            let message =
+                format!("{} is not torchvision's file of this name: its SHA-256 is {sha256}", file.display());
+            Err(Failure::message(Exit::Data, message).hint(format!("fetch it again from {}", known.url())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What torchvision publishes under this hash.
 fn published(sha256: &str) -> Option<&'static Published> {
     PUBLISHED.iter().find(|known| sha256.starts_with(known.sha256))
@@ -416,5 +430,17 @@ mod tests {
         assert_eq!(failure.exit(), Exit::Data);
         assert!(failure.render(false).contains("`layer3.1.bn2.running_var` is missing"));
         assert!(!out.exists());
+    }
+
+    #[test]
+    fn a_published_name_on_another_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, _) = foreign(folder.path(), "resnet18", Stem::Imagenet);
+        let renamed = folder.path().join("resnet18-f37072fd.pth");
+        std::fs::rename(file, &renamed).unwrap();
+        let words = format!("{} --out {}", renamed.display(), folder.path().join("o.safetensors").display());
+        let failure = import(&parse(&words).unwrap(), &silent()).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Data);
+        assert!(failure.render(false).contains("hint: fetch it again from https://download.pytorch.org"));
     }
 }
