@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
@@ -336,7 +336,7 @@ fn sha256(path: &Path) -> Outcome<String> {
         if read == 0 {
             break;
         }
-        hash.write_all(&buffer[..read]).map_err(failed)?;
+        hash.update(&buffer[..read]);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
