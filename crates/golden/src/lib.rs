@@ -246,7 +246,7 @@ impl Case {
 /// With `h = (sum of the bytes of name) mod 97` and flat index `i`, `kind` "sine" takes `s(i) = sin(0.7 i + h)` and gain
 /// 1.6, "hash" takes `s(i) = (splitmix64(h 2^32 + i) >> 40) / 2^23 - 1` and gain sqrt(6). Weights of two and more
 /// dimensions are `gain / sqrt(fan_in) s`; of norms `1 + 0.1 s`; biases `0.05 s`; running means `0.1 s`; running
-/// variances `1 + 0.2 |s|`.
+/// variances `1 + 0.2 |s|`; layer scales 0.1.
 ///
 /// # Panics
 /// For an unknown kind or an entry of another sort.
@@ -265,6 +265,7 @@ pub fn reference_weight(name: &str, shape: &[usize], kind: &str) -> Vec<f32> {
         Some("bias") => 0.05 * s(i),
         Some("running_mean") => 0.1 * s(i),
         Some("running_var") => 1.0 + 0.2 * s(i).abs(),
+        Some("layer_scale") => 0.1,
         other => panic!("an entry of sort {other:?}"),
     };
     (0..length as u64).map(|i| value(i) as f32).collect()

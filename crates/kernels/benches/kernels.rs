@@ -1,4 +1,5 @@
-//! Speed of the kernels on the shapes of a ResNet-18 at 32 pixels with 128 images.
+//! Speed of the kernels on the shapes of a ResNet-18 at 32 pixels with 128 images, and of a ConvNeXt-Tiny at 64
+//! pixels with 64 images.
 //!
 //! Convolutions report floating-point operations (two for each product) as "elements" per second: Gelem/s is
 //! GFLOP/s, to be held against `gemm`, the same arithmetic without gathering. Batch norm and pooling report the bytes
@@ -10,8 +11,10 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use twinlens_kernels::{
-    Affine, BatchNormGrads, ConvShape, Fused, PoolShape, Window, batch_norm_backward, batch_norm_forward,
-    conv2d_forward, conv2d_input_grad, conv2d_weight_grad, max_pool_backward, max_pool_forward,
+    Affine, BatchNormGrads, ConvShape, DepthwiseShape, Fused, LayerNormGrads, PoolShape, Window,
+    batch_norm_backward, batch_norm_forward, conv2d_forward, conv2d_input_grad, conv2d_weight_grad,
+    depthwise_forward, depthwise_input_grad, depthwise_weight_grad, gelu_backward, gelu_forward,
+    layer_norm_backward, layer_norm_forward, max_pool_backward, max_pool_forward,
 };
 use twinlens_random::{Purpose, Stream};
 
@@ -140,6 +143,56 @@ fn pools(c: &mut Criterion) {
     });
 }
 
+/// Side and channels of each stage's maps.
+const CONVNEXT: [(usize, usize); 4] = [(16, 96), (8, 192), (4, 384), (2, 768)];
+const CONVNEXT_IMAGES: usize = 64;
+
+fn depthwise(c: &mut Criterion) {
+    for (size, channels) in CONVNEXT {
+        let Ok(shape) = DepthwiseShape::new([CONVNEXT_IMAGES, size, size, channels], 3) else { continue };
+        let (mut x, mut w, mut y) = (numbers(shape.x_len()), numbers(shape.w_len()), numbers(shape.x_len()));
+        let mut group = c.benchmark_group(format!("depthwise_7x7_{size}px_{channels}"));
+        group.throughput(Throughput::Elements((2 * 49 * shape.x_len()) as u64));
+        group.bench_function("forward", |b| b.iter(|| depthwise_forward(&shape, &x, &w, black_box(&mut y))));
+        group.bench_function("weight_grad", |b| {
+            b.iter(|| depthwise_weight_grad(&shape, &x, &y, black_box(&mut w)));
+        });
+        group.bench_function("input_grad", |b| {
+            b.iter(|| depthwise_input_grad(&shape, &y, &w, black_box(&mut x)));
+        });
+    }
+}
+
+fn layer_norms(c: &mut Criterion) {
+    for (size, channels) in CONVNEXT {
+        let len = CONVNEXT_IMAGES * size * size * channels;
+        let (x, dy, gamma) = (numbers(len), numbers(len), numbers(channels));
+        let (mut y, mut dx) = (numbers(len), numbers(len));
+        let (mut dgamma, mut dbeta) = (numbers(channels), numbers(channels));
+        let mut group = c.benchmark_group(format!("layer_norm_{size}px_{channels}"));
+        let bytes = |arrays: usize| Throughput::Bytes((arrays * len * size_of::<f32>()) as u64);
+        group.throughput(bytes(2));
+        group.bench_function("forward", |b| b.iter(|| layer_norm_forward(&x, &gamma, &gamma, 1e-6, &mut y)));
+        let statistics = layer_norm_forward(&x, &gamma, &gamma, 1e-6, &mut y);
+        group.throughput(bytes(3));
+        group.bench_function("backward", |b| {
+            b.iter(|| {
+                let grads = LayerNormGrads { dx: &mut dx, dgamma: &mut dgamma, dbeta: &mut dbeta };
+                layer_norm_backward(&dy, &x, &statistics, &gamma, grads);
+            });
+        });
+    }
+}
+
+fn gelus(c: &mut Criterion) {
+    let len = CONVNEXT_IMAGES * 16 * 16 * 4 * 96;
+    let (x, dy, mut out) = (numbers(len), numbers(len), numbers(len));
+    let mut group = c.benchmark_group("gelu");
+    group.throughput(Throughput::Elements(len as u64));
+    group.bench_function("forward", |b| b.iter(|| gelu_forward(&x, black_box(&mut out))));
+    group.bench_function("backward", |b| b.iter(|| gelu_backward(&dy, &x, black_box(&mut out))));
+}
+
 fn config() -> Criterion {
     Criterion::default()
         .sample_size(10)
@@ -147,5 +200,5 @@ fn config() -> Criterion {
         .measurement_time(Duration::from_millis(800))
 }
 
-criterion_group!(name = benches; config = config(); targets = gemm_peak, convolutions, batch_norms, pools);
+criterion_group!(name = benches; config = config(); targets = gemm_peak, convolutions, batch_norms, pools, depthwise, layer_norms, gelus);
 criterion_main!(benches);

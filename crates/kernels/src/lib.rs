@@ -1,4 +1,4 @@
-//! CPU compute on plain slices: convolution, batch norm, pooling. No tensors, no input or output.
+//! CPU compute on plain slices: convolution, norms, pooling. No tensors, no input or output.
 //!
 //! Every array is a contiguous `f32` slice with channels innermost: images are `[images, height, width,
 //! channels]` (NHWC), convolution weights `[kernel_height, kernel_width, in_channels, out_channels]` (HWIO).
@@ -10,6 +10,9 @@
 
 mod batch_norm;
 mod conv;
+mod depthwise;
+mod gelu;
+mod layer_norm;
 mod matrix;
 #[cfg(test)]
 mod naive;
@@ -24,6 +27,9 @@ pub use batch_norm::{
     batch_norm_eval_forward, batch_norm_forward,
 };
 pub use conv::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+pub use depthwise::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
+pub use gelu::{gelu_backward, gelu_forward};
+pub use layer_norm::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
 pub use pool::{
     global_average_pool_backward, global_average_pool_forward, max_pool_backward, max_pool_forward,
 };

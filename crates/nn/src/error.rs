@@ -25,6 +25,38 @@ pub enum NnError {
         /// A few of the names it has.
         example: String,
     },
+    /// A file of weights whose tensors are no encoder's.
+    #[error(
+        "no encoder found{under} among {found} tensors, for example {example}; `twinlens list encoders` names those known"
+    )]
+    NoEncoder {
+        /// Where it was looked for, if only there.
+        under: String,
+        /// How many tensors there are.
+        found: usize,
+        /// A few of their names.
+        example: String,
+    },
+    /// A file of weights that nearly holds an encoder.
+    #[error("no encoder fits; the nearest is {encoder} with {fitting} of {total} tensors: {problem}")]
+    NotThisEncoder {
+        /// The nearest encoder.
+        encoder: &'static str,
+        /// How many of its tensors fit.
+        fitting: usize,
+        /// How many tensors it has.
+        total: usize,
+        /// The first tensor that does not fit.
+        problem: String,
+    },
+    /// A file of weights that holds an encoder several times.
+    #[error("{encoder} is there several times, under {prefixes}; say which with --prefix")]
+    SeveralEncoders {
+        /// The encoder.
+        encoder: &'static str,
+        /// What the names of each start with.
+        prefixes: String,
+    },
     /// A weight has another shape than the encoder needs.
     #[error(
         "weight `{name}` has shape {got:?}, expected {expected:?}; is this file from another architecture or stem?"
@@ -38,7 +70,7 @@ pub enum NnError {
         got: Vec<usize>,
     },
     /// A weight has a type that cannot be read.
-    #[error("weight `{name}` has dtype {got}, expected F32, F64 or BF16")]
+    #[error("weight `{name}` has dtype {got}, expected F32, F64, F16 or BF16")]
     WeightType {
         /// The entry's name.
         name: String,

@@ -1,6 +1,6 @@
 //! The layers that networks are made of: sizes and places of weights, no values.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use crate::ops::{self, Conv2dOptions};
 use crate::weights::{Id, Init, Order, Pass, Scope};
@@ -20,15 +20,27 @@ impl Conv2d {
     /// Without bias, normal with variance `2 / (kh kw out)`: He initialisation by fan-out, as torchvision's ResNet.
     pub fn new(
         scope: &mut Scope<'_>,
-        [in_channels, out_channels]: [usize; 2],
+        channels: [usize; 2],
         kernel_size: usize,
         stride: usize,
         padding: usize,
     ) -> Conv2d {
+        let std = (2.0 / (kernel_size * kernel_size * channels[1]) as f64).sqrt();
+        Conv2d::initialised(scope, channels, kernel_size, stride, padding, Init::Normal(std))
+    }
+
+    /// Without bias, the weight as `init` says.
+    pub fn initialised(
+        scope: &mut Scope<'_>,
+        [in_channels, out_channels]: [usize; 2],
+        kernel_size: usize,
+        stride: usize,
+        padding: usize,
+        init: Init,
+    ) -> Conv2d {
         let shape = [out_channels, in_channels, kernel_size, kernel_size];
-        let std = (2.0 / (kernel_size * kernel_size * out_channels) as f64).sqrt();
         Conv2d {
-            weight: scope.parameter("weight", &shape, Order::Convolution, Init::Normal(std)),
+            weight: scope.parameter("weight", &shape, Order::Convolution, init),
             bias: None,
             in_channels,
             out_channels,
@@ -37,11 +49,107 @@ impl Conv2d {
         }
     }
 
+    /// With a learnt bias (from 0), declared in the same scope.
+    pub fn with_bias(self, scope: &mut Scope<'_>) -> Conv2d {
+        let bias = scope.parameter("bias", &[self.out_channels], Order::Plain, Init::Constant(0.0));
+        Conv2d { bias: Some(bias), ..self }
+    }
+
     /// `x [N, H, W, in]` to `[N, H', W', out]`.
     pub fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let shape = [self.kernel_size, self.kernel_size, self.in_channels, self.out_channels];
         let bias = self.bias.map(|id| pass.tensor(id, [self.out_channels]));
         ops::conv2d(x, pass.tensor(self.weight, shape), bias, self.options)
+    }
+
+    /// [`Conv2d::forward`] on images of any size: one smaller than the kernel gets as many zeros around it as one
+    /// window needs, where `torch.nn.Conv2d` would refuse it.
+    pub fn forward_any_size(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let [_, height, width, _] = x.dims();
+        let missing = |size: usize| self.kernel_size.saturating_sub(size).div_ceil(2);
+        let padding = [missing(height), missing(width)];
+        let at_least = |axis: usize| self.options.padding[axis].max(padding[axis]);
+        let options = Conv2dOptions { padding: [at_least(0), at_least(1)], ..self.options };
+        Conv2d { options, ..*self }.forward(pass, x)
+    }
+}
+
+/// `torch.nn.Conv2d` with one kernel of odd size for each channel (`groups = channels`), keeping the image's size.
+#[derive(Clone, Copy, Debug)]
+pub struct DepthwiseConv2d {
+    weight: Id,
+    bias: Id,
+    channels: usize,
+    kernel_size: usize,
+}
+
+impl DepthwiseConv2d {
+    /// With a bias from 0, the weight as `init` says.
+    pub fn new(scope: &mut Scope<'_>, channels: usize, kernel_size: usize, init: Init) -> DepthwiseConv2d {
+        let shape = [channels, 1, kernel_size, kernel_size];
+        DepthwiseConv2d {
+            weight: scope.parameter("weight", &shape, Order::Convolution, init),
+            bias: scope.parameter("bias", &[channels], Order::Plain, Init::Constant(0.0)),
+            channels,
+            kernel_size,
+        }
+    }
+
+    /// `x [N, H, W, C]` to the same shape.
+    pub fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let weight = pass.tensor(self.weight, [self.kernel_size, self.kernel_size, self.channels]);
+        ops::depthwise_conv2d(x, weight, pass.tensor(self.bias, [self.channels]))
+    }
+}
+
+/// Layer normalisation over the last dimension (Ba, Kiros and Hinton 2016), as `torch.nn.LayerNorm` and
+/// torchvision's `LayerNorm2d`, with a learnt scale (from 1) and shift (from 0).
+#[derive(Clone, Copy, Debug)]
+pub struct LayerNorm {
+    affine: [Id; 2],
+    channels: usize,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// With `eps` added to the variance before the root.
+    pub fn new(scope: &mut Scope<'_>, channels: usize, eps: f64) -> LayerNorm {
+        let scale = scope.parameter("weight", &[channels], Order::Plain, Init::Constant(1.0));
+        let shift = scope.parameter("bias", &[channels], Order::Plain, Init::Constant(0.0));
+        LayerNorm { affine: [scale, shift], channels, eps }
+    }
+
+    /// `x [..., C]` to the same shape.
+    pub fn forward<const D: usize>(&self, pass: &Pass<'_>, x: Tensor<D>) -> Tensor<D> {
+        ops::layer_norm(x, self.affine.map(|id| pass.tensor(id, [self.channels])), self.eps)
+    }
+}
+
+/// Stochastic depth (Huang et al., "Deep networks with stochastic depth", ECCV 2016), a sample at a time, as
+/// torchvision's `StochasticDepth` in its mode `row`.
+#[derive(Clone, Copy, Debug)]
+pub struct StochasticDepth {
+    layer: u32,
+    drop: f64,
+}
+
+impl StochasticDepth {
+    /// Of the network's layer number `layer`, which drops a sample with probability `drop`.
+    pub fn new(layer: u32, drop: f64) -> StochasticDepth {
+        StochasticDepth { layer, drop }
+    }
+
+    /// In training with noise (see [`Pass::with_noise`]), `0` for dropped samples and `x / (1 - drop)` for the others;
+    /// otherwise `x`. `x [N, H, W, C]`.
+    pub fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let Some(mut noise) = pass.noise(self.layer).filter(|_| self.drop > 0.0) else { return x };
+        let kept = (1.0 / (1.0 - self.drop)) as f32;
+        let images = x.dims()[0];
+        let scales: Vec<f32> =
+            (0..images).map(|_| if noise.chance(self.drop) { 0.0 } else { kept }).collect();
+        let scales =
+            Tensor::from_data(TensorData::new(scales, [images, 1, 1, 1]), &x.device().without_autodiff());
+        x * scales
     }
 }
 
@@ -82,6 +190,11 @@ impl BatchNorm {
             running_var: scope.buffer("running_var", &[channels], Init::Constant(1.0)),
             channels,
         }
+    }
+
+    /// Where the learnt scale is, if there is one.
+    pub fn scale(&self) -> Option<Id> {
+        self.affine.map(|[scale, _]| scale)
     }
 
     /// `norm(x)`, then the residual added if there is one, then ReLU if asked for, in one operation.
@@ -130,9 +243,19 @@ impl Linear {
     /// Uniform in `+-1/sqrt(in)` for weight and bias, PyTorch's default.
     pub fn new(scope: &mut Scope<'_>, in_features: usize, out_features: usize, bias: bool) -> Linear {
         let init = Init::Uniform(1.0 / (in_features as f64).sqrt());
-        let shape = [out_features, in_features];
-        let weight = scope.parameter("weight", &shape, Order::Linear, init);
-        let bias = bias.then(|| scope.parameter("bias", &[out_features], Order::Plain, init));
+        Linear::initialised(scope, in_features, out_features, init, bias.then_some(init))
+    }
+
+    /// Weight and bias, if there is one, as their `Init`s say.
+    pub fn initialised(
+        scope: &mut Scope<'_>,
+        in_features: usize,
+        out_features: usize,
+        weight: Init,
+        bias: Option<Init>,
+    ) -> Linear {
+        let weight = scope.parameter("weight", &[out_features, in_features], Order::Linear, weight);
+        let bias = bias.map(|init| scope.parameter("bias", &[out_features], Order::Plain, init));
         Linear { weight, bias, in_features, out_features }
     }
 
@@ -143,5 +266,43 @@ impl Linear {
             Some(id) => y + pass.tensor::<1>(id, [self.out_features]).unsqueeze(),
             None => y,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::read;
+    use crate::weights::Weights;
+    use burn::tensor::Device;
+
+    #[test]
+    fn a_convolution_of_any_size_pads_images_smaller_than_its_kernel() {
+        let mut weights = Weights::zeroed(&Device::flex());
+        let mut root = weights.root();
+        let conv = Conv2d::new(&mut root, [1, 1], 2, 2, 0).with_bias(&mut root);
+        weights.entries_mut()[0].set_value(Tensor::from_floats([1.0, 10.0, 100.0, 1000.0], &Device::flex()));
+        let pass = Pass::evaluate(&mut weights);
+        let output = |values: &[f32], shape: [usize; 4]| {
+            let x = Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex());
+            read(conv.forward_any_size(&pass, x))
+        };
+        // The one pixel meets the last tap, after a zero above and to the left.
+        assert_eq!(output(&[2.0], [1, 1, 1, 1]), [2000.0]);
+        assert_eq!(output(&[2.0, 3.0], [1, 1, 2, 1]), [3200.0]);
+        assert_eq!(output(&[1.0, 2.0, 3.0, 4.0], [1, 2, 2, 1]), [4321.0]);
+    }
+
+    #[test]
+    fn stochastic_depth_drops_whole_samples_and_keeps_the_mean() {
+        let mut weights = Weights::new(3, &Device::flex());
+        let layer = StochasticDepth::new(2, 0.25);
+        let x = Tensor::<4>::ones([4000, 1, 1, 2], &Device::flex());
+        let y = read(layer.forward(&Pass::train(&mut weights).with_noise(1, 0), x.clone()));
+        let kept = y.chunks_exact(2).filter(|pixel| pixel[0] > 0.0).count();
+        assert!(y.chunks_exact(2).all(|pixel| pixel == [0.0; 2] || pixel == [1.0 / 0.75; 2]));
+        // Five standard deviations of a share of 4000 draws.
+        assert!((kept as f64 / 4000.0 - 0.75).abs() < 5.0 * (0.25f64 * 0.75 / 4000.0).sqrt(), "{kept}");
+        assert_eq!(read(layer.forward(&Pass::train(&mut weights), x.clone())), read(x));
     }
 }

@@ -16,10 +16,40 @@ fn golden_resnet18_cifar() {
     check_all("resnet18_cifar", "resnet18", Stem::Cifar);
 }
 
+#[test]
+fn golden_resnet50() {
+    check_all("resnet50", "resnet50", Stem::Imagenet);
+}
+
+#[test]
+fn golden_vgg11() {
+    check_all("vgg11", "vgg11", Stem::Imagenet);
+}
+
+#[test]
+fn golden_vgg11_bn() {
+    check_all("vgg11_bn", "vgg11_bn", Stem::Imagenet);
+}
+
+#[test]
+fn golden_vgg13() {
+    check_all("vgg13", "vgg13", Stem::Imagenet);
+}
+
+#[test]
+fn golden_vgg13_bn() {
+    check_all("vgg13_bn", "vgg13_bn", Stem::Imagenet);
+}
+
+#[test]
+fn golden_convnext_tiny() {
+    check_all("convnext_tiny", "convnext_tiny", Stem::Imagenet);
+}
+
 fn check_all(item: &str, id: &str, stem: Stem) {
+    let mut weights = Weights::zeroed(&Device::flex());
+    let encoder = find(id).unwrap().build(&mut weights.root(), stem, 3);
     for case in twinlens_golden::cases(&format!("encoders/{item}")) {
-        let mut weights = Weights::new(0, &Device::flex());
-        let encoder = find(id).unwrap().build(&mut weights.root(), stem, 3);
         let mut filled = weights.export("");
         for (name, tensor) in &mut filled {
             tensor.values = reference_weight(name, &tensor.shape, case.text("weights"));

@@ -5,3 +5,4 @@
 mod golden_encoders;
 mod golden_optim;
 mod registry;
+mod torch_files;

@@ -25,6 +25,8 @@ pub enum Purpose {
     Evaluation = 6,
     /// Objectives and their state: queues, prototypes, memory banks; `at` is the objective's own.
     Objective = 7,
+    /// Noise inside a network in training; `at` = (step, view, layer).
+    Network = 8,
 }
 
 /// An addressed sequence of random numbers.

@@ -9,7 +9,7 @@ use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
     bench, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart, report,
-    runs, spec, views,
+    runs, spec, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
@@ -49,6 +49,8 @@ pub enum Verb {
     Runs(runs::RunsArgs),
     /// List methods, encoders, data formats, augmentations or presets
     List(list::ListArgs),
+    /// Take encoders from other programs, and give them back
+    Weights(weights::WeightsArgs),
     /// Show, check and describe settings
     Config(config::ConfigArgs),
     /// Time a training step
@@ -67,7 +69,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain"]),
     ("Judge", &["knn", "probe", "embed"]),
     ("See", &["views", "report", "data", "runs"]),
-    ("Set up", &["list", "config", "bench", "doctor", "completions"]),
+    ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
 ];
 
 const EXAMPLES: &str = "\
@@ -208,6 +210,7 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
         Verb::Bench(args) => bench::run(&args, terminal),
         Verb::Data(args) => data::run(&args, terminal),
         Verb::Runs(args) => runs::run(&args, terminal),
+        Verb::Weights(args) => weights::run(&args, terminal),
         Verb::Doctor(args) => doctor::run(&args, terminal),
         Verb::Completions(args) => completions::run(&args, terminal),
         Verb::Man(args) => man::run(&args, terminal),

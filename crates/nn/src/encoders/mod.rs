@@ -2,17 +2,25 @@
 //!
 //! One more encoder costs one file, one row in [`ENCODERS`] and its golden cases.
 
+mod convnext;
+mod recognise;
 mod resnet;
+mod vgg;
+
+pub use recognise::{Recognised, recognise};
 
 use std::fmt::Debug;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use self::convnext::ConvNext;
+use self::resnet::{Branch, ResNet};
+use self::vgg::Vgg;
 use crate::NnError;
-use crate::weights::{Pass, Scope};
+use crate::weights::{Id, Pass, Scope, Weights};
 
-/// The first layers of a network.
+/// The first layers of a ResNet. VGG and ConvNeXt have one form only and are the same with either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stem {
@@ -56,6 +64,20 @@ pub trait Encoder: Debug + Send + Sync {
 
     /// `x [N, H, W, C]` to features `[N, D]`.
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2>;
+
+    /// The scales of the norms that end residual branches, where a network has such norms.
+    fn residual_scales(&self) -> Vec<Id> {
+        Vec::new()
+    }
+}
+
+/// Starts the scales that end residual branches at 0, so that every block begins as the identity (Goyal et al.,
+/// "Accurate, large minibatch SGD", 2017, section 5.1): torchvision's `zero_init_residual`.
+pub fn zero_init_residual(encoder: &dyn Encoder, weights: &mut Weights) {
+    for id in encoder.residual_scales() {
+        let zero = weights.entry(id).value().zeros_like();
+        weights.set(id, zero);
+    }
 }
 
 /// Declares an encoder's weights in a scope.
@@ -78,6 +100,13 @@ impl EncoderSpec {
     pub fn build(&self, scope: &mut Scope<'_>, stem: Stem, channels: usize) -> Box<dyn Encoder> {
         (self.build)(scope, stem, channels)
     }
+
+    /// Names and torchvision shapes of the encoder's parameters and buffers, in order.
+    pub fn entries(&self, stem: Stem, channels: usize) -> Vec<(String, Vec<usize>)> {
+        let mut weights = Weights::zeroed(&Device::flex());
+        self.build(&mut weights.root(), stem, channels);
+        weights.entries().iter().map(|entry| (entry.name().to_owned(), entry.shape().to_vec())).collect()
+    }
 }
 
 /// Every encoder.
@@ -86,13 +115,83 @@ pub const ENCODERS: &[EncoderSpec] = &[
         id: "resnet18",
         summary: "ResNet-18 (He et al. 2016), 11.2 M parameters, 512 features",
         features: 512,
-        build: |scope, stem, channels| Box::new(resnet::ResNet::basic(scope, stem, channels, [2, 2, 2, 2])),
+        build: |scope, stem, channels| {
+            Box::new(ResNet::new(scope, stem, channels, Branch::Basic, [2, 2, 2, 2]))
+        },
     },
     EncoderSpec {
         id: "resnet34",
         summary: "ResNet-34 (He et al. 2016), 21.3 M parameters, 512 features",
         features: 512,
-        build: |scope, stem, channels| Box::new(resnet::ResNet::basic(scope, stem, channels, [3, 4, 6, 3])),
+        build: |scope, stem, channels| {
+            Box::new(ResNet::new(scope, stem, channels, Branch::Basic, [3, 4, 6, 3]))
+        },
+    },
+    EncoderSpec {
+        id: "resnet50",
+        summary: "ResNet-50 (He et al. 2016), 23.5 M parameters, 2048 features",
+        features: 2048,
+        build: |scope, stem, channels| {
+            Box::new(ResNet::new(scope, stem, channels, Branch::Bottleneck, [3, 4, 6, 3]))
+        },
+    },
+    EncoderSpec {
+        id: "resnet101",
+        summary: "ResNet-101 (He et al. 2016), 42.5 M parameters, 2048 features",
+        features: 2048,
+        build: |scope, stem, channels| {
+            Box::new(ResNet::new(scope, stem, channels, Branch::Bottleneck, [3, 4, 23, 3]))
+        },
+    },
+    EncoderSpec {
+        id: "resnet152",
+        summary: "ResNet-152 (He et al. 2016), 58.1 M parameters, 2048 features",
+        features: 2048,
+        build: |scope, stem, channels| {
+            Box::new(ResNet::new(scope, stem, channels, Branch::Bottleneck, [3, 8, 36, 3]))
+        },
+    },
+    EncoderSpec {
+        id: "vgg11",
+        summary: "VGG-11 (Simonyan and Zisserman 2015), 9.2 M parameters, 512 features",
+        features: 512,
+        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG11, false)),
+    },
+    EncoderSpec {
+        id: "vgg11_bn",
+        summary: "VGG-11 (Simonyan and Zisserman 2015), batch norm, 9.2 M parameters, 512 features",
+        features: 512,
+        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG11, true)),
+    },
+    EncoderSpec {
+        id: "vgg13",
+        summary: "VGG-13 (Simonyan and Zisserman 2015), 9.4 M parameters, 512 features",
+        features: 512,
+        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG13, false)),
+    },
+    EncoderSpec {
+        id: "vgg13_bn",
+        summary: "VGG-13 (Simonyan and Zisserman 2015), batch norm, 9.4 M parameters, 512 features",
+        features: 512,
+        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG13, true)),
+    },
+    EncoderSpec {
+        id: "vgg16",
+        summary: "VGG-16 (Simonyan and Zisserman 2015), 14.7 M parameters, 512 features",
+        features: 512,
+        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG16, false)),
+    },
+    EncoderSpec {
+        id: "vgg16_bn",
+        summary: "VGG-16 (Simonyan and Zisserman 2015), batch norm, 14.7 M parameters, 512 features",
+        features: 512,
+        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG16, true)),
+    },
+    EncoderSpec {
+        id: "convnext_tiny",
+        summary: "ConvNeXt-Tiny (Liu et al. 2022), 27.8 M parameters, 768 features",
+        features: 768,
+        build: |scope, _, channels| Box::new(ConvNext::new(scope, channels, convnext::TINY)),
     },
 ];
 

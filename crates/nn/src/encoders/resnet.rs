@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{Encoder, Stem};
 use crate::layers::{BatchNorm, Conv2d};
 use crate::ops;
-use crate::weights::{Pass, Scope};
+use crate::weights::{Id, Pass, Scope};
 
 /// Features of the pooled last map; no classifier.
 #[derive(Clone, Debug)]
@@ -13,12 +13,19 @@ pub(super) struct ResNet {
     conv1: Conv2d,
     bn1: BatchNorm,
     pooled_stem: bool,
-    blocks: Vec<BasicBlock>,
+    blocks: Vec<Block>,
+    features: usize,
 }
 
 impl ResNet {
-    /// The networks of two 3x3 convolutions a block, `depths` blocks a stage.
-    pub(super) fn basic(scope: &mut Scope<'_>, stem: Stem, channels: usize, depths: [usize; 4]) -> ResNet {
+    /// `depths` blocks of one kind in each stage.
+    pub(super) fn new(
+        scope: &mut Scope<'_>,
+        stem: Stem,
+        channels: usize,
+        branch: Branch,
+        depths: [usize; 4],
+    ) -> ResNet {
         let [kernel, stride, padding] = match stem {
             Stem::Imagenet => [7, 2, 3],
             Stem::Cifar => [3, 1, 1],
@@ -29,20 +36,20 @@ impl ResNet {
         let mut width = 64;
         for (stage, depth) in depths.into_iter().enumerate() {
             let mut scope = scope.at(format!("layer{}", stage + 1));
-            let planes = 64 << stage;
             for index in 0..depth {
                 let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                blocks.push(BasicBlock::new(&mut scope.at(index), [width, planes], stride));
-                width = planes;
+                let convolutions = branch.convolutions(64 << stage, stride);
+                blocks.push(Block::new(&mut scope.at(index), width, &convolutions, stride));
+                width = convolutions[convolutions.len() - 1].outputs;
             }
         }
-        ResNet { conv1, bn1, pooled_stem: stem == Stem::Imagenet, blocks }
+        ResNet { conv1, bn1, pooled_stem: stem == Stem::Imagenet, blocks, features: width }
     }
 }
 
 impl Encoder for ResNet {
     fn features(&self) -> usize {
-        512
+        self.features
     }
 
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2> {
@@ -56,43 +63,83 @@ impl Encoder for ResNet {
         }
         ops::global_average_pool(x)
     }
+
+    fn residual_scales(&self) -> Vec<Id> {
+        self.blocks.iter().filter_map(|block| block.layers.last()?.1.scale()).collect()
+    }
 }
 
-/// `relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x))`.
+/// The residual branch of a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Branch {
+    /// Two 3x3 convolutions: ResNet-18 and 34.
+    Basic,
+    /// 1x1 down, 3x3, 1x1 up to four times as many channels: ResNet-50, 101 and 152. The stride is at the 3x3
+    /// convolution, torchvision's "v1.5"; the paper has it at the first.
+    Bottleneck,
+}
+
+/// One convolution of a residual branch.
+#[derive(Clone, Copy, Debug)]
+struct Convolution {
+    kernel: usize,
+    outputs: usize,
+    stride: usize,
+}
+
+impl Branch {
+    fn convolutions(self, planes: usize, stride: usize) -> Vec<Convolution> {
+        let convolution = |kernel, outputs, stride| Convolution { kernel, outputs, stride };
+        match self {
+            Branch::Basic => vec![convolution(3, planes, stride), convolution(3, planes, 1)],
+            Branch::Bottleneck => {
+                vec![convolution(1, planes, 1), convolution(3, planes, stride), convolution(1, 4 * planes, 1)]
+            }
+        }
+    }
+}
+
+/// `relu(branch(x) + shortcut(x))`; in the branch, every convolution is normalised, and all but the last rectified.
 #[derive(Clone, Debug)]
-struct BasicBlock {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
+struct Block {
+    layers: Vec<(Conv2d, BatchNorm)>,
     downsample: Option<(Conv2d, BatchNorm)>,
 }
 
-impl BasicBlock {
-    fn new(scope: &mut Scope<'_>, [width, planes]: [usize; 2], stride: usize) -> BasicBlock {
-        let conv1 = Conv2d::new(&mut scope.at("conv1"), [width, planes], 3, stride, 1);
-        let bn1 = BatchNorm::new(&mut scope.at("bn1"), planes);
-        let conv2 = Conv2d::new(&mut scope.at("conv2"), [planes, planes], 3, 1, 1);
-        let bn2 = BatchNorm::new(&mut scope.at("bn2"), planes);
-        let downsample = (stride != 1 || width != planes).then(|| {
+impl Block {
+    fn new(scope: &mut Scope<'_>, inputs: usize, convolutions: &[Convolution], stride: usize) -> Block {
+        let mut layers = Vec::new();
+        let mut width = inputs;
+        for (index, &Convolution { kernel, outputs, stride }) in convolutions.iter().enumerate() {
+            let place = index + 1;
+            let mut at = scope.at(format!("conv{place}"));
+            let conv = Conv2d::new(&mut at, [width, outputs], kernel, stride, kernel / 2);
+            layers.push((conv, BatchNorm::new(&mut scope.at(format!("bn{place}")), outputs)));
+            width = outputs;
+        }
+        let downsample = (stride != 1 || inputs != width).then(|| {
             let mut scope = scope.at("downsample");
-            let conv = Conv2d::new(&mut scope.at(0), [width, planes], 1, stride, 0);
-            (conv, BatchNorm::new(&mut scope.at(1), planes))
+            let conv = Conv2d::new(&mut scope.at(0), [inputs, width], 1, stride, 0);
+            (conv, BatchNorm::new(&mut scope.at(1), width))
         });
-        BasicBlock { conv1, bn1, conv2, bn2, downsample }
+        Block { layers, downsample }
     }
 
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let y = self.conv1.forward(pass, x.clone());
-        let y = self.bn1.forward(pass, y, None, true);
-        let y = self.conv2.forward(pass, y);
         let shortcut = match &self.downsample {
             Some((conv, norm)) => {
-                let projected = conv.forward(pass, x);
+                let projected = conv.forward(pass, x.clone());
                 norm.forward(pass, projected, None, false)
             }
-            None => x,
+            None => x.clone(),
         };
-        self.bn2.forward(pass, y, Some(shortcut), true)
+        let mut shortcut = Some(shortcut);
+        let mut y = x;
+        for (index, (conv, norm)) in self.layers.iter().enumerate() {
+            y = conv.forward(pass, y);
+            let last = index + 1 == self.layers.len();
+            y = norm.forward(pass, y, shortcut.take_if(|_| last), true);
+        }
+        y
     }
 }

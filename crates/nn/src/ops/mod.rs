@@ -7,6 +7,9 @@
 mod batch_norm;
 mod bridge;
 mod conv2d;
+mod depthwise_conv2d;
+mod gelu;
+mod layer_norm;
 mod pool;
 mod sums;
 #[cfg(test)]
@@ -15,6 +18,9 @@ mod tests;
 pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
 pub use bridge::read;
 pub use conv2d::{Conv2dOptions, conv2d};
+pub use depthwise_conv2d::depthwise_conv2d;
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
 pub use pool::{global_average_pool, max_pool2d};
 pub use sums::{sum, sum_of_squares};
 

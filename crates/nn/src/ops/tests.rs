@@ -98,6 +98,38 @@ proptest! {
     }
 
     #[test]
+    fn depthwise_convolution_is_the_same_on_every_back_end(
+        images in 1usize..4, height in 1usize..9, width in 1usize..9, channels in 1usize..20, reach in 0usize..4, seed: u64,
+    ) {
+        let x = random([images, height, width, channels], seed);
+        let w = random([2 * reach + 1, 2 * reach + 1, channels], seed ^ 1);
+        let bodies = [
+            depthwise_conv2d::kernels(x.clone(), w.clone()),
+            depthwise_conv2d::composed(x.clone(), w.clone()),
+        ];
+        agree(bodies, |grads| vec![gradient(&x, grads), gradient(&w, grads)]);
+    }
+
+    #[test]
+    fn layer_norm_is_the_same_on_every_back_end(rows in 1usize..20, channels in 4usize..40, seed: u64) {
+        let x = random([rows, channels], seed);
+        let affine = [random([channels], seed ^ 1), random([channels], seed ^ 2)];
+        let bodies = [
+            layer_norm::kernels(x.clone(), affine.clone(), 1e-6),
+            layer_norm::composed(x.clone(), affine.clone(), 1e-6),
+        ];
+        agree(bodies, |grads| {
+            vec![gradient(&x, grads), gradient(&affine[0], grads), gradient(&affine[1], grads)]
+        });
+    }
+
+    #[test]
+    fn gelu_is_the_same_on_every_back_end(rows in 1usize..20, columns in 1usize..40, seed: u64) {
+        let x = random([rows, columns], seed);
+        agree([gelu::kernels(x.clone()), gelu::composed(x.clone())], |grads| vec![gradient(&x, grads)]);
+    }
+
+    #[test]
     fn sums_are_those_of_the_values(rows in 1usize..30, columns in 1usize..30, seed: u64) {
         let x = random([rows, columns], seed);
         let values = read(x.clone());

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
@@ -9,6 +11,7 @@ use safetensors::{SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use super::NamedTensor;
+use super::torch::{half_to_f32, read_torch};
 use crate::NnError;
 
 /// What an encoder file holds and how images must be prepared for it (`encoder.json`).
@@ -58,6 +61,19 @@ impl EncoderFile {
     }
 }
 
+/// Reads every floating-point tensor of a file of weights as f32: safetensors, or what `torch.save` wrote (`.pt`,
+/// `.pth`), told apart by their content. Nothing in the file is executed; see the errors for what is refused.
+///
+/// # Errors
+/// A missing or damaged file, or one of another format.
+pub fn read_weights(path: &Path) -> Result<BTreeMap<String, NamedTensor>, NnError> {
+    let mut start = [0; 9];
+    let read = File::open(path).and_then(|file| file.take(9).read(&mut start));
+    read.map_err(|e| file_error(path, e.to_string()))?;
+    // A safetensors file starts with the length of its JSON header in 8 bytes, and the header with a brace.
+    if start[8] == b'{' { read_safetensors(path) } else { read_torch(path) }
+}
+
 /// Reads every tensor of a safetensors file as f32.
 ///
 /// # Errors
@@ -101,7 +117,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, NnError> {
     std::fs::read(path).map_err(|e| file_error(path, e.to_string()))
 }
 
-fn file_error(path: &Path, reason: String) -> NnError {
+pub(super) fn file_error(path: &Path, reason: String) -> NnError {
     NnError::File { path: path.to_owned(), reason }
 }
 
@@ -131,6 +147,7 @@ fn named(name: &str, view: &TensorView<'_>) -> Result<NamedTensor, NnError> {
             .iter()
             .map(|&b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
             .collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|&b| half_to_f32(u16::from_le_bytes(b))).collect(),
         other => return Err(NnError::WeightType { name: name.into(), got: format!("{other:?}") }),
     };
     Ok(NamedTensor { shape: view.shape().to_vec(), values })

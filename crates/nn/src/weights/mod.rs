@@ -9,11 +9,20 @@
 //! | linear | `[out, in]` | `[in, out]` |
 //! | anything else | as it is | as it is |
 
+mod adapt;
+mod detectron2;
 mod file;
 mod order;
+mod published;
+mod torch;
 
-pub use file::{EncoderDescription, EncoderFile, parse_safetensors, read_safetensors, write_safetensors};
+pub use adapt::{adapt_channels, adapt_statistics};
+pub use detectron2::write_detectron2;
+pub use file::{
+    EncoderDescription, EncoderFile, parse_safetensors, read_safetensors, read_weights, write_safetensors,
+};
 pub use order::Order;
+pub use published::{IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, PUBLISHED, Published};
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -105,14 +114,20 @@ pub struct NamedTensor {
 #[derive(Clone, Debug)]
 pub struct Weights {
     entries: Vec<Entry>,
-    seed: u64,
+    /// `None` if every entry starts at 0.
+    seed: Option<u64>,
     device: Device,
 }
 
 impl Weights {
     /// An empty list; entries added later start from `seed` on `device`.
     pub fn new(seed: u64, device: &Device) -> Weights {
-        Weights { entries: Vec::new(), seed, device: device.clone().without_autodiff() }
+        Weights { entries: Vec::new(), seed: Some(seed), device: device.clone().without_autodiff() }
+    }
+
+    /// An empty list whose entries start at 0: for names and shapes, or weights that come from a file.
+    pub fn zeroed(device: &Device) -> Weights {
+        Weights { entries: Vec::new(), seed: None, device: device.clone().without_autodiff() }
     }
 
     /// Where new parts of the network declare their entries.
@@ -251,8 +266,11 @@ impl Scope<'_> {
     fn add(&mut self, name: &str, shape: &[usize], order: Order, role: Role, init: Init) -> Id {
         let index = self.weights.entries.len();
         let length = shape.iter().product();
-        let values =
-            initial(init, length, Stream::new(self.weights.seed, Purpose::Weights, [index as u32, 0, 0]));
+        let stream = |seed| Stream::new(seed, Purpose::Weights, [index as u32, 0, 0]);
+        let values = match self.weights.seed {
+            Some(seed) => initial(init, length, stream(seed)),
+            None => vec![0.0; length],
+        };
         let value = tensor(values, &self.weights.device);
         let mut entry = Entry {
             name: format!("{}{name}", self.prefix),
@@ -282,22 +300,36 @@ pub struct Pass<'a> {
     weights: &'a mut Weights,
     training: bool,
     tracked: bool,
+    /// Step and view of the noise, if there is any.
+    noise: Option<[u32; 2]>,
 }
 
 impl<'a> Pass<'a> {
     /// Training: batch statistics, running statistics updated, gradients recorded.
     pub fn train(weights: &'a mut Weights) -> Pass<'a> {
-        Pass { weights, training: true, tracked: true }
+        Pass { weights, training: true, tracked: true, noise: None }
     }
 
     /// Evaluation: running statistics, nothing recorded.
     pub fn evaluate(weights: &'a mut Weights) -> Pass<'a> {
-        Pass { weights, training: false, tracked: false }
+        Pass { weights, training: false, tracked: false, noise: None }
     }
 
     /// Frozen statistics with gradients, as in fine-tuning with fixed batch norm.
     pub fn frozen_statistics(weights: &'a mut Weights) -> Pass<'a> {
-        Pass { weights, training: false, tracked: true }
+        Pass { weights, training: false, tracked: true, noise: None }
+    }
+
+    /// Lets layers with noise of their own (stochastic depth) draw it, as a function of the weights' seed, the training
+    /// step and the view's number in it. Without this, and outside of training, they draw none.
+    pub fn with_noise(self, step: u32, view: u32) -> Pass<'a> {
+        Pass { noise: Some([step, view]), ..self }
+    }
+
+    /// The noise of layer number `layer`, in training with noise.
+    pub fn noise(&self, layer: u32) -> Option<Stream> {
+        let [step, view] = self.noise.filter(|_| self.training)?;
+        Some(Stream::new(self.weights.seed?, Purpose::Network, [step, view, layer]))
     }
 
     /// Whether batch statistics are used and running statistics updated.

@@ -20,6 +20,7 @@ pub mod settings;
 pub mod spec;
 pub mod training;
 pub mod views;
+pub mod weights;
 
 use std::path::PathBuf;
 

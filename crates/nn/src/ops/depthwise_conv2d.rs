@@ -1,0 +1,65 @@
+//! Depthwise convolution.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::conv2d as burn_conv2d;
+use burn::tensor::ops::ConvOptions;
+use twinlens_kernels::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
+
+use super::Body;
+use super::bridge::{CpuOp, Point, run, shaped};
+
+/// `y[n, i, j, c] = bias[c] + sum_{p, q} w[p, q, c] x[n, i + p - r, j + q - r, c]`, zeros outside of the image: every
+/// channel is convolved with its own kernel of `2 r + 1` pixels, and keeps its size.
+///
+/// Shapes: `x [N, H, W, C]`, `w [k, k, C]` with odd `k`, `bias [C]`, result `[N, H, W, C]`. As `torch.nn.Conv2d` with
+/// `groups = C` and `padding = r`.
+pub fn depthwise_conv2d(x: Tensor<4>, w: Tensor<3>, bias: Tensor<1>) -> Tensor<4> {
+    let y = match Body::of(&x) {
+        Body::Kernels => kernels(x, w),
+        Body::Composed => composed(x, w),
+    };
+    y + bias.unsqueeze()
+}
+
+pub(crate) fn composed(x: Tensor<4>, w: Tensor<3>) -> Tensor<4> {
+    let [kernel, _, channels] = w.dims();
+    let settings = ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels);
+    let w = w.permute([2, 0, 1]).reshape([channels, 1, kernel, kernel]);
+    burn_conv2d(x.permute([0, 3, 1, 2]), w, None, settings).permute([0, 2, 3, 1])
+}
+
+pub(crate) fn kernels(x: Tensor<4>, w: Tensor<3>) -> Tensor<4> {
+    let output = x.dims();
+    let shape = shaped(DepthwiseShape::new(output, w.dims()[0] / 2));
+    run(DepthwiseConv2d { shape }, [x.into(), w.into()], output).0
+}
+
+#[derive(Clone, Debug)]
+struct DepthwiseConv2d {
+    shape: DepthwiseShape,
+}
+
+impl CpuOp<2> for DepthwiseConv2d {
+    type Saved = ();
+
+    fn forward(&self, [x, w]: [&[f32]; 2]) -> (Vec<f32>, ()) {
+        let mut y = vec![0.0; x.len()];
+        depthwise_forward(&self.shape, x, w, &mut y);
+        (y, ())
+    }
+
+    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Vec<f32>>; 2] {
+        let [x, w] = at.inputs;
+        let input = at.wanted[0].then(|| {
+            let mut dx = vec![0.0; x.len()];
+            depthwise_input_grad(&self.shape, at.gradient, w, &mut dx);
+            dx
+        });
+        let weight = at.wanted[1].then(|| {
+            let mut dw = vec![0.0; w.len()];
+            depthwise_weight_grad(&self.shape, x, at.gradient, &mut dw);
+            dw
+        });
+        [input, weight]
+    }
+}

@@ -1,0 +1,50 @@
+//! Layer normalisation.
+
+use burn::tensor::Tensor;
+use twinlens_kernels::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
+
+use super::Body;
+use super::bridge::{CpuOp, Point, run};
+
+/// `gamma (x - mean) / sqrt(var + eps) + beta` with the mean and biased variance over the last dimension of `x` (Ba,
+/// Kiros and Hinton 2016), as `torch.nn.LayerNorm`; `gamma` and `beta` as long as that dimension.
+pub fn layer_norm<const D: usize>(x: Tensor<D>, [gamma, beta]: [Tensor<1>; 2], eps: f64) -> Tensor<D> {
+    match Body::of(&x) {
+        Body::Kernels => kernels(x, [gamma, beta], eps),
+        Body::Composed => composed(x, [gamma, beta], eps),
+    }
+}
+
+pub(crate) fn composed<const D: usize>(x: Tensor<D>, [gamma, beta]: [Tensor<1>; 2], eps: f64) -> Tensor<D> {
+    let centred = x.clone() - x.mean_dim(D - 1);
+    let var = centred.clone().square().mean_dim(D - 1);
+    centred / var.add_scalar(eps).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
+}
+
+pub(crate) fn kernels<const D: usize>(x: Tensor<D>, [gamma, beta]: [Tensor<1>; 2], eps: f64) -> Tensor<D> {
+    let shape = x.dims();
+    run(LayerNorm { eps: eps as f32 }, [x.into(), gamma.into(), beta.into()], shape).0
+}
+
+#[derive(Clone, Debug)]
+struct LayerNorm {
+    eps: f32,
+}
+
+impl CpuOp<3> for LayerNorm {
+    type Saved = Vec<RowStatistics>;
+
+    fn forward(&self, [x, gamma, beta]: [&[f32]; 3]) -> (Vec<f32>, Vec<RowStatistics>) {
+        let mut y = vec![0.0; x.len()];
+        let statistics = layer_norm_forward(x, gamma, beta, self.eps, &mut y);
+        (y, statistics)
+    }
+
+    fn backward(&self, at: Point<'_, 3, Vec<RowStatistics>>) -> [Option<Vec<f32>>; 3] {
+        let [x, gamma, _] = at.inputs;
+        let mut all = at.inputs.map(|input| vec![0.0; input.len()]);
+        let [dx, dgamma, dbeta] = &mut all;
+        layer_norm_backward(at.gradient, x, at.saved, gamma, LayerNormGrads { dx, dgamma, dbeta });
+        all.map(Some)
+    }
+}
