@@ -22,6 +22,7 @@ mod w_mse;
 pub use barlow_twins::{BarlowTwins, BarlowTwinsForm};
 pub use byol::byol;
 pub use deepcluster::DeepCluster;
+pub(crate) use deepcluster::assigned_cross_entropy;
 pub use dino::{Dino, moved_centre};
 pub use info_nce::InfoNce;
 pub use nearest::nearest;
@@ -57,7 +58,15 @@ impl Loss {
 
     /// `factor` times the loss; the parts stay as they are.
     pub fn scaled(self, factor: f64) -> Loss {
-        Loss { total: self.total.mul_scalar(factor), parts: self.parts }
+        let total = if factor == 1.0 { self.total } else { self.total.mul_scalar(factor) };
+        Loss { total, parts: self.parts }
+    }
+
+    /// The mean of two losses with the same parts, and of their parts.
+    pub(crate) fn mean_with(self, other: Loss) -> Loss {
+        let mean = |a: Tensor<1>, b: Tensor<1>| (a + b).mul_scalar(0.5);
+        let parts = self.parts.into_iter().zip(other.parts).map(|((name, a), (_, b))| (name, mean(a, b)));
+        Loss { total: mean(self.total, other.total), parts: parts.collect() }
     }
 }
 
