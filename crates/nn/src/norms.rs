@@ -126,8 +126,7 @@ fn cholesky(s: &[f64], d: usize) -> Vec<f64> {
     let mut factor = vec![0.0; d * d];
     for row in 0..d {
         for column in 0..=row {
-            let known: f64 =
-                (0..column).map(|k| factor[row * d + k] * factor[column * d + k]).sum();
+            let known: f64 = (0..column).map(|k| factor[row * d + k] * factor[column * d + k]).sum();
             let rest = s[row * d + column] - known;
             factor[row * d + column] =
                 if row == column { rest.sqrt() } else { rest / factor[column * d + column] };

@@ -21,7 +21,7 @@ pub struct StepReport {
     /// The loss before the step.
     pub loss: f64,
     /// The loss's named parts.
-    pub parts: Vec<(&'static str, f64)>,
+    pub parts: Vec<(String, f64)>,
     /// The factor of the learning-rate schedule.
     pub factor: f64,
     /// Euclidean norm of all gradients together, before clipping.
@@ -107,12 +107,7 @@ impl Learner {
     }
 
     /// One step on a batch of views of the images `indices`, whose classes are `labels`: forward, backward, update.
-    pub fn step(
-        &mut self,
-        views: &[ViewBatch],
-        indices: &[usize],
-        labels: Vec<Option<usize>>,
-    ) -> StepReport {
+    pub fn step(&mut self, views: &[ViewBatch], indices: &[usize], labels: Vec<Option<usize>>) -> StepReport {
         let device = self.weights.device().clone();
         let views = tensors(views, &device);
         self.step_on(Batch { views, indices: indices.to_vec(), labels })

@@ -57,6 +57,7 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("medmnist/vibcreg", include_str!("../recipes/medmnist/vibcreg.toml")),
     ("medmnist/vicreg", include_str!("../recipes/medmnist/vicreg.toml")),
     ("medmnist/w-mse", include_str!("../recipes/medmnist/w-mse.toml")),
+    ("medmnist/weighted-sum", include_str!("../recipes/medmnist/weighted-sum.toml")),
     ("quickstart", include_str!("../recipes/quickstart.toml")),
 ];
 

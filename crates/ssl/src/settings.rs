@@ -313,18 +313,12 @@ impl Settings {
     }
 
     fn check_views(&self, problems: &mut Problems) {
-        problems.require(
-            "views",
-            !self.views.is_empty(),
-            "the operations of at least one view",
-            "empty",
-        );
+        problems.require("views", !self.views.is_empty(), "the operations of at least one view", "empty");
         let Ok(method) = methods::find(&self.method) else { return };
         let count = self.views.iter().map(|policy| policy.count).fold(0, usize::saturating_add);
-        let [least, most] = method.views;
-        let number = if least == most { format!("{least}") } else { format!("{least} or more") };
-        let expected = format!("{number} views for {}", method.id);
-        let sound = self.views.is_empty() || (least..=most).contains(&count);
+        let range = method.views(&self.methods);
+        let expected = format!("{} for {}", methods::describe(&range), method.id);
+        let sound = self.views.is_empty() || range.contains(&count);
         problems.require("views", sound, &expected, &count);
     }
 

@@ -283,7 +283,8 @@ impl Run<'_> {
             let batch = batch?;
             self.clock.waited += loader.waited().as_secs_f64();
             if batch.step == 0 {
-                self.learner.start_of_epoch(&TrainingImages { prepared: &self.prepared, run: self.settings })?;
+                self.learner
+                    .start_of_epoch(&TrainingImages { prepared: &self.prepared, run: self.settings })?;
             }
             let labels = batch.indices.iter().map(|&index| self.prepared.train.label(index)).collect();
             let report = self.learner.step(&batch.views, &batch.indices, labels);
@@ -462,10 +463,7 @@ impl Images for TrainingImages<'_> {
         self.prepared.train.len()
     }
 
-    fn visit(
-        &self,
-        visit: &mut dyn FnMut(&[usize], Vec<Tensor<4>>),
-    ) -> Result<(), SslError> {
+    fn visit(&self, visit: &mut dyn FnMut(&[usize], Vec<Tensor<4>>)) -> Result<(), SslError> {
         let Prepared { train, policy, workers, .. } = self.prepared.clone();
         // Batches of nearly one size: batch statistics of a small rest would be poor.
         let batches = train.len().div_ceil(self.run.batch);

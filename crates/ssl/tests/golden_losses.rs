@@ -73,7 +73,9 @@ impl<'a> Inputs<'a> {
 
 /// The constants of a case; those that its form does not have are left at the defaults.
 fn barlow_twins(case: &Case, form: BarlowTwinsForm) -> BarlowTwins {
-    use BarlowTwinsForm::{Covariance, CrossEntropy, FeatureNormalised, FeatureNormalisedMean, InvarianceOnly};
+    use BarlowTwinsForm::{
+        Covariance, CrossEntropy, FeatureNormalised, FeatureNormalisedMean, InvarianceOnly,
+    };
     let scaled_by_batch = !matches!(form, Covariance | FeatureNormalised | FeatureNormalisedMean);
     BarlowTwins {
         lambda: if form == InvarianceOnly { 0.005 } else { case.number("lambda") },
@@ -279,8 +281,7 @@ fn golden_dino() {
         assert_eq!(teacher.len(), case.count("n_global"), "{}", case.name());
         assert_eq!(student.len(), case.count("n_global") + case.count("n_local"), "{}", case.name());
         let centre: Tensor<1> = inputs.get("center");
-        let moved =
-            moved_centre(centre.clone().without_autodiff(), &teacher, case.number("center_momentum"));
+        let moved = moved_centre(centre.clone().without_autodiff(), &teacher, case.number("center_momentum"));
         case.check("out.center", &read(moved));
         inputs.check(objective.loss(&teacher, centre, &student));
     }
@@ -392,11 +393,12 @@ fn golden_weighted_sum() {
                     BarlowTwins { lambda: number("lambda"), eps: number("eps"), form, temperature: 1.0 }
                         .loss(input("z_a"), input("z_b"))
                 }
-                "info_nce_queue" => InfoNce { temperature: number("temperature"), normalise: true }
-                    .loss(input("query"), input("key"), input("queue")),
-                "nt_xent" => {
-                    NtXent { temperature: number("temperature") }.loss(input("z_a"), input("z_b"))
-                }
+                "info_nce_queue" => InfoNce { temperature: number("temperature"), normalise: true }.loss(
+                    input("query"),
+                    input("key"),
+                    input("queue"),
+                ),
+                "nt_xent" => NtXent { temperature: number("temperature") }.loss(input("z_a"), input("z_b")),
                 other => panic!("{}: kind {other}", case.name()),
             };
             case.check(&format!("out.loss_{part}"), &read(loss.total.clone()));

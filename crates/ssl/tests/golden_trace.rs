@@ -91,7 +91,8 @@ fn learner(case: &Case, run: usize) -> Learner {
         settings.optim.momentum = case.number("momentum");
     }
     let data = DataShape { channels: 3, classes: 0 };
-    let mut learner = Learner::new(&settings, data, case.count("steps"), &burn::tensor::Device::flex()).unwrap();
+    let mut learner =
+        Learner::new(&settings, data, case.count("steps"), &burn::tensor::Device::flex()).unwrap();
     let mut moved = Stream::new(run as u64, Purpose::Evaluation, [0; 3]);
     for (section, prefix) in [("encoder.", ""), ("projector.", "projector.")] {
         let mut tensors = learner.weights().export(section);

@@ -4,17 +4,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use twinlens_nn::ops::read;
 use twinlens_ssl::objectives::{
-    BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent, Ressl,
-    Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam, spherical_kmeans,
+    BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
+    Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam, spherical_kmeans,
     weighted_sum,
 };
 
-const BARLOW_TWINS: BarlowTwins = BarlowTwins {
-    lambda: 0.005,
-    eps: 1e-5,
-    form: BarlowTwinsForm::CrossCorrelation,
-    temperature: 0.5,
-};
+const BARLOW_TWINS: BarlowTwins =
+    BarlowTwins { lambda: 0.005, eps: 1e-5, form: BarlowTwinsForm::CrossCorrelation, temperature: 0.5 };
 const FORMS: [BarlowTwinsForm; 9] = [
     BarlowTwinsForm::CrossCorrelation,
     BarlowTwinsForm::InvarianceOnly,
@@ -97,7 +93,12 @@ fn views() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
 }
 
 /// The gradient of `loss` at `a`, whose other argument is `b`, and the slope along coordinate `at`.
-fn gradient_and_slope(loss: &dyn Fn(Tensor<2>, Tensor<2>) -> Loss, a: &[f32], b: &[f32], at: usize) -> (f64, f64) {
+fn gradient_and_slope(
+    loss: &dyn Fn(Tensor<2>, Tensor<2>) -> Loss,
+    a: &[f32],
+    b: &[f32],
+    at: usize,
+) -> (f64, f64) {
     let leaf = tensor(a, 5).autodiff().require_grad();
     let total = loss(leaf.clone(), tensor(b, 5).autodiff()).total;
     let gradient = f64::from(read(leaf.grad(&total.backward()).unwrap())[at]);

@@ -36,7 +36,8 @@ fn merge(below: &mut Table, above: Table) {
 fn every_recipe_is_sound_and_trains_the_method_it_names() {
     for (name, text) in RECIPES {
         let settings = settings(text);
-        assert_eq!(settings.problems(), [], "{name}");
+        let problems = settings.problems();
+        assert!(problems.is_empty(), "{name}: {problems:?}");
         assert!(encoders::find(&settings.encoder).is_ok(), "{name}");
         let context = BuildContext {
             size: if settings.size > 0 { settings.size } else { 28 },

@@ -110,12 +110,7 @@ impl Optimiser {
     }
 
     /// [`Optimiser::step`] with a factor for each entry.
-    pub fn step_with(
-        &mut self,
-        weights: &mut Weights,
-        gradients: Gradients,
-        factor: impl Fn(&Entry) -> f64,
-    ) {
+    pub fn step_with(&mut self, weights: &mut Weights, gradients: Gradients, factor: impl Fn(&Entry) -> f64) {
         self.steps += 1;
         let entries = weights.entries_mut().iter_mut().zip(gradients.entries).zip(&mut self.moments);
         for ((entry, gradient), moments) in entries {

@@ -41,7 +41,12 @@ impl DeepClusterV2Settings {
     pub(super) fn check(&self, problems: &mut Problems) {
         let key = "methods.deepcluster-v2.prototypes";
         let sound = !self.prototypes.is_empty() && self.prototypes.iter().all(|&k| k > 1);
-        problems.require(key, sound, "at least one number, each at least 2", &format!("{:?}", self.prototypes));
+        problems.require(
+            key,
+            sound,
+            "at least one number, each at least 2",
+            &format!("{:?}", self.prototypes),
+        );
         problems.positive("methods.deepcluster-v2.temperature", self.temperature);
         problems.least_one("methods.deepcluster-v2.iterations", self.iterations);
     }

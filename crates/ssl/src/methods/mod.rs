@@ -19,6 +19,7 @@ mod target;
 mod vibcreg;
 mod vicreg;
 mod w_mse;
+mod weighted_sum;
 
 pub use barlow_twins::BarlowTwinsSettings;
 pub use deepcluster_v2::DeepClusterV2Settings;
@@ -34,8 +35,10 @@ pub use swav::SwavSettings;
 pub use vibcreg::VibcregSettings;
 pub use vicreg::VicregSettings;
 pub use w_mse::WMseSettings;
+pub use weighted_sum::{ObjectiveSettings, WeightedSumSettings};
 
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -183,6 +186,8 @@ pub struct MethodSettings {
     pub ressl: ResslSettings,
     /// W-MSE.
     pub w_mse: WMseSettings,
+    /// Several methods at once.
+    pub weighted_sum: WeightedSumSettings,
 }
 
 impl MethodSettings {
@@ -199,6 +204,7 @@ impl MethodSettings {
         self.nnbyol.check(problems);
         self.ressl.check(problems);
         self.w_mse.check(problems);
+        self.weighted_sum.check(self, problems);
     }
 }
 
@@ -223,17 +229,27 @@ pub struct MethodSpec {
     pub summary: &'static str,
     /// Where it was published.
     pub paper: &'static str,
-    /// The fewest and the most views of an image that it takes.
-    pub views: [usize; 2],
     /// Whether it learns from labels.
     pub labels: bool,
+    views: fn(&MethodSettings) -> RangeInclusive<usize>,
     build: Build,
 }
 
 /// As many views as there are.
-const ANY: usize = usize::MAX;
+const MANY: usize = usize::MAX;
+
+/// `2 views`, or `2 or more views`.
+pub(crate) fn describe(views: &RangeInclusive<usize>) -> String {
+    let more = if views.start() == views.end() { "" } else { " or more" };
+    format!("{}{more} views", views.start())
+}
 
 impl MethodSpec {
+    /// How many views of an image it takes.
+    pub fn views(&self, settings: &MethodSettings) -> RangeInclusive<usize> {
+        (self.views)(settings)
+    }
+
     /// Declares the method's heads in `scope`.
     pub fn build(&self, settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Box<dyn Method> {
         (self.build)(settings, scope, widths)
@@ -246,120 +262,130 @@ pub const METHODS: &[MethodSpec] = &[
         id: "barlow-twins",
         summary: "the cross-correlation of two views' embeddings is driven towards the identity",
         paper: "Zbontar et al., ICML 2021, arXiv:2103.03230",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(barlow_twins::BarlowTwins::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "simclr",
         summary: "each view must find its partner among all other views of the batch (NT-Xent)",
         paper: "Chen et al., ICML 2020, arXiv:2002.05709",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(simclr::Simclr::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "moco-v2-plus",
         summary: "each view must find its partner's slow embedding among a queue of earlier ones, both ways",
         paper: "He et al., CVPR 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(moco_v2_plus::MocoV2Plus::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "byol",
         summary: "a predictor guesses the other view's embedding by a slow copy of the network",
         paper: "Grill et al., NeurIPS 2020, arXiv:2006.07733",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(byol::Byol::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "simsiam",
         summary: "a predictor guesses the other view's embedding, which gets no gradient",
         paper: "Chen and He, CVPR 2021, arXiv:2011.10566",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(simsiam::Simsiam::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "vicreg",
         summary: "two views' embeddings agree, every column keeps its variance, columns do not covary",
         paper: "Bardes et al., ICLR 2022, arXiv:2105.04906",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(vicreg::Vicreg::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "vibcreg",
         summary: "VICReg with correlations for covariances and a whitening last layer",
         paper: "Lee and Aune 2021, arXiv:2109.00783",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(vibcreg::Vibcreg::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "swav",
         summary: "each view predicts to which prototypes the other was assigned, evenly over the batch",
         paper: "Caron et al., NeurIPS 2020, arXiv:2006.09882",
-        views: [2, ANY],
         labels: false,
+        views: |_| 2..=MANY,
         build: |settings, scope, widths| Box::new(swav::Swav::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "dino",
         summary: "a student matches the centred, sharpened outputs of its slow copy on other views",
         paper: "Caron et al., ICCV 2021, arXiv:2104.14294",
-        views: [2, ANY],
         labels: false,
+        views: |_| 2..=MANY,
         build: |settings, scope, widths| Box::new(dino::Dino::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "deepcluster-v2",
         summary: "each view predicts the image's cluster among those of the last epoch's embeddings",
         paper: "Caron et al., NeurIPS 2020, arXiv:2006.09882, appendix",
-        views: [2, ANY],
         labels: false,
-        build: |settings, scope, widths| Box::new(deepcluster_v2::DeepClusterV2::new(settings, scope, widths)),
+        views: |_| 2..=MANY,
+        build: |settings, scope, widths| {
+            Box::new(deepcluster_v2::DeepClusterV2::new(settings, scope, widths))
+        },
     },
     MethodSpec {
         id: "nnclr",
         summary: "SimCLR with the nearest earlier embedding in place of one view",
         paper: "Dwibedi et al., ICCV 2021, arXiv:2104.14548",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(nnclr::Nnclr::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "nnbyol",
         summary: "BYOL with the nearest earlier embedding in place of the target",
         paper: "Dwibedi et al., ICCV 2021, arXiv:2104.14548",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(nnbyol::Nnbyol::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "ressl",
         summary: "a strong view has the same similarities to earlier embeddings as a weak one",
         paper: "Zheng et al., NeurIPS 2021, arXiv:2107.09282",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(ressl::Ressl::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "w-mse",
         summary: "two views' embeddings agree after whitening the batch",
         paper: "Ermolov et al., ICML 2021, arXiv:2007.06346",
-        views: [2, 2],
         labels: false,
+        views: |_| 2..=2,
         build: |settings, scope, widths| Box::new(w_mse::WMse::new(settings, scope, widths)),
+    },
+    MethodSpec {
+        id: weighted_sum::ID,
+        summary: "several of the other methods at once, each on its own views, their losses weighted",
+        paper: "a weighted sum of objectives",
+        labels: false,
+        views: |settings| settings.weighted_sum.views()..=settings.weighted_sum.views(),
+        build: |settings, scope, widths| Box::new(weighted_sum::WeightedSum::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "supervised",
         summary: "a linear classifier on the features learns the labels, for comparison",
         paper: "cross-entropy, as in He et al., CVPR 2016, arXiv:1512.03385",
-        views: [1, ANY],
         labels: true,
+        views: |_| 1..=MANY,
         build: |settings, scope, widths| Box::new(supervised::Supervised::new(settings, scope, widths)),
     },
 ];

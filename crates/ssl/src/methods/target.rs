@@ -54,9 +54,9 @@ impl Target {
     }
 
     pub(super) fn load(&mut self, state: &State) -> Result<(), NnError> {
-        let inside = state.iter().filter_map(|(name, tensor)| {
-            Some((name.strip_prefix(PREFIX)?.to_owned(), tensor.clone()))
-        });
+        let inside = state
+            .iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(PREFIX)?.to_owned(), tensor.clone())));
         self.weights.import("", &inside.collect())?;
         self.started = true;
         Ok(())

@@ -8,8 +8,8 @@ use twinlens_nn::ops::sum;
 
 use super::{Loss, centre, log_sum_exp, off_diagonal_squares, standardise};
 
-/// Which loss: the method's own, or one of those that were compared with it (table 5 of the paper; the correlation of a view
-/// with itself is from later work).
+/// Which loss: the method's own, or one of those that were compared with it (table 5 of the paper; the correlation of a
+/// view with itself is from later work).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BarlowTwinsForm {

@@ -42,7 +42,7 @@ impl DeepCluster {
 /// The mean of `-log softmax(logits)` at each row's class, over the rows that have one; 0 if none has.
 pub(crate) fn assigned_cross_entropy(logits: Tensor<2>, classes: &[Option<usize>]) -> Tensor<1> {
     let rows = classes.len();
-    let device = logits.device().without_autodiff();
+    let device = logits.device();
     let known = classes.iter().flatten().count().max(1) as f32;
     let weights = classes.iter().map(|class| if class.is_some() { -1.0 / known } else { 0.0 });
     let weights = TensorData::new(weights.collect::<Vec<f32>>(), [rows, 1]);

@@ -29,8 +29,7 @@ impl Dino {
             activation::softmax(logits.div_scalar(self.teacher_temperature), 1)
         };
         let targets: Vec<_> = teacher.iter().map(target).collect();
-        let logits: Vec<_> =
-            student.iter().map(|s| s.clone().div_scalar(self.student_temperature)).collect();
+        let logits: Vec<_> = student.iter().map(|s| s.clone().div_scalar(self.student_temperature)).collect();
         Loss::new(cross_view(&targets, &logits), [("teacher_entropy", entropy(targets[0].clone()))])
     }
 }
@@ -38,6 +37,6 @@ impl Dino {
 /// Equation 4: `m centre + (1 - m) mean over views and batch of the teacher's logits`.
 pub fn moved_centre(centre: Tensor<1>, teacher: &[Tensor<2>], momentum: f64) -> Tensor<1> {
     let teacher: Vec<_> = teacher.iter().map(|logits| logits.clone().without_autodiff()).collect();
-    let mean = Tensor::cat(teacher, 0).mean_dim(0).squeeze_dim(0);
+    let mean: Tensor<1> = Tensor::cat(teacher, 0).mean_dim(0).squeeze_dim(0);
     centre.mul_scalar(momentum) + mean.mul_scalar(1.0 - momentum)
 }

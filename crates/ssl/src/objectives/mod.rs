@@ -47,12 +47,12 @@ pub struct Loss {
     /// One value, with its graph.
     pub total: Tensor<1>,
     /// Named values to log, without their graph.
-    pub parts: Vec<(&'static str, Tensor<1>)>,
+    pub parts: Vec<(String, Tensor<1>)>,
 }
 
 impl Loss {
     pub(crate) fn new<const N: usize>(total: Tensor<1>, parts: [(&'static str, Tensor<1>); N]) -> Loss {
-        let parts = parts.into_iter().map(|(name, value)| (name, value.detach())).collect();
+        let parts = parts.into_iter().map(|(name, value)| (name.to_owned(), value.detach())).collect();
         Loss { total, parts }
     }
 
