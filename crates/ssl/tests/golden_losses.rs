@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 use twinlens_golden::{Case, cases};
 use twinlens_nn::norms::{IterNormOptions, iter_norm};
 use twinlens_nn::ops::read;
