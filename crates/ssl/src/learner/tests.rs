@@ -317,11 +317,14 @@ fn gradients_through_heads_are_slopes() {
         for (index, entry) in start.weights.entries().iter().enumerate() {
             let Some(gradient) = gradients.entry(index) else { continue };
             let norm = sum_of_squares(gradient).sqrt();
-            let step = 1e-3;
-            let moved = |by: f64| at(Some((index, gradient.clone().mul_scalar(by / norm)))).0;
-            let slope = (moved(step) - moved(-step)) / (2.0 * step);
-            let close = (norm - slope).abs() < 0.02 + 0.05 * slope.abs();
-            assert!(close, "{method} {}: gradient {norm}, slope {slope}", entry.name());
+            // Few images and batch norm make for sharp bends: a small step sees the slope, a large one less rounding.
+            let slope = |step: f64| {
+                let moved = |by: f64| at(Some((index, gradient.clone().mul_scalar(by / norm)))).0;
+                (moved(step) - moved(-step)) / (2.0 * step)
+            };
+            let slopes = [1e-3, 3e-4, 1e-4].map(slope);
+            let close = slopes.iter().any(|slope| (norm - slope).abs() < 0.02 + 0.03 * norm);
+            assert!(close, "{method} {}: gradient {norm}, slopes {slopes:?}", entry.name());
         }
     }
 }
