@@ -297,6 +297,7 @@ const DIFFERENTIABLE: [&str; 9] =
 
 #[test]
 fn gradients_through_heads_are_slopes() {
+    let mut wrong = Vec::new();
     for method in DIFFERENTIABLE {
         let settings = settings(method);
         let mut start = learner(&settings);
@@ -322,9 +323,11 @@ fn gradients_through_heads_are_slopes() {
                 let moved = |by: f64| at(Some((index, gradient.clone().mul_scalar(by / norm)))).0;
                 (moved(step) - moved(-step)) / (2.0 * step)
             };
-            let slopes = [1e-3, 3e-4, 1e-4].map(slope);
-            let close = slopes.iter().any(|slope| (norm - slope).abs() < 0.02 + 0.03 * norm);
-            assert!(close, "{method} {}: gradient {norm}, slopes {slopes:?}", entry.name());
+            let slopes = [1e-3, 1e-4, 3e-5].map(slope);
+            if !slopes.iter().any(|slope| (norm - slope).abs() < 0.02 + 0.04 * norm) {
+                wrong.push(format!("{method} {}: gradient {norm}, slopes {slopes:?}", entry.name()));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
