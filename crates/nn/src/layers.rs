@@ -243,18 +243,18 @@ impl Linear {
     /// Uniform in `+-1/sqrt(in)` for weight and bias, PyTorch's default.
     pub fn new(scope: &mut Scope<'_>, in_features: usize, out_features: usize, bias: bool) -> Linear {
         let init = Init::Uniform(1.0 / (in_features as f64).sqrt());
-        Linear::initialised(scope, in_features, out_features, init, bias.then_some(init))
+        Linear::with(scope, [in_features, out_features], init, bias.then_some(init))
     }
 
-    /// Weight and bias, if there is one, as their `Init`s say.
-    pub fn initialised(
+    /// With given starts of weight and bias, without bias if there is none.
+    pub fn with(
         scope: &mut Scope<'_>,
-        in_features: usize,
-        out_features: usize,
+        [in_features, out_features]: [usize; 2],
         weight: Init,
         bias: Option<Init>,
     ) -> Linear {
-        let weight = scope.parameter("weight", &[out_features, in_features], Order::Linear, weight);
+        let shape = [out_features, in_features];
+        let weight = scope.parameter("weight", &shape, Order::Linear, weight);
         let bias = bias.map(|init| scope.parameter("bias", &[out_features], Order::Plain, init));
         Linear { weight, bias, in_features, out_features }
     }

@@ -13,6 +13,7 @@ pub mod encoders;
 mod error;
 pub mod heads;
 pub mod layers;
+pub mod norms;
 pub mod ops;
 pub mod optim;
 pub mod weights;

@@ -6,10 +6,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use twinlens_nn::encoders::{self, Encoder};
 use twinlens_nn::ops::read;
 use twinlens_nn::optim::{Gradients, Optimiser, Schedule};
-use twinlens_nn::weights::{NamedTensor, Weights};
+use twinlens_nn::weights::{Entry, NamedTensor, Weights};
 use twinlens_views::ViewBatch;
 
-use crate::methods::{self, Method, Network};
+use crate::methods::{self, Batch, Images, Method, Network, Output, Rate, Widths};
 use crate::{Settings, SslError};
 
 /// What the names of the encoder's weights start with.
@@ -21,13 +21,22 @@ pub struct StepReport {
     /// The loss before the step.
     pub loss: f64,
     /// The loss's named parts.
-    pub parts: Vec<(&'static str, f64)>,
+    pub parts: Vec<(String, f64)>,
     /// The factor of the learning-rate schedule.
     pub factor: f64,
     /// Euclidean norm of all gradients together, before clipping.
     pub gradient_norm: f64,
     /// The first view's projections `[N, D]`, row by row.
     pub embeddings: Tensor<2>,
+}
+
+/// What a network must know of the data before it is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataShape {
+    /// Channels of the images.
+    pub channels: usize,
+    /// Classes of the labels; 0 without labels.
+    pub classes: usize,
 }
 
 /// Encoder, method, weights and optimiser.
@@ -41,31 +50,45 @@ pub struct Learner {
     together: bool,
     /// Multiplies learning rates that are stated for another batch.
     batch_factor: f64,
+    steps_per_epoch: usize,
     step: usize,
 }
 
 impl Learner {
-    /// A fresh network for images of `channels` channels, at `steps_per_epoch` steps an epoch.
+    /// A fresh network for data of the given shape, at `steps_per_epoch` steps an epoch.
     ///
     /// # Errors
     /// Unknown method or encoder.
     pub fn new(
         settings: &Settings,
-        channels: usize,
+        data: DataShape,
         steps_per_epoch: usize,
         device: &Device,
     ) -> Result<Learner, SslError> {
         let spec = encoders::find(&settings.encoder)?;
-        let method = methods::find(&settings.method)?;
         let mut weights = Weights::new(settings.seed, device);
-        let encoder = spec.build(&mut weights.root().at("encoder"), settings.stem, channels);
-        let method = method.build(settings, &mut weights.root(), encoder.features());
+        let encoder = spec.build(&mut weights.root().at("encoder"), settings.stem, data.channels);
+        Learner::on(settings, data, steps_per_epoch, encoder, weights)
+    }
+
+    /// The method on top of an encoder that has declared its weights.
+    fn on(
+        settings: &Settings,
+        data: DataShape,
+        steps_per_epoch: usize,
+        encoder: Box<dyn Encoder>,
+        mut weights: Weights,
+    ) -> Result<Learner, SslError> {
+        let method = methods::find(&settings.method)?;
+        let widths = Widths { features: encoder.features(), classes: data.classes };
+        let method = method.build(settings, &mut weights.root(), widths);
         let reference = settings.optim.reference_batch;
         Ok(Learner {
             optimiser: Optimiser::new(settings.optim.clone(), &weights),
             schedule: Schedule::new(&settings.schedule, settings.epochs, steps_per_epoch),
             batch_factor: if reference == 0 { 1.0 } else { settings.batch as f64 / reference as f64 },
             together: settings.views_together,
+            steps_per_epoch,
             step: 0,
             encoder,
             method,
@@ -73,29 +96,58 @@ impl Learner {
         })
     }
 
-    /// One step on a batch: forward, backward, update.
-    pub fn step(&mut self, views: &[ViewBatch]) -> StepReport {
+    /// What the method does before the first step of an epoch.
+    ///
+    /// # Errors
+    /// As [`Method::start_of_epoch`].
+    pub fn start_of_epoch(&mut self, images: &dyn Images) -> Result<(), SslError> {
+        let epoch = self.epoch();
+        let mut network = Network::new(self.encoder.as_ref(), &mut self.weights, self.together);
+        self.method.start_of_epoch(&mut network, images, epoch)
+    }
+
+    /// One step on a batch of views of the images `indices`, whose classes are `labels`: forward, backward, update.
+    pub fn step(&mut self, views: &[ViewBatch], indices: &[usize], labels: Vec<Option<usize>>) -> StepReport {
         let device = self.weights.device().clone();
-        self.step_on(views.iter().map(|view| tensor(view, &device)).collect())
+        let views = tensors(views, &device);
+        self.step_on(Batch { views, indices: indices.to_vec(), labels })
     }
 
     /// [`Learner::step`] on views that are tensors already, `[N, H, W, C]`.
-    pub fn step_on(&mut self, views: Vec<Tensor<4>>) -> StepReport {
-        let mut network =
-            Network { encoder: self.encoder.as_ref(), weights: &mut self.weights, together: self.together };
-        let output = self.method.forward(&mut network, views);
-        let mut gradients = Gradients::of(&output.loss.total, &self.weights);
+    pub fn step_on(&mut self, batch: impl Into<Batch>) -> StepReport {
+        let epoch = self.epoch();
+        let (output, mut gradients) = self.gradients(batch.into());
+        gradients.freeze(&self.weights, |name| self.method.rate(name, epoch) == Rate::Frozen);
         let clip = self.optimiser.settings().clip_norm;
         let gradient_norm = if clip > 0.0 { gradients.clip(clip) } else { gradients.global_norm() };
         let factor = self.schedule.factor(self.step) * self.batch_factor;
         let loss = scalar(output.loss.total);
         if loss.is_finite() && gradient_norm.is_finite() {
-            self.optimiser.step(&mut self.weights, gradients, factor);
+            let rate = |entry: &Entry| match self.method.rate(entry.name(), epoch) {
+                Rate::Constant => self.batch_factor,
+                Rate::Scheduled | Rate::Frozen => factor,
+            };
+            self.optimiser.step_with(&mut self.weights, gradients, rate);
             self.method.after_step(&self.weights, self.step, self.schedule.total_steps);
             self.step += 1;
         }
         let parts = output.loss.parts.into_iter().map(|(name, value)| (name, scalar(value))).collect();
         StepReport { loss, parts, factor, gradient_norm, embeddings: output.embeddings.without_autodiff() }
+    }
+
+    /// Forward and backward.
+    fn gradients(&mut self, batch: Batch) -> (Output, Gradients) {
+        let epoch = self.epoch();
+        let mut network =
+            Network::new(self.encoder.as_ref(), &mut self.weights, self.together).with_noise(self.step);
+        let output = self.method.forward(&mut network, batch, epoch);
+        let gradients = Gradients::of(&output.loss.total, &self.weights);
+        (output, gradients)
+    }
+
+    /// The epoch under way, from 0.
+    fn epoch(&self) -> usize {
+        self.step / self.steps_per_epoch.max(1)
     }
 
     /// Steps taken.
@@ -121,6 +173,11 @@ impl Learner {
     /// What the method says about a collapse.
     pub fn collapse_advice(&self) -> &'static str {
         self.method.collapse_advice()
+    }
+
+    /// The loss of outputs that say nothing about the image, where the method has one such value.
+    pub fn uninformative_loss(&self) -> Option<f64> {
+        self.method.uninformative_loss()
     }
 
     /// Fills the part of the network whose names start with `prefix` (such as `encoder.`) from tensors named without
@@ -169,18 +226,28 @@ impl Learner {
         };
         self.weights.import("", &section("weights/"))?;
         self.optimiser.import(&self.weights, &section("optimiser/"))?;
-        self.method.restore(&section("method/"))?;
+        // Before the first step a method has no state worth keeping: a target is not yet a copy, a memory empty.
+        if step > 0 {
+            self.method.restore(&section("method/"))?;
+        }
         self.step = step;
         Ok(())
     }
 }
 
-fn tensor(view: &ViewBatch, device: &Device) -> Tensor<4> {
-    let images = view.data.len() / (view.height * view.width * view.channels);
-    let shape = [images, view.height, view.width, view.channels];
-    Tensor::from_data(TensorData::new(view.data.clone(), shape), device)
+/// Views as `[N, H, W, C]`.
+pub(crate) fn tensors(views: &[ViewBatch], device: &Device) -> Vec<Tensor<4>> {
+    let tensor = |view: &ViewBatch| {
+        let images = view.data.len() / (view.height * view.width * view.channels);
+        let shape = [images, view.height, view.width, view.channels];
+        Tensor::from_data(TensorData::new(view.data.clone(), shape), device)
+    };
+    views.iter().map(tensor).collect()
 }
 
 fn scalar(value: Tensor<1>) -> f64 {
     read(value).first().copied().map_or(f64::NAN, f64::from)
 }
+
+#[cfg(test)]
+mod tests;

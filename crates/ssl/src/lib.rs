@@ -16,8 +16,9 @@ mod settings;
 mod train;
 
 pub use error::SslError;
-pub use learner::{Learner, StepReport};
+pub use learner::{DataShape, Learner, StepReport};
 pub use settings::{
-    CheckpointSettings, DataSettings, KnnSettings, Precision, Problem, ProjectorSettings, Settings,
+    CheckpointSettings, DataSettings, KnnSettings, Precision, PredictorSettings, Problem, ProjectorSettings,
+    Settings, TargetSettings,
 };
 pub use train::{Asked, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers};

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_data::OnBadSample;
 use twinlens_nn::encoders::{self, Stem};
+use twinlens_nn::heads::{Activation, LastNorm};
+use twinlens_nn::norms::IterNorm;
 use twinlens_nn::optim::{OptimiserSettings, ScheduleName, ScheduleSettings};
 use twinlens_views::ViewPolicy;
 
@@ -55,6 +57,12 @@ pub struct Settings {
     pub schedule: ScheduleSettings,
     /// The head between encoder and objective.
     pub projector: ProjectorSettings,
+    /// The head after the projector, of methods that have one.
+    #[serde(default)]
+    pub predictor: PredictorSettings,
+    /// The slow copy of the network, of methods that have one.
+    #[serde(default)]
+    pub target: TargetSettings,
     /// Each method's own constants.
     pub methods: MethodSettings,
     /// The periodic look at held-out labels.
@@ -73,7 +81,7 @@ pub enum Precision {
     F32,
 }
 
-/// `[projector]`: linear layers with ReLU between them.
+/// `[projector]`: linear layers with activations between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectorSettings {
@@ -83,12 +91,51 @@ pub struct ProjectorSettings {
     pub hidden_dim: usize,
     /// Width of the embeddings.
     pub output_dim: usize,
-    /// Batch normalisation before each ReLU.
+    /// Batch normalisation before each activation.
     pub batch_norm: bool,
     /// Bias in all layers but the last.
     pub bias: bool,
     /// Bias in the last layer.
     pub last_bias: bool,
+    /// The activation: `relu` or `gelu`.
+    #[serde(default)]
+    pub activation: Activation,
+    /// What follows the last layer: `none`, `batch_norm`, `batch_norm_without_affine` or `iter_norm`.
+    #[serde(default)]
+    pub last_norm: LastNorm,
+}
+
+/// `[predictor]`: two linear layers, batch normalisation and ReLU between them, from embeddings to embeddings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PredictorSettings {
+    /// Width between the layers.
+    pub hidden_dim: usize,
+    /// Bias in the first layer.
+    pub bias: bool,
+}
+
+impl Default for PredictorSettings {
+    fn default() -> PredictorSettings {
+        PredictorSettings { hidden_dim: 512, bias: false }
+    }
+}
+
+/// `[target]`: an exponential moving average of the weights, updated after every step: the share of the old average
+/// goes from one number to the other along half a cosine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetSettings {
+    /// Share of the old average at the first step.
+    pub base_momentum: f64,
+    /// Share of the old average at the end of the run.
+    pub final_momentum: f64,
+}
+
+impl Default for TargetSettings {
+    fn default() -> TargetSettings {
+        TargetSettings { base_momentum: 0.99, final_momentum: 1.0 }
+    }
 }
 
 /// `[knn]`: nearest neighbours among the training images for held-out ones, while training.
@@ -165,7 +212,11 @@ impl Default for Settings {
                 batch_norm: true,
                 bias: false,
                 last_bias: false,
+                activation: Activation::Relu,
+                last_norm: LastNorm::None,
             },
+            predictor: PredictorSettings::default(),
+            target: TargetSettings::default(),
             methods: MethodSettings::default(),
             knn: KnnSettings { every: 1, k: 20, temperature: 0.07, limit: 5000 },
             checkpoint: CheckpointSettings { every: 1, keep: 1 },
@@ -195,92 +246,116 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A list of problems that grows check by check.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Reports `key` unless `sound`.
+    pub(crate) fn require(
+        &mut self,
+        key: &'static str,
+        sound: bool,
+        expected: &str,
+        got: &(impl fmt::Display + ?Sized),
+    ) {
+        if !sound {
+            self.0.push(Problem { key, expected: expected.into(), got: got.to_string() });
+        }
+    }
+
+    pub(crate) fn positive(&mut self, key: &'static str, value: f64) {
+        self.require(key, value.is_finite() && value > 0.0, "above 0", &value);
+    }
+
+    pub(crate) fn not_negative(&mut self, key: &'static str, value: f64) {
+        self.require(key, value.is_finite() && value >= 0.0, "0 or more", &value);
+    }
+
+    pub(crate) fn share(&mut self, key: &'static str, value: f64) {
+        self.require(key, (0.0..=1.0).contains(&value), "0 to 1", &value);
+    }
+
+    pub(crate) fn least_one(&mut self, key: &'static str, value: usize) {
+        self.require(key, value > 0, "at least 1", &value);
+    }
+
+    pub(crate) fn least_two(&mut self, key: &'static str, value: usize) {
+        self.require(key, value > 1, "at least 2", &value);
+    }
+}
+
 impl Settings {
     /// Everything that is wrong with these settings before any data is read.
     pub fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut require = |key: &'static str, sound: bool, expected: &str, got: &dyn fmt::Display| {
-            if !sound {
-                problems.push(Problem { key, expected: expected.into(), got: got.to_string() });
-            }
-        };
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        let share = |value: f64| (0.0..=1.0).contains(&value);
-        let least_one = "at least 1";
+        let mut problems = Problems::default();
+        self.check_run(&mut problems);
+        self.check_views(&mut problems);
+        self.check_optimiser(&mut problems);
+        self.check_heads(&mut problems);
+        self.methods.check(&mut problems);
+        problems.0
+    }
+
+    fn check_run(&self, problems: &mut Problems) {
         let known = methods::METHODS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-        require("method", methods::find(&self.method).is_ok(), &known, &self.method);
+        problems.require("method", methods::find(&self.method).is_ok(), &known, &self.method);
         let known = encoders::ENCODERS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-        require("encoder", encoders::find(&self.encoder).is_ok(), &known, &self.encoder);
-        require("epochs", self.epochs > 0, least_one, &self.epochs);
-        require(
-            "batch",
-            self.batch > 1,
-            "at least 2: batch statistics of one image do not exist",
-            &self.batch,
-        );
-        require("log_every", self.log_every > 0, least_one, &self.log_every);
-        require("collapse_threshold", share(self.collapse_threshold), "0 to 1", &self.collapse_threshold);
-        require("views", !self.views.is_empty(), "the operations of at least one view", &"empty");
-        require("optim.lr", positive(self.optim.lr), "above 0", &self.optim.lr);
-        let biases = self.optim.lr_biases.unwrap_or(1.0);
-        require("optim.lr_biases", positive(biases), "above 0", &biases);
-        let decay = self.optim.weight_decay;
-        require("optim.weight_decay", decay.is_finite() && decay >= 0.0, "0 or more", &decay);
-        require(
-            "optim.momentum",
-            (0.0..1.0).contains(&self.optim.momentum),
-            "0 to below 1",
-            &self.optim.momentum,
-        );
-        let betas = self.optim.betas;
-        require(
-            "optim.betas",
-            betas.iter().all(|b| (0.0..1.0).contains(b)),
-            "two numbers from 0 to below 1",
-            &format!("{betas:?}"),
-        );
-        require("optim.eps", positive(self.optim.eps), "above 0", &self.optim.eps);
-        require("optim.eta", positive(self.optim.eta), "above 0", &self.optim.eta);
-        let clip = self.optim.clip_norm;
-        require("optim.clip_norm", clip.is_finite() && clip >= 0.0, "0 (off) or more", &clip);
-        let warmup = self.schedule.warmup_epochs;
-        require(
-            "schedule.warmup_epochs",
-            (0.0..=self.epochs as f64).contains(&warmup),
-            "0 to the number of epochs",
-            &warmup,
-        );
-        let factor = self.schedule.warmup_start_factor;
-        require("schedule.warmup_start_factor", share(factor), "0 to 1", &factor);
-        require(
-            "schedule.final_factor",
-            share(self.schedule.final_factor),
-            "0 to 1",
-            &self.schedule.final_factor,
-        );
-        require("schedule.gamma", positive(self.schedule.gamma), "above 0", &self.schedule.gamma);
-        require("projector.layers", self.projector.layers > 0, least_one, &self.projector.layers);
-        require("projector.hidden_dim", self.projector.hidden_dim > 0, least_one, &self.projector.hidden_dim);
-        require(
-            "projector.output_dim",
-            self.projector.output_dim > 1,
-            "at least 2",
-            &self.projector.output_dim,
-        );
-        let barlow = &self.methods.barlow_twins;
-        require(
-            "methods.barlow-twins.lambda",
-            barlow.lambda.is_finite() && barlow.lambda >= 0.0,
-            "0 or more",
-            &barlow.lambda,
-        );
-        require("methods.barlow-twins.eps", positive(barlow.eps), "above 0", &barlow.eps);
-        require("methods.barlow-twins.scale", positive(barlow.scale), "above 0", &barlow.scale);
-        let temperature = self.methods.simclr.temperature;
-        require("methods.simclr.temperature", positive(temperature), "above 0", &temperature);
-        require("knn.k", self.knn.k > 0, least_one, &self.knn.k);
-        require("knn.temperature", positive(self.knn.temperature), "above 0", &self.knn.temperature);
-        require("checkpoint.every", self.checkpoint.every > 0, least_one, &self.checkpoint.every);
-        problems
+        problems.require("encoder", encoders::find(&self.encoder).is_ok(), &known, &self.encoder);
+        problems.least_one("epochs", self.epochs);
+        let why = "at least 2: batch statistics of one image do not exist";
+        problems.require("batch", self.batch > 1, why, &self.batch);
+        problems.least_one("log_every", self.log_every);
+        problems.share("collapse_threshold", self.collapse_threshold);
+        problems.least_one("knn.k", self.knn.k);
+        problems.positive("knn.temperature", self.knn.temperature);
+        problems.least_one("checkpoint.every", self.checkpoint.every);
+    }
+
+    fn check_views(&self, problems: &mut Problems) {
+        problems.require("views", !self.views.is_empty(), "the operations of at least one view", "empty");
+        let Ok(method) = methods::find(&self.method) else { return };
+        let count = self.views.iter().map(|policy| policy.count).fold(0, usize::saturating_add);
+        let range = method.views(&self.methods);
+        let expected = format!("{} for {}", methods::describe(&range), method.id);
+        let sound = self.views.is_empty() || range.contains(&count);
+        problems.require("views", sound, &expected, &count);
+    }
+
+    fn check_optimiser(&self, problems: &mut Problems) {
+        let optim = &self.optim;
+        problems.positive("optim.lr", optim.lr);
+        problems.positive("optim.lr_biases", optim.lr_biases.unwrap_or(1.0));
+        problems.not_negative("optim.weight_decay", optim.weight_decay);
+        let below_one = |value: &f64| (0.0..1.0).contains(value);
+        problems.require("optim.momentum", below_one(&optim.momentum), "0 to below 1", &optim.momentum);
+        let betas = format!("{:?}", optim.betas);
+        let sound = optim.betas.iter().all(below_one);
+        problems.require("optim.betas", sound, "two numbers from 0 to below 1", &betas);
+        problems.positive("optim.eps", optim.eps);
+        problems.positive("optim.eta", optim.eta);
+        let clip = optim.clip_norm;
+        problems.require("optim.clip_norm", clip.is_finite() && clip >= 0.0, "0 (off) or more", &clip);
+        let schedule = &self.schedule;
+        let warmup = schedule.warmup_epochs;
+        let sound = (0.0..=self.epochs as f64).contains(&warmup);
+        problems.require("schedule.warmup_epochs", sound, "0 to the number of epochs", &warmup);
+        problems.share("schedule.warmup_start_factor", schedule.warmup_start_factor);
+        problems.share("schedule.final_factor", schedule.final_factor);
+        problems.positive("schedule.gamma", schedule.gamma);
+    }
+
+    fn check_heads(&self, problems: &mut Problems) {
+        problems.least_one("projector.layers", self.projector.layers);
+        problems.least_one("projector.hidden_dim", self.projector.hidden_dim);
+        let dim = self.projector.output_dim;
+        problems.least_two("projector.output_dim", dim);
+        let whole = dim <= IterNorm::GROUP || dim.is_multiple_of(IterNorm::GROUP);
+        let expected = format!("a multiple of {} (or below) with last_norm iter_norm", IterNorm::GROUP);
+        let sound = self.projector.last_norm != LastNorm::IterNorm || whole;
+        problems.require("projector.output_dim", sound, &expected, &dim);
+        problems.least_one("predictor.hidden_dim", self.predictor.hidden_dim);
+        problems.share("target.base_momentum", self.target.base_momentum);
+        problems.share("target.final_momentum", self.target.final_momentum);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use burn::tensor::Tensor;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, channel_statistics, limit};
 use twinlens_eval::{Embedding, Features, Knn, Labelled, Vote, health, with_labels};
@@ -13,8 +14,9 @@ use twinlens_run::{Direction, Row, RunFolder};
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
 
 use crate::checkpoint::{self, Position};
-use crate::learner::ENCODER;
-use crate::{KnnSettings, Learner, Problem, Settings, SslError, StepReport};
+use crate::learner::{ENCODER, tensors};
+use crate::methods::{self, Images};
+use crate::{DataShape, KnnSettings, Learner, Problem, Settings, SslError, StepReport};
 
 /// What the outside wants between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub struct Prepared {
     pub policy: Arc<Policy>,
     /// Threads that make views.
     pub workers: usize,
+    /// Classes of the labels; 0 without labels.
+    pub classes: usize,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -110,6 +114,11 @@ impl Prepared {
             let expected = format!("at most the {} training images", train.len());
             problems.push(Problem { key: "batch", expected, got: settings.batch.to_string() });
         }
+        let labelled = data.classes.len() > 1 && (0..train.len()).all(|index| train.label(index).is_some());
+        if methods::find(&settings.method).is_ok_and(|method| method.labels) && !labelled {
+            let expected = "a method that needs no labels, as not all training images have one".into();
+            problems.push(Problem { key: "method", expected, got: settings.method.clone() });
+        }
         if !problems.is_empty() {
             return Err(SslError::Settings { problems });
         }
@@ -124,7 +133,13 @@ impl Prepared {
             std: narrow(&statistics.std),
         };
         let policy = Arc::new(Policy::build(&settings.views, context.clone())?);
-        Ok(Prepared { train, context, policy, workers: workers(settings.workers) })
+        let workers = workers(settings.workers);
+        Ok(Prepared { train, context, policy, workers, classes: data.classes.len() })
+    }
+
+    /// What a network must know of these images.
+    pub fn shape(&self) -> DataShape {
+        DataShape { channels: self.context.channels, classes: self.classes }
     }
 
     /// Full batches in an epoch.
@@ -177,7 +192,7 @@ pub fn train<'a>(
 ) -> Result<Outcome, SslError> {
     let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
     let device = device::open(&settings.device)?;
-    let learner = Learner::new(settings, prepared.context.channels, steps_per_epoch, &device)?;
+    let learner = Learner::new(settings, prepared.shape(), steps_per_epoch, &device)?;
     let prepared = prepared.clone();
     let mut run =
         Run { settings, data, prepared, steps_per_epoch, learner, folder, hooks, clock: Clock::start() };
@@ -267,7 +282,12 @@ impl Run<'_> {
         while let Some(batch) = loader.next() {
             let batch = batch?;
             self.clock.waited += loader.waited().as_secs_f64();
-            let report = self.learner.step(&batch.views);
+            if batch.step == 0 {
+                self.learner
+                    .start_of_epoch(&TrainingImages { prepared: &self.prepared, run: self.settings })?;
+            }
+            let labels = batch.indices.iter().map(|&index| self.prepared.train.label(index)).collect();
+            let report = self.learner.step(&batch.views, &batch.indices, labels);
             let mut position = Position { epoch: batch.epoch as usize, step_in_epoch: batch.step + 1 };
             self.after_step(&report, position, norm)?;
             norm = report.gradient_norm;
@@ -299,6 +319,9 @@ impl Run<'_> {
         }
         self.clock.steps += 1;
         (self.hooks.progress)(Progress::Step { epoch, step, loss: report.loss });
+        if position.step_in_epoch == self.steps_per_epoch {
+            self.look_for_empty_outputs(report.loss, epoch);
+        }
         let due = position.step_in_epoch.is_multiple_of(self.settings.log_every);
         if due || position.step_in_epoch == self.steps_per_epoch { self.log(report, epoch) } else { Ok(()) }
     }
@@ -330,6 +353,18 @@ impl Run<'_> {
             return Err(SslError::Collapsed { epoch, step: self.learner.steps(), std, full, advice });
         }
         Ok(())
+    }
+
+    /// Warns where the loss is that of outputs that say nothing, a collapse that embeddings need not show.
+    fn look_for_empty_outputs(&mut self, loss: f64, epoch: usize) {
+        let Some(empty) = self.learner.uninformative_loss() else { return };
+        if epoch > 1 && (loss - empty).abs() < EMPTY * empty {
+            let advice = self.learner.collapse_advice();
+            self.warn(format!(
+                "after epoch {epoch} the loss is {loss:.3}, and {empty:.3} is that of outputs that are the same for \
+                 every image. {advice}"
+            ));
+        }
     }
 
     fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
@@ -411,6 +446,42 @@ impl Run<'_> {
 
     fn warn(&mut self, warning: String) {
         (self.hooks.progress)(Progress::Warning(warning));
+    }
+}
+
+/// How near to the loss of empty outputs, relative to it, gives a warning.
+const EMPTY: f64 = 0.005;
+
+/// The images of a run, in views as they are drawn for the first epoch.
+struct TrainingImages<'a> {
+    prepared: &'a Prepared,
+    run: &'a Settings,
+}
+
+impl Images for TrainingImages<'_> {
+    fn count(&self) -> usize {
+        self.prepared.train.len()
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(&[usize], Vec<Tensor<4>>)) -> Result<(), SslError> {
+        let Prepared { train, policy, workers, .. } = self.prepared.clone();
+        // Batches of nearly one size: batch statistics of a small rest would be poor.
+        let batches = train.len().div_ceil(self.run.batch);
+        let settings = LoaderSettings {
+            seed: self.run.seed,
+            epochs: 1,
+            batch: train.len().div_ceil(batches),
+            order: Order::Sequential,
+            drop_last: false,
+            workers,
+            prefetch: 2,
+        };
+        let device = device::open(&self.run.device)?;
+        for batch in Loader::new(train, policy, settings, (0, 0))? {
+            let batch = batch?;
+            visit(&batch.indices, tensors(&batch.views, &device));
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use twinlens_nn::encoders::Stem;
 use twinlens_nn::optim::{OptimiserName, ScheduleName};
 use twinlens_nn::weights::NamedTensor;
 use twinlens_random::{Purpose, Stream};
-use twinlens_ssl::{Learner, ProjectorSettings, Settings};
+use twinlens_ssl::{DataShape, Learner, ProjectorSettings, Settings};
 use twinlens_views::ViewBatch;
 
 /// Runs from weights that differ by at most one unit in the last place.
@@ -22,7 +22,12 @@ fn golden_trace() {
         let references = case.f32("out.loss").iter().zip(case.f32("out.loss_tolerance"));
         for (step, (&want, &tolerance)) in references.enumerate() {
             let views = views(&case, step);
-            let losses: Vec<f64> = learners.iter_mut().map(|learner| learner.step(&views).loss).collect();
+            let images = case.count("batch");
+            let indices: Vec<usize> = (0..images).collect();
+            let losses: Vec<f64> = learners
+                .iter_mut()
+                .map(|learner| learner.step(&views, &indices, vec![None; images]).loss)
+                .collect();
             let limit = f64::from(tolerance) * f64::from(want.abs());
             let least = losses.iter().copied().fold(f64::INFINITY, f64::min) - limit;
             let most = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max) + limit;
@@ -68,6 +73,7 @@ fn learner(case: &Case, run: usize) -> Learner {
             batch_norm: barlow_twins,
             bias: !barlow_twins,
             last_bias: !barlow_twins,
+            ..Settings::default().projector
         },
         ..Settings::default()
     };
@@ -84,7 +90,9 @@ fn learner(case: &Case, run: usize) -> Learner {
     if settings.optim.name == OptimiserName::Sgd {
         settings.optim.momentum = case.number("momentum");
     }
-    let mut learner = Learner::new(&settings, 3, case.count("steps"), &burn::tensor::Device::flex()).unwrap();
+    let data = DataShape { channels: 3, classes: 0 };
+    let mut learner =
+        Learner::new(&settings, data, case.count("steps"), &burn::tensor::Device::flex()).unwrap();
     let mut moved = Stream::new(run as u64, Purpose::Evaluation, [0; 3]);
     for (section, prefix) in [("encoder.", ""), ("projector.", "projector.")] {
         let mut tensors = learner.weights().export(section);

@@ -3,10 +3,79 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use twinlens_nn::ops::read;
-use twinlens_ssl::objectives::{BarlowTwins, Loss, NtXent};
+use twinlens_ssl::objectives::{
+    BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
+    Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam, spherical_kmeans,
+    weighted_sum,
+};
 
-const BARLOW_TWINS: BarlowTwins = BarlowTwins { lambda: 0.005, eps: 1e-5 };
+const BARLOW_TWINS: BarlowTwins =
+    BarlowTwins { lambda: 0.005, eps: 1e-5, form: BarlowTwinsForm::CrossCorrelation, temperature: 0.5 };
+const FORMS: [BarlowTwinsForm; 9] = [
+    BarlowTwinsForm::CrossCorrelation,
+    BarlowTwinsForm::InvarianceOnly,
+    BarlowTwinsForm::RedundancyOnly,
+    BarlowTwinsForm::FeatureNormalised,
+    BarlowTwinsForm::FeatureNormalisedMean,
+    BarlowTwinsForm::Covariance,
+    BarlowTwinsForm::CrossEntropy,
+    BarlowTwinsForm::Autocorrelation,
+    BarlowTwinsForm::AutocorrelationMean,
+];
 const NT_XENT: NtXent = NtXent { temperature: 0.5 };
+const VICREG: Vicreg = Vicreg {
+    invariance_weight: 25.0,
+    variance_weight: 25.0,
+    covariance_weight: 1.0,
+    gamma: 1.0,
+    eps: 1e-4,
+    invariance_reduction: InvarianceReduction::MeanElements,
+    variance_view_scale: 1.0,
+};
+const VIBCREG: Vibcreg = Vibcreg {
+    invariance_weight: 25.0,
+    variance_weight: 25.0,
+    covariance_weight: 200.0,
+    gamma: 1.0,
+    eps: 1e-4,
+};
+const W_MSE: WMse = WMse { eps: 0.05 };
+const INFO_NCE: InfoNce = InfoNce { temperature: 0.2, normalise: true };
+const NNCLR: Nnclr = Nnclr { temperature: 0.2 };
+const SWAV: Swav = Swav { temperature: 0.1 };
+const DINO: Dino = Dino { teacher_temperature: 0.5, student_temperature: 1.0 };
+const RESSL: Ressl = Ressl { teacher_temperature: 0.2, student_temperature: 0.4 };
+
+/// An objective of two views, `[8, 5]` each.
+type OfTwo = fn(Tensor<2>, Tensor<2>) -> Loss;
+
+/// Objectives in which both views have the same part.
+const SYMMETRIC: [(&str, OfTwo); 9] = [
+    ("barlow twins", |a, b| BARLOW_TWINS.loss(a, b)),
+    ("nt-xent", |a, b| NT_XENT.loss(a, b)),
+    ("vicreg", |a, b| VICREG.loss(a, b)),
+    ("vibcreg", |a, b| VIBCREG.loss(a, b)),
+    ("w-mse", |a, b| W_MSE.loss(a, b)),
+    ("byol", |a, b| byol([a.clone(), b.clone()], [a, b])),
+    ("simsiam", |a, b| simsiam([a.clone(), b.clone()], [a, b])),
+    ("nnclr", |a, b| NNCLR.loss([a.clone(), b.clone()], [a, b])),
+    ("swav", |a, b| {
+        let sinkhorn = Sinkhorn { epsilon: 0.5, iterations: 3 };
+        let scores = [a, b];
+        SWAV.loss(&scores.clone().map(|scores| sinkhorn.codes(scores)), &scores)
+    }),
+];
+
+/// Objectives whose second argument is a constant.
+const ONE_WAY: [(&str, OfTwo); 7] = [
+    ("byol", |a, b| byol([a.clone(), a], [b.clone(), b])),
+    ("simsiam", |a, b| simsiam([a.clone(), a], [b.clone(), b])),
+    ("info-nce", |a, b| INFO_NCE.loss(a, b.clone(), b)),
+    ("nnclr", |a, b| NNCLR.loss([b.clone(), b], [a.clone(), a])),
+    ("swav", |a, b| SWAV.loss(&[b.clone(), b], &[a.clone(), a])),
+    ("dino", |a, b| DINO.loss(&[b.clone(), b], Tensor::zeros([5], &Device::flex()), &[a.clone(), a])),
+    ("ressl", |a, b| RESSL.loss(a, b.clone(), b)),
+];
 
 fn tensor(values: &[f32], columns: usize) -> Tensor<2> {
     let shape = [values.len() / columns, columns];
@@ -23,15 +92,44 @@ fn views() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
     (view(), view())
 }
 
+/// The gradient of `loss` at `a`, whose other argument is `b`, and the slope along coordinate `at`.
+fn gradient_and_slope(
+    loss: &dyn Fn(Tensor<2>, Tensor<2>) -> Loss,
+    a: &[f32],
+    b: &[f32],
+    at: usize,
+) -> (f64, f64) {
+    let leaf = tensor(a, 5).autodiff().require_grad();
+    let total = loss(leaf.clone(), tensor(b, 5).autodiff()).total;
+    let gradient = f64::from(read(leaf.grad(&total.backward()).unwrap())[at]);
+    let step = 1e-2;
+    let moved = |by: f32| {
+        let mut a = a.to_vec();
+        a[at] += by;
+        value(loss(tensor(&a, 5), tensor(b, 5)))
+    };
+    (gradient, (moved(step) - moved(-step)) / (2.0 * f64::from(step)))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn symmetric_when_views_swap((a, b) in views()) {
         let (a, b) = (tensor(&a, 5), tensor(&b, 5));
-        for loss in [|a, b| value(BARLOW_TWINS.loss(a, b)), |a, b| value(NT_XENT.loss(a, b))] {
-            let (one, other) = (loss(a.clone(), b.clone()), loss(b.clone(), a.clone()));
-            prop_assert!((one - other).abs() < 1e-4 * (1.0 + one.abs()), "{one} {other}");
+        for (name, loss) in SYMMETRIC {
+            let (one, other) = (value(loss(a.clone(), b.clone())), value(loss(b.clone(), a.clone())));
+            prop_assert!((one - other).abs() < 1e-4 * (1.0 + one.abs()), "{name}: {one} {other}");
+        }
+    }
+
+    #[test]
+    fn constants_get_no_gradient((a, b) in views()) {
+        for (name, loss) in ONE_WAY {
+            let [a, b] = [&a, &b].map(|view| tensor(view, 5).autodiff().require_grad());
+            let grads = loss(a.clone(), b.clone()).total.backward();
+            prop_assert!(a.grad(&grads).is_some_and(|g| read(g).iter().any(|&g| g != 0.0)), "{name}");
+            prop_assert!(b.grad(&grads).is_none(), "{name}");
         }
     }
 
@@ -50,6 +148,14 @@ proptest! {
     }
 
     #[test]
+    fn the_parts_of_barlow_twins_add_up((a, b) in views()) {
+        let of = |form| value(BarlowTwins { form, ..BARLOW_TWINS }.loss(tensor(&a, 5), tensor(&b, 5)));
+        let whole = of(BarlowTwinsForm::CrossCorrelation);
+        let sum = of(BarlowTwinsForm::InvarianceOnly) + of(BarlowTwinsForm::RedundancyOnly);
+        prop_assert!((whole - sum).abs() < 1e-4 * (1.0 + whole), "{whole} {sum}");
+    }
+
+    #[test]
     fn nt_xent_ignores_the_length_of_rows((a, b) in views(), scale in 0.1f32..9.0) {
         let scaled: Vec<f32> = a.iter().map(|v| v * scale).collect();
         let plain = value(NT_XENT.loss(tensor(&a, 5), tensor(&b, 5)));
@@ -58,19 +164,136 @@ proptest! {
     }
 
     #[test]
+    fn predictions_of_themselves_are_the_least((a, b) in views()) {
+        let (a, b) = (tensor(&a, 5), tensor(&b, 5));
+        let same = [a.clone(), a.clone()];
+        prop_assert!(value(byol(same.clone(), same.clone())).abs() < 1e-5);
+        prop_assert!((value(simsiam(same.clone(), same.clone())) + 1.0).abs() < 1e-6);
+        prop_assert!((0.0..=8.0).contains(&value(byol(same.clone(), [b.clone(), b.clone()]))));
+        prop_assert!((-1.0..=1.0).contains(&value(simsiam(same, [b.clone(), b]))));
+    }
+
+    #[test]
+    fn byol_is_four_and_four_times_simsiam((a, b) in views()) {
+        let (p, z) = ([tensor(&a, 5), tensor(&b, 5)], [tensor(&b, 5), tensor(&a, 5)]);
+        let (byol, simsiam) = (value(byol(p.clone(), z.clone())), value(simsiam(p, z)));
+        prop_assert!((byol - (4.0 + 4.0 * simsiam)).abs() < 1e-4, "{byol} {simsiam}");
+    }
+
+    #[test]
+    fn vicreg_of_spread_uncorrelated_columns_is_nothing(scale in 2f32..5.0) {
+        // Rows of a Hadamard matrix: columns of mean 0 without covariance.
+        let signs = |row: usize, column: usize| if (row & (column + 1)).count_ones() % 2 == 0 { scale } else { -scale };
+        let values: Vec<f32> = (0..40).map(|at| signs(at / 5, at % 5)).collect();
+        for loss in [VICREG.loss(tensor(&values, 5), tensor(&values, 5)), VIBCREG.loss(tensor(&values, 5), tensor(&values, 5))] {
+            prop_assert!(value(loss).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn vibcreg_ignores_the_scale_of_columns_in_its_correlations((a, b) in views(), scale in 0.5f32..3.0) {
+        let correlations = |a: &[f32]| read(VIBCREG.loss(tensor(a, 5), tensor(&b, 5)).parts[2].1.clone())[0];
+        let scaled: Vec<f32> = a.iter().map(|v| v * scale).collect();
+        prop_assert!((correlations(&a) - correlations(&scaled)).abs() < 1e-4);
+    }
+
+    #[test]
+    fn w_mse_ignores_invertible_maps((a, b) in views(), mix in 0.1f32..0.9, shift in -2f32..2.0) {
+        // Columns mixed by a lower triangular matrix with a positive diagonal: the Cholesky factor takes it up.
+        let exact = WMse { eps: 0.0 };
+        let mixed: Vec<f32> = (0..40)
+            .map(|at| 1.5 * a[at] + shift + if at % 5 == 0 { 0.0 } else { mix * a[at - 1] })
+            .collect();
+        let plain = value(exact.loss(tensor(&a, 5), tensor(&b, 5)));
+        let mapped = value(exact.loss(tensor(&mixed, 5), tensor(&b, 5)));
+        prop_assert!((plain - mapped).abs() < 2e-2, "{plain} {mapped}");
+    }
+
+    #[test]
+    fn sinkhorn_gives_every_sample_one_and_every_prototype_the_same((a, _) in views()) {
+        let codes = read(Sinkhorn { epsilon: 0.5, iterations: 100 }.codes(tensor(&a, 5)));
+        for row in codes.chunks(5) {
+            prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+        }
+        for column in 0..5 {
+            let sum: f32 = codes.iter().skip(column).step_by(5).sum();
+            prop_assert!((sum - 8.0 / 5.0).abs() < 1e-2, "{sum}");
+        }
+        prop_assert!(codes.iter().all(|&code| code >= 0.0));
+    }
+
+    #[test]
+    fn outputs_that_say_nothing_cost_the_logarithm_of_their_number((a, _) in views()) {
+        let even = tensor(&[0.3; 40], 5);
+        let ln = 5f64.ln();
+        let centre = Tensor::zeros([5], &Device::flex());
+        let dino = value(DINO.loss(&[tensor(&a, 5), tensor(&a, 5)], centre, &[even.clone(), even.clone()]));
+        prop_assert!((dino - ln).abs() < 1e-4, "{dino}");
+        let codes = Sinkhorn { epsilon: 0.5, iterations: 3 }.codes(tensor(&a, 5));
+        let swav = value(SWAV.loss(&[codes.clone(), codes], &[even.clone(), even]));
+        prop_assert!((swav - ln).abs() < 1e-4, "{swav}");
+    }
+
+    #[test]
+    fn the_centre_moves_towards_the_mean((a, b) in views(), momentum in 0f64..1.0) {
+        let teacher = [tensor(&a, 5), tensor(&b, 5)];
+        let centre = read(moved_centre(Tensor::zeros([5], &Device::flex()), &teacher, momentum));
+        for column in 0..5 {
+            let sum: f32 = a.iter().chain(&b).skip(column).step_by(5).sum();
+            prop_assert!((centre[column] - (1.0 - momentum as f32) * sum / 16.0).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn the_nearest_of_a_support_that_holds_a_row_is_that_row((a, b) in views(), scale in 0.1f32..9.0) {
+        let scaled: Vec<f32> = a.iter().map(|v| v * scale).collect();
+        let support = Tensor::cat(vec![tensor(&b, 5), tensor(&scaled, 5)], 0);
+        let found = support.clone().select(0, nearest(tensor(&a, 5), support));
+        for (got, want) in read(found).iter().zip(&scaled) {
+            prop_assert!((got - want).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn k_means_never_loses_similarity((a, _) in views()) {
+        let x = twinlens_nn::norms::unit_rows(tensor(&a, 5));
+        let start = x.clone().narrow(0, 0, 3);
+        let reached: Vec<f64> =
+            (0..6).map(|steps| spherical_kmeans(x.clone(), start.clone(), steps).mean_similarity).collect();
+        prop_assert!(reached.windows(2).all(|pair| pair[1] >= pair[0] - 1e-5), "{reached:?}");
+    }
+
+    #[test]
+    fn clusters_that_hold_the_embeddings_cost_least((a, _) in views()) {
+        let z = tensor(&a, 5);
+        let objective = DeepCluster { temperature: 0.1 };
+        let own: Vec<Option<usize>> = (0..8).map(Some).collect();
+        let other: Vec<Option<usize>> = (0..8).map(|at| Some((at + 1) % 8)).collect();
+        let cost = |assigned| value(objective.loss(&[z.clone()], &[z.clone()], &[assigned]));
+        prop_assert!(cost(own) <= cost(other) + 1e-6);
+        prop_assert_eq!(cost(vec![None; 8]), 0.0);
+    }
+
+    #[test]
+    fn a_weighted_sum_is_linear((a, b) in views(), first in 0.1f64..3.0, second in 0.1f64..3.0) {
+        let one = || BARLOW_TWINS.loss(tensor(&a, 5), tensor(&b, 5));
+        let two = || NT_XENT.loss(tensor(&a, 5), tensor(&b, 5));
+        let sum = weighted_sum([(first, one()), (second, two())]);
+        prop_assert_eq!(sum.parts.len(), 3);
+        let expected = first * value(one()) + second * value(two());
+        prop_assert!((value(sum) - expected).abs() < 1e-4 * (1.0 + expected));
+    }
+
+    #[test]
     fn gradients_are_slopes((a, b) in views(), at in 0usize..40) {
-        for loss in [|a, b| BARLOW_TWINS.loss(a, b), |a, b| NT_XENT.loss(a, b)] {
-            let leaf = tensor(&a, 5).autodiff().require_grad();
-            let total = loss(leaf.clone(), tensor(&b, 5).autodiff()).total;
-            let gradient = f64::from(read(leaf.grad(&total.backward()).unwrap())[at]);
-            let step = 1e-2;
-            let moved = |by: f32| {
-                let mut a = a.clone();
-                a[at] += by;
-                value(loss(tensor(&a, 5), tensor(&b, 5)))
-            };
-            let slope = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
-            prop_assert!((gradient - slope).abs() < 0.02 + 0.05 * slope.abs(), "{gradient} {slope}");
+        for (name, loss) in SYMMETRIC.into_iter().take(5).chain(ONE_WAY) {
+            let (gradient, slope) = gradient_and_slope(&loss, &a, &b, at);
+            prop_assert!((gradient - slope).abs() < 0.05 + 0.05 * slope.abs(), "{name}: {gradient} {slope}");
+        }
+        for form in FORMS {
+            let objective = BarlowTwins { form, ..BARLOW_TWINS };
+            let (gradient, slope) = gradient_and_slope(&|a, b| objective.loss(a, b), &a, &b, at);
+            prop_assert!((gradient - slope).abs() < 0.05 + 0.05 * slope.abs(), "{form:?}: {gradient} {slope}");
         }
     }
 }
@@ -86,8 +309,12 @@ fn nt_xent_of_random_unit_vectors_is_near_the_log_of_the_number_of_others() {
 #[test]
 fn a_zero_row_has_a_finite_gradient() {
     let mut values = vec![0.5f32; 40];
+    values.iter_mut().enumerate().for_each(|(at, value)| *value += (at % 7) as f32 * 0.1);
     values[..5].fill(0.0);
-    let leaf = tensor(&values, 5).autodiff().require_grad();
-    let total = NT_XENT.loss(leaf.clone(), tensor(&values, 5).autodiff()).total;
-    assert!(read(leaf.grad(&total.backward()).unwrap()).iter().all(|g| g.is_finite()));
+    for (name, loss) in SYMMETRIC.into_iter().chain(ONE_WAY) {
+        let leaf = tensor(&values, 5).autodiff().require_grad();
+        let total = loss(leaf.clone(), tensor(&values, 5).autodiff()).total;
+        let gradient = read(leaf.grad(&total.backward()).unwrap());
+        assert!(gradient.iter().all(|g| g.is_finite()), "{name}: {gradient:?}");
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use twinlens_data::{DataError, DataSet, Image, ImageSource, Pixels, Skipped, SplitOrigin, Splits};
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
-use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Settings, SslError, StartFrom, train};
+use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Progress, Settings, SslError, StartFrom, train};
 
 /// Noise around one of three colours.
 struct Colours {
@@ -55,6 +55,7 @@ fn settings(method: &str) -> Settings {
         views: twinlens_views::presets::preset("simclr").unwrap(),
         ..Settings::default()
     };
+    settings.methods.deepcluster_v2.prototypes = vec![4, 3, 5];
     settings.projector.hidden_dim = 16;
     settings.projector.output_dim = 8;
     settings.optim.lr = 0.01;
@@ -79,9 +80,19 @@ fn run(
         let made = steps.fetch_add(1, Ordering::Relaxed) + 1;
         if Some(made) == stop { Asked::Stop } else { Asked::Continue }
     };
+    told(settings, folder, start, &asked, &mut |_| {})
+}
+
+fn told(
+    settings: &Settings,
+    folder: &mut RunFolder,
+    start: StartFrom<'_>,
+    asked: &dyn Fn() -> Asked,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Outcome, SslError> {
     let data = data(30);
     let prepared = Prepared::new(settings, &data)?;
-    train(settings, &data, &prepared, folder, start, Hooks { asked: &asked, progress: &mut |_| {} })
+    train(settings, &data, &prepared, folder, start, Hooks { asked, progress })
 }
 
 /// The encoder file's bytes and the metrics without what depends on the clock.
@@ -95,7 +106,9 @@ fn result(path: &Path) -> (Vec<u8>, Vec<BTreeMap<String, Value>>) {
 
 #[test]
 fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
-    for method in ["barlow-twins", "simclr"] {
+    // DeepCluster v2 looks at all images at the start of an epoch; the other methods differ in their state, which is
+    // tested on the learner.
+    for method in ["barlow-twins", "deepcluster-v2"] {
         let settings = settings(method);
         let place = tempfile::tempdir().unwrap();
         let whole = place.path().join("whole");
@@ -155,6 +168,50 @@ fn a_collapse_stops_the_run_with_the_methods_advice() {
     let error = run(&settings, &mut folder(&place.path().join("a")), StartFrom::Scratch, None).unwrap_err();
     assert!(matches!(error, SslError::Collapsed { .. }), "{error}");
     assert!(error.to_string().contains("methods.simclr.temperature"));
+}
+
+#[test]
+fn outputs_that_say_nothing_are_told_with_the_methods_advice() {
+    let place = tempfile::tempdir().unwrap();
+    let mut settings = Settings { epochs: 2, ..settings("dino") };
+    // So hot a student is even whatever it sees.
+    settings.methods.dino.student_temperature = 1e4;
+    let mut warnings = Vec::new();
+    let mut progress = |progress: Progress<'_>| {
+        if let Progress::Warning(warning) = progress {
+            warnings.push(warning);
+        }
+    };
+    let mut folder = folder(&place.path().join("a"));
+    told(&settings, &mut folder, StartFrom::Scratch, &|| Asked::Continue, &mut progress).unwrap();
+    let warned = warnings.iter().filter(|warning| warning.contains("the same for every image")).count();
+    assert_eq!(warned, 1, "{warnings:?}");
+    assert!(warnings[0].contains("methods.dino.teacher_temperature"), "{warnings:?}");
+}
+
+#[test]
+fn a_method_that_needs_labels_is_refused_without_them() {
+    let mut data = data(30);
+    data.classes = vec![];
+    let error = Prepared::new(&settings("supervised"), &data).unwrap_err().to_string();
+    assert!(error.contains("needs no labels"), "{error}");
+}
+
+#[test]
+fn the_number_of_views_is_checked() {
+    let mut settings = settings("simclr");
+    settings.views[0].count = 3;
+    let error = Prepared::new(&settings, &data(30)).unwrap_err().to_string();
+    assert!(error.contains("2 views for simclr"), "{error}");
+}
+
+#[test]
+fn more_clusters_than_images_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let mut settings = settings("deepcluster-v2");
+    settings.methods.deepcluster_v2.prototypes = vec![31];
+    let error = run(&settings, &mut folder(&place.path().join("a")), StartFrom::Scratch, None).unwrap_err();
+    assert!(error.to_string().contains("30 training images"), "{error}");
 }
 
 #[test]

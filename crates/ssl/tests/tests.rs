@@ -5,4 +5,5 @@
 mod golden_losses;
 mod golden_trace;
 mod objectives;
+mod recipes;
 mod runs;

@@ -121,8 +121,8 @@ impl Block {
             scale,
             depthwise: DepthwiseConv2d::new(&mut scope.at(0), width, 7, INIT),
             norm: LayerNorm::new(&mut scope.at(2), width, EPS),
-            expand: Linear::initialised(&mut scope.at(3), width, 4 * width, INIT, zero),
-            reduce: Linear::initialised(&mut scope.at(5), 4 * width, width, INIT, zero),
+            expand: Linear::with(&mut scope.at(3), [width, 4 * width], INIT, zero),
+            reduce: Linear::with(&mut scope.at(5), [4 * width, width], INIT, zero),
             depth,
             width,
         }

@@ -4,12 +4,14 @@ use crate::weights::{Role, Weights};
 
 /// `target = tau target + (1 - tau) online` for every parameter (buffers are left as they are).
 ///
+/// `online` may go on after the entries of `target`: a predictor has no target.
+///
 /// Source: He et al. 2020 (MoCo), equation 2; Grill et al. 2020 (BYOL), equation 1.
 ///
 /// # Panics
 /// When the two lists do not belong to the same network.
 pub fn momentum_update(target: &mut Weights, online: &Weights, tau: f64) {
-    assert_eq!(target.entries().len(), online.entries().len(), "target and online weights differ in length");
+    assert!(target.entries().len() <= online.entries().len(), "the target has more entries than its network");
     for (target, online) in target.entries_mut().iter_mut().zip(online.entries()) {
         if target.role() == Role::Parameter {
             let kept = target.value().clone().without_autodiff().mul_scalar(tau);

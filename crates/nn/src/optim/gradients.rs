@@ -29,6 +29,14 @@ impl Gradients {
         self.entries.get(index)?.as_ref()
     }
 
+    /// Removes the gradients of the entries for which `frozen` is true of their name: they stay as they are, without
+    /// decay or momentum.
+    pub fn freeze(&mut self, weights: &Weights, frozen: impl Fn(&str) -> bool) {
+        for (gradient, entry) in self.entries.iter_mut().zip(weights.entries()) {
+            *gradient = gradient.take().filter(|_| !frozen(entry.name()));
+        }
+    }
+
     /// The Euclidean norm over all gradients taken together.
     pub fn global_norm(&self) -> f64 {
         self.entries.iter().flatten().map(sum_of_squares).sum::<f64>().sqrt()

@@ -50,6 +50,11 @@ pub struct OptimiserSettings {
     pub eps: f64,
     /// Trust coefficient of `lars`.
     pub eta: f64,
+    /// Let the adaptation of `lars` only slow a layer down, never beyond `lr`: the trust factor becomes
+    /// `min(eta |p| / (lr |g|), 1)`, as in solo-learn (which adds up the norms of gradient and decay, where
+    /// here `g` is their sum).
+    #[serde(default)]
+    pub clip_adaptation: bool,
     /// Leave biases and norms without weight decay.
     pub exclude_1d_from_weight_decay: bool,
     /// Leave biases and norms without the adaptation of `lars`.
@@ -71,6 +76,7 @@ impl Default for OptimiserSettings {
             betas: [0.9, 0.999],
             eps: 1e-8,
             eta: 0.001,
+            clip_adaptation: false,
             exclude_1d_from_weight_decay: false,
             exclude_1d_from_adaptation: true,
             clip_norm: 0.0,
@@ -100,12 +106,17 @@ impl Optimiser {
 
     /// Changes every trainable entry that has a gradient. `factor` multiplies the base learning rates.
     pub fn step(&mut self, weights: &mut Weights, gradients: Gradients, factor: f64) {
+        self.step_with(weights, gradients, |_| factor);
+    }
+
+    /// [`Optimiser::step`] with a factor for each entry.
+    pub fn step_with(&mut self, weights: &mut Weights, gradients: Gradients, factor: impl Fn(&Entry) -> f64) {
         self.steps += 1;
         let entries = weights.entries_mut().iter_mut().zip(gradients.entries).zip(&mut self.moments);
         for ((entry, gradient), moments) in entries {
             let Some(gradient) = gradient.filter(|_| entry.is_trainable()) else { continue };
             let rule = Rule { settings: &self.settings, steps: self.steps, flat: entry.shape().len() == 1 };
-            let value = rule.apply(entry, gradient, moments, factor);
+            let value = rule.apply(entry, gradient, moments, factor(entry));
             entry.set_value(value);
         }
     }
@@ -180,8 +191,14 @@ impl Rule<'_> {
         let value = entry.value().clone().without_autodiff();
         let lr = factor * self.settings.lr_biases.filter(|_| self.flat).unwrap_or(self.settings.lr);
         match self.settings.name {
-            OptimiserName::Sgd => self.sgd(value, gradient, first, lr),
-            OptimiserName::Lars => self.lars(value, gradient, first, lr),
+            OptimiserName::Sgd => {
+                let gradient = self.decayed(&value, gradient);
+                self.heavy_ball(value, gradient, first, lr)
+            }
+            OptimiserName::Lars => {
+                let gradient = self.adapted(&value, self.decayed(&value, gradient), lr);
+                self.heavy_ball(value, gradient, first, lr)
+            }
             OptimiserName::Adam => {
                 let gradient = self.decayed(&value, gradient);
                 self.adam(value, gradient, first, second, lr)
@@ -194,36 +211,33 @@ impl Rule<'_> {
     }
 
     /// `b = g` at first, then `momentum b + g`; `p -= lr b`, or `lr (g + momentum b)` with Nesterov.
-    fn sgd(
+    fn heavy_ball(
         &self,
         value: Tensor<1>,
         gradient: Tensor<1>,
         state: &mut Option<Tensor<1>>,
         lr: f64,
     ) -> Tensor<1> {
-        let gradient = self.decayed(&value, gradient);
         let momentum = self.settings.momentum;
         let buffer = accumulate(state, momentum, gradient.clone());
-        let step = if self.settings.nesterov { gradient + buffer.mul_scalar(momentum) } else { buffer };
+        let nesterov = self.settings.nesterov && self.settings.name == OptimiserName::Sgd;
+        let step = if nesterov { gradient + buffer.mul_scalar(momentum) } else { buffer };
         value - step.mul_scalar(lr)
     }
 
-    /// `g *= eta |p| / |g|` where both norms are positive; then momentum.
-    fn lars(
-        &self,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        state: &mut Option<Tensor<1>>,
-        lr: f64,
-    ) -> Tensor<1> {
-        let mut gradient = self.decayed(&value, gradient);
-        if !(self.flat && self.settings.exclude_1d_from_adaptation) {
-            let [p, g] = [&value, &gradient].map(|tensor| sum_of_squares(tensor).sqrt());
-            if p > 0.0 && g > 0.0 {
-                gradient = gradient.mul_scalar(self.settings.eta * p / g);
-            }
+    /// `g *= eta |p| / |g|` where both norms are positive; with `clip_adaptation`, `g *= min(eta |p| / (lr |g|), 1)`.
+    fn adapted(&self, value: &Tensor<1>, gradient: Tensor<1>, lr: f64) -> Tensor<1> {
+        if self.flat && self.settings.exclude_1d_from_adaptation {
+            return gradient;
         }
-        value - accumulate(state, self.settings.momentum, gradient).mul_scalar(lr)
+        let [p, g] = [value, &gradient].map(|tensor| sum_of_squares(tensor).sqrt());
+        if p == 0.0 || g == 0.0 {
+            return gradient;
+        }
+        let trust = self.settings.eta * p / g;
+        // At a learning rate of 0 nothing moves, whatever the factor.
+        let clipped = if lr > 0.0 { (trust / lr).min(1.0) } else { 1.0 };
+        gradient.mul_scalar(if self.settings.clip_adaptation { clipped } else { trust })
     }
 
     /// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= lr m' / (sqrt(v') + eps)` with

@@ -253,6 +253,11 @@ impl Scope<'_> {
         Scope { weights: self.weights, prefix }
     }
 
+    /// All entries declared so far, in every scope.
+    pub fn weights(&self) -> &Weights {
+        self.weights
+    }
+
     /// Declares a trained parameter of torchvision shape `shape`.
     pub fn parameter(&mut self, name: &str, shape: &[usize], order: Order, init: Init) -> Id {
         self.add(name, shape, order, Role::Parameter, init)
@@ -313,6 +318,11 @@ impl<'a> Pass<'a> {
     /// Evaluation: running statistics, nothing recorded.
     pub fn evaluate(weights: &'a mut Weights) -> Pass<'a> {
         Pass { weights, training: false, tracked: false, noise: None }
+    }
+
+    /// Batch statistics as in training, nothing recorded: a target network.
+    pub fn constant(weights: &'a mut Weights) -> Pass<'a> {
+        Pass { weights, training: true, tracked: false, noise: None }
     }
 
     /// Frozen statistics with gradients, as in fine-tuning with fixed batch norm.

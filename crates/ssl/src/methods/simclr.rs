@@ -1,14 +1,14 @@
 //! SimCLR: a projector and NT-Xent.
 
-use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
-use super::{Method, Network, Output, projector};
+use super::{Batch, Method, Network, Output, Widths, projector, two};
 use crate::Settings;
 use crate::objectives::NtXent;
+use crate::settings::Problems;
 
 /// `[methods.simclr]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,12 @@ impl Default for SimclrSettings {
     }
 }
 
+impl SimclrSettings {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        problems.positive("methods.simclr.temperature", self.temperature);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Simclr {
     projector: Mlp,
@@ -31,20 +37,18 @@ pub(super) struct Simclr {
 }
 
 impl Simclr {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, features: usize) -> Simclr {
+    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Simclr {
         let temperature = settings.methods.simclr.temperature;
-        Simclr {
-            projector: projector(&settings.projector, scope, features),
-            objective: NtXent { temperature },
-        }
+        let projector = projector(&settings.projector, scope, widths.features);
+        Simclr { projector, objective: NtXent { temperature } }
     }
 }
 
 impl Method for Simclr {
-    fn forward(&mut self, network: &mut Network<'_>, views: Vec<Tensor<4>>) -> Output {
-        let z = network.project(&self.projector, views);
-        let embeddings = z[0].clone().detach();
-        Output { loss: self.objective.loss(z[0].clone(), z[1].clone()), embeddings }
+    fn forward(&mut self, network: &mut Network<'_>, batch: Batch, _epoch: usize) -> Output {
+        let z = network.project(&self.projector, batch.views);
+        let [a, b] = two(&z);
+        Output::new(self.objective.loss(a, b), &z[0])
     }
 
     fn collapse_advice(&self) -> &'static str {

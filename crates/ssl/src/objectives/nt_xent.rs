@@ -2,8 +2,9 @@
 //! representations", ICML 2020).
 
 use burn::tensor::{Int, Tensor};
+use twinlens_nn::norms::unit_rows;
 
-use super::{Loss, log_sum_exp, unit_rows};
+use super::{Loss, log_sum_exp};
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use twinlens_nn::encoders::Stem;
 use twinlens_nn::optim::ScheduleName;
 use twinlens_random::{Purpose, Stream};
-use twinlens_ssl::{Learner, Settings};
+use twinlens_ssl::{DataShape, Learner, Settings};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -95,7 +95,7 @@ fn time_steps(case: &Case, args: &BenchArgs) -> Outcome<Vec<f64>> {
     settings.optim.weight_decay = 0.0;
     settings.schedule.name = ScheduleName::Constant;
     settings.schedule.warmup_epochs = 0.0;
-    let mut learner = Learner::new(&settings, 3, 1, &device)?;
+    let mut learner = Learner::new(&settings, DataShape { channels: 3, classes: 0 }, 1, &device)?;
     let mut stream = Stream::new(0, Purpose::Evaluation, [0; 3]);
     let shape = [case.batch, case.size, case.size, 3];
     let mut view = || {

@@ -166,7 +166,7 @@ fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
     let context = &run.prepared.context;
     let images = run.prepared.train.len();
     let device = twinlens_nn::device::open(&run.settings.device)?;
-    let learner = Learner::new(&run.settings, context.channels, steps, &device)?;
+    let learner = Learner::new(&run.settings, run.prepared.shape(), steps, &device)?;
     let parameters = learner.weights().parameter_count();
     // Weights, gradients and two moments, four bytes each.
     let state = (parameters * 16) as u64;

@@ -10,7 +10,7 @@ use crate::exit::Outcome;
 /// The settings of a run as the configuration knows them.
 ///
 /// Built-in defaults come in three steps: those of [`Settings`], then the recipe of the chosen method, then the
-/// operations of the chosen view policy.
+/// operations of the chosen view policy; where none is chosen and the recipe brings views of its own, these.
 pub fn spec() -> Spec<Settings> {
     Spec { defaults, presets: recipes::RECIPES, supersedes: &[("policy", "views")], renamed: &[], validate }
 }
@@ -18,14 +18,16 @@ pub fn spec() -> Spec<Settings> {
 fn defaults(chosen: &Table) -> Table {
     let mut table = Table::try_from(Settings::default()).unwrap_or_default();
     let method = text(chosen, "method").or_else(|| text(&table, "method")).unwrap_or_default();
+    let mut own_views = false;
     // An unknown method or policy is told by `validate`, with the names that exist.
     if let Ok(recipe) = recipes::find(&recipes::default_for(&method)) {
         let mut recipe: Table = recipe.parse().unwrap_or_default();
         recipe.remove("about");
+        own_views = recipe.contains_key("views") && !chosen.contains_key("policy");
         merge(&mut table, recipe);
     }
     let policy = text(chosen, "policy").or_else(|| text(&table, "policy")).unwrap_or_default();
-    if let Ok(views) = presets::preset(&policy).map(Value::try_from) {
+    if let (false, Ok(views)) = (own_views, presets::preset(&policy).map(Value::try_from)) {
         table.insert("views".into(), views.unwrap_or_else(|_| Value::Array(vec![])));
     }
     table

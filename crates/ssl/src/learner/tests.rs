@@ -1,0 +1,333 @@
+//! What must hold for every method of the registry, on an encoder small enough to try them all.
+
+use std::collections::BTreeSet;
+
+use twinlens_nn::heads::LastNorm;
+use twinlens_nn::layers::{BatchNorm, Conv2d};
+use twinlens_nn::ops::{global_average_pool, sum_of_squares};
+use twinlens_nn::optim::{OptimiserName, ScheduleName};
+use twinlens_nn::weights::{Pass, Role, Scope};
+use twinlens_random::{Purpose, Stream};
+
+use super::*;
+use crate::methods::METHODS;
+
+const IMAGES: usize = 24;
+const BATCH: usize = 12;
+const SIZE: usize = 8;
+
+/// Two convolutions.
+#[derive(Debug)]
+struct Tiny {
+    layers: [(Conv2d, BatchNorm); 2],
+}
+
+impl Tiny {
+    fn new(scope: &mut Scope<'_>) -> Tiny {
+        let mut layer = |name: &str, channels: [usize; 2], stride| {
+            let mut scope = scope.at(name);
+            let conv = Conv2d::new(&mut scope.at("conv"), channels, 3, stride, 1);
+            (conv, BatchNorm::new(&mut scope.at("norm"), channels[1]))
+        };
+        Tiny { layers: [layer("a", [3, 8], 1), layer("b", [8, 16], 2)] }
+    }
+}
+
+impl Encoder for Tiny {
+    fn features(&self) -> usize {
+        16
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, mut x: Tensor<4>) -> Tensor<2> {
+        for (conv, norm) in &self.layers {
+            let y = conv.forward(pass, x);
+            x = norm.forward(pass, y, None, true);
+        }
+        global_average_pool(x)
+    }
+}
+
+/// Small settings for `method`, with all state in use within a few steps.
+fn settings(method: &str) -> Settings {
+    let mut settings = Settings { method: method.into(), epochs: 3, batch: BATCH, ..Settings::default() };
+    settings.projector.hidden_dim = 16;
+    settings.projector.output_dim = 8;
+    settings.predictor.hidden_dim = 12;
+    if method == "vibcreg" {
+        settings.projector.last_norm = LastNorm::IterNorm;
+    }
+    settings.optim.name = OptimiserName::Adamw;
+    settings.optim.lr = 1e-3;
+    settings.schedule.name = ScheduleName::Cosine;
+    settings.schedule.warmup_epochs = 0.0;
+    let methods = &mut settings.methods;
+    methods.moco_v2_plus.queue = 30;
+    methods.nnclr.queue = 30;
+    methods.nnbyol.queue = 30;
+    methods.ressl.queue = 30;
+    methods.swav.prototypes = 9;
+    methods.swav.queue = BATCH;
+    methods.swav.queue_from_epoch = 0;
+    methods.dino.prototypes = 9;
+    methods.dino.warmup_teacher_temperature_epochs = 2;
+    methods.deepcluster_v2.prototypes = vec![5, 4, 6];
+    methods.weighted_sum.objectives[1].method = "deepcluster-v2".into();
+    settings
+}
+
+/// The sizes of as many views as the method needs.
+fn views(method: &str) -> Vec<usize> {
+    let settings = settings(method);
+    vec![SIZE; *methods::find(method).unwrap().views(&settings.methods).start()]
+}
+
+fn learner(settings: &Settings) -> Learner {
+    let mut weights = Weights::new(settings.seed, &Device::flex());
+    let encoder = Box::new(Tiny::new(&mut weights.root().at("encoder")));
+    let data = DataShape { channels: 3, classes: 3 };
+    Learner::on(settings, data, IMAGES / BATCH, encoder, weights).unwrap()
+}
+
+/// A view of size `size` of each image: the image's own colours and noise.
+fn view(indices: &[usize], number: usize, size: usize) -> Tensor<4> {
+    let shape = [indices.len(), size, size, 3];
+    let mut values = Vec::new();
+    for &image in indices {
+        let mut own = Stream::new(7, Purpose::Evaluation, [image as u32, 0, 0]);
+        let mut noise = Stream::new(7, Purpose::Evaluation, [image as u32, number as u32, size as u32]);
+        let colours = [own.normal(), own.normal(), own.normal()];
+        values.extend((0..size * size * 3).map(|at| (colours[at % 3] + 0.5 * noise.normal()) as f32));
+    }
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+fn batch(step: usize, sizes: &[usize]) -> Batch {
+    let indices: Vec<usize> = (0..BATCH).map(|at| (step * BATCH + at) % IMAGES).collect();
+    let views = sizes
+        .iter()
+        .enumerate()
+        .map(|(number, &size)| view(&indices, 10 * step + number + 1, size))
+        .collect();
+    let labels = indices.iter().map(|image| Some(image % 3)).collect();
+    Batch { views, indices, labels }
+}
+
+struct All;
+
+impl Images for All {
+    fn count(&self) -> usize {
+        IMAGES
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(&[usize], Vec<Tensor<4>>)) -> Result<(), SslError> {
+        for step in 0..IMAGES / BATCH {
+            let batch = batch(step, &[SIZE; 4]);
+            visit(&batch.indices, batch.views);
+        }
+        Ok(())
+    }
+}
+
+/// The steps `from..to` of a run; returns the losses.
+fn run(learner: &mut Learner, from: usize, to: usize, sizes: &[usize]) -> Vec<f64> {
+    let step = |step: usize| {
+        if step.is_multiple_of(IMAGES / BATCH) {
+            learner.start_of_epoch(&All).unwrap();
+        }
+        learner.step_on(batch(step, sizes)).loss
+    };
+    (from..to).map(step).collect()
+}
+
+#[test]
+fn every_method_learns_from_every_trained_parameter_and_no_other() {
+    for spec in METHODS {
+        let mut learner = learner(&settings(spec.id));
+        learner.start_of_epoch(&All).unwrap();
+        // A first step fills queues and lets heads that start alike part.
+        learner.step_on(batch(0, &views(spec.id)));
+        let (output, gradients) = learner.gradients(batch(1, &views(spec.id)));
+        assert!(scalar(output.loss.total).is_finite(), "{}", spec.id);
+        for (index, entry) in learner.weights.entries().iter().enumerate() {
+            let gradient = gradients.entry(index);
+            let name = format!("{} {}", spec.id, entry.name());
+            assert_eq!(gradient.is_some(), entry.role() == Role::Parameter, "{name}");
+            let values = gradient.map(|gradient| read(gradient.clone())).unwrap_or_default();
+            assert!(values.iter().all(|g| g.is_finite()), "{name}");
+            assert!(gradient.is_none() || values.iter().any(|&g| g != 0.0), "{name}: all zero");
+        }
+    }
+}
+
+#[test]
+fn every_method_makes_finite_steps_and_most_lower_their_loss() {
+    let mut lower = 0;
+    for spec in METHODS {
+        let mut learner = learner(&settings(spec.id));
+        let losses = run(&mut learner, 0, 6, &views(spec.id));
+        assert!(losses.iter().all(|loss| loss.is_finite()), "{}: {losses:?}", spec.id);
+        assert_eq!(learner.steps(), 6, "{}", spec.id);
+        lower += usize::from(losses[5] < losses[0]);
+    }
+    // Targets, queues and clusters move, so a loss may rise at first.
+    assert!(2 * lower > METHODS.len(), "{lower} of {} losses fell", METHODS.len());
+}
+
+#[test]
+fn every_method_resumes_to_the_same_bits() {
+    for spec in METHODS {
+        let settings = settings(spec.id);
+        let mut whole = learner(&settings);
+        run(&mut whole, 0, 5, &views(spec.id));
+        // In the middle of an epoch and at its end.
+        for stop in [1, 2, 3] {
+            let mut first = learner(&settings);
+            run(&mut first, 0, stop, &views(spec.id));
+            let state = first.state();
+            let mut second = learner(&settings);
+            second.restore(&state, stop).unwrap();
+            assert!(second.state() == state, "{}: restoring after {stop} steps changes the state", spec.id);
+            run(&mut second, stop, 5, &views(spec.id));
+            assert!(second.state() == whole.state(), "{}: stopped after {stop} steps", spec.id);
+        }
+    }
+}
+
+#[test]
+fn a_state_that_lacks_something_is_refused() {
+    for spec in METHODS {
+        let settings = settings(spec.id);
+        let mut first = learner(&settings);
+        run(&mut first, 0, 1, &views(spec.id));
+        let state = first.state();
+        for name in state.keys().filter(|name| name.starts_with("method/")) {
+            let mut lacking = state.clone();
+            lacking.remove(name);
+            let error = learner(&settings).restore(&lacking, 1).unwrap_err().to_string();
+            let last = name.rsplit('/').next().unwrap();
+            assert!(error.contains(last), "{}: {error}", spec.id);
+        }
+    }
+}
+
+#[test]
+fn target_networks_keep_behind_and_get_no_gradient() {
+    let with_target: BTreeSet<&str> = METHODS
+        .iter()
+        .filter(|spec| {
+            let mut learner = learner(&settings(spec.id));
+            run(&mut learner, 0, 3, &views(spec.id));
+            let (before, steps) = (learner.state(), learner.steps());
+            let targets: Vec<String> = before
+                .keys()
+                .filter_map(|name| name.strip_prefix("method/target/"))
+                .map(str::to_owned)
+                .collect();
+            learner.gradients(batch(steps, &views(spec.id)));
+            let after = learner.state();
+            for name in &targets {
+                let (target, online) = (format!("method/target/{name}"), format!("weights/{name}"));
+                let statistics = name.contains("running_");
+                assert!(statistics || before[&target] == after[&target], "{}: {name} moved", spec.id);
+                assert!(!name.starts_with("predictor."), "{}: a predictor has a target", spec.id);
+                assert!(statistics || before[&target] != before[&online], "{}: {name} is the same", spec.id);
+            }
+            !targets.is_empty()
+        })
+        .map(|spec| spec.id)
+        .collect();
+    assert_eq!(with_target, BTreeSet::from(["byol", "dino", "moco-v2-plus", "nnbyol", "ressl"]));
+}
+
+#[test]
+fn methods_of_many_views_take_views_of_different_sizes() {
+    for spec in METHODS.iter().filter(|spec| spec.views(&settings(spec.id).methods).contains(&5)) {
+        for together in [true, false] {
+            let mut settings = settings(spec.id);
+            settings.views_together = together;
+            let losses = run(&mut learner(&settings), 0, 3, &[SIZE, SIZE, 6, 6, 5]);
+            assert!(losses.iter().all(|loss| loss.is_finite()), "{}: {losses:?}", spec.id);
+        }
+    }
+}
+
+#[test]
+fn imported_weights_reach_the_target() {
+    let settings = settings("byol");
+    let other = learner(&Settings { seed: 5, ..settings.clone() }).encoder_weights();
+    let mut learner = learner(&settings);
+    assert_ne!(learner.encoder_weights(), other);
+    learner.import(ENCODER, &other).unwrap();
+    learner.gradients(batch(0, &[SIZE, SIZE]));
+    assert_eq!(learner.state()["method/target/encoder.a.conv.weight"], other["a.conv.weight"]);
+}
+
+#[test]
+fn frozen_parts_stay_and_constant_rates_do_not_follow_the_schedule() {
+    let moved = |method: &str, prefix: &str, change: &dyn Fn(&mut Settings)| {
+        let mut settings = settings(method);
+        change(&mut settings);
+        let mut learner = learner(&settings);
+        let before = learner.weights.export(prefix);
+        run(&mut learner, 0, 2, &[SIZE, SIZE]);
+        learner.weights.export(prefix) != before
+    };
+    for method in ["swav", "dino"] {
+        assert!(!moved(method, "prototypes.", &|_| {}), "{method}");
+        assert!(moved(method, "projector.", &|_| {}), "{method}");
+        let unfreeze = |settings: &mut Settings| {
+            settings.methods.swav.frozen_epochs = 0;
+            settings.methods.dino.frozen_epochs = 0;
+        };
+        assert!(moved(method, "prototypes.", &unfreeze), "{method}");
+    }
+    // At a factor of 0 only what ignores the schedule moves.
+    let stop = |settings: &mut Settings| {
+        settings.schedule.name = ScheduleName::MultiStep;
+        settings.schedule.milestones = vec![0.0];
+        settings.schedule.gamma = 0.0;
+    };
+    assert!(moved("simsiam", "predictor.0.", &stop));
+    assert!(!moved("byol", "predictor.0.", &stop));
+}
+
+/// Methods whose loss flows back through every use of a weight, so that its slope can be measured.
+const DIFFERENTIABLE: [&str; 9] =
+    ["barlow-twins", "simclr", "moco-v2-plus", "byol", "vicreg", "dino", "ressl", "w-mse", "supervised"];
+
+#[test]
+fn gradients_through_heads_are_slopes() {
+    let mut wrong = Vec::new();
+    for method in DIFFERENTIABLE {
+        let settings = settings(method);
+        let mut start = learner(&settings);
+        run(&mut start, 0, 2, &[SIZE, SIZE]);
+        let state = start.state();
+        // Each measurement starts from the same state: a forward pass moves queues and centres.
+        let at = |moved: Option<(usize, Tensor<1>)>| {
+            let mut learner = learner(&settings);
+            learner.restore(&state, 2).unwrap();
+            if let Some((index, by)) = moved {
+                let entry = &mut learner.weights.entries_mut()[index];
+                entry.set_value(entry.value().clone().without_autodiff() + by);
+            }
+            let (output, gradients) = learner.gradients(batch(2, &[SIZE, SIZE]));
+            (scalar(output.loss.total), gradients)
+        };
+        let (_, gradients) = at(None);
+        for (index, entry) in start.weights.entries().iter().enumerate() {
+            let Some(gradient) = gradients.entry(index) else { continue };
+            let norm = sum_of_squares(gradient).sqrt();
+            // Few images and batch norm make for sharp bends: a small step sees the slope, a large one less rounding.
+            let slope = |step: f64| {
+                let moved = |by: f64| at(Some((index, gradient.clone().mul_scalar(by / norm)))).0;
+                (moved(step) - moved(-step)) / (2.0 * step)
+            };
+            let slopes = [1e-3, 1e-4, 3e-5].map(slope);
+            if !slopes.iter().any(|slope| (norm - slope).abs() < 0.02 + 0.04 * norm) {
+                wrong.push(format!("{method} {}: gradient {norm}, slopes {slopes:?}", entry.name()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,38 @@
+//! The loss of ReSSL (Zheng et al., "ReSSL: relational self-supervised learning with weak augmentation", NeurIPS 2021).
+
+use burn::tensor::{Tensor, activation};
+use twinlens_nn::norms::unit_rows;
+
+use super::{Loss, cross_entropy, entropy};
+
+/// Constants of the loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ressl {
+    /// Divides the teacher's cosines.
+    pub teacher_temperature: f64,
+    /// Divides the student's cosines.
+    pub student_temperature: f64,
+}
+
+impl Ressl {
+    /// Equations 2 to 4: the student's similarities to the queue follow the teacher's,
+    ///
+    /// ```text
+    /// L = -mean_b sum_q target log softmax(u(student) . u(queue) / tau_s)
+    /// ```
+    ///
+    /// Shapes: `student`, `teacher` `[N, D]`, `queue` `[K, D]`; teacher and queue are constants. Parts:
+    /// `target_entropy`, in nats.
+    pub fn loss(&self, student: Tensor<2>, teacher: Tensor<2>, queue: Tensor<2>) -> Loss {
+        let target = self.target(teacher, queue.clone());
+        let queue = unit_rows(queue.without_autodiff());
+        let logits = unit_rows(student).matmul(queue.transpose()).div_scalar(self.student_temperature);
+        Loss::new(cross_entropy(target.clone(), logits), [("target_entropy", entropy(target))])
+    }
+
+    /// `sg softmax(u(teacher) . u(queue) / tau_t)`, `[N, K]`.
+    pub fn target(&self, teacher: Tensor<2>, queue: Tensor<2>) -> Tensor<2> {
+        let (teacher, queue) = (unit_rows(teacher.without_autodiff()), unit_rows(queue.without_autodiff()));
+        activation::softmax(teacher.matmul(queue.transpose()).div_scalar(self.teacher_temperature), 1)
+    }
+}

@@ -1,0 +1,78 @@
+//! Every recipe is a sound configuration of the method it is named after.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+use twinlens_data::PixelType;
+use twinlens_nn::encoders;
+use twinlens_ssl::methods::METHODS;
+use twinlens_ssl::recipes::{RECIPES, default_for, find};
+use twinlens_ssl::{DataShape, Learner, Settings};
+use twinlens_views::{BuildContext, Policy, presets};
+
+/// The settings of a recipe: the built-in ones, changed by it.
+fn settings(text: &str) -> Settings {
+    let mut recipe: Table = text.parse().unwrap();
+    recipe.remove("about").expect("a recipe says what it is for");
+    let mut table = Table::try_from(Settings::default()).unwrap();
+    let policy = recipe["policy"].as_str().unwrap();
+    table.insert("views".into(), Value::try_from(presets::preset(policy).unwrap()).unwrap());
+    merge(&mut table, recipe);
+    table.try_into().unwrap()
+}
+
+fn merge(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_recipe_is_sound_and_trains_the_method_it_names() {
+    for (name, text) in RECIPES {
+        let settings = settings(text);
+        let problems = settings.problems();
+        assert!(problems.is_empty(), "{name}: {problems:?}");
+        assert!(encoders::find(&settings.encoder).is_ok(), "{name}");
+        let context = BuildContext {
+            size: if settings.size > 0 { settings.size } else { 28 },
+            channels: 3,
+            pixel_type: PixelType::U8,
+            mean: vec![0.5; 3],
+            std: vec![0.25; 3],
+        };
+        Policy::build(&settings.views, context).unwrap();
+        if let Some((_, method)) = name.split_once('/') {
+            assert!(method.starts_with(&settings.method), "{name} trains {}", settings.method);
+        }
+    }
+}
+
+#[test]
+fn every_method_has_its_default_recipe_and_its_heads_can_be_built() {
+    for spec in METHODS {
+        let settings = settings(find(&default_for(spec.id)).unwrap());
+        assert_eq!(settings.method, spec.id);
+        let data = DataShape { channels: 3, classes: 8 };
+        let learner = Learner::new(&settings, data, 10, &burn::tensor::Device::flex()).unwrap();
+        let encoder = encoders::find(&settings.encoder).unwrap();
+        let trained = learner.weights().entries().iter().any(|entry| !entry.name().starts_with("encoder."));
+        assert!(trained, "{} on {} features has no head", spec.id, encoder.features);
+    }
+}
+
+#[test]
+fn every_recipe_file_is_in_the_list() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    let mut files = 0;
+    for family in std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        let inside = if family.is_dir() { std::fs::read_dir(family).unwrap().count() } else { 1 };
+        files += inside;
+    }
+    assert_eq!(files, RECIPES.len());
+}
