@@ -111,18 +111,18 @@ impl Candidate {
         tensors: &BTreeMap<String, NamedTensor>,
         prefix: Option<&str>,
     ) -> Vec<Candidate> {
-        let Some((first, _)) = spec.entries(stem, 3).into_iter().next() else { return Vec::new() };
+        let entries = spec.entries(stem, 3);
+        let Some((first, _)) = entries.first() else { return Vec::new() };
         let place = |(name, tensor): (&String, &NamedTensor)| {
             let place = name.strip_suffix(first.as_str())?;
             let wanted = prefix.is_none_or(|prefix| prefix == place);
             let whole = place.is_empty() || place.ends_with('.');
             let channels = *tensor.shape.get(1).filter(|&&channels| channels > 0)?;
-            (wanted && whole).then(|| Candidate {
-                spec,
-                stem,
-                channels,
-                prefix: place.to_owned(),
-                entries: spec.entries(stem, channels),
+            (wanted && whole).then(|| {
+                // Only the first convolution meets the input channels.
+                let mut entries = entries.clone();
+                entries[0].1[1] = channels;
+                Candidate { spec, stem, channels, prefix: place.to_owned(), entries }
             })
         };
         tensors.iter().filter_map(place).collect()
