@@ -85,6 +85,7 @@ fn check_steps(case: &Case, settings: OptimiserSettings) {
     }
     let mut optimiser = Optimiser::new(settings.clone(), &weights);
     let mut reached = NAMES.map(|_| Vec::new());
+    let mut momenta = NAMES.map(|_| Vec::new());
     for step in 0..case.count("steps") {
         if step == 2 {
             let state = optimiser.export(&weights);
@@ -100,9 +101,17 @@ fn check_steps(case: &Case, settings: OptimiserSettings) {
         for (values, entry) in reached.iter_mut().zip(weights.entries()) {
             values.extend(read(entry.value().clone()));
         }
+        let state = optimiser.export(&weights);
+        for (values, name) in momenta.iter_mut().zip(NAMES) {
+            values.extend(state[&format!("first.{name}")].values.iter().copied());
+        }
     }
-    for (name, values) in NAMES.iter().zip(reached) {
+    for ((name, values), momenta) in NAMES.iter().zip(reached).zip(momenta) {
         case.check(&format!("out.param.{name}"), &values);
+        let key = format!("out.momentum.{name}");
+        if case.has(&key) {
+            case.check(&key, &momenta);
+        }
     }
 }
 

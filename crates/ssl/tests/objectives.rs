@@ -183,7 +183,8 @@ proptest! {
     #[test]
     fn vicreg_of_spread_uncorrelated_columns_is_nothing(scale in 2f32..5.0) {
         // Rows of a Hadamard matrix: columns of mean 0 without covariance.
-        let signs = |row: usize, column: usize| if (row & (column + 1)).count_ones() % 2 == 0 { scale } else { -scale };
+        let even = |row: usize, column: usize| (row & (column + 1)).count_ones().is_multiple_of(2);
+        let signs = |row, column| if even(row, column) { scale } else { -scale };
         let values: Vec<f32> = (0..40).map(|at| signs(at / 5, at % 5)).collect();
         for loss in [VICREG.loss(tensor(&values, 5), tensor(&values, 5)), VIBCREG.loss(tensor(&values, 5), tensor(&values, 5))] {
             prop_assert!(value(loss).abs() < 1e-3);
@@ -238,9 +239,9 @@ proptest! {
     fn the_centre_moves_towards_the_mean((a, b) in views(), momentum in 0f64..1.0) {
         let teacher = [tensor(&a, 5), tensor(&b, 5)];
         let centre = read(moved_centre(Tensor::zeros([5], &Device::flex()), &teacher, momentum));
-        for column in 0..5 {
+        for (column, centre) in centre.into_iter().enumerate() {
             let sum: f32 = a.iter().chain(&b).skip(column).step_by(5).sum();
-            prop_assert!((centre[column] - (1.0 - momentum as f32) * sum / 16.0).abs() < 1e-5);
+            prop_assert!((centre - (1.0 - momentum as f32) * sum / 16.0).abs() < 1e-5);
         }
     }
 
@@ -265,11 +266,11 @@ proptest! {
 
     #[test]
     fn clusters_that_hold_the_embeddings_cost_least((a, _) in views()) {
-        let z = tensor(&a, 5);
+        let z = [tensor(&a, 5)];
         let objective = DeepCluster { temperature: 0.1 };
         let own: Vec<Option<usize>> = (0..8).map(Some).collect();
         let other: Vec<Option<usize>> = (0..8).map(|at| Some((at + 1) % 8)).collect();
-        let cost = |assigned| value(objective.loss(&[z.clone()], &[z.clone()], &[assigned]));
+        let cost = |assigned| value(objective.loss(&z, &z, &[assigned]));
         prop_assert!(cost(own) <= cost(other) + 1e-6);
         prop_assert_eq!(cost(vec![None; 8]), 0.0);
     }

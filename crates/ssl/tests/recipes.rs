@@ -13,7 +13,7 @@ use twinlens_views::{BuildContext, Policy, presets};
 /// The settings of a recipe: the built-in ones, changed by it.
 fn settings(text: &str) -> Settings {
     let mut recipe: Table = text.parse().unwrap();
-    recipe.remove("about").expect("a recipe says what it is for");
+    recipe.remove("about").unwrap();
     let mut table = Table::try_from(Settings::default()).unwrap();
     let policy = recipe["policy"].as_str().unwrap();
     table.insert("views".into(), Value::try_from(presets::preset(policy).unwrap()).unwrap());
