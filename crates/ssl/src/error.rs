@@ -37,9 +37,17 @@ pub enum SslError {
         /// The data set.
         name: String,
     },
+    /// Every channel has the same value in all pixels.
+    #[error(
+        "all training images of `{name}` have one and the same value; check how they were exported or scaled"
+    )]
+    NoVariation {
+        /// The data set.
+        name: String,
+    },
     /// The loss is no longer a number.
     #[error(
-        "the loss became {loss} in epoch {epoch}, step {step} (gradient norm {norm}); the last good checkpoint is kept. \
+        "the loss became {loss} in epoch {epoch}, step {step} (gradient norm {norm}); checkpoints of earlier epochs are kept. \
          Likely cause: steps too large. Lower optim.lr, lengthen schedule.warmup_epochs, or set optim.clip_norm=1"
     )]
     NotFinite {

@@ -102,7 +102,8 @@ impl Prepared {
     /// Checks `settings` against `data` and measures the channels of the training images.
     ///
     /// # Errors
-    /// Settings that cannot be used, all of them together; a data set without training images.
+    /// Settings that cannot be used, all of them together; a data set without training images, or whose training images
+    /// are one single value.
     pub fn new(settings: &Settings, data: &DataSet) -> Result<Prepared, SslError> {
         let mut problems = settings.problems();
         let train = data.splits.train.clone();
@@ -124,13 +125,18 @@ impl Prepared {
         }
         let first = train.image(0)?;
         let statistics = channel_statistics(train.as_ref())?;
+        if statistics.std.iter().all(|&std| std == 0.0) {
+            return Err(SslError::NoVariation { name: data.name.clone() });
+        }
         let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+        // A channel that never varies, as an unused one of a microscope, is 0 after centring: nothing to divide.
+        let std: Vec<f64> = statistics.std.iter().map(|&std| if std == 0.0 { 1.0 } else { std }).collect();
         let context = BuildContext {
             size: if settings.size > 0 { settings.size } else { first.height.min(first.width) },
             channels: first.channels,
             pixel_type: first.pixel_type(),
             mean: narrow(&statistics.mean),
-            std: narrow(&statistics.std),
+            std: narrow(&std),
         };
         let policy = Arc::new(Policy::build(&settings.views, context.clone())?);
         let workers = workers(settings.workers);

@@ -11,9 +11,10 @@ use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
 use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Progress, Settings, SslError, StartFrom, train};
 
-/// Noise around one of three colours.
+/// Noise around one of three colours, in the first channels; the others hold one value.
 struct Colours {
     images: usize,
+    varying: usize,
 }
 
 impl ImageSource for Colours {
@@ -23,7 +24,11 @@ impl ImageSource for Colours {
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
         let mut stream = Stream::new(9, Purpose::Evaluation, [index as u32, 0, 0]);
-        let value = |at: usize| if at % 3 == index % 3 { 160 } else { 60 } + stream.below(40) as u8;
+        let value = |at: usize| match at % 3 {
+            channel if channel >= self.varying => 60,
+            channel if channel == index % 3 => 160 + stream.below(40) as u8,
+            _ => 60 + stream.below(40) as u8,
+        };
         Image::new(8, 8, 3, Pixels::U8((0..8 * 8 * 3).map(value).collect()))
     }
 
@@ -33,7 +38,11 @@ impl ImageSource for Colours {
 }
 
 fn data(images: usize) -> DataSet {
-    let source = |images| Some(Arc::new(Colours { images }) as Arc<dyn ImageSource>);
+    data_with(images, 3)
+}
+
+fn data_with(images: usize, varying: usize) -> DataSet {
+    let source = |images| Some(Arc::new(Colours { images, varying }) as Arc<dyn ImageSource>);
     DataSet {
         name: "colours".into(),
         format: "made",
@@ -158,6 +167,15 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_names_the_setting() {
     let error = run(&settings, &mut folder(&place.path().join("a")), StartFrom::Scratch, None).unwrap_err();
     assert!(matches!(error, SslError::NotFinite { .. }), "{error}");
     assert!(error.to_string().contains("optim.lr"));
+}
+
+#[test]
+fn a_channel_that_never_varies_is_left_and_images_that_never_do_are_refused() {
+    let settings = settings("simclr");
+    let prepared = Prepared::new(&settings, &data_with(24, 2)).unwrap();
+    assert!(prepared.context.std[0] < 0.5 && prepared.context.std[2] == 1.0, "{:?}", prepared.context.std);
+    let error = Prepared::new(&settings, &data_with(24, 0)).unwrap_err();
+    assert!(matches!(error, SslError::NoVariation { .. }), "{error}");
 }
 
 #[test]

@@ -244,7 +244,7 @@ impl From<SslError> for Failure {
             | SslError::UnknownRecipe { .. }
             | SslError::Settings { .. }
             | SslError::Views(_) => Exit::Usage,
-            SslError::NoTrainingImages { .. } => Exit::Data,
+            SslError::NoTrainingImages { .. } | SslError::NoVariation { .. } => Exit::Data,
             SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => {
                 Exit::Failed
             }
