@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pytorch_reader::{DType, PytorchReader, Tensor};
+use pytorch_reader::{DType, PytorchReader};
 
 use super::NamedTensor;
 use super::file::file_error;
@@ -24,17 +24,16 @@ pub(super) fn read_torch(path: &Path) -> Result<BTreeMap<String, NamedTensor>, N
     for (name, tensor) in reader.into_tensors() {
         let Some(decode) = decoder(tensor.dtype()) else { continue };
         let bytes = tensor.read().map_err(|e| file_error(path, e.to_string()))?;
-        tensors.insert(name, NamedTensor { shape: shape(&tensor), values: decode(&bytes) });
+        tensors.insert(name, NamedTensor { shape: tensor.shape().to_vec(), values: decode(&bytes) });
     }
     Ok(tensors)
 }
 
-fn shape(tensor: &Tensor) -> Vec<usize> {
-    tensor.shape().to_vec()
-}
+/// Values from their bytes.
+type Decode = fn(&[u8]) -> Vec<f32>;
 
 /// How values of a type become f32; `None` for integers, such as PyTorch's num_batches_tracked.
-fn decoder(dtype: DType) -> Option<fn(&[u8]) -> Vec<f32>> {
+fn decoder(dtype: DType) -> Option<Decode> {
     match dtype {
         DType::F32 => Some(|bytes| chunks(bytes, f32::from_ne_bytes)),
         DType::F64 => Some(|bytes| chunks(bytes, |b| f64::from_ne_bytes(b) as f32)),
