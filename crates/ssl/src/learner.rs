@@ -68,6 +68,9 @@ impl Learner {
         let spec = encoders::find(&settings.encoder)?;
         let mut weights = Weights::new(settings.seed, device);
         let encoder = spec.build(&mut weights.root().at("encoder"), settings.stem, data.channels);
+        if settings.zero_init_residual {
+            encoders::zero_init_residual(encoder.as_ref(), &mut weights);
+        }
         Learner::on(settings, data, steps_per_epoch, encoder, weights)
     }
 

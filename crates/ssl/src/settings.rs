@@ -25,6 +25,8 @@ pub struct Settings {
     pub encoder: String,
     /// The encoder's first layers: `imagenet` or `cifar`.
     pub stem: Stem,
+    /// Start the scales that end residual branches at 0, as torchvision's option of this name; for ResNets.
+    pub zero_init_residual: bool,
     /// Passes through the training images.
     pub epochs: usize,
     /// Images in a batch.
@@ -183,6 +185,7 @@ impl Default for Settings {
             method: "barlow-twins".into(),
             encoder: "resnet18".into(),
             stem: Stem::Cifar,
+            zero_init_residual: false,
             epochs: 10,
             batch: 128,
             limit: 0,

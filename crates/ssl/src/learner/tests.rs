@@ -331,3 +331,46 @@ fn gradients_through_heads_are_slopes() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Features that are nothing but the noise of the pass.
+#[derive(Debug)]
+struct Noise;
+
+impl Encoder for Noise {
+    fn features(&self) -> usize {
+        1
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2> {
+        let drawn = pass.noise(0).map_or(0.0, |mut noise| noise.normal());
+        Tensor::full([x.dims()[0], 1], drawn as f32, &x.device())
+    }
+}
+
+#[test]
+fn noise_is_a_function_of_the_step_and_the_pass_and_targets_have_none() {
+    let mut weights = Weights::new(3, &Device::flex());
+    let mut drawn = |step: usize, target: bool| {
+        let (online, mut copy) = (&mut weights.clone(), weights.clone());
+        let mut network = Network::new(&Noise, online, false).with_noise(step);
+        let views = vec![view(&[0], 0, 8), view(&[0], 1, 8)];
+        let features =
+            if target { network.target(&mut copy).features(views) } else { network.features(views) };
+        features.into_iter().map(|view| read(view)[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(drawn(1, false), drawn(1, false));
+    let (first, second) = (drawn(1, false), drawn(2, false));
+    assert!(first[0] != first[1] && first[0] != second[0], "{first:?} {second:?}");
+    assert_eq!(drawn(1, true), [0.0, 0.0]);
+}
+
+#[test]
+fn residual_branches_start_at_zero_where_asked() {
+    let scale = |zero_init_residual: bool| {
+        let settings = Settings { zero_init_residual, ..Settings::default() };
+        let data = DataShape { channels: 3, classes: 0 };
+        let learner = Learner::new(&settings, data, 1, &Device::flex()).unwrap();
+        learner.encoder_weights()["layer1.0.bn2.weight"].values[0]
+    };
+    assert_eq!((scale(false), scale(true)), (1.0, 0.0));
+}
