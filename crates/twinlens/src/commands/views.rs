@@ -44,9 +44,9 @@ pub struct ViewsArgs {
     /// Show one view as a number of its operations goes from LOW to HIGH, all else drawn alike
     #[arg(long, value_name = "KEY=LOW..HIGH")]
     pub over: Option<Over>,
-    /// Values that --over shows, its ends included
+    /// Values that --over shows side by side, its ends included
     #[arg(long, value_name = "N", default_value = "6", value_parser = clap::value_parser!(u32).range(2..=50))]
-    pub steps: u32,
+    pub columns: u32,
 }
 
 /// A setting that goes from one value to another.
@@ -76,10 +76,10 @@ impl FromStr for Over {
 }
 
 impl Over {
-    /// `steps` values, evenly spaced, without the digits that rounding adds.
-    fn values(&self, steps: u32) -> Vec<f64> {
-        let value = |step: u32| self.low + (self.high - self.low) * f64::from(step) / f64::from(steps - 1);
-        (0..steps).map(|step| (value(step) * 1e6).round() / 1e6).collect()
+    /// `columns` values, evenly spaced, without the digits that rounding adds.
+    fn values(&self, columns: u32) -> Vec<f64> {
+        let value = |column| self.low + (self.high - self.low) * f64::from(column) / f64::from(columns - 1);
+        (0..columns).map(|column| (value(column) * 1e6).round() / 1e6).collect()
     }
 }
 
@@ -132,7 +132,7 @@ fn columns_over(over: &Over, args: &ViewsArgs, prepared: &Prepared) -> Outcome<V
         let view = views.iter().take(over.policy).map(|policy| policy.count).sum();
         Ok(Column { title: value.to_string(), policy: Arc::new(policy), view })
     };
-    over.values(args.steps).into_iter().map(column).collect()
+    over.values(args.columns).into_iter().map(column).collect()
 }
 
 fn write_sheet(file: &Path, sheet: &RgbImage) -> Outcome {
