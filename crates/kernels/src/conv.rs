@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::matrix::{Matrix, Target, multiply};
+use crate::matrix::{Panels, Rows, Target, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
 use crate::shape::{ConvShape, Window, assert_len};
@@ -114,16 +114,19 @@ fn multiply_patches(
         return winograd.multiply(source, weight, bias, out);
     }
     let block = patches.block_rows();
-    out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
-        let rows = i * block..i * block + out.len() / columns;
-        let target = match bias {
-            Some(bias) => {
-                out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
-                Target::Add
-            }
-            None => Target::Overwrite,
-        };
-        patches.multiply(source, rows, weight, out, target);
+    with_buffer(patches.packed_len(columns), |packed| {
+        patches.pack(weight, columns, packed);
+        out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
+            let rows = i * block..i * block + out.len() / columns;
+            let target = match bias {
+                Some(bias) => {
+                    out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
+                    Target::Add
+                }
+                None => Target::Overwrite,
+            };
+            patches.multiply(source, rows, packed, out, target);
+        });
     });
 }
 
@@ -190,15 +193,26 @@ fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], turned: &
     } else {
         (TASK_PIXELS / width).max(1).next_multiple_of(shape.window.stride[0])
     };
-    dx.par_chunks_mut(images * height * line_len).enumerate().for_each(|(group, dx)| {
-        dx.par_chunks_mut(band * line_len).enumerate().for_each(|(i, dx)| {
-            let first_line = group * images * height + i * band;
-            let mut rest = turned;
-            for phase in phases {
-                let (weight, tail) = rest.split_at(phase.taps.len() * shape.in_channels * shape.out_channels);
-                phase.fill(shape, dy, weight, first_line, dx);
-                rest = tail;
-            }
+    let packed_len = |phase: &Phase| phase.patches.packed_len(shape.in_channels);
+    with_buffer(phases.iter().map(packed_len).sum(), |packed| {
+        let (mut turned, mut rest) = (turned, &mut *packed);
+        for phase in phases.iter().filter(|phase| !phase.taps.is_empty()) {
+            let (weight, tail) = turned.split_at(phase.taps.len() * shape.in_channels * shape.out_channels);
+            let (packed, rest_of_packed) = rest.split_at_mut(packed_len(phase));
+            phase.patches.pack(weight, shape.in_channels, packed);
+            (turned, rest) = (tail, rest_of_packed);
+        }
+        let packed = &*packed;
+        dx.par_chunks_mut(images * height * line_len).enumerate().for_each(|(group, dx)| {
+            dx.par_chunks_mut(band * line_len).enumerate().for_each(|(i, dx)| {
+                let first_line = group * images * height + i * band;
+                let mut rest = packed;
+                for phase in phases {
+                    let (packed, tail) = rest.split_at(packed_len(phase));
+                    phase.fill(shape, dy, packed, first_line, dx);
+                    rest = tail;
+                }
+            });
         });
     });
 }
@@ -226,7 +240,7 @@ impl Phase {
     }
 
     /// Computes this phase's pixels of `dx`, the image lines from `first_line` on (counted over all images).
-    fn fill(&self, shape: &ConvShape, dy: &[f32], weight: &[f32], first_line: usize, dx: &mut [f32]) {
+    fn fill(&self, shape: &ConvShape, dy: &[f32], packed: &[f32], first_line: usize, dx: &mut [f32]) {
         let channels = shape.in_channels;
         let lines = first_line..first_line + dx.len() / (shape.input[1] * channels);
         let grid_width = self.patches.grid[1];
@@ -246,7 +260,7 @@ impl Phase {
             return rows.for_each(|row| dx[pixel(row)..][..channels].fill(0.0));
         }
         with_buffer(rows.len() * channels, |gradient| {
-            self.patches.multiply(dy, rows.clone(), weight, gradient, Target::Overwrite);
+            self.patches.multiply(dy, rows.clone(), packed, gradient, Target::Overwrite);
             for (row, gradient) in rows.zip(gradient.chunks_exact(channels)) {
                 dx[pixel(row)..][..channels].copy_from_slice(gradient);
             }
@@ -320,13 +334,16 @@ impl WeightTiles<'_> {
         let block = window.block_rows();
         for start in rows.clone().step_by(block) {
             let block = start..rows.end.min(start + block);
-            let dy = Matrix::new(
-                &dy[block.start * self.out_channels..block.end * self.out_channels],
-                self.out_channels,
-            );
+            let (depth, columns) = (block.len(), self.out_channels);
+            let dy = &dy[block.start * columns..block.end * columns];
             let target = if start == rows.start { Target::Overwrite } else { Target::Add };
-            window.with_matrix(x, block, channels.clone(), |patches| {
-                multiply(tile, target, patches.transposed(), dy);
+            with_buffer(Panels::len(depth, columns), |dy_panels| {
+                let dy = Panels::pack(Rows::new(dy, columns), dy_panels);
+                window.with_matrix(x, block, channels.clone(), |patches| {
+                    with_buffer(Panels::len(depth, patches.columns), |panels| {
+                        multiply_transposed(tile, target, Panels::pack(patches, panels), dy);
+                    });
+                });
             });
         }
     }
@@ -442,6 +459,8 @@ mod tests {
             conv([2, 33, 33, 24], 40, Window::square(1, 2, 0)),
             conv([20, 16, 16, 8], 8, Window::square(3, 1, 1)),
             conv([33, 9, 9, 32], 16, Window::square(3, 1, 1)),
+            conv([70, 4, 4, 160], 144, Window::square(3, 1, 1)),
+            conv([130, 2, 4, 16], 32, Window::square(3, 1, 1)),
             conv([2, 41, 70, 16], 32, Window::square(3, 1, 1)),
             conv([2, 6, 5, 3], 4, Window { kernel: [3, 2], stride: [usize::MAX, 100], padding: [1, 2] }),
         ]

@@ -1,42 +1,87 @@
-//! A safe face for the `gemm` crate.
+//! Matrix products that keep a tile of the result in registers.
+//!
+//! The right operand comes in panels of [`LANES`] columns, one row of a panel after the other, so that a tile of
+//! [`TILE_ROWS`] rows reads it from one end to the other and each number of the left operand is read where it lies.
+//! The terms of an element are added in order of depth, [`MAX_DEPTH`] at a time: its value depends on its row and its
+//! column alone.
+
+use pulp::{Simd, WithSimd};
 
 use crate::shape::assert_len;
 
-/// A borrowed matrix of any strides.
+/// Columns of a panel: a cache line.
+pub(crate) const LANES: usize = 16;
+/// Rows of the result that are summed together. With one panel of two AVX registers, or four of one AVX-512 register,
+/// the sums and what they need fill the registers.
+const TILE_ROWS: usize = 6;
+/// Depth that is summed at a time: a panel stays in the first-level cache, and sums of sums round less than one long sum.
+const MAX_DEPTH: usize = 256;
+
+/// A matrix whose rows are contiguous and start every `stride` numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+pub(crate) struct Rows<'a> {
+    pub data: &'a [f32],
+    pub rows: usize,
+    pub columns: usize,
+    pub stride: usize,
 }
 
-impl<'a> Matrix<'a> {
-    /// A matrix whose rows are contiguous and follow each other.
-    pub fn new(data: &'a [f32], columns: usize) -> Matrix<'a> {
-        Matrix::strided(data, data.len() / columns, columns, columns)
+impl<'a> Rows<'a> {
+    /// A matrix whose rows follow each other.
+    pub fn new(data: &'a [f32], columns: usize) -> Rows<'a> {
+        Rows { data, rows: data.len() / columns, columns, stride: columns }
+    }
+}
+
+/// A matrix `[depth, columns]` in panels: `[columns / LANES, depth, LANES]`, the last one filled with zeros.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    data: &'a [f32],
+    depth: usize,
+    columns: usize,
+}
+
+impl<'a> Panels<'a> {
+    /// What [`Panels::pack`] wrote, or the like.
+    pub fn new(data: &'a [f32], depth: usize, columns: usize) -> Panels<'a> {
+        assert_len("the panels of a matrix", data.len(), Panels::len(depth, columns));
+        Panels { data, depth, columns }
     }
 
-    /// A matrix whose rows are contiguous and start every `row_stride` elements.
-    pub fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Matrix<'a> {
-        Matrix { data, rows, columns, row_stride, column_stride: 1 }
+    /// Numbers in the panels of a matrix.
+    pub fn len(depth: usize, columns: usize) -> usize {
+        depth * columns.next_multiple_of(LANES)
     }
 
-    /// The same elements with rows and columns exchanged.
-    pub fn transposed(self) -> Matrix<'a> {
-        Matrix {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
+    /// The place of a column's number in a row of panels of `depth` rows.
+    #[inline(always)]
+    pub fn place(depth: usize, row: usize, column: usize) -> usize {
+        column / LANES * LANES * depth + row * LANES + column % LANES
+    }
+
+    /// Writes a matrix to panels.
+    pub fn pack(matrix: Rows, panels: &'a mut [f32]) -> Panels<'a> {
+        let Rows { rows, columns, .. } = matrix;
+        for (i, panel) in panels.chunks_exact_mut(rows * LANES).enumerate() {
+            let first = i * LANES;
+            let width = LANES.min(columns - first);
+            for (row, line) in panel.chunks_exact_mut(LANES).enumerate() {
+                let from = &matrix.data[row * matrix.stride + first..];
+                if width == LANES {
+                    line.copy_from_slice(&from[..LANES]);
+                } else {
+                    line[..width].copy_from_slice(&from[..width]);
+                    line[width..].fill(0.0);
+                }
+            }
         }
+        Panels::new(panels, rows, columns)
     }
 
-    fn assert_in_bounds(&self) {
-        let last = (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride;
-        assert!(last < self.data.len(), "a matrix reaches beyond its data");
+    /// A stretch of the depth of the panel that starts at a column.
+    fn part(&self, column: usize, depth: std::ops::Range<usize>) -> &'a [f32] {
+        let panel = &self.data[column * self.depth..];
+        &panel[depth.start * LANES..depth.end * LANES]
     }
 }
 
@@ -49,42 +94,263 @@ pub(crate) enum Target {
     Add,
 }
 
-/// The product of `a` and `b` on the current thread, to the contiguous rows of `out`.
-pub(crate) fn multiply(out: &mut [f32], target: Target, a: Matrix, b: Matrix) {
-    let (rows, columns, depth) = (a.rows, b.columns, a.columns);
-    if rows == 0 || columns == 0 {
-        return;
+/// The product of `left` and `right` on the current thread, to the contiguous rows of `out`.
+pub(crate) fn multiply(out: &mut [f32], target: Target, left: Rows, right: Panels) {
+    let left = Left {
+        data: left.data,
+        rows: left.rows,
+        depth: left.columns,
+        stride: left.stride,
+        transposed: false,
+    };
+    left.multiply(out, target, right);
+}
+
+/// The product of the transpose of `left`, `[depth, rows]`, and `right`, as [`multiply`].
+pub(crate) fn multiply_transposed(out: &mut [f32], target: Target, left: Panels, right: Panels) {
+    for (i, out) in out.chunks_mut(LANES * right.columns).enumerate() {
+        let data = left.part(i * LANES, 0..left.depth);
+        let rows = out.len() / right.columns;
+        Left { data, rows, depth: left.depth, stride: LANES, transposed: true }.multiply(out, target, right);
     }
-    assert!(depth > 0 && b.rows == depth, "the inner sizes of a product differ: {depth} and {}", b.rows);
-    assert_len("a product", out.len(), rows * columns);
-    a.assert_in_bounds();
-    b.assert_in_bounds();
-    // Slices hold at most isize::MAX bytes, so strides inside them fit.
-    let stride = |stride: usize| stride as isize;
-    // SAFETY: the pointers come from live slices and every element that the sizes and strides reach was checked
-    // above to lie within them; `out` is borrowed mutably, so it overlaps neither `a` nor `b`.
-    #[expect(unsafe_code)]
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            depth,
-            out.as_mut_ptr(),
-            1,
-            stride(columns),
-            target == Target::Add,
-            a.data.as_ptr(),
-            stride(a.column_stride),
-            stride(a.row_stride),
-            b.data.as_ptr(),
-            stride(b.column_stride),
-            stride(b.row_stride),
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+}
+
+/// A left operand, `[rows, depth]`, whose rows, or columns if it is transposed, start every `stride` numbers.
+#[derive(Clone, Copy)]
+struct Left<'a> {
+    data: &'a [f32],
+    rows: usize,
+    depth: usize,
+    stride: usize,
+    transposed: bool,
+}
+
+impl Left<'_> {
+    fn multiply(self, out: &mut [f32], target: Target, right: Panels) {
+        assert_eq!(self.depth, right.depth, "the inner sizes of a product differ");
+        assert_len("a product", out.len(), self.rows * right.columns);
+        if !out.is_empty() {
+            pulp::Arch::new().dispatch(Product { out, target, left: self, right });
+        }
+    }
+}
+
+struct Product<'a> {
+    out: &'a mut [f32],
+    target: Target,
+    left: Left<'a>,
+    right: Panels<'a>,
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.run::<S, 1, 4>(simd),
+            8 => self.run::<S, 2, 1>(simd),
+            4 => self.run::<S, 4, 1>(simd),
+            _ => self.run::<pulp::Scalar, LANES, 1>(pulp::Scalar),
+        }
+    }
+}
+
+/// Sums of a tile: rows, panels, vectors of a panel.
+type Sums<S, const V: usize, const P: usize, const R: usize> = [[[<S as Simd>::f32s; V]; P]; R];
+
+impl Product<'_> {
+    /// The whole product with panels of `V` vectors, `P` panels at a time.
+    #[inline(always)]
+    fn run<S: Simd, const V: usize, const P: usize>(mut self, simd: S) {
+        for start in (0..self.left.depth).step_by(MAX_DEPTH) {
+            let depth = start..self.left.depth.min(start + MAX_DEPTH);
+            let mut column = 0;
+            while column + P * LANES <= self.right.columns {
+                let mut panels = [self.right.part(column, depth.clone()); P];
+                for (i, panel) in panels.iter_mut().enumerate() {
+                    *panel = self.right.part(column + i * LANES, depth.clone());
+                }
+                self.fill_columns::<S, V, P>(simd, start, column, panels);
+                column += P * LANES;
+            }
+            while column < self.right.columns {
+                let panel = self.right.part(column, depth.clone());
+                self.fill_columns::<S, V, 1>(simd, start, column, [panel]);
+                column += LANES;
+            }
+            self.target = Target::Add;
+        }
+    }
+
+    #[inline(always)]
+    fn fill_columns<S: Simd, const V: usize, const P: usize>(
+        &mut self,
+        simd: S,
+        start: usize,
+        column: usize,
+        panels: [&[f32]; P],
+    ) {
+        let mut row = 0;
+        while row + TILE_ROWS <= self.left.rows {
+            self.fill_tile::<S, V, P, TILE_ROWS>(simd, row, start, column, panels);
+            row += TILE_ROWS;
+        }
+        match self.left.rows - row {
+            5 => self.fill_tile::<S, V, P, 5>(simd, row, start, column, panels),
+            4 => self.fill_tile::<S, V, P, 4>(simd, row, start, column, panels),
+            3 => self.fill_tile::<S, V, P, 3>(simd, row, start, column, panels),
+            2 => self.fill_tile::<S, V, P, 2>(simd, row, start, column, panels),
+            1 => self.fill_tile::<S, V, P, 1>(simd, row, start, column, panels),
+            _ => {}
+        }
+    }
+
+    /// The elements from `(row, column)` on, summed over the depth that starts at `start` and that the panels span.
+    #[inline(always)]
+    fn fill_tile<S: Simd, const V: usize, const P: usize, const R: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        start: usize,
+        column: usize,
+        panels: [&[f32]; P],
+    ) {
+        let mut sums: Sums<S, V, P, R> = [[[simd.splat_f32s(0.0); V]; P]; R];
+        let depth = panels[0].len() / LANES;
+        let mut vectors = [S::as_simd_f32s(panels[0]).0; P];
+        for (vectors, panel) in vectors.iter_mut().zip(panels) {
+            *vectors = S::as_simd_f32s(panel).0;
+        }
+        let Left { data, stride, transposed, .. } = self.left;
+        if transposed {
+            let left = &data[start * stride + row..][..(depth - 1) * stride + R];
+            add_products(simd, &mut sums, vectors, depth, |i, p| p * stride + i, left);
+        } else {
+            let left = &data[row * stride + start..][..(R - 1) * stride + depth];
+            add_products(simd, &mut sums, vectors, depth, |i, p| i * stride + p, left);
+        }
+        for (i, sums) in sums.into_iter().enumerate() {
+            let line = &mut self.out[(row + i) * self.right.columns + column..];
+            let width = line.len().min(self.right.columns - column).min(P * LANES);
+            put(simd, &mut line[..width], self.target, sums);
+        }
+    }
+}
+
+/// Adds the products of each row of the panels with one number a row of the tile: `left[place(row, depth)]`.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one index goes through several arrays")]
+fn add_products<S: Simd, const V: usize, const P: usize, const R: usize>(
+    simd: S,
+    sums: &mut Sums<S, V, P, R>,
+    panels: [&[S::f32s]; P],
+    depth: usize,
+    place: impl Fn(usize, usize) -> usize,
+    left: &[f32],
+) {
+    assert!(place(R - 1, depth - 1) < left.len());
+    assert!(panels.iter().all(|panel| panel.len() == depth * V));
+    for p in 0..depth {
+        for i in 0..R {
+            // SAFETY: `place` grows with both arguments, and its greatest value was checked above.
+            #[expect(unsafe_code)]
+            let left = simd.splat_f32s(unsafe { *left.get_unchecked(place(i, p)) });
+            for panel in 0..P {
+                for v in 0..V {
+                    let right = panels[panel][p * V + v];
+                    sums[i][panel][v] = simd.mul_add_e_f32s(left, right, sums[i][panel][v]);
+                }
+            }
+        }
+    }
+}
+
+/// Writes or adds one row of a tile to a line of the result, which may end inside of a panel.
+#[inline(always)]
+fn put<S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    line: &mut [f32],
+    target: Target,
+    sums: [[S::f32s; V]; P],
+) {
+    for (line, sums) in line.chunks_mut(LANES).zip(sums) {
+        if line.len() == LANES {
+            for (line, sum) in S::as_mut_simd_f32s(line).0.iter_mut().zip(sums) {
+                *line = if target == Target::Add { simd.add_f32s(*line, sum) } else { sum };
+            }
+        } else {
+            let mut whole = [0.0; LANES];
+            S::as_mut_simd_f32s(&mut whole).0.copy_from_slice(&sums);
+            for (out, sum) in line.iter_mut().zip(whole) {
+                *out = if target == Target::Add { *out + sum } else { sum };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The product by its definition, in double precision.
+    fn naive(
+        left: impl Fn(usize, usize) -> f32,
+        right: &[f32],
+        [rows, depth, columns]: [usize; 3],
+    ) -> Vec<f32> {
+        let element = |i: usize, j: usize| -> f64 {
+            (0..depth).map(|p| f64::from(left(i, p)) * f64::from(right[p * columns + j])).sum()
+        };
+        (0..rows * columns).map(|at| element(at / columns, at % columns) as f32).collect()
+    }
+
+    fn numbers(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 9 & 1023) as f32 / 512.0 - 1.0).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn products_are_those_of_the_definition(
+            rows in 1usize..30,
+            depth in prop_oneof![1usize..40, 500usize..1100],
+            columns in 1usize..140,
+            gap in 0usize..5,
+            transposed: bool,
+            add: bool,
+            seed: u16,
+        ) {
+            let [lines, line] = if transposed { [depth, rows] } else { [rows, depth] };
+            let stride = line + gap;
+            let a = numbers(lines * stride, usize::from(seed));
+            let b = numbers(depth * columns, usize::from(seed) + 7);
+            let left = Rows { data: &a, rows: lines, columns: line, stride };
+            let mut buffers = [Panels::len(depth, columns), Panels::len(depth, rows)].map(|len| vec![f32::NAN; len]);
+            let [right_buffer, left_buffer] = &mut buffers;
+            let right = Panels::pack(Rows::new(&b, columns), right_buffer);
+            let start = if add { 1.0 } else { f32::NAN };
+            let mut out = vec![start; rows * columns];
+            let target = if add { Target::Add } else { Target::Overwrite };
+            if transposed {
+                multiply_transposed(&mut out, target, Panels::pack(left, left_buffer), right);
+            } else {
+                multiply(&mut out, target, left, right);
+            }
+            let at = |i: usize, p: usize| if transposed { a[p * stride + i] } else { a[i * stride + p] };
+            let expected = naive(at, &b, [rows, depth, columns]);
+            for (out, expected) in out.iter().zip(expected) {
+                let expected = expected + if add { 1.0 } else { 0.0 };
+                prop_assert!((out - expected).abs() < 1e-5 * depth as f32, "{out} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the inner sizes of a product differ")]
+    fn sizes_that_do_not_meet_are_refused() {
+        let (a, b) = ([0.0; 6], [0.0; 48]);
+        multiply(&mut [0.0; 48], Target::Overwrite, Rows::new(&a, 2), Panels::new(&b, 3, 16));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::matrix::{Matrix, Target, multiply};
+use rayon::prelude::*;
+
+use crate::matrix::{Panels, Rows, Target, multiply};
 use crate::parallel::with_buffer;
 
 /// Numbers gathered at a time: the patch rows of a block and the weights beside them share the second-level cache.
@@ -53,16 +55,16 @@ impl Patches {
         source: &[f32],
         rows: Range<usize>,
         channels: Range<usize>,
-        work: impl FnOnce(Matrix),
+        work: impl FnOnce(Rows),
     ) {
         if self.is_identity() {
             let data = &source[rows.start * self.channels + channels.start..];
-            return work(Matrix::strided(data, rows.len(), channels.len(), self.channels));
+            return work(Rows { data, rows: rows.len(), columns: channels.len(), stride: self.channels });
         }
         let columns = self.size[0] * self.size[1] * channels.len();
         with_buffer(rows.len() * columns, |buffer| {
             self.gather(source, rows.start, channels, buffer);
-            work(Matrix::new(buffer, columns));
+            work(Rows::new(buffer, columns));
         });
     }
 
@@ -71,23 +73,42 @@ impl Patches {
         (BLOCK_ELEMENTS / self.depth().min(MAX_DEPTH)).clamp(64, 1024)
     }
 
-    /// The product of `rows` of the patch matrix and `weight`, `[depth, columns]`.
+    /// Kernel rows that are gathered at a time.
+    fn kernel_rows(&self) -> usize {
+        if self.depth() > MAX_DEPTH { 1 } else { self.size[0] }
+    }
+
+    /// Numbers that [`Patches::pack`] writes.
+    pub fn packed_len(&self, columns: usize) -> usize {
+        Panels::len(self.depth(), columns)
+    }
+
+    /// Writes `weight`, `[depth, columns]`, as [`Patches::multiply`] reads it.
+    pub fn pack(&self, weight: &[f32], columns: usize, packed: &mut [f32]) {
+        let depth = self.kernel_rows() * self.size[1] * self.channels;
+        let parts =
+            packed.par_chunks_mut(Panels::len(depth, columns)).zip(weight.par_chunks(depth * columns));
+        parts.for_each(|(packed, weight)| {
+            Panels::pack(Rows::new(weight, columns), packed);
+        });
+    }
+
+    /// The product of `rows` of the patch matrix and a weight from [`Patches::pack`].
     pub fn multiply(
         &self,
         source: &[f32],
         rows: Range<usize>,
-        weight: &[f32],
+        packed: &[f32],
         out: &mut [f32],
         target: Target,
     ) {
-        let columns = out.len() / rows.len();
-        let kernel_rows = if self.depth() > MAX_DEPTH { 1 } else { self.size[0] };
-        let part_len = kernel_rows * self.size[1] * self.channels * columns;
-        for (i, weight) in weight.chunks_exact(part_len).enumerate() {
+        let (columns, kernel_rows) = (out.len() / rows.len(), self.kernel_rows());
+        let depth = kernel_rows * self.size[1] * self.channels;
+        for (i, panels) in packed.chunks_exact(Panels::len(depth, columns)).enumerate() {
             let part = self.part(i * kernel_rows..(i + 1) * kernel_rows, 0..self.size[1]);
             let target = if i == 0 { target } else { Target::Add };
             part.with_matrix(source, rows.clone(), 0..self.channels, |patches| {
-                multiply(out, target, patches, Matrix::new(weight, columns));
+                multiply(out, target, patches, Panels::new(panels, depth, columns));
             });
         }
     }

@@ -20,7 +20,7 @@ use std::ops::{Add, Mul, Neg, Range, Sub};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::matrix::{Matrix, Target, multiply};
+use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
 
@@ -30,10 +30,10 @@ const OUT: usize = 2;
 const IN: usize = 4;
 /// Elements of a transformed tile.
 const ELEMENTS: usize = IN * IN;
-/// Channels transformed at a time: a cache line.
-const LANES: usize = 16;
+/// Fewer tiles than this are not worth the transforms of the weights.
+const MIN_TILES: usize = 256;
 /// Blocks wanted for one convolution, so that threads can share the work.
-const MIN_BLOCKS: usize = 16;
+const MIN_BLOCKS: usize = 8;
 /// Blocks that are transformed before their products are added to the weight gradient.
 const CHUNK_BLOCKS: usize = 8;
 
@@ -100,8 +100,8 @@ struct Tile {
 
 impl<'a> Winograd<'a> {
     /// The product of the patch matrix with `columns` columns of weights, if this is the way to compute it: patches of
-    /// 3x3 neighbouring pixels one pixel apart, whole lanes of channels, and at least a quarter of the multiplications
-    /// saved in spite of tiles that overlap the border.
+    /// 3x3 neighbouring pixels one pixel apart, whole lanes of channels, many tiles, and at least a quarter of the
+    /// multiplications saved in spite of tiles that overlap the border.
     pub fn of(patches: &'a Patches, columns: usize) -> Option<Winograd<'a>> {
         let tiles = patches.grid.map(|size| size.div_ceil(OUT));
         let plain = 9 * patches.grid[0] * patches.grid[1];
@@ -109,20 +109,22 @@ impl<'a> Winograd<'a> {
             && patches.step == [1, 1]
             && patches.channels.is_multiple_of(LANES)
             && columns.is_multiple_of(LANES)
+            && patches.images * tiles[0] * tiles[1] >= MIN_TILES
             && ELEMENTS * tiles[0] * tiles[1] <= plain / 4 * 3;
         applies.then_some(Winograd { patches, columns, tiles })
     }
 
     /// The product of the patch matrix and `weight` `[3, 3, channels, columns]`, plus the bias of each column.
     pub fn multiply(&self, source: &[f32], weight: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
-        let pairs = self.patches.channels * self.columns;
+        let (channels, columns) = (self.patches.channels, self.columns);
+        let pairs = channels * columns;
         with_buffer(ELEMENTS * pairs, |transformed| {
             transformed.par_chunks_mut(IN * pairs).enumerate().for_each(|(row, transformed)| {
-                transform_weight(weight, row, transformed);
+                transform_weight(weight, row, columns, transformed);
             });
             let weight = &*transformed;
             let [height, width] = self.patches.grid;
-            let line_len = width * self.columns;
+            let line_len = width * columns;
             // A block is some whole images, or a band of one.
             let images = (self.block_tiles() / (self.tiles[0] * self.tiles[1])).max(1);
             let band = if images > 1 {
@@ -146,7 +148,8 @@ impl<'a> Winograd<'a> {
         let tiles = self.patches.images * self.tiles[0] * self.tiles[1];
         let block = self.block_tiles();
         let blocks = CHUNK_BLOCKS.min(tiles.div_ceil(block));
-        let (inputs_len, gradients_len) = (ELEMENTS * block * channels, ELEMENTS * block * columns);
+        let (input_len, gradient_len) = (spread(block * channels), spread(block * columns));
+        let (inputs_len, gradients_len) = (ELEMENTS * input_len, ELEMENTS * gradient_len);
         with_buffer(ELEMENTS * channels * columns, |sums| {
             with_buffer(blocks * (inputs_len + gradients_len), |buffer| {
                 let (inputs, gradients) = buffer.split_at_mut(blocks * inputs_len);
@@ -156,8 +159,11 @@ impl<'a> Winograd<'a> {
                     let parts =
                         inputs.par_chunks_mut(inputs_len).zip(gradients.par_chunks_mut(gradients_len));
                     parts.enumerate().for_each(|(i, (inputs, gradients))| {
-                        transform_inputs(self, source, tiles_of(i), inputs);
-                        transform_gradients(self, dy, tiles_of(i), gradients);
+                        let tiles = tiles_of(i);
+                        let count = tiles.len();
+                        let place = |t: usize, channel: usize| Panels::place(count, t, channel);
+                        transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
+                        transform_gradients(self, dy, tiles, gradients, gradient_len);
                     });
                     sums.par_chunks_mut(channels * columns).enumerate().for_each(|(element, sum)| {
                         for i in 0..blocks {
@@ -165,12 +171,12 @@ impl<'a> Winograd<'a> {
                             if count == 0 {
                                 break;
                             }
-                            let input = &inputs[i * inputs_len..][element * count * channels..];
-                            let gradient = &gradients[i * gradients_len..][element * count * columns..];
-                            let input = Matrix::new(&input[..count * channels], channels).transposed();
-                            let gradient = Matrix::new(&gradient[..count * columns], columns);
+                            let input = &inputs[i * inputs_len + element * input_len..];
+                            let input = Panels::new(&input[..count * channels], count, channels);
+                            let gradient = &gradients[i * gradients_len + element * gradient_len..];
+                            let gradient = Panels::new(&gradient[..count * columns], count, columns);
                             let target = if start + i == 0 { Target::Overwrite } else { Target::Add };
-                            multiply(sum, target, input, gradient);
+                            multiply_transposed(sum, target, input, gradient);
                         }
                     });
                 }
@@ -183,7 +189,7 @@ impl<'a> Winograd<'a> {
 
     /// Tiles worked on at a time: enough for a fast product, few enough to share the work; a function of the shape alone.
     fn block_tiles(&self) -> usize {
-        (self.patches.images * self.tiles[0] * self.tiles[1] / MIN_BLOCKS).clamp(32, 128)
+        (self.patches.images * self.tiles[0] * self.tiles[1] / MIN_BLOCKS).clamp(30, 126)
     }
 
     /// Computes some output lines (counted over all images) that hold whole tiles.
@@ -200,16 +206,19 @@ impl<'a> Winograd<'a> {
             |line: usize| (line / height * self.tiles[0] + (line % height).div_ceil(OUT)) * self.tiles[1];
         let tiles = tile_at(lines.start)..tile_at(lines.end);
         let count = tiles.len();
-        with_buffer(ELEMENTS * count * channels, |inputs| {
-            transform_inputs(self, source, tiles.clone(), inputs);
-            with_buffer(ELEMENTS * count * columns, |products| {
+        let (input_len, product_len) = (count * channels, count * columns);
+        with_buffer(ELEMENTS * spread(input_len), |inputs| {
+            let place = |t: usize, channel: usize| t * channels + channel;
+            transform_inputs(self, source, tiles.clone(), inputs, spread(input_len), place);
+            with_buffer(ELEMENTS * spread(product_len), |products| {
                 let parts = products
-                    .chunks_exact_mut(count * columns)
-                    .zip(inputs.chunks_exact(count * channels))
+                    .chunks_exact_mut(spread(product_len))
+                    .zip(inputs.chunks_exact(spread(input_len)))
                     .zip(weight.chunks_exact(channels * columns));
                 for ((product, input), weight) in parts {
-                    let (input, weight) = (Matrix::new(input, channels), Matrix::new(weight, columns));
-                    multiply(product, Target::Overwrite, input, weight);
+                    let input = Rows::new(&input[..input_len], channels);
+                    let weight = Panels::new(weight, channels, columns);
+                    multiply(&mut product[..product_len], Target::Overwrite, input, weight);
                 }
                 transform_products(self, products, bias, tiles, out);
             });
@@ -230,28 +239,39 @@ impl<'a> Winograd<'a> {
     }
 }
 
-/// `B^T d B` of each tile: `[IN, IN, tiles, channels]`.
+/// `B^T d B` of each tile: the elements follow each other every `element_len` numbers, and inside an element `place`
+/// says where the lanes of a tile and channel begin.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn transform_inputs(of: &Winograd, source: &[f32], tiles: Range<usize>, out: &mut [f32]) {
+fn transform_inputs(
+    of: &Winograd,
+    source: &[f32],
+    tiles: Range<usize>,
+    out: &mut [f32],
+    element_len: usize,
+    place: impl Fn(usize, usize) -> usize,
+) {
     let (channels, [height, width]) = (of.patches.channels, of.patches.image);
-    let count = tiles.len();
     for (t, tile) in tiles.enumerate() {
         let Tile { image, input: [top, left], .. } = of.tile(tile);
         let (rows, columns) = (inside(top, height), inside(left, width));
         for channel in (0..channels).step_by(LANES) {
-            let mut d = [[Lanes::ZERO; IN]; IN];
-            for i in rows.clone() {
-                let line = (image * height + (top + i as isize) as usize) * width;
-                for j in columns.clone() {
-                    let pixel = line + (left + j as isize) as usize;
-                    d[i][j] = Lanes::load(source, pixel * channels + channel);
+            let at = place(t, channel);
+            let load = |i: usize, j: usize| {
+                if !rows.contains(&i) || !columns.contains(&j) {
+                    return Lanes::ZERO;
                 }
-            }
-            for (element, value) in both_ways(d, one_way::input).as_flattened().iter().enumerate() {
-                value.store(out, (element * count + t) * channels + channel);
-            }
+                let line = (image * height + (top + i as isize) as usize) * width;
+                Lanes::load(source, (line + (left + j as isize) as usize) * channels + channel)
+            };
+            both_ways(load, one_way::input, |element, value| value.store(out, element * element_len + at));
         }
     }
+}
+
+/// Numbers from one element of the tiles to the next, so that their beginnings do not compete for the same few places of
+/// the first-level cache.
+fn spread(len: usize) -> usize {
+    len + LANES
 }
 
 /// The offsets below `IN` that from `first` on lie in `0..size`.
@@ -270,57 +290,56 @@ fn transform_products(
     tiles: Range<usize>,
     out: &mut [f32],
 ) {
-    let (columns, width, count) = (of.columns, of.patches.grid[1], tiles.len());
+    let (columns, width) = (of.columns, of.patches.grid[1]);
+    let element_len = spread(tiles.len() * columns);
     let first_line = of.tile(tiles.start).first[0];
     for (t, tile) in tiles.enumerate() {
         let Tile { first: [line, left], size, .. } = of.tile(tile);
         for column in (0..columns).step_by(LANES) {
-            let mut m = [[Lanes::ZERO; IN]; IN];
-            for (element, m) in m.as_flattened_mut().iter_mut().enumerate() {
-                *m = Lanes::load(products, (element * count + t) * columns + column);
-            }
+            let at = t * columns + column;
+            let load = |i: usize, j: usize| Lanes::load(products, (i * IN + j) * element_len + at);
             let bias = bias.map_or(Lanes::ZERO, |bias| Lanes::load(bias, column));
-            let y = both_ways(m, one_way::output);
-            for (i, y) in y[..size[0]].iter().enumerate() {
-                for (j, &y) in y[..size[1]].iter().enumerate() {
+            both_ways(load, one_way::output, |element, y| {
+                let (i, j) = (element / OUT, element % OUT);
+                if i < size[0] && j < size[1] {
                     let pixel = (line - first_line + i) * width + left + j;
                     (y + bias).store(out, pixel * columns + column);
                 }
-            }
+            });
         }
     }
 }
 
-/// `A dY A^T` of each tile: `[IN, IN, tiles, columns]`.
+/// `A dY A^T` of each tile, in panels: the elements follow each other every `element_len` numbers.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn transform_gradients(of: &Winograd, dy: &[f32], tiles: Range<usize>, out: &mut [f32]) {
+fn transform_gradients(of: &Winograd, dy: &[f32], tiles: Range<usize>, out: &mut [f32], element_len: usize) {
     let (columns, width, count) = (of.columns, of.patches.grid[1], tiles.len());
     for (t, tile) in tiles.enumerate() {
         let Tile { first: [line, left], size, .. } = of.tile(tile);
         for column in (0..columns).step_by(LANES) {
-            let mut y = [[Lanes::ZERO; OUT]; OUT];
-            for (i, y) in y[..size[0]].iter_mut().enumerate() {
-                for (j, y) in y[..size[1]].iter_mut().enumerate() {
-                    let pixel = (line + i) * width + left + j;
-                    *y = Lanes::load(dy, pixel * columns + column);
+            let at = Panels::place(count, t, column);
+            let load = |i: usize, j: usize| {
+                if i >= size[0] || j >= size[1] {
+                    return Lanes::ZERO;
                 }
-            }
-            for (element, value) in both_ways(y, one_way::gradient).as_flattened().iter().enumerate() {
-                value.store(out, (element * count + t) * columns + column);
-            }
+                Lanes::load(dy, ((line + i) * width + left + j) * columns + column)
+            };
+            both_ways(load, one_way::gradient, |element, value| value.store(out, element * element_len + at));
         }
     }
 }
 
-/// One row of `G g G^T` for each pair of channels: `[IN, channels, columns]`.
+/// One row of `G g G^T` for each pair of channels, in panels: `[IN, columns / LANES, channels, LANES]`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn transform_weight(weight: &[f32], row: usize, out: &mut [f32]) {
+fn transform_weight(weight: &[f32], row: usize, columns: usize, out: &mut [f32]) {
     let pairs = out.len() / IN;
+    let channels = pairs / columns;
     for at in (0..pairs).step_by(LANES) {
+        let (channel, column) = (at / columns, at % columns);
         let line = [0, 1, 2]
             .map(|b| one_way::kernel([0, 1, 2].map(|a| Lanes::load(weight, (a * 3 + b) * pairs + at)))[row]);
         for (j, value) in one_way::kernel(line).into_iter().enumerate() {
-            value.store(out, j * pairs + at);
+            value.store(out, j * pairs + Panels::place(channels, channel, column));
         }
     }
 }
@@ -340,20 +359,34 @@ fn transform_weight_gradient(sums: &[f32], row: usize, out: &mut [f32]) {
     }
 }
 
-/// A transform of the columns and then of the rows.
+/// Transforms the columns and then the rows of an `N` x `N` tile to `R` x `R` elements, which go to `store` one by one.
 #[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "adapters are not always inlined, and then lack the vector instructions"
+)]
 fn both_ways<const N: usize, const R: usize>(
-    values: [[Lanes; N]; N],
+    load: impl Fn(usize, usize) -> Lanes,
     one_way: impl Fn([Lanes; N]) -> [Lanes; R],
-) -> [[Lanes; R]; R] {
+    mut store: impl FnMut(usize, Lanes),
+) {
     let mut half = [[Lanes::ZERO; N]; R];
     for j in 0..N {
-        let column = one_way(values.map(|row| row[j]));
+        let mut column = [Lanes::ZERO; N];
+        for i in 0..N {
+            column[i] = load(i, j);
+        }
+        let column = one_way(column);
         for i in 0..R {
             half[i][j] = column[i];
         }
     }
-    half.map(one_way)
+    for i in 0..R {
+        let row = one_way(half[i]);
+        for j in 0..R {
+            store(i * R + j, row[j]);
+        }
+    }
 }
 
 impl Lanes {
