@@ -52,6 +52,9 @@ const CASES: &[Case] = &[
     case("r18-imagenet-28-b256", "resnet18", Stem::Imagenet, 28, 256),
     case("r18-imagenet-64-b128", "resnet18", Stem::Imagenet, 64, 128),
     case("r18-imagenet-224-b16", "resnet18", Stem::Imagenet, 224, 16),
+    case("r50-imagenet-64-b32", "resnet50", Stem::Imagenet, 64, 32),
+    case("vgg13-196-b8", "vgg13", Stem::Imagenet, 196, 8),
+    case("convnext_tiny-64-b32", "convnext_tiny", Stem::Imagenet, 64, 32),
 ];
 
 /// Steps before the timed ones: buffers are made and caches filled.
