@@ -48,15 +48,13 @@ pub fn warp<T: Sample>(
     canvas.redraw(out_shape, |shape, samples, out, _| {
         let fill = lens.fill.as_ref().map(|fill| fill.values(shape.channels));
         let source = Source { samples, shape, padding_mode: lens.padding_mode, fill: fill.as_deref() };
-        match lens.interpolation {
-            Sampling::Nearest => {
+        match (lens.interpolation, shape.channels) {
+            (Sampling::Nearest, _) => {
                 each_pixel(out, out_shape, |x, y, pixel| source.nearest(locate(x, y), pixel));
             }
-            Sampling::Bilinear => match shape.channels {
-                1 => each_pixel(out, out_shape, |x, y, pixel| source.bilinear::<1>(locate(x, y), pixel)),
-                3 => each_pixel(out, out_shape, |x, y, pixel| source.bilinear::<3>(locate(x, y), pixel)),
-                _ => each_pixel(out, out_shape, |x, y, pixel| source.bilinear_any(locate(x, y), pixel)),
-            },
+            (Sampling::Bilinear, 1) => source.each_bilinear::<1>(out, out_shape, locate),
+            (Sampling::Bilinear, 3) => source.each_bilinear::<3>(out, out_shape, locate),
+            _ => each_pixel(out, out_shape, |x, y, pixel| source.bilinear_any(locate(x, y), pixel)),
         }
     });
 }
@@ -101,37 +99,46 @@ impl<T: Sample> Source<'_, T> {
         }
     }
 
-    #[inline(always)]
-    fn bilinear<const C: usize>(&self, [x, y]: [f32; 2], pixel: &mut [T]) {
-        let (left, top) = (x.floor(), y.floor());
-        let (right_share, lower_share) = (x - left, y - top);
+    /// Draws every pixel of `out` for a fixed number of channels, fast where all four pixels around lie inside.
+    fn each_bilinear<const C: usize>(
+        &self,
+        out: &mut [T],
+        out_shape: Shape,
+        locate: impl Fn(f32, f32) -> [f32; 2],
+    ) {
         let Shape { height, width, .. } = self.shape;
-        let inside = left >= 0.0 && top >= 0.0 && left + 1.0 < width as f32 && top + 1.0 < height as f32;
-        if !inside {
-            return self.bilinear_any([x, y], pixel);
-        }
         let pixels = self.samples.as_chunks::<C>().0;
-        let first = top as usize * width + left as usize;
-        let upper = [pixels[first], pixels[first + 1]];
-        let lower = [pixels[first + width], pixels[first + width + 1]];
-        for (channel, sample) in pixel.iter_mut().enumerate() {
-            let mix = |[left, right]: [[T; C]; 2]| {
-                let (left, right) = (left[channel].widen(), right[channel].widen());
-                left * (1.0 - right_share) + right * right_share
-            };
-            *sample = T::nearest(mix(upper) * (1.0 - lower_share) + mix(lower) * lower_share);
+        for (row, line) in out.as_chunks_mut::<C>().0.chunks_exact_mut(out_shape.width).enumerate() {
+            for (column, pixel) in line.iter_mut().enumerate() {
+                let [x, y] = locate(column as f32, row as f32);
+                let (left, top) = (x.floor(), y.floor());
+                let inside =
+                    left >= 0.0 && top >= 0.0 && left + 1.0 < width as f32 && top + 1.0 < height as f32;
+                if !inside {
+                    self.bilinear_any([x, y], pixel);
+                    continue;
+                }
+                let first = top as usize * width + left as usize;
+                let upper = blend([&pixels[first], &pixels[first + 1]], x - left);
+                let lower = blend([&pixels[first + width], &pixels[first + width + 1]], x - left);
+                let share = y - top;
+                *pixel = std::array::from_fn(|c| T::nearest(upper[c] * (1.0 - share) + lower[c] * share));
+            }
         }
     }
 
     fn bilinear_any(&self, [x, y]: [f32; 2], pixel: &mut [T]) {
         let (left, top) = (x.floor(), y.floor());
-        let (right_share, lower_share) = (x - left, y - top);
-        let (left, top) = (left as i64, top as i64);
-        let corner = |dx: i64, dy: i64| {
-            let weight = |d: i64, share: f32| if d == 1 { share } else { 1.0 - share };
-            let offset = self.offset(left + dx, top + dy)?;
-            Some((offset, weight(dx, right_share) * weight(dy, lower_share)))
-        };
+        let weights = |share: f32| [1.0 - share, share];
+        let (across, down) = (weights(x - left), weights(y - top));
+        let Shape { height, width, channels } = self.shape;
+        let columns = [0, 1].map(|d| self.padding_mode.index(left as i64 + d, width));
+        let rows = [0, 1].map(|d| self.padding_mode.index(top as i64 + d, height));
+        if columns == [None; 2] || rows == [None; 2] {
+            return self.fill_pixel(pixel);
+        }
+        let corner =
+            |i: usize, j: usize| Some(((rows[j]? * width + columns[i]?) * channels, across[i] * down[j]));
         let corners: Corners = [corner(0, 0), corner(1, 0), corner(0, 1), corner(1, 1)];
         let inside: f32 = corners.iter().flatten().map(|(_, weight)| weight).sum();
         for (channel, sample) in pixel.iter_mut().enumerate() {
@@ -144,6 +151,12 @@ impl<T: Sample> Source<'_, T> {
             });
         }
     }
+}
+
+/// The values `share` of the way from one pixel to the other.
+#[inline(always)]
+fn blend<T: Sample, const C: usize>([left, right]: [&[T; C]; 2], share: f32) -> [f32; C] {
+    std::array::from_fn(|c| left[c].widen() * (1.0 - share) + right[c].widen() * share)
 }
 
 /// A map from places of a new image to places of an old one, both in pixels from their centres:

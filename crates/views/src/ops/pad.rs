@@ -97,21 +97,22 @@ pub(super) fn cut<T: Sample>(
     canvas.redraw(out_shape, |shape, samples, out, _| {
         let Shape { height, width, channels } = shape;
         let fill: Vec<T> = fill.values(channels).into_iter().map(T::nearest).collect();
-        let first = left.clamp(0, width as i64);
-        let inside = first - left..((left + out_shape.width as i64).clamp(first, width as i64) - left);
-        let inside = inside.start as usize..inside.end as usize;
+        let filled = fill.repeat(out_shape.width);
+        // The first column of the image that is shown, and the columns of the result that show the image itself.
+        let (out_width, first) = (out_shape.width as i64, left.clamp(0, width as i64));
+        let start = (first - left).clamp(0, out_width);
+        let end = (width as i64 - left).clamp(start, out_width);
+        let (start, end) = (start as usize, end as usize);
         for (y, line) in out.chunks_exact_mut(out_shape.width * channels).enumerate() {
             let Some(row) = padding_mode.index(top + y as i64, height) else {
-                line.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(&fill));
+                line.copy_from_slice(&filled);
                 continue;
             };
             let row = &samples[row * width * channels..][..width * channels];
-            if !inside.is_empty() {
-                let from = first as usize * channels;
-                let target = &mut line[inside.start * channels..inside.end * channels];
-                target.copy_from_slice(&row[from..from + inside.len() * channels]);
-            }
-            for x in (0..out_shape.width).filter(|x| !inside.contains(x)) {
+            let from = first as usize * channels;
+            line[start * channels..end * channels]
+                .copy_from_slice(&row[from..from + (end - start) * channels]);
+            for x in (0..start).chain(end..out_shape.width) {
                 let pixel = match padding_mode.index(left + x as i64, width) {
                     Some(column) => &row[column * channels..(column + 1) * channels],
                     None => &fill,
