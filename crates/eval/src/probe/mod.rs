@@ -2,9 +2,11 @@
 
 mod lbfgs;
 mod logistic_regression;
+mod ridge;
 mod standardise;
 
 pub use logistic_regression::{LogisticModel, LogisticRegression};
+pub use ridge::{Ridge, RidgeModel};
 pub use standardise::Standardiser;
 
 use crate::{EvalError, Labelled, Verdict};
