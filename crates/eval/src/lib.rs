@@ -25,6 +25,7 @@ pub mod probe;
 pub mod statistics;
 #[cfg(test)]
 mod testing;
+pub mod texture;
 mod verdict;
 
 pub use distances::Distance;
