@@ -10,7 +10,7 @@ use crate::sheet::{GAP, GROUND, check_images, check_size, fitted_into};
 use crate::style::{INK, MUTED, SMALL, TEXT, clean};
 
 /// The room for words left of the images, in pixels of the picture; there are two for every one of the text.
-const WORDS: u32 = 320;
+const WORDS: u32 = 380;
 /// From the middle of a row to the middles of its two lines of words, in pixels of the text.
 const LINE: f64 = 9.0;
 
@@ -101,13 +101,13 @@ mod tests {
         let red = RgbImage::from_pixel(8, 8, image::Rgb([255, 0, 0]));
         let rows = [row(vec![red.clone(), red.clone()]), row(vec![]), row(vec![red])];
         let picture = montage(&rows, 64).unwrap();
-        assert_eq!(picture.dimensions(), (320 + 4 + 2 * 68, 4 + 3 * 68));
+        assert_eq!(picture.dimensions(), (WORDS + 4 + 2 * 68, 4 + 3 * 68));
         let is_red = |pixel: &image::Rgb<u8>| pixel.0 == [255, 0, 0];
         assert_eq!(picture.pixels().filter(|pixel| is_red(pixel)).count(), 3 * 64 * 64);
         for place in 0..3 {
             let (top, bottom) = (place * 68, place * 68 + 68);
             let inked = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| {
-                x < 320 && (top..bottom).contains(&y) && pixel.0[2] < 128 && !is_red(pixel)
+                x < WORDS && (top..bottom).contains(&y) && pixel.0[2] < 128 && !is_red(pixel)
             };
             assert!(picture.enumerate_pixels().any(inked), "row {place} has words");
         }

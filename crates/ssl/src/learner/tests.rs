@@ -349,8 +349,8 @@ impl Encoder for Noise {
 
 #[test]
 fn noise_is_a_function_of_the_step_and_the_pass_and_targets_have_none() {
-    let mut weights = Weights::new(3, &Device::flex());
-    let mut drawn = |step: usize, target: bool| {
+    let weights = Weights::new(3, &Device::flex());
+    let drawn = |step: usize, target: bool| {
         let (online, mut copy) = (&mut weights.clone(), weights.clone());
         let mut network = Network::new(&Noise, online, false).with_noise(step);
         let views = vec![view(&[0], 0, 8), view(&[0], 1, 8)];
