@@ -111,6 +111,42 @@ pub enum EvalError {
         /// What would be right.
         expected: String,
     },
+    /// More clusters than rows.
+    #[error("k = {k} clusters of only {rows} rows: choose k between 1 and {rows}")]
+    ClusterCount {
+        /// Clusters asked for.
+        k: usize,
+        /// Rows to cluster.
+        rows: usize,
+    },
+    /// A list is too short for what is asked of it.
+    #[error("{what}: expected at least {expected}, got {got}")]
+    TooFew {
+        /// Which list.
+        what: &'static str,
+        /// The least that would do.
+        expected: usize,
+        /// Its length.
+        got: usize,
+    },
+    /// A number in a list is NaN or infinite.
+    #[error("{what} holds {value} at position {position}: numbers must be finite (leave missing ones out)")]
+    NumberNotFinite {
+        /// Which list.
+        what: &'static str,
+        /// Where the first such value stands.
+        position: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// A quantity that these data do not define.
+    #[error("{what} is undefined: {reason}")]
+    Undefined {
+        /// Which quantity.
+        what: &'static str,
+        /// Why, and what would define it.
+        reason: String,
+    },
     /// All rows are the same point.
     #[error("all {rows} rows of features are equal: there is nothing to map (has the encoder collapsed?)")]
     NoSpread {

@@ -1,6 +1,13 @@
 //! Checked features and labels: what every protocol takes.
 
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
 use crate::EvalError;
+
+/// Rows with a smaller L2 norm are treated as having this one, as PyTorch's `normalize` does.
+pub(crate) const MIN_NORM: f64 = 1e-12;
 
 /// A matrix of finite features, one row per image: `[rows, dim]`, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +62,26 @@ impl Features {
     /// All rows in order.
     pub fn iter(&self) -> std::slice::ChunksExact<'_, f32> {
         self.values.chunks_exact(self.dim)
+    }
+
+    /// The mean of every column, summed in f64 in the order of the rows.
+    pub(crate) fn column_means(&self) -> Vec<f64> {
+        let mut mean = vec![0.0; self.dim];
+        for row in self.iter() {
+            mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        mean.iter_mut().for_each(|sum| *sum /= self.rows as f64);
+        mean
+    }
+
+    /// Every row divided by its L2 norm.
+    pub(crate) fn unit_rows(&self) -> Features {
+        let mut values = self.values.clone();
+        values.par_chunks_exact_mut(self.dim).for_each(|row| {
+            let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(MIN_NORM);
+            row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+        });
+        Features { values, ..*self }
     }
 
     /// The rows named by `indices`, in that order.
@@ -159,6 +186,13 @@ pub(crate) fn check_labels(
         }
         None => Ok(()),
     }
+}
+
+/// Labels renumbered from 0 in their order, and how many there are.
+pub(crate) fn numbered(labels: &[usize]) -> (Vec<usize>, usize) {
+    let mut numbers: BTreeMap<usize, usize> = labels.iter().map(|&label| (label, 0)).collect();
+    numbers.values_mut().enumerate().for_each(|(number, slot)| *slot = number);
+    (labels.iter().map(|label| numbers[label]).collect(), numbers.len())
 }
 
 #[cfg(test)]

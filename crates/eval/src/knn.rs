@@ -2,15 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::neighbours::{Neighbours, cosine_neighbours};
-use crate::{EvalError, Labelled, Verdict};
+use crate::neighbours::{Neighbours, cosine_neighbours, euclidean_neighbours};
+use crate::{Distance, EvalError, Labelled, Verdict};
 
 /// How neighbours vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Vote {
-    /// A neighbour of similarity `s` counts `exp(s / temperature)` (Wu et al., "Unsupervised feature
-    /// learning via non-parametric instance discrimination", CVPR 2018, section 3.4).
+    /// A neighbour of cosine `s` counts `exp(s / temperature)` (Wu et al., "Unsupervised feature learning via
+    /// non-parametric instance discrimination", CVPR 2018, section 3.4); one at the Euclidean distance `d`
+    /// counts `1 / d`, and where some are at distance 0 only these count (as scikit-learn's
+    /// `weights="distance"`).
     Weighted,
     /// Every neighbour counts one.
     Majority,
@@ -23,20 +25,26 @@ pub struct Knn {
     pub k: Vec<usize>,
     /// Ways of voting.
     pub votes: Vec<Vote>,
-    /// Temperature of the weighted vote, above 0.
+    /// What makes a neighbour.
+    pub distance: Distance,
+    /// Temperature of the weighted vote by cosine, above 0.
     pub temperature: f64,
 }
 
 impl Default for Knn {
-    /// k = 20 and 200, both votes, temperature 0.07.
+    /// k = 20 and 200, both votes, cosine, temperature 0.07.
     fn default() -> Knn {
-        Knn { k: vec![20, 200], votes: vec![Vote::Weighted, Vote::Majority], temperature: 0.07 }
+        Knn {
+            k: vec![20, 200],
+            votes: vec![Vote::Weighted, Vote::Majority],
+            distance: Distance::Cosine,
+            temperature: 0.07,
+        }
     }
 }
 
 impl Knn {
-    /// Judges each held-out split by the labels of its nearest training rows (cosine similarity). One
-    /// verdict per vote and k, in the order of the settings; all held-out splits in each.
+    /// Judges each held-out split by the labels of its nearest training rows. One verdict per vote and k, in the order of the settings; all held-out splits in each.
     ///
     /// # Errors
     /// A k that is 0 or larger than the training split, no k, no vote or no split; a temperature that is
@@ -46,7 +54,11 @@ impl Knn {
         let mut verdicts: Vec<Verdict> =
             self.variants().map(|(k, vote)| self.verdict(k, vote, train)).collect();
         for &(split, set) in held_out {
-            let neighbours = cosine_neighbours(train.features(), set.features(), largest)?;
+            let find = match self.distance {
+                Distance::Cosine => cosine_neighbours,
+                Distance::Euclidean => euclidean_neighbours,
+            };
+            let neighbours = find(train.features(), set.features(), largest)?;
             for ((k, vote), verdict) in self.variants().zip(&mut verdicts) {
                 verdict.judge(split, set, &self.count(&neighbours, train, k, vote))?;
             }
@@ -82,12 +94,16 @@ impl Knn {
     }
 
     fn verdict(&self, k: usize, vote: Vote, train: &Labelled) -> Verdict {
-        let mut settings = vec![("distance", "cosine".into()), ("k", k.into())];
+        let distance = match self.distance {
+            Distance::Cosine => "cosine",
+            Distance::Euclidean => "euclidean",
+        };
+        let mut settings = vec![("distance", distance.into()), ("k", k.into())];
         settings.push(match vote {
             Vote::Majority => ("vote", "majority".into()),
             Vote::Weighted => ("vote", "weighted".into()),
         });
-        if vote == Vote::Weighted {
+        if vote == Vote::Weighted && self.distance == Distance::Cosine {
             settings.push(("temperature", self.temperature.into()));
         }
         Verdict::new("knn", settings, train)
@@ -102,10 +118,10 @@ impl Knn {
             let mut total = 0.0;
             let mut highest = None;
             for (index, similarity) in nearest.take(k) {
-                // Relative to the nearest, so that small temperatures cannot overflow.
-                let gap = f64::from(similarity) - *highest.get_or_insert(f64::from(similarity));
+                let similarity = f64::from(similarity);
+                let highest = *highest.get_or_insert(similarity);
                 let weight = match vote {
-                    Vote::Weighted => (gap / self.temperature).exp(),
+                    Vote::Weighted => self.weight(similarity, highest),
                     Vote::Majority => 1.0,
                 };
                 row[train.labels()[index]] += weight;
@@ -114,6 +130,17 @@ impl Knn {
             votes.extend(row.iter().map(|sum| sum / total));
         }
         votes
+    }
+}
+
+impl Knn {
+    /// The weight of a neighbour relative to the nearest, so that nothing can overflow.
+    fn weight(&self, similarity: f64, highest: f64) -> f64 {
+        match self.distance {
+            Distance::Cosine => ((similarity - highest) / self.temperature).exp(),
+            Distance::Euclidean if similarity == highest => 1.0,
+            Distance::Euclidean => highest / similarity,
+        }
     }
 }
 
@@ -142,6 +169,43 @@ mod tests {
         }
     }
 
+    /// Majorities are the same on the sphere; the weights have only the definition to go by.
+    #[test]
+    fn golden_knn_by_euclidean_distance() {
+        for case in twinlens_golden::cases("metrics/knn") {
+            let on_sphere = |features: &str, labels: &str| {
+                let set = labelled(&case, features, labels);
+                set.with_features(set.features().unit_rows()).unwrap()
+            };
+            let train = on_sphere("in.train_features", "in.train_labels");
+            let test = on_sphere("in.test_features", "in.test_labels");
+            let (distance, votes) = (Distance::Euclidean, vec![Vote::Majority]);
+            let knn = Knn { k: vec![case.count("k")], votes, distance, ..Knn::default() };
+            let verdict = &knn.run(&train, &[("test", &test)]).unwrap()[0];
+            let outcome = verdict.split("test").unwrap();
+            let predicted: Vec<i64> = outcome.predictions.iter().map(|&class| class as i64).collect();
+            case.check_exact("out.pred_majority", &predicted);
+            case.check("out.accuracy_majority", &[outcome.scores.accuracy]);
+            assert_eq!(verdict.settings["distance"], "euclidean");
+        }
+    }
+
+    #[test]
+    fn near_neighbours_count_by_the_inverse_of_their_distance() {
+        let set = |values: Vec<f32>, labels: Vec<usize>| {
+            let features = crate::Features::new(values.len(), 1, values).unwrap();
+            Labelled::new(features, labels, vec!["a".into(), "b".into()]).unwrap()
+        };
+        let train = set(vec![1.0, 2.0, 4.0, 4.0], vec![0, 1, 1, 0]);
+        let test = set(vec![0.0, 4.0], vec![0, 1]);
+        let knn = Knn { k: vec![4], distance: Distance::Euclidean, ..Knn::default() };
+        let neighbours = euclidean_neighbours(train.features(), test.features(), 4).unwrap();
+        let votes = knn.count(&neighbours, &train, 4, Vote::Weighted);
+        // 1 + 1/4 against 1/2 + 1/4 of 2; then the two copies alone.
+        let wanted = [0.625, 0.375, 0.5, 0.5];
+        assert!(votes.iter().zip(wanted).all(|(vote, want)| (vote - want).abs() < 1e-12), "{votes:?}");
+    }
+
     #[test]
     fn several_k_in_one_pass_equal_one_at_a_time() {
         let (train, test) = (blobs(90, 3, 5, 2.0, 1), blobs(40, 3, 5, 2.0, 2));
@@ -158,7 +222,7 @@ mod tests {
     #[test]
     fn small_temperatures_do_not_overflow() {
         let (train, test) = (blobs(30, 2, 4, 1.0, 1), blobs(10, 2, 4, 1.0, 2));
-        let knn = Knn { k: vec![1, 5], votes: vec![Vote::Weighted], temperature: 1e-6 };
+        let knn = Knn { k: vec![1, 5], votes: vec![Vote::Weighted], temperature: 1e-6, ..Knn::default() };
         let verdicts = knn.run(&train, &[("test", &test)]).unwrap();
         let predictions = |verdict: &Verdict| verdict.splits[0].predictions.clone();
         assert_eq!(predictions(&verdicts[0]), predictions(&verdicts[1]), "only the nearest counts");

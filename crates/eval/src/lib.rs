@@ -2,10 +2,16 @@
 //!
 //! [`Embedding`] takes images through an encoder to [`Features`]; everything else starts from there.
 //! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
-//! holds the numbers it is made of. [`health`] looks at features without labels, [`maps`] lays them out in
-//! two dimensions. Nothing here draws random numbers, and every result has the same bits whatever the number
-//! of threads.
+//! holds the numbers it is made of. [`clustering`] groups features without labels and compares the groups with
+//! labels, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
+//! measures the images themselves. [`statistics`] are for conditions and seeds side by side.
+//!
+//! What is drawn at random is a function of a seed, and every result has the same bits whatever the number of
+//! threads.
 
+pub mod clustering;
+mod distances;
+mod draws;
 mod embed;
 mod error;
 mod features;
@@ -16,10 +22,13 @@ pub mod maps;
 pub mod metrics;
 pub mod neighbours;
 pub mod probe;
+pub mod statistics;
 #[cfg(test)]
 mod testing;
+pub mod texture;
 mod verdict;
 
+pub use distances::Distance;
 pub use embed::{Embedding, with_labels};
 pub use error::EvalError;
 pub use features::{Features, Labelled};

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::distances::{SPARE, squared_difference};
 use crate::linalg::product_with_transposed;
 use crate::{EvalError, Features};
 
@@ -9,10 +10,8 @@ use crate::{EvalError, Features};
 const QUERY_BLOCK: usize = 128;
 const BANK_BLOCK: usize = 2048;
 
-/// Rows with a smaller L2 norm are treated as having this one, as PyTorch's `normalize` does.
-const MIN_NORM: f64 = 1e-12;
-
-/// The `k` most similar bank rows of every query, most similar first.
+/// The `k` most similar bank rows of every query, most similar first: similar by cosine, or near (a similarity
+/// is then a distance with a minus sign).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
     k: usize,
@@ -52,46 +51,67 @@ impl Neighbours {
 /// [`EvalError::NeighbourCount`] unless `1 <= k <= bank.rows()`, [`EvalError::SplitsDiffer`] when the rows
 /// have different numbers of features.
 pub fn cosine_neighbours(bank: &Features, queries: &Features, k: usize) -> Result<Neighbours, EvalError> {
-    if bank.dim() != queries.dim() {
-        let (split, what) = ("queries".to_string(), "features per row");
-        return Err(EvalError::SplitsDiffer { split, what, expected: bank.dim(), got: queries.dim() });
-    }
+    check_dims(bank, queries)?;
     let offsets = vec![0.0; bank.rows()];
-    search(&normalised(bank), &offsets, &normalised(queries), bank.dim(), k)
+    search(bank.unit_rows().values(), &offsets, queries.unit_rows().values(), bank.dim(), k)
 }
 
-/// The `k` rows of `points` nearest to each of them by Euclidean distance, itself excluded, with the
-/// distances; of equal distances the lower row comes first.
-pub(crate) fn euclidean_neighbours(points: &Features, k: usize) -> Result<Vec<Vec<(usize, f32)>>, EvalError> {
+/// The `k` rows of `bank` nearest to each row of `queries` by Euclidean distance; of equal distances the lower
+/// row comes first. Similarities are distances with a minus sign.
+///
+/// Found by f32 products about the mean of `bank`, then measured by differences in f64: the same bits whatever
+/// the number of threads.
+///
+/// # Errors
+/// As [`cosine_neighbours`]; [`EvalError::NotFinite`] for rows too far from `bank` for an f32.
+pub fn euclidean_neighbours(bank: &Features, queries: &Features, k: usize) -> Result<Neighbours, EvalError> {
+    check_dims(bank, queries)?;
+    if k == 0 || k > bank.rows() {
+        return Err(EvalError::NeighbourCount { k, rows: bank.rows() });
+    }
+    let mean = bank.column_means();
+    let about_mean = |features: &Features| {
+        let values = features.values().iter().zip(mean.iter().cycle());
+        let values = values.map(|(&value, mean)| (f64::from(value) - mean) as f32).collect();
+        Features::new(features.rows(), features.dim(), values)
+    };
+    let (near_bank, near_queries) = (about_mean(bank)?, about_mean(queries)?);
     // |a - b|^2 = |a|^2 - 2 (a.b - |b|^2 / 2): the nearest b has the largest bracket.
     let half_square = |row: &[f32]| (-0.5 * row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()) as f32;
-    let offsets: Vec<f32> = points.iter().map(half_square).collect();
-    let with_self = search(points.values(), &offsets, points.values(), points.dim(), k + 1)?;
-    let distance = |a: usize, b: usize| {
-        let squares = points.row(a).iter().zip(points.row(b)).map(|(&x, &y)| f64::from(x - y).powi(2));
-        squares.sum::<f64>().sqrt() as f32
+    let offsets: Vec<f32> = near_bank.iter().map(half_square).collect();
+    // Rounding may misplace a row at the border.
+    let wider = (k + SPARE).min(bank.rows());
+    let found = search(near_bank.values(), &offsets, near_queries.values(), bank.dim(), wider)?;
+    let measure = |(query, rows): (&[f32], &[u32])| {
+        let mut measured: Vec<(f64, u32)> =
+            rows.iter().map(|&row| (squared_difference(query, bank.row(row as usize)).sqrt(), row)).collect();
+        measured.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        measured.truncate(k);
+        measured
     };
-    let others = |(row, nearest): (usize, &[u32])| {
-        let mut others: Vec<(usize, f32)> = nearest
-            .iter()
-            .map(|&other| other as usize)
-            .filter(|&other| other != row)
-            .map(|other| (other, distance(row, other)))
-            .collect();
-        others.truncate(k);
-        others
-    };
-    Ok(with_self.indices.chunks_exact(k + 1).enumerate().map(others).collect())
+    let rows = queries.values().par_chunks_exact(bank.dim()).zip(found.indices.par_chunks_exact(wider));
+    let measured: Vec<Vec<(f64, u32)>> = rows.map(measure).collect();
+    let (similarities, indices) =
+        measured.into_iter().flatten().map(|(distance, row)| (-distance as f32, row)).unzip();
+    Ok(Neighbours { k, indices, similarities })
 }
 
-/// Every row divided by its L2 norm.
-fn normalised(features: &Features) -> Vec<f32> {
-    let mut values = features.values().to_vec();
-    values.par_chunks_exact_mut(features.dim()).for_each(|row| {
-        let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(MIN_NORM);
-        row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
-    });
-    values
+/// The `k` rows of `points` nearest to each of them, itself excluded, with the distances.
+pub(crate) fn nearest_others(points: &Features, k: usize) -> Result<Vec<Vec<(usize, f32)>>, EvalError> {
+    let with_self = euclidean_neighbours(points, points, k + 1)?;
+    let others = |(row, nearest): (usize, Vec<(usize, f32)>)| {
+        let others = nearest.into_iter().filter(|&(other, _)| other != row).take(k);
+        others.map(|(other, similarity)| (other, -similarity)).collect()
+    };
+    Ok(with_self.iter().map(Iterator::collect).enumerate().map(others).collect())
+}
+
+fn check_dims(bank: &Features, queries: &Features) -> Result<(), EvalError> {
+    if bank.dim() == queries.dim() {
+        return Ok(());
+    }
+    let (split, what) = ("queries".to_string(), "features per row");
+    Err(EvalError::SplitsDiffer { split, what, expected: bank.dim(), got: queries.dim() })
 }
 
 /// The `k` rows of `bank` with the largest `query . row + offset(row)` for each query.
@@ -161,21 +181,53 @@ fn unpack(packed: u64) -> (f32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{on_threads, random_features};
+    use crate::testing::{features_of, on_threads, random_features};
     use proptest::prelude::*;
 
     #[test]
     fn golden_knn_neighbours() {
         for case in twinlens_golden::cases("metrics/knn") {
-            let matrix = |key: &str| {
-                let shape = case.shape(key);
-                Features::new(shape[0], shape[1], case.f32(key).to_vec()).unwrap()
-            };
-            let (bank, queries) = (matrix("in.train_features"), matrix("in.test_features"));
+            let (bank, queries) =
+                (features_of(&case, "in.train_features"), features_of(&case, "in.test_features"));
             let found = cosine_neighbours(&bank, &queries, case.count("k")).unwrap();
             let indices: Vec<i64> = found.indices().iter().map(|&i| i.into()).collect();
             case.check_exact("out.neighbours", &indices);
         }
+    }
+
+    /// On the sphere the nearest rows are the most similar ones.
+    #[test]
+    fn golden_knn_neighbours_by_euclidean_distance() {
+        for case in twinlens_golden::cases("metrics/knn") {
+            let bank = features_of(&case, "in.train_features").unit_rows();
+            let queries = features_of(&case, "in.test_features").unit_rows();
+            let found = euclidean_neighbours(&bank, &queries, case.count("k")).unwrap();
+            let indices: Vec<i64> = found.indices().iter().map(|&i| i.into()).collect();
+            case.check_exact("out.neighbours", &indices);
+        }
+    }
+
+    #[test]
+    fn euclidean_neighbours_are_exact_far_from_the_origin() {
+        let shifted = |rows, seed| {
+            let values = random_features(rows, 3, seed).values().iter().map(|v| v + 300.0).collect();
+            Features::new(rows, 3, values).unwrap()
+        };
+        let (bank, queries) = (shifted(BANK_BLOCK + 5, 1), shifted(40, 2));
+        let run = || euclidean_neighbours(&bank, &queries, 6).unwrap();
+        let found = run();
+        for (query, row) in queries.iter().zip(found.iter()) {
+            let mut all: Vec<(f64, usize)> =
+                bank.iter().zip(0..).map(|(b, i)| (squared_difference(query, b).sqrt(), i)).collect();
+            all.sort_by(|a, b| a.partial_cmp(b).unwrap());
+            for ((index, similarity), (distance, want)) in row.zip(all) {
+                assert_eq!((index, similarity), (want, -distance as f32));
+            }
+        }
+        assert_eq!(found, on_threads(3, run));
+        assert!(matches!(euclidean_neighbours(&bank, &queries, 0), Err(EvalError::NeighbourCount { .. })));
+        let wide = random_features(1, 4, 0);
+        assert!(matches!(euclidean_neighbours(&bank, &wide, 1), Err(EvalError::SplitsDiffer { .. })));
     }
 
     /// Sorts all similarities, computed one by one in f64.
@@ -234,9 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn euclidean_neighbours_leave_out_the_point_itself() {
+    fn nearest_others_leave_out_the_point_itself() {
         let points = Features::new(4, 1, vec![0.0, 1.0, 1.0, 5.0]).unwrap();
-        let found = euclidean_neighbours(&points, 2).unwrap();
+        let found = nearest_others(&points, 2).unwrap();
         assert_eq!(found[0], [(1, 1.0), (2, 1.0)]);
         assert_eq!(found[1], [(2, 0.0), (0, 1.0)]);
         assert_eq!(found[2], [(1, 0.0), (0, 1.0)]);

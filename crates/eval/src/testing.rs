@@ -32,12 +32,28 @@ pub(crate) fn classes_of(case: &Case, key: &str) -> Vec<usize> {
     case.i64(key).iter().map(|&label| usize::try_from(label).unwrap()).collect()
 }
 
+/// The f32 matrix `key` of a case.
+pub(crate) fn features_of(case: &Case, key: &str) -> Features {
+    let shape = case.shape(key);
+    Features::new(shape[0], shape[1], case.f32(key).to_vec()).unwrap()
+}
+
 /// The labelled features of a case, with classes named by their numbers.
 pub(crate) fn labelled(case: &Case, features: &str, labels: &str) -> Labelled {
-    let shape = case.shape(features);
-    let matrix = Features::new(shape[0], shape[1], case.f32(features).to_vec()).unwrap();
+    let matrix = features_of(case, features);
     let classes = (0..case.count("num_classes")).map(|class| class.to_string()).collect();
     Labelled::new(matrix, classes_of(case, labels), classes).unwrap()
+}
+
+/// The values of the f32 tensor `key`.
+pub(crate) fn doubles(case: &Case, key: &str) -> Vec<f64> {
+    case.f32(key).iter().map(|&value| value.into()).collect()
+}
+
+/// Checks a p-value and its logarithm, in which small ones show their digits.
+pub(crate) fn check_p(case: &Case, p_value: f64) {
+    case.check("out.p_value", &[p_value]);
+    case.check("out.log10_p", &[p_value.log10()]);
 }
 
 /// Runs `work` on a pool of that many threads.

@@ -114,4 +114,23 @@ mod tests {
         let json = serde_json::to_string(&verdict).unwrap();
         assert_eq!(serde_json::from_str::<Verdict>(&json).unwrap(), verdict);
     }
+
+    #[test]
+    fn verdicts_from_before_a_field_was_added_are_read_with_it_undefined() {
+        let set = blobs(20, 3, 4, 0.5, 1);
+        let mut verdict = Verdict::new("knn", [], &set);
+        verdict.judge("test", &set, &[0.5, 0.25, 0.25].repeat(20)).unwrap();
+        let mut old = serde_json::to_value(&verdict).unwrap();
+        let scores = old["splits"][0]["scores"].as_object_mut().unwrap();
+        for field in ["macro_average_precision", "cohen_kappa", "calibration_error"] {
+            assert!(scores.remove(field).unwrap().is_number(), "{field}");
+        }
+        let read: Verdict = serde_json::from_value(old).unwrap();
+        let (read, fresh) = (&read.splits[0].scores, &verdict.splits[0].scores);
+        assert_eq!(
+            (read.cohen_kappa, read.calibration_error, read.macro_average_precision),
+            (None, None, None)
+        );
+        assert_eq!((read.accuracy, read.macro_auc), (fresh.accuracy, fresh.macro_auc));
+    }
 }

@@ -7,6 +7,7 @@
 //! | What | Function |
 //! |---|---|
 //! | originals and their views | [`contact_sheet`] |
+//! | images of groups, a group a row | [`montage`] |
 //! | a run's metrics log as small multiples | [`training_curves`], [`training_panels`] |
 //! | predictions against truth | [`confusion_matrix`] |
 //! | samples in the plane | [`map`] |
@@ -19,6 +20,7 @@ mod confusion;
 mod curves;
 mod error;
 mod map;
+mod montage;
 mod page;
 mod picture;
 mod scale;
@@ -30,11 +32,12 @@ pub use confusion::{Confusion, confusion_matrix};
 pub use curves::{CurveOptions, Panel, training_curves, training_panels};
 pub use error::ReportError;
 pub use map::{MAX_SVG_POINTS, Map, map};
+pub use montage::{MontageRow, montage};
 pub use page::{
     ClassRow, ClassTable, Fact, Plate, ReportInput, ResultRow, ResultTable, Skipped, report_html,
 };
 pub use picture::Picture;
 pub use sheet::contact_sheet;
 
-/// Red, green, blue, 8 bits each: what [`contact_sheet`] is made of.
+/// Red, green, blue, 8 bits each: what [`contact_sheet`] and [`montage`] are made of.
 pub use image::RgbImage;

@@ -8,11 +8,12 @@ use crate::ReportError;
 use crate::canvas::{Anchor, Canvas, Figure, fitted, to_bitmap};
 use crate::style::{INK, clean};
 
-const GAP: u32 = 4;
+/// Between images, and around them.
+pub(crate) const GAP: u32 = 4;
 /// The height of the line of titles, in pixels of the sheet; there are two for every one of its text.
 const TITLES: u32 = 44;
 /// The ground between the images.
-const GROUND: image::Rgb<u8> = image::Rgb([0xff, 0xff, 0xff]);
+pub(crate) const GROUND: image::Rgb<u8> = image::Rgb([0xff, 0xff, 0xff]);
 
 /// One row per sample, one column per title: usually the original and its views.
 ///
@@ -44,32 +45,48 @@ pub fn contact_sheet(rows: &[Vec<RgbImage>], titles: &[String], cell: u32) -> Re
 
 /// The size of the sheet, if it can be made.
 fn check(rows: &[Vec<RgbImage>], titles: &[String], cell: u32) -> Result<(u32, u32), ReportError> {
-    let input = |expected: String, got: String, hint| {
-        Err(ReportError::Input { figure: "a contact sheet", expected, got, hint })
-    };
     if let Some(row) = rows.iter().find(|row| row.len() > titles.len()) {
         let expected = format!("at most {} images in a row, one per title", titles.len());
-        return input(expected, row.len().to_string(), "give every column a title");
+        let (got, hint) = (row.len().to_string(), "give every column a title");
+        return Err(ReportError::Input { figure: Titles::NAME, expected, got, hint });
     }
-    if rows.iter().flatten().any(|image| image.width() == 0 || image.height() == 0) {
-        return input("images with pixels".into(), "an empty one".into(), "leave it out");
+    check_images(Titles::NAME, rows.iter().flatten())?;
+    check_size(Titles::NAME, (titles.len().max(1), rows.len()), cell, 16, (0, TITLES))
+}
+
+/// Refuses images without pixels.
+pub(crate) fn check_images<'a>(
+    figure: &'static str,
+    mut images: impl Iterator<Item = &'a RgbImage>,
+) -> Result<(), ReportError> {
+    if images.any(|image| image.width() == 0 || image.height() == 0) {
+        let (expected, got) = ("images with pixels".to_owned(), "an empty one".to_owned());
+        return Err(ReportError::Input { figure, expected, got, hint: "leave it out" });
     }
+    Ok(())
+}
+
+/// The size of a picture of `columns` by `rows` cells, with room left of them and above, if it can be made.
+pub(crate) fn check_size(
+    figure: &'static str,
+    (columns, rows): (usize, usize),
+    cell: u32,
+    least: u32,
+    (left, top): (u32, u32),
+) -> Result<(u32, u32), ReportError> {
     let pitch = u64::from(cell) + u64::from(GAP);
-    let width = pitch * titles.len().max(1) as u64 + u64::from(GAP);
-    let height = pitch * rows.len() as u64 + u64::from(GAP + TITLES);
-    if cell < 16 || width.max(height) > 65_535 || width * height > 1 << 28 {
-        let expected = "cells of at least 16 pixels and a sheet of at most 2^28".to_owned();
-        return input(
-            expected,
-            format!("cells of {cell} and a sheet of {width} x {height}"),
-            "show fewer samples",
-        );
+    let width = pitch * columns as u64 + u64::from(GAP + left);
+    let height = pitch * rows as u64 + u64::from(GAP + top);
+    if cell < least || width.max(height) > 65_535 || width * height > 1 << 28 {
+        let expected = format!("cells of at least {least} pixels and a picture of at most 2^28");
+        let got = format!("cells of {cell} and a picture of {width} x {height}");
+        return Err(ReportError::Input { figure, expected, got, hint: "show fewer samples" });
     }
     Ok((width as u32, height as u32))
 }
 
 /// `image` with its longer side at most `cell`, and more than half of it.
-fn fitted_into(image: &RgbImage, cell: u32) -> RgbImage {
+pub(crate) fn fitted_into(image: &RgbImage, cell: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let longer = width.max(height);
     if longer > cell {

@@ -401,7 +401,12 @@ impl Run<'_> {
         let train = self.prepared.train.clone();
         let train = if most > 0 { limit(train, most) } else { train };
         let (Some(train), Some(val)) = (self.labelled(train)?, self.labelled(val)?) else { return Ok(None) };
-        let knn = Knn { k: vec![k.min(train.labels().len())], votes: vec![Vote::Weighted], temperature };
+        let knn = Knn {
+            k: vec![k.min(train.labels().len())],
+            votes: vec![Vote::Weighted],
+            temperature,
+            ..Knn::default()
+        };
         let verdicts = knn.run(&train, &[("val", &val)])?;
         let accuracy =
             verdicts.first().and_then(|verdict| verdict.split("val")).map(|split| split.scores.accuracy);

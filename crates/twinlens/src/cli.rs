@@ -8,8 +8,8 @@ use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
-    bench, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart, report,
-    runs, spec, views, weights,
+    bench, cluster, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart,
+    report, runs, spec, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
@@ -37,6 +37,8 @@ pub enum Verb {
     Knn(knn::KnnArgs),
     /// Judge an encoder by a linear classifier on frozen features
     Probe(probe::ProbeArgs),
+    /// Cluster features without labels, and see what the clusters hold
+    Cluster(cluster::ClusterArgs),
     /// Write the features of images to a file
     Embed(embed::EmbedArgs),
     /// Show what the encoder will see
@@ -67,7 +69,7 @@ pub enum Verb {
 /// The verbs in the order and under the headings of the help text.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain"]),
-    ("Judge", &["knn", "probe", "embed"]),
+    ("Judge", &["knn", "probe", "cluster", "embed"]),
     ("See", &["views", "report", "data", "runs"]),
     ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
 ];
@@ -202,6 +204,7 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
         Verb::Pretrain(args) => pretrain::run(&args, terminal),
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),
+        Verb::Cluster(args) => cluster::run(&args, terminal),
         Verb::Embed(args) => embed::run(&args, terminal),
         Verb::Views(args) => views::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),

@@ -94,11 +94,7 @@ impl Pca {
 
 /// The mean of every column, and the features without it.
 fn centred(features: &Features) -> (Vec<f64>, Vec<f64>) {
-    let mut mean = vec![0.0; features.dim()];
-    for row in features.iter() {
-        mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
-    }
-    mean.iter_mut().for_each(|sum| *sum /= features.rows() as f64);
+    let mean = features.column_means();
     let centred = centre(features.values(), &mean).collect();
     (mean, centred)
 }

@@ -4,7 +4,7 @@ use bhtsne::{Neighbor, SparseAffinities, tSNE};
 use serde::{Deserialize, Serialize};
 
 use super::Pca;
-use crate::neighbours::euclidean_neighbours;
+use crate::neighbours::nearest_others;
 use crate::{EvalError, Features};
 
 /// Up to this many rows every pair counts in full.
@@ -105,7 +105,7 @@ impl Tsne {
     fn neighbours(&self, reduced: &Features) -> Result<Vec<Vec<Neighbor<f32>>>, EvalError> {
         let all = reduced.rows() - 1;
         let count = if all < EXACT_ROWS { all } else { (3.0 * self.perplexity) as usize };
-        let found = euclidean_neighbours(reduced, count)?;
+        let found = nearest_others(reduced, count)?;
         let convert = |row: Vec<(usize, f32)>| {
             row.into_iter().map(|(index, distance)| Neighbor { index, distance }).collect()
         };
@@ -166,8 +166,7 @@ fn start(reduced: &Features, std: f64) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{blobs, on_threads, random_features};
-    use twinlens_golden::Case;
+    use crate::testing::{blobs, features_of, on_threads, random_features};
 
     /// The yardstick: P = (P_j|i + P_i|j) / 2n with bandwidths found in f64.
     fn joint_affinities(features: &Features, perplexity: f64) -> Vec<f64> {
@@ -212,15 +211,10 @@ mod tests {
         joint.iter().enumerate().filter(|(_, p)| **p > 0.0).map(term).sum()
     }
 
-    fn features_of(case: &Case) -> Features {
-        let shape = case.shape("in.x");
-        Features::new(shape[0], shape[1], case.f32("in.x").to_vec()).unwrap()
-    }
-
     #[test]
     fn golden_tsne_reaches_the_reference_divergence() {
         for case in twinlens_golden::cases("metrics/tsne") {
-            let features = features_of(&case);
+            let features = features_of(&case, "in.x");
             let joint = joint_affinities(&features, case.number("perplexity"));
             case.check("out.p_rows", &joint[..4 * features.rows()]);
             let stored = case.f32("in.embedding").as_chunks::<2>().0;

@@ -84,6 +84,30 @@ impl Confusion {
         self.mean_over_classes(Self::f1)
     }
 
+    /// `2 tp / (2 tp + fp + fn)` of the counts summed over the classes. With one label and one prediction a
+    /// sample, as here, every miss is one `fp` and one `fn`, and this is the accuracy.
+    pub fn micro_f1(&self) -> f64 {
+        let sum =
+            |count: fn(&Self, usize) -> u64| (0..self.counts.len()).map(|class| count(self, class)).sum();
+        let (hits, truth, predicted): (u64, u64, u64) =
+            (sum(Self::hits), sum(Self::support), sum(Self::predicted));
+        2.0 * hits as f64 / (truth + predicted) as f64
+    }
+
+    /// Cohen's kappa, `(p_o - p_e) / (1 - p_e)` with the agreement `p_o` seen and the agreement `p_e` expected
+    /// from the margins (Cohen, "A coefficient of agreement for nominal scales", 1960); 1 for perfect
+    /// predictions, 0 for none better than chance. `None` when truth and predictions name one class only.
+    pub fn cohen_kappa(&self) -> Option<f64> {
+        let classes = 0..self.counts.len();
+        let samples: u64 = classes.clone().map(|class| self.support(class)).sum();
+        let agreed =
+            u128::from(samples) * classes.clone().map(|class| u128::from(self.hits(class))).sum::<u128>();
+        let product = |class| u128::from(self.support(class)) * u128::from(self.predicted(class));
+        let expected: u128 = classes.map(product).sum();
+        let possible = u128::from(samples).pow(2) - expected;
+        (possible > 0).then(|| (agreed as f64 - expected as f64) / possible as f64)
+    }
+
     /// A matrix holds at least one sample, so at least one class is defined.
     fn mean_over_classes(&self, metric: impl Fn(&Self, usize) -> Option<f64>) -> f64 {
         mean_of_defined((0..self.counts.len()).map(|class| metric(self, class))).unwrap_or(0.0)
@@ -121,6 +145,18 @@ mod tests {
             case.check("out.balanced_accuracy", &[confusion.balanced_accuracy()]);
             case.check("out.macro_f1", &[confusion.macro_f1()]);
         }
+    }
+
+    /// Two readers, 50 papers: both say yes to 20, both no to 15; the agreement of 0.7 has kappa 0.4.
+    #[test]
+    fn kappa_agrees_with_the_textbook() {
+        let pairs = [(0, 0, 20), (0, 1, 5), (1, 0, 10), (1, 1, 15)];
+        let (labels, predictions): (Vec<usize>, Vec<usize>) =
+            pairs.iter().flat_map(|&(label, prediction, count)| vec![(label, prediction); count]).unzip();
+        let kappa = Confusion::new(&labels, &predictions, 3).unwrap().cohen_kappa().unwrap();
+        assert!((kappa - 0.4).abs() < 1e-12, "{kappa}");
+        assert_eq!(Confusion::new(&[1, 1], &[1, 1], 3).unwrap().cohen_kappa(), None);
+        assert_eq!(Confusion::new(&[1, 1], &[0, 0], 3).unwrap().cohen_kappa(), Some(0.0));
     }
 
     #[test]
@@ -163,6 +199,10 @@ mod tests {
             }
             let right = pairs.iter().filter(|(label, prediction)| label == prediction).count();
             prop_assert_eq!(confusion.accuracy(), right as f64 / pairs.len() as f64);
+            prop_assert!((confusion.micro_f1() - confusion.accuracy()).abs() < 1e-12);
+            let turned = Confusion::new(&predictions, &labels, 5).unwrap();
+            prop_assert_eq!(confusion.cohen_kappa(), turned.cohen_kappa());
+            prop_assert!(confusion.cohen_kappa().is_none_or(|kappa| (-1.0..=1.0).contains(&kappa)));
         }
     }
 }

@@ -1,21 +1,28 @@
 //! Numbers that say how good predictions are. One file per family; [`Scores`] gathers them.
 
 mod auc;
+mod average_precision;
+mod calibration;
 mod confusion;
 mod top_k;
 
 use serde::{Deserialize, Serialize};
 
 pub use auc::auc_one_vs_rest;
+pub use average_precision::{ApRule, average_precision, average_precision_one_vs_rest};
+pub use calibration::expected_calibration_error;
 pub use confusion::Confusion;
 pub use top_k::top_k_accuracy;
 
 use crate::EvalError;
 use crate::features::check_labels;
 
+/// Bins of [`Scores::calibration_error`], as in Guo et al. 2017.
+const CALIBRATION_BINS: usize = 15;
+
 /// Everything said about the predictions on one split.
 ///
-/// Values lie in 0..=1. `None` (JSON `null`) stands where a number is undefined, never 0 or NaN.
+/// Values lie in 0..=1, kappa in -1..=1. `None` (JSON `null`) stands where a number is undefined, never 0 or NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Number of samples judged.
@@ -31,6 +38,12 @@ pub struct Scores {
     pub macro_f1: f64,
     /// Mean one-vs-rest AUC over the classes for which it is defined; `None` when it is for none.
     pub macro_auc: Option<f64>,
+    /// Mean one-vs-rest average precision ([`ApRule::Step`]) over the classes present in the truth.
+    pub macro_average_precision: Option<f64>,
+    /// Cohen's kappa of truth and predictions; `None` when both name one class only.
+    pub cohen_kappa: Option<f64>,
+    /// Expected calibration error in 15 bins; `None` when the scores are no probabilities.
+    pub calibration_error: Option<f64>,
     /// Counts of true class (row) against predicted class (column).
     pub confusion: Confusion,
     /// The same per class, in class order.
@@ -50,6 +63,8 @@ pub struct ClassScores {
     pub f1: Option<f64>,
     /// Area under the ROC curve, this class against the rest; `None` unless both are present.
     pub auc: Option<f64>,
+    /// Average precision ([`ApRule::Step`]), this class against the rest; `None` without a sample of it.
+    pub average_precision: Option<f64>,
 }
 
 impl Scores {
@@ -66,6 +81,7 @@ impl Scores {
     ) -> Result<Scores, EvalError> {
         let confusion = Confusion::new(labels, predictions, classes)?;
         let auc = auc_one_vs_rest(labels, scores, classes)?;
+        let average_precision = average_precision_one_vs_rest(labels, scores, classes, ApRule::Step)?;
         let top5_accuracy = match classes {
             0..=5 => None,
             _ => Some(top_k_accuracy(labels, scores, classes, 5)?),
@@ -77,6 +93,7 @@ impl Scores {
                 precision: confusion.precision(class),
                 f1: confusion.f1(class),
                 auc: auc[class],
+                average_precision: average_precision[class],
             })
             .collect();
         Ok(Scores {
@@ -86,6 +103,9 @@ impl Scores {
             balanced_accuracy: confusion.balanced_accuracy(),
             macro_f1: confusion.macro_f1(),
             macro_auc: mean_of_defined(auc),
+            macro_average_precision: mean_of_defined(average_precision),
+            cohen_kappa: confusion.cohen_kappa(),
+            calibration_error: expected_calibration_error(labels, scores, classes, CALIBRATION_BINS)?,
             confusion,
             per_class,
         })
@@ -114,12 +134,17 @@ pub fn mean_of_defined(values: impl IntoIterator<Item = Option<f64>>) -> Option<
 
 /// Refuses class scores of the wrong number or that are not finite, and labels outside the classes.
 fn check_scores(labels: &[usize], scores: &[f64], classes: usize) -> Result<(), EvalError> {
-    if labels.is_empty() {
+    check_score_values(labels.len(), scores, classes)?;
+    check_labels("label", labels, labels.len(), classes)
+}
+
+/// Refuses scores that are not `[samples, classes]`, or not finite.
+fn check_score_values(samples: usize, scores: &[f64], classes: usize) -> Result<(), EvalError> {
+    if samples == 0 {
         return Err(EvalError::Empty { what: "the list of labels".to_string() });
     }
-    check_labels("label", labels, labels.len(), classes)?;
-    if scores.len() != labels.len() * classes {
-        let (expected, got) = (labels.len() * classes, scores.len());
+    if scores.len() != samples * classes {
+        let (expected, got) = (samples * classes, scores.len());
         return Err(EvalError::Length { what: "class scores", expected, got });
     }
     match scores.iter().position(|score| !score.is_finite()) {

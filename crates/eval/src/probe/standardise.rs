@@ -18,11 +18,7 @@ impl Standardiser {
     /// scikit-learn's `StandardScaler`), in f64 and two passes.
     pub fn fit(train: &Features) -> Standardiser {
         let rows = train.rows() as f64;
-        let mut mean = vec![0.0; train.dim()];
-        for row in train.iter() {
-            mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
-        }
-        mean.iter_mut().for_each(|sum| *sum /= rows);
+        let mean = train.column_means();
         let mut variance = vec![0.0; train.dim()];
         for row in train.iter() {
             let centred = row.iter().zip(&mean).map(|(&value, mean)| f64::from(value) - mean);

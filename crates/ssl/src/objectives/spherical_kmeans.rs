@@ -2,6 +2,7 @@
 //! Modha 2001).
 
 use burn::tensor::{Tensor, TensorData};
+use twinlens_eval::clustering::spherical_means;
 use twinlens_nn::ops::read;
 
 /// Samples compared with all centroids at a time.
@@ -52,18 +53,8 @@ fn assign(x: &Tensor<2>, centroids: &Tensor<2>) -> (Vec<usize>, Vec<f32>) {
 
 fn means(values: &[f32], assignments: &[usize], old: Tensor<2>) -> Tensor<2> {
     let [k, d] = old.dims();
-    let mut sums = vec![0.0; k * d];
-    for (row, &cluster) in values.chunks_exact(d).zip(assignments) {
-        let sum = &mut sums[cluster * d..][..d];
-        sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
-    }
-    let mut centroids = read(old.clone());
-    for (centroid, sum) in centroids.chunks_exact_mut(d).zip(sums.chunks_exact(d)) {
-        let length = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
-        // No samples, or samples that cancel: there is no direction to move to.
-        if length > 1e-12 {
-            centroid.iter_mut().zip(sum).for_each(|(centroid, &sum)| *centroid = (sum / length) as f32);
-        }
-    }
+    let mut centroids: Vec<f64> = read(old.clone()).into_iter().map(f64::from).collect();
+    spherical_means(values, d, assignments, &mut centroids);
+    let centroids = centroids.into_iter().map(|value| value as f32).collect();
     Tensor::from_data(TensorData::new(centroids, [k, d]), &old.device())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
 use serde_json::json;
-use twinlens_data::Split;
+use twinlens_data::{DataSet, Split};
 use twinlens_nn::weights::{NamedTensor, write_safetensors};
 use twinlens_run::write_atomically;
 
@@ -53,9 +53,8 @@ pub enum Part {
 /// An encoder or data that cannot be used, a file that cannot be written.
 pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
     let (subject, data) = args.judge.open(terminal)?;
-    let wanted = |split: &Split| args.split.includes(*split) && data.splits.get(*split).is_some();
     let mut table = Table { dim: 0, rows: Vec::new() };
-    for split in Split::ALL.into_iter().filter(wanted) {
+    for split in args.split.of(&data)? {
         let features = features(&subject, &data, split, &args.judge.computing(), terminal)?;
         table.dim = features.dim();
         let label = |index: usize| data.splits.get(split).and_then(|source| source.label(index));
@@ -65,10 +64,6 @@ pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
             label: label(index),
             features: row.to_vec(),
         }));
-    }
-    if table.rows.is_empty() {
-        let message = format!("data set {} has no such images", data.name);
-        return Err(Failure::message(Exit::Data, message).hint("`twinlens data inspect` shows its splits"));
     }
     let bytes = match args.out.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => table.npy(),
@@ -83,6 +78,23 @@ pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
 }
 
 impl Part {
+    /// Its splits, as far as `data` has them.
+    ///
+    /// # Errors
+    /// None of them has an image.
+    pub fn of(self, data: &DataSet) -> Outcome<Vec<Split>> {
+        let filled = |split| data.splits.get(split).is_some_and(|source| !source.is_empty());
+        let wanted: Vec<Split> =
+            Split::ALL.into_iter().filter(|&split| self.includes(split) && filled(split)).collect();
+        if wanted.is_empty() {
+            let message = format!("data set {} has no such images", data.name);
+            return Err(
+                Failure::message(Exit::Data, message).hint("`twinlens data inspect` shows its splits")
+            );
+        }
+        Ok(wanted)
+    }
+
     fn includes(self, split: Split) -> bool {
         matches!(
             (self, split),

@@ -1,5 +1,6 @@
 //! What verbs that use a trained encoder share: the encoder, the data, and where to compute.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{ValueEnum, ValueHint};
@@ -103,12 +104,19 @@ impl Kind {
         })
     }
 
-    /// Writes into a verdict whose features of which data it judges.
-    pub fn sign(self, verdict: &mut Verdict, untrained_seed: u64, path: &str, data: &DataSet) {
+    /// Writes into the settings and seeds of a verdict whose features of which data it judges.
+    pub fn sign(
+        self,
+        settings: &mut BTreeMap<String, Value>,
+        seeds: &mut BTreeMap<String, u64>,
+        untrained_seed: u64,
+        path: &str,
+        data: &DataSet,
+    ) {
         let facts = [("features", self.name()), ("data", path), ("data_sha256", data.fingerprint.as_str())];
-        verdict.settings.extend(facts.map(|(key, value)| (key.to_owned(), value.into())));
+        settings.extend(facts.map(|(key, value)| (key.to_owned(), value.into())));
         if self == Kind::Untrained {
-            verdict.seeds.insert("untrained".into(), untrained_seed);
+            seeds.insert("untrained".into(), untrained_seed);
         }
     }
 }
@@ -157,7 +165,8 @@ impl JudgeArgs {
         terminal: &Terminal,
     ) -> Outcome {
         for verdict in &mut verdicts {
-            self.features.sign(verdict, self.untrained_seed, &self.data, data);
+            let Verdict { settings, seeds, .. } = verdict;
+            self.features.sign(settings, seeds, self.untrained_seed, &self.data, data);
             for warning in &verdict.warnings {
                 tracing::warn!("{warning}");
             }
@@ -167,9 +176,7 @@ impl JudgeArgs {
         }
         let document = json!({ "verdicts": verdicts });
         if let Some(out) = out {
-            let text =
-                serde_json::to_vec_pretty(&document).map_err(|error| Failure::new(Exit::Failed, error))?;
-            write_atomically(out, &text)?;
+            write_document(out, &document)?;
         }
         terminal.result(&document, || table(&verdicts, terminal))?;
         let test = |verdict: &Verdict| verdict.split("test").map(|split| split.scores.accuracy);
@@ -191,16 +198,33 @@ pub fn keep(run: &Path, verdict: &Verdict) -> Outcome {
     Ok(RunFolder::open(run)?.write_verdict(&file_name(verdict), verdict)?)
 }
 
-/// A name made of what tells verdicts of one run apart: protocol, data, features, settings, seeds.
+/// Writes what a verb tells to a file of its own.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_document(path: &Path, document: &Value) -> Outcome {
+    let text = serde_json::to_vec_pretty(document).map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(write_atomically(path, &text)?)
+}
+
+/// The name of a verdict's file, see [`name_of`].
 pub fn file_name(verdict: &Verdict) -> String {
-    let part =
-        |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
+    name_of(&verdict.protocol, &verdict.settings, &verdict.seeds)
+}
+
+/// A name made of what tells verdicts of one run apart: protocol, data, features, settings, seeds.
+pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTreeMap<String, u64>) -> String {
+    let part = |key: &str| settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
-    let parts = ["features", "k", "vote", "label_share", "label_choice"].into_iter().filter_map(part);
-    let seeds = verdict.seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
-    std::iter::once(verdict.protocol.clone())
+    let parts =
+        ["features", "split", "k", "vote", "label_share", "label_choice"].into_iter().filter_map(part);
+    // The usual distance has no part in the name.
+    let distance = part("distance").filter(|distance| distance != "cosine");
+    let seeds = seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
+    std::iter::once(protocol.to_owned())
         .chain(data)
         .chain(parts)
+        .chain(distance)
         .chain(seeds)
         .collect::<Vec<_>>()
         .join("-")
@@ -234,7 +258,11 @@ pub fn protocol(verdict: &Verdict) -> String {
     let setting =
         |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     match (setting("k"), setting("label_share")) {
-        (Some(k), _) => format!("kNN k={k} {}", setting("vote").unwrap_or_default()),
+        (Some(k), _) => {
+            let euclidean = setting("distance").is_some_and(|distance| distance == "euclidean");
+            let distance = if euclidean { " euclidean" } else { "" };
+            format!("kNN k={k} {}{distance}", setting("vote").unwrap_or_default())
+        }
         (None, Some(share)) => format!("linear probe, labels {share}"),
         (None, None) => verdict.protocol.clone(),
     }

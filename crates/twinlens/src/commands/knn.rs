@@ -26,7 +26,10 @@ pub struct KnnArgs {
     /// How neighbours vote
     #[arg(long, value_name = "weighted|plain", default_value = "weighted", hide_possible_values = true)]
     pub vote: Vote,
-    /// Temperature of the weighted vote
+    /// What makes rows of features near
+    #[arg(long, value_name = "cosine|euclidean", default_value = "cosine", hide_possible_values = true)]
+    pub distance: Distance,
+    /// Temperature of the weighted vote by cosine
     #[arg(long, value_name = "T", default_value = "0.07", value_parser = positive)]
     pub temperature: f64,
     /// Where to write
@@ -40,10 +43,28 @@ pub struct KnnArgs {
 /// How neighbours vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Vote {
-    /// By exp(cosine / temperature).
+    /// By exp(cosine / temperature), or by 1 / distance.
     Weighted,
     /// One neighbour, one vote.
     Plain,
+}
+
+/// What makes rows of features near.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Distance {
+    /// The angle between them.
+    Cosine,
+    /// The length of their difference.
+    Euclidean,
+}
+
+impl From<Distance> for twinlens_eval::Distance {
+    fn from(distance: Distance) -> twinlens_eval::Distance {
+        match distance {
+            Distance::Cosine => twinlens_eval::Distance::Cosine,
+            Distance::Euclidean => twinlens_eval::Distance::Euclidean,
+        }
+    }
 }
 
 /// Runs `knn`.
@@ -61,7 +82,7 @@ pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
     } else {
         args.k.iter().map(|&k| k as usize).collect()
     };
-    let knn = Knn { k, votes: vec![vote], temperature: args.temperature };
+    let knn = Knn { k, votes: vec![vote], temperature: args.temperature, distance: args.distance.into() };
     let verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
@@ -79,8 +100,8 @@ mod tests {
 
     #[test]
     fn neighbours_and_votes_are_read() {
-        let args: KnnArgs = parse("runs/a --data b.npz -k 1,5 --vote plain").unwrap();
-        assert_eq!((args.k, args.vote), (vec![1, 5], Vote::Plain));
+        let args: KnnArgs = parse("runs/a --data b.npz -k 1,5 --vote plain --distance euclidean").unwrap();
+        assert_eq!((args.k, args.vote, args.distance), (vec![1, 5], Vote::Plain, Distance::Euclidean));
         let args: KnnArgs = parse("runs/a --data b.npz").unwrap();
         assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, 0.07));
         for line in

@@ -70,7 +70,8 @@ fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
         probe.settings.insert("label_share".into(), 1.0.into());
         judged.push(probe);
         for verdict in &mut judged {
-            kind.sign(verdict, UNTRAINED_SEED, BUNDLED, &run.data);
+            let Verdict { settings, seeds, .. } = verdict;
+            kind.sign(settings, seeds, UNTRAINED_SEED, BUNDLED, &run.data);
         }
         verdicts.extend(judged);
     }

@@ -225,7 +225,9 @@ impl Report {
 
     fn add_verdicts(&mut self, record: &RunRecord) -> Outcome {
         let mut verdicts = Vec::new();
-        for (name, value) in &record.verdicts {
+        // Clusters are no predictions: they have a picture of their own.
+        let judged = record.verdicts.iter().filter(|(_, value)| value["protocol"] != "cluster");
+        for (name, value) in judged {
             match serde_json::from_value::<Verdict>(value.clone()) {
                 Ok(verdict) => verdicts.push(verdict),
                 Err(error) => self.warn(format!("eval/{name}.json is no verdict and was left out: {error}")),
@@ -608,6 +610,7 @@ fn judging_commands(conditions: &[Condition], run: &str, data: &str) -> Vec<Stri
             None => {}
         }
         for (flag, value) in [
+            ("distance", setting("distance").filter(|distance| *distance != "cosine")),
             ("temperature", setting("temperature")),
             ("label-share", setting("label_share")),
             ("label-choice", setting("label_choice")),

@@ -255,6 +255,14 @@ impl Gallery {
     }
 }
 
+/// An image in the colours of a screen.
+///
+/// # Errors
+/// An image too large to be a picture.
+pub fn shown(image: &Image) -> Outcome<RgbImage> {
+    Span::of(image).show(image)
+}
+
 /// The side of an image on the sheet, in pixels.
 const CELL: u32 = 112;
 

@@ -133,6 +133,26 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     assert_eq!((told["rows"].as_u64(), told["features"].as_u64()), (Some(343), Some(512)));
     assert_eq!(std::fs::metadata(&features).unwrap().len() % 64, (343 * 512 * 4) % 64);
 
+    let clusters = |more: &[&str]| {
+        judged(&[&["cluster", run, "--data", "bundled", "--features", "pixels", "--json"], more].concat())
+    };
+    let told = clusters(&["--clusters", "8", "--restarts", "2"]);
+    let verdict = &told["verdict"];
+    assert_eq!((verdict["samples"].as_u64(), verdict["k"].as_u64()), (Some(343), Some(8)));
+    let (ami, shuffled) = (&verdict["agreement"]["ami"], &verdict["agreement"]["shuffled"]["mean"]);
+    assert!(ami.as_f64().unwrap() > 0.1 && shuffled.as_f64().unwrap().abs() < 0.02, "{verdict}");
+    let name = format!("cluster-{}-pixels-test-8-euclidean-clusters0", &sha256[..8]);
+    assert!(out.join(format!("eval/{name}.json")).exists());
+    let picture = out.join(format!("plots/{name}.png"));
+    assert_eq!(told["montage"].as_str(), picture.to_str());
+    assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+    let elsewhere = place.at("clusters.png");
+    let told = clusters(&["--k", "auto", "--split", "all", "--montage", elsewhere.to_str().unwrap()]);
+    assert_eq!(told["verdict"]["tried"].as_array().unwrap().len(), 19);
+    assert!(elsewhere.exists());
+    let many = run_with_cache(&["cluster", run, "--data", "bundled", "--clusters", "5000"], &cache);
+    assert!(complaint(&many, 2).contains("k = 5000 clusters of only 343 rows"));
+
     let html = place.at("again.html");
     json(
         &twinlens(&["report", run, "--json", "--out", html.to_str().unwrap()])
@@ -142,6 +162,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     );
     let html = std::fs::read_to_string(html).unwrap();
     assert!(html.contains("kNN") && html.contains("</html>"));
+    assert!(!html.contains("is no verdict"), "clusters are none, and no mistake");
 
     let fail = run_with_cache(&["knn", run, "--data", "bundled", "-k", "5", "--fail-under", "1"], &cache);
     assert!(complaint(&fail, 1).contains("is below 1"));

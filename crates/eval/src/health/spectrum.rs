@@ -1,33 +1,11 @@
-//! Is the representation alive? Numbers that need no labels, cheap enough for every epoch of a run.
+//! How many directions features use.
 
+use super::{centre_columns, widened};
 use crate::linalg::{add_transposed_product, eigenvalues, product_with_transposed};
 use crate::{EvalError, Features};
 
-/// Rows with a smaller L2 norm are treated as having this one, as PyTorch's `normalize` does.
-const MIN_NORM: f64 = 1e-12;
 /// Added to every share of the spectrum by [`rankme`] (Garrido et al. 2023, equation 1).
 const RANKME_EPSILON: f64 = 1e-7;
-
-/// The standard deviation (n - 1) of each feature of the L2-normalised rows, averaged over the features.
-///
-/// It is 0 for a collapsed encoder and near `1 / sqrt(dim)` for one that uses all directions alike (Chen and
-/// He, "Exploring simple Siamese representation learning", CVPR 2021, section 4.1; its code divides by
-/// n - 1 as well). One row alone has deviation 0.
-pub fn embedding_std(features: &Features) -> f64 {
-    let (rows, dim) = (features.rows(), features.dim());
-    let mut unit = widened(features);
-    for row in unit.chunks_exact_mut(dim) {
-        let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt().max(MIN_NORM);
-        row.iter_mut().for_each(|v| *v /= norm);
-    }
-    centre_columns(&mut unit, dim);
-    let mut sums = vec![0.0; dim];
-    for row in unit.chunks_exact(dim) {
-        sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += v * v);
-    }
-    let divisor = rows.saturating_sub(1).max(1) as f64;
-    sums.iter().map(|sum| (sum / divisor).sqrt()).sum::<f64>() / dim as f64
-}
 
 /// The singular values of the features (`min(rows, dim)` of them, falling), with every column's mean taken
 /// off first if `centre`.
@@ -54,6 +32,23 @@ pub fn singular_values(features: &Features, centre: bool) -> Result<Vec<f64>, Ev
     let squares = eigenvalues(&gram, side)?;
     let rounding = squares.last().copied().unwrap_or(0.0) * side as f64 * f64::EPSILON;
     Ok(squares.iter().rev().map(|&square| if square > rounding { square.sqrt() } else { 0.0 }).collect())
+}
+
+/// The eigenvalues of the covariance of the columns (divisor `n - 1`), falling, `dim` of them: the variances
+/// along the principal components. Divided by their sum they are the shares of the variance explained.
+///
+/// # Errors
+/// [`EvalError::TooFew`] for one row, [`EvalError::Numeric`] if the eigenvalue iteration fails.
+pub fn covariance_spectrum(features: &Features) -> Result<Vec<f64>, EvalError> {
+    let rows = features.rows();
+    if rows < 2 {
+        return Err(EvalError::TooFew { what: "rows of features", expected: 2, got: rows });
+    }
+    let mut spectrum: Vec<f64> =
+        singular_values(features, true)?.iter().map(|s| s * s / (rows - 1) as f64).collect();
+    // Fewer rows than columns leave the other directions without variance.
+    spectrum.resize(features.dim(), 0.0);
+    Ok(spectrum)
 }
 
 /// `exp(-sum q log q)` of the shares `q = s / sum s` of the singular values (Roy and Vetterli, "The
@@ -92,42 +87,45 @@ fn exponential_of_entropy(singular_values: &[f64], epsilon: f64) -> f64 {
     entropy.exp()
 }
 
-/// All values in f64.
-fn widened(features: &Features) -> Vec<f64> {
-    features.values().iter().map(|&value| value.into()).collect()
-}
-
-/// Takes each column's mean off.
-fn centre_columns(values: &mut [f64], dim: usize) {
-    let rows = (values.len() / dim) as f64;
-    let mut mean = vec![0.0; dim];
-    for row in values.chunks_exact(dim) {
-        mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-    }
-    mean.iter_mut().for_each(|sum| *sum /= rows);
-    for row in values.chunks_exact_mut(dim) {
-        row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::random_features;
+    use crate::health::embedding_std;
+    use crate::testing::{features_of, random_features};
     use proptest::prelude::*;
 
     #[test]
     fn golden_effective_rank() {
         for case in twinlens_golden::cases("metrics/effective_rank") {
             assert_eq!(case.number("epsilon"), RANKME_EPSILON);
-            let shape = case.shape("in.x");
-            let features = Features::new(shape[0], shape[1], case.f32("in.x").to_vec()).unwrap();
+            let features = features_of(&case, "in.x");
             let spectrum = singular_values(&features, case.flag("center")).unwrap();
             case.check("out.singular_values", &spectrum);
             case.check("out.effective_rank", &[effective_rank(&spectrum)]);
             case.check("out.rankme", &[rankme(&spectrum)]);
             case.check("out.participation_ratio", &[participation_ratio(&spectrum)]);
         }
+    }
+
+    #[test]
+    fn golden_covariance_spectrum() {
+        for case in twinlens_golden::cases("metrics/covariance_spectrum") {
+            assert_eq!(case.count("ddof"), 1);
+            let spectrum = covariance_spectrum(&features_of(&case, "in.x")).unwrap();
+            let total: f64 = spectrum.iter().sum();
+            let shares: Vec<f64> = spectrum.iter().map(|value| value / total).collect();
+            case.check("out.eigenvalues", &spectrum);
+            case.check("out.explained_variance_ratio", &shares);
+        }
+    }
+
+    #[test]
+    fn the_covariance_needs_two_rows_and_has_a_value_for_every_column() {
+        let features = random_features(3, 6, 1);
+        let spectrum = covariance_spectrum(&features).unwrap();
+        assert_eq!((spectrum.len(), spectrum.iter().filter(|&&value| value > 0.0).count()), (6, 2));
+        let one = covariance_spectrum(&features.subset(&[0]).unwrap());
+        assert!(matches!(one, Err(EvalError::TooFew { expected: 2, got: 1, .. })));
     }
 
     #[test]
@@ -161,12 +159,6 @@ mod tests {
         assert_eq!((participation_ratio(&spectrum), embedding_std(&zeros)), (0.0, 0.0));
     }
 
-    #[test]
-    fn isotropic_features_have_the_deviation_of_the_sphere() {
-        let wide = random_features(4000, 64, 2);
-        assert!((embedding_std(&wide) * 8.0 - 1.0).abs() < 0.01, "{}", embedding_std(&wide));
-    }
-
     proptest! {
         #[test]
         fn ranks_lie_between_one_and_the_smaller_side(seed: u64, rows in 1usize..20, dim in 1usize..20) {
@@ -181,6 +173,14 @@ mod tests {
             let energy: f64 = features.values().iter().map(|&v| f64::from(v).powi(2)).sum();
             let of_spectrum: f64 = spectrum.iter().map(|s| s * s).sum();
             prop_assert!((energy - of_spectrum).abs() < 1e-9 * energy);
+            if rows > 1 {
+                // The eigenvalues of the covariance sum to the variances of the columns.
+                let mean = features.column_means();
+                let deviation = |(at, &v): (usize, &f32)| (f64::from(v) - mean[at % dim]).powi(2);
+                let variances: f64 = features.values().iter().enumerate().map(deviation).sum::<f64>() / (rows - 1) as f64;
+                let sum: f64 = covariance_spectrum(&features).unwrap().iter().sum();
+                prop_assert!((variances - sum).abs() < 1e-9 * variances);
+            }
         }
 
         #[test]
@@ -188,7 +188,6 @@ mod tests {
             let features = random_features(12, 7, seed);
             let values = features.values().iter().map(|value| value * 2f32.powi(exponent)).collect();
             let scaled = Features::new(12, 7, values).unwrap();
-            prop_assert_eq!(embedding_std(&features), embedding_std(&scaled));
             let (a, b) = (singular_values(&features, true).unwrap(), singular_values(&scaled, true).unwrap());
             prop_assert!((effective_rank(&a) - effective_rank(&b)).abs() < 1e-9);
             prop_assert!((participation_ratio(&a) - participation_ratio(&b)).abs() < 1e-9);

@@ -1,0 +1,447 @@
+//! K-means: in the plane of features, or on the sphere.
+
+use rayon::prelude::*;
+
+use crate::draws::{Draw, stream};
+use crate::linalg::product_with_transposed;
+use crate::{EvalError, Features};
+
+/// Rows compared with all centroids at a time.
+const ROW_BLOCK: usize = 128;
+/// Sums this short have no direction.
+const MIN_LENGTH: f64 = 1e-12;
+
+/// Settings of k-means: centroids `c` and clusters `a` that make
+///
+/// ```text
+/// inertia = sum_i ||x_i - c_a(i)||^2
+/// ```
+///
+/// small. From first centroids, rows go to their nearest centroid (of several, the first) and centroids to
+/// the mean of their rows, until no row changes its cluster (Lloyd, 1982). First centroids are drawn by greedy
+/// k-means++ (Arthur and Vassilvitskii, SODA 2007, with `2 + ln k` candidates for each, as scikit-learn).
+/// A cluster without rows takes the row that lies farthest from its centroid, which lowers the inertia.
+///
+/// Distances and sums are in f64 and in a fixed order: the same bits whatever the number of threads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KMeans {
+    /// Number of clusters.
+    pub k: usize,
+    /// First centroids to draw; the clustering with the smallest inertia is kept, the first of several.
+    pub restarts: usize,
+    /// Moves of the centroids after which a clustering is returned as not converged.
+    pub max_iterations: usize,
+    /// Seed of the first centroids.
+    pub seed: u64,
+    /// Spherical k-means (Dhillon and Modha, 2001): rows and centroids are scaled to length 1, so that rows go
+    /// to the centroid with the largest cosine, and the inertia is `2 sum (1 - cos)`.
+    pub spherical: bool,
+}
+
+impl Default for KMeans {
+    /// 8 clusters, the best of 10 restarts, at most 300 iterations, seed 0, Euclidean.
+    fn default() -> KMeans {
+        KMeans { k: 8, restarts: 10, max_iterations: 300, seed: 0, spherical: false }
+    }
+}
+
+/// Rows in clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clustering {
+    /// The cluster of every row.
+    pub clusters: Vec<usize>,
+    /// The centroids, `[k, dim]`.
+    pub centroids: Vec<f64>,
+    /// Every row's squared distance to its centroid.
+    pub distances: Vec<f64>,
+    /// Their sum.
+    pub inertia: f64,
+    /// Moves of the centroids.
+    pub iterations: usize,
+    /// Whether the clusters repeated.
+    pub converged: bool,
+}
+
+impl Clustering {
+    /// The rows of every cluster by rising distance to its centroid (of several, the lower row first).
+    pub fn members_by_distance(&self, k: usize) -> Vec<Vec<usize>> {
+        let mut members = members(&self.clusters, k);
+        let by_distance = |&a: &usize, &b: &usize| self.distances[a].total_cmp(&self.distances[b]);
+        members.iter_mut().for_each(|rows| rows.sort_by(by_distance));
+        members
+    }
+}
+
+impl KMeans {
+    /// Clusters `features`. With fewer than k different rows, some clusters stay empty.
+    ///
+    /// # Errors
+    /// [`EvalError::ClusterCount`] unless `1 <= k <= rows`, [`EvalError::Setting`] without restarts or
+    /// iterations.
+    pub fn run(&self, features: &Features) -> Result<Clustering, EvalError> {
+        self.check(features)?;
+        let points = Points::new(features, self.spherical);
+        let mut best: Option<Clustering> = None;
+        for restart in 0..self.restarts {
+            let found = points.lloyd(points.first_centroids(self, restart), self.max_iterations);
+            if best.as_ref().is_none_or(|best| found.inertia < best.inertia) {
+                best = Some(found);
+            }
+        }
+        let mut best = best.ok_or(EvalError::Empty { what: "the list of restarts".to_string() })?;
+        points.shift_back(&mut best.centroids);
+        Ok(best)
+    }
+
+    /// Clusters `features` from given first `centroids`, `[k, dim]`.
+    ///
+    /// # Errors
+    /// As [`KMeans::run`]; [`EvalError::Length`] for another number of centroids.
+    pub fn run_from(&self, features: &Features, centroids: &[f64]) -> Result<Clustering, EvalError> {
+        self.check(features)?;
+        let (expected, got) = (self.k * features.dim(), centroids.len());
+        if got != expected {
+            return Err(EvalError::Length { what: "values of the centroids", expected, got });
+        }
+        let points = Points::new(features, self.spherical);
+        let shifted = centroids.iter().zip(points.mean.iter().cycle()).map(|(value, mean)| value - mean);
+        let mut found = points.lloyd(shifted.collect(), self.max_iterations);
+        points.shift_back(&mut found.centroids);
+        Ok(found)
+    }
+
+    fn check(&self, features: &Features) -> Result<(), EvalError> {
+        let (k, rows) = (self.k, features.rows());
+        if k == 0 || k > rows {
+            return Err(EvalError::ClusterCount { k, rows });
+        }
+        for (setting, value) in [("restarts", self.restarts), ("max_iterations", self.max_iterations)] {
+            if value == 0 {
+                let expected = "choose at least 1".to_string();
+                return Err(EvalError::Setting { setting, value: 0.0, expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Features as they are clustered: about their mean, where the squares that distances are taken from lose the
+/// fewest digits; or on the sphere.
+struct Points {
+    features: Features,
+    mean: Vec<f64>,
+    spherical: bool,
+}
+
+impl Points {
+    fn new(features: &Features, spherical: bool) -> Points {
+        match spherical {
+            true => Points { features: features.unit_rows(), mean: vec![0.0; features.dim()], spherical },
+            false => Points { features: features.clone(), mean: features.column_means(), spherical },
+        }
+    }
+
+    fn dim(&self) -> usize {
+        self.features.dim()
+    }
+
+    /// Row `row`.
+    fn point(&self, row: usize) -> impl Iterator<Item = f64> + '_ {
+        centred(self.features.row(row), &self.mean)
+    }
+
+    fn squared_distance(&self, row: usize, centroid: &[f64]) -> f64 {
+        self.point(row).zip(centroid).map(|(x, c)| (x - c).powi(2)).sum()
+    }
+
+    fn shift_back(&self, centroids: &mut [f64]) {
+        centroids.iter_mut().zip(self.mean.iter().cycle()).for_each(|(value, mean)| *value += mean);
+    }
+
+    /// Greedy k-means++: each next centroid is a row drawn with probability proportional to the squared
+    /// distance to the nearest centroid so far; of a few such draws the one that lowers the inertia most.
+    fn first_centroids(&self, settings: &KMeans, restart: usize) -> Vec<f64> {
+        let mut draws = stream(settings.seed, Draw::Centroids, restart);
+        let candidates = 2 + (settings.k as f64).ln() as usize;
+        let first = draws.below(self.features.rows());
+        let mut centroids: Vec<f64> = self.point(first).collect();
+        let mut nearest = self.distances_within(&vec![f64::INFINITY; self.features.rows()], &centroids);
+        for _ in 1..settings.k {
+            let drawn = (0..candidates).map(|_| draw_proportionally(&nearest, draws.uniform()));
+            let tried = drawn.map(|row| {
+                let centroid: Vec<f64> = self.point(row).collect();
+                let nearest = self.distances_within(&nearest, &centroid);
+                (nearest.iter().sum::<f64>(), nearest, centroid)
+            });
+            // The first of equals: `min_by` keeps it.
+            let Some((_, lowered, centroid)) = tried.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
+            centroids.extend(centroid);
+            nearest = lowered;
+        }
+        centroids
+    }
+
+    /// The squared distances of all rows to `centroid`, where they are smaller than `nearest`.
+    fn distances_within(&self, nearest: &[f64], centroid: &[f64]) -> Vec<f64> {
+        let row = |(row, &nearest): (usize, &f64)| nearest.min(self.squared_distance(row, centroid));
+        nearest.par_iter().enumerate().with_min_len(ROW_BLOCK).map(row).collect()
+    }
+
+    fn lloyd(&self, mut centroids: Vec<f64>, max_iterations: usize) -> Clustering {
+        let (mut clusters, mut distances) = self.assign(&centroids);
+        let (mut iterations, mut converged) = (0, false);
+        while iterations < max_iterations && !converged {
+            fill_empty(&mut clusters, &mut distances, centroids.len() / self.dim());
+            self.move_centroids(&clusters, &mut centroids);
+            iterations += 1;
+            let before = clusters;
+            (clusters, distances) = self.assign(&centroids);
+            converged = clusters == before;
+        }
+        let inertia = distances.iter().sum();
+        Clustering { clusters, centroids, distances, inertia, iterations, converged }
+    }
+
+    /// The nearest centroid of every row, and the squared distance to it.
+    fn assign(&self, centroids: &[f64]) -> (Vec<usize>, Vec<f64>) {
+        let dim = self.dim();
+        let k = centroids.len() / dim;
+        let half_squares: Vec<f64> =
+            centroids.chunks_exact(dim).map(|c| 0.5 * c.iter().map(|v| v * v).sum::<f64>()).collect();
+        let of_block = |block: &[f32]| {
+            let rows: Vec<f64> = block.chunks_exact(dim).flat_map(|row| centred(row, &self.mean)).collect();
+            let mut products = vec![0.0; block.len() / dim * k];
+            product_with_transposed(&mut products, &rows, centroids, dim);
+            // ||x - c||^2 / 2 = ||x||^2 / 2 + (||c||^2 / 2 - x.c): the bracket decides.
+            let nearest = |(row, products): (&[f64], &[f64])| {
+                let costs = products.iter().zip(&half_squares).map(|(product, half)| half - product);
+                let (mut cluster, mut lowest) = (0, f64::INFINITY);
+                for (candidate, cost) in costs.enumerate() {
+                    if cost < lowest {
+                        (cluster, lowest) = (candidate, cost);
+                    }
+                }
+                // From differences: exact also where the squares would cancel.
+                let centroid = &centroids[cluster * dim..][..dim];
+                (cluster, row.iter().zip(centroid).map(|(x, c)| (x - c).powi(2)).sum::<f64>())
+            };
+            rows.chunks_exact(dim).zip(products.chunks_exact(k)).map(nearest).collect::<Vec<_>>()
+        };
+        self.features.values().par_chunks(ROW_BLOCK * dim).flat_map_iter(of_block).unzip()
+    }
+
+    fn move_centroids(&self, clusters: &[usize], centroids: &mut [f64]) {
+        let means = if self.spherical { Means::Directions } else { Means::Centres };
+        move_to_means(self.features.values(), &self.mean, clusters, means, centroids);
+    }
+}
+
+/// Gives every empty cluster the row farthest from its centroid (of several, the first), unless it would leave
+/// another empty or no row is off its centroid.
+fn fill_empty(clusters: &mut [usize], distances: &mut [f64], k: usize) {
+    let mut sizes = vec![0_usize; k];
+    clusters.iter().for_each(|&cluster| sizes[cluster] += 1);
+    for empty in 0..k {
+        if sizes[empty] > 0 {
+            continue;
+        }
+        let movable = (0..clusters.len()).filter(|&row| distances[row] > 0.0 && sizes[clusters[row]] > 1);
+        let farthest = movable.reduce(|best, row| if distances[row] > distances[best] { row } else { best });
+        let Some(row) = farthest else { return };
+        sizes[clusters[row]] -= 1;
+        sizes[empty] = 1;
+        clusters[row] = empty;
+        distances[row] = 0.0;
+    }
+}
+
+/// The first row whose share of the running sum of `weights` exceeds `share`; by `share` alone if all are 0.
+fn draw_proportionally(weights: &[f64], share: f64) -> usize {
+    let total: f64 = weights.iter().sum();
+    if total == 0.0 {
+        return (share * weights.len() as f64) as usize;
+    }
+    let mut sum = 0.0;
+    let over = |weight: &f64| {
+        sum += weight;
+        sum > share * total
+    };
+    // Rounding may leave the whole sum just below: then the last row that counts.
+    let last = || weights.iter().rposition(|&weight| weight > 0.0);
+    weights.iter().position(over).or_else(last).unwrap_or(0)
+}
+
+/// The rows of each cluster, rising.
+fn members(clusters: &[usize], k: usize) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); k];
+    clusters.iter().enumerate().for_each(|(row, &cluster)| members[cluster].push(row));
+    members
+}
+
+fn centred<'a>(row: &'a [f32], mean: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+    row.iter().zip(mean).map(|(&value, mean)| f64::from(value) - mean)
+}
+
+/// What centroids move to.
+#[derive(Clone, Copy)]
+enum Means {
+    /// The mean of their rows.
+    Centres,
+    /// That mean scaled to length 1.
+    Directions,
+}
+
+/// Moves every centroid of unit length to the direction of the mean of its rows; one without rows, or whose
+/// rows cancel, stays: the second half of an iteration of spherical k-means.
+///
+/// `rows` is `[rows, dim]`, `centroids` `[k, dim]`; sums run in f64 in the order of the rows.
+///
+/// # Panics
+/// When a cluster is not below k, or lengths do not fit.
+pub fn spherical_means(rows: &[f32], dim: usize, clusters: &[usize], centroids: &mut [f64]) {
+    move_to_means(rows, &vec![0.0; dim], clusters, Means::Directions, centroids);
+}
+
+fn move_to_means(values: &[f32], mean: &[f64], clusters: &[usize], means: Means, centroids: &mut [f64]) {
+    let dim = mean.len();
+    let members = members(clusters, centroids.len() / dim);
+    centroids.par_chunks_exact_mut(dim).zip(&members).for_each(|(centroid, members)| {
+        let mut sum = vec![0.0; dim];
+        for &row in members {
+            let row = centred(&values[row * dim..][..dim], mean);
+            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+        let divisor = match means {
+            Means::Centres => members.len() as f64,
+            Means::Directions => sum.iter().map(|v| v * v).sum::<f64>().sqrt(),
+        };
+        if divisor > MIN_LENGTH {
+            centroid.iter_mut().zip(sum).for_each(|(slot, sum)| *slot = sum / divisor);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clustering::Agreement;
+    use crate::testing::{blobs, features_of, on_threads, random_features};
+    use proptest::prelude::*;
+
+    #[test]
+    fn golden_kmeans() {
+        for case in twinlens_golden::cases("metrics/kmeans") {
+            let features = features_of(&case, "in.x");
+            let start: Vec<f64> = case.f32("in.centroids").iter().map(|&v| v.into()).collect();
+            let k = start.len() / features.dim();
+            let settings = KMeans { k, max_iterations: case.count("max_iterations"), ..KMeans::default() };
+            let found = settings.run_from(&features, &start).unwrap();
+            let clusters: Vec<i64> = found.clusters.iter().map(|&cluster| cluster as i64).collect();
+            case.check_exact("out.labels", &clusters);
+            case.check("out.centroids", &found.centroids);
+            case.check("out.inertia", &[found.inertia]);
+            assert!(found.converged);
+        }
+    }
+
+    #[test]
+    fn groups_apart_are_found_and_repeat() {
+        let set = blobs(400, 5, 12, 0.2, 1);
+        for spherical in [false, true] {
+            let settings = KMeans { k: 5, seed: 3, spherical, ..KMeans::default() };
+            let run = || settings.run(set.features()).unwrap();
+            let found = on_threads(1, run);
+            assert_eq!(Agreement::new(&found.clusters, set.labels()).unwrap().ari(), 1.0);
+            assert_eq!(found, on_threads(3, run));
+        }
+    }
+
+    #[test]
+    fn restarts_can_only_help() {
+        let features = random_features(200, 4, 5);
+        let inertia = |restarts, seed| {
+            KMeans { k: 12, restarts, seed, ..KMeans::default() }.run(&features).unwrap().inertia
+        };
+        let pairs: Vec<(f64, f64)> = (0..4).map(|seed| (inertia(1, seed), inertia(8, seed))).collect();
+        assert!(pairs.iter().all(|(one, best)| best <= one), "{pairs:?}");
+        assert!(pairs.iter().any(|(one, best)| best < one), "{pairs:?}");
+        assert!(pairs.iter().any(|(one, _)| *one != pairs[0].0), "seeds must matter: {pairs:?}");
+    }
+
+    #[test]
+    fn empty_clusters_take_far_rows_and_copies_stay_together() {
+        let line = Features::new(6, 1, vec![0.0, 0.0, 1.0, 1.0, 9.0, 10.0]).unwrap();
+        let settings = KMeans { k: 3, ..KMeans::default() };
+        let found = settings.run_from(&line, &[0.0, 100.0, 200.0]).unwrap();
+        let sizes: Vec<usize> = members(&found.clusters, 3).iter().map(Vec::len).collect();
+        assert!(sizes.iter().all(|&size| size > 0), "{found:?}");
+        // Three different rows make three clusters, and two more stay empty.
+        let copies = Features::new(6, 1, vec![1.0, 1.0, 2.0, 2.0, 3.0, 3.0]).unwrap();
+        let found = KMeans { k: 5, ..KMeans::default() }.run(&copies).unwrap();
+        assert_eq!(found.inertia, 0.0);
+        assert_eq!(members(&found.clusters, 5).iter().filter(|rows| rows.is_empty()).count(), 2);
+    }
+
+    #[test]
+    fn members_come_nearest_first() {
+        let line = Features::new(5, 1, vec![0.0, 4.0, 1.0, 2.0, 100.0]).unwrap();
+        let found = KMeans { k: 2, ..KMeans::default() }.run(&line).unwrap();
+        let mut members = found.members_by_distance(2);
+        members.sort_by_key(Vec::len);
+        // The mean of the first four is 1.75.
+        assert_eq!(members, [vec![4], vec![3, 2, 0, 1]]);
+    }
+
+    #[test]
+    fn bad_settings_are_refused() {
+        let features = random_features(4, 2, 1);
+        let refused = |settings: KMeans| settings.run(&features).unwrap_err().to_string();
+        let many = KMeans { k: 5, ..KMeans::default() };
+        assert_eq!(refused(many), "k = 5 clusters of only 4 rows: choose k between 1 and 4");
+        assert!(refused(KMeans { k: 0, ..KMeans::default() }).starts_with("k = 0 clusters"));
+        let none = KMeans { k: 2, restarts: 0, ..KMeans::default() };
+        assert_eq!(refused(none), "restarts = 0: choose at least 1");
+        let wrong = KMeans { k: 2, ..KMeans::default() }.run_from(&features, &[0.0; 3]);
+        assert!(matches!(wrong, Err(EvalError::Length { expected: 4, got: 3, .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn inertia_never_grows_and_ends_where_no_row_would_move(
+            seed: u64, k in 1usize..9, spherical: bool, far: bool
+        ) {
+            let features = random_features(60, 3, seed);
+            let settings = KMeans { k, restarts: 1, seed, spherical, ..KMeans::default() };
+            let points = Points::new(&features, spherical);
+            let mut start = points.first_centroids(&settings, 0);
+            if far && !spherical {
+                // A centroid that no row is near to.
+                start[0] += 1e3;
+            }
+            let inertias: Vec<f64> = (1..12).map(|steps| points.lloyd(start.clone(), steps).inertia).collect();
+            for pair in inertias.windows(2) {
+                prop_assert!(pair[1] <= pair[0] * (1.0 + 1e-12), "{:?}", inertias);
+            }
+            let end = points.lloyd(start, 300);
+            prop_assert!(end.converged);
+            for row in 0..60 {
+                for centroid in end.centroids.chunks_exact(3) {
+                    prop_assert!(end.distances[row] <= points.squared_distance(row, centroid) + 1e-9);
+                }
+            }
+        }
+
+        #[test]
+        fn scaling_keeps_the_clusters(seed: u64) {
+            let features = blobs(60, 3, 4, 0.5, seed).features().clone();
+            let moved = features.values().iter().map(|v| 4.0 * v).collect();
+            let moved = Features::new(60, 4, moved).unwrap();
+            let settings = KMeans { k: 3, seed, ..KMeans::default() };
+            let (plain, scaled) = (settings.run(&features).unwrap(), settings.run(&moved).unwrap());
+            prop_assert_eq!(&plain.clusters, &scaled.clusters);
+            prop_assert!((16.0 * plain.inertia - scaled.inertia).abs() <= 1e-9 * scaled.inertia);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The clustering protocol: do clusters of the features follow labels that they never saw?
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Agreement, Average, Choice, KMeans, Shuffled, Tried, choose_k, shuffled_ami};
+use crate::{EvalError, Features};
+
+/// Version of the JSON written for a [`ClusterVerdict`]; it grows when a field changes its meaning or goes.
+pub const CLUSTER_SCHEMA_VERSION: u32 = 1;
+
+/// The largest number of clusters that [`Number::Auto`] tries.
+const MOST_TRIED: usize = 20;
+/// Silhouettes of more rows than this are those of a sample.
+const SILHOUETTE_ROWS: usize = 10_000;
+
+/// How many clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// So many.
+    Fixed(usize),
+    /// The one from 2 to 20 (or one less than there are rows) with the largest silhouette.
+    Auto,
+}
+
+/// Settings of the clustering protocol: k-means, then every measure of its clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterProtocol {
+    /// The number of clusters.
+    pub k: Number,
+    /// Restarts of k-means.
+    pub restarts: usize,
+    /// Seed of restarts, permutations and samples.
+    pub seed: u64,
+    /// Whether features are compared by direction alone.
+    pub spherical: bool,
+    /// Orders of the labels drawn for the control.
+    pub permutations: usize,
+    /// Rows nearest to each centroid that the verdict names.
+    pub nearest: usize,
+}
+
+impl Default for ClusterProtocol {
+    /// k by silhouette, 10 restarts, seed 0, Euclidean, 100 permutations, 8 rows for each cluster.
+    fn default() -> ClusterProtocol {
+        ClusterProtocol {
+            k: Number::Auto,
+            restarts: 10,
+            seed: 0,
+            spherical: false,
+            permutations: 100,
+            nearest: 8,
+        }
+    }
+}
+
+/// The outcome of clustering one split's features.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterVerdict {
+    /// Version of this layout, [`CLUSTER_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// `cluster`.
+    pub protocol: String,
+    /// The settings that produced the numbers.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// The seeds behind features and clusters by what they seeded.
+    pub seeds: BTreeMap<String, u64>,
+    /// Number of rows clustered.
+    pub samples: usize,
+    /// Number of clusters asked for, or chosen.
+    pub k: usize,
+    /// Sum of squared distances to the centroids.
+    pub inertia: f64,
+    /// Mean silhouette, from -1 to 1; `None` where it is undefined.
+    pub silhouette: Option<f64>,
+    /// Every k tried, where k was chosen.
+    pub tried: Vec<Tried>,
+    /// How far clusters and labels agree; `None` without labels.
+    pub agreement: Option<LabelAgreement>,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// The clusters, by falling size.
+    pub clusters: Vec<Cluster>,
+    /// The cluster of every row, a place in `clusters`.
+    pub assignments: Vec<usize>,
+    /// What a reader should know before believing the numbers.
+    pub warnings: Vec<String>,
+}
+
+/// How far clusters and labels agree.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelAgreement {
+    /// Mutual information adjusted for chance, arithmetic mean of the entropies.
+    pub ami: f64,
+    /// Rand's index adjusted for chance.
+    pub ari: f64,
+    /// Normalised mutual information, arithmetic mean of the entropies.
+    pub nmi: f64,
+    /// Mutual information in nats.
+    pub mutual_information: f64,
+    /// Share of rows that carry the most common class of their cluster.
+    pub purity: f64,
+    /// The AMI when the labels mean nothing.
+    pub shuffled: Shuffled,
+}
+
+/// One cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Number of rows.
+    pub size: usize,
+    /// Its most common class (the first of several), and the share of rows that carry it; `None` without
+    /// labels, or without rows.
+    pub most_common: Option<(usize, f64)>,
+    /// The rows nearest to the centroid, nearest first.
+    pub nearest: Vec<usize>,
+}
+
+impl ClusterProtocol {
+    /// Clusters `features` and judges the clusters, with `labels` (one for each row, of `classes`) where there
+    /// are any. Labels have no part in the clustering, the choice of k included.
+    ///
+    /// # Errors
+    /// As [`choose_k`] and [`shuffled_ami`]; labels of the wrong number or outside `classes`.
+    pub fn run(
+        &self,
+        features: &Features,
+        labels: Option<&[usize]>,
+        classes: &[String],
+    ) -> Result<ClusterVerdict, EvalError> {
+        if let Some(labels) = labels {
+            crate::features::check_labels("label", labels, features.rows(), classes.len())?;
+        }
+        let candidates: Vec<usize> = match self.k {
+            Number::Fixed(k) => vec![k],
+            Number::Auto => (2..=MOST_TRIED.min(features.rows().saturating_sub(1))).collect(),
+        };
+        if candidates.is_empty() {
+            return Err(EvalError::TooFew { what: "rows to choose k on", expected: 3, got: features.rows() });
+        }
+        let settings = KMeans {
+            restarts: self.restarts,
+            seed: self.seed,
+            spherical: self.spherical,
+            ..KMeans::default()
+        };
+        let choice = choose_k(features, &candidates, &settings, SILHOUETTE_ROWS)?;
+        let members = by_size(choice.clustering.members_by_distance(choice.k));
+        let mut assignments = vec![0; features.rows()];
+        for (cluster, rows) in members.iter().enumerate() {
+            rows.iter().for_each(|&row| assignments[row] = cluster);
+        }
+        let agreement = match labels {
+            Some(labels) => Some(self.agreement(&assignments, labels)?),
+            None => None,
+        };
+        Ok(ClusterVerdict {
+            schema_version: CLUSTER_SCHEMA_VERSION,
+            protocol: "cluster".to_string(),
+            settings: self.settings(),
+            seeds: [("clusters".to_string(), self.seed)].into(),
+            samples: features.rows(),
+            k: choice.k,
+            inertia: choice.clustering.inertia,
+            silhouette: choice.silhouette,
+            warnings: doubts(&choice, &members, candidates.len() > 1, features.rows()),
+            tried: if self.k == Number::Auto { choice.tried } else { Vec::new() },
+            agreement,
+            classes: classes.to_vec(),
+            clusters: members.iter().map(|rows| self.cluster(rows, labels, classes.len())).collect(),
+            assignments,
+        })
+    }
+
+    fn settings(&self) -> BTreeMap<String, serde_json::Value> {
+        let k = match self.k {
+            Number::Fixed(k) => k.into(),
+            Number::Auto => "auto".into(),
+        };
+        let settings = [
+            ("k", k),
+            ("restarts", self.restarts.into()),
+            ("distance", if self.spherical { "cosine" } else { "euclidean" }.into()),
+            ("ami_average", "arithmetic".into()),
+        ];
+        settings.map(|(key, value)| (key.to_string(), value)).into()
+    }
+
+    fn agreement(&self, assignments: &[usize], labels: &[usize]) -> Result<LabelAgreement, EvalError> {
+        let table = Agreement::new(assignments, labels)?;
+        Ok(LabelAgreement {
+            ami: table.ami(Average::Arithmetic),
+            ari: table.ari(),
+            nmi: table.nmi(Average::Arithmetic),
+            mutual_information: table.mutual_information(),
+            purity: table.purity(),
+            shuffled: shuffled_ami(assignments, labels, self.permutations, self.seed)?,
+        })
+    }
+
+    fn cluster(&self, rows: &[usize], labels: Option<&[usize]>, classes: usize) -> Cluster {
+        let most_common = labels.filter(|_| !rows.is_empty()).map(|labels| {
+            let mut counts = vec![0_usize; classes];
+            rows.iter().for_each(|&row| counts[labels[row]] += 1);
+            let best =
+                (0..classes).fold(0, |best, class| if counts[class] > counts[best] { class } else { best });
+            (best, counts[best] as f64 / rows.len() as f64)
+        });
+        Cluster { size: rows.len(), most_common, nearest: rows.iter().copied().take(self.nearest).collect() }
+    }
+}
+
+/// Largest first; of equal ones, the one with the lowest row.
+fn by_size(mut members: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    members.sort_by_key(|rows| (std::cmp::Reverse(rows.len()), rows.iter().copied().min()));
+    members
+}
+
+fn doubts(choice: &Choice, members: &[Vec<usize>], chosen: bool, rows: usize) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if !choice.clustering.converged {
+        let iterations = choice.clustering.iterations;
+        doubts.push(format!("k-means stopped after {iterations} iterations before it converged"));
+    }
+    let empty = members.iter().filter(|rows| rows.is_empty()).count();
+    if empty > 0 {
+        doubts.push(format!("{empty} of {} clusters are empty: there are fewer different rows", choice.k));
+    }
+    if chosen && choice.tried.iter().all(|tried| tried.k <= choice.k) {
+        doubts.push(format!("k = {} is the largest tried: more clusters may fit better", choice.k));
+    }
+    if rows > SILHOUETTE_ROWS {
+        doubts.push(format!("the silhouette is that of {SILHOUETTE_ROWS} rows, drawn from {rows}"));
+    }
+    doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::blobs;
+
+    #[test]
+    fn clusters_that_follow_the_labels_are_praised_and_shuffled_labels_are_not() {
+        let set = blobs(120, 3, 6, 0.1, 1);
+        let verdict =
+            ClusterProtocol::default().run(set.features(), Some(set.labels()), set.classes()).unwrap();
+        assert_eq!((verdict.k, verdict.samples, verdict.tried.len()), (3, 120, 19));
+        let agreement = verdict.agreement.unwrap();
+        assert_eq!((agreement.ami, agreement.ari, agreement.purity), (1.0, 1.0, 1.0));
+        assert!(agreement.shuffled.mean.abs() < 0.01, "{agreement:?}");
+        assert!(verdict.clusters.iter().all(|cluster| cluster.size == 40 && cluster.nearest.len() == 8));
+        for (place, cluster) in verdict.clusters.iter().enumerate() {
+            let (class, share) = cluster.most_common.unwrap();
+            assert_eq!(share, 1.0);
+            assert!(cluster.nearest.iter().all(|&row| set.labels()[row] == class));
+            assert!(cluster.nearest.iter().all(|&row| verdict.assignments[row] == place));
+        }
+        let json = serde_json::to_string(&verdict).unwrap();
+        assert_eq!(serde_json::from_str::<ClusterVerdict>(&json).unwrap(), verdict);
+    }
+
+    #[test]
+    fn labels_change_nothing_but_the_agreement() {
+        let set = blobs(60, 3, 4, 0.5, 2);
+        let protocol = ClusterProtocol { k: Number::Fixed(4), ..ClusterProtocol::default() };
+        let with = protocol.run(set.features(), Some(set.labels()), set.classes()).unwrap();
+        let without = protocol.run(set.features(), None, &[]).unwrap();
+        assert_eq!(with.assignments, without.assignments);
+        assert_eq!((without.agreement, without.clusters[0].most_common), (None, None));
+        assert!(with.clusters.is_sorted_by(|a, b| a.size >= b.size));
+    }
+
+    #[test]
+    fn doubts_are_told_and_bad_input_refused() {
+        let set = blobs(60, 3, 4, 0.5, 2);
+        let copies = Features::new(4, 1, vec![1.0, 1.0, 2.0, 2.0]).unwrap();
+        let three = ClusterProtocol { k: Number::Fixed(3), ..ClusterProtocol::default() };
+        let verdict = three.run(&copies, None, &[]).unwrap();
+        assert_eq!(verdict.warnings, ["1 of 3 clusters are empty: there are fewer different rows"]);
+        let short = three.run(set.features(), Some(&[0, 1]), set.classes());
+        assert!(matches!(short, Err(EvalError::Length { expected: 60, got: 2, .. })));
+        let few = ClusterProtocol::default().run(&copies.subset(&[0, 2]).unwrap(), None, &[]);
+        assert!(matches!(few, Err(EvalError::TooFew { expected: 3, got: 2, .. })));
+    }
+}

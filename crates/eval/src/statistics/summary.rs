@@ -1,0 +1,31 @@
+//! Several runs in two numbers.
+
+use super::checks::check;
+use crate::EvalError;
+
+/// Mean and sample standard deviation (divisor `n - 1`) of a measure over seeds; `what` names the values in an
+/// error.
+///
+/// # Errors
+/// [`EvalError::TooFew`] below two values, [`EvalError::NumberNotFinite`].
+pub fn mean_and_deviation(what: &'static str, values: &[f64]) -> Result<(f64, f64), EvalError> {
+    check(what, values, 2)?;
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    Ok((mean, (squares / (n - 1.0)).sqrt()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_a_computation_by_hand() {
+        assert_eq!(mean_and_deviation("seeds", &[1.0, 3.0, 5.0]), Ok((3.0, 2.0)));
+        let alone = mean_and_deviation("seeds", &[1.0]).unwrap_err().to_string();
+        assert_eq!(alone, "seeds: expected at least 2, got 1");
+        let odd = mean_and_deviation("seeds", &[1.0, f64::NAN]).unwrap_err().to_string();
+        assert!(odd.starts_with("seeds holds NaN at position 1"), "{odd}");
+    }
+}
