@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub mod bench;
+pub mod compare;
 pub mod completions;
 pub mod config;
 pub mod data;
