@@ -61,7 +61,12 @@ impl Run {
     pub fn with_data(settings: Settings, data: DataSet) -> Outcome<Run> {
         let prepared = Prepared::new(&settings, &data)?;
         // Opened again when training starts; a device that is missing is told before a folder is made.
-        twinlens_nn::device::open(&settings.device)?;
+        settings.open_device()?;
+        if settings.deterministic {
+            tracing::info!(
+                "deterministic: on this CPU the same settings and data give the same bits, with any number of threads"
+            );
+        }
         Ok(Run { settings, data, prepared })
     }
 
@@ -244,6 +249,7 @@ impl From<SslError> for Failure {
             | SslError::UnknownRecipe { .. }
             | SslError::Settings { .. }
             | SslError::Views(_) => Exit::Usage,
+            SslError::NotDeterministic { .. } => Exit::Environment,
             SslError::NoTrainingImages { .. } | SslError::NoVariation { .. } => Exit::Data,
             SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => {
                 Exit::Failed

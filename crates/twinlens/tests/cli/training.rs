@@ -230,6 +230,17 @@ fn a_taken_folder_and_changed_settings_are_refused() {
 }
 
 #[test]
+fn a_deterministic_run_on_the_cpu_says_that_it_repeats() {
+    let place = Place::new();
+    let out = place.at("run");
+    let output = pretrain(&out, &["--deterministic", "epochs=1"]).output().unwrap();
+    json(&output);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("the same settings and data give the same bits"), "{said}");
+    assert!(std::fs::read_to_string(out.join("config.toml")).unwrap().contains("deterministic = true"));
+}
+
+#[test]
 fn a_plan_and_a_smoke_test_leave_nothing_behind() {
     let place = Place::new();
     let out = place.at("run");
