@@ -20,7 +20,7 @@ use crate::methods::{self, MethodSettings};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The data set: an .npz, .npy or idx file, a folder of images, or a zip of one of these.
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name.
     pub data: String,
     /// The method, by its name in `twinlens list methods`.
     pub method: String,

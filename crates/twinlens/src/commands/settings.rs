@@ -11,7 +11,7 @@ use crate::config::{Flag, Request};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// The data set: .npz, idx, a folder of images or of class folders, or a zip of these
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: Option<String>,
     /// How to learn (`twinlens list methods`)
