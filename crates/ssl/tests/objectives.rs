@@ -92,23 +92,22 @@ fn views() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
     (view(), view())
 }
 
-/// The gradient of `loss` at `a`, whose other argument is `b`, and the slope along coordinate `at`.
-fn gradient_and_slope(
-    loss: &dyn Fn(Tensor<2>, Tensor<2>) -> Loss,
-    a: &[f32],
-    b: &[f32],
-    at: usize,
-) -> (f64, f64) {
+/// How far the gradient of `loss` at `a`, whose other argument is `b`, lies outside the slopes to both sides along
+/// coordinate `at`, as a share of what rounding and curvature allow. At a kink (a hinge) the slopes differ, and a
+/// gradient between them is right.
+fn gradient_off_slopes(loss: &dyn Fn(Tensor<2>, Tensor<2>) -> Loss, a: &[f32], b: &[f32], at: usize) -> f64 {
     let leaf = tensor(a, 5).autodiff().require_grad();
     let total = loss(leaf.clone(), tensor(b, 5).autodiff()).total;
     let gradient = f64::from(read(leaf.grad(&total.backward()).unwrap())[at]);
-    let step = 1e-2;
     let moved = |by: f32| {
         let mut a = a.to_vec();
         a[at] += by;
         value(loss(tensor(&a, 5), tensor(b, 5)))
     };
-    (gradient, (moved(step) - moved(-step)) / (2.0 * f64::from(step)))
+    let slope = |step: f32| (moved(step) - moved(0.0)) / f64::from(step);
+    let (left, right) = (slope(-1e-2), slope(1e-2));
+    let off = (gradient - left.max(right)).max(left.min(right) - gradient);
+    off / (0.05 + 0.05 * left.abs().max(right.abs()))
 }
 
 proptest! {
@@ -288,13 +287,13 @@ proptest! {
     #[test]
     fn gradients_are_slopes((a, b) in views(), at in 0usize..40) {
         for (name, loss) in SYMMETRIC.into_iter().take(5).chain(ONE_WAY) {
-            let (gradient, slope) = gradient_and_slope(&loss, &a, &b, at);
-            prop_assert!((gradient - slope).abs() < 0.05 + 0.05 * slope.abs(), "{name}: {gradient} {slope}");
+            let off = gradient_off_slopes(&loss, &a, &b, at);
+            prop_assert!(off < 1.0, "{name}: {off}");
         }
         for form in FORMS {
             let objective = BarlowTwins { form, ..BARLOW_TWINS };
-            let (gradient, slope) = gradient_and_slope(&|a, b| objective.loss(a, b), &a, &b, at);
-            prop_assert!((gradient - slope).abs() < 0.05 + 0.05 * slope.abs(), "{form:?}: {gradient} {slope}");
+            let off = gradient_off_slopes(&|a, b| objective.loss(a, b), &a, &b, at);
+            prop_assert!(off < 1.0, "{form:?}: {off}");
         }
     }
 }

@@ -117,7 +117,7 @@ fn result(path: &Path) -> (Vec<u8>, Vec<BTreeMap<String, Value>>) {
 fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
     // DeepCluster v2 looks at all images at the start of an epoch; the other methods differ in their state, which is
     // tested on the learner.
-    for method in ["barlow-twins", "deepcluster-v2"] {
+    for method in ["barlow-twins", "deepclusterv2"] {
         let settings = settings(method);
         let place = tempfile::tempdir().unwrap();
         let whole = place.path().join("whole");
@@ -226,7 +226,7 @@ fn the_number_of_views_is_checked() {
 #[test]
 fn more_clusters_than_images_are_refused() {
     let place = tempfile::tempdir().unwrap();
-    let mut settings = settings("deepcluster-v2");
+    let mut settings = settings("deepclusterv2");
     settings.methods.deepcluster_v2.prototypes = vec![31];
     let error = run(&settings, &mut folder(&place.path().join("a")), StartFrom::Scratch, None).unwrap_err();
     assert!(error.to_string().contains("30 training images"), "{error}");

@@ -71,7 +71,7 @@ fn settings(method: &str) -> Settings {
     methods.dino.prototypes = 9;
     methods.dino.warmup_teacher_temperature_epochs = 2;
     methods.deepcluster_v2.prototypes = vec![5, 4, 6];
-    methods.weighted_sum.objectives[1].method = "deepcluster-v2".into();
+    methods.weighted_sum.objectives[1].method = "deepclusterv2".into();
     settings
 }
 
@@ -236,7 +236,7 @@ fn target_networks_keep_behind_and_get_no_gradient() {
         })
         .map(|spec| spec.id)
         .collect();
-    assert_eq!(with_target, BTreeSet::from(["byol", "dino", "moco-v2-plus", "nnbyol", "ressl"]));
+    assert_eq!(with_target, BTreeSet::from(["byol", "dino", "mocov2plus", "nnbyol", "ressl"]));
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn frozen_parts_stay_and_constant_rates_do_not_follow_the_schedule() {
 
 /// Methods whose loss flows back through every use of a weight, so that its slope can be measured.
 const DIFFERENTIABLE: [&str; 9] =
-    ["barlow-twins", "simclr", "moco-v2-plus", "byol", "vicreg", "dino", "ressl", "w-mse", "supervised"];
+    ["barlow-twins", "simclr", "mocov2plus", "byol", "vicreg", "dino", "ressl", "w-mse", "supervised"];
 
 #[test]
 fn gradients_through_heads_are_slopes() {
@@ -349,8 +349,8 @@ impl Encoder for Noise {
 
 #[test]
 fn noise_is_a_function_of_the_step_and_the_pass_and_targets_have_none() {
-    let mut weights = Weights::new(3, &Device::flex());
-    let mut drawn = |step: usize, target: bool| {
+    let weights = Weights::new(3, &Device::flex());
+    let drawn = |step: usize, target: bool| {
         let (online, mut copy) = (&mut weights.clone(), weights.clone());
         let mut network = Network::new(&Noise, online, false).with_noise(step);
         let views = vec![view(&[0], 0, 8), view(&[0], 1, 8)];

@@ -19,7 +19,7 @@ use crate::{Problem, Settings, SslError};
 /// Views whose embeddings are remembered: the first ones, of full size.
 const REMEMBERED: usize = 2;
 
-/// `[methods.deepcluster-v2]`.
+/// `[methods.deepclusterv2]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeepClusterV2Settings {
@@ -39,7 +39,7 @@ impl Default for DeepClusterV2Settings {
 
 impl DeepClusterV2Settings {
     pub(super) fn check(&self, problems: &mut Problems) {
-        let key = "methods.deepcluster-v2.prototypes";
+        let key = "methods.deepclusterv2.prototypes";
         let sound = !self.prototypes.is_empty() && self.prototypes.iter().all(|&k| k > 1);
         problems.require(
             key,
@@ -47,8 +47,8 @@ impl DeepClusterV2Settings {
             "at least one number, each at least 2",
             &format!("{:?}", self.prototypes),
         );
-        problems.positive("methods.deepcluster-v2.temperature", self.temperature);
-        problems.least_one("methods.deepcluster-v2.iterations", self.iterations);
+        problems.positive("methods.deepclusterv2.temperature", self.temperature);
+        problems.least_one("methods.deepclusterv2.iterations", self.iterations);
     }
 }
 
@@ -140,7 +140,7 @@ impl Method for DeepClusterV2 {
         if let Some(most) = self.settings.prototypes.iter().find(|&&k| k > images.count()) {
             return Err(SslError::Settings {
                 problems: vec![Problem {
-                    key: "methods.deepcluster-v2.prototypes",
+                    key: "methods.deepclusterv2.prototypes",
                     expected: format!("at most the {} training images", images.count()),
                     got: most.to_string(),
                 }],
@@ -201,7 +201,7 @@ impl Method for DeepClusterV2 {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "DeepCluster collapses when one cluster swallows the images: lower methods.deepcluster-v2.prototypes towards a \
+        "DeepCluster collapses when one cluster swallows the images: lower methods.deepclusterv2.prototypes towards a \
          few images a cluster, lower optim.lr, or lengthen schedule.warmup_epochs"
     }
 }

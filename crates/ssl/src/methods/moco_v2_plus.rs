@@ -13,7 +13,7 @@ use crate::Settings;
 use crate::objectives::InfoNce;
 use crate::settings::Problems;
 
-/// `[methods.moco-v2-plus]`.
+/// `[methods.mocov2plus]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MocoV2PlusSettings {
@@ -31,8 +31,8 @@ impl Default for MocoV2PlusSettings {
 
 impl MocoV2PlusSettings {
     pub(super) fn check(&self, problems: &mut Problems) {
-        problems.positive("methods.moco-v2-plus.temperature", self.temperature);
-        problems.least_one("methods.moco-v2-plus.queue", self.queue);
+        problems.positive("methods.mocov2plus.temperature", self.temperature);
+        problems.least_one("methods.mocov2plus.queue", self.queue);
     }
 }
 
@@ -88,6 +88,6 @@ impl Method for MocoV2Plus {
 
     fn collapse_advice(&self) -> &'static str {
         "MoCo collapses when its keys move too fast or its queue is stale: raise target.base_momentum, keep \
-         methods.moco-v2-plus.queue well below the number of images, or lower optim.lr"
+         methods.mocov2plus.queue well below the number of images, or lower optim.lr"
     }
 }

@@ -275,7 +275,7 @@ pub const METHODS: &[MethodSpec] = &[
         build: |settings, scope, widths| Box::new(simclr::Simclr::new(settings, scope, widths)),
     },
     MethodSpec {
-        id: "moco-v2-plus",
+        id: "mocov2plus",
         summary: "each view must find its partner's slow embedding among a queue of earlier ones, both ways",
         paper: "He et al., CVPR 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297",
         labels: false,
@@ -331,7 +331,7 @@ pub const METHODS: &[MethodSpec] = &[
         build: |settings, scope, widths| Box::new(dino::Dino::new(settings, scope, widths)),
     },
     MethodSpec {
-        id: "deepcluster-v2",
+        id: "deepclusterv2",
         summary: "each view predicts the image's cluster among those of the last epoch's embeddings",
         paper: "Caron et al., NeurIPS 2020, arXiv:2006.09882, appendix",
         labels: false,

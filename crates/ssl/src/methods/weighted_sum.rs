@@ -40,7 +40,7 @@ pub struct ObjectiveSettings {
 
 impl Default for WeightedSumSettings {
     fn default() -> Self {
-        let objective = |weight| ObjectiveSettings { method: "moco-v2-plus".into(), weight, views: 2 };
+        let objective = |weight| ObjectiveSettings { method: "mocov2plus".into(), weight, views: 2 };
         WeightedSumSettings { objectives: vec![objective(0.4), objective(1.0)] }
     }
 }
