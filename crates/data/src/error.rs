@@ -25,7 +25,8 @@ pub enum DataError {
     /// The content is in no format that is read here.
     #[error(
         "{place} holds no images in a format read here: {found}\nhint: give an .npz or .npy of images, \
-         MNIST's idx files, a folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip of these"
+         MNIST's idx files, CIFAR's binary batches, a folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip or \
+         tar of these"
     )]
     UnknownFormat {
         /// The file or folder.

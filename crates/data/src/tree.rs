@@ -1,9 +1,9 @@
-//! What lies at a path: one file, the files of a folder, or the members of a zip archive, seen alike.
+//! What lies at a path: one file, the files of a folder, or the members of a zip or tar archive, seen alike.
 //!
-//! Formats read from a tree and never learn which of the three it is. Gzip is undone on the way.
+//! Formats read from a tree and never learn which of these it is. Gzip is undone on the way.
 
 use std::fs;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -19,6 +19,12 @@ use crate::error::read_error;
 /// Deflate cannot shrink by more than this factor: a member that claims more is damaged or hostile.
 const MAX_DEFLATE_RATIO: u64 = 1032;
 
+/// Bytes that tell what a file is: a tar says it after the name and rights of its first member.
+const HEAD: u64 = 262;
+
+/// Bytes that tell all other kinds.
+const ENOUGH: usize = 32;
+
 /// The files at a path.
 pub(crate) struct Tree {
     place: String,
@@ -30,6 +36,7 @@ pub(crate) struct Tree {
 enum Root {
     Folder(PathBuf),
     Zip(ZipArchive<Blob>),
+    Tar(Blob),
     File(Blob),
 }
 
@@ -42,7 +49,10 @@ pub(crate) struct Entry {
     /// Its length in bytes, where it can be known without unpacking it.
     pub(crate) len: Option<u64>,
     gzip: bool,
-    zip_index: usize,
+    /// Where its archive holds it: its number in a zip, its first byte in a tar.
+    at: u64,
+    /// Its length there, gzip not undone; needed in a tar only.
+    size: u64,
     stamp: u64,
 }
 
@@ -51,6 +61,7 @@ pub(crate) struct Entry {
 pub(crate) enum Kind {
     Npy,
     Zip,
+    Tar,
     Idx,
     Image(ImageFormat),
     Empty,
@@ -87,7 +98,7 @@ impl Tree {
             let len = Some(fs::metadata(path).map_err(cannot)?.len());
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let stamp = modified(path);
-            entries.push(Entry { path: name, kind: Kind::Other, len, gzip: false, zip_index: 0, stamp });
+            entries.push(Entry { path: name, kind: Kind::Other, len, gzip: false, at: 0, size: 0, stamp });
         }
         Tree { place: first.display().to_string(), root: Root::Folder(folder.into()), entries }.ready(limit)
     }
@@ -97,11 +108,13 @@ impl Tree {
             return Err(DataError::Empty { place });
         }
         let head = head_of(blob.clone()).map_err(|source| read_error(&place, source))?;
-        if kind_of(&head) == Kind::Zip {
-            return Tree::of_zip(place, blob, limit);
+        match kind_of(&head) {
+            Kind::Zip => return Tree::of_zip(place, blob, limit),
+            Kind::Tar => return Tree::of_tar(place, blob, stamp, limit),
+            _ => {}
         }
         let len = Some(blob.len());
-        let entry = Entry { path: name, kind: Kind::Other, len, gzip: false, zip_index: 0, stamp };
+        let entry = Entry { path: name, kind: Kind::Other, len, gzip: false, at: 0, size: 0, stamp };
         Tree { place, root: Root::File(blob), entries: vec![entry] }.ready(limit)
     }
 
@@ -124,9 +137,32 @@ impl Tree {
                 return Err(DataError::Damaged { place, reason });
             }
             let stamp = u64::from(member.crc32());
-            entries.push(Entry { path, kind: Kind::Other, len: Some(size), gzip: false, zip_index, stamp });
+            let at = zip_index as u64;
+            entries.push(Entry { path, kind: Kind::Other, len: Some(size), gzip: false, at, size, stamp });
         }
         Tree { place, root: Root::Zip(archive), entries }.ready(limit)
+    }
+
+    /// The members of a tar keep no checksum of their content: `stamp` is that of the archive.
+    fn of_tar(place: String, blob: Blob, stamp: u64, limit: u64) -> Result<Tree, DataError> {
+        let damaged = |reason: String| DataError::Damaged { place: place.clone(), reason };
+        let broken = |source: io::Error| damaged(format!("tar: {source}"));
+        let mut archive = tar::Archive::new(blob.clone());
+        let mut entries = Vec::new();
+        for member in archive.entries_with_seek().map_err(broken)? {
+            let member = member.map_err(broken)?;
+            let path = String::from_utf8_lossy(&member.path_bytes()).trim_start_matches("./").to_owned();
+            if !member.header().entry_type().is_file() || hidden(&path) {
+                continue;
+            }
+            let (at, size) = (member.raw_file_position(), member.size());
+            if at.checked_add(size).is_none_or(|end| end > blob.len()) {
+                return Err(damaged(format!("tar: {path} goes on beyond the end of the archive")));
+            }
+            entries.push(Entry { path, kind: Kind::Other, len: Some(size), gzip: false, at, size, stamp });
+        }
+        drop(archive);
+        Tree { place, root: Root::Tar(blob), entries }.ready(limit)
     }
 
     /// Sorts and classifies the entries; a lone archive within a folder or archive is opened in its place.
@@ -139,10 +175,14 @@ impl Tree {
             self.entries[index].len = self.entries[index].len.filter(|_| !gzip);
         }
         if let [only] = &self.entries[..]
-            && only.kind == Kind::Zip
+            && matches!(only.kind, Kind::Zip | Kind::Tar)
         {
-            let bytes = self.bytes(0, limit)?;
-            return Tree::of_zip(self.place_of(0), Blob::memory(bytes), limit);
+            let (kind, stamp) = (only.kind, only.stamp);
+            let (place, blob) = (self.place_of(0), Blob::memory(self.bytes(0, limit)?));
+            return match kind {
+                Kind::Zip => Tree::of_zip(place, blob, limit),
+                _ => Tree::of_tar(place, blob, stamp, limit),
+            };
         }
         Ok(self)
     }
@@ -168,7 +208,7 @@ impl Tree {
     pub(crate) fn place_of(&self, index: usize) -> String {
         match &self.root {
             Root::File(_) => self.place.clone(),
-            Root::Zip(_) => format!("{}: {}", self.place, self.entries[index].path),
+            Root::Zip(_) | Root::Tar(_) => format!("{}: {}", self.place, self.entries[index].path),
             Root::Folder(root) => root.join(&self.entries[index].path).display().to_string(),
         }
     }
@@ -202,12 +242,18 @@ impl Tree {
                     .map_err(|source| DataError::Read { place: path.display().to_string(), source })?;
                 Ok(read(&mut file))
             }
+            Root::Tar(blob) => {
+                let mut blob = blob.clone();
+                let sought = blob.seek(SeekFrom::Start(entry.at));
+                sought.map_err(|source| read_error(&self.place_of(index), source))?;
+                Ok(read(&mut blob.take(entry.size)))
+            }
             Root::Zip(archive) => {
                 let mut archive = archive.clone();
-                let mut member = archive.by_index(entry.zip_index).map_err(|source| DataError::Damaged {
-                    place: self.place_of(index),
-                    reason: format!("zip: {source}"),
-                })?;
+                let mut member =
+                    archive.by_index(usize::try_from(entry.at).unwrap_or(usize::MAX)).map_err(|source| {
+                        DataError::Damaged { place: self.place_of(index), reason: format!("zip: {source}") }
+                    })?;
                 Ok(read(&mut member))
             }
         }
@@ -266,7 +312,7 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<Entry>) -> io::Result<()> {
             }
         } else {
             let (len, stamp) = (Some(metadata.len()), modified(&item.path()));
-            found.push(Entry { path, kind: Kind::Other, len, gzip: false, zip_index: 0, stamp });
+            found.push(Entry { path, kind: Kind::Other, len, gzip: false, at: 0, size: 0, stamp });
         }
     }
     Ok(())
@@ -293,8 +339,11 @@ fn hidden(path: &str) -> bool {
 
 fn head_of(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    reader.take(32).read_to_end(&mut head)?;
-    Ok(head)
+    match reader.take(HEAD).read_to_end(&mut head) {
+        // What breaks off later is still known by its first bytes, and is told as damaged when it is read.
+        Err(error) if head.len() < ENOUGH => Err(error),
+        _ => Ok(head),
+    }
 }
 
 fn kind_of(head: &[u8]) -> Kind {
@@ -305,6 +354,7 @@ fn kind_of(head: &[u8]) -> Kind {
         [0, 0, 0x08 | 0x09 | 0x0B..=0x0E, 1..=4, ..] => Kind::Idx,
         _ => match image::guess_format(head) {
             Ok(format) if format.reading_enabled() => Kind::Image(format),
+            _ if head.get(257..262) == Some(b"ustar") => Kind::Tar,
             _ => Kind::Other,
         },
     }

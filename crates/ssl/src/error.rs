@@ -31,6 +31,15 @@ pub enum SslError {
         /// All of them.
         problems: Vec<crate::Problem>,
     },
+    /// A device whose results may differ from run to run, where the settings want none that do.
+    #[error(
+        "device `{device}` is a GPU, whose sums have no fixed order, so two runs may differ in the last bits, but \
+         `deterministic` is set\nhint: add --device cpu, or leave --deterministic out"
+    )]
+    NotDeterministic {
+        /// The device asked for.
+        device: String,
+    },
     /// The data set has no images to learn from.
     #[error("data set `{name}` has no training images")]
     NoTrainingImages {

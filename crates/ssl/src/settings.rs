@@ -2,22 +2,25 @@
 
 use std::fmt;
 
+use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_data::OnBadSample;
+use twinlens_nn::device;
 use twinlens_nn::encoders::{self, Stem};
 use twinlens_nn::heads::{Activation, LastNorm};
 use twinlens_nn::norms::IterNorm;
 use twinlens_nn::optim::{OptimiserSettings, ScheduleName, ScheduleSettings};
 use twinlens_views::ViewPolicy;
 
+use crate::SslError;
 use crate::methods::{self, MethodSettings};
 
 /// Settings of a pre-training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The data set: an .npz, .npy or idx file, a folder of images, or a zip of one of these.
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name.
     pub data: String,
     /// The method, by its name in `twinlens list methods`.
     pub method: String,
@@ -35,6 +38,10 @@ pub struct Settings {
     pub limit: usize,
     /// Seed of weights, order and views.
     pub seed: u64,
+    /// Refuse a device that may round differently from one run to the next. The CPU never does; no GPU is sure not
+    /// to, because the order of its sums is not fixed.
+    #[serde(default)]
+    pub deterministic: bool,
     /// Side of the views in pixels; 0 takes the images' own shorter side.
     pub size: usize,
     /// Threads that make views; 0 takes one for each core, at most 8. Never changes the result.
@@ -190,6 +197,7 @@ impl Default for Settings {
             batch: 128,
             limit: 0,
             seed: 0,
+            deterministic: false,
             size: 0,
             workers: 0,
             device: "auto".into(),
@@ -300,6 +308,23 @@ impl Settings {
         problems.0
     }
 
+    /// The device of these settings.
+    ///
+    /// # Errors
+    /// A device that is not there, or that `deterministic` rules out.
+    pub fn open_device(&self) -> Result<Device, SslError> {
+        let device = device::open(&self.device)?;
+        self.check_deterministic(device::is_cpu(&device))?;
+        Ok(device)
+    }
+
+    fn check_deterministic(&self, cpu: bool) -> Result<(), SslError> {
+        if self.deterministic && !cpu {
+            return Err(SslError::NotDeterministic { device: self.device.clone() });
+        }
+        Ok(())
+    }
+
     fn check_run(&self, problems: &mut Problems) {
         let known = methods::METHODS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
         problems.require("method", methods::find(&self.method).is_ok(), &known, &self.method);
@@ -360,5 +385,22 @@ impl Settings {
         problems.least_one("predictor.hidden_dim", self.predictor.hidden_dim);
         problems.share("target.base_momentum", self.target.base_momentum);
         problems.share("target.final_momentum", self.target.final_momentum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_cpu_is_deterministic() {
+        let settings =
+            |deterministic| Settings { deterministic, device: "auto".into(), ..Settings::default() };
+        assert!(settings(false).check_deterministic(false).is_ok());
+        assert!(settings(true).check_deterministic(true).is_ok());
+        let error = settings(true).check_deterministic(false).unwrap_err().to_string();
+        assert!(error.contains("`auto`") && error.contains("--device cpu"), "{error}");
+        let cpu = Settings { deterministic: true, device: "cpu".into(), ..Settings::default() };
+        assert!(cpu.open_device().is_ok());
     }
 }

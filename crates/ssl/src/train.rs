@@ -7,7 +7,6 @@ use burn::tensor::Tensor;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, channel_statistics, limit};
 use twinlens_eval::{Embedding, Features, Knn, Labelled, Vote, health, with_labels};
-use twinlens_nn::device;
 use twinlens_nn::ops::read;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, write_safetensors};
 use twinlens_run::{Direction, Row, RunFolder};
@@ -197,7 +196,7 @@ pub fn train<'a>(
     hooks: Hooks<'a>,
 ) -> Result<Outcome, SslError> {
     let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
-    let device = device::open(&settings.device)?;
+    let device = settings.open_device()?;
     let learner = Learner::new(settings, prepared.shape(), steps_per_epoch, &device)?;
     let prepared = prepared.clone();
     let mut run =
@@ -487,7 +486,7 @@ impl Images for TrainingImages<'_> {
             workers,
             prefetch: 2,
         };
-        let device = device::open(&self.run.device)?;
+        let device = self.run.open_device()?;
         for batch in Loader::new(train, policy, settings, (0, 0))? {
             let batch = batch?;
             visit(&batch.indices, tensors(&batch.views, &device));

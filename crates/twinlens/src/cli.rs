@@ -45,11 +45,11 @@ pub enum Verb {
     Views(Box<views::ViewsArgs>),
     /// Write the report of a run
     Report(report::ReportArgs),
-    /// Look into a data set
+    /// Fetch public data sets, and look into any
     Data(data::DataArgs),
     /// Find past runs and how they went
     Runs(runs::RunsArgs),
-    /// List methods, encoders, data formats, augmentations or presets
+    /// List methods, encoders, data sets, formats, augmentations or presets
     List(list::ListArgs),
     /// Take encoders from other programs, and give them back
     Weights(weights::WeightsArgs),
@@ -259,6 +259,25 @@ mod tests {
             let line = line.split(" > ").next().unwrap_or_default();
             let words = std::iter::once("twinlens").chain(line.split_whitespace());
             assert!(command().try_get_matches_from(words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_in_the_documents_is_a_valid_command_line() {
+        let documents = [
+            include_str!("../../../README.md"),
+            include_str!("../../../docs/encoders.md"),
+            include_str!("../../../docs/results.md"),
+        ];
+        let commands = documents.iter().flat_map(|text| text.lines());
+        let commands: Vec<&str> = commands.filter_map(|line| line.strip_prefix("    twinlens ")).collect();
+        assert!(commands.len() >= 13, "{commands:?}");
+        for line in commands {
+            let line = line.split('#').next().unwrap_or_default();
+            let words = std::iter::once("twinlens").chain(line.split_whitespace());
+            if let Err(error) = command().try_get_matches_from(words) {
+                panic!("{line}: {error}");
+            }
         }
     }
 

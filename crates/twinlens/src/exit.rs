@@ -24,7 +24,7 @@ pub enum Exit {
     Usage = 2,
     /// The data are wrong.
     Data = 3,
-    /// The device, the driver, the disk, or a feature of this build is missing.
+    /// The device, the driver, the disk, the network, or a feature of this build is missing.
     Environment = 4,
     /// Stopped by Ctrl-C.
     Interrupted = 130,
@@ -39,7 +39,10 @@ impl Exit {
         (Exit::Failed, "the run or the evaluation failed"),
         (Exit::Usage, "wrong command line or configuration"),
         (Exit::Data, "wrong data"),
-        (Exit::Environment, "something is missing: device, driver, disk space, a feature of this build"),
+        (
+            Exit::Environment,
+            "something is missing: device, driver, disk space, network, a feature of this build",
+        ),
         (Exit::Interrupted, "stopped by Ctrl-C"),
         (Exit::Terminated, "stopped by SIGTERM"),
     ];

@@ -3,7 +3,9 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod download;
 pub mod exit;
+pub mod known;
 pub mod signals;
 pub mod terminal;
 

@@ -5,6 +5,7 @@ use crate::tree::Tree;
 use crate::{DataError, OpenOptions};
 
 mod array;
+mod cifar;
 mod folder;
 mod idx;
 mod npy;
@@ -25,7 +26,7 @@ pub(crate) struct Format {
 }
 
 /// All formats; of two that claim equally many files, the first wins.
-pub(crate) const FORMATS: &[Format] = &[npz::FORMAT, idx::FORMAT, folder::FORMAT];
+pub(crate) const FORMATS: &[Format] = &[cifar::FORMAT, npz::FORMAT, idx::FORMAT, folder::FORMAT];
 
 /// Name and description of every format that [`crate::open`] reads.
 pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {

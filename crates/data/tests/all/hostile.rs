@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use twinlens_data::{OnBadSample, OpenOptions};
 use zip::CompressionMethod;
 
-use crate::make::{as_defined, encoded, gzipped, idx, npy, npy_u8, npz, open_file, png, rgb, zipped};
+use crate::make::{as_defined, encoded, gzipped, idx, npy, npy_u8, npz, open_file, png, rgb, tarred, zipped};
 
 /// Small valid files of every kind.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
@@ -24,6 +24,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("idx.gz", gzipped(&idx(&[25, 4, 3], &pixels))),
         ("zip", zipped(&files, CompressionMethod::Deflated)),
         ("stored zip", zipped(&files, CompressionMethod::Stored)),
+        ("tar", tarred(&files)),
+        ("tar.gz", gzipped(&tarred(&files))),
         ("png", png(9, 4)),
     ];
     use image::ImageFormat::{Bmp, Jpeg, Tiff, WebP};

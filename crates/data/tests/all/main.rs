@@ -6,6 +6,7 @@ mod make;
 mod arrays;
 mod bad_input;
 mod cache;
+mod cifar;
 mod folders;
 mod hostile;
 mod idx;

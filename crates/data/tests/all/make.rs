@@ -38,6 +38,18 @@ pub fn zipped(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8>
     archive.finish().unwrap().into_inner()
 }
 
+/// A tar of these members.
+pub fn tarred(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
 /// An .npz of these arrays, deflated.
 pub fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let members: Vec<(String, Vec<u8>)> =

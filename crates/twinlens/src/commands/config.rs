@@ -1,15 +1,16 @@
 //! `config`: settings, their origins, and their schema.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
+use twinlens_run::names;
 
 use super::settings::SettingsArgs;
-use crate::config::{Request, Spec, schema};
+use crate::config::{Request, Spec, diff, nearest, schema};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -40,6 +41,23 @@ Examples:
 Examples:
   twinlens config schema > twinlens.schema.json")]
     Schema,
+    /// Show the settings in which two presets, files or runs differ, defaults filled in
+    #[command(before_help = "\
+Examples:
+  twinlens config diff runs/a runs/b
+  twinlens config diff medmnist/simclr my.toml --json")]
+    Diff(DiffArgs),
+}
+
+/// Arguments of `config diff`.
+#[derive(Debug, clap::Args)]
+pub struct DiffArgs {
+    /// A run's folder, a TOML file of settings, or a preset by name, looked for in this order
+    #[arg(value_name = "A", value_hint = ValueHint::AnyPath)]
+    pub a: String,
+    /// Another of these
+    #[arg(value_name = "B", value_hint = ValueHint::AnyPath)]
+    pub b: String,
 }
 
 /// Arguments of `config validate`.
@@ -65,7 +83,55 @@ where
             let text = serde_json::to_string_pretty(&schema::<T>());
             terminal.print(&(text.map_err(|error| Failure::new(Exit::Failed, error))? + "\n"))
         }
+        ConfigVerb::Diff(args) => show_diff(args, spec, terminal),
     }
+}
+
+fn show_diff<T>(args: &DiffArgs, spec: &Spec<T>, terminal: &Terminal) -> Outcome
+where
+    T: Serialize + DeserializeOwned + JsonSchema,
+{
+    let table = |name: &str| -> Outcome<toml::Table> {
+        let resolved = spec.resolve(&named(name, spec)?)?;
+        resolved.warnings.iter().for_each(|warning| tracing::warn!("{name}: {warning}"));
+        Ok(resolved.table)
+    };
+    let changes = diff(&table(&args.a)?, &table(&args.b)?);
+    let differences: Vec<_> = changes
+        .iter()
+        .map(|change| json!({"key": change.key, "a": change.before, "b": change.after}))
+        .collect();
+    let document = json!({"a": args.a, "b": args.b, "differences": differences});
+    terminal.result(&document, || {
+        if changes.is_empty() {
+            return "the settings are the same\n".to_owned();
+        }
+        let cell = |value: &Option<toml::Value>| value.as_ref().map_or("-".into(), ToString::to_string);
+        let rows: Vec<Vec<String>> = changes
+            .iter()
+            .map(|change| vec![change.key.clone(), cell(&change.before), cell(&change.after)])
+            .collect();
+        terminal.table(&["setting", &args.a, &args.b], &rows)
+    })
+}
+
+/// A request for the settings of a run, a file or a preset.
+fn named<T>(name: &str, spec: &Spec<T>) -> Outcome<Request> {
+    let path = Path::new(name);
+    let of_run = path.join(names::CONFIG);
+    if let Some(file) = [of_run, path.to_path_buf()].into_iter().find(|file| file.is_file()) {
+        return Ok(Request { files: vec![file], ..Request::default() });
+    }
+    let mut presets = spec.presets.iter().map(|(preset, _)| *preset);
+    if presets.any(|preset| preset == name) {
+        return Ok(Request { preset: Some(name.to_owned()), ..Request::default() });
+    }
+    let message = format!("`{name}` is no run's folder, no file and no preset");
+    let failure = Failure::message(Exit::Usage, message);
+    Err(failure.hint(match nearest(name, spec.presets.iter().map(|(preset, _)| *preset)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`twinlens list presets` lists the presets".to_owned(),
+    }))
 }
 
 fn show<T>(request: &Request, spec: &Spec<T>, terminal: &Terminal) -> Outcome

@@ -1,12 +1,17 @@
-//! `data`: what a data set holds.
+//! `data`: public data sets, and what a data set holds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueEnum, ValueHint};
+use serde_json::json;
 use twinlens_data::{Inspection, OnBadSample, OpenOptions};
 
 use super::{bytes, data_folder};
-use crate::exit::Outcome;
+use crate::config::nearest;
+use crate::download::Client;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::known::{self, Edition, KNOWN, Known};
 use crate::terminal::Terminal;
 
 /// Arguments of `data`.
@@ -20,8 +25,37 @@ pub struct DataArgs {
 /// What to do with data.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
+    /// List public data sets that can be fetched by name
+    #[command(before_help = "\
+Examples:
+  twinlens data list
+  twinlens data list --json")]
+    List,
+    /// Download a public data set and verify it
+    Fetch(FetchArgs),
     /// Tell what a data set holds: splits, classes, sizes, statistics, bad files
     Inspect(InspectArgs),
+}
+
+/// Arguments of `data fetch`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens data fetch bloodmnist
+  twinlens data fetch bloodmnist --size 64
+  twinlens pretrain --data bloodmnist_64 --out runs/a")]
+pub struct FetchArgs {
+    /// The data set (`twinlens data list`)
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(KNOWN.iter().map(|known| known.name)))]
+    pub name: String,
+    /// Side of the images in pixels
+    ///
+    /// Without it, the smallest that the set has.
+    #[arg(long, value_name = "28|64|128|224")]
+    pub size: Option<usize>,
+    /// Leave the network alone: succeed only if the files are here already
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Arguments of `data inspect`.
@@ -32,9 +66,9 @@ Examples:
   twinlens data inspect photos/ --on-bad-sample fail
   twinlens data inspect cells.zip --json")]
 pub struct InspectArgs {
-    /// A file or folder: .npz, idx, a folder of images or of class folders, or a zip of these
+    /// A file or folder of images (`twinlens list formats`), or a public data set by name
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub path: PathBuf,
+    pub data: String,
     /// What to do with an image that cannot be decoded
     #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
     pub on_bad_sample: BadSample,
@@ -67,21 +101,188 @@ impl From<BadSample> for OnBadSample {
 /// When the data cannot be read, or stdout cannot be written.
 pub fn run(args: &DataArgs, terminal: &Terminal) -> Outcome {
     match &args.verb {
+        DataVerb::List => list(terminal),
+        DataVerb::Fetch(args) => fetch(args, terminal),
         DataVerb::Inspect(args) => inspect(args, terminal),
     }
+}
+
+/// Where the data set called `data` lies, and the names of its classes where its files do not hold them: a path that
+/// exists, or a public data set that was fetched.
+///
+/// # Errors
+/// A public data set that is not here yet, or what looks like a misspelt one.
+pub fn locate(data: &str) -> Outcome<(PathBuf, Option<Vec<String>>)> {
+    let path = PathBuf::from(data);
+    if path.exists() {
+        return Ok((path, None));
+    }
+    let Some(edition) = known::find(data) else {
+        let names: Vec<String> =
+            KNOWN.iter().flat_map(Known::editions).map(|edition| edition.name()).collect();
+        return match nearest(data, names.iter().map(String::as_str)) {
+            Some(near) => {
+                let message = format!("`{data}` is neither a file or folder nor a public data set");
+                Err(Failure::message(Exit::Data, message).hint(format!("did you mean `{near}`?")))
+            }
+            None => Ok((path, None)), // the reader tells what is wrong with it
+        };
+    };
+    let folder = downloads()?;
+    if !edition.is_here(&folder) {
+        let message = format!("the public data set {data} is not here yet");
+        let failure = Failure::message(Exit::Data, message).at(edition.path(&folder).display());
+        return Err(failure.hint(format!("`{}` downloads it", how_to_fetch(&edition))));
+    }
+    let names = edition.known.class_names;
+    let names = (!names.is_empty()).then(|| names.iter().map(|name| (*name).to_owned()).collect());
+    Ok((edition.path(&folder), names))
+}
+
+fn downloads() -> Outcome<PathBuf> {
+    data_folder().ok_or_else(|| {
+        let failure =
+            Failure::message(Exit::Environment, "there is no folder for data: no home folder is known");
+        failure.hint("set TWINLENS_DATA_DIR")
+    })
+}
+
+fn how_to_fetch(edition: &Edition) -> String {
+    let Known { name, .. } = edition.known;
+    match edition.name() == *name {
+        true => format!("twinlens data fetch {name}"),
+        false => format!("twinlens data fetch {name} --size {}", edition.side),
+    }
+}
+
+fn list(terminal: &Terminal) -> Outcome {
+    let folder = data_folder();
+    let is_here = |edition: &Edition| folder.as_deref().is_some_and(|folder| edition.is_here(folder));
+    let edition = |edition: Edition| {
+        json!({
+            "name": edition.name(),
+            "side": edition.side,
+            "files": edition.files(None).into_iter().map(|(_, remote)| remote).collect::<Vec<_>>(),
+            "here": is_here(&edition),
+        })
+    };
+    let set = |known: &'static Known| {
+        let [train, val, test] = known.images;
+        json!({
+            "name": known.name,
+            "summary": known.summary,
+            "images": {"train": train, "val": val, "test": test},
+            "classes": known.classes,
+            "channels": known.channels,
+            "licence": known.licence,
+            "editions": known.editions().into_iter().map(edition).collect::<Vec<_>>(),
+        })
+    };
+    let document = json!({"datasets": KNOWN.iter().map(set).collect::<Vec<_>>()});
+    terminal.result(&document, || {
+        let row = |known: &'static Known| {
+            let editions = known.editions();
+            let sides = |editions: &mut dyn Iterator<Item = &Edition>| {
+                editions.map(|edition| edition.side.to_string()).collect::<Vec<_>>().join(" ")
+            };
+            let here = sides(&mut editions.iter().filter(|edition| is_here(edition)));
+            let lengths =
+                editions.iter().flat_map(|edition| edition.files(None)).map(|(_, remote)| remote.bytes);
+            vec![
+                known.name.to_owned(),
+                known.summary.to_owned(),
+                known.images.iter().sum::<u32>().to_string(),
+                known.classes.to_string(),
+                known.channels.to_string(),
+                sides(&mut editions.iter()),
+                lengths.sum::<Option<u64>>().map_or("not known".to_owned(), bytes),
+                known.licence.to_owned(),
+                if here.is_empty() { "-".to_owned() } else { here },
+            ]
+        };
+        let headings =
+            ["name", "what", "images", "classes", "channels", "sizes", "download", "licence", "here"];
+        terminal.table(&headings, &KNOWN.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+impl FetchArgs {
+    fn edition(&self) -> Outcome<Edition> {
+        let editions: Vec<Edition> =
+            KNOWN.iter().filter(|known| known.name == self.name).flat_map(Known::editions).collect();
+        let wanted = |edition: &&Edition| self.size.is_none_or(|size| size == edition.side);
+        editions.iter().find(wanted).copied().ok_or_else(|| {
+            let sides: Vec<String> = editions.iter().map(|edition| edition.side.to_string()).collect();
+            let message = format!("{} has no images of size {}", self.name, self.size.unwrap_or_default());
+            Failure::message(Exit::Usage, message).hint(format!("it has {}", sides.join(", ")))
+        })
+    }
+}
+
+fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
+    let edition = args.edition()?;
+    let folder = downloads()?;
+    let was_here = edition.is_here(&folder);
+    if !was_here {
+        if args.offline {
+            let message = format!("{} is not here, and --offline leaves the network alone", edition.name());
+            let failure = Failure::message(Exit::Environment, message).at(edition.path(&folder).display());
+            return Err(failure.hint("leave --offline out, or copy the files there from another machine"));
+        }
+        download(&edition, &folder, terminal)?;
+    }
+    let path = edition.path(&folder);
+    let document = json!({
+        "name": edition.name(),
+        "path": path,
+        "licence": edition.known.licence,
+        "files": edition.places(&folder),
+        "was_here": was_here,
+    });
+    terminal.result(&document, || {
+        let name = edition.name();
+        format!("{name} is in {}; use it with --data {name}\n", path.display())
+    })
+}
+
+fn download(edition: &Edition, folder: &Path, terminal: &Terminal) -> Outcome {
+    let Known { summary, licence, .. } = edition.known;
+    tracing::info!("{}: {summary}; licence: {licence}", edition.name());
+    let mirror = std::env::var(known::MIRROR).ok().filter(|mirror| !mirror.is_empty());
+    let client = Client::new();
+    let files = edition.files(mirror.as_deref()).into_iter().zip(edition.places(folder));
+    for ((name, remote), place) in files.filter(|(_, place)| !place.is_file()) {
+        tracing::info!("from {}", remote.url);
+        tracing::info!("to {}", place.display());
+        let bar = terminal.progress(&name, 0);
+        let mut told = false;
+        client.fetch(&remote, &place, &mut |done, total| {
+            if !std::mem::replace(&mut told, true) {
+                tracing::info!(
+                    "size {}, {} of it here",
+                    total.map_or("not known".into(), bytes),
+                    bytes(done)
+                );
+            }
+            bar.set_of(done, total.unwrap_or(0), "");
+        })?;
+    }
+    Ok(())
 }
 
 fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let bar = terminal.progress("reading images", 0);
     let progress = |done: usize, total: usize| bar.set_of(done as u64, total as u64, "");
+    let (path, class_names) = locate(&args.data)?;
     let options = OpenOptions {
+        class_names,
         member: args.member.clone(),
         on_bad_sample: args.on_bad_sample.into(),
         cache_dir: data_folder(),
         progress: Some(&progress),
         ..OpenOptions::default()
     };
-    let set = twinlens_data::open(&args.path, &options)?;
+    let set = twinlens_data::open(&path, &options)?;
     let inspection = twinlens_data::inspect(&set)?;
     drop(bar);
     terminal.result(&inspection, || describe(&inspection, terminal))

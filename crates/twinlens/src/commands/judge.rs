@@ -24,7 +24,7 @@ pub struct JudgeArgs {
     /// A run's folder, or an encoder.safetensors with its encoder.json
     #[arg(value_name = "ENCODER", value_hint = ValueHint::AnyPath)]
     pub encoder: PathBuf,
-    /// The data set: .npz, idx, a folder of images or of class folders, or a zip of these
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: String,
     /// Whose features: the encoder's, the same network's untrained, or the pixels themselves

@@ -8,6 +8,7 @@ use twinlens_ssl::recipes::RECIPES;
 
 use crate::config::nearest;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::known::KNOWN;
 use crate::terminal::Terminal;
 
 /// Arguments of `list`.
@@ -31,8 +32,10 @@ pub enum Kind {
     Methods,
     /// Networks
     Encoders,
-    /// Formats of data sets
+    /// Public data sets
     Datasets,
+    /// Formats in which data sets are read
+    Formats,
     /// Operations that make views, and named policies
     Augmentations,
     /// Ready-made settings
@@ -59,6 +62,8 @@ pub struct Catalogue {
     pub encoders: Vec<Entry>,
     /// `list datasets`
     pub datasets: Vec<Entry>,
+    /// `list formats`
+    pub formats: Vec<Entry>,
     /// `list augmentations`
     pub augmentations: Vec<Entry>,
     /// `list presets`; see [`presets`].
@@ -71,6 +76,7 @@ impl Catalogue {
             Kind::Methods => &self.methods,
             Kind::Encoders => &self.encoders,
             Kind::Datasets => &self.datasets,
+            Kind::Formats => &self.formats,
             Kind::Augmentations => &self.augmentations,
             Kind::Presets => &self.presets,
         }
@@ -115,7 +121,15 @@ pub fn catalogue() -> Catalogue {
             .iter()
             .map(|spec| entry(spec.id, spec.summary, vec![("features", spec.features.to_string())]))
             .collect(),
-        datasets: twinlens_data::formats().map(|(name, what)| entry(name, what, vec![])).collect(),
+        datasets: KNOWN
+            .iter()
+            .map(|known| {
+                let images = known.images.iter().sum::<u32>().to_string();
+                let details = [("images", images), ("classes", known.classes.to_string())];
+                entry(known.name, known.summary, details.into())
+            })
+            .collect(),
+        formats: twinlens_data::formats().map(|(name, what)| entry(name, what, vec![])).collect(),
         augmentations: operations.chain(policies).collect(),
         presets: presets(RECIPES),
     }

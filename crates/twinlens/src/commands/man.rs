@@ -8,10 +8,12 @@ use crate::terminal::Terminal;
 #[command(before_help = "\
 Examples:
   twinlens man > twinlens.1
-  twinlens man doctor > twinlens-doctor.1")]
+  twinlens man doctor > twinlens-doctor.1
+  twinlens man data fetch > twinlens-data-fetch.1")]
 pub struct ManArgs {
-    /// The verb; without it, the page of the whole program
-    pub verb: Option<String>,
+    /// The verb, and the verb below it; without any, the page of the whole program
+    #[arg(value_name = "VERB")]
+    pub verbs: Vec<String>,
 }
 
 /// Prints the page, in roff.
@@ -22,14 +24,15 @@ pub fn run(args: &ManArgs, terminal: &Terminal) -> Outcome {
     let mut command = crate::cli::command();
     // Builds the names of the subcommands' pages.
     command.build();
-    let command = match &args.verb {
-        None => command,
-        Some(verb) => command
+    let mut command = &command;
+    for verb in &args.verbs {
+        command = command
             .find_subcommand(verb)
-            .cloned()
-            .ok_or_else(|| Failure::message(Exit::Usage, format!("there is no verb `{verb}`")))?,
-    };
+            .ok_or_else(|| Failure::message(Exit::Usage, format!("there is no verb `{verb}`")))?;
+    }
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).map_err(|error| Failure::new(Exit::Failed, error))?;
+    clap_mangen::Man::new(command.clone())
+        .render(&mut page)
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
     terminal.print(&String::from_utf8_lossy(&page))
 }

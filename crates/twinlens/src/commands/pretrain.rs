@@ -48,8 +48,17 @@ pub struct PretrainArgs {
 
 /// Settings that may change when a run goes on: they decide how long it is, where it computes and how closely it is
 /// watched, not what a step learns.
-const MAY_CHANGE: [&str; 8] =
-    ["epochs", "workers", "device", "log_every", "collapse_threshold", "knn.", "checkpoint.", "data"];
+const MAY_CHANGE: [&str; 9] = [
+    "epochs",
+    "workers",
+    "device",
+    "deterministic",
+    "log_every",
+    "collapse_threshold",
+    "knn.",
+    "checkpoint.",
+    "data",
+];
 
 /// Runs `pretrain`.
 ///
@@ -138,6 +147,7 @@ fn tell_result(run: &Run, path: &Path, terminal: &Terminal) -> Outcome {
         "encoder": encoder_file(path),
         "report": path.join(names::REPORT),
         "method": run.settings.method,
+        "seed": run.settings.seed,
         "steps": last("step"),
         "loss": last("loss"),
         "knn_accuracy": last("knn_accuracy"),
@@ -152,6 +162,7 @@ fn tell_result(run: &Run, path: &Path, terminal: &Terminal) -> Outcome {
             ("run", text("run")),
             ("encoder", text("encoder")),
             ("report", text("report")),
+            ("seed", text("seed")),
             ("steps", text("steps")),
             ("last loss", text("loss")),
             ("kNN accuracy, validation", text("knn_accuracy")),
@@ -165,7 +176,7 @@ fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
     let steps = run.prepared.steps_per_epoch(batch);
     let context = &run.prepared.context;
     let images = run.prepared.train.len();
-    let device = twinlens_nn::device::open(&run.settings.device)?;
+    let device = run.settings.open_device()?;
     let learner = Learner::new(&run.settings, run.prepared.shape(), steps, &device)?;
     let parameters = learner.weights().parameter_count();
     // Weights, gradients and two moments, four bytes each.

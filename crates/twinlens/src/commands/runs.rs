@@ -6,6 +6,7 @@ use clap::{Subcommand, ValueHint};
 use serde_json::{Value, json};
 use twinlens_run::{RunRecord, find_runs};
 
+use super::compare::{self, CompareArgs};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -24,6 +25,8 @@ pub enum RunsVerb {
     List(ListArgs),
     /// Show one run: its status, command, last metrics and verdicts
     Show(ShowArgs),
+    /// Compare runs: settings that differ, last metrics and verdicts side by side
+    Compare(CompareArgs),
 }
 
 /// Arguments of `runs list`.
@@ -58,6 +61,7 @@ pub fn run(args: &RunsArgs, terminal: &Terminal) -> Outcome {
     match &args.verb {
         RunsVerb::List(args) => list(&args.folder, terminal),
         RunsVerb::Show(args) => show(&args.run, terminal),
+        RunsVerb::Compare(args) => compare::run(args, terminal),
     }
 }
 
@@ -82,7 +86,7 @@ fn list(folder: &Path, terminal: &Terminal) -> Outcome {
 }
 
 /// The newest value of each metric: some are written every step, some every few epochs.
-fn latest(record: &RunRecord) -> serde_json::Map<String, Value> {
+pub(super) fn latest(record: &RunRecord) -> serde_json::Map<String, Value> {
     let mut latest = serde_json::Map::new();
     for row in &record.metrics {
         latest.extend(row.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -126,11 +130,29 @@ fn show(path: &Path, terminal: &Terminal) -> Outcome {
     })
 }
 
-fn short(value: &Value) -> String {
+/// A value for a cell: four decimals, and as many digits of what is smaller.
+pub(super) fn short(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_f64() => format!("{:.4}", number.as_f64().unwrap_or(f64::NAN)),
+        Value::Number(number) if number.is_f64() => match number.as_f64().unwrap_or(f64::NAN) {
+            small if small != 0.0 && small.abs() < 1e-3 => format!("{small:.3e}"),
+            number => format!("{number:.4}"),
+        },
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_numbers_keep_their_digits() {
+        let told = [json!(9.25), json!(0.0), json!(2.5e-5), json!(-0.5), json!(3), json!("a"), json!(null)];
+        assert_eq!(
+            told.map(|value| short(&value)),
+            ["9.2500", "0.0000", "2.500e-5", "-0.5000", "3", "a", "-"]
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{Flag, Request};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// The data set: .npz, idx, a folder of images or of class folders, or a zip of these
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: Option<String>,
     /// How to learn (`twinlens list methods`)
@@ -29,6 +29,9 @@ pub struct SettingsArgs {
     /// Seed of all randomness
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: Option<i64>,
+    /// Refuse a device on which two runs may differ: any GPU; on the CPU they never do
+    #[arg(long)]
+    pub deterministic: bool,
     /// Where to compute: auto, cpu, gpu or gpu:N
     #[arg(long, value_name = "WHERE", value_parser = device)]
     pub device: Option<String>,
@@ -78,6 +81,7 @@ impl SettingsArgs {
             ("--epochs", "epochs", number(self.epochs)),
             ("--batch", "batch", number(self.batch)),
             ("--seed", "seed", self.seed.map(Value::Integer)),
+            ("--deterministic", "deterministic", self.deterministic.then_some(Value::Boolean(true))),
             ("--device", "device", text(&self.device)),
             ("--precision", "precision", text(&self.precision)),
             ("--workers", "workers", number(self.workers)),
@@ -106,12 +110,18 @@ mod tests {
 
     #[test]
     fn flags_files_and_overrides_make_a_request() {
-        let line = "--method simclr --batch 8 --config a.toml --config b.toml --set a=1 b=c=d --set e.f=2 --device gpu:1";
+        let line = "--method simclr --batch 8 --config a.toml --config b.toml --set a=1 b=c=d --set e.f=2 \
+                    --deterministic --device gpu:1";
         let request = parse::<SettingsArgs>(line).unwrap().request();
         assert_eq!(request.files, [PathBuf::from("a.toml"), PathBuf::from("b.toml")]);
         assert_eq!(request.sets, ["a=1", "e.f=2", "b=c=d"]);
         let flags: Vec<_> = request.flags.iter().map(|flag| (flag.name, flag.value.to_string())).collect();
-        let expected = [("--method", "\"simclr\""), ("--batch", "8"), ("--device", "\"gpu:1\"")];
+        let expected = [
+            ("--method", "\"simclr\""),
+            ("--batch", "8"),
+            ("--deterministic", "true"),
+            ("--device", "\"gpu:1\""),
+        ];
         assert_eq!(flags, expected.map(|(name, value)| (name, value.to_owned())));
     }
 

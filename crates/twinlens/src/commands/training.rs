@@ -10,9 +10,11 @@ use twinlens_ssl::{
     Asked, Hooks, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom, train,
 };
 
+use super::data::locate;
 use super::data_folder;
 use super::features::Computing;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::known;
 use crate::signals::Interrupt;
 use crate::terminal::Terminal;
 
@@ -21,18 +23,6 @@ pub const BUNDLED: &str = "bundled";
 
 /// Photographs of blood cells; see `assets/README.md` for where they come from.
 const BLOOD_CELLS: &[u8] = include_bytes!("../../assets/blood_cells_28.npz");
-
-/// The classes of [`BLOOD_CELLS`], by label.
-const BLOOD_CELL_CLASSES: [&str; 8] = [
-    "basophil",
-    "eosinophil",
-    "erythroblast",
-    "immature granulocyte",
-    "lymphocyte",
-    "monocyte",
-    "neutrophil",
-    "platelet",
-];
 
 /// A run with its data opened and everything checked, before anything is written.
 pub struct Run {
@@ -61,7 +51,12 @@ impl Run {
     pub fn with_data(settings: Settings, data: DataSet) -> Outcome<Run> {
         let prepared = Prepared::new(&settings, &data)?;
         // Opened again when training starts; a device that is missing is told before a folder is made.
-        twinlens_nn::device::open(&settings.device)?;
+        settings.open_device()?;
+        if settings.deterministic {
+            tracing::info!(
+                "deterministic: on this CPU the same settings and data give the same bits, with any number of threads"
+            );
+        }
         Ok(Run { settings, data, prepared })
     }
 
@@ -181,7 +176,8 @@ fn in_short(row: &Row) -> String {
 /// No data set named, or one that cannot be read.
 pub fn open_data(settings: &Settings, terminal: &Terminal) -> Outcome<DataSet> {
     if settings.data.is_empty() {
-        return Err(Failure::message(Exit::Usage, "no data set is named").hint("add --data PATH"));
+        let hint = "add --data PATH; `twinlens data list` lists public data sets";
+        return Err(Failure::message(Exit::Usage, "no data set is named").hint(hint));
     }
     let bar = terminal.progress("reading images", 0);
     let options = OpenOptions {
@@ -194,10 +190,13 @@ pub fn open_data(settings: &Settings, terminal: &Terminal) -> Outcome<DataSet> {
     };
     let data = match settings.data.as_str() {
         BUNDLED => {
-            let class_names = Some(BLOOD_CELL_CLASSES.map(String::from).to_vec());
+            let class_names = Some(known::BLOOD_CELLS.iter().map(|name| (*name).to_owned()).collect());
             open_bytes("blood_cells_28.npz", BLOOD_CELLS, &OpenOptions { class_names, ..options })?
         }
-        path => open(Path::new(path), &options)?,
+        name => {
+            let (path, class_names) = locate(name)?;
+            open(&path, &OpenOptions { class_names, ..options })?
+        }
     };
     tell_skipped(&data);
     Ok(data)
@@ -244,6 +243,7 @@ impl From<SslError> for Failure {
             | SslError::UnknownRecipe { .. }
             | SslError::Settings { .. }
             | SslError::Views(_) => Exit::Usage,
+            SslError::NotDeterministic { .. } => Exit::Environment,
             SslError::NoTrainingImages { .. } | SslError::NoVariation { .. } => Exit::Data,
             SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => {
                 Exit::Failed

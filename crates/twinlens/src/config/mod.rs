@@ -42,7 +42,7 @@ use schema::{Schema, Which};
 
 pub use read::{ENVIRONMENT_PREFIX, RESERVED_VARIABLES, Rank, Source};
 pub use report::{Problem, Report};
-pub use show::{Change, diff};
+pub use show::{Change, diff, differences};
 
 pub(crate) use schema::nearest;
 

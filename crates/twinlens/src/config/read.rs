@@ -16,8 +16,8 @@ use super::schema::nearest;
 /// Environment variables that begin with this are settings.
 pub const ENVIRONMENT_PREFIX: &str = "TWINLENS_";
 
-/// Variables with the prefix that are no settings: where golden cases and cached data lie.
-pub const RESERVED_VARIABLES: [&str; 2] = ["TWINLENS_GOLDEN", "TWINLENS_DATA_DIR"];
+/// Variables with the prefix that are no settings: where golden cases and cached data lie, and where data come from.
+pub const RESERVED_VARIABLES: [&str; 3] = ["TWINLENS_GOLDEN", "TWINLENS_DATA_DIR", crate::known::MIRROR];
 
 /// A table of this name in a preset or a file describes it and holds no settings.
 const ABOUT: &str = "about";

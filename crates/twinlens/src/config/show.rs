@@ -112,19 +112,27 @@ impl std::fmt::Display for Change {
 
 /// The settings in which two configurations differ, in the order of the first.
 pub fn diff(before: &Table, after: &Table) -> Vec<Change> {
-    let (before, after) = (flatten(before), flatten(after));
-    let value_in = |list: &[(String, Value)], key: &str| {
-        list.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone())
+    let change = |(key, values): (String, Vec<Option<Value>>)| {
+        let [before, after] = <[_; 2]>::try_from(values).unwrap_or_default();
+        Change { key, before, after }
     };
-    let added = after.iter().filter(|(key, _)| value_in(&before, key).is_none());
-    before
-        .iter()
-        .chain(added)
-        .map(|(key, _)| Change {
-            key: key.clone(),
-            before: value_in(&before, key),
-            after: value_in(&after, key),
-        })
-        .filter(|change| change.before != change.after)
-        .collect()
+    differences(&[before, after]).into_iter().map(change).collect()
+}
+
+/// The settings in which several configurations differ: dotted keys, in the order in which they are met, each with
+/// its value in every configuration.
+pub fn differences(tables: &[&Table]) -> Vec<(String, Vec<Option<Value>>)> {
+    let flat: Vec<Vec<(String, Value)>> = tables.iter().map(|table| flatten(table)).collect();
+    let mut found: Vec<(String, Vec<Option<Value>>)> = Vec::new();
+    for (key, _) in flat.iter().flatten() {
+        if found.iter().any(|(known, _)| known == key) {
+            continue;
+        }
+        let value_in = |list: &Vec<(String, Value)>| {
+            list.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+        };
+        found.push((key.clone(), flat.iter().map(value_in).collect()));
+    }
+    found.retain(|(_, values)| values.iter().any(|value| *value != values[0]));
+    found
 }

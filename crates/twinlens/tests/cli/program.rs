@@ -36,9 +36,15 @@ fn every_help_text_is_as_documented() {
     let pages: &[&[&str]] = &[
         &["--help"],
         &["data", "--help"],
+        &["data", "list", "--help"],
+        &["data", "fetch", "--help"],
         &["data", "inspect", "--help"],
         &["runs", "list", "--help"],
         &["runs", "show", "--help"],
+        &["runs", "compare", "--help"],
+        &["config", "--help"],
+        &["config", "diff", "--help"],
+        &["pretrain", "--help"],
         &["doctor", "--help"],
         &["completions", "--help"],
     ];
@@ -177,8 +183,11 @@ fn completions_know_verbs_flags_and_values() {
         for word in ["doctor", "inspect", "on-bad-sample"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
-        // Of the values of a flag, the scripts of the other two know nothing.
-        assert_eq!(script.contains("skip"), ["bash", "zsh", "fish"].contains(&shell), "{shell}");
+        // Of the values of a flag, the scripts of the other two know nothing, of those of an argument fish's neither.
+        for value in ["skip", "barlow-twins", "resnet18"] {
+            assert_eq!(script.contains(value), ["bash", "zsh", "fish"].contains(&shell), "{shell}: {value}");
+        }
+        assert_eq!(script.contains("bloodmnist"), ["bash", "zsh"].contains(&shell), "{shell}");
     }
     assert_eq!(run(&["completions", "tcsh"]).status.code(), Some(2));
 }
@@ -187,7 +196,14 @@ fn completions_know_verbs_flags_and_values() {
 fn manual_pages_are_there_for_packagers() {
     let page = text(&run(&["man"]).stdout);
     assert!(page.contains(".TH twinlens 1"), "{page}");
-    assert!(text(&run(&["man", "doctor"]).stdout).contains("twinlens"));
+    for (line, title) in [
+        (&["man", "doctor"][..], ".TH twinlens-doctor 1"),
+        (&["man", "data", "fetch"], ".TH twinlens-data-fetch 1"),
+    ] {
+        let page = text(&run(line).stdout).replace("\\-", "-");
+        assert!(page.contains(title), "{page}");
+    }
+    assert_eq!(run(&["man", "data", "nothing"]).status.code(), Some(2));
     assert_eq!(run(&["man", "nothing"]).status.code(), Some(2));
 }
 
@@ -239,6 +255,88 @@ fn data_inspect_counts_and_names_bad_files_or_fails() {
     let output = run(&[&line[..], &["--on-bad-sample", "fail"]].concat());
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).contains("bad.bmp"), "{}", text(&output.stderr));
+}
+
+/// A run's folder with these settings, made from data with this SHA-256.
+fn run_folder(path: &std::path::Path, config: &str, data: &str) -> twinlens_run::RunFolder {
+    use twinlens_run::{Environment, Overwrite, RunFolder, Start};
+    let data = serde_json::json!({ "sha256": data });
+    let environment = Environment { version: "0.1.0", commit: None, threads: 2, data }.describe();
+    let start = Start { config, command: &["twinlens".into(), "pretrain".into()], environment };
+    RunFolder::create(path, Overwrite::Never, &start).unwrap()
+}
+
+/// A verdict as `probe` writes it.
+fn verdict(data: &str, accuracy: f64) -> Value {
+    let scores = serde_json::json!({
+        "samples": 8, "accuracy": accuracy, "top5_accuracy": null, "balanced_accuracy": 0.625, "macro_f1": 0.5,
+        "macro_auc": null, "confusion": [], "per_class": [],
+    });
+    serde_json::json!({
+        "schema_version": 1, "protocol": "linear-probe", "seeds": {"labels": 3}, "classes": ["a", "b"],
+        "settings": {"features": "trained", "label_share": 0.1, "data_sha256": data},
+        "training_labels": 10, "warnings": [],
+        "splits": [{"split": "test", "scores": scores, "labels": [], "predictions": []}],
+    })
+}
+
+#[test]
+fn runs_are_compared_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+    for (path, lr, loss, accuracy) in [(&a, "0.5", 1.5, 0.75), (&b, "0.25", 2.5, 0.875)] {
+        let config = format!("epochs = 2\n[optim]\nname = \"sgd\"\nlr = {lr}\n");
+        let mut run = run_folder(path, &config, "0123456789");
+        run.append_metrics(&serde_json::json!({"step": 1, "epoch": 1, "loss": loss, "lr": 2.5e-5})).unwrap();
+        run.write_verdict("probe", &verdict("0123456789", accuracy)).unwrap();
+    }
+    let [a, b] = [&a, &b].map(|path| path.to_str().unwrap());
+    let output = run(&["runs", "compare", a, b]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    let told = text(&output.stdout);
+    let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+    let probe = |run, accuracy| {
+        let start = ["linear", "probe,", "labels", "0.1", "trained", "01234567", "labels", "3", "test"];
+        [&start[..], &[run, accuracy, "0.6250", "0.5000", "-"]].concat()
+    };
+    for expected in [
+        vec!["setting", a, b],
+        vec!["optim.lr", "0.5", "0.25"],
+        vec!["loss", "1.5000", "2.5000"],
+        vec!["lr", "2.500e-5", "2.500e-5"],
+        probe(a, "0.7500"),
+        probe(b, "0.8750"),
+    ] {
+        assert!(lines.contains(&expected), "{expected:?} in\n{told}");
+    }
+    assert!(!told.contains("epochs") && !told.contains("sgd"), "settings that agree are left out: {told}");
+    let document: Value = serde_json::from_slice(&run(&["runs", "compare", a, b, "--json"]).stdout).unwrap();
+    assert_eq!(document["settings"][0], serde_json::json!({"key": "optim.lr", "values": [0.5, 0.25]}));
+    assert_eq!(document["verdicts"][1]["accuracy"], 0.875);
+    assert_eq!(document["verdicts"][1]["label_share"], 0.1);
+    assert_eq!(document["warnings"], serde_json::json!([]));
+}
+
+#[test]
+fn runs_on_different_data_are_compared_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+    for (path, data) in [(&a, "0123456789"), (&b, "9876543210")] {
+        let run = run_folder(path, "epochs = 2\n", data);
+        run.write_verdict("probe", &verdict(data, 0.5)).unwrap();
+        run.write_verdict("old", &serde_json::json!({"protocol": "knn"})).unwrap();
+    }
+    let [a, b] = [&a, &b].map(|path| path.to_str().unwrap());
+    let output = run(&["runs", "compare", a, b]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).starts_with("the settings are the same\n"), "{}", text(&output.stdout));
+    let said = text(&output.stderr);
+    for warning in ["did not learn from the same data", "are of different data", "left out", "old.json"] {
+        assert!(said.contains(warning), "{warning} in\n{said}");
+    }
+    assert_eq!(run(&["runs", "compare", a]).status.code(), Some(2), "one run cannot be compared");
+    assert_eq!(run(&["runs", "compare", a, "/nowhere"]).status.code(), Some(2));
 }
 
 #[test]

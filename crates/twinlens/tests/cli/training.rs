@@ -73,7 +73,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let place = Place::new();
     let out = place.at("run");
     let told = json(&pretrain(&out, &[]).output().unwrap());
-    assert_eq!(told["steps"], 6);
+    assert_eq!((told["steps"].as_u64(), told["seed"].as_u64()), (Some(6), Some(0)));
     assert!(told["loss"].as_f64().unwrap().is_finite());
     for file in [
         "config.toml",
@@ -248,6 +248,17 @@ fn a_taken_folder_and_changed_settings_are_refused() {
     let longer = json(&run(&["pretrain", "--resume", out.to_str().unwrap(), "epochs=2", "--json"]));
     assert_eq!(longer["steps"], 6);
     json(&pretrain(&out, &["--overwrite", "epochs=1"]).output().unwrap());
+}
+
+#[test]
+fn a_deterministic_run_on_the_cpu_says_that_it_repeats() {
+    let place = Place::new();
+    let out = place.at("run");
+    let output = pretrain(&out, &["--deterministic", "epochs=1"]).output().unwrap();
+    json(&output);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("the same settings and data give the same bits"), "{said}");
+    assert!(std::fs::read_to_string(out.join("config.toml")).unwrap().contains("deterministic = true"));
 }
 
 #[test]

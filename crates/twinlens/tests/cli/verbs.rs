@@ -101,6 +101,43 @@ fn wrong_settings_are_usage() {
 }
 
 #[test]
+fn config_diff_shows_what_resolves_to_other_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.toml");
+    std::fs::write(&file, "epochs = 7\nstem = 'imagenet'\n").unwrap();
+    let run_folder = folder.path().join("run");
+    std::fs::create_dir(&run_folder).unwrap();
+    std::fs::write(run_folder.join("config.toml"), "epochs = 7\nlimit = 5\n").unwrap();
+    let [file, run_folder] = [&file, &run_folder].map(|path| path.to_str().unwrap());
+    let told = config(&["diff", "medmnist", file]).unwrap();
+    let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+    let expected = [
+        vec!["setting", "medmnist", file],
+        vec!["epochs", "200", "7"],
+        vec!["stem", "\"cifar\"", "\"imagenet\""],
+        vec!["optim.lr", "0.05", "0.2"],
+    ];
+    assert_eq!(lines.len(), expected.len(), "{told}");
+    assert!(expected.iter().all(|line| lines.contains(line)), "{told}");
+    let document: Value =
+        serde_json::from_str(&config(&["diff", file, run_folder, "--json"]).unwrap()).unwrap();
+    let expected = serde_json::json!([{"key": "limit", "a": null, "b": 5}]);
+    assert_eq!(document["differences"], expected);
+    assert_eq!(config(&["diff", file, file]).unwrap(), "the settings are the same\n");
+}
+
+#[test]
+fn config_diff_of_what_does_not_exist_is_usage_with_a_suggestion() {
+    let (exit, told) = config(&["diff", "medmnist", "medmnst"]).unwrap_err();
+    assert_eq!(exit, Exit::Usage);
+    assert!(told.contains("`medmnst` is no run's folder, no file and no preset"), "{told}");
+    assert!(told.contains("hint: did you mean `medmnist`?"), "{told}");
+    let empty = tempfile::tempdir().unwrap();
+    let (_, told) = config(&["diff", empty.path().to_str().unwrap(), "medmnist"]).unwrap_err();
+    assert!(told.contains("is no run's folder"), "{told}");
+}
+
+#[test]
 fn the_schema_describes_the_settings() {
     let schema: Value = serde_json::from_str(&config(&["schema"]).unwrap()).unwrap();
     assert_eq!(schema["properties"]["epochs"]["type"], "integer");
