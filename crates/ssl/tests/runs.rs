@@ -64,7 +64,7 @@ fn settings(method: &str) -> Settings {
         views: twinlens_views::presets::preset("simclr").unwrap(),
         ..Settings::default()
     };
-    settings.methods.deepcluster_v2.prototypes = vec![4, 3, 5];
+    settings.methods.deepclusterv2.prototypes = vec![4, 3, 5];
     settings.projector.hidden_dim = 16;
     settings.projector.output_dim = 8;
     settings.optim.lr = 0.01;
@@ -227,7 +227,7 @@ fn the_number_of_views_is_checked() {
 fn more_clusters_than_images_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let mut settings = settings("deepclusterv2");
-    settings.methods.deepcluster_v2.prototypes = vec![31];
+    settings.methods.deepclusterv2.prototypes = vec![31];
     let error = run(&settings, &mut folder(&place.path().join("a")), StartFrom::Scratch, None).unwrap_err();
     assert!(error.to_string().contains("30 training images"), "{error}");
 }

@@ -61,7 +61,7 @@ fn settings(method: &str) -> Settings {
     settings.schedule.name = ScheduleName::Cosine;
     settings.schedule.warmup_epochs = 0.0;
     let methods = &mut settings.methods;
-    methods.moco_v2_plus.queue = 30;
+    methods.mocov2plus.queue = 30;
     methods.nnclr.queue = 30;
     methods.nnbyol.queue = 30;
     methods.ressl.queue = 30;
@@ -70,7 +70,7 @@ fn settings(method: &str) -> Settings {
     methods.swav.queue_from_epoch = 0;
     methods.dino.prototypes = 9;
     methods.dino.warmup_teacher_temperature_epochs = 2;
-    methods.deepcluster_v2.prototypes = vec![5, 4, 6];
+    methods.deepclusterv2.prototypes = vec![5, 4, 6];
     methods.weighted_sum.objectives[1].method = "deepclusterv2".into();
     settings
 }

@@ -2,9 +2,9 @@
 
 mod barlow_twins;
 mod byol;
-mod deepcluster_v2;
+mod deepclusterv2;
 mod dino;
-mod moco_v2_plus;
+mod mocov2plus;
 mod network;
 mod nnbyol;
 mod nnclr;
@@ -22,9 +22,9 @@ mod w_mse;
 mod weighted_sum;
 
 pub use barlow_twins::BarlowTwinsSettings;
-pub use deepcluster_v2::DeepClusterV2Settings;
+pub use deepclusterv2::DeepClusterV2Settings;
 pub use dino::DinoSettings;
-pub use moco_v2_plus::MocoV2PlusSettings;
+pub use mocov2plus::MocoV2PlusSettings;
 pub use network::Network;
 pub use nnbyol::NnbyolSettings;
 pub use nnclr::NnclrSettings;
@@ -167,7 +167,7 @@ pub struct MethodSettings {
     /// SimCLR.
     pub simclr: SimclrSettings,
     /// MoCo v2+.
-    pub moco_v2_plus: MocoV2PlusSettings,
+    pub mocov2plus: MocoV2PlusSettings,
     /// VICReg.
     pub vicreg: VicregSettings,
     /// VIbCReg.
@@ -177,7 +177,7 @@ pub struct MethodSettings {
     /// DINO.
     pub dino: DinoSettings,
     /// DeepCluster v2.
-    pub deepcluster_v2: DeepClusterV2Settings,
+    pub deepclusterv2: DeepClusterV2Settings,
     /// NNCLR.
     pub nnclr: NnclrSettings,
     /// NNBYOL.
@@ -194,12 +194,12 @@ impl MethodSettings {
     pub(crate) fn check(&self, problems: &mut Problems) {
         self.barlow_twins.check(problems);
         self.simclr.check(problems);
-        self.moco_v2_plus.check(problems);
+        self.mocov2plus.check(problems);
         self.vicreg.check(problems);
         self.vibcreg.check(problems);
         self.swav.check(problems);
         self.dino.check(problems);
-        self.deepcluster_v2.check(problems);
+        self.deepclusterv2.check(problems);
         self.nnclr.check(problems);
         self.nnbyol.check(problems);
         self.ressl.check(problems);
@@ -280,7 +280,7 @@ pub const METHODS: &[MethodSpec] = &[
         paper: "He et al., CVPR 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297",
         labels: false,
         views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(moco_v2_plus::MocoV2Plus::new(settings, scope, widths)),
+        build: |settings, scope, widths| Box::new(mocov2plus::MocoV2Plus::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "byol",
@@ -336,9 +336,7 @@ pub const METHODS: &[MethodSpec] = &[
         paper: "Caron et al., NeurIPS 2020, arXiv:2006.09882, appendix",
         labels: false,
         views: |_| 2..=MANY,
-        build: |settings, scope, widths| {
-            Box::new(deepcluster_v2::DeepClusterV2::new(settings, scope, widths))
-        },
+        build: |settings, scope, widths| Box::new(deepclusterv2::DeepClusterV2::new(settings, scope, widths)),
     },
     MethodSpec {
         id: "nnclr",

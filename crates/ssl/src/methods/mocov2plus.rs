@@ -48,7 +48,7 @@ pub(super) struct MocoV2Plus {
 
 impl MocoV2Plus {
     pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> MocoV2Plus {
-        let MocoV2PlusSettings { temperature, queue } = settings.methods.moco_v2_plus;
+        let MocoV2PlusSettings { temperature, queue } = settings.methods.mocov2plus;
         let projector = projector(&settings.projector, scope, widths.features);
         let shape = [queue, settings.projector.output_dim];
         MocoV2Plus {

@@ -72,7 +72,7 @@ pub(super) struct DeepClusterV2 {
 
 impl DeepClusterV2 {
     pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> DeepClusterV2 {
-        let own = settings.methods.deepcluster_v2.clone();
+        let own = settings.methods.deepclusterv2.clone();
         let projector = projector(&settings.projector, scope, widths.features);
         let dim = settings.projector.output_dim;
         let device = scope.weights().device();
