@@ -159,7 +159,10 @@ fn is_utf8(locale: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Human,
-    Json,
+    /// One document: for the eye on several lines, for other programs on one.
+    Json {
+        pretty: bool,
+    },
     JsonLines,
 }
 
@@ -191,7 +194,7 @@ impl Terminal {
     ) -> Terminal {
         Terminal {
             format: match args {
-                OutputArgs { json: true, .. } => Format::Json,
+                OutputArgs { json: true, .. } => Format::Json { pretty: surroundings.stdout_terminal },
                 OutputArgs { json_lines: true, .. } => Format::JsonLines,
                 _ => Format::Human,
             },
@@ -264,7 +267,8 @@ impl Terminal {
     pub fn result(&self, document: &impl Serialize, human: impl FnOnce() -> String) -> Outcome {
         match self.format {
             Format::Human => self.print(&human()),
-            Format::Json => {
+            Format::Json { pretty: false } => self.print(&format!("{}\n", versioned(document)?)),
+            Format::Json { pretty: true } => {
                 let text = serde_json::to_string_pretty(&versioned(document)?);
                 self.print(&(text.map_err(not_json)? + "\n"))
             }
@@ -497,8 +501,9 @@ mod tests {
             terminal.result(&json!({"accuracy": 0.5}), || "accuracy 0.5\n".to_owned()).unwrap();
         };
         assert_eq!(said(OutputArgs::default(), speak), "accuracy 0.5\n");
-        let document: Value =
-            serde_json::from_str(&said(OutputArgs { json: true, ..Default::default() }, speak)).unwrap();
+        let document = said(OutputArgs { json: true, ..Default::default() }, speak);
+        assert_eq!(document.lines().count(), 1);
+        let document: Value = serde_json::from_str(&document).unwrap();
         assert_eq!(document, json!({"accuracy": 0.5, "schema_version": 1}));
         let lines = said(OutputArgs { json_lines: true, ..Default::default() }, speak);
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
