@@ -108,4 +108,20 @@ pub mod names {
     pub const REPORT: &str = "report.html";
     /// How the run stands.
     pub const STATUS: &str = "STATUS";
+
+    /// All that a finished run leaves, folders with a slash.
+    pub const ALL: [&str; 12] = [
+        CONFIG,
+        COMMAND,
+        ENVIRONMENT,
+        STATUS,
+        METRICS,
+        METRICS_TABLE,
+        LOG,
+        "checkpoints/",
+        "encoder/",
+        "eval/",
+        "plots/",
+        REPORT,
+    ];
 }

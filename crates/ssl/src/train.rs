@@ -147,6 +147,44 @@ impl Prepared {
         DataShape { channels: self.context.channels, classes: self.classes }
     }
 
+    /// Seconds that a step of `learner` takes with the views of its batch: two steps are made, and the second is timed, as
+    /// the first makes buffers.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub fn seconds_per_step(&self, settings: &Settings, learner: &mut Learner) -> Result<f64, SslError> {
+        let mut seconds = 0.0;
+        let mut batches = self.batches(settings, Position { epoch: 0, step_in_epoch: 0 })?;
+        for _ in 0..2 {
+            let start = Instant::now();
+            let Some(batch) = batches.next() else { break };
+            let batch = batch?;
+            learner.step(&batch.views, &batch.indices, self.labels(&batch.indices));
+            seconds = start.elapsed().as_secs_f64();
+        }
+        Ok(seconds)
+    }
+
+    /// The batches of a run from a position on.
+    fn batches(&self, settings: &Settings, from: Position) -> Result<Loader, SslError> {
+        let how = LoaderSettings {
+            seed: settings.seed,
+            epochs: settings.epochs as u32,
+            batch: settings.batch,
+            order: Order::Shuffled,
+            drop_last: true,
+            workers: self.workers,
+            prefetch: 2,
+        };
+        let start = (from.epoch as u32, from.step_in_epoch);
+        Ok(Loader::new(self.train.clone(), self.policy.clone(), how, start)?)
+    }
+
+    /// The classes of training images, where they have one.
+    fn labels(&self, indices: &[usize]) -> Vec<Option<usize>> {
+        indices.iter().map(|&index| self.train.label(index)).collect()
+    }
+
     /// Full batches in an epoch.
     pub fn steps_per_epoch(&self, batch: usize) -> usize {
         self.train.len() / batch
@@ -271,17 +309,7 @@ impl Run<'_> {
         if from.epoch >= self.settings.epochs {
             return Ok(Outcome::Done);
         }
-        let Prepared { train, policy, workers, .. } = self.prepared.clone();
-        let settings = LoaderSettings {
-            seed: self.settings.seed,
-            epochs: self.settings.epochs as u32,
-            batch: self.settings.batch,
-            order: Order::Shuffled,
-            drop_last: true,
-            workers,
-            prefetch: 2,
-        };
-        let mut loader = Loader::new(train, policy, settings, (from.epoch as u32, from.step_in_epoch))?;
+        let mut loader = self.prepared.batches(self.settings, from)?;
         let mut norm = f64::NAN;
         self.clock = Clock::start();
         while let Some(batch) = loader.next() {
@@ -291,7 +319,7 @@ impl Run<'_> {
                 self.learner
                     .start_of_epoch(&TrainingImages { prepared: &self.prepared, run: self.settings })?;
             }
-            let labels = batch.indices.iter().map(|&index| self.prepared.train.label(index)).collect();
+            let labels = self.prepared.labels(&batch.indices);
             let report = self.learner.step(&batch.views, &batch.indices, labels);
             let mut position = Position { epoch: batch.epoch as usize, step_in_epoch: batch.step + 1 };
             self.after_step(&report, position, norm)?;

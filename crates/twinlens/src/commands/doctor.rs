@@ -55,8 +55,8 @@ fn examine() -> Value {
     document
 }
 
-/// Bytes free on the disk that holds `path`: that of the longest mount point above it.
-fn free_space(path: &Path) -> Option<u64> {
+/// Bytes free on the disk that holds `path`, which is absolute: that of the longest mount point above it.
+pub fn free_space(path: &Path) -> Option<u64> {
     let disks = Disks::new_with_refreshed_list();
     let holding = disks.list().iter().filter(|disk| path.starts_with(disk.mount_point()));
     holding.max_by_key(|disk| disk.mount_point().components().count()).map(|disk| disk.available_space())

@@ -1,15 +1,17 @@
 //! `pretrain`: learn an encoder without labels.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueHint;
+use indicatif::HumanDuration;
 use serde_json::{Value, json};
 use twinlens_run::{RunFolder, RunRecord, State, names};
-use twinlens_ssl::{Learner, Settings, StartFrom};
+use twinlens_ssl::{Settings, StartFrom};
 
 use super::settings::SettingsArgs;
 use super::spec::resolve;
-use super::training::{Run, encoder_file, read_encoder};
+use super::training::{Run, checkpoint_bytes, encoder_file, memory_held, read_encoder};
 use super::{bytes, report};
 use crate::config::{Request, diff};
 use crate::exit::{Exit, Failure, Outcome};
@@ -38,7 +40,7 @@ pub struct PretrainArgs {
     /// Start from the encoder in this file, in a new run
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub init_from: Option<PathBuf>,
-    /// Tell what would be done, and do nothing
+    /// Make two steps, tell what the run would be, take and leave, and write nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Do two steps of every phase, to see that all works
@@ -176,11 +178,14 @@ fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
     let steps = run.prepared.steps_per_epoch(batch);
     let context = &run.prepared.context;
     let images = run.prepared.train.len();
-    let device = run.settings.open_device()?;
-    let learner = Learner::new(&run.settings, run.prepared.shape(), steps, &device)?;
+    let mut learner = run.learner()?;
     let parameters = learner.weights().parameter_count();
     // Weights, gradients and two moments, four bytes each.
     let state = (parameters * 16) as u64;
+    let seconds_per_step = run.prepared.seconds_per_step(&run.settings, &mut learner)?;
+    let seconds = seconds_per_step * (steps * epochs) as f64;
+    let memory = memory_held();
+    let checkpoint = checkpoint_bytes(&learner);
     let document = json!({
         "images": images,
         "size": context.size,
@@ -189,8 +194,13 @@ fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
         "std": context.std,
         "steps_per_epoch": steps,
         "steps": steps * epochs,
+        "seconds_per_step": seconds_per_step,
+        "seconds": seconds,
         "parameters": parameters,
         "weights_and_optimiser_bytes": state,
+        "memory_bytes": memory,
+        "checkpoint_bytes": checkpoint,
+        "files": names::ALL,
         "settings": run.settings,
     });
     terminal.result(&document, || {
@@ -199,7 +209,17 @@ fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
             ("view", format!("{0} x {0} x {1}", context.size, context.channels)),
             ("steps", format!("{steps} an epoch, {} in all", steps * epochs)),
             ("parameters", parameters.to_string()),
+            (
+                "time",
+                format!(
+                    "about {}, at {seconds_per_step:.2} s a step",
+                    HumanDuration(Duration::from_secs_f64(seconds))
+                ),
+            ),
             ("weights, gradients, optimiser", bytes(state)),
+            ("memory after two steps", memory.map_or("not known".to_owned(), bytes)),
+            ("a checkpoint", bytes(checkpoint)),
+            ("files", names::ALL.join(" ")),
         ];
         terminal.table(&["plan", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
     })

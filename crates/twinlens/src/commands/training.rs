@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use twinlens_data::{DataSet, OpenOptions, open, open_bytes};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
 use twinlens_ssl::{
-    Asked, Hooks, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom, train,
+    Asked, Hooks, Learner, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom, train,
 };
 
 use super::data::locate;
-use super::data_folder;
+use super::doctor::free_space;
 use super::features::Computing;
+use super::{bytes, data_folder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::known;
 use crate::signals::Interrupt;
@@ -78,11 +80,22 @@ impl Run {
         toml::to_string_pretty(&self.settings).map_err(|error| Failure::new(Exit::Failed, error))
     }
 
+    /// The learner at the start of the run.
+    ///
+    /// # Errors
+    /// A device that is missing.
+    pub fn learner(&self) -> Outcome<Learner> {
+        let steps = self.prepared.steps_per_epoch(self.settings.batch);
+        Ok(Learner::new(&self.settings, self.prepared.shape(), steps, &self.settings.open_device()?)?)
+    }
+
     /// Creates the run's folder.
     ///
     /// # Errors
-    /// A folder that is taken or cannot be written.
+    /// A folder that is taken or cannot be written, or whose disk has no room for the checkpoints.
     pub fn create(&self, path: &Path, overwrite: bool) -> Outcome<RunFolder> {
+        let free = std::path::absolute(path).ok().and_then(|path| free_space(&path));
+        room_for(checkpoint_bytes(&self.learner()?), free, path)?;
         let data = json!({ "path": self.settings.data, "sha256": self.data.fingerprint });
         let commit = Some(crate::COMMIT).filter(|commit| *commit != "unknown");
         let threads = rayon::current_num_threads();
@@ -163,11 +176,44 @@ impl Run {
     }
 }
 
-/// The numbers of a row that tell most, for a bar.
+/// About the size of a checkpoint: weights and two moments, four bytes each.
+pub fn checkpoint_bytes(learner: &Learner) -> u64 {
+    learner.weights().parameter_count() as u64 * 12
+}
+
+/// Whether a disk with `free` bytes, if that is known, has room for the checkpoints of a run: the last, the best, one of
+/// an epoch, and the next while it is written.
+fn room_for(checkpoint: u64, free: Option<u64>, path: &Path) -> Outcome {
+    let needed = 4 * checkpoint;
+    match free {
+        Some(free) if free < needed => {
+            let message = format!(
+                "the checkpoints need about {}, but {} are free on the disk of {}",
+                bytes(needed),
+                bytes(free),
+                path.display()
+            );
+            Err(Failure::message(Exit::Environment, message)
+                .hint("free some space, or name another disk with --out"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of memory that this process holds, where the system tells.
+pub fn memory_held() -> Option<u64> {
+    let (mut system, this) = (System::new(), sysinfo::get_current_pid().ok()?);
+    let memory = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[this]), false, memory);
+    Some(system.process(this)?.memory())
+}
+
+/// The numbers of a row that tell most, and the memory held, for a bar.
 fn in_short(row: &Row) -> String {
     let keys = [("images_per_second", "images/s"), ("effective_rank", "rank"), ("data_wait_share", "wait")];
     let number = |(key, name): (&str, &str)| Some(format!(", {name} {:.2}", row.get(key)?.as_f64()?));
-    keys.into_iter().filter_map(number).collect()
+    let memory = memory_held().map(|held| format!(", memory {}", bytes(held)));
+    keys.into_iter().filter_map(number).chain(memory).collect()
 }
 
 /// Opens the data set of the settings, with a progress bar, and tells what was skipped.
@@ -275,5 +321,28 @@ impl From<twinlens_eval::EvalError> for Failure {
             _ => Exit::Data,
         };
         Failure::new(exit, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_told_before_anything_is_written() {
+        let failure = room_for(1 << 30, Some(3 << 30), Path::new("runs/a")).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Environment);
+        let told = format!("{failure:?}");
+        assert!(["4.0 GiB", "3.0 GiB", "runs/a"].iter().all(|word| told.contains(word)), "{told}");
+        assert!(room_for(1 << 30, Some(4 << 30), Path::new("runs/a")).is_ok());
+        assert!(room_for(1 << 30, None, Path::new("runs/a")).is_ok());
+    }
+
+    #[test]
+    fn the_bar_tells_the_memory_held() {
+        assert!(memory_held().is_none_or(|held| held > 1 << 20));
+        let row = Row::from_iter([("images_per_second".to_owned(), json!(3.0))]);
+        let text = in_short(&row);
+        assert!(text.starts_with(", images/s 3.00, memory "), "{text}");
     }
 }

@@ -267,6 +267,10 @@ fn a_plan_and_a_smoke_test_leave_nothing_behind() {
     let out = place.at("run");
     let plan = json(&pretrain(&out, &["--dry-run"]).output().unwrap());
     assert_eq!((plan["steps"].as_u64(), plan["images"].as_u64()), (Some(6), Some(48)));
+    let (step, whole) = (plan["seconds_per_step"].as_f64().unwrap(), plan["seconds"].as_f64().unwrap());
+    assert!(step > 0.0 && (whole - 6.0 * step).abs() < 1e-9 * whole, "{step} {whole}");
+    assert!(plan["files"].as_array().unwrap().contains(&"report.html".into()));
+    assert!(plan["checkpoint_bytes"].as_u64().unwrap() > 4 * plan["parameters"].as_u64().unwrap());
     json(&pretrain(&out, &["--smoke"]).output().unwrap());
     assert!(!out.exists());
 }
