@@ -202,7 +202,10 @@ mod tests {
             let anova = anova_oneway(&values, set.labels()).unwrap();
             let found = manova(set.features(), set.labels()).unwrap();
             for test in [found.wilks, found.pillai, found.hotelling] {
-                prop_assert!((test.p_value - anova.p_value).abs() < 1e-6, "{:?} {:?}", test, anova);
+                prop_assert!((test.f - anova.f).abs() < 1e-6 * (1.0 + anova.f), "{:?} {:?}", test, anova);
+                // Near F = 0 the p-value falls with an infinite slope: rounding of F shows.
+                let close = (test.p_value - anova.p_value).abs() < 1e-6;
+                prop_assert!(close || anova.f < 0.01, "{:?} {:?}", test, anova);
             }
             let set = blobs(40, classes, 2, 2.0, seed);
             let mixed = set.features().iter().flat_map(|row| [row[0] + 0.5 * row[1], row[1] - row[0]]);
