@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use twinlens_data::ImageSource;
 use twinlens_nn::encoders::Encoder;
-use twinlens_nn::ops::read;
+use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
 use twinlens_views::{BuildContext, Loader, ViewBatch, ViewsError};
 
@@ -36,11 +36,15 @@ impl Embedding {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Features, EvalError> {
         let device = weights.device().clone();
-        self.rows(source, progress, |view, images| {
+        // Those of training have other lengths, and would only take up memory here; and the other way round.
+        release_arrays();
+        let features = self.rows(source, progress, |view, images| {
             let shape = [images, view.height, view.width, view.channels];
             let x = Tensor::<4>::from_data(TensorData::new(view.data, shape), &device);
             read(encoder.forward(&mut Pass::evaluate(weights), x))
-        })
+        });
+        release_arrays();
+        features
     }
 
     /// The prepared pixels themselves as features, `size * size * channels` of them: what an encoder has to beat.

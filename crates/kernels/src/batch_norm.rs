@@ -4,9 +4,10 @@
 //! beta`, here followed by `+ residual` and `max(., 0)` where asked for, as at the end of a ResNet block. Images in
 //! NHWC are rows of channels as they are.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::parallel::{optional_chunks_mut, vectorised};
+use crate::parallel::optional_chunks_mut;
 use crate::shape::assert_len;
 
 /// The learned scale and shift, one number per channel.
@@ -115,7 +116,7 @@ pub fn batch_norm_eval_forward(
     let chunk = chunk_rows(channels) * channels;
     y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).enumerate().for_each(|(i, (y, x))| {
         let residual = fused.residual.map(|residual| &residual[i * chunk..][..x.len()]);
-        vectorised(|| map.apply(x, residual, y));
+        apply(&map, x, residual, y);
     });
 }
 
@@ -186,8 +187,7 @@ struct Moments {
 fn batch_statistics(x: &[f32], channels: usize, eps: f32) -> BatchStatistics {
     assert_rows(x, channels);
     let chunk = chunk_rows(channels) * channels;
-    let chunks: Vec<Moments> =
-        x.par_chunks(chunk).map(|x| vectorised(|| Moments::of_chunk(x, channels))).collect();
+    let chunks: Vec<Moments> = x.par_chunks(chunk).map(|x| moments(x, channels)).collect();
     let mut total = Moments { rows: 0.0, mean: vec![0.0; channels], squares: vec![0.0; channels] };
     chunks.iter().for_each(|chunk| total.join(chunk));
     let variance: Vec<f64> = total.squares.iter().map(|squares| squares / total.rows).collect();
@@ -198,40 +198,35 @@ fn batch_statistics(x: &[f32], channels: usize, eps: f32) -> BatchStatistics {
     }
 }
 
-impl Moments {
-    /// Two passes with correction: the deviations' own sum repairs the rounding of the first mean.
-    #[inline(always)]
-    fn of_chunk(x: &[f32], channels: usize) -> Moments {
-        let rows = x.len() / channels;
-        let mut pivot = vec![0.0f32; channels];
-        for row in x.chunks_exact(channels) {
-            for (sum, &x) in pivot.iter_mut().zip(row) {
-                *sum += x;
-            }
-        }
-        pivot.iter_mut().for_each(|sum| *sum /= rows as f32);
-        let (mut sums, mut squares) = (vec![0.0f32; channels], vec![0.0f32; channels]);
-        for row in x.chunks_exact(channels) {
-            for ((sum, square), (&x, &pivot)) in sums.iter_mut().zip(&mut squares).zip(row.iter().zip(&pivot))
-            {
-                let deviation = x - pivot;
-                *sum += deviation;
-                *square += deviation * deviation;
-            }
-        }
-        let rows = rows as f64;
-        let shift = sums.iter().map(|&sum| f64::from(sum) / rows);
-        Moments {
-            rows,
-            mean: pivot.iter().zip(shift.clone()).map(|(&pivot, shift)| f64::from(pivot) + shift).collect(),
-            squares: squares
-                .iter()
-                .zip(shift)
-                .map(|(&s, shift)| f64::from(s) - rows * shift * shift)
-                .collect(),
+/// Two passes with correction: the deviations' own sum repairs the rounding of the first mean.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn moments(x: &[f32], channels: usize) -> Moments {
+    let rows = x.len() / channels;
+    let mut pivot = vec![0.0f32; channels];
+    for row in x.chunks_exact(channels) {
+        for (sum, &x) in pivot.iter_mut().zip(row) {
+            *sum += x;
         }
     }
+    pivot.iter_mut().for_each(|sum| *sum /= rows as f32);
+    let (mut sums, mut squares) = (vec![0.0f32; channels], vec![0.0f32; channels]);
+    for row in x.chunks_exact(channels) {
+        for ((sum, square), (&x, &pivot)) in sums.iter_mut().zip(&mut squares).zip(row.iter().zip(&pivot)) {
+            let deviation = x - pivot;
+            *sum += deviation;
+            *square += deviation * deviation;
+        }
+    }
+    let rows = rows as f64;
+    let shift = sums.iter().map(|&sum| f64::from(sum) / rows);
+    Moments {
+        rows,
+        mean: pivot.iter().zip(shift.clone()).map(|(&pivot, shift)| f64::from(pivot) + shift).collect(),
+        squares: squares.iter().zip(shift).map(|(&s, shift)| f64::from(s) - rows * shift * shift).collect(),
+    }
+}
 
+impl Moments {
     /// Adds the rows of another chunk.
     fn join(&mut self, other: &Moments) {
         let rows = self.rows + other.rows;
@@ -253,27 +248,25 @@ struct ChannelMap<'a> {
     floor: f32,
 }
 
-impl ChannelMap<'_> {
-    #[inline(always)]
-    fn apply(&self, x: &[f32], residual: Option<&[f32]>, y: &mut [f32]) {
-        let n = self.mean.len();
-        let (mean, scale, shift) = (&self.mean[..n], &self.scale[..n], &self.shift[..n]);
-        // A comparison, not `f32::max`, which would turn NaN into 0.
-        let clip = |value: f32| if value < self.floor { self.floor } else { value };
-        let rows = y.chunks_exact_mut(n).zip(x.chunks_exact(n));
-        match residual {
-            Some(residual) => {
-                for ((y, x), residual) in rows.zip(residual.chunks_exact(n)) {
-                    for c in 0..n {
-                        y[c] = clip((x[c] - mean[c]) * scale[c] + shift[c] + residual[c]);
-                    }
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn apply(map: &ChannelMap, x: &[f32], residual: Option<&[f32]>, y: &mut [f32]) {
+    let n = map.mean.len();
+    let (mean, scale, shift) = (&map.mean[..n], &map.scale[..n], &map.shift[..n]);
+    // A comparison, not `f32::max`, which would turn NaN into 0.
+    let clip = |value: f32| if value < map.floor { map.floor } else { value };
+    let rows = y.chunks_exact_mut(n).zip(x.chunks_exact(n));
+    match residual {
+        Some(residual) => {
+            for ((y, x), residual) in rows.zip(residual.chunks_exact(n)) {
+                for c in 0..n {
+                    y[c] = clip((x[c] - mean[c]) * scale[c] + shift[c] + residual[c]);
                 }
             }
-            None => {
-                for (y, x) in rows {
-                    for c in 0..n {
-                        y[c] = clip((x[c] - mean[c]) * scale[c] + shift[c]);
-                    }
+        }
+        None => {
+            for (y, x) in rows {
+                for c in 0..n {
+                    y[c] = clip((x[c] - mean[c]) * scale[c] + shift[c]);
                 }
             }
         }
@@ -314,55 +307,59 @@ impl Pass<'_> {
         }
     }
 
-    /// Calls `f(row number, x, g)` for each row; `g` is `dy` where the ReLU let the number pass, and 0 elsewhere.
-    #[inline(always)]
-    fn for_each_row(&self, mut f: impl FnMut(usize, &[f32], &[f32])) {
-        let n = self.gamma.len();
-        let mut passed = vec![0.0f32; n];
-        for (row, (dy, x)) in self.dy.chunks_exact(n).zip(self.x.chunks_exact(n)).enumerate() {
-            let Some(y) = self.relu_output else {
-                f(row, x, dy);
-                continue;
-            };
-            for ((passed, &dy), &y) in passed.iter_mut().zip(dy).zip(&y[row * n..][..n]) {
-                // Not `y > 0`: where y is NaN the gradient passes, as in PyTorch.
-                *passed = if y <= 0.0 { 0.0 } else { dy };
-            }
-            f(row, x, &passed);
+    /// The ReLU's output, or what stands for it where [`gradient`] does not look at it.
+    fn output(&self) -> &[f32] {
+        self.relu_output.unwrap_or(self.dy)
+    }
+}
+
+/// `dy` where the ReLU, if there is one, let the number `y` pass, and 0 elsewhere.
+#[inline(always)]
+fn gradient<const RELU: bool>(dy: f32, y: f32) -> f32 {
+    // Not `y > 0`: where y is NaN the gradient passes, as in PyTorch.
+    if RELU && y <= 0.0 { 0.0 } else { dy }
+}
+
+/// Sums over the rows of `g` and of `g (x - mean)`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn sums<const RELU: bool>(pass: &Pass) -> [Vec<f32>; 2] {
+    let n = pass.gamma.len();
+    let (mut sums, mut moments) = (vec![0.0f32; n], vec![0.0f32; n]);
+    let mean = &pass.statistics.mean[..n];
+    let rows = pass.dy.chunks_exact(n).zip(pass.output().chunks_exact(n)).zip(pass.x.chunks_exact(n));
+    for ((dy, y), x) in rows {
+        let (sums, moments) = (&mut sums[..n], &mut moments[..n]);
+        for c in 0..n {
+            let g = gradient::<RELU>(dy[c], y[c]);
+            sums[c] += g;
+            moments[c] += g * (x[c] - mean[c]);
         }
     }
+    [sums, moments]
+}
 
-    /// Sums over the rows of `g` and of `g (x - mean)`.
-    #[inline(always)]
-    fn sums(&self) -> [Vec<f32>; 2] {
-        let n = self.gamma.len();
-        let (mut sums, mut moments) = (vec![0.0f32; n], vec![0.0f32; n]);
-        self.for_each_row(|_, x, g| {
-            let (sums, moments) = (&mut sums[..n], &mut moments[..n]);
-            let (x, g, mean) = (&x[..n], &g[..n], &self.statistics.mean[..n]);
+/// `dx = scale (g - offset - (x - mean) slope)`, with one scale, offset and slope per channel, and `dresidual = g`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn fill<const RELU: bool>(
+    pass: &Pass,
+    [scale, offset, slope]: [&[f32]; 3],
+    dx: &mut [f32],
+    mut dresidual: Option<&mut [f32]>,
+) {
+    let n = pass.gamma.len();
+    let (scale, offset, slope, mean) = (&scale[..n], &offset[..n], &slope[..n], &pass.statistics.mean[..n]);
+    let rows = pass.dy.chunks_exact(n).zip(pass.output().chunks_exact(n)).zip(pass.x.chunks_exact(n));
+    for (row, (((dy, y), x), dx)) in rows.zip(dx.chunks_exact_mut(n)).enumerate() {
+        for c in 0..n {
+            let g = gradient::<RELU>(dy[c], y[c]);
+            dx[c] = scale[c] * (g - offset[c] - (x[c] - mean[c]) * slope[c]);
+        }
+        if let Some(dresidual) = &mut dresidual {
+            let dresidual = &mut dresidual[row * n..][..n];
             for c in 0..n {
-                sums[c] += g[c];
-                moments[c] += g[c] * (x[c] - mean[c]);
+                dresidual[c] = gradient::<RELU>(dy[c], y[c]);
             }
-        });
-        [sums, moments]
-    }
-
-    /// `dx = scale (g - offset - (x - mean) slope)`, with one scale, offset and slope per channel.
-    #[inline(always)]
-    fn fill(&self, [scale, offset, slope]: [&[f32]; 3], dx: &mut [f32], mut dresidual: Option<&mut [f32]>) {
-        let n = self.gamma.len();
-        let (scale, offset, slope, mean) =
-            (&scale[..n], &offset[..n], &slope[..n], &self.statistics.mean[..n]);
-        self.for_each_row(|row, x, g| {
-            let (x, g, dx) = (&x[..n], &g[..n], &mut dx[row * n..][..n]);
-            for c in 0..n {
-                dx[c] = scale[c] * (g[c] - offset[c] - (x[c] - mean[c]) * slope[c]);
-            }
-            if let Some(dresidual) = &mut dresidual {
-                dresidual[row * n..][..n].copy_from_slice(g);
-            }
-        });
+        }
     }
 }
 
@@ -373,7 +370,10 @@ fn backward(pass: Pass, grads: BatchNormGrads, own_statistics: bool) {
     let chunk = chunk_rows(n) * n;
     let chunks: Vec<[Vec<f32>; 2]> = (0..pass.x.len().div_ceil(chunk))
         .into_par_iter()
-        .map(|i| vectorised(|| pass.chunk(i, chunk).sums()))
+        .map(|i| match pass.relu_output {
+            Some(_) => sums::<true>(&pass.chunk(i, chunk)),
+            None => sums::<false>(&pass.chunk(i, chunk)),
+        })
         .collect();
     let sum = |which: usize, c: usize| chunks.iter().map(|sums| f64::from(sums[which][c])).sum::<f64>();
     let rows = (pass.x.len() / n) as f64;
@@ -389,7 +389,11 @@ fn backward(pass: Pass, grads: BatchNormGrads, own_statistics: bool) {
     let scale = product(pass.gamma, &pass.statistics.inv_std);
     let residuals = optional_chunks_mut(grads.dresidual, chunk, chunks.len());
     grads.dx.par_chunks_mut(chunk).zip(residuals).enumerate().for_each(|(i, (dx, dresidual))| {
-        vectorised(|| pass.chunk(i, chunk).fill([&scale, &offset, &slope], dx, dresidual));
+        let factors = [&scale[..], &offset, &slope];
+        match pass.relu_output {
+            Some(_) => fill::<true>(&pass.chunk(i, chunk), factors, dx, dresidual),
+            None => fill::<false>(&pass.chunk(i, chunk), factors, dx, dresidual),
+        }
     });
 }
 

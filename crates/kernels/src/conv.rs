@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::matrix::{Panels, Rows, Target, multiply_transposed};
@@ -45,18 +46,49 @@ pub fn conv2d_input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32
     assert_len("w", w.len(), shape.w_len());
     assert_len("dx", dx.len(), shape.x_len());
     let phases = phases(shape);
-    with_buffer(shape.w_len(), |turned| {
-        let mut rest = &mut *turned;
-        for phase in &phases {
-            let (weight, tail) = rest.split_at_mut(phase.taps.len() * shape.in_channels * shape.out_channels);
-            turn_weight(shape, w, &phase.taps, weight);
-            rest = tail;
-        }
-        match &phases[..] {
-            [all] if shape.window.stride == [1, 1] => multiply_patches(&all.patches, dy, turned, None, dx),
-            _ => strided_input_grad(shape, &phases, dy, turned, dx),
-        }
-    });
+    match &phases[..] {
+        [all] if shape.window.stride == [1, 1] => match Winograd::of(&all.patches, shape.in_channels) {
+            Some(winograd) => with_buffer(shape.w_len(), |turned| {
+                turn_weight(shape, w, &all.taps, turned);
+                winograd.multiply(dy, turned, None, dx);
+            }),
+            None => with_buffer(all.patches.packed_len(shape.in_channels), |packed| {
+                all.pack(shape, w, packed);
+                multiply_packed(&all.patches, dy, packed, None, dx);
+            }),
+        },
+        _ => strided_input_grad(shape, &phases, dy, w, dx),
+    }
+}
+
+/// Gradient of the bias: `db[o] = sum over n, i, j of dy[n, i, j, o]`.
+///
+/// `dy` is `[rows, channels]` of any number of rows; `db`, `[channels]`, is overwritten.
+///
+/// # Panics
+/// When `dy` is not whole rows.
+pub fn bias_grad(dy: &[f32], db: &mut [f32]) {
+    const CHUNK: usize = 32 * 1024;
+    assert!(
+        dy.len().is_multiple_of(db.len()),
+        "dy has {} elements, not whole rows of {}",
+        dy.len(),
+        db.len()
+    );
+    let chunk = (CHUNK / db.len()).clamp(1, 1024) * db.len();
+    let sums: Vec<Vec<f32>> = dy.par_chunks(chunk).map(|dy| sum_rows(dy, db.len())).collect();
+    for (c, db) in db.iter_mut().enumerate() {
+        *db = sums.iter().map(|sums| f64::from(sums[c])).sum::<f64>() as f32;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn sum_rows(x: &[f32], columns: usize) -> Vec<f32> {
+    let mut sums = vec![0.0f32; columns];
+    for row in x.chunks_exact(columns) {
+        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+    }
+    sums
 }
 
 /// Gradient of the weight: `dw[a, b, c, o] = sum over n, i, j of x[n, i s - p + a, j s - p + b, c] dy[n, i, j, o]`.
@@ -113,20 +145,25 @@ fn multiply_patches(
     if let Some(winograd) = Winograd::of(patches, columns) {
         return winograd.multiply(source, weight, bias, out);
     }
-    let block = patches.block_rows();
     with_buffer(patches.packed_len(columns), |packed| {
         patches.pack(weight, columns, packed);
-        out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
-            let rows = i * block..i * block + out.len() / columns;
-            let target = match bias {
-                Some(bias) => {
-                    out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
-                    Target::Add
-                }
-                None => Target::Overwrite,
-            };
-            patches.multiply(source, rows, packed, out, target);
-        });
+        multiply_packed(patches, source, packed, bias, out);
+    });
+}
+
+/// [`multiply_patches`] with a packed weight.
+fn multiply_packed(patches: &Patches, source: &[f32], packed: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    let (block, columns) = (patches.block_rows(), out.len() / patches.rows());
+    out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
+        let rows = i * block..i * block + out.len() / columns;
+        let target = match bias {
+            Some(bias) => {
+                out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
+                Target::Add
+            }
+            None => Target::Overwrite,
+        };
+        patches.multiply(source, rows, packed, out, target);
     });
 }
 
@@ -183,7 +220,7 @@ fn turn_weight(shape: &ConvShape, w: &[f32], taps: &[usize], turned: &mut [f32])
 
 /// The input gradient phase by phase: each phase's pixels lie a stride apart, so its product goes to a buffer and
 /// from there to `dx`. A task computes a band of image lines, or several whole images where they are small.
-fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], turned: &[f32], dx: &mut [f32]) {
+fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], w: &[f32], dx: &mut [f32]) {
     const TASK_PIXELS: usize = 2048;
     let [height, width] = shape.input;
     let line_len = width * shape.in_channels;
@@ -195,12 +232,11 @@ fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], turned: &
     };
     let packed_len = |phase: &Phase| phase.patches.packed_len(shape.in_channels);
     with_buffer(phases.iter().map(packed_len).sum(), |packed| {
-        let (mut turned, mut rest) = (turned, &mut *packed);
+        let mut rest = &mut *packed;
         for phase in phases.iter().filter(|phase| !phase.taps.is_empty()) {
-            let (weight, tail) = turned.split_at(phase.taps.len() * shape.in_channels * shape.out_channels);
-            let (packed, rest_of_packed) = rest.split_at_mut(packed_len(phase));
-            phase.patches.pack(weight, shape.in_channels, packed);
-            (turned, rest) = (tail, rest_of_packed);
+            let (packed, tail) = rest.split_at_mut(packed_len(phase));
+            phase.pack(shape, w, packed);
+            rest = tail;
         }
         let packed = &*packed;
         dx.par_chunks_mut(images * height * line_len).enumerate().for_each(|(group, dx)| {
@@ -239,6 +275,13 @@ impl Phase {
         }
     }
 
+    /// Writes the weights of this phase's taps as its patches read them.
+    fn pack(&self, shape: &ConvShape, w: &[f32], packed: &mut [f32]) {
+        let taps: Vec<&[f32]> = w.chunks_exact(shape.in_channels * shape.out_channels).collect();
+        let matrices: Vec<&[f32]> = self.taps.iter().map(|&tap| taps[tap]).collect();
+        self.patches.pack_transposes(&matrices, shape.in_channels, packed);
+    }
+
     /// Computes this phase's pixels of `dx`, the image lines from `first_line` on (counted over all images).
     fn fill(&self, shape: &ConvShape, dy: &[f32], packed: &[f32], first_line: usize, dx: &mut [f32]) {
         let channels = shape.in_channels;
@@ -274,8 +317,11 @@ impl Phase {
     }
 }
 
-/// The weight gradient is cut into tiles of at most this many elements: a tile stays in the second-level cache.
-const MAX_TILE: usize = 64 * 1024;
+/// The weight gradient is cut into tiles of at most this many rows: what a tile reads of the patch matrix stays in the
+/// second-level cache.
+const MAX_TILE_ROWS: usize = 128;
+/// Rows of the patch matrix that are summed at a time.
+const SUMMED_ROWS: usize = 256;
 /// Tasks wanted for one weight gradient; with fewer tiles, the rows are cut into parts whose sums are added in order.
 const MIN_TASKS: usize = 32;
 /// Fewer rows than this are not worth a part of their own.
@@ -294,9 +340,9 @@ struct WeightTiles<'a> {
 impl WeightTiles<'_> {
     fn new(patches: &Patches, out_channels: usize) -> WeightTiles<'_> {
         let [height, width] = patches.size;
-        let fits = |size: &[usize; 2]| size[0] * size[1] * patches.channels * out_channels <= MAX_TILE;
+        let fits = |size: &[usize; 2]| size[0] * size[1] * patches.channels <= MAX_TILE_ROWS;
         let size = [[height, width], [1, width]].into_iter().find(fits).unwrap_or([1, 1]);
-        let channels = if size == [1, 1] { (MAX_TILE / out_channels).max(1) } else { patches.channels };
+        let channels = if size == [1, 1] { MAX_TILE_ROWS } else { patches.channels };
         WeightTiles { patches, out_channels, size, channels: channels.min(patches.channels) }
     }
 
@@ -307,45 +353,37 @@ impl WeightTiles<'_> {
 
     /// Computes every tile from the given rows of the patch matrix.
     fn fill(&self, x: &[f32], dy: &[f32], rows: Range<usize>, dw: &mut [f32]) {
-        let columns = self.patches.size[1] / self.size[1];
-        let window_len = self.size[0] * self.size[1] * self.patches.channels * self.out_channels;
-        dw.par_chunks_mut(window_len).enumerate().for_each(|(i, dw)| {
-            let (top, left) = (i / columns * self.size[0], i % columns * self.size[1]);
-            let window = self.patches.part(top..top + self.size[0], left..left + self.size[1]);
-            dw.par_chunks_mut(self.channels * self.out_channels * self.size[0] * self.size[1])
-                .enumerate()
-                .for_each(|(j, tile)| {
-                    let first = j * self.channels;
-                    let channels = first..self.patches.channels.min(first + self.channels);
-                    self.fill_tile(&window, x, dy, rows.clone(), channels, tile);
-                });
-        });
-    }
-
-    fn fill_tile(
-        &self,
-        window: &Patches,
-        x: &[f32],
-        dy: &[f32],
-        rows: Range<usize>,
-        channels: Range<usize>,
-        tile: &mut [f32],
-    ) {
-        let block = window.block_rows();
-        for start in rows.clone().step_by(block) {
-            let block = start..rows.end.min(start + block);
-            let (depth, columns) = (block.len(), self.out_channels);
-            let dy = &dy[block.start * columns..block.end * columns];
+        let columns = self.out_channels;
+        for start in rows.clone().step_by(SUMMED_ROWS) {
+            let block = start..rows.end.min(start + SUMMED_ROWS);
             let target = if start == rows.start { Target::Overwrite } else { Target::Add };
-            with_buffer(Panels::len(depth, columns), |dy_panels| {
-                let dy = Panels::pack(Rows::new(dy, columns), dy_panels);
-                window.with_matrix(x, block, channels.clone(), |patches| {
-                    with_buffer(Panels::len(depth, patches.columns), |panels| {
-                        multiply_transposed(tile, target, Panels::pack(patches, panels), dy);
-                    });
-                });
+            let dy = Rows::new(&dy[block.start * columns..block.end * columns], columns);
+            with_buffer(Panels::len(block.len(), columns), |panels| {
+                self.add_block(x, Panels::pack_in_parallel(dy, panels), block, target, dw);
             });
         }
+    }
+
+    /// Adds a block of rows to every tile.
+    fn add_block(&self, x: &[f32], dy: Panels, rows: Range<usize>, target: Target, dw: &mut [f32]) {
+        let pixels = self.size[0] * self.size[1];
+        let columns = self.patches.size[1] / self.size[1];
+        let windows = dw.par_chunks_mut(pixels * self.patches.channels * self.out_channels).enumerate();
+        windows.for_each(|(i, dw)| {
+            let (top, left) = (i / columns * self.size[0], i % columns * self.size[1]);
+            let window = self.patches.part(top..top + self.size[0], left..left + self.size[1]);
+            dw.par_chunks_mut(pixels * self.channels * self.out_channels).enumerate().for_each(
+                |(j, tile)| {
+                    let first = j * self.channels;
+                    let channels = first..self.patches.channels.min(first + self.channels);
+                    window.with_matrix(x, rows.clone(), channels, |patches| {
+                        with_buffer(Panels::len(patches.rows, patches.columns), |panels| {
+                            multiply_transposed(tile, target, Panels::pack(patches, panels), dy);
+                        });
+                    });
+                },
+            );
+        });
     }
 }
 

@@ -4,9 +4,10 @@
 //! loops meet neither edges nor odd numbers of channels: one vector of channels times a vector of weights, summed in
 //! registers for [`BLOCK`] neighbouring pixels (or taps) at a time.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::parallel::{vectorised, with_buffer};
+use crate::parallel::{multiplies_and_adds_at_once, multiply_add, with_buffer};
 use crate::shape::{ConvShape, ShapeError, Window, assert_len};
 
 /// Channels computed together.
@@ -162,18 +163,19 @@ fn correlate(shape: &DepthwiseShape, x: &[f32], weights: &[Lanes], y: &mut [f32]
         with_buffer(shape.padded_len(), |padded| {
             for (strip, weights) in weights.chunks_exact(shape.kernel * shape.kernel).enumerate() {
                 shape.pad(x, strip, padded);
-                vectorised(|| correlate_strip(shape, padded.as_chunks().0, weights, strip, y));
+                correlate_strip(shape, padded.as_chunks().0, weights, strip, y);
             }
         });
     });
 }
 
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn correlate_strip(shape: &DepthwiseShape, padded: &[Lanes], weights: &[Lanes], strip: usize, y: &mut [f32]) {
+    const FUSED: bool = multiplies_and_adds_at_once!();
     let [_, width] = shape.size;
     for (i, line) in y.chunks_exact_mut(width * shape.channels).enumerate() {
         for (block, pixels) in line.chunks_mut(BLOCK * shape.channels).enumerate() {
-            let sums = correlate_block(shape, padded, weights, i, block * BLOCK);
+            let sums = correlate_block::<FUSED>(shape, padded, weights, i, block * BLOCK);
             for (pixel, sum) in pixels.chunks_exact_mut(shape.channels).zip(&sums) {
                 let last = shape.channels.min((strip + 1) * LANES);
                 let to = &mut pixel[strip * LANES..last];
@@ -185,7 +187,7 @@ fn correlate_strip(shape: &DepthwiseShape, padded: &[Lanes], weights: &[Lanes], 
 
 /// The sums over all taps for the pixels of line `i` from column `j` on.
 #[inline(always)]
-fn correlate_block(
+fn correlate_block<const FUSED: bool>(
     shape: &DepthwiseShape,
     padded: &[Lanes],
     weights: &[Lanes],
@@ -197,7 +199,7 @@ fn correlate_block(
         let line = &padded[(i + a) * shape.padded_width() + j..][..shape.kernel + BLOCK - 1];
         for (pixels, weight) in line.array_windows::<BLOCK>().zip(weights) {
             for (sum, pixel) in sums.iter_mut().zip(pixels) {
-                multiply_add(sum, pixel, weight);
+                add_products::<FUSED>(sum, pixel, weight);
             }
         }
     }
@@ -205,9 +207,9 @@ fn correlate_block(
 }
 
 #[inline(always)]
-fn multiply_add(sum: &mut Lanes, a: &Lanes, b: &Lanes) {
-    for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
-        *sum += a * b;
+fn add_products<const FUSED: bool>(sum: &mut Lanes, a: &Lanes, b: &Lanes) {
+    for ((sum, &a), &b) in sum.iter_mut().zip(a).zip(b) {
+        *sum = multiply_add::<FUSED>(a, b, *sum);
     }
 }
 
@@ -218,16 +220,17 @@ fn add_weight_grad(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: &mut [f32]
         for strip in 0..shape.strips() {
             shape.pad(x, strip, padded);
             shape.pad(dy, strip, gradient);
-            vectorised(|| add_strip(shape, padded.as_chunks().0, gradient.as_chunks().0, strip, dw));
+            add_strip(shape, padded.as_chunks().0, gradient.as_chunks().0, strip, dw);
         }
     });
 }
 
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn add_strip(shape: &DepthwiseShape, padded: &[Lanes], gradient: &[Lanes], strip: usize, dw: &mut [f32]) {
+    const FUSED: bool = multiplies_and_adds_at_once!();
     for a in 0..shape.kernel {
         for b in (0..shape.kernel).step_by(BLOCK) {
-            let sums = tap_sums(shape, padded, gradient, a, b);
+            let sums = tap_sums::<FUSED>(shape, padded, gradient, a, b);
             let taps = dw.chunks_exact_mut(shape.channels).skip(a * shape.kernel + b);
             for (tap, sum) in taps.zip(&sums[..BLOCK.min(shape.kernel - b)]) {
                 let last = shape.channels.min((strip + 1) * LANES);
@@ -239,7 +242,7 @@ fn add_strip(shape: &DepthwiseShape, padded: &[Lanes], gradient: &[Lanes], strip
 
 /// The sums over all pixels for the taps of kernel line `a` from column `b` on.
 #[inline(always)]
-fn tap_sums(
+fn tap_sums<const FUSED: bool>(
     shape: &DepthwiseShape,
     padded: &[Lanes],
     gradient: &[Lanes],
@@ -253,7 +256,7 @@ fn tap_sums(
         let line = &padded[(i + a) * shape.padded_width() + b..][..width + BLOCK - 1];
         for (pixels, gradient) in line.array_windows::<BLOCK>().zip(gradient) {
             for (sum, pixel) in sums.iter_mut().zip(pixels) {
-                multiply_add(sum, pixel, gradient);
+                add_products::<FUSED>(sum, pixel, gradient);
             }
         }
     }

@@ -4,9 +4,10 @@
 //! distribution function `Phi(x) = (1 + erf(x / sqrt 2)) / 2`. The standard library has neither `erf` nor an
 //! exponential that the compiler can vectorise, so both are computed here from polynomials.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::parallel::vectorised;
+use crate::parallel::{multiplies_and_adds_at_once, multiply_add};
 use crate::shape::assert_len;
 
 /// Numbers that one task computes.
@@ -18,9 +19,13 @@ const CHUNK: usize = 16 * 1024;
 /// When the slices differ in length.
 pub fn gelu_forward(x: &[f32], y: &mut [f32]) {
     assert_len("y", y.len(), x.len());
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        vectorised(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * normal(x).distribution));
-    });
+    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| forward(x, y));
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn forward(x: &[f32], y: &mut [f32]) {
+    const FUSED: bool = multiplies_and_adds_at_once!();
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * normal::<FUSED>(x).distribution);
 }
 
 /// Gradient of [`gelu_forward`]: `dx = dy (Phi(x) + x phi(x))` with the normal density `phi`; `dx` is overwritten.
@@ -31,14 +36,16 @@ pub fn gelu_backward(dy: &[f32], x: &[f32], dx: &mut [f32]) {
     assert_len("dy", dy.len(), x.len());
     assert_len("dx", dx.len(), x.len());
     let chunks = (dx.par_chunks_mut(CHUNK), x.par_chunks(CHUNK), dy.par_chunks(CHUNK));
-    chunks.into_par_iter().for_each(|(dx, x, dy)| {
-        vectorised(|| {
-            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                let Normal { distribution, density } = normal(x);
-                *dx = dy * (distribution + x * density);
-            }
-        });
-    });
+    chunks.into_par_iter().for_each(|(dx, x, dy)| backward(dy, x, dx));
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn backward(dy: &[f32], x: &[f32], dx: &mut [f32]) {
+    const FUSED: bool = multiplies_and_adds_at_once!();
+    for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+        let Normal { distribution, density } = normal::<FUSED>(x);
+        *dx = dy * multiply_add::<FUSED>(x, density, distribution);
+    }
 }
 
 /// The standard normal distribution at one point.
@@ -54,11 +61,11 @@ const FAR: f32 = 13.0;
 
 /// The distribution by Mills' ratio `m`: for `t > 0`, `Phi(-t) = phi(t) m(t)`.
 #[inline(always)]
-fn normal(x: f32) -> Normal {
+fn normal<const FUSED: bool>(x: f32) -> Normal {
     const ROOT: f32 = 0.398_942_3;
     let t = x.abs().min(FAR);
-    let density = if x.abs() < FAR { ROOT * exp_negative(-0.5 * t * t) } else { 0.0 };
-    let tail = density * mills_ratio(t);
+    let density = if x.abs() < FAR { ROOT * exp_negative::<FUSED>(-0.5 * t * t) } else { 0.0 };
+    let tail = density * mills_ratio::<FUSED>(t);
     let distribution = if x < 0.0 { tail } else { 1.0 - tail };
     Normal { distribution, density }
 }
@@ -66,7 +73,7 @@ fn normal(x: f32) -> Normal {
 /// Mills' ratio `(1 - Phi(t)) / phi(t)` for `0 <= t <= FAR`: `(1 + t)` times it is a polynomial in
 /// `(t - 3.5) / (t + 3.5)`, fitted at Chebyshev's points to within `2e-8`, less than the rounding of `f32`.
 #[inline(always)]
-fn mills_ratio(t: f32) -> f32 {
+fn mills_ratio<const FUSED: bool>(t: f32) -> f32 {
     const COEFFICIENTS: [f32; 10] = [
         1.199_554_9,
         -0.244_929_12,
@@ -80,21 +87,27 @@ fn mills_ratio(t: f32) -> f32 {
         0.000_361_558_7,
     ];
     let q = (t - 3.5) / (t + 3.5);
-    COEFFICIENTS.iter().rev().fold(0.0, |sum, c| sum * q + c) / (1.0 + t)
+    polynomial::<FUSED, 10>(COEFFICIENTS, q) / (1.0 + t)
+}
+
+/// `c_0 + c_1 x + c_2 x^2 + ...`, by Horner's rule.
+#[inline(always)]
+fn polynomial<const FUSED: bool, const N: usize>(coefficients: [f32; N], x: f32) -> f32 {
+    coefficients.iter().rev().fold(0.0, |sum, &c| multiply_add::<FUSED>(sum, x, c))
 }
 
 /// `exp(z)` for `-87 < z <= 0`: a power of two times the exponential series at the rest.
 #[inline(always)]
-fn exp_negative(z: f32) -> f32 {
+fn exp_negative<const FUSED: bool>(z: f32) -> f32 {
     /// 1.5 * 2^23: adding it rounds to an integer, which is left in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const SERIES: [f32; 8] =
         [1.0, 1.0, 1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0];
-    let shifted = z * std::f32::consts::LOG2_E + ROUND;
+    let shifted = multiply_add::<FUSED>(z, std::f32::consts::LOG2_E, ROUND);
     let power = shifted - ROUND;
-    let rest = z - power * LN_2[0] - power * LN_2[1];
-    let series = SERIES.iter().rev().fold(0.0, |sum, c| sum * rest + c);
+    let rest = multiply_add::<FUSED>(power, -LN_2[1], multiply_add::<FUSED>(power, -LN_2[0], z));
+    let series = polynomial::<FUSED, 8>(SERIES, rest);
     let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
     series * f32::from_bits(exponent << 23)
 }

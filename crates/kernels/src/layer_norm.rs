@@ -3,9 +3,9 @@
 //! Ba, Kiros and Hinton, "Layer normalization", 2016, eq. 4, as `torch.nn.LayerNorm` over the last dimension: every
 //! row has its own mean and biased variance.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::parallel::vectorised;
 use crate::shape::assert_len;
 
 /// Numbers in a chunk of rows, which one task computes.
@@ -54,21 +54,29 @@ pub fn layer_norm_forward(
     let mut statistics = vec![RowStatistics { mean: 0.0, inv_std: 0.0 }; x.len() / channels];
     let rows = chunk_rows(channels);
     let chunk = rows * channels;
-    (y.par_chunks_mut(chunk), x.par_chunks(chunk), statistics.par_chunks_mut(rows)).into_par_iter().for_each(
-        |(y, x, statistics)| {
-            vectorised(|| {
-                let rows = y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(statistics);
-                for ((y, x), statistics) in rows {
-                    *statistics = row_statistics(x, eps);
-                    let RowStatistics { mean, inv_std } = *statistics;
-                    for (((y, &x), &gamma), &beta) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
-                        *y = (x - mean) * inv_std * gamma + beta;
-                    }
-                }
-            });
-        },
-    );
+    (y.par_chunks_mut(chunk), x.par_chunks(chunk), statistics.par_chunks_mut(rows))
+        .into_par_iter()
+        .for_each(|(y, x, statistics)| forward_chunk(x, [gamma, beta], eps, y, statistics));
     statistics
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn forward_chunk(
+    x: &[f32],
+    [gamma, beta]: [&[f32]; 2],
+    eps: f32,
+    y: &mut [f32],
+    statistics: &mut [RowStatistics],
+) {
+    let channels = gamma.len();
+    let rows = y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(statistics);
+    for ((y, x), statistics) in rows {
+        *statistics = row_statistics(x, eps);
+        let RowStatistics { mean, inv_std } = *statistics;
+        for (((y, &x), &gamma), &beta) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
+            *y = (x - mean) * inv_std * gamma + beta;
+        }
+    }
 }
 
 /// Gradient of [`layer_norm_forward`].
@@ -101,7 +109,7 @@ pub fn layer_norm_backward(
         .map(|(i, dx)| {
             let range = i * chunk..i * chunk + dx.len();
             let statistics = &statistics[i * rows..][..dx.len() / channels];
-            vectorised(|| backward_chunk(&dy[range.clone()], &x[range], statistics, gamma, dx))
+            backward_chunk(&dy[range.clone()], &x[range], statistics, gamma, dx)
         })
         .collect();
     for (which, total) in [grads.dgamma, grads.dbeta].into_iter().enumerate() {
@@ -145,7 +153,7 @@ fn row_statistics(x: &[f32], eps: f32) -> RowStatistics {
 }
 
 /// Fills `dx` and returns this chunk's parts of `dgamma` and `dbeta`.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn backward_chunk(
     dy: &[f32],
     x: &[f32],

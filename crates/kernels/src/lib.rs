@@ -1,4 +1,4 @@
-//! CPU compute on plain slices: convolution, norms, pooling. No tensors, no input or output.
+//! CPU compute on plain slices: convolution, norms, pooling, optimisers. No tensors, no input or output.
 //!
 //! Every array is a contiguous `f32` slice with channels innermost: images are `[images, height, width,
 //! channels]` (NHWC), convolution weights `[kernel_height, kernel_width, in_channels, out_channels]` (HWIO).
@@ -16,21 +16,25 @@ mod layer_norm;
 mod matrix;
 #[cfg(test)]
 mod naive;
+mod optimiser;
 mod parallel;
 mod patches;
 mod pool;
 mod shape;
+mod sums;
 mod winograd;
 
 pub use batch_norm::{
     Affine, BatchNormGrads, BatchStatistics, Fused, batch_norm_backward, batch_norm_eval_backward,
     batch_norm_eval_forward, batch_norm_forward,
 };
-pub use conv::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+pub use conv::{bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 pub use depthwise::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
 pub use gelu::{gelu_backward, gelu_forward};
 pub use layer_norm::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
+pub use optimiser::{Adam, HeavyBall, adam_step, average_step, heavy_ball_step};
 pub use pool::{
     global_average_pool_backward, global_average_pool_forward, max_pool_backward, max_pool_forward,
 };
 pub use shape::{ConvShape, PoolShape, ShapeError, Window};
+pub use sums::{decayed_sum_of_squares, sum_of_squares, sum_of_squares_grad};

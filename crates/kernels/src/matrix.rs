@@ -6,6 +6,7 @@
 //! column alone.
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use crate::shape::assert_len;
 
@@ -30,6 +31,21 @@ impl<'a> Rows<'a> {
     /// A matrix whose rows follow each other.
     pub fn new(data: &'a [f32], columns: usize) -> Rows<'a> {
         Rows { data, rows: data.len() / columns, columns, stride: columns }
+    }
+
+    /// Writes panel number `index`.
+    fn copy_panel(&self, index: usize, panel: &mut [f32]) {
+        let first = index * LANES;
+        let width = LANES.min(self.columns - first);
+        for (row, line) in panel.chunks_exact_mut(LANES).enumerate() {
+            let from = &self.data[row * self.stride + first..];
+            if width == LANES {
+                line.copy_from_slice(&from[..LANES]);
+            } else {
+                line[..width].copy_from_slice(&from[..width]);
+                line[width..].fill(0.0);
+            }
+        }
     }
 }
 
@@ -61,21 +77,18 @@ impl<'a> Panels<'a> {
 
     /// Writes a matrix to panels.
     pub fn pack(matrix: Rows, panels: &'a mut [f32]) -> Panels<'a> {
-        let Rows { rows, columns, .. } = matrix;
-        for (i, panel) in panels.chunks_exact_mut(rows * LANES).enumerate() {
-            let first = i * LANES;
-            let width = LANES.min(columns - first);
-            for (row, line) in panel.chunks_exact_mut(LANES).enumerate() {
-                let from = &matrix.data[row * matrix.stride + first..];
-                if width == LANES {
-                    line.copy_from_slice(&from[..LANES]);
-                } else {
-                    line[..width].copy_from_slice(&from[..width]);
-                    line[width..].fill(0.0);
-                }
-            }
-        }
-        Panels::new(panels, rows, columns)
+        panels
+            .chunks_exact_mut(matrix.rows * LANES)
+            .enumerate()
+            .for_each(|(i, panel)| matrix.copy_panel(i, panel));
+        Panels::new(panels, matrix.rows, matrix.columns)
+    }
+
+    /// [`Panels::pack`] by all threads.
+    pub fn pack_in_parallel(matrix: Rows, panels: &'a mut [f32]) -> Panels<'a> {
+        let tasks = panels.par_chunks_exact_mut(matrix.rows * LANES).enumerate();
+        tasks.for_each(|(i, panel)| matrix.copy_panel(i, panel));
+        Panels::new(panels, matrix.rows, matrix.columns)
     }
 
     /// A stretch of the depth of the panel that starts at a column.
@@ -108,14 +121,13 @@ pub(crate) fn multiply(out: &mut [f32], target: Target, left: Rows, right: Panel
 
 /// The product of the transpose of `left`, `[depth, rows]`, and `right`, as [`multiply`].
 pub(crate) fn multiply_transposed(out: &mut [f32], target: Target, left: Panels, right: Panels) {
-    for (i, out) in out.chunks_mut(LANES * right.columns).enumerate() {
-        let data = left.part(i * LANES, 0..left.depth);
-        let rows = out.len() / right.columns;
-        Left { data, rows, depth: left.depth, stride: LANES, transposed: true }.multiply(out, target, right);
-    }
+    let left =
+        Left { data: left.data, rows: left.columns, depth: left.depth, stride: LANES, transposed: true };
+    left.multiply(out, target, right);
 }
 
-/// A left operand, `[rows, depth]`, whose rows, or columns if it is transposed, start every `stride` numbers.
+/// A left operand, `[rows, depth]`: rows that start every `stride` numbers, or if it is transposed, panels whose
+/// columns are its rows.
 #[derive(Clone, Copy)]
 struct Left<'a> {
     data: &'a [f32],
@@ -191,18 +203,23 @@ impl Product<'_> {
         column: usize,
         panels: [&[f32]; P],
     ) {
-        let mut row = 0;
-        while row + TILE_ROWS <= self.left.rows {
-            self.fill_tile::<S, V, P, TILE_ROWS>(simd, row, start, column, panels);
-            row += TILE_ROWS;
-        }
-        match self.left.rows - row {
-            5 => self.fill_tile::<S, V, P, 5>(simd, row, start, column, panels),
-            4 => self.fill_tile::<S, V, P, 4>(simd, row, start, column, panels),
-            3 => self.fill_tile::<S, V, P, 3>(simd, row, start, column, panels),
-            2 => self.fill_tile::<S, V, P, 2>(simd, row, start, column, panels),
-            1 => self.fill_tile::<S, V, P, 1>(simd, row, start, column, panels),
-            _ => {}
+        // A tile reads one panel of a transposed operand.
+        let group = if self.left.transposed { LANES } else { self.left.rows };
+        for first in (0..self.left.rows).step_by(group) {
+            let end = self.left.rows.min(first + group);
+            let mut row = first;
+            while row < end {
+                let rows = tile_rows(end - row);
+                match rows {
+                    TILE_ROWS => self.fill_tile::<S, V, P, TILE_ROWS>(simd, row, start, column, panels),
+                    5 => self.fill_tile::<S, V, P, 5>(simd, row, start, column, panels),
+                    4 => self.fill_tile::<S, V, P, 4>(simd, row, start, column, panels),
+                    3 => self.fill_tile::<S, V, P, 3>(simd, row, start, column, panels),
+                    2 => self.fill_tile::<S, V, P, 2>(simd, row, start, column, panels),
+                    _ => self.fill_tile::<S, V, P, 1>(simd, row, start, column, panels),
+                }
+                row += rows;
+            }
         }
     }
 
@@ -224,7 +241,7 @@ impl Product<'_> {
         }
         let Left { data, stride, transposed, .. } = self.left;
         if transposed {
-            let left = &data[start * stride + row..][..(depth - 1) * stride + R];
+            let left = &data[Panels::place(self.left.depth, start, row)..][..(depth - 1) * stride + R];
             add_products(simd, &mut sums, vectors, depth, |i, p| p * stride + i, left);
         } else {
             let left = &data[row * stride + start..][..(R - 1) * stride + depth];
@@ -235,6 +252,14 @@ impl Product<'_> {
             let width = line.len().min(self.right.columns - column).min(P * LANES);
             put(simd, &mut line[..width], self.target, sums);
         }
+    }
+}
+
+/// Rows of the next tile when `left` are left: few rows alone would leave the units that multiply idle.
+fn tile_rows(left: usize) -> usize {
+    match left {
+        7 | 8 => 4,
+        _ => left.min(TILE_ROWS),
     }
 }
 

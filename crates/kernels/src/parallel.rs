@@ -2,10 +2,22 @@
 
 use std::cell::RefCell;
 
-/// Runs `work` compiled for the widest vector instructions of this machine.
+/// Whether the machine that a `multiversion` function is compiled for multiplies and adds in one instruction.
+macro_rules! multiplies_and_adds_at_once {
+    () => {
+        multiversion::target::match_target! {
+            "x86_64+avx512f" => true,
+            "x86_64+avx2+fma" => true,
+            _ => cfg!(target_arch = "aarch64"),
+        }
+    };
+}
+pub(crate) use multiplies_and_adds_at_once;
+
+/// `a b + c`, rounded once if `FUSED`: without the instruction that is a slow library call.
 #[inline(always)]
-pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+pub(crate) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Cuts an optional array like the arrays beside it: `count` times a chunk, or `count` times nothing.

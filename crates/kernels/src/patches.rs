@@ -4,11 +4,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::matrix::{Panels, Rows, Target, multiply};
+use crate::matrix::{LANES, Panels, Rows, Target, multiply};
 use crate::parallel::with_buffer;
 
 /// Numbers gathered at a time: the patch rows of a block and the weights beside them share the second-level cache.
 const BLOCK_ELEMENTS: usize = 96 * 1024;
+/// Blocks wanted, so that threads share the work evenly.
+const MIN_BLOCKS: usize = 16;
+/// Fewer rows than this are not worth a block of their own: each reads the whole weight.
+const MIN_BLOCK_ROWS: usize = 32;
 /// Patches longer than this are gathered kernel row by kernel row.
 const MAX_DEPTH: usize = 1024;
 
@@ -68,14 +72,21 @@ impl Patches {
         });
     }
 
-    /// Rows of a block whose patches fit in the cache; a function of the shape alone.
+    /// Rows of a block whose patches fit in the cache, fewer where they would make few blocks; a function of the shape
+    /// alone.
     pub fn block_rows(&self) -> usize {
-        (BLOCK_ELEMENTS / self.depth().min(MAX_DEPTH)).clamp(64, 1024)
+        let fitting = (BLOCK_ELEMENTS / self.depth().min(MAX_DEPTH)).clamp(64, 1024);
+        fitting.min(self.rows().div_ceil(MIN_BLOCKS).max(MIN_BLOCK_ROWS))
     }
 
     /// Kernel rows that are gathered at a time.
     fn kernel_rows(&self) -> usize {
         if self.depth() > MAX_DEPTH { 1 } else { self.size[0] }
+    }
+
+    /// Pixels of a patch that are gathered at a time.
+    fn part_pixels(&self) -> usize {
+        self.kernel_rows() * self.size[1]
     }
 
     /// Numbers that [`Patches::pack`] writes.
@@ -85,11 +96,27 @@ impl Patches {
 
     /// Writes `weight`, `[depth, columns]`, as [`Patches::multiply`] reads it.
     pub fn pack(&self, weight: &[f32], columns: usize, packed: &mut [f32]) {
-        let depth = self.kernel_rows() * self.size[1] * self.channels;
+        let depth = self.part_pixels() * self.channels;
         let parts =
             packed.par_chunks_mut(Panels::len(depth, columns)).zip(weight.par_chunks(depth * columns));
         parts.for_each(|(packed, weight)| {
-            Panels::pack(Rows::new(weight, columns), packed);
+            Panels::pack_in_parallel(Rows::new(weight, columns), packed);
+        });
+    }
+
+    /// [`Patches::pack`] of the transposes of several matrices `[columns, channels]`, one for each pixel of a patch.
+    pub fn pack_transposes(&self, matrices: &[&[f32]], columns: usize, packed: &mut [f32]) {
+        let (pixels, channels) = (self.part_pixels(), self.channels);
+        let panel_len = pixels * channels * LANES;
+        let parts =
+            packed.par_chunks_mut(Panels::len(pixels * channels, columns)).zip(matrices.par_chunks(pixels));
+        parts.for_each(|(packed, matrices)| {
+            packed.par_chunks_mut(panel_len).enumerate().for_each(|(i, panel)| {
+                let these = i * LANES * channels..columns.min((i + 1) * LANES) * channels;
+                for (lines, matrix) in panel.chunks_exact_mut(channels * LANES).zip(matrices) {
+                    transpose_to_lines(&matrix[these.clone()], channels, lines);
+                }
+            });
         });
     }
 
@@ -168,6 +195,25 @@ impl Patches {
                     to.copy_from_slice(&line[x * self.channels..][channels.clone()]);
                 }
                 _ => to.fill(0.0),
+            }
+        }
+    }
+}
+
+/// Writes the transpose of `matrix`, at most [`LANES`] rows of `columns` numbers, as lines of [`LANES`] numbers; those
+/// beyond the matrix are zeros.
+fn transpose_to_lines(matrix: &[f32], columns: usize, lines: &mut [f32]) {
+    /// Columns read at a time: a cache line of each row.
+    const BLOCK: usize = 16;
+    if matrix.len() < LANES * columns {
+        lines.fill(0.0);
+    }
+    for (block, lines) in lines.chunks_mut(BLOCK * LANES).enumerate() {
+        let width = lines.len() / LANES;
+        for (lane, row) in matrix.chunks_exact(columns).enumerate() {
+            let row = &row[block * BLOCK..][..width];
+            for (line, &x) in lines.chunks_exact_mut(LANES).zip(row) {
+                line[lane] = x;
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Max pooling and global average pooling in NHWC.
 
 use std::hint::select_unpredictable;
+use std::ops::Range;
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::parallel::vectorised;
 use crate::shape::{PoolShape, assert_len};
 
 /// Max pooling: `y[n, i, j, c]` is the largest of `x[n, i s - p + a, j s - p + b, c]` over the kernel's taps `a`, `b`,
@@ -24,7 +25,7 @@ pub fn max_pool_forward(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mu
     y.par_chunks_mut(line).zip(argmax.par_chunks_mut(line)).enumerate().for_each(|(i, (y, argmax))| {
         let (image, row) = (i / shape.output[0], i % shape.output[0]);
         let x = image_plane(x, image, shape.input, shape.channels);
-        vectorised(|| max_pool_line(shape, row, x, y, argmax));
+        max_pool_line(shape, row, x, y, argmax);
     });
 }
 
@@ -43,7 +44,7 @@ pub fn max_pool_backward(shape: &PoolShape, dy: &[f32], argmax: &[u32], dx: &mut
         let (image, row) = (i / shape.input[0], i % shape.input[0]);
         let dy = image_plane(dy, image, shape.output, shape.channels);
         let argmax = image_plane(argmax, image, shape.output, shape.channels);
-        vectorised(|| max_pool_backward_line(shape, row, dy, argmax, dx));
+        max_pool_backward_line(shape, row, dy, argmax, dx);
     });
 }
 
@@ -55,13 +56,11 @@ pub fn global_average_pool_forward(x: &[f32], channels: usize, y: &mut [f32]) {
     let plane = plane_len(x.len(), y.len(), channels);
     let pixels = (plane / channels) as f64;
     y.par_chunks_mut(channels).zip(x.par_chunks(plane)).for_each(|(y, x)| {
-        vectorised(|| {
-            let mut sums = vec![0.0f64; channels];
-            for pixel in x.chunks_exact(channels) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, &x)| *sum += f64::from(x));
-            }
-            y.iter_mut().zip(&sums).for_each(|(y, sum)| *y = (sum / pixels) as f32);
-        });
+        let mut sums = vec![0.0f64; channels];
+        for pixel in x.chunks_exact(channels) {
+            sums.iter_mut().zip(pixel).for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        y.iter_mut().zip(&sums).for_each(|(y, sum)| *y = (sum / pixels) as f32);
     });
 }
 
@@ -97,38 +96,62 @@ fn image_plane<T>(data: &[T], image: usize, size: [usize; 2], channels: usize) -
 }
 
 /// The input positions along `axis` that the window at `position` covers.
-fn covered(shape: &PoolShape, axis: usize, position: usize) -> std::ops::Range<usize> {
+fn covered(shape: &PoolShape, axis: usize, position: usize) -> Range<usize> {
     let (start, padding) = (position * shape.window.stride[axis], shape.window.padding[axis]);
     start.saturating_sub(padding)..(start + shape.window.kernel[axis] - padding).min(shape.input[axis])
 }
 
 /// The windows along `axis` that cover an input position.
-fn covering(shape: &PoolShape, axis: usize, position: usize) -> std::ops::Range<usize> {
+fn covering(shape: &PoolShape, axis: usize, position: usize) -> Range<usize> {
     let (stride, padded) = (shape.window.stride[axis], position + shape.window.padding[axis]);
     let first = (padded + 1).saturating_sub(shape.window.kernel[axis]).div_ceil(stride);
     first..(padded / stride + 1).min(shape.output[axis])
 }
 
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn max_pool_line(shape: &PoolShape, row: usize, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+    /// Channels compared side by side.
+    const LANES: usize = 16;
     let n = shape.channels;
     for (column, (y, argmax)) in y.chunks_exact_mut(n).zip(argmax.chunks_exact_mut(n)).enumerate() {
-        let (rows, columns) = (covered(shape, 0, row), covered(shape, 1, column));
-        y.fill(f32::NEG_INFINITY);
-        argmax.fill((rows.start * shape.input[1] + columns.start) as u32);
-        for place in rows.flat_map(|h| columns.clone().map(move |w| h * shape.input[1] + w)) {
-            let x = &x[place * n..][..n];
-            for ((max, at), &x) in y.iter_mut().zip(argmax.iter_mut()).zip(x) {
-                // Not `if`: the compiler would make a branch of it, which a random image mispredicts half of the time.
-                let wins = (x > *max) | x.is_nan();
-                *max = select_unpredictable(wins, x, *max);
-                *at = select_unpredictable(wins, place as u32, *at);
-            }
+        let window = [covered(shape, 0, row), covered(shape, 1, column)];
+        let ((blocks, rest), (at_blocks, at_rest)) = (y.as_chunks_mut(), argmax.as_chunks_mut());
+        for (i, (y, argmax)) in blocks.iter_mut().zip(at_blocks).enumerate() {
+            (*y, *argmax) = largest::<LANES>(shape, &window, x, i * LANES);
+        }
+        let first = n / LANES * LANES;
+        for (i, (y, argmax)) in rest.iter_mut().zip(at_rest).enumerate() {
+            ([*y], [*argmax]) = largest::<1>(shape, &window, x, first + i);
         }
     }
 }
 
+/// The largest numbers of `N` channels from `channel` on in a window, and their places.
 #[inline(always)]
+fn largest<const N: usize>(
+    shape: &PoolShape,
+    [rows, columns]: &[Range<usize>; 2],
+    x: &[f32],
+    channel: usize,
+) -> ([f32; N], [u32; N]) {
+    let mut max = [f32::NEG_INFINITY; N];
+    let mut at = [(rows.start * shape.input[1] + columns.start) as u32; N];
+    for row in rows.clone() {
+        for column in columns.clone() {
+            let place = row * shape.input[1] + column;
+            let x = &x[place * shape.channels + channel..][..N];
+            for lane in 0..N {
+                // Not `if`: the compiler would make a branch of it, which a random image mispredicts half of the time.
+                let wins = (x[lane] > max[lane]) | x[lane].is_nan();
+                max[lane] = select_unpredictable(wins, x[lane], max[lane]);
+                at[lane] = select_unpredictable(wins, place as u32, at[lane]);
+            }
+        }
+    }
+    (max, at)
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn max_pool_backward_line(shape: &PoolShape, row: usize, dy: &[f32], argmax: &[u32], dx: &mut [f32]) {
     let n = shape.channels;
     for (column, dx) in dx.chunks_exact_mut(n).enumerate() {

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
+use crate::onnx::{Attribute, Graph, Map, windows};
 use crate::ops::{self, Conv2dOptions};
 use crate::weights::{Id, Init, Order, Pass, Scope};
 
@@ -62,16 +63,44 @@ impl Conv2d {
         ops::conv2d(x, pass.tensor(self.weight, shape), bias, self.options)
     }
 
+    /// The node of [`Conv2d::forward`].
+    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
+        let Conv2dOptions { stride, padding } = self.options;
+        let ids = [Some(self.weight), self.bias];
+        let name = convolution(graph, x, ids, windows([self.kernel_size; 2], stride, padding), 1);
+        let side = |axis: usize| (x.size[axis] + 2 * padding[axis] - self.kernel_size) / stride[axis] + 1;
+        Map { name, channels: self.out_channels, size: [side(0), side(1)] }
+    }
+
     /// [`Conv2d::forward`] on images of any size: one smaller than the kernel gets as many zeros around it as one
     /// window needs, where `torch.nn.Conv2d` would refuse it.
     pub fn forward_any_size(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let [_, height, width, _] = x.dims();
-        let missing = |size: usize| self.kernel_size.saturating_sub(size).div_ceil(2);
-        let padding = [missing(height), missing(width)];
-        let at_least = |axis: usize| self.options.padding[axis].max(padding[axis]);
-        let options = Conv2dOptions { padding: [at_least(0), at_least(1)], ..self.options };
-        Conv2d { options, ..*self }.forward(pass, x)
+        self.padded_for([height, width]).forward(pass, x)
     }
+
+    /// This layer with the padding that images of the given size need.
+    pub(crate) fn padded_for(&self, size: [usize; 2]) -> Conv2d {
+        let missing = |size: usize| self.kernel_size.saturating_sub(size).div_ceil(2);
+        let at_least = |axis: usize| self.options.padding[axis].max(missing(size[axis]));
+        let options = Conv2dOptions { padding: [at_least(0), at_least(1)], ..self.options };
+        Conv2d { options, ..*self }
+    }
+}
+
+/// A convolution's node; `ids` are weight and bias.
+fn convolution(
+    graph: &mut Graph<'_>,
+    x: &Map,
+    ids: [Option<Id>; 2],
+    mut attributes: Vec<(&'static str, Attribute)>,
+    groups: usize,
+) -> String {
+    let weights: Vec<String> = ids.into_iter().flatten().map(|id| graph.weight(id).to_owned()).collect();
+    let inputs: Vec<&str> =
+        std::iter::once(x.name.as_str()).chain(weights.iter().map(String::as_str)).collect();
+    attributes.push(("group", Attribute::Int(groups as u64)));
+    graph.node("Conv", &inputs, attributes)
 }
 
 /// `torch.nn.Conv2d` with one kernel of odd size for each channel (`groups = channels`), keeping the image's size.
@@ -100,6 +129,13 @@ impl DepthwiseConv2d {
         let weight = pass.tensor(self.weight, [self.kernel_size, self.kernel_size, self.channels]);
         ops::depthwise_conv2d(x, weight, pass.tensor(self.bias, [self.channels]))
     }
+
+    /// The node of [`DepthwiseConv2d::forward`].
+    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
+        let attributes = windows([self.kernel_size; 2], [1; 2], [self.kernel_size / 2; 2]);
+        let ids = [Some(self.weight), Some(self.bias)];
+        x.renamed(convolution(graph, x, ids, attributes, self.channels))
+    }
 }
 
 /// Layer normalisation over the last dimension (Ba, Kiros and Hinton 2016), as `torch.nn.LayerNorm` and
@@ -122,6 +158,13 @@ impl LayerNorm {
     /// `x [..., C]` to the same shape.
     pub fn forward<const D: usize>(&self, pass: &Pass<'_>, x: Tensor<D>) -> Tensor<D> {
         ops::layer_norm(x, self.affine.map(|id| pass.tensor(id, [self.channels])), self.eps)
+    }
+
+    /// The node of [`LayerNorm::forward`], for channels in the last dimension.
+    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &str) -> String {
+        let [scale, shift] = self.affine.map(|id| graph.weight(id).to_owned());
+        let attributes = vec![("epsilon", Attribute::Float(self.eps as f32))];
+        graph.node("LayerNormalization", &[x, &scale, &shift], attributes)
     }
 }
 
@@ -228,6 +271,20 @@ impl BatchNorm {
         pass.set_buffer(self.running_var, blend(running_var, normalised.var.mul_scalar(unbiased)));
         normalised.output
     }
+
+    /// The node of [`BatchNorm::forward`] in evaluation mode, without residual and ReLU.
+    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
+        let [scale, shift] = match self.affine {
+            Some(ids) => ids.map(|id| graph.weight(id).to_owned()),
+            None => {
+                [1.0, 0.0].map(|value| graph.constant(&[self.channels as u64], &vec![value; self.channels]))
+            }
+        };
+        let [mean, var] = [self.running_mean, self.running_var].map(|id| graph.weight(id).to_owned());
+        let inputs = [&x.name, &scale, &shift, &mean, &var].map(String::as_str);
+        let attributes = vec![("epsilon", Attribute::Float(Self::EPS as f32))];
+        x.renamed(graph.node("BatchNormalization", &inputs, attributes))
+    }
 }
 
 /// `torch.nn.Linear`: `y = x W^T + b`.
@@ -261,11 +318,30 @@ impl Linear {
 
     /// `x [N, in]` to `[N, out]`.
     pub fn forward(&self, pass: &Pass<'_>, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(pass.tensor(self.weight, [self.in_features, self.out_features]));
-        match self.bias {
-            Some(id) => y + pass.tensor::<1>(id, [self.out_features]).unsqueeze(),
+        let (weight, bias) = self.tensors(pass);
+        ops::linear(x, weight, bias)
+    }
+
+    /// `scale y` with a factor for each output, `scale [out]`: the weights are scaled, as they are fewer than outputs.
+    pub fn forward_scaled(&self, pass: &Pass<'_>, x: Tensor<2>, scale: Tensor<1>) -> Tensor<2> {
+        let (weight, bias) = self.tensors(pass);
+        ops::linear(x, weight * scale.clone().unsqueeze(), bias.map(|bias| bias * scale))
+    }
+
+    /// The nodes of [`Linear::forward`], for features in the last dimension.
+    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &str) -> String {
+        let weight = graph.weight(self.weight).to_owned();
+        let turned = graph.transpose(&weight, &[1, 0]);
+        let y = graph.node("MatMul", &[x, &turned], Vec::new());
+        match self.bias.map(|id| graph.weight(id).to_owned()) {
+            Some(bias) => graph.node("Add", &[&y, &bias], Vec::new()),
             None => y,
         }
+    }
+
+    fn tensors(&self, pass: &Pass<'_>) -> (Tensor<2>, Option<Tensor<1>>) {
+        let weight = pass.tensor(self.weight, [self.in_features, self.out_features]);
+        (weight, self.bias.map(|id| pass.tensor(id, [self.out_features])))
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 pub mod heads;
 pub mod layers;
 pub mod norms;
+pub mod onnx;
 pub mod ops;
 pub mod optim;
 pub mod weights;

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::Encoder;
 use crate::layers::{Conv2d, DepthwiseConv2d, LayerNorm, Linear, StochasticDepth};
+use crate::onnx::{Graph, Map};
 use crate::ops;
 use crate::weights::{Id, Init, Order, Pass, Scope};
 
@@ -97,6 +98,29 @@ impl Encoder for ConvNext {
         }
         self.norm.forward(pass, ops::global_average_pool(x))
     }
+
+    fn onnx(&self, graph: &mut Graph<'_>, x: Map) -> Option<String> {
+        let x = self.stem.0.padded_for(x.size).onnx(graph, &x);
+        let mut x = normalised(graph, &self.stem.1, &x);
+        for stage in &self.stages {
+            if let Some((norm, conv)) = &stage.downsample {
+                x = normalised(graph, norm, &x);
+                x = conv.padded_for(x.size).onnx(graph, &x);
+            }
+            for block in &stage.blocks {
+                x = block.onnx(graph, &x);
+            }
+        }
+        let pooled = graph.global_average_pool(&x);
+        Some(self.norm.onnx(graph, &pooled))
+    }
+}
+
+/// The nodes of a norm over the channels.
+fn normalised(graph: &mut Graph<'_>, norm: &LayerNorm, x: &Map) -> Map {
+    let rows = graph.transpose(&x.name, &[0, 2, 3, 1]);
+    let rows = norm.onnx(graph, &rows);
+    x.renamed(graph.transpose(&rows, &[0, 3, 1, 2]))
 }
 
 /// `x + drop(scale * linear(gelu(linear(norm(depthwise 7x7 (x))))))`, figure 4 of the paper.
@@ -133,7 +157,20 @@ impl Block {
         let y = self.depthwise.forward(pass, x.clone()).reshape([images * height * width, channels]);
         let y = self.norm.forward(pass, y);
         let y = ops::gelu(self.expand.forward(pass, y));
-        let y = self.reduce.forward(pass, y) * pass.tensor::<1>(self.scale, [self.width]).unsqueeze();
+        let y = self.reduce.forward_scaled(pass, y, pass.tensor(self.scale, [self.width]));
         x + self.depth.forward(pass, y.reshape([images, height, width, channels]))
+    }
+
+    fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
+        let y = self.depthwise.onnx(graph, x);
+        let rows = graph.transpose(&y.name, &[0, 2, 3, 1]);
+        let rows = self.norm.onnx(graph, &rows);
+        let rows = self.expand.onnx(graph, &rows);
+        let rows = graph.gelu(&rows);
+        let rows = self.reduce.onnx(graph, &rows);
+        let y = graph.transpose(&rows, &[0, 3, 1, 2]);
+        let scale = graph.weight(self.scale).to_owned();
+        let y = graph.node("Mul", &[&y, &scale], Vec::new());
+        x.renamed(graph.node("Add", &[&x.name, &y], Vec::new()))
     }
 }

@@ -18,6 +18,7 @@ use self::convnext::ConvNext;
 use self::resnet::{Branch, ResNet};
 use self::vgg::Vgg;
 use crate::NnError;
+use crate::onnx::{Graph, Map};
 use crate::weights::{Id, Pass, Scope, Weights};
 
 /// The first layers of a ResNet. VGG and ConvNeXt have one form only and are the same with either.
@@ -64,6 +65,12 @@ pub trait Encoder: Debug + Send + Sync {
 
     /// `x [N, H, W, C]` to features `[N, D]`.
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2>;
+
+    /// Adds the nodes of [`Encoder::forward`] in evaluation mode to a model and returns the name of the features, as
+    /// every encoder of the registry does.
+    fn onnx(&self, _graph: &mut Graph<'_>, _x: Map) -> Option<String> {
+        None
+    }
 
     /// The scales of the norms that end residual branches, where a network has such norms.
     fn residual_scales(&self) -> Vec<Id> {

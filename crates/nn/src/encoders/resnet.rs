@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{Encoder, Stem};
 use crate::layers::{BatchNorm, Conv2d};
+use crate::onnx::{Graph, Map};
 use crate::ops;
 use crate::weights::{Id, Pass, Scope};
 
@@ -62,6 +63,18 @@ impl Encoder for ResNet {
             x = block.forward(pass, x);
         }
         ops::global_average_pool(x)
+    }
+
+    fn onnx(&self, graph: &mut Graph<'_>, x: Map) -> Option<String> {
+        let x = normalised(graph, &self.conv1, &self.bn1, &x);
+        let mut x = graph.relu(&x);
+        if self.pooled_stem {
+            x = graph.max_pool(&x, 3, 2, 1);
+        }
+        for block in &self.blocks {
+            x = block.onnx(graph, &x);
+        }
+        Some(graph.global_average_pool(&x))
     }
 
     fn residual_scales(&self) -> Vec<Id> {
@@ -142,4 +155,26 @@ impl Block {
         }
         y
     }
+
+    fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
+        let shortcut = match &self.downsample {
+            Some((conv, norm)) => normalised(graph, conv, norm, x),
+            None => x.clone(),
+        };
+        let mut y = x.clone();
+        for (index, (conv, norm)) in self.layers.iter().enumerate() {
+            y = normalised(graph, conv, norm, &y);
+            if index + 1 == self.layers.len() {
+                y = y.renamed(graph.node("Add", &[&y.name, &shortcut.name], Vec::new()));
+            }
+            y = graph.relu(&y);
+        }
+        y
+    }
+}
+
+/// The nodes of a convolution and its norm.
+fn normalised(graph: &mut Graph<'_>, conv: &Conv2d, norm: &BatchNorm, x: &Map) -> Map {
+    let y = conv.onnx(graph, x);
+    norm.onnx(graph, &y)
 }

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, activation};
 
 use super::Encoder;
 use crate::layers::{BatchNorm, Conv2d};
+use crate::onnx::{Graph, Map};
 use crate::ops;
 use crate::weights::{Pass, Scope};
 
@@ -65,11 +66,31 @@ impl Encoder for Vgg {
         }
         ops::global_average_pool(x)
     }
+
+    fn onnx(&self, graph: &mut Graph<'_>, mut x: Map) -> Option<String> {
+        for stage in &self.stages {
+            for (conv, norm) in stage {
+                x = conv.onnx(graph, &x);
+                if let Some(norm) = norm {
+                    x = norm.onnx(graph, &x);
+                }
+                x = graph.relu(&x);
+            }
+            if is_pooled(x.size) {
+                x = graph.max_pool(&x, 2, 2, 0);
+            }
+        }
+        Some(graph.global_average_pool(&x))
+    }
 }
 
 /// 2x2 max pooling of stride 2. A map of a single line or column is left as it is, so that images below 32 pixels
 /// have features too; torchvision refuses them.
 fn pool(x: Tensor<4>) -> Tensor<4> {
     let [_, height, width, _] = x.dims();
-    if height.min(width) > 1 { ops::max_pool2d(x, 2, 2, 0) } else { x }
+    if is_pooled([height, width]) { ops::max_pool2d(x, 2, 2, 0) } else { x }
+}
+
+fn is_pooled([height, width]: [usize; 2]) -> bool {
+    height.min(width) > 1
 }

@@ -7,6 +7,7 @@ use twinlens_kernels::{
 };
 
 use super::Body;
+use super::arrays::array;
 use super::bridge::{CpuOp, Point, read, run};
 
 /// A normalised batch and the statistics it was normalised with.
@@ -126,7 +127,7 @@ struct BatchNorm {
 
 impl BatchNorm {
     fn output(&self, [x, gamma, beta]: [&[f32]; 3], residual: Option<&[f32]>) -> (Vec<f32>, BatchStatistics) {
-        let mut y = vec![0.0; x.len()];
+        let mut y = array(x.len());
         let (affine, fused) = (Affine { gamma, beta }, Fused { residual, relu: self.relu });
         let statistics = match &self.running {
             None => batch_norm_forward(x, affine, self.eps, fused, &mut y),
@@ -142,8 +143,8 @@ impl BatchNorm {
     /// Gradients of x, gamma, beta and, if there is one, the residual.
     fn gradients<const N: usize>(&self, at: &Point<'_, N, BatchStatistics>) -> [Option<Vec<f32>>; N] {
         let [x, gamma] = [at.inputs[0], at.inputs[1]];
-        let zeros = |input: &&[f32]| vec![0.0; input.len()];
-        let mut all = at.inputs.each_ref().map(zeros);
+        let unset = |input: &&[f32]| array(input.len());
+        let mut all = at.inputs.each_ref().map(unset);
         let mut parts = all.iter_mut().map(Vec::as_mut_slice);
         let mut next = || parts.next().unwrap_or_default();
         let (dx, dgamma, dbeta, residual) = (next(), next(), next(), next());

@@ -11,6 +11,8 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
+use super::arrays::give_back;
+
 type Tracked = <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive;
 
 /// An operation on the CPU, as pure functions of slices.
@@ -86,6 +88,7 @@ pub(crate) fn run<const N: usize, const D: usize, Op: CpuOp<N>>(
     let saved = Arc::new(saved);
     let output = FlexTensor::from_data(TensorData::new(values, shape));
     if !recorded {
+        tensors.into_iter().for_each(give_back);
         return (Tensor::from_primitive::<Flex>(output), saved);
     }
     let Ok(guards) = guards.try_into() else { unreachable!("one guard was pushed for each of the N inputs") };
@@ -93,7 +96,7 @@ pub(crate) fn run<const N: usize, const D: usize, Op: CpuOp<N>>(
     let output =
         match Backward::<Flex, N>::prepare::<NoCheckpointing>(step, guards).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let state = State { inputs: tensors.into(), output: output.clone(), saved: saved.clone() };
+                let state = State { inputs: Arc::new(tensors), output: output.clone(), saved: saved.clone() };
                 prep.finish(state, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(output),
@@ -111,12 +114,39 @@ pub fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 pub(crate) fn with_values<T>(tensor: &Tensor<1>, visit: impl FnOnce(&[f32]) -> T) -> T {
     let plain = tensor.clone().without_autodiff();
     let primitive = plain.try_into_primitive::<Flex>().unwrap_or_else(|e| wrong_device(&e)).to_contiguous();
-    let [values] = slices(std::array::from_ref(&primitive));
-    visit(values)
+    visit(slice(&primitive))
+}
+
+/// [`with_values`] of a tensor that is not needed any more.
+pub(crate) fn with_last_values<T>(tensor: Tensor<1>, visit: impl FnOnce(&[f32]) -> T) -> T {
+    let result = with_values(&tensor, visit);
+    let plain = tensor.without_autodiff();
+    give_back(plain.try_into_primitive::<Flex>().unwrap_or_else(|e| wrong_device(&e)));
+    result
+}
+
+/// Tensors after `change` was made to their values, in place where nothing else holds them.
+pub(crate) fn changed<const N: usize>(
+    tensors: [Tensor<1>; N],
+    change: impl FnOnce([&mut [f32]; N]),
+) -> [Tensor<1>; N] {
+    let mut tensors = tensors.map(|tensor| {
+        let plain = tensor.without_autodiff();
+        plain.try_into_primitive::<Flex>().unwrap_or_else(|e| wrong_device(&e)).to_contiguous()
+    });
+    change(tensors.each_mut().map(|tensor| {
+        let values = tensor.layout().num_elements();
+        &mut tensor.storage_mut()[..values]
+    }));
+    tensors.map(Tensor::from_primitive::<Flex>)
 }
 
 fn slices<const N: usize>(tensors: &[FlexTensor; N]) -> [&[f32]; N] {
-    tensors.each_ref().map(|tensor| tensor.as_slice().unwrap_or_else(|| wrong_device(&"a strided tensor")))
+    tensors.each_ref().map(slice)
+}
+
+fn slice(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().unwrap_or_else(|| wrong_device(&"a strided tensor"))
 }
 
 #[derive(Debug)]
@@ -142,21 +172,25 @@ impl<const N: usize, Op: CpuOp<N>> Backward<Flex, N> for Step<Op> {
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let [gradient] = slices(std::array::from_ref(&gradient));
-        let [output] = slices(std::array::from_ref(&ops.state.output));
+        let Ops { parents, state, .. } = ops;
         let point = Point {
-            inputs: slices(&ops.state.inputs),
-            output,
-            saved: ops.state.saved.as_ref(),
-            gradient,
-            wanted: ops.parents.each_ref().map(Option::is_some),
+            inputs: slices(&state.inputs),
+            output: slice(&state.output),
+            saved: state.saved.as_ref(),
+            gradient: slice(&gradient),
+            wanted: parents.each_ref().map(Option::is_some),
         };
         let results = self.op.backward(point);
-        for ((parent, result), input) in ops.parents.iter().zip(results).zip(ops.state.inputs.iter()) {
+        for ((parent, result), input) in parents.iter().zip(results).zip(state.inputs.iter()) {
             if let (Some(node), Some(values)) = (parent, result) {
                 let shape = input.layout().shape().clone();
                 grads.register::<Flex>(node.id, FlexTensor::from_data(TensorData::new(values, shape)));
             }
+        }
+        give_back(gradient);
+        give_back(state.output);
+        if let Ok(inputs) = Arc::try_unwrap(state.inputs) {
+            inputs.into_iter().for_each(give_back);
         }
     }
 }

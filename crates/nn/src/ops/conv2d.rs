@@ -3,9 +3,10 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::conv2d as burn_conv2d;
 use burn::tensor::ops::ConvOptions;
-use twinlens_kernels::{ConvShape, Window, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+use twinlens_kernels::{ConvShape, Window, bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 
 use super::Body;
+use super::arrays::array;
 use super::bridge::{CpuOp, Point, run, shaped};
 
 /// Stride and zero padding, as (rows, columns).
@@ -22,28 +23,38 @@ pub struct Conv2dOptions {
 /// Shapes: `x [N, H, W, C]`, `w [kh, kw, C, O]`, `bias [O]`, result `[N, H', W', O]` with
 /// `H' = (H + 2 pad - kh) / s + 1`, rounded down. Cross-correlation, as `torch.nn.Conv2d`.
 pub fn conv2d(x: Tensor<4>, w: Tensor<4>, bias: Option<Tensor<1>>, options: Conv2dOptions) -> Tensor<4> {
-    let y = match Body::of(&x) {
-        Body::Kernels => kernels(x, w, options),
-        Body::Composed => composed(x, w, options),
-    };
-    match bias {
-        Some(bias) => y + bias.unsqueeze(),
-        None => y,
+    match Body::of(&x) {
+        Body::Kernels => kernels(x, w, bias, options),
+        Body::Composed => composed(x, w, bias, options),
     }
 }
 
-pub(crate) fn composed(x: Tensor<4>, w: Tensor<4>, options: Conv2dOptions) -> Tensor<4> {
+pub(crate) fn composed(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: Conv2dOptions,
+) -> Tensor<4> {
     let settings = ConvOptions::new(options.stride, options.padding, [1, 1], 1);
-    burn_conv2d(x.permute([0, 3, 1, 2]), w.permute([3, 2, 0, 1]), None, settings).permute([0, 2, 3, 1])
+    let y = burn_conv2d(x.permute([0, 3, 1, 2]), w.permute([3, 2, 0, 1]), bias, settings);
+    y.permute([0, 2, 3, 1])
 }
 
-pub(crate) fn kernels(x: Tensor<4>, w: Tensor<4>, options: Conv2dOptions) -> Tensor<4> {
+pub(crate) fn kernels(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: Conv2dOptions,
+) -> Tensor<4> {
     let [kernel_height, kernel_width, _, out_channels] = w.dims();
     let window =
         Window { kernel: [kernel_height, kernel_width], stride: options.stride, padding: options.padding };
     let shape = shaped(ConvShape::new(x.dims(), out_channels, window));
     let output = [x.dims()[0], shape.out_height(), shape.out_width(), out_channels];
-    run(Conv2d { shape }, [x.into(), w.into()], output).0
+    match bias {
+        Some(bias) => run(Conv2d { shape }, [x.into(), w.into(), bias.into()], output).0,
+        None => run(Conv2d { shape }, [x.into(), w.into()], output).0,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -51,27 +62,58 @@ struct Conv2d {
     shape: ConvShape,
 }
 
+impl Conv2d {
+    fn output(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let mut y = array(self.shape.y_len());
+        conv2d_forward(&self.shape, x, w, bias, &mut y);
+        y
+    }
+
+    /// Gradients of input and weight.
+    fn gradients(&self, [x, w]: [&[f32]; 2], dy: &[f32], wanted: [bool; 2]) -> [Option<Vec<f32>>; 2] {
+        let input = wanted[0].then(|| {
+            let mut dx = array(x.len());
+            conv2d_input_grad(&self.shape, dy, w, &mut dx);
+            dx
+        });
+        let weight = wanted[1].then(|| {
+            let mut dw = array(w.len());
+            conv2d_weight_grad(&self.shape, x, dy, &mut dw);
+            dw
+        });
+        [input, weight]
+    }
+}
+
+/// Without bias.
 impl CpuOp<2> for Conv2d {
     type Saved = ();
 
     fn forward(&self, [x, w]: [&[f32]; 2]) -> (Vec<f32>, ()) {
-        let mut y = vec![0.0; self.shape.y_len()];
-        conv2d_forward(&self.shape, x, w, None, &mut y);
-        (y, ())
+        (self.output(x, w, None), ())
     }
 
     fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Vec<f32>>; 2] {
-        let [x, w] = at.inputs;
-        let input = at.wanted[0].then(|| {
-            let mut dx = vec![0.0; x.len()];
-            conv2d_input_grad(&self.shape, at.gradient, w, &mut dx);
-            dx
+        self.gradients(at.inputs, at.gradient, at.wanted)
+    }
+}
+
+/// With a bias.
+impl CpuOp<3> for Conv2d {
+    type Saved = ();
+
+    fn forward(&self, [x, w, bias]: [&[f32]; 3]) -> (Vec<f32>, ()) {
+        (self.output(x, w, Some(bias)), ())
+    }
+
+    fn backward(&self, at: Point<'_, 3, ()>) -> [Option<Vec<f32>>; 3] {
+        let ([x, w, bias], [for_x, for_w, for_bias]) = (at.inputs, at.wanted);
+        let [dx, dw] = self.gradients([x, w], at.gradient, [for_x, for_w]);
+        let db = for_bias.then(|| {
+            let mut db = array(bias.len());
+            bias_grad(at.gradient, &mut db);
+            db
         });
-        let weight = at.wanted[1].then(|| {
-            let mut dw = vec![0.0; w.len()];
-            conv2d_weight_grad(&self.shape, x, at.gradient, &mut dw);
-            dw
-        });
-        [input, weight]
+        [dx, dw, db]
     }
 }

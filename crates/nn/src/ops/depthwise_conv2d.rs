@@ -6,6 +6,7 @@ use burn::tensor::ops::ConvOptions;
 use twinlens_kernels::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
 
 use super::Body;
+use super::arrays::array;
 use super::bridge::{CpuOp, Point, run, shaped};
 
 /// `y[n, i, j, c] = bias[c] + sum_{p, q} w[p, q, c] x[n, i + p - r, j + q - r, c]`, zeros outside of the image: every
@@ -43,7 +44,7 @@ impl CpuOp<2> for DepthwiseConv2d {
     type Saved = ();
 
     fn forward(&self, [x, w]: [&[f32]; 2]) -> (Vec<f32>, ()) {
-        let mut y = vec![0.0; x.len()];
+        let mut y = array(x.len());
         depthwise_forward(&self.shape, x, w, &mut y);
         (y, ())
     }
@@ -51,12 +52,12 @@ impl CpuOp<2> for DepthwiseConv2d {
     fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Vec<f32>>; 2] {
         let [x, w] = at.inputs;
         let input = at.wanted[0].then(|| {
-            let mut dx = vec![0.0; x.len()];
+            let mut dx = array(x.len());
             depthwise_input_grad(&self.shape, at.gradient, w, &mut dx);
             dx
         });
         let weight = at.wanted[1].then(|| {
-            let mut dw = vec![0.0; w.len()];
+            let mut dw = array(w.len());
             depthwise_weight_grad(&self.shape, x, at.gradient, &mut dw);
             dw
         });

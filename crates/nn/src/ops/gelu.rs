@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use twinlens_kernels::{gelu_backward, gelu_forward};
 
 use super::Body;
+use super::arrays::array;
 use super::bridge::{CpuOp, Point, run};
 
 /// `x (1 + erf(x / sqrt 2)) / 2`, exactly (Hendrycks and Gimpel 2016), as `torch.nn.GELU`.
@@ -33,13 +34,13 @@ impl CpuOp<1> for Gelu {
     type Saved = ();
 
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
-        let mut y = vec![0.0; x.len()];
+        let mut y = array(x.len());
         gelu_forward(x, &mut y);
         (y, ())
     }
 
     fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
-        let mut dx = vec![0.0; at.inputs[0].len()];
+        let mut dx = array(at.inputs[0].len());
         gelu_backward(at.gradient, at.inputs[0], &mut dx);
         [Some(dx)]
     }

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use twinlens_kernels::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
 
 use super::Body;
+use super::arrays::array;
 use super::bridge::{CpuOp, Point, run};
 
 /// `gamma (x - mean) / sqrt(var + eps) + beta` with the mean and biased variance over the last dimension of `x` (Ba,
@@ -35,14 +36,14 @@ impl CpuOp<3> for LayerNorm {
     type Saved = Vec<RowStatistics>;
 
     fn forward(&self, [x, gamma, beta]: [&[f32]; 3]) -> (Vec<f32>, Vec<RowStatistics>) {
-        let mut y = vec![0.0; x.len()];
+        let mut y = array(x.len());
         let statistics = layer_norm_forward(x, gamma, beta, self.eps, &mut y);
         (y, statistics)
     }
 
     fn backward(&self, at: Point<'_, 3, Vec<RowStatistics>>) -> [Option<Vec<f32>>; 3] {
         let [x, gamma, _] = at.inputs;
-        let mut all = at.inputs.map(|input| vec![0.0; input.len()]);
+        let mut all = at.inputs.map(|input| array(input.len()));
         let [dx, dgamma, dbeta] = &mut all;
         layer_norm_backward(at.gradient, x, at.saved, gamma, LayerNormGrads { dx, dgamma, dbeta });
         all.map(Some)

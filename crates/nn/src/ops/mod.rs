@@ -4,25 +4,31 @@
 //! written by hand (see `bridge`); on every other back end a default body composes burn's own operations,
 //! so that the same encoder code runs on any GPU. Both bodies give the same numbers, and a test says so.
 
+mod arrays;
 mod batch_norm;
 mod bridge;
 mod conv2d;
 mod depthwise_conv2d;
 mod gelu;
 mod layer_norm;
+mod linear;
 mod pool;
+mod steps;
 mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use arrays::release_arrays;
 pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
 pub use bridge::read;
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use depthwise_conv2d::depthwise_conv2d;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
+pub use linear::{column_products, linear};
 pub use pool::{global_average_pool, max_pool2d};
-pub use sums::{sum, sum_of_squares};
+pub use steps::{adam, average, decayed_sum_of_squares, heavy_ball};
+pub use sums::{squared_norm, sum, sum_of_squares};
 
 /// Which body of an operation runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use burn::tensor::ops::MaxPoolOptions;
 use twinlens_kernels::{self as kernels, PoolShape, Window};
 
 use super::Body;
+use super::arrays::array;
 use super::bridge::{CpuOp, Point, run, shaped};
 
 /// The largest value of each window; padding never wins. `x [N, H, W, C]`, as `torch.nn.MaxPool2d`.
@@ -56,14 +57,14 @@ impl CpuOp<1> for MaxPool {
     type Saved = Vec<u32>;
 
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, Vec<u32>) {
-        let mut y = vec![0.0; self.shape.y_len()];
+        let mut y = array(self.shape.y_len());
         let mut argmax = vec![0; y.len()];
         kernels::max_pool_forward(&self.shape, x, &mut y, &mut argmax);
         (y, argmax)
     }
 
     fn backward(&self, at: Point<'_, 1, Vec<u32>>) -> [Option<Vec<f32>>; 1] {
-        let mut dx = vec![0.0; at.inputs[0].len()];
+        let mut dx = array(at.inputs[0].len());
         kernels::max_pool_backward(&self.shape, at.gradient, at.saved, &mut dx);
         [Some(dx)]
     }
@@ -79,13 +80,13 @@ impl CpuOp<1> for AveragePool {
     type Saved = ();
 
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
-        let mut y = vec![0.0; self.images * self.channels];
+        let mut y = array(self.images * self.channels);
         kernels::global_average_pool_forward(x, self.channels, &mut y);
         (y, ())
     }
 
     fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
-        let mut dx = vec![0.0; at.inputs[0].len()];
+        let mut dx = array(at.inputs[0].len());
         kernels::global_average_pool_backward(at.gradient, self.channels, &mut dx);
         [Some(dx)]
     }

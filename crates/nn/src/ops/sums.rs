@@ -1,12 +1,11 @@
 //! Sums whose value does not depend on the number of threads.
 
 use burn::tensor::Tensor;
+use twinlens_kernels as kernels;
 
 use super::Body;
-use super::bridge::with_values;
-
-/// Values added up at a time; the partial sums are then added in order.
-const CHUNK: usize = 4096;
+use super::arrays::array;
+use super::bridge::{CpuOp, Point, run, with_values};
 
 /// The sum of a matrix as a tensor of one element, row sums first.
 ///
@@ -19,12 +18,37 @@ pub fn sum(x: Tensor<2>) -> Tensor<1> {
 /// `sum x_i^2`, accumulated in f64 on the CPU.
 pub fn sum_of_squares(x: &Tensor<1>) -> f64 {
     match Body::of(x) {
-        Body::Kernels => with_values(x, |values| {
-            values
-                .chunks(CHUNK)
-                .map(|part| part.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
-                .sum()
-        }),
+        Body::Kernels => with_values(x, kernels::sum_of_squares),
         Body::Composed => f64::from(x.clone().without_autodiff().square().sum().into_scalar::<f32>()),
+    }
+}
+
+/// `sum x_i^2` of a matrix with its gradient, as a tensor of one element.
+pub fn squared_norm(x: Tensor<2>) -> Tensor<1> {
+    match Body::of(&x) {
+        Body::Kernels => run(SquaredNorm, [x.into()], [1]).0,
+        Body::Composed => squared_norm_composed(x),
+    }
+}
+
+pub(crate) fn squared_norm_composed(x: Tensor<2>) -> Tensor<1> {
+    sum(x.square())
+}
+
+#[derive(Clone, Debug)]
+struct SquaredNorm;
+
+impl CpuOp<1> for SquaredNorm {
+    type Saved = ();
+
+    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
+        (vec![kernels::sum_of_squares(x) as f32], ())
+    }
+
+    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
+        let [x] = at.inputs;
+        let mut dx = array(x.len());
+        kernels::sum_of_squares_grad(x, at.gradient.iter().sum(), &mut dx);
+        [Some(dx)]
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
+use twinlens_kernels::{Adam, HeavyBall};
 use twinlens_random::{Purpose, Stream};
 
 use super::*;
@@ -33,6 +34,15 @@ fn agree<const D: usize>(
     }
 }
 
+/// Asserts that the results of two bodies are the same but for rounding.
+fn same<const N: usize>(ours: [Tensor<1>; N], composed: [Tensor<1>; N]) {
+    for (a, b) in ours.into_iter().zip(composed) {
+        for (a, b) in read(a).iter().zip(read(b)) {
+            assert!((a - b).abs() <= 1e-5 * (1.0 + b.abs()), "{a} {b}");
+        }
+    }
+}
+
 fn gradient<const D: usize>(tensor: &Tensor<D>, grads: &burn::tensor::Gradients) -> Vec<f32> {
     read(tensor.grad(grads).unwrap())
 }
@@ -43,18 +53,66 @@ proptest! {
     #[test]
     fn convolution_is_the_same_on_every_back_end(
         images in 1usize..4, height in 3usize..9, width in 3usize..9, channels in 1usize..6, outputs in 1usize..9,
-        kernel in 1usize..4, stride in 1usize..3, padding in 0usize..2, seed: u64,
+        kernel in 1usize..4, stride in 1usize..3, padding in 0usize..2, with_bias: bool, seed: u64,
     ) {
         let x = random([images, height, width, channels], seed);
         let w = random([kernel, kernel, channels, outputs], seed ^ 1);
         let options = Conv2dOptions { stride: [stride; 2], padding: [padding; 2] };
-        let bodies = [conv2d::kernels(x.clone(), w.clone(), options), conv2d::composed(x.clone(), w.clone(), options)];
-        agree(bodies, |grads| vec![gradient(&x, grads), gradient(&w, grads)]);
+        let bias = with_bias.then(|| random([outputs], seed ^ 2));
+        let bodies = [
+            conv2d::kernels(x.clone(), w.clone(), bias.clone(), options),
+            conv2d::composed(x.clone(), w.clone(), bias.clone(), options),
+        ];
+        agree(bodies, |grads| {
+            let mut all = vec![gradient(&x, grads), gradient(&w, grads)];
+            all.extend(bias.iter().map(|bias| gradient(bias, grads)));
+            all
+        });
+    }
+
+    #[test]
+    fn matrix_products_are_the_same_on_every_back_end(
+        rows in 1usize..40, inputs in 1usize..40, outputs in 1usize..40, with_bias: bool, seed: u64,
+    ) {
+        let (x, w) = (random([rows, inputs], seed), random([inputs, outputs], seed ^ 1));
+        let bias = with_bias.then(|| random([outputs], seed ^ 2));
+        let bodies = [
+            linear::kernels(x.clone(), w.clone(), bias.clone()),
+            linear::composed(x.clone(), w.clone(), bias.clone()),
+        ];
+        agree(bodies, |grads| {
+            let mut all = vec![gradient(&x, grads), gradient(&w, grads)];
+            all.extend(bias.iter().map(|bias| gradient(bias, grads)));
+            all
+        });
+        let y = random([rows, outputs], seed ^ 3);
+        let bodies = [
+            linear::column_products_kernels(x.clone(), y.clone()),
+            linear::column_products_composed(x.clone(), y.clone()),
+        ];
+        agree(bodies, |grads| vec![gradient(&x, grads), gradient(&y, grads)]);
+    }
+
+    #[test]
+    fn optimisers_take_the_same_step_on_every_back_end(
+        length in 1usize..40, nesterov: bool, weight_decay in 0.0f32..0.1, trust in 0.5f32..2.0, step in 1u64..9, seed: u64,
+    ) {
+        let values = |place: u64| random([length], seed ^ place).detach().without_autodiff();
+        let (p, b, g) = (values(0), values(1), values(2));
+        let ball = HeavyBall { lr: 0.1, momentum: 0.9, weight_decay, trust, nesterov };
+        let ours = heavy_ball([p.clone(), b.clone()], g.clone(), ball);
+        same(ours, steps::heavy_ball_composed([p.clone(), b.clone()], g.clone(), ball));
+        let adam = Adam { lr: 0.1, betas: [0.9, 0.99], eps: 1e-8, weight_decay, kept: 0.99, step };
+        let moments = || [p.clone(), b.clone(), values(3).square()];
+        same(steps::adam(moments(), g.clone(), adam), steps::adam_composed(moments(), g.clone(), adam));
+        let norm = decayed_sum_of_squares(&g, &p, weight_decay);
+        let expected = sum_of_squares(&(g + p.mul_scalar(weight_decay)));
+        prop_assert!((norm - expected).abs() < 1e-5 * (1.0 + expected));
     }
 
     #[test]
     fn batch_norm_is_the_same_on_every_back_end(
-        rows in 2usize..40, channels in 1usize..9, with_residual: bool, relu: bool, training: bool, seed: u64,
+        rows in 4usize..40, channels in 1usize..9, with_residual: bool, relu: bool, training: bool, seed: u64,
     ) {
         let x = random([rows, channels], seed);
         let affine = [random([channels], seed ^ 1), random([channels], seed ^ 2)];
@@ -127,6 +185,13 @@ proptest! {
     fn gelu_is_the_same_on_every_back_end(rows in 1usize..20, columns in 1usize..40, seed: u64) {
         let x = random([rows, columns], seed);
         agree([gelu::kernels(x.clone()), gelu::composed(x.clone())], |grads| vec![gradient(&x, grads)]);
+    }
+
+    #[test]
+    fn squared_norm_is_the_same_on_every_back_end(rows in 1usize..20, columns in 1usize..40, seed: u64) {
+        let x = random([rows, columns], seed);
+        let bodies = [squared_norm(x.clone()), sums::squared_norm_composed(x.clone())];
+        agree(bodies, |grads| vec![gradient(&x, grads)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Exponential moving averages of weights, for target networks.
 
+use crate::ops::average;
 use crate::weights::{Role, Weights};
 
 /// `target = tau target + (1 - tau) online` for every parameter (buffers are left as they are).
@@ -14,8 +15,7 @@ pub fn momentum_update(target: &mut Weights, online: &Weights, tau: f64) {
     assert!(target.entries().len() <= online.entries().len(), "the target has more entries than its network");
     for (target, online) in target.entries_mut().iter_mut().zip(online.entries()) {
         if target.role() == Role::Parameter {
-            let kept = target.value().clone().without_autodiff().mul_scalar(tau);
-            target.set_value(kept + online.value().clone().without_autodiff().mul_scalar(1.0 - tau));
+            target.change(|value| average(value, online.value().clone().without_autodiff(), tau));
         }
     }
 }

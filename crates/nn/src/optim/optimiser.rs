@@ -6,9 +6,11 @@ use burn::tensor::{Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use twinlens_kernels::{Adam, HeavyBall};
+
 use super::Gradients;
 use crate::NnError;
-use crate::ops::{read, sum_of_squares};
+use crate::ops::{self, read};
 use crate::weights::{Entry, NamedTensor, Weights};
 
 /// Which rule turns gradients into steps.
@@ -116,8 +118,8 @@ impl Optimiser {
         for ((entry, gradient), moments) in entries {
             let Some(gradient) = gradient.filter(|_| entry.is_trainable()) else { continue };
             let rule = Rule { settings: &self.settings, steps: self.steps, flat: entry.shape().len() == 1 };
-            let value = rule.apply(entry, gradient, moments, factor(entry));
-            entry.set_value(value);
+            let factor = factor(entry);
+            entry.change(|value| rule.apply(value, gradient, moments, factor));
         }
     }
 
@@ -183,90 +185,85 @@ struct Rule<'a> {
 impl Rule<'_> {
     fn apply(
         &self,
-        entry: &Entry,
+        value: Tensor<1>,
         gradient: Tensor<1>,
-        [first, second]: &mut [Option<Tensor<1>>; 2],
+        moments: &mut [Option<Tensor<1>>; 2],
         factor: f64,
     ) -> Tensor<1> {
-        let value = entry.value().clone().without_autodiff();
         let lr = factor * self.settings.lr_biases.filter(|_| self.flat).unwrap_or(self.settings.lr);
         match self.settings.name {
-            OptimiserName::Sgd => {
-                let gradient = self.decayed(&value, gradient);
-                self.heavy_ball(value, gradient, first, lr)
-            }
-            OptimiserName::Lars => {
-                let gradient = self.adapted(&value, self.decayed(&value, gradient), lr);
-                self.heavy_ball(value, gradient, first, lr)
-            }
-            OptimiserName::Adam => {
-                let gradient = self.decayed(&value, gradient);
-                self.adam(value, gradient, first, second, lr)
-            }
-            OptimiserName::Adamw => {
-                let kept = value.mul_scalar(1.0 - lr * self.weight_decay());
-                self.adam(kept, gradient, first, second, lr)
-            }
+            OptimiserName::Sgd | OptimiserName::Lars => self.heavy_ball(value, gradient, moments, lr),
+            OptimiserName::Adam | OptimiserName::Adamw => self.adam(value, gradient, moments, lr),
         }
     }
 
-    /// `b = g` at first, then `momentum b + g`; `p -= lr b`, or `lr (g + momentum b)` with Nesterov.
     fn heavy_ball(
         &self,
         value: Tensor<1>,
         gradient: Tensor<1>,
-        state: &mut Option<Tensor<1>>,
+        [buffer, _]: &mut [Option<Tensor<1>>; 2],
         lr: f64,
     ) -> Tensor<1> {
-        let momentum = self.settings.momentum;
-        let buffer = accumulate(state, momentum, gradient.clone());
-        let nesterov = self.settings.nesterov && self.settings.name == OptimiserName::Sgd;
-        let step = if nesterov { gradient + buffer.mul_scalar(momentum) } else { buffer };
-        value - step.mul_scalar(lr)
+        let lars = self.settings.name == OptimiserName::Lars;
+        let step = HeavyBall {
+            lr: lr as f32,
+            momentum: self.settings.momentum as f32,
+            weight_decay: self.weight_decay() as f32,
+            trust: if lars { self.trust(&value, &gradient, lr) as f32 } else { 1.0 },
+            nesterov: self.settings.nesterov && !lars,
+        };
+        let old = taken(buffer, &value);
+        let [value, new] = ops::heavy_ball([value, old], gradient, step);
+        *buffer = Some(new);
+        value
     }
 
-    /// `g *= eta |p| / |g|` where both norms are positive; with `clip_adaptation`, `g *= min(eta |p| / (lr |g|), 1)`.
-    fn adapted(&self, value: &Tensor<1>, gradient: Tensor<1>, lr: f64) -> Tensor<1> {
+    /// The factor of a gradient `g` (with its decay) of a parameter `p`: `eta |p| / |g|` where both norms are positive;
+    /// with `clip_adaptation`, `min(eta |p| / (lr |g|), 1)`.
+    fn trust(&self, value: &Tensor<1>, gradient: &Tensor<1>, lr: f64) -> f64 {
         if self.flat && self.settings.exclude_1d_from_adaptation {
-            return gradient;
+            return 1.0;
         }
-        let [p, g] = [value, &gradient].map(|tensor| sum_of_squares(tensor).sqrt());
+        let p = ops::sum_of_squares(value).sqrt();
+        let g = ops::decayed_sum_of_squares(gradient, value, self.weight_decay() as f32).sqrt();
         if p == 0.0 || g == 0.0 {
-            return gradient;
+            return 1.0;
         }
         let trust = self.settings.eta * p / g;
-        // At a learning rate of 0 nothing moves, whatever the factor.
-        let clipped = if lr > 0.0 { (trust / lr).min(1.0) } else { 1.0 };
-        gradient.mul_scalar(if self.settings.clip_adaptation { clipped } else { trust })
+        match self.settings.clip_adaptation {
+            false => trust,
+            // At a learning rate of 0 nothing moves, whatever the factor.
+            true => {
+                if lr > 0.0 {
+                    (trust / lr).min(1.0)
+                } else {
+                    1.0
+                }
+            }
+        }
     }
 
-    /// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= lr m' / (sqrt(v') + eps)` with
-    /// `m' = m / (1 - b1^t)`, `v' = v / (1 - b2^t)`.
     fn adam(
         &self,
         value: Tensor<1>,
         gradient: Tensor<1>,
-        first: &mut Option<Tensor<1>>,
-        second: &mut Option<Tensor<1>>,
+        [first, second]: &mut [Option<Tensor<1>>; 2],
         lr: f64,
     ) -> Tensor<1> {
-        let [b1, b2] = self.settings.betas;
-        let blend = |state: &mut Option<Tensor<1>>, beta: f64, new: Tensor<1>| {
-            let new = new.mul_scalar(1.0 - beta);
-            accumulate(state, beta, new)
+        let decay = self.weight_decay();
+        let beside = self.settings.name == OptimiserName::Adamw;
+        let step = Adam {
+            lr: lr as f32,
+            betas: self.settings.betas,
+            eps: self.settings.eps as f32,
+            weight_decay: if beside { 0.0 } else { decay as f32 },
+            kept: if beside { (1.0 - lr * decay) as f32 } else { 1.0 },
+            step: self.steps,
         };
-        let m = blend(first, b1, gradient.clone());
-        let v = blend(second, b2, gradient.square());
-        let correction = |beta: f64| 1.0 - beta.powf(self.steps as f64);
-        let root = v.div_scalar(correction(b2)).sqrt().add_scalar(self.settings.eps);
-        value - m.div_scalar(correction(b1)).mul_scalar(lr) / root
-    }
-
-    fn decayed(&self, value: &Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
-        match self.weight_decay() {
-            0.0 => gradient,
-            decay => gradient + value.clone().mul_scalar(decay),
-        }
+        let (m, v) = (taken(first, &value), taken(second, &value));
+        let [value, m, v] = ops::adam([value, m, v], gradient, step);
+        (*first, *second) = (Some(m), Some(v));
+        value
     }
 
     fn weight_decay(&self) -> f64 {
@@ -274,12 +271,7 @@ impl Rule<'_> {
     }
 }
 
-/// `state = keep * state + new`, with a missing state as zero; returns the new state.
-fn accumulate(state: &mut Option<Tensor<1>>, keep: f64, new: Tensor<1>) -> Tensor<1> {
-    let updated = match state.take() {
-        Some(old) => old.mul_scalar(keep) + new,
-        None => new,
-    };
-    *state = Some(updated.clone());
-    updated
+/// Takes a moment out of its place, zeros like `value` if there is none yet.
+fn taken(moment: &mut Option<Tensor<1>>, value: &Tensor<1>) -> Tensor<1> {
+    moment.take().unwrap_or_else(|| Tensor::zeros(value.dims(), &value.device()))
 }

@@ -99,6 +99,14 @@ impl Entry {
         let value = value.without_autodiff().autodiff();
         self.value = if self.trainable { value.require_grad() } else { value };
     }
+
+    /// Replaces the value by what `change` makes of it, as a constant of the same length. Nothing here holds the old
+    /// value meanwhile, so that it can be changed in place.
+    pub fn change(&mut self, change: impl FnOnce(Tensor<1>) -> Tensor<1>) {
+        let nothing = Tensor::zeros([1], &self.value.device().without_autodiff());
+        let value = std::mem::replace(&mut self.value, nothing).without_autodiff();
+        self.set_value(change(value));
+    }
 }
 
 /// One tensor as files hold it.

@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
-use twinlens_nn::ops::sum;
+use twinlens_nn::ops::{column_products, squared_norm};
 
 use super::{Loss, centre, log_sum_exp, off_diagonal_squares, standardise};
 
@@ -68,7 +68,7 @@ impl BarlowTwins {
         // The diagonal from its own sums: cheaper than a mask, and its gradient is exact.
         let diagonal: Tensor<1> = (a.clone() * b.clone()).sum_dim(0).div_scalar(divisor).reshape([d]);
         if self.form == BarlowTwinsForm::CrossEntropy {
-            return self.cross_entropy(a.transpose().matmul(b).div_scalar(divisor), diagonal);
+            return self.cross_entropy(column_products(a, b).div_scalar(divisor), diagonal);
         }
         let invariance = (diagonal.clone().neg().add_scalar(1.0)).square().sum();
         let redundancy = match self.form {
@@ -80,8 +80,8 @@ impl BarlowTwins {
                 (off_diagonal_squares(a, divisor) + off_diagonal_squares(b, divisor)).mul_scalar(0.5)
             }
             _ => {
-                let c = a.transpose().matmul(b).div_scalar(divisor);
-                sum(c.square()) - diagonal.square().sum()
+                let squares = squared_norm(column_products(a, b)).div_scalar(divisor * divisor);
+                squares - diagonal.square().sum()
             }
         };
         let weighted = redundancy.clone().mul_scalar(self.lambda);
@@ -94,7 +94,7 @@ impl BarlowTwins {
     /// `C [D, D]` of the form.
     pub fn correlation(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Tensor<2> {
         let divisor = self.divisor(&z_a);
-        self.normalise(z_a).transpose().matmul(self.normalise(z_b)).div_scalar(divisor)
+        column_products(self.normalise(z_a), self.normalise(z_b)).div_scalar(divisor)
     }
 
     fn cross_entropy(&self, c: Tensor<2>, diagonal: Tensor<1>) -> Loss {

@@ -39,7 +39,7 @@ pub use w_mse::WMse;
 
 use burn::tensor::{Tensor, activation};
 use twinlens_nn::norms::unit_rows;
-use twinlens_nn::ops::sum;
+use twinlens_nn::ops::{column_products, squared_norm, sum};
 
 /// A loss to minimise and the parts people look at.
 #[derive(Clone, Debug)]
@@ -100,9 +100,9 @@ fn standardise(z: Tensor<2>, eps: f64) -> Tensor<2> {
 /// The sum of the squares off the diagonal of the Gram matrix `x^T x / divisor`.
 fn off_diagonal_squares(x: Tensor<2>, divisor: f64) -> Tensor<1> {
     let [_, d] = x.dims();
-    let gram = x.clone().transpose().matmul(x.clone()).div_scalar(divisor);
+    let squares = squared_norm(column_products(x.clone(), x.clone())).div_scalar(divisor * divisor);
     let diagonal: Tensor<1> = x.square().sum_dim(0).div_scalar(divisor).reshape([d]);
-    sum(gram.square()) - diagonal.square().sum()
+    squares - diagonal.square().sum()
 }
 
 /// The cosine of each row of `a` with the same row of `b`.

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use twinlens_nn::norms::inverse_cholesky;
+use twinlens_nn::ops::column_products;
 
 use super::{Loss, centre, cosines};
 
@@ -34,7 +35,7 @@ impl WMse {
         let z = centre(z);
         let scale = (1.0 - self.eps) / (n as f64 - 1.0);
         let eye = Tensor::<2>::eye(d, &z.device().without_autodiff());
-        let covariance = z.clone().transpose().matmul(z.clone()).mul_scalar(scale) + eye.mul_scalar(self.eps);
+        let covariance = column_products(z.clone(), z.clone()).mul_scalar(scale) + eye.mul_scalar(self.eps);
         z.matmul(inverse_cholesky(covariance).transpose())
     }
 }

@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use twinlens_nn::encoders::{Recognised, Stem, recognise};
+use twinlens_nn::onnx::write_onnx;
 use twinlens_nn::weights::{
     EncoderDescription, IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, NamedTensor, PUBLISHED, Published,
     Weights, adapt_statistics, read_weights, write_detectron2, write_safetensors,
@@ -79,6 +80,7 @@ pub struct ImportArgs {
 #[command(before_help = "\
 Examples:
   twinlens weights export runs/a --out resnet18.safetensors
+  twinlens weights export runs/a --out resnet18.onnx
   twinlens weights export runs/resnet50 --out detectron2-c4.pkl")]
 pub struct ExportArgs {
     /// A run's folder, or an encoder.safetensors with its encoder.json
@@ -87,7 +89,8 @@ pub struct ExportArgs {
     /// Where to write
     ///
     /// The name says the format. .safetensors: torchvision's networks take the tensors as they are, apart from the
-    /// classifier, which an encoder does not have. .pkl: a ResNet-50, 101 or 152 for detectron2's C4 models, to be used
+    /// classifier, which an encoder does not have. .onnx: images [N, C, size, size], scaled to [0, 1] and normalised,
+    /// to features [N, D]; size, mean and deviation are those of encoder.json. .pkl: a ResNet-50, 101 or 152 for detectron2's C4 models, to be used
     /// with MODEL.RESNETS.STRIDE_IN_1X1 False and INPUT.FORMAT RGB.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = exported_file)]
     pub out: PathBuf,
@@ -108,12 +111,12 @@ pub struct InspectArgs {
     pub prefix: Option<String>,
 }
 
-/// What torchvision's or detectron2's networks take.
+/// What torchvision's or detectron2's networks take, or a model for any ONNX runtime.
 fn exported_file(name: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(name);
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("safetensors" | "pkl") => Ok(path),
-        _ => Err("expected a name that ends in .safetensors or .pkl".to_owned()),
+        Some("safetensors" | "pkl" | "onnx") => Ok(path),
+        _ => Err("expected a name that ends in .safetensors, .onnx or .pkl".to_owned()),
     }
 }
 
@@ -197,10 +200,10 @@ fn export(args: &ExportArgs, terminal: &Terminal) -> Outcome {
     let file = read_encoder(&args.encoder)?;
     let found = recognise(&file.tensors, Some(""))?;
     let tensors = found.take(&file.tensors, found.channels);
-    let bytes = if args.out.extension().is_some_and(|extension| extension == "pkl") {
-        detectron2(&found, &tensors)?
-    } else {
-        torchvision(&tensors)?
+    let bytes = match args.out.extension().and_then(|extension| extension.to_str()) {
+        Some("pkl") => detectron2(&found, &tensors)?,
+        Some("onnx") => onnx(&found, &tensors, &file.description)?,
+        _ => torchvision(&tensors)?,
     };
     write_atomically(&args.out, &bytes)?;
     let document = json!({ "file": args.out, "encoder": found.spec.id, "tensors": tensors.len() });
@@ -212,6 +215,18 @@ fn export(args: &ExportArgs, terminal: &Terminal) -> Outcome {
 /// A file of safetensors as PyTorch's programs know them.
 fn torchvision(tensors: &BTreeMap<String, NamedTensor>) -> Outcome<Vec<u8>> {
     Ok(write_safetensors(tensors, &[("format", "pt".to_owned())])?)
+}
+
+fn onnx(
+    found: &Recognised,
+    tensors: &BTreeMap<String, NamedTensor>,
+    description: &EncoderDescription,
+) -> Outcome<Vec<u8>> {
+    let mut weights = Weights::zeroed(&twinlens_nn::device::open("cpu")?);
+    let encoder = found.spec.build(&mut weights.root(), found.stem, found.channels);
+    weights.import("", tensors)?;
+    write_onnx(encoder.as_ref(), &weights, description)
+        .ok_or_else(|| Failure::message(Exit::Usage, format!("{} has no ONNX form", found.spec.id)))
 }
 
 fn detectron2(found: &Recognised, tensors: &BTreeMap<String, NamedTensor>) -> Outcome<Vec<u8>> {
