@@ -231,6 +231,22 @@ impl RunFolder {
         files::write_json(&path, verdict)
     }
 
+    /// Writes `encoder/head.safetensors`, the classifier on top of a fine-tuned encoder.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn write_head(&self, weights: &[u8]) -> Result<(), RunError> {
+        files::write_atomically(&self.place(names::ENCODER, "head.safetensors")?, weights)
+    }
+
+    /// Writes `eval/<name>.csv`: what there is to know image by image.
+    ///
+    /// # Errors
+    /// [`RunError::BadName`]; file system errors.
+    pub fn write_table(&self, name: &str, csv: &str) -> Result<(), RunError> {
+        files::write_atomically(&self.place(names::EVAL, &format!("{name}.csv"))?, csv.as_bytes())
+    }
+
     /// Writes `plots/<file_name>` and returns its path.
     ///
     /// # Errors

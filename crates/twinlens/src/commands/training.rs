@@ -290,7 +290,12 @@ impl From<SslError> for Failure {
             | SslError::Settings { .. }
             | SslError::Views(_) => Exit::Usage,
             SslError::NotDeterministic { .. } => Exit::Environment,
-            SslError::NoTrainingImages { .. } | SslError::NoVariation { .. } => Exit::Data,
+            SslError::NoTrainingImages { .. }
+            | SslError::NoVariation { .. }
+            | SslError::NoImages { .. }
+            | SslError::MissingLabels { .. }
+            | SslError::OneClassChosen { .. }
+            | SslError::Channels { .. } => Exit::Data,
             SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => {
                 Exit::Failed
             }
