@@ -237,8 +237,8 @@ pub fn encoder_description(
 /// Unreadable images, a checkpoint that does not fit, a loss that is not a number, a collapse, or
 /// a folder that cannot be written.
 pub fn train<'a>(
-    settings: &'a Settings,
-    data: &'a DataSet,
+    settings: &Settings,
+    data: &DataSet,
     prepared: &Prepared,
     folder: &'a mut RunFolder,
     start: StartFrom<'_>,

@@ -136,13 +136,19 @@ impl Finetuner {
         let begin = begin_of(&self.settings, self.stage.number) * self.steps_per_epoch;
         let reference = self.settings.optim.reference_batch;
         let batch = if reference == 0 { 1.0 } else { self.settings.batch as f64 / reference as f64 };
-        self.stage.schedule.factor(self.step - begin) * batch
+        self.stage.schedule.factor(self.step.saturating_sub(begin)) * batch
     }
 
     /// The head's learning rate at a factor of the schedule.
     pub fn learning_rate(&self, factor: f64) -> f64 {
         let stage = &self.settings.stages[self.stage.number];
         stage.lr_head.unwrap_or(self.settings.optim.lr) * factor
+    }
+
+    /// Values that learn in the present stage.
+    pub fn trained(&self) -> usize {
+        let learn = self.weights.entries().iter().filter(|entry| entry.is_trainable());
+        learn.map(|entry| entry.shape().iter().product::<usize>()).sum()
     }
 
     /// Steps taken.

@@ -13,10 +13,11 @@ mod task;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use twinlens_data::{DataSet, ImageSource, LabelShare, Split, Subset};
 use twinlens_nn::weights::EncoderDescription;
-use twinlens_views::{BuildContext, LoaderSettings, Order, Policy};
+use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
 
 pub use finetuner::Finetuner;
 pub use settings::{
@@ -117,6 +118,36 @@ impl LabelledImages {
         self.train.len() / self.batch(most)
     }
 
+    /// Seconds that a step takes in each stage, and the values that learn in it: two steps are made, and the second is
+    /// timed, as the first makes buffers.
+    ///
+    /// # Errors
+    /// An unknown encoder, images that cannot be read.
+    pub fn rehearse(&self, settings: &FinetuneSettings) -> Result<Vec<Rehearsal>, SslError> {
+        let device = settings.open_device()?;
+        let mut finetuner = Finetuner::new(settings, self.shape(), 1, &device)?;
+        let loading = LoaderSettings { epochs: 2, ..self.loading(settings) };
+        let mut rehearsals = Vec::new();
+        for number in 0..settings.stages.len() {
+            finetuner.start_of_epoch(finetuner::begin_of(settings, number));
+            let mut seconds = 0.0;
+            for batch in Loader::new(self.train.clone(), self.policy.clone(), loading.clone(), (0, 0))?.take(2) {
+                let batch = batch?;
+                let start = Instant::now();
+                finetuner.step(&batch.views, &self.labels(&batch.indices));
+                seconds = start.elapsed().as_secs_f64();
+            }
+            let (parameters, trained) = (finetuner.weights().parameter_count(), finetuner.trained());
+            rehearsals.push(Rehearsal { seconds_per_step: seconds, parameters, trained });
+        }
+        Ok(rehearsals)
+    }
+
+    /// The classes of training images.
+    fn labels(&self, indices: &[usize]) -> Vec<Option<usize>> {
+        indices.iter().map(|&index| self.train.label(index)).collect()
+    }
+
     fn loading(&self, settings: &FinetuneSettings) -> LoaderSettings {
         LoaderSettings {
             seed: settings.seed,
@@ -128,6 +159,17 @@ impl LabelledImages {
             prefetch: 2,
         }
     }
+}
+
+/// What two steps of a stage tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Rehearsal {
+    /// Seconds of the second step.
+    pub seconds_per_step: f64,
+    /// Values of encoder and head.
+    pub parameters: usize,
+    /// Those of them that learn.
+    pub trained: usize,
 }
 
 impl FinetuneSettings {

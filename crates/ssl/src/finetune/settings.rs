@@ -334,8 +334,11 @@ impl FinetuneSettings {
         }
     }
 
-    /// Reports names that no weight of the encoder has.
+    /// Reports names that no weight of the encoder has, once it is known which encoder it is.
     fn check_modules(&self, modules: &[String], problems: &mut Problems) {
+        if self.init != SCRATCH && self.init_sha256.is_empty() {
+            return;
+        }
         let Ok(spec) = encoders::find(&self.encoder) else { return };
         let entries = spec.entries(self.stem, 3);
         let blocks = spec.blocks(self.stem).concat().join(", ");

@@ -36,8 +36,8 @@ pub enum Finetuned {
 /// Unreadable images, an encoder or checkpoint that does not fit, a loss that is not a number, or a folder that cannot
 /// be written.
 pub fn finetune<'a>(
-    settings: &'a FinetuneSettings,
-    images: &'a LabelledImages,
+    settings: &FinetuneSettings,
+    images: &LabelledImages,
     folder: &'a mut RunFolder,
     start: StartFrom<'_>,
     hooks: Hooks<'a>,
@@ -105,9 +105,7 @@ impl Task for FinetuneTask<'_> {
     }
 
     fn step(&mut self, batch: &Batch) -> StepReport {
-        let labels: Vec<Option<usize>> =
-            batch.indices.iter().map(|&index| self.images.train.label(index)).collect();
-        self.finetuner.step(&batch.views, &labels)
+        self.finetuner.step(&batch.views, &self.images.labels(&batch.indices))
     }
 
     fn steps(&self) -> usize {

@@ -11,6 +11,7 @@ pub mod embed;
 pub mod features;
 pub mod judge;
 pub mod knn;
+pub mod labels;
 pub mod list;
 pub mod man;
 pub mod pretrain;
