@@ -5,7 +5,7 @@ use plotters::style::Color;
 
 use crate::canvas::{Anchor, Canvas, Figure, fitted, text_width, title, to_bitmap, to_svg};
 use crate::scale::{Scale, extent, padded};
-use crate::style::{GRID, INK, MUTED, SMALL, clean, colour, dashes, marker, percent};
+use crate::style::{GRID, INK, MUTED, Marker, SMALL, clean, colour, dashes, marker, mean, percent};
 use crate::{Picture, ReportError};
 
 const WIDTH: f64 = 640.0;
@@ -47,6 +47,19 @@ pub struct LabelPoint {
     pub interval: Option<[f64; 2]>,
 }
 
+impl LabelPoint {
+    /// Its mean, if there is a place for it.
+    fn drawn(&self) -> Option<f64> {
+        let placed = self.amount > 0.0 && self.amount.is_finite();
+        mean(&self.values).filter(|_| placed).map(|mean| mean.clamp(0.0, 1.0))
+    }
+
+    fn band(&self) -> Option<[f64; 2]> {
+        let ends = self.interval.filter(|ends| ends.iter().all(|end| end.is_finite()))?;
+        Some(ends.map(|end| end.clamp(0.0, 1.0)))
+    }
+}
+
 /// The curves as SVG and as PNG: amounts along a logarithmic axis; the mean over seeds as a line, every seed as a dot where
 /// there are several, intervals as bands.
 ///
@@ -75,7 +88,7 @@ impl Figure for Chart<'_> {
         let (x, y) = (self.horizontal(), self.vertical(bottom, top));
         self.draw_axes(canvas, &x, &y, bottom)?;
         if let Some((value, name)) = &self.drawn.reference {
-            let (at, text) = (y.at(*value), format!("{} {}", clean(name), percent(*value)));
+            let (at, text) = (y.at(value.clamp(0.0, 1.0)), format!("{} {}", clean(name), percent(*value)));
             canvas.line(&[(LEFT, at), (RIGHT, at)], INK, 1.0, &[4.0, 3.0])?;
             canvas.text(&fitted(&text, SMALL, RIGHT - LEFT), (RIGHT, at - 8.0), SMALL, Anchor::End, INK)?;
         }
@@ -95,17 +108,18 @@ impl Chart<'_> {
     }
 
     fn horizontal(&self) -> Scale {
-        let amounts = self.points().map(|point| point.amount).filter(|amount| *amount > 0.0);
+        let amounts = self.points().filter_map(|point| point.drawn().and(Some(point.amount)));
         let (low, high) = extent(amounts).unwrap_or((0.01, 1.0));
         Scale::log((low, high), (LEFT + 16.0, RIGHT - 16.0))
     }
 
     fn vertical(&self, bottom: f64, top: f64) -> Scale {
-        let reached = self.points().flat_map(|point| {
-            point.values.iter().copied().chain(point.interval.into_iter().flatten())
-        });
+        let reached = self
+            .points()
+            .flat_map(|point| point.values.iter().copied().chain(point.band().into_iter().flatten()));
         let reference = self.drawn.reference.iter().map(|(value, _)| *value);
-        let (low, high) = padded(extent(reached.chain(reference)).unwrap_or((0.0, 1.0)), 0.06);
+        let shares = reached.chain(reference).map(|share| share.clamp(0.0, 1.0));
+        let (low, high) = padded(extent(shares).unwrap_or((0.0, 1.0)), 0.06);
         Scale::linear((low.max(0.0), high.min(1.0)), (bottom, top))
     }
 
@@ -139,7 +153,8 @@ impl Chart<'_> {
             let label = format!("{} %", (1000.0 * tick).round() / 10.0);
             canvas.text(&label, (LEFT - 8.0, at), SMALL, Anchor::End, MUTED)?;
         }
-        let mut amounts: Vec<f64> = self.points().map(|point| point.amount).filter(|a| *a > 0.0).collect();
+        let mut amounts: Vec<f64> =
+            self.points().filter_map(|point| point.drawn().and(Some(point.amount))).collect();
         amounts.sort_by(f64::total_cmp);
         amounts.dedup();
         let mut free = f64::NEG_INFINITY;
@@ -177,15 +192,11 @@ impl LabelCurve {
         x: &Scale,
         y: &Scale,
     ) -> Result<(), ReportError> {
-        let mut points: Vec<(&LabelPoint, f64)> = self
-            .points
-            .iter()
-            .filter(|point| point.amount > 0.0)
-            .filter_map(|point| Some((point, crate::style::mean(&point.values)?)))
-            .collect();
+        let mut points: Vec<(&LabelPoint, f64)> =
+            self.points.iter().filter_map(|point| Some((point, point.drawn()?))).collect();
         points.sort_by(|(a, _), (b, _)| a.amount.total_cmp(&b.amount));
         let colour = colour(index);
-        let bands = points.iter().filter_map(|(point, _)| Some((x.at(point.amount), point.interval?)));
+        let bands = points.iter().filter_map(|(point, _)| Some((x.at(point.amount), point.band()?)));
         let bands: Vec<(f64, [f64; 2])> = bands.collect();
         let upper = bands.iter().map(|(at, [_, high])| (*at, y.at(*high)));
         let lower = bands.iter().rev().map(|(at, [low, _])| (*at, y.at(*low)));
@@ -202,7 +213,8 @@ impl LabelCurve {
         for ((point, _), at) in points.iter().zip(line) {
             if point.values.len() > 1 {
                 for value in point.values.iter().filter(|value| value.is_finite()) {
-                    canvas.marker((at.0, y.at(*value)), 1.6, crate::style::Marker::Circle, colour.mix(0.7))?;
+                    let value = value.clamp(0.0, 1.0);
+                    canvas.marker((at.0, y.at(value)), 1.6, Marker::Circle, colour.mix(0.7))?;
                 }
             }
             canvas.marker(at, 3.6, marker(index), colour)?;

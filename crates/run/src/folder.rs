@@ -211,6 +211,18 @@ impl RunFolder {
         }))
     }
 
+    /// Removes all checkpoints, of a run that is not to be continued.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn remove_checkpoints(&self) -> Result<(), RunError> {
+        let path = self.root.join(names::CHECKPOINTS);
+        match fs::remove_dir_all(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RunError::io("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes `encoder/encoder.safetensors` and `encoder/encoder.json`, in this order.
     ///
     /// # Errors

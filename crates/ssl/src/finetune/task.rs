@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use twinlens_data::{ImageSource, Split};
 use twinlens_eval::{Embedding, EvalError, Labelled, Scores, Verdict, metrics, with_labels};
 use twinlens_nn::weights::{EncoderDescription, NamedTensor, write_safetensors};
-use twinlens_run::RunFolder;
+use twinlens_run::{RunFolder, csv_cell};
 use twinlens_views::{Batch, Loader};
 
 use super::finetuner::begin_of;
@@ -306,25 +306,19 @@ fn scores(held_out: &Labelled, probabilities: &[f64]) -> Result<Scores, EvalErro
 /// A row for each image: its name, its class, the class predicted, and the probability of every class.
 fn table(source: &dyn ImageSource, held_out: &Labelled, probabilities: &[f64]) -> String {
     let classes = held_out.classes();
-    let named: Vec<String> = classes.iter().map(|class| cell(&format!("p({class})"))).collect();
+    let named: Vec<String> = classes.iter().map(|class| csv_cell(&format!("p({class})"))).collect();
     let mut text = format!("image,class,predicted,{}\n", named.join(","));
     let predictions = metrics::predictions(probabilities, classes.len());
     for (index, row) in probabilities.chunks_exact(classes.len()).enumerate() {
         let [truth, predicted] =
-            [held_out.labels()[index], predictions[index]].map(|class| cell(&classes[class]));
-        let _ = write!(text, "{},{truth},{predicted}", cell(&source.name(index)));
+            [held_out.labels()[index], predictions[index]].map(|class| csv_cell(&classes[class]));
+        let _ = write!(text, "{},{truth},{predicted}", csv_cell(&source.name(index)));
         for probability in row {
             let _ = write!(text, ",{probability}");
         }
         text.push('\n');
     }
     text
-}
-
-/// A cell as RFC 4180 writes it.
-fn cell(text: &str) -> String {
-    let plain = !text.contains([',', '"', '\n', '\r']);
-    if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
 #[cfg(test)]
@@ -341,12 +335,6 @@ mod tests {
         let loss = cross_entropy(&[1, 0], &[0.75, 0.25, 0.5, 0.5], 2);
         assert!((loss - 1.5 * 2.0f64.ln()).abs() < 1e-15, "{loss}");
         assert!(cross_entropy(&[0], &[0.0, 1.0], 2).is_finite());
-    }
-
-    #[test]
-    fn cells_are_quoted_where_they_must_be() {
-        assert_eq!(cell("a b"), "a b");
-        assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
     }
 
     proptest! {

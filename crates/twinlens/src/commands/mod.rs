@@ -9,6 +9,7 @@ pub mod data;
 pub mod doctor;
 pub mod embed;
 pub mod features;
+pub mod finetune;
 pub mod judge;
 pub mod knn;
 pub mod labels;

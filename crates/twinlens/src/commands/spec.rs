@@ -93,6 +93,11 @@ impl From<twinlens_ssl::Problem> for Problem {
     }
 }
 
+/// Whether a `config.toml` holds the settings of a fine-tuning: no other has stages.
+pub fn is_finetuning(config: &str) -> bool {
+    config.parse::<Table>().is_ok_and(|table| table.contains_key("stages"))
+}
+
 /// Resolves a request for the settings of a run, and says what the configuration wants said.
 ///
 /// # Errors

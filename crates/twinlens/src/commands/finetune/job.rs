@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use twinlens_data::DataSet;
 use twinlens_eval::Verdict;
@@ -24,7 +25,7 @@ pub struct Job {
     /// The images with their labels.
     pub images: LabelledImages,
     /// The encoder to start from; none for random weights, or where a checkpoint will do.
-    file: Option<EncoderFile>,
+    file: Option<Arc<EncoderFile>>,
 }
 
 impl Job {
@@ -32,7 +33,7 @@ impl Job {
     ///
     /// # Errors
     /// As [`LabelledImages::new`]; a device that is missing.
-    pub fn new(settings: FinetuneSettings, file: Option<EncoderFile>, data: &DataSet) -> Outcome<Job> {
+    pub fn new(settings: FinetuneSettings, file: Option<Arc<EncoderFile>>, data: &DataSet) -> Outcome<Job> {
         let images = LabelledImages::new(&settings, data)?;
         settings.open_device()?;
         Ok(Job { settings, images, file })
@@ -40,7 +41,7 @@ impl Job {
 
     /// Where the first weights come from.
     pub fn start(&self) -> StartFrom<'_> {
-        self.file.as_ref().map_or(StartFrom::Scratch, StartFrom::Encoder)
+        self.file.as_deref().map_or(StartFrom::Scratch, StartFrom::Encoder)
     }
 
     fn config(&self) -> Outcome<String> {
@@ -122,7 +123,7 @@ impl Job {
                 if let Some(file) = &file {
                     same_weights(&self.settings, file)?;
                 }
-                file.as_ref().map_or(StartFrom::Scratch, StartFrom::Encoder)
+                file.as_deref().map_or(StartFrom::Scratch, StartFrom::Encoder)
             }
             Err(error) => return Err(error.into()),
         };

@@ -4,6 +4,7 @@ mod job;
 mod sweep;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueHint;
@@ -91,14 +92,11 @@ pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
             None => Err(no_folder()),
         };
     }
-    let prepared = sweep.prepare(file, &data, terminal)?;
-    match &args.out {
-        _ if args.dry_run => match prepared.first_job() {
-            Some(job) => tell_plan(job, prepared.trainings(), terminal),
-            None => Err(Failure::message(Exit::Usage, "nothing is fine-tuned")),
-        },
-        Some(out) => prepared.run(out, args.overwrite, terminal),
-        None => Err(no_folder()),
+    let study = sweep.prepare(file, &data)?;
+    match (&args.out, study.first_job()) {
+        (_, Some(job)) if args.dry_run => tell_plan(job, study.trainings(), terminal),
+        (Some(out), _) => study.run(out, args.overwrite, terminal),
+        (None, _) => Err(no_folder()),
     }
 }
 
@@ -120,7 +118,7 @@ impl FinetuneArgs {
     }
 
     /// The settings, with what the encoder's file says.
-    fn settings(&self) -> Outcome<(FinetuneSettings, Option<EncoderFile>)> {
+    fn settings(&self) -> Outcome<(FinetuneSettings, Option<Arc<EncoderFile>>)> {
         let (init, mut request) = self.words();
         request.preset.get_or_insert_with(|| DEFAULT.to_owned());
         if let Some(init) = init {
@@ -152,7 +150,7 @@ impl FinetuneArgs {
             }
             take_file(&mut settings, file)?;
         }
-        Ok((settings, file))
+        Ok((settings, file.map(Arc::new)))
     }
 
     /// What is asked for, on top of `settings`.
@@ -200,6 +198,13 @@ fn tell(out: &Path, verdict: &twinlens_eval::Verdict, terminal: &Terminal) -> Ou
 
 fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
     let plan = path.join(PLAN);
+    let (_, mut request) = args.words();
+    let labels = !args.labels.amounts().is_empty() || !args.labels.seeds.is_empty();
+    let other = labels || args.labels.label_choice.is_some() || !args.rivals.is_empty() || args.sweep_blocks;
+    if other || (plan.is_file() && (!request.sets.is_empty() || !request.flags.is_empty())) {
+        let failure = Failure::message(Exit::Usage, "what goes on has the labels, seeds and rivals it began with");
+        return Err(failure.hint("to add some to a study, repeat its command with --out and the longer lists"));
+    }
     if plan.is_file() {
         let sweep = Sweep::read(&plan)?;
         let file = read_init(&sweep.settings.init)?;
@@ -207,11 +212,10 @@ fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
             same_weights(&sweep.settings, file)?;
         }
         let data = open_named(&sweep.settings.data, &sweep.settings.data_options, terminal)?;
-        return sweep.prepare(file, &data, terminal)?.run(path, false, terminal);
+        return sweep.prepare(file.map(Arc::new), &data)?.run(path, false, terminal);
     }
     let config = path.join(names::CONFIG);
     let before = resolve_finetune(&Request { files: vec![config.clone()], ..Request::default() })?;
-    let (_, mut request) = args.words();
     request.files.insert(0, config);
     let now = resolve_finetune(&request)?;
     refuse_changes(&before.table, &now.table, &MAY_CHANGE)
