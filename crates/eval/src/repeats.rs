@@ -104,9 +104,8 @@ struct Hits {
 impl Hits {
     fn of(splits: &[&SplitVerdict], classes: usize) -> Hits {
         let labels = splits[0].labels.clone();
-        let right = |image: usize| {
-            splits.iter().filter(|split| split.predictions[image] == labels[image]).count()
-        };
+        let right =
+            |image: usize| splits.iter().filter(|split| split.predictions[image] == labels[image]).count();
         let of_image = (0..labels.len()).map(right).collect();
         Hits { of_image, labels, classes, seeds: splits.len() }
     }

@@ -6,7 +6,8 @@ use serde_json::{Map as Row, Value, json};
 use twinlens_report::{
     Bar, ClassRow, ClassTable, Comparison, Confusion, CurveOptions, Fact, Group, LabelCurve, LabelEfficiency,
     LabelPoint, Map, Picture, Plate, ReportError, ReportInput, ResultRow, ResultTable, RgbImage, Skipped,
-    comparison, confusion_matrix, contact_sheet, label_efficiency, map, report_html, training_curves, training_panels,
+    comparison, confusion_matrix, contact_sheet, label_efficiency, map, report_html, training_curves,
+    training_panels,
 };
 
 const HOSTILE: &str = "<script>alert('1')</script> & \"quoted\" \u{0} \u{1b} ]]> --> 漢字 ü";
@@ -97,7 +98,8 @@ fn bars() -> Comparison {
 }
 
 fn label_curves() -> LabelEfficiency {
-    let point = |amount: f64, values: &[f64], interval| LabelPoint { amount, values: values.to_vec(), interval };
+    let point =
+        |amount: f64, values: &[f64], interval| LabelPoint { amount, values: values.to_vec(), interval };
     let points = vec![
         point(1.0, &[0.9, 0.92], Some([0.88, 0.94])),
         point(0.01, &[0.4, f64::NAN], Some([0.3, f64::INFINITY])),

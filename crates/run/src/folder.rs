@@ -243,12 +243,13 @@ impl RunFolder {
         files::write_json(&path, verdict)
     }
 
-    /// Writes `encoder/head.safetensors`, the classifier on top of a fine-tuned encoder.
+    /// Writes `encoder/head.safetensors` and `encoder/head.json`, the classifier on top of a fine-tuned encoder.
     ///
     /// # Errors
     /// File system errors.
-    pub fn write_head(&self, weights: &[u8]) -> Result<(), RunError> {
-        files::write_atomically(&self.place(names::ENCODER, "head.safetensors")?, weights)
+    pub fn write_head(&self, weights: &[u8], description: &impl Serialize) -> Result<(), RunError> {
+        files::write_atomically(&self.place(names::ENCODER, "head.safetensors")?, weights)?;
+        files::write_json(&self.place(names::ENCODER, "head.json")?, description)
     }
 
     /// Writes `eval/<name>.csv`: what there is to know image by image.

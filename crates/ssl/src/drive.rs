@@ -58,7 +58,7 @@ pub(crate) trait Task {
 
     /// The look at held-out labels after `epoch` epochs, 0 before any. What is found goes to the journal; the value by
     /// which a checkpoint may be the best is returned.
-    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_>) -> Result<Option<Judged>, SslError>;
+    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError>;
 
     /// Whether training has ended before its last epoch.
     fn is_over(&self) -> bool {
@@ -81,12 +81,12 @@ pub(crate) struct Judged {
 }
 
 /// Where a run is written down, and who is told.
-pub(crate) struct Journal<'a> {
-    pub folder: &'a mut RunFolder,
-    pub hooks: Hooks<'a>,
+pub(crate) struct Journal<'f, 'h> {
+    pub folder: &'f mut RunFolder,
+    pub hooks: Hooks<'h>,
 }
 
-impl Journal<'_> {
+impl Journal<'_, '_> {
     pub(crate) fn append(&mut self, row: &Row) -> Result<(), SslError> {
         self.folder.append_metrics(row)?;
         self.tell(Progress::Row(row));
@@ -111,15 +111,15 @@ pub(crate) fn row(epoch: usize, step: usize) -> Row {
 }
 
 /// A task on its way.
-pub(crate) struct Drive<'a, T> {
+pub(crate) struct Drive<'f, 'h, T> {
     pub task: T,
-    pub journal: Journal<'a>,
+    pub journal: Journal<'f, 'h>,
     plan: Plan,
     clock: Clock,
 }
 
-impl<'a, T: Task> Drive<'a, T> {
-    pub(crate) fn new(task: T, folder: &'a mut RunFolder, hooks: Hooks<'a>) -> Drive<'a, T> {
+impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
+    pub(crate) fn new(task: T, folder: &'f mut RunFolder, hooks: Hooks<'h>) -> Drive<'f, 'h, T> {
         Drive { plan: task.plan(), task, journal: Journal { folder, hooks }, clock: Clock::start() }
     }
 

@@ -180,11 +180,7 @@ impl Prepared {
 
 /// How images of `source` are prepared for a network that knows nothing of them yet: `size` pixels a side (0: as the
 /// images), normalised by their own channels. `name` is the data set's, for messages.
-pub(crate) fn measured(
-    source: &dyn ImageSource,
-    size: usize,
-    name: &str,
-) -> Result<BuildContext, SslError> {
+pub(crate) fn measured(source: &dyn ImageSource, size: usize, name: &str) -> Result<BuildContext, SslError> {
     let first = source.image(0)?;
     let statistics = channel_statistics(source)?;
     if statistics.std.iter().all(|&std| std == 0.0) {
@@ -236,13 +232,13 @@ pub fn encoder_description(
 /// # Errors
 /// Unreadable images, a checkpoint that does not fit, a loss that is not a number, a collapse, or
 /// a folder that cannot be written.
-pub fn train<'a>(
+pub fn train(
     settings: &Settings,
     data: &DataSet,
     prepared: &Prepared,
-    folder: &'a mut RunFolder,
+    folder: &mut RunFolder,
     start: StartFrom<'_>,
-    hooks: Hooks<'a>,
+    hooks: Hooks<'_>,
 ) -> Result<Outcome, SslError> {
     let device = settings.open_device()?;
     let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
@@ -322,7 +318,7 @@ impl Task for Pretraining<'_> {
         self.learner.learning_rate(factor)
     }
 
-    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_>) -> Result<Option<Judged>, SslError> {
+    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError> {
         let every = self.settings.knn.every;
         if every == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs) {
             return Ok(None);

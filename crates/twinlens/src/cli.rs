@@ -8,8 +8,8 @@ use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
-    bench, cluster, completions, config, data, doctor, embed, finetune, knn, list, man, pretrain, probe, quickstart,
-    report, runs, spec, views, weights,
+    bench, cluster, completions, config, data, doctor, embed, finetune, knn, list, man, pretrain, probe,
+    quickstart, report, runs, spec, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use twinlens_data::{
-    Concat, DataSet, ImageSource, LabelAmount, LabelChoice, LabelShare, OpenOptions, Split, SplitOrigin, SplitPolicy,
-    SplitShares, Subset, class_counts, draw_splits, limit,
+    Concat, DataSet, ImageSource, LabelAmount, LabelChoice, LabelShare, OpenOptions, Split, SplitOrigin,
+    SplitPolicy, SplitShares, Subset, class_counts, draw_splits, limit,
 };
 
 use crate::make::{Listed, bytes_of, npy_u8, npz, open_file};

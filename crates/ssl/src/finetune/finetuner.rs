@@ -121,8 +121,7 @@ impl Finetuner {
         let head_only = self.settings.stages[self.stage.number].trainable.is_head_only();
         if head_only {
             let features = self.classifier.encoder().forward(&mut Pass::evaluate(&mut self.weights), x);
-            let logits =
-                self.classifier.logits(&Pass::train(&mut self.weights), features.clone().autodiff());
+            let logits = self.classifier.logits(&Pass::train(&mut self.weights), features.clone().autodiff());
             return (features, logits);
         }
         let mut pass = Pass::train(&mut self.weights).with_noise(self.step as u32, 0);

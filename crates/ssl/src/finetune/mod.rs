@@ -20,9 +20,7 @@ use twinlens_nn::weights::EncoderDescription;
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
 
 pub use finetuner::Finetuner;
-pub use settings::{
-    FinetuneSettings, Head, Metric, SCRATCH, Stage, Trainable, ValidationSettings, Whole,
-};
+pub use settings::{FinetuneSettings, Head, Metric, SCRATCH, Stage, Trainable, ValidationSettings, Whole};
 pub use task::{Finetuned, finetune};
 
 use crate::train::measured;
@@ -131,7 +129,9 @@ impl LabelledImages {
         for number in 0..settings.stages.len() {
             finetuner.start_of_epoch(finetuner::begin_of(settings, number));
             let mut seconds = 0.0;
-            for batch in Loader::new(self.train.clone(), self.policy.clone(), loading.clone(), (0, 0))?.take(2) {
+            for batch in
+                Loader::new(self.train.clone(), self.policy.clone(), loading.clone(), (0, 0))?.take(2)
+            {
                 let batch = batch?;
                 let start = Instant::now();
                 finetuner.step(&batch.views, &self.labels(&batch.indices));

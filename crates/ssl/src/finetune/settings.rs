@@ -276,7 +276,8 @@ impl FinetuneSettings {
     /// The same budget for an encoder of random weights, of which nothing is worth freezing: all of it learns in every
     /// stage, at the stage's learning rate for the encoder.
     pub fn from_scratch(&self) -> FinetuneSettings {
-        let mut settings = FinetuneSettings { init: SCRATCH.into(), init_sha256: String::new(), ..self.clone() };
+        let mut settings =
+            FinetuneSettings { init: SCRATCH.into(), init_sha256: String::new(), ..self.clone() };
         for stage in &mut settings.stages {
             stage.trainable = Trainable::Whole(Whole::All);
             stage.freeze_batch_norm = false;

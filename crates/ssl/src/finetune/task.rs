@@ -35,12 +35,12 @@ pub enum Finetuned {
 /// # Errors
 /// Unreadable images, an encoder or checkpoint that does not fit, a loss that is not a number, or a folder that cannot
 /// be written.
-pub fn finetune<'a>(
+pub fn finetune(
     settings: &FinetuneSettings,
     images: &LabelledImages,
-    folder: &'a mut RunFolder,
+    folder: &mut RunFolder,
     start: StartFrom<'_>,
-    hooks: Hooks<'a>,
+    hooks: Hooks<'_>,
 ) -> Result<Finetuned, SslError> {
     let device = settings.open_device()?;
     let steps_per_epoch = images.steps_per_epoch(settings.batch);
@@ -116,7 +116,7 @@ impl Task for FinetuneTask<'_> {
         self.finetuner.learning_rate(factor)
     }
 
-    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_>) -> Result<Option<Judged>, SslError> {
+    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError> {
         let every = self.settings.validation.every;
         if epoch == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs()) {
             return Ok(None);
@@ -197,8 +197,7 @@ impl FinetuneTask<'_> {
             None => !value.is_nan(),
         };
         if better {
-            let weights =
-                if validation.keep_best { self.finetuner.snapshot() } else { BTreeMap::default() };
+            let weights = if validation.keep_best { self.finetuner.snapshot() } else { BTreeMap::default() };
             self.best = Some(Best { epoch, value, weights });
         }
         let begin = begin_of(self.settings, self.settings.stages.len() - 1);
@@ -249,9 +248,11 @@ impl FinetuneTask<'_> {
             origin,
         };
         write_encoder(folder, &self.finetuner.encoder_weights(), &description)?;
-        let classes = self.images.classes.join("\n");
-        let metadata = [("format", "pt".to_owned()), ("classes", classes)];
-        folder.write_head(&write_safetensors(&self.finetuner.head_weights(), &metadata)?)?;
+        let head = write_safetensors(&self.finetuner.head_weights(), &[("format", "pt".into())])?;
+        folder.write_head(
+            &head,
+            &json!({ "version": 1, "head": self.settings.head, "classes": self.images.classes }),
+        )?;
         folder.write_metrics_csv()?;
         Ok(())
     }

@@ -66,7 +66,9 @@ impl ConfigArgs {
                 common.preset.as_deref().is_some_and(preset) || common.config.iter().any(|path| file(path))
             }
             ConfigVerb::Validate(args) => file(&args.file),
-            ConfigVerb::Diff(args) => [&args.a, &args.b].iter().any(|name| preset(name) || file(Path::new(name))),
+            ConfigVerb::Diff(args) => {
+                [&args.a, &args.b].iter().any(|name| preset(name) || file(Path::new(name)))
+            }
             ConfigVerb::Schema => false,
         }
     }

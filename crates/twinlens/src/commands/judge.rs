@@ -224,8 +224,9 @@ pub fn file_name(verdict: &Verdict) -> String {
 pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTreeMap<String, u64>) -> String {
     let part = |key: &str| settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
-    let parts =
-        ["features", "split", "k", "vote", "label_share", "labels_per_class", "label_choice"].into_iter().filter_map(part);
+    let parts = ["features", "split", "k", "vote", "label_share", "labels_per_class", "label_choice"]
+        .into_iter()
+        .filter_map(part);
     // The usual distance has no part in the name.
     let distance = part("distance").filter(|distance| distance != "cosine");
     let seeds = seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
@@ -272,7 +273,9 @@ pub fn protocol(verdict: &Verdict) -> String {
             let distance = if euclidean { " euclidean" } else { "" };
             format!("kNN k={k} {}{distance}", setting("vote").unwrap_or_default())
         }
-        (None, Some(labels)) if verdict.protocol == "linear-probe" => format!("linear probe, labels {labels}"),
+        (None, Some(labels)) if verdict.protocol == "linear-probe" => {
+            format!("linear probe, labels {labels}")
+        }
         (None, Some(labels)) => format!("{}, labels {labels}", verdict.protocol),
         (None, None) => verdict.protocol.clone(),
     }

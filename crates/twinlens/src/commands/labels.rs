@@ -78,7 +78,8 @@ impl LabelsArgs {
     pub fn draws(&self, seed: u64) -> Outcome<Vec<Draw>> {
         let (amounts, seeds, choice) = (self.amounts(), self.seeds(seed), self.choice());
         if amounts.is_empty() && !self.seeds.is_empty() {
-            let failure = Failure::message(Exit::Usage, "with all labels nothing is drawn, so seeds change nothing");
+            let failure =
+                Failure::message(Exit::Usage, "with all labels nothing is drawn, so seeds change nothing");
             return Err(failure.hint("add --label-share or --labels-per-class, or leave --seeds out"));
         }
         let of = |amount| seeds.iter().map(move |&seed| Draw { amount, choice, seed });
@@ -158,7 +159,8 @@ pub fn repeats(verdicts: &[&Verdict]) -> Outcome<Vec<Repeats>> {
 }
 
 /// The columns of [`rows`].
-pub const HEADINGS: [&str; 7] = ["labels", "split", "seeds", "accuracy", "95 % interval", "balanced", "macro AUC"];
+pub const HEADINGS: [&str; 7] =
+    ["labels", "split", "seeds", "accuracy", "95 % interval", "balanced", "macro AUC"];
 
 /// A line for each split.
 pub fn rows(training_labels: &str, splits: &[Repeats]) -> Vec<Vec<String>> {
@@ -221,7 +223,7 @@ mod tests {
     use crate::commands::testing::parse;
 
     #[derive(clap::Args)]
-    struct Line {
+    struct Verb {
         #[command(flatten)]
         labels: LabelsArgs,
         #[arg(long)]
@@ -229,9 +231,9 @@ mod tests {
     }
 
     fn labels(line: &str) -> Result<LabelsArgs, clap::Error> {
-        parse::<Line>(line).map(|line| {
-            assert!(line.seed.is_none());
-            line.labels
+        parse::<Verb>(line).map(|verb| {
+            assert!(verb.seed.is_none());
+            verb.labels
         })
     }
 
@@ -265,7 +267,8 @@ mod tests {
     #[test]
     fn verdicts_are_repeats_where_only_seeds_and_choices_on_validation_differ() {
         let verdict = |share: f64, seed: u64, c: f64| {
-            let mut verdict = Verdict::of_labels("linear-probe", [("c", c.into())], &[0, 1], &["a".into(), "b".into()]);
+            let mut verdict =
+                Verdict::of_labels("linear-probe", [("c", c.into())], &[0, 1], &["a".into(), "b".into()]);
             let choice = twinlens_data::LabelChoice::Random;
             Draw { amount: LabelAmount::Share(share), choice, seed }.sign(&mut verdict);
             verdict

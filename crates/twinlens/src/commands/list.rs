@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use twinlens_nn::encoders::ENCODERS;
-use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::finetune;
+use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::recipes::RECIPES;
 
 use crate::config::nearest;

@@ -57,7 +57,13 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
 ///
 /// # Errors
 /// Labels of one class only.
-pub fn probe(draw: &Draw, data: &DataSet, train: &Labelled, val: &Labelled, test: &Labelled) -> Outcome<Verdict> {
+pub fn probe(
+    draw: &Draw,
+    data: &DataSet,
+    train: &Labelled,
+    val: &Labelled,
+    test: &Labelled,
+) -> Outcome<Verdict> {
     let known = draw.known(data)?;
     let mut verdict = LinearProbe::default().run(&train.subset(&known)?, val, test)?;
     draw.sign(&mut verdict);

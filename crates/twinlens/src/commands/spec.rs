@@ -127,8 +127,7 @@ fn told<T>(resolved: Resolved<T>) -> Outcome<Resolved<T>> {
 /// # Errors
 /// What differs.
 pub fn refuse_changes(before: &Table, now: &Table, may: &[&str]) -> Outcome {
-    let may =
-        |key: &str| may.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
+    let may = |key: &str| may.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
     let changes: Vec<String> = diff(before, now)
         .into_iter()
         .filter(|change| !may(&change.key))

@@ -182,7 +182,7 @@ impl<'a> Watch<'a> {
         &self,
         folder: &mut RunFolder,
         told: Told<'_>,
-        work: impl for<'h> FnOnce(&'h mut RunFolder, Hooks<'h>) -> Result<Option<T>, SslError>,
+        work: impl FnOnce(&mut RunFolder, Hooks<'_>) -> Result<Option<T>, SslError>,
     ) -> Outcome<T> {
         self.terminal.log_to(folder.log_file()?);
         if let Some(warning) = folder.warning() {
@@ -208,7 +208,7 @@ impl<'a> Watch<'a> {
         &self,
         folder: &mut RunFolder,
         told: Told<'_>,
-        work: impl for<'h> FnOnce(&'h mut RunFolder, Hooks<'h>) -> Result<Option<T>, SslError>,
+        work: impl FnOnce(&mut RunFolder, Hooks<'_>) -> Result<Option<T>, SslError>,
     ) -> Result<Option<T>, SslError> {
         let bar = self.terminal.progress(told.label, 0);
         let mut total = 0;

@@ -20,7 +20,8 @@ const SMALL: [&str; 7] = [
 ];
 
 fn finetune(place: &Place, first: &[&str], more: &[&str]) -> Command {
-    let mut command = twinlens(&[&["finetune"], first, &["--data", "bundled", "--json"], &SMALL, more].concat());
+    let mut command =
+        twinlens(&[&["finetune"], first, &["--data", "bundled", "--json"], &SMALL, more].concat());
     command.env("TWINLENS_DATA_DIR", place.at("cache"));
     command
 }
@@ -70,7 +71,10 @@ fn a_fine_tuning_leaves_a_run_with_verdict_predictions_and_head() {
     }
     assert!(std::fs::read_to_string(out.join("STATUS")).unwrap().starts_with("done"));
     let verdict = &told["verdict"];
-    assert_eq!((verdict["protocol"].as_str(), &verdict["settings"]["label_share"]), (Some("fine-tune"), &0.1.into()));
+    assert_eq!(
+        (verdict["protocol"].as_str(), &verdict["settings"]["label_share"]),
+        (Some("fine-tune"), &0.1.into())
+    );
     let sha256 = verdict["settings"]["data_sha256"].as_str().unwrap();
     let kept = out.join(format!("eval/fine-tune-{}-fine-tuned-0.1-stratified.json", &sha256[..8]));
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(kept).unwrap()).unwrap();
@@ -83,7 +87,10 @@ fn a_fine_tuning_leaves_a_run_with_verdict_predictions_and_head() {
     assert_eq!(predictions.lines().count(), 344);
 
     // What it wrote is an encoder like any other, and a run like any other.
-    let judged = output(twinlens(&["knn", path, "--data", "bundled", "-k", "5", "--json"]).env("TWINLENS_DATA_DIR", place.at("cache")));
+    let judged = output(
+        twinlens(&["knn", path, "--data", "bundled", "-k", "5", "--json"])
+            .env("TWINLENS_DATA_DIR", place.at("cache")),
+    );
     json(&judged);
     let shown = json(&output(&mut twinlens(&["runs", "show", path, "--json"])));
     assert!(shown["metrics"]["val_accuracy"].is_number(), "{shown}");
@@ -142,7 +149,9 @@ fn a_study_draws_its_curve_goes_on_and_grows() {
     }
     Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    let told = json(&output(twinlens(&["finetune", "--resume", path, "--json"]).env("TWINLENS_DATA_DIR", place.at("cache"))));
+    let told = json(&output(
+        twinlens(&["finetune", "--resume", path, "--json"]).env("TWINLENS_DATA_DIR", place.at("cache")),
+    ));
     let points = told["points"].as_array().unwrap();
     let names = ["fine-tuned", "scratch", "frozen probe", "pixels probe", "untrained probe"];
     assert_eq!(points.len(), 2 * names.len());
@@ -188,9 +197,31 @@ fn a_study_draws_its_curve_goes_on_and_grows() {
 fn blocks_are_swept_into_one_table() {
     let place = Place::new();
     let out = place.at("blocks");
-    let more = ["--preset", "finetune/surgical", "--labels-per-class", "4", "--sweep-blocks", "--out", out.to_str().unwrap()];
+    let more = [
+        "--preset",
+        "finetune/surgical",
+        "--labels-per-class",
+        "4",
+        "--sweep-blocks",
+        "--out",
+        out.to_str().unwrap(),
+    ];
     let mut command = twinlens(
-        &[&["finetune", "scratch", "--data", "bundled", "--json", "size=8", "batch=16", "stages.0.epochs=1", "device=cpu"], &more[..]].concat(),
+        &[
+            &[
+                "finetune",
+                "scratch",
+                "--data",
+                "bundled",
+                "--json",
+                "size=8",
+                "batch=16",
+                "stages.0.epochs=1",
+                "device=cpu",
+            ],
+            &more[..],
+        ]
+        .concat(),
     );
     let told = json(&output(&mut command));
     let names: Vec<&str> =
@@ -218,7 +249,8 @@ fn what_cannot_work_is_refused_before_anything_is_written() {
         (&["device=gpu:99"], 4, &["vulkan"]),
     ];
     for (more, code, words) in cases {
-        let text = complaint(&output(&mut finetune(&place, &[&start], &[more, &["--out", path]].concat())), code);
+        let text =
+            complaint(&output(&mut finetune(&place, &[&start], &[more, &["--out", path]].concat())), code);
         assert!(words.iter().all(|word| text.contains(word)), "{text}");
         assert!(!out.exists(), "{more:?}");
     }
@@ -236,12 +268,16 @@ fn what_cannot_work_is_refused_before_anything_is_written() {
 #[test]
 fn a_plan_tells_what_learns_and_writes_nothing() {
     let place = Place::new();
-    let plan = json(&output(&mut finetune(&place, &["scratch"], &["--dry-run", "--label-share", "0.1"])));
+    let start = pretrained(&place);
+    let plan = json(&output(&mut finetune(&place, &[&start], &["--dry-run", "--label-share", "0.1"])));
     let trained: Vec<u64> = plan["trained"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
     // 512 features to 8 classes with biases; a ResNet-18 with the 3x3 stem.
     assert_eq!(trained, [8 * 513, 11_168_832 + 8 * 513]);
     assert_eq!(plan["parameters"].as_u64(), Some(trained[1]));
     assert_eq!(plan["trainings"], 1);
+    let scratch = output(&mut finetune(&place, &["scratch"], &["--dry-run"]));
+    assert!(String::from_utf8_lossy(&scratch.stderr).contains("not worth freezing"));
+    assert_eq!(json(&scratch)["trained"], serde_json::json!([trained[1], trained[1]]));
     let study = ["--dry-run", "--labels-per-class", "2,4", "--seeds", "0,1,2"];
     assert_eq!(json(&output(&mut finetune(&place, &["scratch"], &study)))["trainings"], 6);
 }

@@ -215,8 +215,7 @@ fn rates_fall_by_layer_decay_towards_the_images() {
     let encoder = encoders::find("resnet18").unwrap();
     let inside = |module: String| format!("encoder.{module}");
     let blocks = encoder.blocks(Stem::Cifar).into_iter();
-    let mut blocks: Vec<Vec<String>> =
-        blocks.map(|block| block.into_iter().map(inside).collect()).collect();
+    let mut blocks: Vec<Vec<String>> = blocks.map(|block| block.into_iter().map(inside).collect()).collect();
     blocks.push(vec!["head".into()]);
     // Five blocks before the head: conv1 with bn1, layer1 to layer4.
     let expected = [

@@ -74,11 +74,12 @@ impl Job {
     ) -> Outcome<Verdict> {
         let told = Told { label, epochs: self.settings.epochs(), verb: "finetune" };
         watch.over(folder, told, |folder, hooks| {
-            let ended = finetune(&self.settings, &self.images, &mut *folder, start, hooks)?;
+            let ended = finetune(&self.settings, &self.images, folder, start, hooks)?;
             let Finetuned::Done(mut verdict) = ended else { return Ok(None) };
             self.sign(&mut verdict, data);
             // Kept before the status says that the run is done.
-            folder.write_verdict(&name_of(&verdict.protocol, &verdict.settings, &BTreeMap::new()), &verdict)?;
+            folder
+                .write_verdict(&name_of(&verdict.protocol, &verdict.settings, &BTreeMap::new()), &verdict)?;
             Ok(Some(*verdict))
         })
     }
@@ -118,7 +119,7 @@ impl Job {
                 folder = self.create(path, data, true)?;
                 file = match &self.file {
                     Some(file) => Some(file.clone()),
-                    None => read_init(&self.settings.init)?,
+                    None => read_init(&self.settings.init)?.map(Arc::new),
                 };
                 if let Some(file) = &file {
                     same_weights(&self.settings, file)?;
@@ -138,9 +139,8 @@ impl Job {
     pub fn finished(&self, path: &Path) -> Outcome<Option<Verdict>> {
         let record = RunRecord::read(path)?;
         let table = |text: &str| text.parse::<toml::Table>();
-        let before = table(&record.config).map_err(|error| {
-            Failure::new(Exit::Data, error).at(path.join(names::CONFIG).display())
-        })?;
+        let before = table(&record.config)
+            .map_err(|error| Failure::new(Exit::Data, error).at(path.join(names::CONFIG).display()))?;
         let now = table(&self.config()?).map_err(|error| Failure::new(Exit::Failed, error))?;
         refuse_changes(&before, &now, &MAY_CHANGE)
             .map_err(|failure| failure.at(path.display()).hint("take another --out, or add --overwrite"))?;
@@ -148,9 +148,9 @@ impl Job {
             return Ok(None);
         }
         let verdicts = record.verdicts.into_values();
-        Ok(verdicts.filter_map(|value| serde_json::from_value::<Verdict>(value).ok()).find(|verdict| {
-            verdict.protocol == "fine-tune"
-        }))
+        Ok(verdicts
+            .filter_map(|value| serde_json::from_value::<Verdict>(value).ok())
+            .find(|verdict| verdict.protocol == "fine-tune"))
     }
 
     /// Draws the curves and the confusion matrix of the test images.

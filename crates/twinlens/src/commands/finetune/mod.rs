@@ -132,7 +132,9 @@ impl FinetuneArgs {
         let resolved = resolve_finetune(&request)?;
         if resolved.origin("init") == "built-in" {
             let failure = Failure::message(Exit::Usage, "no encoder is named");
-            return Err(failure.hint("name a run's folder or an encoder file, or `scratch` for random weights"));
+            return Err(
+                failure.hint("name a run's folder or an encoder file, or `scratch` for random weights")
+            );
         }
         let mut settings = resolved.settings.clone();
         let file = read_init(&settings.init)?;
@@ -149,6 +151,9 @@ impl FinetuneArgs {
                 return Err(Failure::message(Exit::Usage, message).hint(format!("leave {key} out")));
             }
             take_file(&mut settings, file)?;
+        } else if !self.sweep_blocks && settings.from_scratch() != settings {
+            tracing::warn!("random weights are not worth freezing: everything learns in every stage");
+            settings = settings.from_scratch();
         }
         Ok((settings, file.map(Arc::new)))
     }
@@ -202,8 +207,11 @@ fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
     let labels = !args.labels.amounts().is_empty() || !args.labels.seeds.is_empty();
     let other = labels || args.labels.label_choice.is_some() || !args.rivals.is_empty() || args.sweep_blocks;
     if other || (plan.is_file() && (!request.sets.is_empty() || !request.flags.is_empty())) {
-        let failure = Failure::message(Exit::Usage, "what goes on has the labels, seeds and rivals it began with");
-        return Err(failure.hint("to add some to a study, repeat its command with --out and the longer lists"));
+        let failure =
+            Failure::message(Exit::Usage, "what goes on has the labels, seeds and rivals it began with");
+        return Err(
+            failure.hint("to add some to a study, repeat its command with --out and the longer lists")
+        );
     }
     if plan.is_file() {
         let sweep = Sweep::read(&plan)?;
@@ -276,10 +284,7 @@ fn tell_plan(job: &Job, trainings: usize, terminal: &Terminal) -> Outcome {
             ("images", format!("{} validation, {} test", images.val.len(), images.test.len())),
             ("steps", format!("{steps_per_epoch} an epoch, {steps} in all")),
             ("parameters", parameters.to_string()),
-            (
-                "learning, by stage",
-                trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
-            ),
+            ("learning, by stage", trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
             ("time, without the looks at validation images", format!("about {about}")),
             ("trainings like this", trainings.to_string()),
         ];
@@ -296,11 +301,19 @@ mod tests {
     fn encoder_and_overrides_are_told_apart() {
         let args: FinetuneArgs = parse("runs/a --data b.npz --out o batch=8 optim.lr=0.1").unwrap();
         let (init, request) = args.words();
-        assert_eq!((init.as_deref(), request.sets), (Some("runs/a"), vec!["batch=8".to_owned(), "optim.lr=0.1".into()]));
+        assert_eq!(
+            (init.as_deref(), request.sets),
+            (Some("runs/a"), vec!["batch=8".to_owned(), "optim.lr=0.1".into()])
+        );
         let args: FinetuneArgs = parse("--resume runs/a workers=3").unwrap();
         let (init, request) = args.words();
         assert_eq!((init, request.sets), (None, vec!["workers=3".to_owned()]));
-        for line in ["runs/a --data b.npz", "--resume a --out b", "--resume a --overwrite", "a --out b --sweep-blocks --rivals scratch"] {
+        for line in [
+            "runs/a --data b.npz",
+            "--resume a --out b",
+            "--resume a --overwrite",
+            "a --out b --sweep-blocks --rivals scratch",
+        ] {
             assert!(parse::<FinetuneArgs>(line).is_err(), "{line}");
         }
     }

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use twinlens_data::{DataSet, LabelAmount, Split, class_counts};
 use twinlens_eval::{Labelled, Repeats, Verdict};
 use twinlens_nn::encoders;
-use twinlens_nn::weights::{EncoderDescription, EncoderFile};
+use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint, label_efficiency};
 use twinlens_run::{csv_cell, names, write_atomically};
-use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Trainable, Whole};
+use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::super::features::{Computing, labelled, weights_sha256};
 use super::super::judge::{Kind, write_document};
@@ -66,7 +66,8 @@ impl Rival {
                 None => (stem().unwrap_or_default(), text),
             },
         };
-        if name.is_empty() || path.is_empty() {
+        // Names become folders.
+        if name.is_empty() || name.starts_with('.') || path.is_empty() {
             return Err("expected scratch, probe, untrained, pixels, FILE or NAME=FILE".to_owned());
         }
         Ok(Rival::Encoder { name, path: path.to_owned() })
@@ -161,22 +162,21 @@ impl Sweep {
         for rival in &self.rivals {
             let needed = || {
                 let message = format!("`{}` needs an encoder to compare with", String::from(rival.clone()));
-                Failure::message(Exit::Usage, message).hint("name a run's folder or an encoder file, not `scratch`")
+                Failure::message(Exit::Usage, message)
+                    .hint("name a run's folder or an encoder file, not `scratch`")
             };
-            let described = || file.clone().unwrap_or_else(|| Arc::new(self.untold()));
             ways.push(match rival {
                 Rival::Scratch => {
                     file.as_ref().ok_or_else(needed)?;
                     ("scratch".into(), Way::tuned(self.settings.from_scratch(), None))
                 }
                 Rival::Probe => {
-                    let file = file.clone().ok_or_else(needed)?;
-                    ("frozen probe".into(), Way::Probed { kind: Kind::Trained, file })
+                    let file = file.as_ref().ok_or_else(needed)?;
+                    ("frozen probe".into(), self.probed(Kind::Trained, file.tensors.clone()))
                 }
-                Rival::Untrained => {
-                    ("untrained probe".into(), Way::Probed { kind: Kind::Untrained, file: described() })
-                }
-                Rival::Pixels => ("pixels probe".into(), Way::Probed { kind: Kind::Pixels, file: described() }),
+                // These have no weights that are learned.
+                Rival::Untrained => ("untrained probe".into(), self.probed(Kind::Untrained, BTreeMap::new())),
+                Rival::Pixels => ("pixels probe".into(), self.probed(Kind::Pixels, BTreeMap::new())),
                 Rival::Encoder { name, path } => {
                     let file = Arc::new(read_encoder(Path::new(path))?);
                     let mut settings = self.settings.clone();
@@ -212,8 +212,8 @@ impl Sweep {
         Ok(std::iter::once(head).chain(blocks).chain([all]).map(way).collect())
     }
 
-    /// The description of a network of these settings, for what is computed without weights.
-    fn untold(&self) -> EncoderFile {
+    /// A linear probe of features, of images prepared as for the fine-tuning.
+    fn probed(&self, kind: Kind, tensors: BTreeMap<String, NamedTensor>) -> Way {
         let FinetuneSettings { encoder, stem, size, mean, std, .. } = &self.settings;
         let features = encoders::find(encoder).map_or(0, |spec| spec.features);
         let description = EncoderDescription {
@@ -225,9 +225,9 @@ impl Sweep {
             size: *size,
             mean: mean.clone(),
             std: std.clone(),
-            origin: SCRATCH.into(),
+            origin: self.settings.init.clone(),
         };
-        EncoderFile { description, tensors: BTreeMap::new() }
+        Way::Probed { kind, file: Arc::new(EncoderFile { description, tensors }) }
     }
 
     /// What its files are called.
@@ -261,7 +261,10 @@ struct Condition {
 enum Learners {
     /// One for every amount and seed, in this order.
     Tuned(Vec<Job>),
-    Probed { kind: Kind, file: Arc<EncoderFile> },
+    Probed {
+        kind: Kind,
+        file: Arc<EncoderFile>,
+    },
 }
 
 impl Condition {
@@ -425,7 +428,8 @@ impl Study<'_> {
                 free.insert([of(Split::Train)?, of(Split::Val)?, of(Split::Test)?]);
             }
             let [train, val, test] = &features[&seed];
-            let draw = Draw { amount: cell.amount, choice: self.sweep.settings.label_choice, seed: cell.seed };
+            let draw =
+                Draw { amount: cell.amount, choice: self.sweep.settings.label_choice, seed: cell.seed };
             let mut verdict = probe(&draw, self.data, train, val, test)?;
             let Verdict { settings, seeds, .. } = &mut verdict;
             kind.sign(settings, seeds, seed, &self.sweep.settings.data, self.data);
@@ -559,7 +563,8 @@ impl Point {
 /// A row for every point, split and measure; empty where a number is undefined.
 fn csv(points: &[Point]) -> String {
     let mut text =
-        "encoder,label_share,labels_per_class,training_labels,split,measure,seeds,mean,std,low,high\n".to_owned();
+        "encoder,label_share,labels_per_class,training_labels,split,measure,seeds,mean,std,low,high\n"
+            .to_owned();
     let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     for point in points {
         let amount = match point.amount {
@@ -587,7 +592,8 @@ fn csv(points: &[Point]) -> String {
 
 /// A probe's verdict from its file, which must hold these `facts`.
 fn read_verdict(path: &Path, facts: &BTreeMap<String, Value>) -> Outcome<Verdict> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::new(Exit::Environment, error).at(path.display()))?;
+    let bytes =
+        std::fs::read(path).map_err(|error| Failure::new(Exit::Environment, error).at(path.display()))?;
     let verdict: Verdict = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::new(Exit::Data, error).at(path.display()).hint("remove the file; it will be made again")
     })?;
@@ -622,7 +628,7 @@ mod tests {
             assert_eq!(String::from(rival), text);
         }
         assert_eq!(Rival::parse("w/r18.safetensors"), Ok(encoder("r18", "w/r18.safetensors")));
-        for bad in ["", "=a", "a="] {
+        for bad in ["", "=a", "a=", "..=a"] {
             assert!(Rival::parse(bad).is_err(), "{bad}");
         }
     }
