@@ -34,9 +34,6 @@ pub struct KnnArgs {
     /// Temperature of the weighted vote by cosine
     #[arg(long, value_name = "T", default_value = "0.07", value_parser = positive)]
     pub temperature: f64,
-    /// Which labels.
-    #[command(flatten)]
-    pub labels: LabelsArgs,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
@@ -46,6 +43,9 @@ pub struct KnnArgs {
     /// Exit with code 1 when the test accuracy is below this
     #[arg(long, value_name = "ACCURACY", value_parser = share)]
     pub fail_under: Option<f64>,
+    /// Which labels.
+    #[command(flatten)]
+    pub labels: LabelsArgs,
 }
 
 /// How neighbours vote.

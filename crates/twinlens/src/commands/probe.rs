@@ -22,9 +22,6 @@ pub struct ProbeArgs {
     /// What is judged, on what.
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Which labels.
-    #[command(flatten)]
-    pub labels: LabelsArgs,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
@@ -34,6 +31,9 @@ pub struct ProbeArgs {
     /// Exit with code 1 when the test accuracy is below this
     #[arg(long, value_name = "ACCURACY", value_parser = share)]
     pub fail_under: Option<f64>,
+    /// Which labels.
+    #[command(flatten)]
+    pub labels: LabelsArgs,
 }
 
 /// Runs `probe`.

@@ -11,9 +11,6 @@ use crate::config::{Flag, Request};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// What every training has.
-    #[command(flatten)]
-    pub common: CommonArgs,
     /// How to learn (`twinlens list methods`)
     #[arg(long, value_name = "ID")]
     pub method: Option<String>,
@@ -23,6 +20,9 @@ pub struct SettingsArgs {
     /// Kind of numbers
     #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16"])]
     pub precision: Option<String>,
+    /// What every training has.
+    #[command(flatten)]
+    pub common: CommonArgs,
 }
 
 /// Where settings come from, and the settings of any training with flags of their own.

@@ -49,22 +49,22 @@ pub struct FinetuneArgs {
     pub labels: LabelsArgs,
     /// Compare with these: scratch, probe (the frozen encoder), untrained (its random twin, frozen), pixels, or encoders as
     /// FILE or NAME=FILE, fine-tuned alike
-    #[arg(long, value_name = "RIVAL,..", value_delimiter = ',', value_parser = Rival::parse)]
+    #[arg(long, help_heading = "Study", value_name = "RIVAL,..", value_delimiter = ',', value_parser = Rival::parse)]
     pub rivals: Vec<Rival>,
     /// Let each block of the encoder learn by itself, in turn
-    #[arg(long, conflicts_with = "rivals")]
+    #[arg(long, help_heading = "Study", conflicts_with = "rivals")]
     pub sweep_blocks: bool,
     /// Where to write
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run"])]
+    #[arg(long, help_heading = "Run", value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run"])]
     pub out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder
-    #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath, conflicts_with_all = ["out", "overwrite"])]
+    #[arg(long, help_heading = "Run", value_name = "RUN", value_hint = ValueHint::DirPath, conflicts_with_all = ["out", "overwrite"])]
     pub resume: Option<PathBuf>,
     /// Replace what an earlier run wrote there
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub overwrite: bool,
     /// Make two steps, tell what the run would be, take and leave, and write nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub dry_run: bool,
 }
 
