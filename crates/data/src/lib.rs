@@ -28,4 +28,4 @@ pub use options::{OnBadSample, OpenOptions, SplitPolicy, SplitShares};
 pub use source::{DataSet, ImageSource, Skipped, SkippedSample, Split, SplitOrigin, Splits, class_counts};
 pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics};
-pub use wrap::{Concat, LabelChoice, LabelShare, Subset, limit};
+pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, limit};

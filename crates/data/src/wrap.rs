@@ -120,6 +120,51 @@ pub enum LabelChoice {
     Random,
 }
 
+/// How many labels are known.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelAmount {
+    /// A share of them, above 0 and up to 1.
+    Share(f64),
+    /// So many of every class, or all of a class that has fewer.
+    PerClass(usize),
+}
+
+impl LabelAmount {
+    fn check(self) -> Result<(), DataError> {
+        let bad = |expected: &str, got: String| DataError::BadOption {
+            name: "labels",
+            expected: expected.to_owned(),
+            got,
+        };
+        match self {
+            LabelAmount::Share(share) if !(share > 0.0 && share <= 1.0) => {
+                Err(bad("a share above 0, up to 1", share.to_string()))
+            }
+            LabelAmount::PerClass(0) => Err(bad("at least 1 label of every class", "0".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many of `samples`.
+    fn of(self, samples: usize) -> usize {
+        match self {
+            LabelAmount::Share(share) => ((samples as f64 * share).round() as usize).max(1),
+            LabelAmount::PerClass(count) => count.min(samples),
+        }
+    }
+}
+
+impl std::fmt::Display for LabelAmount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // Rounded: 0.07 as a percentage is 7.000000000000001.
+            LabelAmount::Share(share) => write!(f, "{} %", (share * 1e10).round() / 1e8),
+            LabelAmount::PerClass(count) => write!(f, "{count} a class"),
+        }
+    }
+}
+
 /// A source of which only some labels are known; all images remain.
 pub struct LabelShare {
     source: Arc<dyn ImageSource>,
@@ -127,30 +172,28 @@ pub struct LabelShare {
 }
 
 impl LabelShare {
-    /// Keeps the labels of the share `share` (above 0, up to 1) of the labelled samples and hides the others.
+    /// Keeps `amount` of the labels and hides the others. Counts per class are stratified, whatever the `choice`.
     ///
-    /// The choice is a function of `seed`, and nested: what is known at 1 % is known at 10 %.
+    /// The choice is a function of `seed`, and nested: what is known at 1 % is known at 10 %, and what is known of
+    /// 5 a class at 10 a class.
     ///
     /// # Errors
-    /// [`DataError::BadOption`] when `share` is not in (0, 1].
+    /// [`DataError::BadOption`] when a share is not in (0, 1], or a count is 0.
     pub fn new(
         source: Arc<dyn ImageSource>,
-        share: f64,
+        amount: LabelAmount,
         choice: LabelChoice,
         seed: u64,
     ) -> Result<LabelShare, DataError> {
-        if !(share > 0.0 && share <= 1.0) {
-            return Err(DataError::BadOption {
-                name: "labels",
-                expected: "a share above 0, up to 1".into(),
-                got: share.to_string(),
-            });
-        }
+        amount.check()?;
+        let choice = match amount {
+            LabelAmount::Share(_) => choice,
+            LabelAmount::PerClass(_) => LabelChoice::Stratified,
+        };
         let mut known = vec![false; source.len()];
         for (class, mut members) in groups(source.as_ref(), choice).into_iter().enumerate() {
             Stream::new(seed, Purpose::Labels, [class as u32, 0, 0]).shuffle(&mut members);
-            let count = ((members.len() as f64 * share).round() as usize).max(1);
-            members.iter().take(count).for_each(|&member| known[member] = true);
+            members.iter().take(amount.of(members.len())).for_each(|&member| known[member] = true);
         }
         Ok(LabelShare { source, known })
     }

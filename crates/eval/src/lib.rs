@@ -22,6 +22,7 @@ pub mod maps;
 pub mod metrics;
 pub mod neighbours;
 pub mod probe;
+mod repeats;
 pub mod statistics;
 #[cfg(test)]
 mod testing;
@@ -35,4 +36,5 @@ pub use features::{Features, Labelled};
 pub use knn::{Knn, Vote};
 pub use metrics::Scores;
 pub use probe::LinearProbe;
+pub use repeats::{Repeated, Repeats};
 pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict};

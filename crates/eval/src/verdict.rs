@@ -1,6 +1,6 @@
 //! What a protocol returns: the numbers, what produced them, and what to be careful about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,17 +52,27 @@ impl Verdict {
         settings: impl IntoIterator<Item = (&'static str, serde_json::Value)>,
         train: &Labelled,
     ) -> Verdict {
+        Verdict::of_labels(protocol, settings, train.labels(), train.classes())
+    }
+
+    /// A verdict without splits yet, of a protocol that learned from images with these `labels`.
+    pub fn of_labels(
+        protocol: &str,
+        settings: impl IntoIterator<Item = (&'static str, serde_json::Value)>,
+        labels: &[usize],
+        classes: &[String],
+    ) -> Verdict {
         let mut verdict = Verdict {
             schema_version: SCHEMA_VERSION,
             protocol: protocol.to_string(),
             settings: settings.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
             seeds: BTreeMap::new(),
-            classes: train.classes().to_vec(),
-            training_labels: train.labels().len(),
+            classes: classes.to_vec(),
+            training_labels: labels.len(),
             splits: Vec::new(),
             warnings: Vec::new(),
         };
-        verdict.warn_absent("the training labels", train, "it can never be predicted");
+        verdict.warn_absent("the training labels", labels, "it can never be predicted");
         verdict
     }
 
@@ -76,7 +86,7 @@ impl Verdict {
         let labels = held_out.labels().to_vec();
         let scores = Scores::new(&labels, &predictions, scores, held_out.classes().len())?;
         let consequence = "its recall and AUC are undefined and the macro means leave it out";
-        self.warn_absent(&format!("split `{split}`"), held_out, consequence);
+        self.warn_absent(&format!("split `{split}`"), &labels, consequence);
         self.splits.push(SplitVerdict { split: split.to_string(), scores, labels, predictions });
         Ok(())
     }
@@ -86,11 +96,12 @@ impl Verdict {
         self.splits.iter().find(|split| split.split == name)
     }
 
-    fn warn_absent(&mut self, place: &str, set: &Labelled, consequence: &str) {
-        for class in set.absent_classes() {
-            let name = &set.classes()[class];
-            self.warnings.push(format!("class `{name}` is absent from {place}: {consequence}"));
-        }
+    fn warn_absent(&mut self, place: &str, labels: &[usize], consequence: &str) {
+        let present: BTreeSet<usize> = labels.iter().copied().collect();
+        let absent = self.classes.iter().enumerate().filter(|(class, _)| !present.contains(class));
+        let warning = |(_, name)| format!("class `{name}` is absent from {place}: {consequence}");
+        let warnings: Vec<String> = absent.map(warning).collect();
+        self.warnings.extend(warnings);
     }
 }
 

@@ -197,7 +197,7 @@ impl StochasticDepth {
 }
 
 /// Batch normalisation over all but the last dimension (Ioffe and Szegedy 2015), as `torch.nn.BatchNorm2d` and
-/// `BatchNorm1d`: batch statistics in training, running ones in evaluation.
+/// `BatchNorm1d`: batch statistics in training, running ones in evaluation and where they are fixed.
 ///
 /// The running variance is the *unbiased* one, as in PyTorch; the batch is normalised by the biased one.
 #[derive(Clone, Copy, Debug)]
@@ -251,7 +251,7 @@ impl BatchNorm {
         let affine = self.affine.map(|ids| ids.map(|id| pass.tensor(id, [self.channels])));
         let running_mean = pass.tensor::<1>(self.running_mean, [self.channels]).without_autodiff();
         let running_var = pass.tensor::<1>(self.running_var, [self.channels]).without_autodiff();
-        if !pass.is_training() {
+        if !pass.is_training() || pass.is_fixed(self.running_mean) {
             return ops::batch_norm_evaluate(
                 x,
                 affine,
@@ -367,6 +367,41 @@ mod tests {
         assert_eq!(output(&[2.0], [1, 1, 1, 1]), [2000.0]);
         assert_eq!(output(&[2.0, 3.0], [1, 1, 2, 1]), [3200.0]);
         assert_eq!(output(&[1.0, 2.0, 3.0, 4.0], [1, 2, 2, 1]), [4321.0]);
+    }
+
+    #[test]
+    fn fixed_statistics_are_used_and_kept_in_training_with_gradients_of_the_scale() {
+        let device = Device::flex();
+        let mut weights = Weights::new(1, &device);
+        let norms = ["a", "b"].map(|name| BatchNorm::new(&mut weights.root().at(name), 2));
+        for name in ["a", "b"] {
+            for (statistic, values) in [("running_mean", [1.0, -2.0]), ("running_var", [4.0, 0.25])] {
+                let name = format!("{name}.{statistic}");
+                let entry = weights.entries_mut().iter_mut().find(|entry| entry.name() == name).unwrap();
+                entry.set_value(Tensor::from_floats(values, &device));
+            }
+        }
+        weights.fix_buffers(|name| name.starts_with("a."));
+        let before = weights.export("");
+        let x = Tensor::<2>::from_floats([[3.0, -1.0], [5.0, -2.0], [-1.0, 4.0]], &device);
+        let [fixed, moved] =
+            norms.map(|norm| norm.forward(&mut Pass::train(&mut weights), x.clone(), None, false));
+        // (x - mean) / sqrt(var): 2 and 0.5 are the roots.
+        let expected = [1.0, 2.0, 2.0, 0.0, -1.0, 12.0];
+        for (got, expected) in read(fixed.clone()).iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-3, "{got} {expected}");
+        }
+        let after = weights.export("");
+        assert_eq!(after["a.running_mean"], before["a.running_mean"]);
+        assert_eq!(after["a.running_var"], before["a.running_var"]);
+        assert_ne!(after["b.running_mean"], before["b.running_mean"]);
+        let gradients = crate::optim::Gradients::of(&(fixed + moved).sum(), &weights);
+        // The sum of the normalised column; the batch norm's own sums to zero whatever the scale.
+        let scale = read(gradients.entry(0).cloned().unwrap());
+        assert!((scale[0] - 2.0).abs() < 1e-3 && (scale[1] - 14.0).abs() < 1e-2, "{scale:?}");
+        weights.fix_buffers(|_| false);
+        norms[0].forward(&mut Pass::train(&mut weights), x, None, false);
+        assert_ne!(weights.export("")["a.running_mean"], before["a.running_mean"]);
     }
 
     #[test]

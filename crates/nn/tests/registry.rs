@@ -1,7 +1,7 @@
 //! What must hold for every encoder of the registry.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use twinlens_nn::encoders::{ENCODERS, Stem, find, zero_init_residual};
+use twinlens_nn::encoders::{ENCODERS, Stem, find, is_within, zero_init_residual};
 use twinlens_nn::ops::read;
 use twinlens_nn::weights::{Pass, Role, Weights};
 use twinlens_random::{Purpose, Stream};
@@ -41,6 +41,27 @@ fn every_encoder_has_torchvisions_number_of_parameters() {
     };
     let found: Vec<(&str, usize)> = ENCODERS.iter().map(|spec| (spec.id, count(spec.id))).collect();
     assert_eq!(found, PARAMETERS);
+}
+
+#[test]
+fn every_weight_belongs_to_one_block_and_blocks_follow_the_images() {
+    for spec in ENCODERS {
+        let mut weights = Weights::zeroed(&Device::flex());
+        let encoder = spec.build(&mut weights.root(), Stem::Imagenet, 3);
+        let blocks = encoder.blocks();
+        let mut places = Vec::new();
+        for entry in weights.entries() {
+            let holds = |block: &Vec<String>| block.iter().any(|module| is_within(entry.name(), module));
+            let found: Vec<usize> = (0..blocks.len()).filter(|&at| holds(&blocks[at])).collect();
+            assert_eq!(found.len(), 1, "{} {} is in blocks {found:?}", spec.id, entry.name());
+            places.push(found[0]);
+        }
+        assert!(places.is_sorted(), "{}: {places:?}", spec.id);
+        places.dedup();
+        assert_eq!(places.len(), blocks.len(), "{}: an empty block in {blocks:?}", spec.id);
+    }
+    assert!(is_within("layer1.0.conv1.weight", "layer1") && is_within("conv1", "conv1"));
+    assert!(!is_within("layer10.weight", "layer1") && !is_within("layer1.weight", "layer1.0"));
 }
 
 /// One of each kind: the deeper ones differ in the number of blocks only.

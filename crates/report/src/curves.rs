@@ -36,9 +36,15 @@ enum Axis {
 }
 
 /// The panels, in their order on the page. One more quantity in the log costs one more line here.
-const SPECS: [Spec; 9] = [
+const SPECS: [Spec; 11] = [
     Spec { title: "Loss", keys: &["loss"], style: Axis::Free },
     Spec { title: "Parts of the loss", keys: &["loss.*", "loss/*", "loss_*"], style: Axis::Free },
+    Spec { title: "Loss on validation images", keys: &["val_loss"], style: Axis::Free },
+    Spec {
+        title: "Validation images",
+        keys: &["val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_macro_auc"],
+        style: Axis::Share,
+    },
     Spec { title: "kNN accuracy on held-out labels", keys: &["knn*"], style: Axis::Share },
     Spec { title: "Embedding standard deviation", keys: &["embedding_std"], style: Axis::FromZero },
     Spec { title: "Effective rank of the embedding", keys: &["effective_rank"], style: Axis::FromZero },

@@ -12,12 +12,14 @@
 //! | predictions against truth | [`confusion_matrix`] |
 //! | samples in the plane | [`map`] |
 //! | conditions side by side, with their spread | [`comparison`] |
+//! | conditions by how many labels they learned from | [`label_efficiency`] |
 //! | all of it on one page | [`report_html`] |
 
 mod canvas;
 mod compare;
 mod confusion;
 mod curves;
+mod efficiency;
 mod error;
 mod map;
 mod montage;
@@ -30,6 +32,7 @@ mod style;
 pub use compare::{Bar, Comparison, Group, comparison};
 pub use confusion::{Confusion, confusion_matrix};
 pub use curves::{CurveOptions, Panel, training_curves, training_panels};
+pub use efficiency::{LabelCurve, LabelEfficiency, LabelPoint, label_efficiency};
 pub use error::ReportError;
 pub use map::{MAX_SVG_POINTS, Map, map};
 pub use montage::{MontageRow, montage};

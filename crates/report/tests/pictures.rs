@@ -4,9 +4,10 @@
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map as Row, Value, json};
 use twinlens_report::{
-    Bar, ClassRow, ClassTable, Comparison, Confusion, CurveOptions, Fact, Group, Map, Picture, Plate,
-    ReportError, ReportInput, ResultRow, ResultTable, RgbImage, Skipped, comparison, confusion_matrix,
-    contact_sheet, map, report_html, training_curves, training_panels,
+    Bar, ClassRow, ClassTable, Comparison, Confusion, CurveOptions, Fact, Group, LabelCurve, LabelEfficiency,
+    LabelPoint, Map, Picture, Plate, ReportError, ReportInput, ResultRow, ResultTable, RgbImage, Skipped,
+    comparison, confusion_matrix, contact_sheet, label_efficiency, map, report_html, training_curves,
+    training_panels,
 };
 
 const HOSTILE: &str = "<script>alert('1')</script> & \"quoted\" \u{0} \u{1b} ]]> --> 漢字 ü";
@@ -96,6 +97,28 @@ fn bars() -> Comparison {
     }
 }
 
+fn label_curves() -> LabelEfficiency {
+    let point =
+        |amount: f64, values: &[f64], interval| LabelPoint { amount, values: values.to_vec(), interval };
+    let points = vec![
+        point(1.0, &[0.9, 0.92], Some([0.88, 0.94])),
+        point(0.01, &[0.4, f64::NAN], Some([0.3, f64::INFINITY])),
+        point(0.1, &[], None),
+        point(f64::NAN, &[0.5], None),
+        point(-1.0, &[0.5], None),
+        point(0.5, &[7.0], Some([-3.0, 9.0])),
+    ];
+    let alone = vec![point(0.05, &[0.2], Some([0.1, 0.3]))];
+    let curve = |points| LabelCurve { name: HOSTILE.into(), points };
+    LabelEfficiency {
+        measure: HOSTILE.into(),
+        unit: Some(HOSTILE.into()),
+        curves: vec![curve(points), curve(alone), curve(vec![])],
+        reference: Some((0.2, HOSTILE.into())),
+        note: HOSTILE.into(),
+    }
+}
+
 fn sheet() -> RgbImage {
     let image = RgbImage::from_fn(7, 5, |x, y| image::Rgb([x as u8 * 30, y as u8 * 40, 90]));
     contact_sheet(&[vec![image.clone(), image]], &[HOSTILE.into(), "view".into()], 48).unwrap()
@@ -152,6 +175,8 @@ fn every_svg_is_well_formed_and_names_are_only_text() {
         confusion_matrix(&confusion(40)).unwrap(),
         map(&points(300)).unwrap(),
         comparison(&bars()).unwrap(),
+        label_efficiency(&label_curves()).unwrap()[0].clone(),
+        label_efficiency(&LabelEfficiency::default()).unwrap()[0].clone(),
     ];
     for picture in &pictures {
         let text = svg(picture);
@@ -162,6 +187,29 @@ fn every_svg_is_well_formed_and_names_are_only_text() {
         // The only address is the name space.
         assert_eq!(text.matches("http").count(), text.matches("http://www.w3.org/2000/svg").count());
     }
+}
+
+#[test]
+fn amounts_are_named_and_every_seed_has_its_dot() {
+    let point = |amount, values: &[f64]| LabelPoint { amount, values: values.to_vec(), interval: None };
+    let drawn = |unit: Option<String>, values: &[f64]| {
+        let points = vec![point(1.0, values), point(0.07, values)];
+        let curves = vec![LabelCurve { name: "ours".into(), points }];
+        let drawn = LabelEfficiency { unit, curves, ..LabelEfficiency::default() };
+        label_efficiency(&drawn).unwrap()
+    };
+    let [svg_file, png_file] = drawn(None, &[0.5, 0.6, 0.7]);
+    let texts = parse(svg(&svg_file));
+    for expected in ["7 %", "100 %", "ours"] {
+        assert!(texts.iter().any(|text| text.trim() == expected), "{expected}: {texts:?}");
+    }
+    assert!(png_file.bytes().starts_with(b"\x89PNG"));
+    let dots = |pictures: &[Picture]| svg(&pictures[0]).matches("<circle").count();
+    // Two points, each with a dot for every seed; one more mark is in the legend.
+    assert_eq!(dots(&[svg_file]), 1 + 2 + 6);
+    assert_eq!(dots(&drawn(None, &[0.5])), 1 + 2);
+    let texts = parse(svg(&drawn(Some("labels of each class".into()), &[0.5])[0]));
+    assert!(texts.iter().any(|text| text.contains("labels of each class")), "{texts:?}");
 }
 
 #[test]

@@ -211,6 +211,18 @@ impl RunFolder {
         }))
     }
 
+    /// Removes all checkpoints, of a run that is not to be continued.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn remove_checkpoints(&self) -> Result<(), RunError> {
+        let path = self.root.join(names::CHECKPOINTS);
+        match fs::remove_dir_all(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RunError::io("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes `encoder/encoder.safetensors` and `encoder/encoder.json`, in this order.
     ///
     /// # Errors
@@ -229,6 +241,23 @@ impl RunFolder {
     pub fn write_verdict(&self, name: &str, verdict: &impl Serialize) -> Result<(), RunError> {
         let path = self.place(names::EVAL, &format!("{name}.json"))?;
         files::write_json(&path, verdict)
+    }
+
+    /// Writes `encoder/head.safetensors` and `encoder/head.json`, the classifier on top of a fine-tuned encoder.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn write_head(&self, weights: &[u8], description: &impl Serialize) -> Result<(), RunError> {
+        files::write_atomically(&self.place(names::ENCODER, "head.safetensors")?, weights)?;
+        files::write_json(&self.place(names::ENCODER, "head.json")?, description)
+    }
+
+    /// Writes `eval/<name>.csv`: what there is to know image by image.
+    ///
+    /// # Errors
+    /// [`RunError::BadName`]; file system errors.
+    pub fn write_table(&self, name: &str, csv: &str) -> Result<(), RunError> {
+        files::write_atomically(&self.place(names::EVAL, &format!("{name}.csv"))?, csv.as_bytes())
     }
 
     /// Writes `plots/<file_name>` and returns its path.

@@ -73,7 +73,7 @@ pub use environment::Environment;
 pub use error::RunError;
 pub use files::write_atomically;
 pub use folder::{Overwrite, RunFolder, Start};
-pub use metrics::Row;
+pub use metrics::{Row, csv_cell};
 pub use record::{RunRecord, find_runs};
 pub use status::{State, Status};
 

@@ -112,7 +112,7 @@ pub(crate) fn to_csv(rows: &[Row]) -> String {
     let first = FIRST_COLUMNS.into_iter().filter(|key| keys.contains(key));
     let others = keys.iter().copied().filter(|key| !FIRST_COLUMNS.contains(key));
     let columns: Vec<&str> = first.chain(others).collect();
-    let header = columns.iter().map(|key| quoted(key)).collect::<Vec<_>>().join(",");
+    let header = columns.iter().map(|key| csv_cell(key)).collect::<Vec<_>>().join(",");
     let mut table = if columns.is_empty() { String::new() } else { header + "\n" };
     for row in rows {
         let cells: Vec<String> = columns.iter().map(|key| cell(row.get(*key))).collect();
@@ -125,12 +125,13 @@ pub(crate) fn to_csv(rows: &[Row]) -> String {
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => quoted(text),
-        Some(other) => quoted(&other.to_string()),
+        Some(Value::String(text)) => csv_cell(text),
+        Some(other) => csv_cell(&other.to_string()),
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A cell of a table as RFC 4180 writes it: quoted where it must be.
+pub fn csv_cell(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -1,12 +1,14 @@
-//! A learner in a run folder's checkpoint, and back.
+//! A task in a run folder's checkpoint, and back.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::json;
-use twinlens_nn::weights::{parse_safetensors, write_safetensors};
+use serde_json::{Value, json};
+use twinlens_nn::weights::{NamedTensor, parse_safetensors, write_safetensors};
 use twinlens_run::{Checkpoint, Loaded, RunFolder};
 
-use crate::{Learner, SslError};
+use crate::SslError;
+use crate::drive::Task;
 
 /// Where a run stands between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,25 +19,55 @@ pub(crate) struct Position {
     pub step_in_epoch: usize,
 }
 
-/// Saves `learner` at `position` as the folder's last checkpoint.
-pub(crate) fn save(folder: &mut RunFolder, learner: &Learner, position: Position) -> Result<(), SslError> {
-    let bytes = write_safetensors(&learner.state(), &[])?;
+/// What a task needs to continue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    /// Weights, moments, memories.
+    pub tensors: BTreeMap<String, NamedTensor>,
+    /// Numbers that must keep all their digits.
+    pub notes: Value,
+}
+
+/// The tensors of several sections as one list, each name under its section's.
+pub(crate) fn joined<const N: usize>(
+    sections: [(&str, BTreeMap<String, NamedTensor>); N],
+) -> BTreeMap<String, NamedTensor> {
+    let named = |(section, tensors): (&str, BTreeMap<String, NamedTensor>)| {
+        let section = section.to_owned();
+        tensors.into_iter().map(move |(name, tensor)| (format!("{section}/{name}"), tensor))
+    };
+    sections.into_iter().flat_map(named).collect()
+}
+
+/// One section of what [`joined`] gave.
+pub(crate) fn section(tensors: &BTreeMap<String, NamedTensor>, name: &str) -> BTreeMap<String, NamedTensor> {
+    let inside = |(full, tensor): (&String, &NamedTensor)| {
+        Some((full.strip_prefix(name)?.strip_prefix('/')?.to_owned(), tensor.clone()))
+    };
+    tensors.iter().filter_map(inside).collect()
+}
+
+/// Saves `task` at `position` as the folder's last checkpoint.
+pub(crate) fn save(folder: &mut RunFolder, task: &impl Task, position: Position) -> Result<(), SslError> {
+    let state = task.state();
+    let bytes = write_safetensors(&state.tensors, &[])?;
     folder.save_last(&Checkpoint {
         bytes: &bytes,
         epoch: position.epoch as u64,
-        step: learner.steps() as u64,
-        state: json!({ "step_in_epoch": position.step_in_epoch }),
+        step: task.steps() as u64,
+        state: json!({ "step_in_epoch": position.step_in_epoch, "notes": state.notes }),
     })?;
     Ok(())
 }
 
-/// Restores `learner` from a checkpoint and says where the run stood.
-pub(crate) fn restore(learner: &mut Learner, loaded: &Loaded) -> Result<Position, SslError> {
+/// Restores `task` from a checkpoint and says where the run stood.
+pub(crate) fn restore(task: &mut impl Task, loaded: &Loaded) -> Result<Position, SslError> {
     let misfit = |reason: String| SslError::Checkpoint { path: loaded.path.display().to_string(), reason };
     let step_in_epoch = loaded.sidecar.state["step_in_epoch"].as_u64();
     let step_in_epoch =
         step_in_epoch.ok_or_else(|| misfit("its sidecar does not say step_in_epoch".into()))?;
-    let state = parse_safetensors(Path::new(&loaded.path), &loaded.bytes)?;
-    learner.restore(&state, loaded.sidecar.step as usize).map_err(|e| misfit(e.to_string()))?;
+    let tensors = parse_safetensors(Path::new(&loaded.path), &loaded.bytes)?;
+    let state = State { tensors, notes: loaded.sidecar.state["notes"].clone() };
+    task.restore(&state, loaded.sidecar.step as usize).map_err(|e| misfit(e.to_string()))?;
     Ok(Position { epoch: loaded.sidecar.epoch as usize, step_in_epoch: step_in_epoch as usize })
 }

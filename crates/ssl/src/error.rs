@@ -46,6 +46,55 @@ pub enum SslError {
         /// The data set.
         name: String,
     },
+    /// A split that is needed has no images.
+    #[error(
+        "data set `{name}` has no {split} images\nhint: fine-tuning needs training, validation and test images; `twinlens \
+         data inspect` shows what there is"
+    )]
+    NoImages {
+        /// The data set.
+        name: String,
+        /// The split.
+        split: &'static str,
+    },
+    /// Images to judge by have no labels.
+    #[error(
+        "{without} of the {images} {split} images of `{name}` have no label; judging needs the labels of all of them"
+    )]
+    MissingLabels {
+        /// The data set.
+        name: String,
+        /// The split.
+        split: &'static str,
+        /// Images without a label.
+        without: usize,
+        /// Images of the split.
+        images: usize,
+    },
+    /// The chosen labels tell nothing apart.
+    #[error(
+        "the {labels} labels chosen are all of class `{class}`, so there is nothing to tell apart\nhint: use more labels \
+         (label_share, labels_per_class) or choose them with label_choice=stratified"
+    )]
+    OneClassChosen {
+        /// How many labels were chosen.
+        labels: usize,
+        /// Their class.
+        class: String,
+    },
+    /// The images have other channels than the encoder takes.
+    #[error(
+        "the images of `{name}` have {got} channel(s), the encoder takes {expected}\nhint: `twinlens weights import \
+         --channels` adapts another program's weights to the channels of the images"
+    )]
+    Channels {
+        /// The data set.
+        name: String,
+        /// Channels of the images.
+        got: usize,
+        /// Channels that the encoder takes.
+        expected: usize,
+    },
     /// Every channel has the same value in all pixels.
     #[error(
         "all training images of `{name}` have one and the same value; check how they were exported or scaled"

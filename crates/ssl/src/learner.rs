@@ -9,6 +9,7 @@ use twinlens_nn::optim::{Gradients, Optimiser, Schedule};
 use twinlens_nn::weights::{Entry, NamedTensor, Weights};
 use twinlens_views::ViewBatch;
 
+use crate::checkpoint::{joined, section};
 use crate::methods::{self, Batch, Images, Method, Network, Output, Rate, Widths};
 use crate::{Settings, SslError};
 
@@ -26,7 +27,7 @@ pub struct StepReport {
     pub factor: f64,
     /// Euclidean norm of all gradients together, before clipping.
     pub gradient_norm: f64,
-    /// The first view's projections `[N, D]`, row by row.
+    /// The first view's projections `[N, D]`, row by row; its features where there is no projector.
     pub embeddings: Tensor<2>,
 }
 
@@ -203,16 +204,11 @@ impl Learner {
 
     /// Weights, optimiser and method, to continue from.
     pub(crate) fn state(&self) -> BTreeMap<String, NamedTensor> {
-        let sections = [
+        joined([
             ("weights", self.weights.export("")),
             ("optimiser", self.optimiser.export(&self.weights)),
             ("method", self.method.state()),
-        ];
-        let named = |(section, tensors): (&str, BTreeMap<String, NamedTensor>)| {
-            let section = section.to_owned();
-            tensors.into_iter().map(move |(name, tensor)| (format!("{section}/{name}"), tensor))
-        };
-        sections.into_iter().flat_map(named).collect()
+        ])
     }
 
     /// Takes up what [`Learner::state`] gave after `step` steps.
@@ -221,17 +217,11 @@ impl Learner {
         state: &BTreeMap<String, NamedTensor>,
         step: usize,
     ) -> Result<(), SslError> {
-        let section = |prefix: &str| -> BTreeMap<String, NamedTensor> {
-            let inside = |(name, tensor): (&String, &NamedTensor)| {
-                Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))
-            };
-            state.iter().filter_map(inside).collect()
-        };
-        self.weights.import("", &section("weights/"))?;
-        self.optimiser.import(&self.weights, &section("optimiser/"))?;
+        self.weights.import("", &section(state, "weights"))?;
+        self.optimiser.import(&self.weights, &section(state, "optimiser"))?;
         // Before the first step a method has no state worth keeping: a target is not yet a copy, a memory empty.
         if step > 0 {
-            self.method.restore(&section("method/"))?;
+            self.method.restore(&section(state, "method"))?;
         }
         self.step = step;
         Ok(())

@@ -3,11 +3,14 @@
 //! - [`objectives`]: pure functions from embeddings to a loss, one file each, the paper's equation above it;
 //! - [`methods`]: what owns heads and state and calls an objective, one file each;
 //! - [`Learner`]: encoder, method and optimiser; takes a batch of views, makes one step;
-//! - [`train`]: the loop that feeds a learner from a data set and writes a run folder;
+//! - [`train`]: feeds a learner from a data set and writes a run folder;
+//! - [`finetune`](mod@finetune): an encoder with a head learns from labels;
 //! - [`recipes`]: settings for a data set and a method, as TOML inside the program.
 
 mod checkpoint;
+mod drive;
 mod error;
+pub mod finetune;
 mod learner;
 pub mod methods;
 pub mod objectives;

@@ -275,6 +275,11 @@ impl Problems {
         }
     }
 
+    /// What was reported.
+    pub(crate) fn list(self) -> Vec<Problem> {
+        self.0
+    }
+
     pub(crate) fn positive(&mut self, key: &'static str, value: f64) {
         self.require(key, value.is_finite() && value > 0.0, "above 0", &value);
     }
@@ -296,16 +301,57 @@ impl Problems {
     }
 }
 
+/// The device called `name`, which `deterministic` may rule out.
+pub(crate) fn open_device(name: &str, deterministic: bool) -> Result<Device, SslError> {
+    let device = device::open(name)?;
+    check_deterministic(name, deterministic, device::is_cpu(&device))?;
+    Ok(device)
+}
+
+fn check_deterministic(name: &str, deterministic: bool, cpu: bool) -> Result<(), SslError> {
+    if deterministic && !cpu {
+        return Err(SslError::NotDeterministic { device: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// Reports what is wrong with an optimiser and a schedule over `epochs` epochs.
+pub(crate) fn check_optimiser(
+    optim: &OptimiserSettings,
+    schedule: &ScheduleSettings,
+    epochs: usize,
+    problems: &mut Problems,
+) {
+    problems.positive("optim.lr", optim.lr);
+    problems.positive("optim.lr_biases", optim.lr_biases.unwrap_or(1.0));
+    problems.not_negative("optim.weight_decay", optim.weight_decay);
+    let below_one = |value: &f64| (0.0..1.0).contains(value);
+    problems.require("optim.momentum", below_one(&optim.momentum), "0 to below 1", &optim.momentum);
+    let betas = format!("{:?}", optim.betas);
+    let sound = optim.betas.iter().all(below_one);
+    problems.require("optim.betas", sound, "two numbers from 0 to below 1", &betas);
+    problems.positive("optim.eps", optim.eps);
+    problems.positive("optim.eta", optim.eta);
+    let clip = optim.clip_norm;
+    problems.require("optim.clip_norm", clip.is_finite() && clip >= 0.0, "0 (off) or more", &clip);
+    let warmup = schedule.warmup_epochs;
+    let sound = (0.0..=epochs as f64).contains(&warmup);
+    problems.require("schedule.warmup_epochs", sound, "0 to the number of epochs", &warmup);
+    problems.share("schedule.warmup_start_factor", schedule.warmup_start_factor);
+    problems.share("schedule.final_factor", schedule.final_factor);
+    problems.positive("schedule.gamma", schedule.gamma);
+}
+
 impl Settings {
     /// Everything that is wrong with these settings before any data is read.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Problems::default();
         self.check_run(&mut problems);
         self.check_views(&mut problems);
-        self.check_optimiser(&mut problems);
+        check_optimiser(&self.optim, &self.schedule, self.epochs, &mut problems);
         self.check_heads(&mut problems);
         self.methods.check(&mut problems);
-        problems.0
+        problems.list()
     }
 
     /// The device of these settings.
@@ -313,16 +359,7 @@ impl Settings {
     /// # Errors
     /// A device that is not there, or that `deterministic` rules out.
     pub fn open_device(&self) -> Result<Device, SslError> {
-        let device = device::open(&self.device)?;
-        self.check_deterministic(device::is_cpu(&device))?;
-        Ok(device)
-    }
-
-    fn check_deterministic(&self, cpu: bool) -> Result<(), SslError> {
-        if self.deterministic && !cpu {
-            return Err(SslError::NotDeterministic { device: self.device.clone() });
-        }
-        Ok(())
+        open_device(&self.device, self.deterministic)
     }
 
     fn check_run(&self, problems: &mut Problems) {
@@ -350,29 +387,6 @@ impl Settings {
         problems.require("views", sound, &expected, &count);
     }
 
-    fn check_optimiser(&self, problems: &mut Problems) {
-        let optim = &self.optim;
-        problems.positive("optim.lr", optim.lr);
-        problems.positive("optim.lr_biases", optim.lr_biases.unwrap_or(1.0));
-        problems.not_negative("optim.weight_decay", optim.weight_decay);
-        let below_one = |value: &f64| (0.0..1.0).contains(value);
-        problems.require("optim.momentum", below_one(&optim.momentum), "0 to below 1", &optim.momentum);
-        let betas = format!("{:?}", optim.betas);
-        let sound = optim.betas.iter().all(below_one);
-        problems.require("optim.betas", sound, "two numbers from 0 to below 1", &betas);
-        problems.positive("optim.eps", optim.eps);
-        problems.positive("optim.eta", optim.eta);
-        let clip = optim.clip_norm;
-        problems.require("optim.clip_norm", clip.is_finite() && clip >= 0.0, "0 (off) or more", &clip);
-        let schedule = &self.schedule;
-        let warmup = schedule.warmup_epochs;
-        let sound = (0.0..=self.epochs as f64).contains(&warmup);
-        problems.require("schedule.warmup_epochs", sound, "0 to the number of epochs", &warmup);
-        problems.share("schedule.warmup_start_factor", schedule.warmup_start_factor);
-        problems.share("schedule.final_factor", schedule.final_factor);
-        problems.positive("schedule.gamma", schedule.gamma);
-    }
-
     fn check_heads(&self, problems: &mut Problems) {
         problems.least_one("projector.layers", self.projector.layers);
         problems.least_one("projector.hidden_dim", self.projector.hidden_dim);
@@ -394,11 +408,9 @@ mod tests {
 
     #[test]
     fn only_the_cpu_is_deterministic() {
-        let settings =
-            |deterministic| Settings { deterministic, device: "auto".into(), ..Settings::default() };
-        assert!(settings(false).check_deterministic(false).is_ok());
-        assert!(settings(true).check_deterministic(true).is_ok());
-        let error = settings(true).check_deterministic(false).unwrap_err().to_string();
+        assert!(check_deterministic("auto", false, false).is_ok());
+        assert!(check_deterministic("auto", true, true).is_ok());
+        let error = check_deterministic("auto", true, false).unwrap_err().to_string();
         assert!(error.contains("`auto`") && error.contains("--device cpu"), "{error}");
         let cpu = Settings { deterministic: true, device: "cpu".into(), ..Settings::default() };
         assert!(cpu.open_device().is_ok());

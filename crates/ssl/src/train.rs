@@ -1,18 +1,19 @@
-//! The training loop: feeds a learner from a data set and writes a run folder.
+//! Pre-training: feeds a learner from a data set and writes a run folder.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, channel_statistics, limit};
-use twinlens_eval::{Embedding, Features, Knn, Labelled, Vote, health, with_labels};
-use twinlens_nn::ops::read;
-use twinlens_nn::weights::{EncoderDescription, EncoderFile, write_safetensors};
+use twinlens_eval::{Embedding, Knn, Labelled, Vote, with_labels};
+use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
 use twinlens_run::{Direction, Row, RunFolder};
-use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
+use twinlens_views::{Batch, BuildContext, Loader, LoaderSettings, Order, Policy};
 
-use crate::checkpoint::{self, Position};
+use crate::checkpoint::{Position, State};
+use crate::drive::{Drive, Journal, Judged, Plan, Task, Watch, row};
 use crate::learner::{ENCODER, tensors};
 use crate::methods::{self, Images};
 use crate::{DataShape, KnnSettings, Learner, Problem, Settings, SslError, StepReport};
@@ -122,21 +123,7 @@ impl Prepared {
         if !problems.is_empty() {
             return Err(SslError::Settings { problems });
         }
-        let first = train.image(0)?;
-        let statistics = channel_statistics(train.as_ref())?;
-        if statistics.std.iter().all(|&std| std == 0.0) {
-            return Err(SslError::NoVariation { name: data.name.clone() });
-        }
-        let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
-        // A channel that never varies, as an unused one of a microscope, is 0 after centring: nothing to divide.
-        let std: Vec<f64> = statistics.std.iter().map(|&std| if std == 0.0 { 1.0 } else { std }).collect();
-        let context = BuildContext {
-            size: if settings.size > 0 { settings.size } else { first.height.min(first.width) },
-            channels: first.channels,
-            pixel_type: first.pixel_type(),
-            mean: narrow(&statistics.mean),
-            std: narrow(&std),
-        };
+        let context = measured(train.as_ref(), settings.size, &data.name)?;
         let policy = Arc::new(Policy::build(&settings.views, context.clone())?);
         let workers = workers(settings.workers);
         Ok(Prepared { train, context, policy, workers, classes: data.classes.len() })
@@ -191,6 +178,26 @@ impl Prepared {
     }
 }
 
+/// How images of `source` are prepared for a network that knows nothing of them yet: `size` pixels a side (0: as the
+/// images), normalised by their own channels. `name` is the data set's, for messages.
+pub(crate) fn measured(source: &dyn ImageSource, size: usize, name: &str) -> Result<BuildContext, SslError> {
+    let first = source.image(0)?;
+    let statistics = channel_statistics(source)?;
+    if statistics.std.iter().all(|&std| std == 0.0) {
+        return Err(SslError::NoVariation { name: name.to_owned() });
+    }
+    let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+    // A channel that never varies, as an unused one of a microscope, is 0 after centring: nothing to divide.
+    let std: Vec<f64> = statistics.std.iter().map(|&std| if std == 0.0 { 1.0 } else { std }).collect();
+    Ok(BuildContext {
+        size: if size > 0 { size } else { first.height.min(first.width) },
+        channels: first.channels,
+        pixel_type: first.pixel_type(),
+        mean: narrow(&statistics.mean),
+        std: narrow(&std),
+    })
+}
+
 /// The number of threads meant by `workers`: itself, or one for each core (at most 8) if it is 0.
 pub fn workers(workers: usize) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
@@ -225,23 +232,31 @@ pub fn encoder_description(
 /// # Errors
 /// Unreadable images, a checkpoint that does not fit, a loss that is not a number, a collapse, or
 /// a folder that cannot be written.
-pub fn train<'a>(
-    settings: &'a Settings,
-    data: &'a DataSet,
+pub fn train(
+    settings: &Settings,
+    data: &DataSet,
     prepared: &Prepared,
-    folder: &'a mut RunFolder,
+    folder: &mut RunFolder,
     start: StartFrom<'_>,
-    hooks: Hooks<'a>,
+    hooks: Hooks<'_>,
 ) -> Result<Outcome, SslError> {
-    let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
     let device = settings.open_device()?;
-    let learner = Learner::new(settings, prepared.shape(), steps_per_epoch, &device)?;
-    let prepared = prepared.clone();
-    let mut run =
-        Run { settings, data, prepared, steps_per_epoch, learner, folder, hooks, clock: Clock::start() };
-    let position = run.begin(start)?;
-    let outcome = run.go(position)?;
-    run.finish()?;
+    let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
+    let mut learner = Learner::new(settings, prepared.shape(), steps_per_epoch, &device)?;
+    if let StartFrom::Encoder(file) = start {
+        let unused = learner.import(ENCODER, &file.tensors)?;
+        if !unused.is_empty() {
+            let unused = unused.join(", ");
+            (hooks.progress)(Progress::Warning(format!(
+                "weights without a place in {}: {unused}",
+                settings.encoder
+            )));
+        }
+    }
+    let task = Pretraining { settings, data, prepared: prepared.clone(), learner };
+    let mut drive = Drive::new(task, folder, hooks);
+    let outcome = drive.run(matches!(start, StartFrom::Checkpoint))?;
+    drive.task.finish(drive.journal.folder)?;
     Ok(outcome)
 }
 
@@ -256,174 +271,78 @@ pub enum StartFrom<'a> {
     Checkpoint,
 }
 
-struct Run<'a> {
+/// Learning without labels, as the loop sees it.
+struct Pretraining<'a> {
     settings: &'a Settings,
     data: &'a DataSet,
     prepared: Prepared,
-    steps_per_epoch: usize,
     learner: Learner,
-    folder: &'a mut RunFolder,
-    hooks: Hooks<'a>,
-    clock: Clock,
 }
 
-impl Run<'_> {
-    fn begin(&mut self, start: StartFrom<'_>) -> Result<Position, SslError> {
-        let beginning = Position { epoch: 0, step_in_epoch: 0 };
-        let position = match start {
-            StartFrom::Checkpoint => self.resume()?,
-            StartFrom::Scratch => beginning,
-            StartFrom::Encoder(file) => {
-                let unused = self.learner.import(ENCODER, &file.tensors)?;
-                if !unused.is_empty() {
-                    self.warn(format!(
-                        "weights without a place in {}: {}",
-                        self.settings.encoder,
-                        unused.join(", ")
-                    ));
-                }
-                beginning
-            }
-        };
-        let total_steps = self.settings.epochs * self.steps_per_epoch;
-        (self.hooks.progress)(Progress::Start { total_steps, step: self.learner.steps() });
-        if position == beginning {
-            self.judge(0)?;
-        }
-        Ok(position)
-    }
-
-    fn resume(&mut self) -> Result<Position, SslError> {
-        let loaded = self.folder.newest_checkpoint()?;
-        for warning in &loaded.warnings {
-            (self.hooks.progress)(Progress::Warning(warning.clone()));
-        }
-        let position = checkpoint::restore(&mut self.learner, &loaded)?;
-        if let Some(warning) = self.folder.rewind(&loaded.sidecar)? {
-            self.warn(warning);
-        }
-        Ok(position)
-    }
-
-    fn go(&mut self, from: Position) -> Result<Outcome, SslError> {
-        if from.epoch >= self.settings.epochs {
-            return Ok(Outcome::Done);
-        }
-        let mut loader = self.prepared.batches(self.settings, from)?;
-        let mut norm = f64::NAN;
-        self.clock = Clock::start();
-        while let Some(batch) = loader.next() {
-            let batch = batch?;
-            self.clock.waited += loader.waited().as_secs_f64();
-            if batch.step == 0 {
-                self.learner
-                    .start_of_epoch(&TrainingImages { prepared: &self.prepared, run: self.settings })?;
-            }
-            let labels = self.prepared.labels(&batch.indices);
-            let report = self.learner.step(&batch.views, &batch.indices, labels);
-            let mut position = Position { epoch: batch.epoch as usize, step_in_epoch: batch.step + 1 };
-            self.after_step(&report, position, norm)?;
-            norm = report.gradient_norm;
-            if position.step_in_epoch == self.steps_per_epoch {
-                position = Position { epoch: position.epoch + 1, step_in_epoch: 0 };
-                self.after_epoch(position)?;
-            }
-            match (self.hooks.asked)() {
-                Asked::Continue => {}
-                Asked::Save => checkpoint::save(self.folder, &self.learner, position)?,
-                Asked::Stop => {
-                    checkpoint::save(self.folder, &self.learner, position)?;
-                    return Ok(Outcome::Interrupted);
-                }
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    fn after_step(
-        &mut self,
-        report: &StepReport,
-        position: Position,
-        last_norm: f64,
-    ) -> Result<(), SslError> {
-        let (epoch, step) = (position.epoch + 1, self.learner.steps());
-        if !(report.loss.is_finite() && report.gradient_norm.is_finite()) {
-            return Err(SslError::NotFinite { loss: report.loss, epoch, step: step + 1, norm: last_norm });
-        }
-        self.clock.steps += 1;
-        (self.hooks.progress)(Progress::Step { epoch, step, loss: report.loss });
-        if position.step_in_epoch == self.steps_per_epoch {
-            self.look_for_empty_outputs(report.loss, epoch);
-        }
-        let due = position.step_in_epoch.is_multiple_of(self.settings.log_every);
-        if due || position.step_in_epoch == self.steps_per_epoch { self.log(report, epoch) } else { Ok(()) }
-    }
-
-    /// Adds a row of what the step did and looks for collapse.
-    fn log(&mut self, report: &StepReport, epoch: usize) -> Result<(), SslError> {
-        let [rows, dim] = report.embeddings.dims();
-        let embeddings = Features::new(rows, dim, read(report.embeddings.clone()))?;
-        let std = health::embedding_std(&embeddings);
-        let rank = health::rankme(&health::singular_values(&embeddings, false)?);
-        let mut row = self.row(epoch);
-        row.insert("loss".into(), json!(report.loss));
-        for (name, value) in &report.parts {
-            row.insert(format!("loss_{name}"), json!(value));
-        }
-        row.insert("lr".into(), json!(self.learner.learning_rate(report.factor)));
-        row.insert("gradient_norm".into(), json!(report.gradient_norm));
-        row.insert("embedding_std".into(), json!(std));
-        row.insert("embedding_std_full".into(), json!(1.0 / (dim as f64).sqrt()));
-        row.insert("effective_rank".into(), json!(rank));
-        let (images_per_s, wait) = self.clock.take(self.settings.batch);
-        row.insert("images_per_second".into(), json!(images_per_s));
-        row.insert("data_wait_share".into(), json!(wait));
-        self.append(row)?;
-        let full = 1.0 / (dim as f64).sqrt();
-        // A fresh network's embeddings may be nearly alike: give training an epoch before it is judged.
-        if epoch > 1 && std < self.settings.collapse_threshold * full {
-            let advice = self.learner.collapse_advice();
-            return Err(SslError::Collapsed { epoch, step: self.learner.steps(), std, full, advice });
-        }
-        Ok(())
-    }
-
-    /// Warns where the loss is that of outputs that say nothing, a collapse that embeddings need not show.
-    fn look_for_empty_outputs(&mut self, loss: f64, epoch: usize) {
-        let Some(empty) = self.learner.uninformative_loss() else { return };
-        if epoch > 1 && (loss - empty).abs() < EMPTY * empty {
-            let advice = self.learner.collapse_advice();
-            self.warn(format!(
-                "after epoch {epoch} the loss is {loss:.3}, and {empty:.3} is that of outputs that are the same for \
-                 every image. {advice}"
-            ));
+impl Task for Pretraining<'_> {
+    fn plan(&self) -> Plan {
+        Plan {
+            epochs: self.settings.epochs,
+            steps_per_epoch: self.prepared.steps_per_epoch(self.settings.batch),
+            batch: self.settings.batch,
+            log_every: self.settings.log_every,
+            checkpoint: self.settings.checkpoint.clone(),
         }
     }
 
-    fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
+    fn watch(&self) -> Watch {
+        Watch {
+            threshold: self.settings.collapse_threshold,
+            uninformative_loss: self.learner.uninformative_loss(),
+            advice: self.learner.collapse_advice(),
+        }
+    }
+
+    fn batches(&self, from: Position) -> Result<Loader, SslError> {
+        self.prepared.batches(self.settings, from)
+    }
+
+    fn start_of_epoch(&mut self, _epoch: usize) -> Result<(), SslError> {
+        self.learner.start_of_epoch(&TrainingImages { prepared: &self.prepared, run: self.settings })
+    }
+
+    fn step(&mut self, batch: &Batch) -> StepReport {
+        self.learner.step(&batch.views, &batch.indices, self.prepared.labels(&batch.indices))
+    }
+
+    fn steps(&self) -> usize {
+        self.learner.steps()
+    }
+
+    fn learning_rate(&self, factor: f64) -> f64 {
+        self.learner.learning_rate(factor)
+    }
+
+    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError> {
         let every = self.settings.knn.every;
-        let last = position.epoch == self.settings.epochs;
-        let accuracy = if every > 0 && (position.epoch.is_multiple_of(every) || last) {
-            self.judge(position.epoch)?
-        } else {
-            None
-        };
-        if position.epoch.is_multiple_of(self.settings.checkpoint.every) || last {
-            checkpoint::save(self.folder, &self.learner, position)?;
-            self.folder.keep_epoch(self.settings.checkpoint.keep)?;
-            if let Some(accuracy) = accuracy {
-                self.folder.keep_best("knn_accuracy", Direction::Higher, accuracy)?;
-            }
+        if every == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs) {
+            return Ok(None);
         }
-        self.clock = Clock::start();
-        Ok(())
+        let Some(accuracy) = self.knn_accuracy()? else { return Ok(None) };
+        let mut row = row(epoch, self.learner.steps());
+        row.insert("knn_accuracy".into(), json!(accuracy));
+        journal.append(&row)?;
+        Ok(Some(Judged { metric: "knn_accuracy", direction: Direction::Higher, value: accuracy }))
     }
 
+    fn state(&self) -> State {
+        State { tensors: self.learner.state(), notes: Value::Null }
+    }
+
+    fn restore(&mut self, state: &State, step: usize) -> Result<(), SslError> {
+        self.learner.restore(&state.tensors, step)
+    }
+}
+
+impl Pretraining<'_> {
     /// kNN accuracy of the present encoder on validation images, if there are labels.
-    fn judge(&mut self, epoch: usize) -> Result<Option<f64>, SslError> {
-        let (Some(val), false) = (self.data.splits.val.clone(), self.settings.knn.every == 0) else {
-            return Ok(None);
-        };
+    fn knn_accuracy(&mut self) -> Result<Option<f64>, SslError> {
+        let Some(val) = self.data.splits.val.clone() else { return Ok(None) };
         let KnnSettings { k, temperature, limit: most, .. } = self.settings.knn;
         let train = self.prepared.train.clone();
         let train = if most > 0 { limit(train, most) } else { train };
@@ -435,14 +354,8 @@ impl Run<'_> {
             ..Knn::default()
         };
         let verdicts = knn.run(&train, &[("val", &val)])?;
-        let accuracy =
-            verdicts.first().and_then(|verdict| verdict.split("val")).map(|split| split.scores.accuracy);
-        if let Some(accuracy) = accuracy {
-            let mut row = self.row(epoch);
-            row.insert("knn_accuracy".into(), json!(accuracy));
-            self.append(row)?;
-        }
-        Ok(accuracy)
+        let val = verdicts.first().and_then(|verdict| verdict.split("val"));
+        Ok(val.map(|split| split.scores.accuracy))
     }
 
     fn labelled(&mut self, source: Arc<dyn ImageSource>) -> Result<Option<Labelled>, SslError> {
@@ -456,39 +369,29 @@ impl Run<'_> {
         Ok(with_labels(features, source.as_ref(), &self.data.classes)?)
     }
 
-    fn finish(&mut self) -> Result<(), SslError> {
+    /// Writes what was learned.
+    fn finish(&mut self, folder: &RunFolder) -> Result<(), SslError> {
         let Settings { method, epochs, .. } = self.settings;
         let step = self.learner.steps();
         let origin = format!("{method} on {}, {epochs} epochs planned, {step} steps taken", self.data.name);
         let features = self.learner.network().0.features();
         let description = encoder_description(self.settings, &self.prepared.context, features, origin);
-        // "pt" tells readers in Python that rows and names are PyTorch's.
-        let weights = write_safetensors(&self.learner.encoder_weights(), &[("format", "pt".into())])?;
-        self.folder.write_encoder(&weights, &description)?;
-        self.folder.write_metrics_csv()?;
+        write_encoder(folder, &self.learner.encoder_weights(), &description)?;
+        folder.write_metrics_csv()?;
         Ok(())
-    }
-
-    fn row(&self, epoch: usize) -> Row {
-        let mut row = Row::new();
-        row.insert("epoch".into(), Value::from(epoch));
-        row.insert("step".into(), Value::from(self.learner.steps()));
-        row
-    }
-
-    fn append(&mut self, row: Row) -> Result<(), SslError> {
-        self.folder.append_metrics(&row)?;
-        (self.hooks.progress)(Progress::Row(&row));
-        Ok(())
-    }
-
-    fn warn(&mut self, warning: String) {
-        (self.hooks.progress)(Progress::Warning(warning));
     }
 }
 
-/// How near to the loss of empty outputs, relative to it, gives a warning.
-const EMPTY: f64 = 0.005;
+/// Writes an encoder to its place in a run's folder.
+pub(crate) fn write_encoder(
+    folder: &RunFolder,
+    weights: &BTreeMap<String, NamedTensor>,
+    description: &EncoderDescription,
+) -> Result<(), SslError> {
+    // "pt" tells readers in Python that rows and names are PyTorch's.
+    let weights = write_safetensors(weights, &[("format", "pt".into())])?;
+    Ok(folder.write_encoder(&weights, description)?)
+}
 
 /// The images of a run, in views as they are drawn for the first epoch.
 struct TrainingImages<'a> {
@@ -520,26 +423,5 @@ impl Images for TrainingImages<'_> {
             visit(&batch.indices, tensors(&batch.views, &device));
         }
         Ok(())
-    }
-}
-
-/// Time since the last row of the log.
-struct Clock {
-    since: Instant,
-    waited: f64,
-    steps: usize,
-}
-
-impl Clock {
-    fn start() -> Clock {
-        Clock { since: Instant::now(), waited: 0.0, steps: 0 }
-    }
-
-    /// Images per second and share of time spent waiting for data, since the last call.
-    fn take(&mut self, batch: usize) -> (f64, f64) {
-        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
-        let result = ((self.steps * batch) as f64 / seconds, self.waited / seconds);
-        *self = Clock::start();
-        result
     }
 }

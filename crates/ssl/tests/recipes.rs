@@ -5,9 +5,10 @@ use std::path::Path;
 use toml::{Table, Value};
 use twinlens_data::PixelType;
 use twinlens_nn::encoders;
+use twinlens_ssl::finetune::{FinetuneSettings, Finetuner};
 use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::recipes::{RECIPES, default_for, find};
-use twinlens_ssl::{DataShape, Learner, Settings};
+use twinlens_ssl::{DataShape, Learner, Settings, finetune};
 use twinlens_views::{BuildContext, Policy, presets};
 
 /// The settings of a recipe: the built-in ones, changed by it.
@@ -67,6 +68,23 @@ fn every_method_has_its_default_recipe_and_its_heads_can_be_built() {
 }
 
 #[test]
+fn every_fine_tuning_recipe_is_sound() {
+    for (name, text) in finetune::recipes::RECIPES {
+        let mut recipe: Table = text.parse().unwrap();
+        assert!(recipe.remove("about").unwrap()["summary"].is_str(), "{name}");
+        let mut table = Table::try_from(FinetuneSettings::default()).unwrap();
+        let views = presets::preset(table["policy"].as_str().unwrap()).unwrap();
+        table.insert("views".into(), Value::try_from(views).unwrap());
+        merge(&mut table, recipe);
+        let settings: FinetuneSettings = table.try_into().unwrap();
+        assert_eq!(settings.problems(), [], "{name}");
+        let data = DataShape { channels: 3, classes: 8 };
+        Finetuner::new(&settings, data, 10, &burn::tensor::Device::flex()).unwrap();
+    }
+    assert!(finetune::recipes::RECIPES.iter().any(|(name, _)| *name == finetune::recipes::DEFAULT));
+}
+
+#[test]
 fn every_recipe_file_is_in_the_list() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
     let mut files = 0;
@@ -74,5 +92,5 @@ fn every_recipe_file_is_in_the_list() {
         let inside = if family.is_dir() { std::fs::read_dir(family).unwrap().count() } else { 1 };
         files += inside;
     }
-    assert_eq!(files, RECIPES.len());
+    assert_eq!(files, RECIPES.len() + finetune::recipes::RECIPES.len());
 }

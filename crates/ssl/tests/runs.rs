@@ -12,9 +12,9 @@ use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
 use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Progress, Settings, SslError, StartFrom, train};
 
 /// Noise around one of three colours, in the first channels; the others hold one value.
-struct Colours {
-    images: usize,
-    varying: usize,
+pub(crate) struct Colours {
+    pub images: usize,
+    pub varying: usize,
 }
 
 impl ImageSource for Colours {
@@ -37,7 +37,7 @@ impl ImageSource for Colours {
     }
 }
 
-fn data(images: usize) -> DataSet {
+pub(crate) fn data(images: usize) -> DataSet {
     data_with(images, 3)
 }
 
@@ -71,7 +71,7 @@ fn settings(method: &str) -> Settings {
     settings
 }
 
-fn folder(path: &Path) -> RunFolder {
+pub(crate) fn folder(path: &Path) -> RunFolder {
     let environment = Environment { version: "0", commit: None, threads: 1, data: json!(null) }.describe();
     let command = ["twinlens".to_owned()];
     RunFolder::create(path, Overwrite::Never, &Start { config: "", command: &command, environment }).unwrap()
@@ -105,7 +105,7 @@ fn told(
 }
 
 /// The encoder file's bytes and the metrics without what depends on the clock.
-fn result(path: &Path) -> (Vec<u8>, Vec<BTreeMap<String, Value>>) {
+pub(crate) fn result(path: &Path) -> (Vec<u8>, Vec<BTreeMap<String, Value>>) {
     let encoder = std::fs::read(path.join("encoder/encoder.safetensors")).unwrap();
     let rows = RunRecord::read(path).unwrap().metrics.into_iter().map(|row| {
         row.into_iter().filter(|(key, _)| key != "images_per_second" && key != "data_wait_share").collect()

@@ -8,8 +8,8 @@ use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
-    bench, cluster, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart,
-    report, runs, spec, views, weights,
+    bench, cluster, completions, config, data, doctor, embed, finetune, knn, list, man, pretrain, probe,
+    quickstart, report, runs, spec, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
@@ -33,6 +33,8 @@ pub enum Verb {
     Quickstart(quickstart::QuickstartArgs),
     /// Learn an encoder from images without labels
     Pretrain(Box<pretrain::PretrainArgs>),
+    /// Teach an encoder classes, from many labels or few, and draw the curve
+    Finetune(Box<finetune::FinetuneArgs>),
     /// Judge an encoder by its nearest neighbours
     Knn(knn::KnnArgs),
     /// Judge an encoder by a linear classifier on frozen features
@@ -68,7 +70,7 @@ pub enum Verb {
 
 /// The verbs in the order and under the headings of the help text.
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("Learn", &["quickstart", "pretrain"]),
+    ("Learn", &["quickstart", "pretrain", "finetune"]),
     ("Judge", &["knn", "probe", "cluster", "embed"]),
     ("See", &["views", "report", "data", "runs"]),
     ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
@@ -202,6 +204,7 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
     match verb {
         Verb::Quickstart(args) => quickstart::run(&args, terminal),
         Verb::Pretrain(args) => pretrain::run(&args, terminal),
+        Verb::Finetune(args) => finetune::run(&args, terminal),
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),
         Verb::Cluster(args) => cluster::run(&args, terminal),
@@ -209,6 +212,7 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
         Verb::Views(args) => views::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
         Verb::List(args) => list::run(&args, &list::catalogue(), terminal),
+        Verb::Config(args) if args.is_of_finetuning() => config::run(&args, &spec::finetune_spec(), terminal),
         Verb::Config(args) => config::run(&args, &spec::spec(), terminal),
         Verb::Bench(args) => bench::run(&args, terminal),
         Verb::Data(args) => data::run(&args, terminal),
@@ -267,6 +271,7 @@ mod tests {
         let documents = [
             include_str!("../../../README.md"),
             include_str!("../../../docs/encoders.md"),
+            include_str!("../../../docs/evaluation.md"),
             include_str!("../../../docs/results.md"),
         ];
         let commands = documents.iter().flat_map(|text| text.lines());

@@ -1,6 +1,6 @@
 //! Every kind of bad input has its clear error.
 
-use twinlens_data::{LabelChoice, LabelShare, OpenOptions, SplitShares};
+use twinlens_data::{LabelAmount, LabelChoice, LabelShare, OpenOptions, SplitShares};
 
 use crate::make::{Listed, as_defined, npy, npy_u8, npz, open_file, png, put, refusal};
 
@@ -161,7 +161,10 @@ fn options_that_make_no_sense() {
         refusal(open_file("a.npy", &npy_u8(&[1, 1, 1], &[0]), &OpenOptions { shares, ..as_defined() }));
     says(&message, &["option shares", "adding up to 1"]);
     let source = std::sync::Arc::new(Listed(vec![], vec![Some(0)]));
-    for share in [0.0, -1.0, 1.5, f64::NAN] {
-        assert!(LabelShare::new(source.clone(), share, LabelChoice::Random, 0).is_err(), "{share}");
+    let shares = [0.0, -1.0, 1.5, f64::NAN].map(LabelAmount::Share);
+    for amount in shares.into_iter().chain([LabelAmount::PerClass(0)]) {
+        assert!(LabelShare::new(source.clone(), amount, LabelChoice::Random, 0).is_err(), "{amount}");
     }
+    assert_eq!(LabelAmount::Share(0.07).to_string(), "7 %");
+    assert_eq!(LabelAmount::PerClass(5).to_string(), "5 a class");
 }

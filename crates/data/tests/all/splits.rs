@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use twinlens_data::{
-    Concat, DataSet, ImageSource, LabelChoice, LabelShare, OpenOptions, Split, SplitOrigin, SplitPolicy,
-    SplitShares, Subset, class_counts, draw_splits, limit,
+    Concat, DataSet, ImageSource, LabelAmount, LabelChoice, LabelShare, OpenOptions, Split, SplitOrigin,
+    SplitPolicy, SplitShares, Subset, class_counts, draw_splits, limit,
 };
 
 use crate::make::{Listed, bytes_of, npy_u8, npz, open_file};
@@ -98,7 +98,7 @@ fn subsets_and_concatenations_pass_everything_through() {
 #[test]
 fn hidden_labels_leave_the_images() {
     let source = Arc::new(Listed(vec![], vec![Some(0), Some(1), None, Some(0)]));
-    let share = LabelShare::new(source, 0.4, LabelChoice::Stratified, 3).unwrap();
+    let share = LabelShare::new(source, LabelAmount::Share(0.4), LabelChoice::Stratified, 3).unwrap();
     assert_eq!(share.len(), 4);
     let visible: Vec<usize> = (0..4).filter(|&i| share.label(i).is_some()).collect();
     assert_eq!(visible, share.known());
@@ -138,7 +138,8 @@ proptest! {
     ) {
         let source = labelled(&labels);
         let choice = if stratified { LabelChoice::Stratified } else { LabelChoice::Random };
-        let known = |share: f64| LabelShare::new(source.clone(), share, choice, seed).unwrap().known();
+        let of = |amount| LabelShare::new(source.clone(), amount, choice, seed).unwrap().known();
+        let known = |share: f64| of(LabelAmount::Share(share));
         let (few, many) = (known(small), known(small + (1.0 - small) * more));
         prop_assert!(few.iter().all(|index| many.contains(index)));
         prop_assert_eq!(known(1.0).len(), labels.len());
@@ -152,5 +153,27 @@ proptest! {
         } else {
             prop_assert_eq!(few.len(), ((labels.len() as f64 * small).round() as usize).max(1));
         }
+    }
+
+    #[test]
+    fn labels_by_class_are_nested_exact_and_within_the_shares_that_have_as_many(
+        labels in prop::collection::vec(0usize..4, 1..200),
+        few in 1usize..9,
+        more in 0usize..9,
+        random: bool,
+        seed: u64,
+    ) {
+        let source = labelled(&labels);
+        let choice = if random { LabelChoice::Random } else { LabelChoice::Stratified };
+        let known = |amount| LabelShare::new(source.clone(), amount, choice, seed).unwrap().known();
+        let (some, many) = (known(LabelAmount::PerClass(few)), known(LabelAmount::PerClass(few + more)));
+        prop_assert!(some.iter().all(|index| many.contains(index)));
+        for class in 0..4 {
+            let count = |indices: &[usize]| indices.iter().filter(|&&i| labels[i] == class).count();
+            let total = labels.iter().filter(|&&label| label == class).count();
+            prop_assert_eq!(count(&some), few.min(total));
+        }
+        let all = LabelAmount::Share(1.0);
+        prop_assert_eq!(known(all), known(LabelAmount::PerClass(labels.len())));
     }
 }

@@ -114,6 +114,17 @@ impl Encoder for ConvNext {
         let pooled = graph.global_average_pool(&x);
         Some(self.norm.onnx(graph, &pooled))
     }
+
+    /// The stem, and every stage with the downsampling before it; the last norm goes with the last stage.
+    fn blocks(&self) -> Vec<Vec<String>> {
+        let last = self.stages.len() - 1;
+        let modules = |stage: usize| {
+            let downsample = (stage > 0).then(|| format!("features.{}", 2 * stage));
+            let norm = (stage == last).then(|| "classifier.0".to_owned());
+            downsample.into_iter().chain([format!("features.{}", 2 * stage + 1)]).chain(norm).collect()
+        };
+        std::iter::once(vec!["features.0".to_owned()]).chain((0..=last).map(modules)).collect()
+    }
 }
 
 /// The nodes of a norm over the channels.

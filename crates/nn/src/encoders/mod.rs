@@ -72,10 +72,19 @@ pub trait Encoder: Debug + Send + Sync {
         None
     }
 
+    /// The modules of each block, from the images to the features, by torchvision's names without the final dot: what can
+    /// be trained or frozen together. Every weight belongs to one block, see [`is_within`].
+    fn blocks(&self) -> Vec<Vec<String>>;
+
     /// The scales of the norms that end residual branches, where a network has such norms.
     fn residual_scales(&self) -> Vec<Id> {
         Vec::new()
     }
+}
+
+/// Whether the weight called `name` belongs to `module`: `layer1.0.conv1.weight` to `layer1`, but not to `layer`.
+pub fn is_within(name: &str, module: &str) -> bool {
+    name.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Starts the scales that end residual branches at 0, so that every block begins as the identity (Goyal et al.,
@@ -106,6 +115,12 @@ impl EncoderSpec {
     /// Declares the encoder's weights in `scope`, for images of `channels` channels.
     pub fn build(&self, scope: &mut Scope<'_>, stem: Stem, channels: usize) -> Box<dyn Encoder> {
         (self.build)(scope, stem, channels)
+    }
+
+    /// The modules of each block, see [`Encoder::blocks`].
+    pub fn blocks(&self, stem: Stem) -> Vec<Vec<String>> {
+        let mut weights = Weights::zeroed(&Device::flex());
+        self.build(&mut weights.root(), stem, 3).blocks()
     }
 
     /// Names and torchvision shapes of the encoder's parameters and buffers, in order.

@@ -8,6 +8,8 @@ use crate::onnx::{Graph, Map};
 use crate::ops;
 use crate::weights::{Id, Pass, Scope};
 
+const STAGES: usize = 4;
+
 /// Features of the pooled last map; no classifier.
 #[derive(Clone, Debug)]
 pub(super) struct ResNet {
@@ -25,7 +27,7 @@ impl ResNet {
         stem: Stem,
         channels: usize,
         branch: Branch,
-        depths: [usize; 4],
+        depths: [usize; STAGES],
     ) -> ResNet {
         let [kernel, stride, padding] = match stem {
             Stem::Imagenet => [7, 2, 3],
@@ -75,6 +77,12 @@ impl Encoder for ResNet {
             x = block.onnx(graph, &x);
         }
         Some(graph.global_average_pool(&x))
+    }
+
+    fn blocks(&self) -> Vec<Vec<String>> {
+        let stem = ["conv1", "bn1"].map(str::to_owned).to_vec();
+        let stages = (1..=STAGES).map(|stage| vec![format!("layer{stage}")]);
+        std::iter::once(stem).chain(stages).collect()
     }
 
     fn residual_scales(&self) -> Vec<Id> {

@@ -21,7 +21,14 @@ type Stages = [&'static [usize]; 5];
 /// Features of the last map, averaged over its pixels.
 #[derive(Clone, Debug)]
 pub(super) struct Vgg {
-    stages: Vec<Vec<(Conv2d, Option<BatchNorm>)>>,
+    stages: Vec<Stage>,
+}
+
+/// The layers between two poolings, and their names.
+#[derive(Clone, Debug)]
+struct Stage {
+    layers: Vec<(Conv2d, Option<BatchNorm>)>,
+    modules: Vec<String>,
 }
 
 impl Vgg {
@@ -32,17 +39,20 @@ impl Vgg {
         let mut scope = scope.at("features");
         let (mut place, mut width) = (0, channels);
         let mut stage = |outputs: &[usize]| {
-            let mut layers = Vec::new();
+            let (mut layers, mut modules) = (Vec::new(), Vec::new());
             for &outputs in outputs {
                 let mut at = scope.at(place);
                 let conv = Conv2d::new(&mut at, [width, outputs], 3, 1, 1).with_bias(&mut at);
                 let norm = batch_norm.then(|| BatchNorm::new(&mut scope.at(place + 1), outputs));
-                place += if batch_norm { 3 } else { 2 };
+                let parts = if batch_norm { 2 } else { 1 };
+                modules.extend((place..place + parts).map(|part| format!("features.{part}")));
+                // One more is the ReLU.
+                place += parts + 1;
                 width = outputs;
                 layers.push((conv, norm));
             }
             place += 1;
-            layers
+            Stage { layers, modules }
         };
         Vgg { stages: stages.into_iter().map(&mut stage).collect() }
     }
@@ -55,7 +65,7 @@ impl Encoder for Vgg {
 
     fn forward(&self, pass: &mut Pass<'_>, mut x: Tensor<4>) -> Tensor<2> {
         for stage in &self.stages {
-            for (conv, norm) in stage {
+            for (conv, norm) in &stage.layers {
                 x = conv.forward(pass, x);
                 x = match norm {
                     Some(norm) => norm.forward(pass, x, None, true),
@@ -69,7 +79,7 @@ impl Encoder for Vgg {
 
     fn onnx(&self, graph: &mut Graph<'_>, mut x: Map) -> Option<String> {
         for stage in &self.stages {
-            for (conv, norm) in stage {
+            for (conv, norm) in &stage.layers {
                 x = conv.onnx(graph, &x);
                 if let Some(norm) = norm {
                     x = norm.onnx(graph, &x);
@@ -81,6 +91,10 @@ impl Encoder for Vgg {
             }
         }
         Some(graph.global_average_pool(&x))
+    }
+
+    fn blocks(&self) -> Vec<Vec<String>> {
+        self.stages.iter().map(|stage| stage.modules.clone()).collect()
     }
 }
 

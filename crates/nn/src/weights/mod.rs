@@ -65,6 +65,7 @@ pub struct Entry {
     order: Order,
     role: Role,
     trainable: bool,
+    fixed: bool,
     value: Tensor<1>,
 }
 
@@ -186,6 +187,14 @@ impl Weights {
         }
     }
 
+    /// Fixes the buffers for which `fix` is true of their name, and no others: batch norms use these running statistics
+    /// as they are, in training too.
+    pub fn fix_buffers(&mut self, fix: impl Fn(&str) -> bool) {
+        for entry in &mut self.entries {
+            entry.fixed = entry.role == Role::Buffer && fix(&entry.name);
+        }
+    }
+
     /// The entries whose names start with `prefix`, that prefix removed, as files hold them.
     pub fn export(&self, prefix: &str) -> BTreeMap<String, NamedTensor> {
         let belongs = |entry: &Entry| entry.name.strip_prefix(prefix).map(str::to_owned);
@@ -291,6 +300,7 @@ impl Scope<'_> {
             order,
             role,
             trainable: role == Role::Parameter,
+            fixed: false,
             value: value.clone(),
         };
         entry.set_value(value);
@@ -353,6 +363,11 @@ impl<'a> Pass<'a> {
     /// Whether batch statistics are used and running statistics updated.
     pub fn is_training(&self) -> bool {
         self.training
+    }
+
+    /// Whether the buffer `id` stays as it is, see [`Weights::fix_buffers`].
+    pub fn is_fixed(&self, id: Id) -> bool {
+        self.weights.entry(id).fixed
     }
 
     /// The entry `id` as a tensor of the program's shape `shape`.

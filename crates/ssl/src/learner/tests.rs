@@ -45,6 +45,10 @@ impl Encoder for Tiny {
         }
         global_average_pool(x)
     }
+
+    fn blocks(&self) -> Vec<Vec<String>> {
+        ["a", "b"].map(|name| vec![name.to_owned()]).to_vec()
+    }
 }
 
 /// Small settings for `method`, with all state in use within a few steps.
@@ -344,6 +348,10 @@ impl Encoder for Noise {
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2> {
         let drawn = pass.noise(0).map_or(0.0, |mut noise| noise.normal());
         Tensor::full([x.dims()[0], 1], drawn as f32, &x.device())
+    }
+
+    fn blocks(&self) -> Vec<Vec<String>> {
+        Vec::new()
     }
 }
 

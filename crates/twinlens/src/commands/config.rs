@@ -8,8 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
 use twinlens_run::names;
+use twinlens_ssl::finetune;
 
 use super::settings::SettingsArgs;
+use super::spec::is_finetuning;
 use crate::config::{Request, Spec, diff, nearest, schema};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -47,6 +49,29 @@ Examples:
   twinlens config diff runs/a runs/b
   twinlens config diff medmnist/simclr my.toml --json")]
     Diff(DiffArgs),
+}
+
+impl ConfigArgs {
+    /// Whether the settings meant are those of a fine-tuning: by a preset's name, or a file that has stages.
+    pub fn is_of_finetuning(&self) -> bool {
+        let preset = |name: &str| finetune::recipes::RECIPES.iter().any(|(recipe, _)| *recipe == name);
+        let file = |path: &Path| {
+            let places = [path.join(names::CONFIG), path.to_path_buf()];
+            let text = places.into_iter().find_map(|place| std::fs::read_to_string(place).ok());
+            text.is_some_and(|text| is_finetuning(&text))
+        };
+        match &self.verb {
+            ConfigVerb::Show(args) => {
+                let common = &args.common;
+                common.preset.as_deref().is_some_and(preset) || common.config.iter().any(|path| file(path))
+            }
+            ConfigVerb::Validate(args) => file(&args.file),
+            ConfigVerb::Diff(args) => {
+                [&args.a, &args.b].iter().any(|name| preset(name) || file(Path::new(name)))
+            }
+            ConfigVerb::Schema => false,
+        }
+    }
 }
 
 /// Arguments of `config diff`.

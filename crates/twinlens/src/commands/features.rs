@@ -151,17 +151,31 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
         hash.update([0]);
     }
     if kind == "encoder" {
-        for (name, tensor) in &file.tensors {
-            hash.update(name.as_bytes());
-            tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));
-        }
+        add_weights(&mut hash, file);
     }
     // Splits that were drawn depend on the seed and shares, which show in the labels and their number.
     let labels =
         (0..data.splits.get(split)?.len()).map(|index| data.splits.get(split).and_then(|s| s.label(index)));
     labels.for_each(|label| hash.update(label.map_or(u64::MAX, |label| label as u64).to_le_bytes()));
-    let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(data_folder()?.join("features").join(format!("{name}.safetensors")))
+    Some(data_folder()?.join("features").join(format!("{}.safetensors", hexadecimal(hash))))
+}
+
+/// The SHA-256 of an encoder's weights with their names, in hexadecimal.
+pub fn weights_sha256(file: &EncoderFile) -> String {
+    let mut hash = Sha256::new();
+    add_weights(&mut hash, file);
+    hexadecimal(hash)
+}
+
+fn add_weights(hash: &mut Sha256, file: &EncoderFile) {
+    for (name, tensor) in &file.tensors {
+        hash.update(name.as_bytes());
+        tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Features kept by an earlier command; anything unexpected counts as not there.

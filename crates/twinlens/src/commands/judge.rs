@@ -13,6 +13,7 @@ use twinlens_ssl::Settings;
 
 use super::data::BadSample;
 use super::features::{Computing, Subject, labelled, untrained};
+use super::labels::summary;
 use super::training::{open_data, read_encoder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -174,11 +175,18 @@ impl JudgeArgs {
                 keep(&self.encoder, verdict)?;
             }
         }
-        let document = json!({ "verdicts": verdicts });
+        let mut document = json!({ "verdicts": verdicts });
+        let summary = summary(&verdicts, terminal)?;
+        if let Some((summary, _)) = &summary {
+            document["summary"] = summary.clone();
+        }
         if let Some(out) = out {
             write_document(out, &document)?;
         }
-        terminal.result(&document, || table(&verdicts, terminal))?;
+        terminal.result(&document, || match summary {
+            Some((_, repeats)) => format!("{}\n{repeats}", table(&verdicts, terminal)),
+            None => table(&verdicts, terminal),
+        })?;
         let test = |verdict: &Verdict| verdict.split("test").map(|split| split.scores.accuracy);
         let worst = verdicts.iter().filter_map(test).fold(f64::INFINITY, f64::min);
         match fail_under {
@@ -216,8 +224,9 @@ pub fn file_name(verdict: &Verdict) -> String {
 pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTreeMap<String, u64>) -> String {
     let part = |key: &str| settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
-    let parts =
-        ["features", "split", "k", "vote", "label_share", "label_choice"].into_iter().filter_map(part);
+    let parts = ["features", "split", "k", "vote", "label_share", "labels_per_class", "label_choice"]
+        .into_iter()
+        .filter_map(part);
     // The usual distance has no part in the name.
     let distance = part("distance").filter(|distance| distance != "cosine");
     let seeds = seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
@@ -257,13 +266,17 @@ pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
 pub fn protocol(verdict: &Verdict) -> String {
     let setting =
         |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
-    match (setting("k"), setting("label_share")) {
+    let labels = setting("label_share").or_else(|| Some(setting("labels_per_class")? + " a class"));
+    match (setting("k"), labels) {
         (Some(k), _) => {
             let euclidean = setting("distance").is_some_and(|distance| distance == "euclidean");
             let distance = if euclidean { " euclidean" } else { "" };
             format!("kNN k={k} {}{distance}", setting("vote").unwrap_or_default())
         }
-        (None, Some(share)) => format!("linear probe, labels {share}"),
+        (None, Some(labels)) if verdict.protocol == "linear-probe" => {
+            format!("linear probe, labels {labels}")
+        }
+        (None, Some(labels)) => format!("{}, labels {labels}", verdict.protocol),
         (None, None) => verdict.protocol.clone(),
     }
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
-use twinlens_eval::Knn;
+use twinlens_eval::{Knn, Labelled};
 
 use super::judge::{JudgeArgs, positive, share};
+use super::labels::LabelsArgs;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -15,6 +16,7 @@ use crate::terminal::Terminal;
 Examples:
   twinlens knn runs/a --data blood.npz
   twinlens knn runs/a --data blood.npz -k 20,200 --vote plain --json
+  twinlens knn runs/a --data blood.npz --labels-per-class 5,20 --seeds 0,1,2
   twinlens knn runs/a --data blood.npz --fail-under 0.9")]
 pub struct KnnArgs {
     /// What is judged, on what.
@@ -32,12 +34,18 @@ pub struct KnnArgs {
     /// Temperature of the weighted vote by cosine
     #[arg(long, value_name = "T", default_value = "0.07", value_parser = positive)]
     pub temperature: f64,
+    /// Seed of all randomness
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
+    pub seed: i64,
     /// Where to write
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub out: Option<PathBuf>,
     /// Exit with code 1 when the test accuracy is below this
     #[arg(long, value_name = "ACCURACY", value_parser = share)]
     pub fail_under: Option<f64>,
+    /// Which labels.
+    #[command(flatten)]
+    pub labels: LabelsArgs,
 }
 
 /// How neighbours vote.
@@ -72,18 +80,32 @@ impl From<Distance> for twinlens_eval::Distance {
 /// # Errors
 /// An encoder or data that cannot be used, a k beyond the training images, an accuracy below `--fail-under`.
 pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
+    // Told before minutes of work.
+    let draws = args.labels.draws(args.seed as u64)?;
     let (data, [train, val, test]) = args.judge.splits(terminal)?;
     let vote = match args.vote {
         Vote::Weighted => twinlens_eval::Vote::Weighted,
         Vote::Plain => twinlens_eval::Vote::Majority,
     };
-    let k = if args.k.is_empty() {
-        usual(train.features().rows())
-    } else {
-        args.k.iter().map(|&k| k as usize).collect()
+    let judge = |train: &Labelled| {
+        let k = if args.k.is_empty() {
+            usual(train.features().rows())
+        } else {
+            args.k.iter().map(|&k| k as usize).collect()
+        };
+        let knn = Knn { k, votes: vec![vote], temperature: args.temperature, distance: args.distance.into() };
+        knn.run(train, &[("val", &val), ("test", &test)])
     };
-    let knn = Knn { k, votes: vec![vote], temperature: args.temperature, distance: args.distance.into() };
-    let verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
+    let mut verdicts = Vec::new();
+    for draw in draws {
+        let mut drawn = judge(&train.subset(&draw.known(&data)?)?)?;
+        drawn.iter_mut().for_each(|verdict| draw.sign(verdict));
+        verdicts.extend(drawn);
+    }
+    if verdicts.is_empty() {
+        // With all labels nothing is drawn.
+        verdicts = judge(&train)?;
+    }
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 

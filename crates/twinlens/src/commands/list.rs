@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use twinlens_nn::encoders::ENCODERS;
+use twinlens_ssl::finetune;
 use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::recipes::RECIPES;
 
@@ -131,7 +132,7 @@ pub fn catalogue() -> Catalogue {
             .collect(),
         formats: twinlens_data::formats().map(|(name, what)| entry(name, what, vec![])).collect(),
         augmentations: operations.chain(policies).collect(),
-        presets: presets(RECIPES),
+        presets: presets(&[RECIPES, finetune::recipes::RECIPES].concat()),
     }
 }
 

@@ -10,10 +10,10 @@ use twinlens_run::{RunFolder, RunRecord, State, names};
 use twinlens_ssl::{Settings, StartFrom};
 
 use super::settings::SettingsArgs;
-use super::spec::resolve;
+use super::spec::{refuse_changes, resolve};
 use super::training::{Run, checkpoint_bytes, encoder_file, memory_held, read_encoder};
 use super::{bytes, report};
-use crate::config::{Request, diff};
+use crate::config::Request;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -100,20 +100,8 @@ fn resume(args: &PretrainArgs, path: &Path, terminal: &Terminal) -> Outcome {
     let mut request = args.settings.request();
     request.files.insert(0, config);
     let now = resolve(&request)?;
-    let may =
-        |key: &str| MAY_CHANGE.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
-    let changes: Vec<String> = diff(&before.table, &now.table)
-        .into_iter()
-        .filter(|change| !may(&change.key))
-        .map(|change| format!("  {change}"))
-        .collect();
-    if !changes.is_empty() {
-        let message = format!(
-            "a run goes on with the settings it started with, but these differ:\n{}",
-            changes.join("\n")
-        );
-        return Err(Failure::message(Exit::Usage, message).hint("start a new run, perhaps with --init-from"));
-    }
+    refuse_changes(&before.table, &now.table, &MAY_CHANGE)
+        .map_err(|failure| failure.hint("start a new run, perhaps with --init-from"))?;
     let run = Run::prepare(now.settings, terminal)?;
     if args.dry_run {
         return tell_plan(&run, terminal);

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{ValueEnum, ValueHint};
-use twinlens_data::LabelShare;
-use twinlens_eval::LinearProbe;
+use clap::ValueHint;
+use twinlens_data::{DataSet, LabelAmount};
+use twinlens_eval::{Labelled, LinearProbe, Verdict};
 
 use super::judge::{JudgeArgs, share};
-use crate::exit::{Exit, Failure, Outcome};
+use super::labels::{Draw, LabelsArgs};
+use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
 /// Arguments of `probe`.
@@ -15,18 +16,12 @@ use crate::terminal::Terminal;
 #[command(before_help = "\
 Examples:
   twinlens probe runs/a --data blood.npz
-  twinlens probe runs/a --data blood.npz --label-share 0.01 --label-choice stratified --seed 1
+  twinlens probe runs/a --data blood.npz --label-share 0.01,0.1 --seeds 0,1,2
   twinlens probe runs/a --data blood.npz --fail-under 0.9 --json")]
 pub struct ProbeArgs {
     /// What is judged, on what.
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Share of the training labels that are used
-    #[arg(long, value_name = "P", default_value = "1", value_parser = share)]
-    pub label_share: f64,
-    /// How those labels are chosen
-    #[arg(long, value_name = "random|stratified", default_value = "stratified", hide_possible_values = true)]
-    pub label_choice: LabelChoice,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
@@ -36,24 +31,9 @@ pub struct ProbeArgs {
     /// Exit with code 1 when the test accuracy is below this
     #[arg(long, value_name = "ACCURACY", value_parser = share)]
     pub fail_under: Option<f64>,
-}
-
-/// How a share of the labels is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LabelChoice {
-    /// Any images alike.
-    Random,
-    /// The same share of every class.
-    Stratified,
-}
-
-impl From<LabelChoice> for twinlens_data::LabelChoice {
-    fn from(choice: LabelChoice) -> twinlens_data::LabelChoice {
-        match choice {
-            LabelChoice::Random => twinlens_data::LabelChoice::Random,
-            LabelChoice::Stratified => twinlens_data::LabelChoice::Stratified,
-        }
-    }
+    /// Which labels.
+    #[command(flatten)]
+    pub labels: LabelsArgs,
 }
 
 /// Runs `probe`.
@@ -61,17 +41,33 @@ impl From<LabelChoice> for twinlens_data::LabelChoice {
 /// # Errors
 /// An encoder or data that cannot be used, an accuracy below `--fail-under`.
 pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
+    // Told before minutes of work.
+    let mut draws = args.labels.draws(args.seed as u64)?;
     let (data, [train, val, test]) = args.judge.splits(terminal)?;
-    let source = data.splits.train.clone();
-    let source = source.ok_or_else(|| Failure::message(Exit::Data, "no training images"))?;
-    let known =
-        LabelShare::new(source, args.label_share, args.label_choice.into(), args.seed as u64)?.known();
-    let mut verdict = LinearProbe::default().run(&train.subset(&known)?, &val, &test)?;
-    verdict.settings.insert("label_share".into(), args.label_share.into());
-    let choice = args.label_choice.to_possible_value().map(|value| value.get_name().to_owned());
-    verdict.settings.insert("label_choice".into(), choice.into());
-    verdict.seeds.insert("labels".into(), args.seed as u64);
-    args.judge.conclude(&data, vec![verdict], args.out.as_deref(), args.fail_under, terminal)
+    if draws.is_empty() {
+        let (choice, seed) = (args.labels.choice(), args.seed as u64);
+        draws.push(Draw { amount: LabelAmount::Share(1.0), choice, seed });
+    }
+    let verdicts =
+        draws.iter().map(|draw| probe(draw, &data, &train, &val, &test)).collect::<Outcome<Vec<_>>>()?;
+    args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
+}
+
+/// A linear probe that learns from some of the training labels.
+///
+/// # Errors
+/// Labels of one class only.
+pub fn probe(
+    draw: &Draw,
+    data: &DataSet,
+    train: &Labelled,
+    val: &Labelled,
+    test: &Labelled,
+) -> Outcome<Verdict> {
+    let known = draw.known(data)?;
+    let mut verdict = LinearProbe::default().run(&train.subset(&known)?, val, test)?;
+    draw.sign(&mut verdict);
+    Ok(verdict)
 }
 
 #[cfg(test)]
@@ -83,7 +79,7 @@ mod tests {
     fn a_share_of_the_labels_is_read() {
         let args: ProbeArgs =
             parse("runs/a --data b.npz --label-share 0.01 --label-choice random --seed 3").unwrap();
-        assert_eq!((args.label_share, args.label_choice, args.seed), (0.01, LabelChoice::Random, 3));
+        assert_eq!((args.labels.amounts(), args.seed), (vec![LabelAmount::Share(0.01)], 3));
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --label-share 0").is_err());
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --seed -1").is_err());
     }

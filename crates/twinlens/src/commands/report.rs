@@ -17,6 +17,7 @@ use twinlens_ssl::Settings;
 
 use super::features::{Computing, Subject, features};
 use super::judge::protocol;
+use super::spec::is_finetuning;
 use super::training::{BUNDLED, open_data, read_encoder};
 use super::views::Gallery;
 use crate::exit::{Exit, Failure, Outcome};
@@ -79,6 +80,11 @@ pub fn write(
 }
 
 fn settings_of(record: &RunRecord) -> Outcome<Settings> {
+    if is_finetuning(&record.config) {
+        let failure = Failure::message(Exit::Usage, "a fine-tuning has no report of its own");
+        let failure = failure.at(record.path.display());
+        return Err(failure.hint("`twinlens runs show` tells its numbers, and plots/ has its pictures"));
+    }
     toml::from_str(&record.config).map_err(|error| {
         let failure = Failure::new(Exit::Data, error).at(record.path.join("config.toml").display());
         failure.hint("was it written by another version of this program, or changed by hand?")

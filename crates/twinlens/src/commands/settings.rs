@@ -7,22 +7,34 @@ use toml::Value;
 
 use crate::config::{Flag, Request};
 
-/// Where settings come from, and the settings with flags of their own.
+/// Where settings come from, and the settings of pre-training with flags of their own.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub data: Option<String>,
     /// How to learn (`twinlens list methods`)
     #[arg(long, value_name = "ID")]
     pub method: Option<String>,
-    /// What learns (`twinlens list encoders`)
-    #[arg(long, value_name = "ID")]
-    pub encoder: Option<String>,
     /// How often every training image is seen
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
+    /// Kind of numbers
+    #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16"])]
+    pub precision: Option<String>,
+    /// What every training has.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Where settings come from, and the settings of any training with flags of their own.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub struct CommonArgs {
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub data: Option<String>,
+    /// What learns (`twinlens list encoders`)
+    #[arg(long, value_name = "ID")]
+    pub encoder: Option<String>,
     /// Images in a step
     #[arg(long, value_name = "N")]
     pub batch: Option<u32>,
@@ -35,9 +47,6 @@ pub struct SettingsArgs {
     /// Where to compute: auto, cpu, gpu or gpu:N
     #[arg(long, value_name = "WHERE", value_parser = device)]
     pub device: Option<String>,
-    /// Kind of numbers
-    #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16"])]
-    pub precision: Option<String>,
     /// Threads that prepare images; results do not depend on it
     #[arg(long, value_name = "N")]
     pub workers: Option<u32>,
@@ -56,6 +65,21 @@ pub struct SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// What these arguments and the environment of the process ask for.
+    pub fn request(&self) -> Request {
+        let mut request = self.common.request();
+        let text = |value: &Option<String>| value.clone().map(Value::String);
+        let all = [
+            ("--method", "method", text(&self.method)),
+            ("--epochs", "epochs", self.epochs.map(|epochs| Value::Integer(epochs.into()))),
+            ("--precision", "precision", text(&self.precision)),
+        ];
+        request.flags.extend(given(all));
+        request
+    }
+}
+
+impl CommonArgs {
     /// What these arguments and the environment of the process ask for. Variables that are no text are passed
     /// over: no key and no value is spelled so.
     pub fn request(&self) -> Request {
@@ -76,18 +100,20 @@ impl SettingsArgs {
         let number = |value: Option<u32>| value.map(|value| Value::Integer(value.into()));
         let all = [
             ("--data", "data", text(&self.data)),
-            ("--method", "method", text(&self.method)),
             ("--encoder", "encoder", text(&self.encoder)),
-            ("--epochs", "epochs", number(self.epochs)),
             ("--batch", "batch", number(self.batch)),
             ("--seed", "seed", self.seed.map(Value::Integer)),
             ("--deterministic", "deterministic", self.deterministic.then_some(Value::Boolean(true))),
             ("--device", "device", text(&self.device)),
-            ("--precision", "precision", text(&self.precision)),
             ("--workers", "workers", number(self.workers)),
         ];
-        all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
+        given(all)
     }
+}
+
+/// The flags that have a value.
+fn given<const N: usize>(all: [(&'static str, &'static str, Option<Value>); N]) -> Vec<Flag> {
+    all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
 }
 
 /// A device as `--device` takes it.
@@ -117,10 +143,10 @@ mod tests {
         assert_eq!(request.sets, ["a=1", "e.f=2", "b=c=d"]);
         let flags: Vec<_> = request.flags.iter().map(|flag| (flag.name, flag.value.to_string())).collect();
         let expected = [
-            ("--method", "\"simclr\""),
             ("--batch", "8"),
             ("--deterministic", "true"),
             ("--device", "\"gpu:1\""),
+            ("--method", "\"simclr\""),
         ];
         assert_eq!(flags, expected.map(|(name, value)| (name, value.to_owned())));
     }

@@ -1,11 +1,12 @@
 //! What the layers of the configuration resolve to: [`Settings`], their defaults, presets and checks.
 
 use toml::{Table, Value};
+use twinlens_ssl::finetune::{self, FinetuneSettings};
 use twinlens_ssl::{Settings, recipes};
 use twinlens_views::presets;
 
-use crate::config::{Problem, Request, Resolved, Spec};
-use crate::exit::Outcome;
+use crate::config::{Problem, Request, Resolved, Spec, diff};
+use crate::exit::{Exit, Failure, Outcome};
 
 /// The settings of a run as the configuration knows them.
 ///
@@ -26,11 +27,44 @@ fn defaults(chosen: &Table) -> Table {
         own_views = recipe.contains_key("views") && !chosen.contains_key("policy");
         merge(&mut table, recipe);
     }
-    let policy = text(chosen, "policy").or_else(|| text(&table, "policy")).unwrap_or_default();
-    if let (false, Ok(views)) = (own_views, presets::preset(&policy).map(Value::try_from)) {
-        table.insert("views".into(), views.unwrap_or_else(|_| Value::Array(vec![])));
+    if !own_views {
+        insert_views(&mut table, chosen);
     }
     table
+}
+
+/// The settings of a fine-tuning run as the configuration knows them: those of [`FinetuneSettings`], then the operations
+/// of the chosen view policy.
+pub fn finetune_spec() -> Spec<FinetuneSettings> {
+    Spec {
+        defaults: |chosen| {
+            let mut table = Table::try_from(FinetuneSettings::default()).unwrap_or_default();
+            insert_views(&mut table, chosen);
+            table
+        },
+        presets: finetune::recipes::RECIPES,
+        supersedes: &[("policy", "views")],
+        renamed: &[],
+        validate: |settings| {
+            let problems = settings.problems().into_iter().map(Problem::from);
+            problems.chain(unknown_policy(&settings.policy)).collect()
+        },
+    }
+}
+
+/// The operations of the chosen policy, or of the table's own.
+fn insert_views(table: &mut Table, chosen: &Table) {
+    let policy = text(chosen, "policy").or_else(|| text(table, "policy")).unwrap_or_default();
+    if let Ok(views) = presets::preset(&policy).map(Value::try_from) {
+        table.insert("views".into(), views.unwrap_or_else(|_| Value::Array(vec![])));
+    }
+}
+
+fn unknown_policy(policy: &str) -> Option<Problem> {
+    presets::preset(policy).is_err().then(|| {
+        let known = presets::PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        Problem { key: "policy".into(), expected: known, got: policy.to_owned(), hint: None }
+    })
 }
 
 fn text(table: &Table, key: &str) -> Option<String> {
@@ -49,17 +83,8 @@ fn merge(below: &mut Table, above: Table) {
 }
 
 fn validate(settings: &Settings) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = settings.problems().into_iter().map(Problem::from).collect();
-    if presets::preset(&settings.policy).is_err() {
-        let known = presets::PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        problems.push(Problem {
-            key: "policy".into(),
-            expected: known,
-            got: settings.policy.clone(),
-            hint: None,
-        });
-    }
-    problems
+    let problems = settings.problems().into_iter().map(Problem::from);
+    problems.chain(unknown_policy(&settings.policy)).collect()
 }
 
 impl From<twinlens_ssl::Problem> for Problem {
@@ -68,14 +93,50 @@ impl From<twinlens_ssl::Problem> for Problem {
     }
 }
 
+/// Whether a `config.toml` holds the settings of a fine-tuning: no other has stages.
+pub fn is_finetuning(config: &str) -> bool {
+    config.parse::<Table>().is_ok_and(|table| table.contains_key("stages"))
+}
+
 /// Resolves a request for the settings of a run, and says what the configuration wants said.
 ///
 /// # Errors
 /// A report of everything that is wrong.
 pub fn resolve(request: &Request) -> Outcome<Resolved<Settings>> {
-    let resolved = spec().resolve(request)?;
+    told(spec().resolve(request)?)
+}
+
+/// [`resolve`] for fine-tuning.
+///
+/// # Errors
+/// A report of everything that is wrong.
+pub fn resolve_finetune(request: &Request) -> Outcome<Resolved<FinetuneSettings>> {
+    told(finetune_spec().resolve(request)?)
+}
+
+fn told<T>(resolved: Resolved<T>) -> Outcome<Resolved<T>> {
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
     Ok(resolved)
+}
+
+/// Refuses settings of a run, `now`, that are not those it started with, `before`, but for keys that `may` change (all
+/// below a key that ends in a dot).
+///
+/// # Errors
+/// What differs.
+pub fn refuse_changes(before: &Table, now: &Table, may: &[&str]) -> Outcome {
+    let may = |key: &str| may.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
+    let changes: Vec<String> = diff(before, now)
+        .into_iter()
+        .filter(|change| !may(&change.key))
+        .map(|change| format!("  {change}"))
+        .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("a run goes on with the settings it started with, but these differ:\n{}", changes.join("\n"));
+    Err(Failure::message(Exit::Usage, message))
 }

@@ -8,7 +8,8 @@ use twinlens_data::{DataSet, OpenOptions, open, open_bytes};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
 use twinlens_ssl::{
-    Asked, Hooks, Learner, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom, train,
+    Asked, DataSettings, Hooks, Learner, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom,
+    train,
 };
 
 use super::data::locate;
@@ -17,7 +18,7 @@ use super::features::Computing;
 use super::{bytes, data_folder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::known;
-use crate::signals::Interrupt;
+use crate::signals::{Interrupt, Signal};
 use crate::terminal::Terminal;
 
 /// The name of the data set inside the program, where others have a path.
@@ -94,19 +95,8 @@ impl Run {
     /// # Errors
     /// A folder that is taken or cannot be written, or whose disk has no room for the checkpoints.
     pub fn create(&self, path: &Path, overwrite: bool) -> Outcome<RunFolder> {
-        let free = std::path::absolute(path).ok().and_then(|path| free_space(&path));
-        room_for(checkpoint_bytes(&self.learner()?), free, path)?;
-        let data = json!({ "path": self.settings.data, "sha256": self.data.fingerprint });
-        let commit = Some(crate::COMMIT).filter(|commit| *commit != "unknown");
-        let threads = rayon::current_num_threads();
-        let environment = Environment { version: crate::VERSION, commit, threads, data }.describe();
-        let command: Vec<String> = std::env::args().collect();
-        let overwrite = if overwrite { Overwrite::Run } else { Overwrite::Never };
-        Ok(RunFolder::create(
-            path,
-            overwrite,
-            &Start { config: &self.config()?, command: &command, environment },
-        )?)
+        let checkpoint = checkpoint_bytes(&self.learner()?);
+        create_folder(path, overwrite, &self.config()?, &self.data, &self.settings.data, checkpoint)
     }
 
     /// Trains; the folder's status tells how it ended.
@@ -114,37 +104,113 @@ impl Run {
     /// # Errors
     /// A run that fails, or is stopped by a signal after everything was saved.
     pub fn learn(&self, folder: &mut RunFolder, start: StartFrom<'_>, terminal: &Terminal) -> Outcome {
-        terminal.log_to(folder.log_file()?);
-        if let Some(warning) = folder.warning() {
-            tracing::warn!("{warning}");
-        }
+        let watch = Watch::new(terminal)?;
+        let told = Told { label: "training", epochs: self.settings.epochs, verb: "pretrain" };
+        watch.over(folder, told, |folder, hooks| {
+            let ended = train(&self.settings, &self.data, &self.prepared, folder, start, hooks)?;
+            Ok((ended == Ended::Done).then_some(()))
+        })
+    }
+}
+
+/// Creates a run's folder for the images of `data`, opened from `source`, with checkpoints of so many bytes.
+///
+/// # Errors
+/// A folder that is taken or cannot be written, or whose disk has no room for the checkpoints.
+pub fn create_folder(
+    path: &Path,
+    overwrite: bool,
+    config: &str,
+    data: &DataSet,
+    source: &str,
+    checkpoint: u64,
+) -> Outcome<RunFolder> {
+    let free = std::path::absolute(path).ok().and_then(|path| free_space(&path));
+    room_for(checkpoint, free, path)?;
+    let data = json!({ "path": source, "sha256": data.fingerprint });
+    let commit = Some(crate::COMMIT).filter(|commit| *commit != "unknown");
+    let threads = rayon::current_num_threads();
+    let environment = Environment { version: crate::VERSION, commit, threads, data }.describe();
+    let command: Vec<String> = std::env::args().collect();
+    let overwrite = if overwrite { Overwrite::Run } else { Overwrite::Never };
+    Ok(RunFolder::create(path, overwrite, &Start { config, command: &command, environment })?)
+}
+
+/// Watches over trainings: signals, bars, logs, and the status of their folders.
+pub struct Watch<'a> {
+    interrupt: Interrupt,
+    terminal: &'a Terminal,
+}
+
+/// How a training is told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// What the bar is called.
+    pub label: &'a str,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// The verb that goes on with it.
+    pub verb: &'a str,
+}
+
+impl<'a> Watch<'a> {
+    /// Starts to listen for signals.
+    ///
+    /// # Errors
+    /// When the system refuses the handlers.
+    pub fn new(terminal: &'a Terminal) -> Outcome<Watch<'a>> {
         let interrupt = Interrupt::install().map_err(|error| Failure::new(Exit::Environment, error))?;
-        let ended = self.train(folder, start, &interrupt, terminal);
-        match &ended {
-            Ok(Ended::Done) => folder.set_status(State::Done, "")?,
-            Ok(Ended::Interrupted) => folder.set_status(State::Interrupted, "stopped by a signal")?,
-            // A full disk may refuse the status too; the error that matters is the run's.
-            Err(error) => drop(folder.set_status(State::Failed, &error.to_string())),
-        }
-        match (ended?, interrupt.requested()) {
-            (Ended::Interrupted, Some(signal)) => {
-                let place = folder.path().display().to_string();
-                let failure =
-                    Failure::message(signal.exit(), "stopped; everything so far is saved").at(&place);
-                Err(failure.hint(format!("go on with `twinlens pretrain --resume {place}`")))
-            }
-            _ => Ok(()),
+        Ok(Watch { interrupt, terminal })
+    }
+
+    /// Fails if a signal has asked to stop.
+    ///
+    /// # Errors
+    /// With the exit code of the signal.
+    pub fn go_on(&self) -> Outcome {
+        match self.interrupt.requested() {
+            Some(signal) => Err(Failure::message(signal.exit(), "stopped; everything so far is saved")),
+            None => Ok(()),
         }
     }
 
-    fn train(
+    /// Does the training `work` in `folder`, which returns nothing if it was interrupted.
+    ///
+    /// # Errors
+    /// A run that fails, or is stopped by a signal after everything was saved.
+    pub fn over<T>(
         &self,
         folder: &mut RunFolder,
-        start: StartFrom<'_>,
-        interrupt: &Interrupt,
-        terminal: &Terminal,
-    ) -> Result<Ended, SslError> {
-        let bar = terminal.progress("training", 0);
+        told: Told<'_>,
+        work: impl FnOnce(&mut RunFolder, Hooks<'_>) -> Result<Option<T>, SslError>,
+    ) -> Outcome<T> {
+        self.terminal.log_to(folder.log_file()?);
+        if let Some(warning) = folder.warning() {
+            tracing::warn!("{warning}");
+        }
+        let ended = self.drive(folder, told, work);
+        match &ended {
+            Ok(Some(_)) => folder.set_status(State::Done, "")?,
+            Ok(None) => folder.set_status(State::Interrupted, "stopped by a signal")?,
+            // A full disk may refuse the status too; the error that matters is the run's.
+            Err(error) => drop(folder.set_status(State::Failed, &error.to_string())),
+        }
+        let place = folder.path().display().to_string();
+        let stopped = || {
+            let signal = self.interrupt.requested().map_or(Exit::Interrupted, Signal::exit);
+            let failure = Failure::message(signal, "stopped; everything so far is saved").at(&place);
+            failure.hint(format!("go on with `twinlens {} --resume {place}`", told.verb))
+        };
+        ended?.ok_or_else(stopped)
+    }
+
+    fn drive<T>(
+        &self,
+        folder: &mut RunFolder,
+        told: Told<'_>,
+        work: impl FnOnce(&mut RunFolder, Hooks<'_>) -> Result<Option<T>, SslError>,
+    ) -> Result<Option<T>, SslError> {
+        let bar = self.terminal.progress(told.label, 0);
         let mut total = 0;
         let mut latest = String::new();
         let mut progress = |progress: Progress<'_>| match progress {
@@ -153,28 +219,32 @@ impl Run {
                 bar.set_of(step as u64, total, "");
             }
             Progress::Step { epoch, step, loss } => {
-                let epochs = self.settings.epochs;
+                let epochs = told.epochs;
                 bar.set_of(step as u64, total, &format!("epoch {epoch}/{epochs} loss {loss:.3}{latest}"));
             }
             Progress::Row(row) => {
                 latest = in_short(row);
-                if let Some(accuracy) = row.get("knn_accuracy").and_then(Value::as_f64) {
-                    tracing::info!("epoch {}: kNN accuracy {accuracy:.4} on validation images", row["epoch"]);
+                for (key, what) in LOOKS {
+                    if let Some(accuracy) = row.get(key).and_then(Value::as_f64) {
+                        tracing::info!("epoch {}: {what} {accuracy:.4} on validation images", row["epoch"]);
+                    }
                 }
                 // The row is in the log; a reader of stdout that went away must not end the training.
-                drop(terminal.event("metrics", row));
+                drop(self.terminal.event("metrics", row));
             }
             Progress::Warning(warning) => tracing::warn!("{warning}"),
         };
-        let asked = || match (interrupt.requested(), interrupt.take_save_request()) {
+        let asked = || match (self.interrupt.requested(), self.interrupt.take_save_request()) {
             (Some(_), _) => Asked::Stop,
             (None, true) => Asked::Save,
             (None, false) => Asked::Continue,
         };
-        let hooks = Hooks { asked: &asked, progress: &mut progress };
-        train(&self.settings, &self.data, &self.prepared, folder, start, hooks)
+        work(folder, Hooks { asked: &asked, progress: &mut progress })
     }
 }
+
+/// What is found on validation images, and its name for people.
+const LOOKS: [(&str, &str); 2] = [("knn_accuracy", "kNN accuracy"), ("val_accuracy", "accuracy")];
 
 /// About the size of a checkpoint: weights and two moments, four bytes each.
 pub fn checkpoint_bytes(learner: &Learner) -> u64 {
@@ -221,20 +291,28 @@ fn in_short(row: &Row) -> String {
 /// # Errors
 /// No data set named, or one that cannot be read.
 pub fn open_data(settings: &Settings, terminal: &Terminal) -> Outcome<DataSet> {
-    if settings.data.is_empty() {
+    open_named(&settings.data, &settings.data_options, terminal)
+}
+
+/// Opens the data set called `name`, with a progress bar, and tells what was skipped.
+///
+/// # Errors
+/// No data set named, or one that cannot be read.
+pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Outcome<DataSet> {
+    if name.is_empty() {
         let hint = "add --data PATH; `twinlens data list` lists public data sets";
         return Err(Failure::message(Exit::Usage, "no data set is named").hint(hint));
     }
     let bar = terminal.progress("reading images", 0);
     let options = OpenOptions {
-        member: Some(settings.data_options.member.clone()).filter(|member| !member.is_empty()),
-        on_bad_sample: settings.data_options.on_bad_sample,
-        seed: settings.data_options.split_seed,
+        member: Some(options.member.clone()).filter(|member| !member.is_empty()),
+        on_bad_sample: options.on_bad_sample,
+        seed: options.split_seed,
         cache_dir: data_folder(),
         progress: Some(&|done, total| bar.set_of(done as u64, total as u64, "")),
         ..OpenOptions::default()
     };
-    let data = match settings.data.as_str() {
+    let data = match name {
         BUNDLED => {
             let class_names = Some(known::BLOOD_CELLS.iter().map(|name| (*name).to_owned()).collect());
             open_bytes("blood_cells_28.npz", BLOOD_CELLS, &OpenOptions { class_names, ..options })?
@@ -269,7 +347,10 @@ pub fn read_encoder(path: &Path) -> Outcome<EncoderFile> {
     let file = if path.is_dir() { encoder_file(path) } else { path.to_owned() };
     EncoderFile::read(&file).map_err(|error| {
         let failure = Failure::new(Exit::Data, error);
-        failure.hint("give a run's folder, or an encoder.safetensors with its encoder.json beside it")
+        failure.hint(
+            "give a run's folder, or an encoder.safetensors with its encoder.json beside it; `twinlens weights import` \
+             makes one of another program's weights",
+        )
     })
 }
 
@@ -290,7 +371,12 @@ impl From<SslError> for Failure {
             | SslError::Settings { .. }
             | SslError::Views(_) => Exit::Usage,
             SslError::NotDeterministic { .. } => Exit::Environment,
-            SslError::NoTrainingImages { .. } | SslError::NoVariation { .. } => Exit::Data,
+            SslError::NoTrainingImages { .. }
+            | SslError::NoVariation { .. }
+            | SslError::NoImages { .. }
+            | SslError::MissingLabels { .. }
+            | SslError::OneClassChosen { .. }
+            | SslError::Channels { .. } => Exit::Data,
             SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => {
                 Exit::Failed
             }

@@ -4,6 +4,7 @@
 
 mod config;
 mod data;
+mod finetune;
 mod program;
 mod stand_in;
 mod training;

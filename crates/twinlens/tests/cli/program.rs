@@ -45,6 +45,7 @@ fn every_help_text_is_as_documented() {
         &["config", "--help"],
         &["config", "diff", "--help"],
         &["pretrain", "--help"],
+        &["finetune", "--help"],
         &["doctor", "--help"],
         &["completions", "--help"],
     ];

@@ -20,7 +20,7 @@ const SMALL: [&str; 10] = [
     "device=cpu",
 ];
 
-fn twinlens(arguments: &[&str]) -> Command {
+pub(crate) fn twinlens(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_twinlens"));
     command.args(arguments).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
     command
@@ -30,7 +30,7 @@ fn run(arguments: &[&str]) -> Output {
     twinlens(arguments).output().unwrap()
 }
 
-fn pretrain(out: &Path, more: &[&str]) -> Command {
+pub(crate) fn pretrain(out: &Path, more: &[&str]) -> Command {
     let mut arguments = vec!["pretrain", "--data", "bundled", "--method", "barlow-twins", "--json", "--out"];
     arguments.push(out.to_str().unwrap());
     arguments.extend(SMALL);
@@ -38,32 +38,32 @@ fn pretrain(out: &Path, more: &[&str]) -> Command {
     twinlens(&arguments)
 }
 
-fn json(output: &Output) -> Value {
+pub(crate) fn json(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The complaint of a command that ends with `code`.
-fn complaint(output: &Output, code: i32) -> String {
+pub(crate) fn complaint(output: &Output, code: i32) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{text}");
     text
 }
 
-fn encoder(run: &Path) -> Vec<u8> {
+pub(crate) fn encoder(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("encoder/encoder.safetensors")).unwrap()
 }
 
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Place {
+    pub fn new() -> Place {
         Place { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }

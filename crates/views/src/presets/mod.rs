@@ -14,6 +14,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cells-first", include_str!("cells_first.toml")),
     ("cells-second", include_str!("cells_second.toml")),
     ("cifar-n", include_str!("cifar_n.toml")),
+    ("crop-flip", include_str!("crop_flip.toml")),
     ("dino-multicrop", include_str!("dino_multicrop.toml")),
     ("medmnist", include_str!("medmnist.toml")),
     ("mnist-base", include_str!("mnist_base.toml")),

@@ -1,0 +1,194 @@
+//! One protocol repeated over seeds, in a few numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{Scores, mean_of_defined};
+use crate::statistics::{Bootstrap, mean_and_deviation};
+use crate::{EvalError, SplitVerdict, Verdict};
+
+/// A measure over seeds. `None` (JSON `null`) stands where a number is undefined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// One value a seed, in the order of the verdicts.
+    pub values: Vec<Option<f64>>,
+    /// Mean of the defined values.
+    pub mean: Option<f64>,
+    /// Sample standard deviation over seeds (divisor `n - 1`) of the defined values, from two on: how far seeds move the
+    /// measure.
+    pub std: Option<f64>,
+    /// Percentile bootstrap interval of the mean over seeds when the images of the split are drawn again, the same ones
+    /// for every seed: how far other images of the same kind would move it. Only of measures that follow from
+    /// predicted classes; `None` for the AUC.
+    pub interval: Option<[f64; 2]>,
+}
+
+/// What one protocol came to on one split, over seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repeats {
+    /// Name of the split.
+    pub split: String,
+    /// Images of the split.
+    pub samples: usize,
+    /// Share of images predicted right.
+    pub accuracy: Repeated,
+    /// Mean recall over the classes present.
+    pub balanced_accuracy: Repeated,
+    /// Mean F1 over the classes.
+    pub macro_f1: Repeated,
+    /// Mean one-vs-rest AUC.
+    pub macro_auc: Repeated,
+}
+
+impl Repeats {
+    /// The split called `split` of `verdicts` that differ in their seeds. Intervals are `bootstrap`'s.
+    ///
+    /// # Errors
+    /// No verdicts, one without that split, or splits of other images.
+    pub fn of(split: &str, verdicts: &[&Verdict], bootstrap: Bootstrap) -> Result<Repeats, EvalError> {
+        let missing = || EvalError::Empty { what: format!("a verdict's split `{split}`") };
+        let splits: Vec<&SplitVerdict> = verdicts
+            .iter()
+            .map(|verdict| verdict.split(split).ok_or_else(missing))
+            .collect::<Result<_, _>>()?;
+        let first = splits.first().ok_or_else(missing)?;
+        for other in &splits {
+            if other.labels != first.labels {
+                let reason = format!("the verdicts are of other images of `{split}`");
+                return Err(EvalError::Undefined { what: "the mean over seeds", reason });
+            }
+        }
+        let classes = verdicts[0].classes.len();
+        let hits = Hits::of(&splits, classes);
+        let measured = |measure: fn(&Scores) -> Option<f64>| {
+            Repeated::of(splits.iter().map(|split| measure(&split.scores)).collect())
+        };
+        let drawn = |measure: fn(&Hits, &[usize]) -> Option<f64>| {
+            bootstrap.interval(first.labels.len(), |images| measure(&hits, images))
+        };
+        let (accuracy, balanced) = (drawn(Hits::accuracy)?, drawn(Hits::balanced_accuracy)?);
+        Ok(Repeats {
+            split: split.to_owned(),
+            samples: first.labels.len(),
+            accuracy: measured(|scores| Some(scores.accuracy))?.within([accuracy.low, accuracy.high]),
+            balanced_accuracy: measured(|scores| Some(scores.balanced_accuracy))?
+                .within([balanced.low, balanced.high]),
+            macro_f1: measured(|scores| Some(scores.macro_f1))?,
+            macro_auc: measured(|scores| scores.macro_auc)?,
+        })
+    }
+}
+
+impl Repeated {
+    fn of(values: Vec<Option<f64>>) -> Result<Repeated, EvalError> {
+        let defined: Vec<f64> = values.iter().copied().flatten().collect();
+        let std = match defined.len() {
+            0 | 1 => None,
+            _ => Some(mean_and_deviation("the values of the seeds", &defined)?.1),
+        };
+        Ok(Repeated { mean: mean_of_defined(values.iter().copied()), std, interval: None, values })
+    }
+
+    fn within(self, interval: [f64; 2]) -> Repeated {
+        Repeated { interval: Some(interval), ..self }
+    }
+}
+
+/// How many seeds predicted each image right.
+struct Hits {
+    of_image: Vec<usize>,
+    labels: Vec<usize>,
+    classes: usize,
+    seeds: usize,
+}
+
+impl Hits {
+    fn of(splits: &[&SplitVerdict], classes: usize) -> Hits {
+        let labels = splits[0].labels.clone();
+        let right =
+            |image: usize| splits.iter().filter(|split| split.predictions[image] == labels[image]).count();
+        let of_image = (0..labels.len()).map(right).collect();
+        Hits { of_image, labels, classes, seeds: splits.len() }
+    }
+
+    /// Mean over seeds of the share of `images` predicted right.
+    fn accuracy(&self, images: &[usize]) -> Option<f64> {
+        let hits: usize = images.iter().map(|&image| self.of_image[image]).sum();
+        Some(hits as f64 / (images.len() * self.seeds) as f64)
+    }
+
+    /// Mean over seeds of the mean recall over the classes among `images`.
+    fn balanced_accuracy(&self, images: &[usize]) -> Option<f64> {
+        let (mut hits, mut counts) = (vec![0; self.classes], vec![0; self.classes]);
+        for &image in images {
+            hits[self.labels[image]] += self.of_image[image];
+            counts[self.labels[image]] += self.seeds;
+        }
+        let recall = |class: usize| (counts[class] > 0).then(|| hits[class] as f64 / counts[class] as f64);
+        mean_of_defined((0..self.classes).map(recall))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::blobs;
+    use proptest::prelude::*;
+
+    /// A verdict on 40 images of three classes, of which those in `wrong` are predicted one class further.
+    fn verdict(wrong: &[usize]) -> Verdict {
+        let set = blobs(40, 3, 2, 0.5, 1);
+        let class = |image: usize| (set.labels()[image] + usize::from(wrong.contains(&image))) % 3;
+        let scores: Vec<f64> = (0..40)
+            .flat_map(|image| (0..3).map(move |column| (image, column)))
+            .map(|(image, column)| if column == class(image) { 0.8 } else { 0.1 })
+            .collect();
+        let mut verdict = Verdict::new("knn", [], &set);
+        verdict.judge("test", &set, &scores).unwrap();
+        verdict
+    }
+
+    #[test]
+    fn mean_deviation_and_interval_agree_with_a_computation_by_hand() {
+        let (one, two) = (verdict(&[0, 1, 2, 3]), verdict(&(0..12).collect::<Vec<_>>()));
+        let found = Repeats::of("test", &[&one, &two], Bootstrap::default()).unwrap();
+        assert_eq!(found.accuracy.values, [Some(0.9), Some(0.7)]);
+        assert!((found.accuracy.mean.unwrap() - 0.8).abs() < 1e-12);
+        assert!((found.accuracy.std.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
+        // The mean over seeds is 0 on 4 images, 1/2 on 8 and 1 on 28: a mean of 40 with variance 0.11.
+        let [low, high] = found.accuracy.interval.unwrap();
+        let width = 2.0 * 1.96 * (0.11f64 / 40.0).sqrt();
+        assert!(((high - low) / width - 1.0).abs() < 0.1, "{low} {high} {width}");
+        assert!(found.macro_auc.mean.is_some() && found.macro_auc.interval.is_none());
+        let alone = Repeats::of("test", &[&one], Bootstrap::default()).unwrap();
+        assert_eq!((alone.accuracy.std, alone.accuracy.mean), (None, Some(0.9)));
+    }
+
+    #[test]
+    fn verdicts_that_cannot_be_joined_are_refused() {
+        let one = verdict(&[]);
+        let mut other = verdict(&[]);
+        other.splits[0].labels.reverse();
+        let error = Repeats::of("test", &[&one, &other], Bootstrap::default()).unwrap_err().to_string();
+        assert!(error.contains("`test`"), "{error}");
+        assert!(Repeats::of("val", &[&one], Bootstrap::default()).is_err());
+        assert!(Repeats::of("test", &[], Bootstrap::default()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn on_all_images_the_drawn_measures_are_the_reported_ones(
+            wrong in prop::collection::vec(prop::collection::vec(0usize..40, 0..30), 1..4),
+        ) {
+            let verdicts: Vec<Verdict> = wrong.iter().map(|wrong| verdict(wrong)).collect();
+            let splits: Vec<&SplitVerdict> = verdicts.iter().map(|one| &one.splits[0]).collect();
+            let hits = Hits::of(&splits, 3);
+            let all: Vec<usize> = (0..40).collect();
+            let mean = |measure: fn(&Scores) -> f64| {
+                splits.iter().map(|split| measure(&split.scores)).sum::<f64>() / splits.len() as f64
+            };
+            let (accuracy, balanced) = (mean(|s| s.accuracy), mean(|s| s.balanced_accuracy));
+            prop_assert!((hits.accuracy(&all).unwrap() - accuracy).abs() < 1e-12);
+            prop_assert!((hits.balanced_accuracy(&all).unwrap() - balanced).abs() < 1e-12);
+        }
+    }
+}

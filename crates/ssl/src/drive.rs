@@ -1,0 +1,286 @@
+//! The loop that pre-training and fine-tuning share: batches in, steps, rows of the log, checkpoints, stops.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use twinlens_eval::{Features, health};
+use twinlens_nn::ops::read;
+use twinlens_run::{Direction, Row, RunFolder};
+use twinlens_views::{Batch, Loader};
+
+use crate::checkpoint::{self, Position, State};
+use crate::{Asked, CheckpointSettings, Hooks, Outcome, Progress, SslError, StepReport};
+
+/// How long a task is, and how closely it is watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub epochs: usize,
+    pub steps_per_epoch: usize,
+    /// Images in a batch, for the speed.
+    pub batch: usize,
+    /// Steps between two rows of the log.
+    pub log_every: usize,
+    pub checkpoint: CheckpointSettings,
+}
+
+/// What a collapse looks like, and what to say about it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watch {
+    /// The share of a full sphere's standard deviation below which training stops; 0 never.
+    pub threshold: f64,
+    /// The loss of outputs that say nothing about the image, where there is one such value.
+    pub uninformative_loss: Option<f64>,
+    pub advice: &'static str,
+}
+
+/// What is trained, as the loop sees it.
+pub(crate) trait Task {
+    fn plan(&self) -> Plan;
+
+    fn watch(&self) -> Watch {
+        Watch::default()
+    }
+
+    /// The batches from a position on.
+    fn batches(&self, from: Position) -> Result<Loader, SslError>;
+
+    /// What happens before the first step of `epoch` (from 0).
+    fn start_of_epoch(&mut self, epoch: usize) -> Result<(), SslError>;
+
+    /// One step. A loss or gradient that is not finite changes nothing.
+    fn step(&mut self, batch: &Batch) -> StepReport;
+
+    /// Steps taken.
+    fn steps(&self) -> usize;
+
+    /// The learning rate that the log tells, at a factor of the schedule.
+    fn learning_rate(&self, factor: f64) -> f64;
+
+    /// The look at held-out labels after `epoch` epochs, 0 before any. What is found goes to the journal; the value by
+    /// which a checkpoint may be the best is returned.
+    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError>;
+
+    /// Whether training has ended before its last epoch.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Everything needed to continue.
+    fn state(&self) -> State;
+
+    /// Takes up what [`Task::state`] gave after `step` steps.
+    fn restore(&mut self, state: &State, step: usize) -> Result<(), SslError>;
+}
+
+/// A metric on held-out labels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    pub metric: &'static str,
+    pub direction: Direction,
+    pub value: f64,
+}
+
+/// Where a run is written down, and who is told.
+pub(crate) struct Journal<'f, 'h> {
+    pub folder: &'f mut RunFolder,
+    pub hooks: Hooks<'h>,
+}
+
+impl Journal<'_, '_> {
+    pub(crate) fn append(&mut self, row: &Row) -> Result<(), SslError> {
+        self.folder.append_metrics(row)?;
+        self.tell(Progress::Row(row));
+        Ok(())
+    }
+
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.tell(Progress::Warning(warning));
+    }
+
+    fn tell(&mut self, progress: Progress<'_>) {
+        (self.hooks.progress)(progress);
+    }
+}
+
+/// The start of a row.
+pub(crate) fn row(epoch: usize, step: usize) -> Row {
+    let mut row = Row::new();
+    row.insert("epoch".into(), Value::from(epoch));
+    row.insert("step".into(), Value::from(step));
+    row
+}
+
+/// A task on its way.
+pub(crate) struct Drive<'f, 'h, T> {
+    pub task: T,
+    pub journal: Journal<'f, 'h>,
+    plan: Plan,
+    clock: Clock,
+}
+
+impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
+    pub(crate) fn new(task: T, folder: &'f mut RunFolder, hooks: Hooks<'h>) -> Drive<'f, 'h, T> {
+        Drive { plan: task.plan(), task, journal: Journal { folder, hooks }, clock: Clock::start() }
+    }
+
+    /// Goes through all epochs: from the first, or from the newest whole checkpoint if `resume`.
+    pub(crate) fn run(&mut self, resume: bool) -> Result<Outcome, SslError> {
+        let beginning = Position { epoch: 0, step_in_epoch: 0 };
+        let position = if resume { self.resume()? } else { beginning };
+        let total_steps = self.plan.epochs * self.plan.steps_per_epoch;
+        self.journal.tell(Progress::Start { total_steps, step: self.task.steps() });
+        if position == beginning {
+            self.task.judge(0, &mut self.journal)?;
+        }
+        self.go(position)
+    }
+
+    fn resume(&mut self) -> Result<Position, SslError> {
+        let loaded = self.journal.folder.newest_checkpoint()?;
+        for warning in &loaded.warnings {
+            self.journal.warn(warning.clone());
+        }
+        let position = checkpoint::restore(&mut self.task, &loaded)?;
+        if let Some(warning) = self.journal.folder.rewind(&loaded.sidecar)? {
+            self.journal.warn(warning);
+        }
+        Ok(position)
+    }
+
+    fn go(&mut self, from: Position) -> Result<Outcome, SslError> {
+        if from.epoch >= self.plan.epochs || self.task.is_over() {
+            return Ok(Outcome::Done);
+        }
+        let mut loader = self.task.batches(from)?;
+        let mut norm = f64::NAN;
+        self.clock = Clock::start();
+        while let Some(batch) = loader.next() {
+            let batch = batch?;
+            self.clock.waited += loader.waited().as_secs_f64();
+            if batch.step == 0 {
+                self.task.start_of_epoch(batch.epoch as usize)?;
+            }
+            let report = self.task.step(&batch);
+            let mut position = Position { epoch: batch.epoch as usize, step_in_epoch: batch.step + 1 };
+            self.after_step(&report, position, norm)?;
+            norm = report.gradient_norm;
+            if position.step_in_epoch == self.plan.steps_per_epoch {
+                position = Position { epoch: position.epoch + 1, step_in_epoch: 0 };
+                self.after_epoch(position)?;
+            }
+            match (self.journal.hooks.asked)() {
+                _ if self.task.is_over() => break,
+                Asked::Continue => {}
+                Asked::Save => self.save(position)?,
+                Asked::Stop => {
+                    self.save(position)?;
+                    return Ok(Outcome::Interrupted);
+                }
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn save(&mut self, position: Position) -> Result<(), SslError> {
+        checkpoint::save(self.journal.folder, &self.task, position)
+    }
+
+    fn after_step(
+        &mut self,
+        report: &StepReport,
+        position: Position,
+        last_norm: f64,
+    ) -> Result<(), SslError> {
+        let (epoch, step) = (position.epoch + 1, self.task.steps());
+        if !(report.loss.is_finite() && report.gradient_norm.is_finite()) {
+            return Err(SslError::NotFinite { loss: report.loss, epoch, step: step + 1, norm: last_norm });
+        }
+        self.clock.steps += 1;
+        self.journal.tell(Progress::Step { epoch, step, loss: report.loss });
+        let last = position.step_in_epoch == self.plan.steps_per_epoch;
+        if last {
+            self.look_for_empty_outputs(report.loss, epoch);
+        }
+        let due = position.step_in_epoch.is_multiple_of(self.plan.log_every);
+        if due || last { self.log(report, epoch) } else { Ok(()) }
+    }
+
+    /// Adds a row of what the step did and looks for collapse.
+    fn log(&mut self, report: &StepReport, epoch: usize) -> Result<(), SslError> {
+        let [rows, dim] = report.embeddings.dims();
+        let embeddings = Features::new(rows, dim, read(report.embeddings.clone()))?;
+        let std = health::embedding_std(&embeddings);
+        let rank = health::rankme(&health::singular_values(&embeddings, false)?);
+        let full = 1.0 / (dim as f64).sqrt();
+        let mut row = row(epoch, self.task.steps());
+        row.insert("loss".into(), json!(report.loss));
+        for (name, value) in &report.parts {
+            row.insert(format!("loss_{name}"), json!(value));
+        }
+        row.insert("lr".into(), json!(self.task.learning_rate(report.factor)));
+        row.insert("gradient_norm".into(), json!(report.gradient_norm));
+        row.insert("embedding_std".into(), json!(std));
+        row.insert("embedding_std_full".into(), json!(full));
+        row.insert("effective_rank".into(), json!(rank));
+        let (images_per_s, wait) = self.clock.take(self.plan.batch);
+        row.insert("images_per_second".into(), json!(images_per_s));
+        row.insert("data_wait_share".into(), json!(wait));
+        self.journal.append(&row)?;
+        let Watch { threshold, advice, .. } = self.task.watch();
+        // A fresh network's embeddings may be nearly alike: give training an epoch before it is judged.
+        if epoch > 1 && std < threshold * full {
+            return Err(SslError::Collapsed { epoch, step: self.task.steps(), std, full, advice });
+        }
+        Ok(())
+    }
+
+    /// Warns where the loss is that of outputs that say nothing, a collapse that embeddings need not show.
+    fn look_for_empty_outputs(&mut self, loss: f64, epoch: usize) {
+        let Watch { uninformative_loss: Some(empty), advice, .. } = self.task.watch() else { return };
+        if epoch > 1 && (loss - empty).abs() < EMPTY * empty {
+            self.journal.warn(format!(
+                "after epoch {epoch} the loss is {loss:.3}, and {empty:.3} is that of outputs that are the same for \
+                 every image. {advice}"
+            ));
+        }
+    }
+
+    fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
+        let judged = self.task.judge(position.epoch, &mut self.journal)?;
+        let CheckpointSettings { every, keep } = self.plan.checkpoint;
+        let last = position.epoch == self.plan.epochs || self.task.is_over();
+        if position.epoch.is_multiple_of(every) || last {
+            self.save(position)?;
+            self.journal.folder.keep_epoch(keep)?;
+            if let Some(Judged { metric, direction, value }) = judged {
+                self.journal.folder.keep_best(metric, direction, value)?;
+            }
+        }
+        self.clock = Clock::start();
+        Ok(())
+    }
+}
+
+/// How near to the loss of empty outputs, relative to it, gives a warning.
+const EMPTY: f64 = 0.005;
+
+/// Time since the last row of the log.
+struct Clock {
+    since: Instant,
+    waited: f64,
+    steps: usize,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { since: Instant::now(), waited: 0.0, steps: 0 }
+    }
+
+    /// Images per second and share of time spent waiting for data, since the last call.
+    fn take(&mut self, batch: usize) -> (f64, f64) {
+        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        let result = ((self.steps * batch) as f64 / seconds, self.waited / seconds);
+        *self = Clock::start();
+        result
+    }
+}

@@ -1,0 +1,356 @@
+//! The run of a fine-tuning: stages, the look at validation images, the verdict.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use twinlens_data::{ImageSource, Split};
+use twinlens_eval::{Embedding, EvalError, Labelled, Scores, Verdict, metrics, with_labels};
+use twinlens_nn::weights::{EncoderDescription, NamedTensor, write_safetensors};
+use twinlens_run::{RunFolder, csv_cell};
+use twinlens_views::{Batch, Loader};
+
+use super::finetuner::begin_of;
+use super::{FinetuneSettings, Finetuner, LabelledImages, Metric};
+use crate::checkpoint::{Position, State, joined, section};
+use crate::drive::{Drive, Journal, Judged, Plan, Task, row};
+use crate::train::write_encoder;
+use crate::{Hooks, Outcome, SslError, StartFrom, StepReport};
+
+/// How a fine-tuning run ended.
+#[derive(Clone, Debug)]
+pub enum Finetuned {
+    /// To the end; judged on validation and test images.
+    Done(Box<Verdict>),
+    /// It was asked to stop; a checkpoint is saved.
+    Interrupted,
+}
+
+/// Fine-tunes on `images` into `folder`: from random weights, from an encoder's, or from the newest whole checkpoint.
+///
+/// Stops and continues as [`crate::train`] does, to the same bits. At the end, `encoder/` holds the encoder as it was
+/// fine-tuned and the head, `eval/predictions-val.csv` and `-test.csv` what it predicts.
+///
+/// # Errors
+/// Unreadable images, an encoder or checkpoint that does not fit, a loss that is not a number, or a folder that cannot
+/// be written.
+pub fn finetune(
+    settings: &FinetuneSettings,
+    images: &LabelledImages,
+    folder: &mut RunFolder,
+    start: StartFrom<'_>,
+    hooks: Hooks<'_>,
+) -> Result<Finetuned, SslError> {
+    let device = settings.open_device()?;
+    let steps_per_epoch = images.steps_per_epoch(settings.batch);
+    let mut finetuner = Finetuner::new(settings, images.shape(), steps_per_epoch, &device)?;
+    let mut warnings = images.warnings.clone();
+    if let StartFrom::Encoder(file) = start {
+        let unused = finetuner.import_encoder(&file.tensors)?;
+        if !unused.is_empty() {
+            let unused = unused.join(", ");
+            warnings.push(format!("weights without a place in {}: {unused}", settings.encoder));
+        }
+    }
+    let task = FinetuneTask { settings, images, finetuner, best: None, over: false };
+    let mut drive = Drive::new(task, folder, hooks);
+    for warning in warnings {
+        drive.journal.warn(warning);
+    }
+    match drive.run(matches!(start, StartFrom::Checkpoint))? {
+        Outcome::Interrupted => Ok(Finetuned::Interrupted),
+        Outcome::Done => Ok(Finetuned::Done(Box::new(drive.task.finish(drive.journal.folder)?))),
+    }
+}
+
+struct FinetuneTask<'a> {
+    settings: &'a FinetuneSettings,
+    images: &'a LabelledImages,
+    finetuner: Finetuner,
+    /// The best look at validation images so far.
+    best: Option<Best>,
+    /// Whether patience has run out.
+    over: bool,
+}
+
+/// A look at validation images, and the weights that were looked at.
+struct Best {
+    epoch: usize,
+    value: f64,
+    /// Empty where only the value counts.
+    weights: BTreeMap<String, NamedTensor>,
+}
+
+impl Task for FinetuneTask<'_> {
+    fn plan(&self) -> Plan {
+        Plan {
+            epochs: self.settings.epochs(),
+            steps_per_epoch: self.images.steps_per_epoch(self.settings.batch),
+            batch: self.images.batch(self.settings.batch),
+            log_every: self.settings.log_every,
+            checkpoint: self.settings.checkpoint.clone(),
+        }
+    }
+
+    fn batches(&self, from: Position) -> Result<Loader, SslError> {
+        let start = (from.epoch as u32, from.step_in_epoch);
+        let (train, policy) = (self.images.train.clone(), self.images.policy.clone());
+        Ok(Loader::new(train, policy, self.images.loading(self.settings), start)?)
+    }
+
+    fn start_of_epoch(&mut self, epoch: usize) -> Result<(), SslError> {
+        self.finetuner.start_of_epoch(epoch);
+        Ok(())
+    }
+
+    fn step(&mut self, batch: &Batch) -> StepReport {
+        self.finetuner.step(&batch.views, &self.images.labels(&batch.indices))
+    }
+
+    fn steps(&self) -> usize {
+        self.finetuner.steps()
+    }
+
+    fn learning_rate(&self, factor: f64) -> f64 {
+        self.finetuner.learning_rate(factor)
+    }
+
+    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError> {
+        let every = self.settings.validation.every;
+        if epoch == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs()) {
+            return Ok(None);
+        }
+        let (val, probabilities) = self.predict(self.images.val.clone())?;
+        let scores = scores(&val, &probabilities)?;
+        let loss = cross_entropy(val.labels(), &probabilities, val.classes().len());
+        let mut row = row(epoch, self.finetuner.steps());
+        row.insert("val_loss".into(), json!(loss));
+        row.insert("val_accuracy".into(), json!(scores.accuracy));
+        row.insert("val_balanced_accuracy".into(), json!(scores.balanced_accuracy));
+        row.insert("val_macro_f1".into(), json!(scores.macro_f1));
+        row.insert("val_macro_auc".into(), json!(scores.macro_auc));
+        journal.append(&row)?;
+        self.compare(epoch, loss, &scores);
+        Ok(None)
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn state(&self) -> State {
+        let best = self.best.as_ref();
+        State {
+            tensors: joined([
+                ("now", self.finetuner.state()),
+                ("best", best.map(|best| best.weights.clone()).unwrap_or_default()),
+            ]),
+            // The bits of the value: its decimal digits might be rounded on the way.
+            notes: json!({
+                "best": best.map(|best| json!({ "epoch": best.epoch, "bits": best.value.to_bits() })),
+                "over": self.over,
+            }),
+        }
+    }
+
+    fn restore(&mut self, state: &State, step: usize) -> Result<(), SslError> {
+        self.finetuner.restore(&section(&state.tensors, "now"), step)?;
+        let best = &state.notes["best"];
+        self.best = best["epoch"].as_u64().zip(best["bits"].as_u64()).map(|(epoch, bits)| Best {
+            epoch: epoch as usize,
+            value: f64::from_bits(bits),
+            weights: section(&state.tensors, "best"),
+        });
+        self.over = state.notes["over"].as_bool().unwrap_or(false);
+        Ok(())
+    }
+}
+
+impl FinetuneTask<'_> {
+    /// `source` with its labels, and the probability of every class for every image, `[images, classes]`.
+    fn predict(&mut self, source: Arc<dyn ImageSource>) -> Result<(Labelled, Vec<f64>), SslError> {
+        let LabelledImages { context, workers, classes, .. } = self.images;
+        let embedding = Embedding { context: context.clone(), batch: 256, workers: *workers };
+        let (classifier, weights) = self.finetuner.network();
+        let logits = embedding.run(classifier, weights, source.clone(), &mut |_, _| {})?;
+        let probabilities = logits.iter().flat_map(softmax).collect();
+        let labelled = with_labels(logits, source.as_ref(), classes)?;
+        // Checked before training; a source whose labels went away meanwhile is no list of labels.
+        let missing = || EvalError::Empty { what: "the list of labels".to_owned() };
+        Ok((labelled.ok_or_else(missing)?, probabilities))
+    }
+
+    /// Keeps the weights if they are the best so far, and sees whether patience has run out.
+    fn compare(&mut self, epoch: usize, loss: f64, scores: &Scores) {
+        let validation = &self.settings.validation;
+        // The greater the better; what is undefined is never better.
+        let value = match validation.metric {
+            Metric::Loss => -loss,
+            Metric::Accuracy => scores.accuracy,
+            Metric::BalancedAccuracy => scores.balanced_accuracy,
+            Metric::MacroF1 => scores.macro_f1,
+            Metric::MacroAuc => scores.macro_auc.unwrap_or(f64::NAN),
+        };
+        let better = match &self.best {
+            Some(best) => value > best.value,
+            None => !value.is_nan(),
+        };
+        if better {
+            let weights = if validation.keep_best { self.finetuner.snapshot() } else { BTreeMap::default() };
+            self.best = Some(Best { epoch, value, weights });
+        }
+        let begin = begin_of(self.settings, self.settings.stages.len() - 1);
+        let since = epoch.saturating_sub(self.best.as_ref().map_or(0, |best| best.epoch).max(begin));
+        self.over = validation.patience > 0 && epoch > begin && since >= validation.patience;
+    }
+
+    /// Judges the weights that are kept and writes them.
+    fn finish(&mut self, folder: &RunFolder) -> Result<Verdict, SslError> {
+        let kept = self.best.as_ref().filter(|best| !best.weights.is_empty());
+        let epochs = self.finetuner.steps() / self.images.steps_per_epoch(self.settings.batch);
+        let epoch = kept.map_or(epochs, |best| best.epoch);
+        if let Some(best) = kept {
+            self.finetuner.revert(&best.weights)?;
+        }
+        let mut verdict = None;
+        for (split, source) in
+            [(Split::Val, self.images.val.clone()), (Split::Test, self.images.test.clone())]
+        {
+            let (held_out, probabilities) = self.predict(source.clone())?;
+            let verdict = verdict.get_or_insert_with(|| self.verdict(&held_out, epoch, epochs));
+            verdict.judge(split.name(), &held_out, &probabilities)?;
+            let name = format!("predictions-{}", split.name());
+            folder.write_table(&name, &table(source.as_ref(), &held_out, &probabilities))?;
+        }
+        self.write(folder, epoch)?;
+        verdict.ok_or_else(|| EvalError::Empty { what: "the list of splits".to_owned() }.into())
+    }
+
+    /// Writes the encoder, the head and the table of metrics.
+    fn write(&self, folder: &RunFolder, epoch: usize) -> Result<(), SslError> {
+        let LabelledImages { context, train, .. } = self.images;
+        let FinetuneSettings { init, encoder, stem, data, .. } = self.settings;
+        let origin = format!(
+            "fine-tuned on {} labels of {data}, from {init}, as after {epoch} of {} epochs",
+            train.len(),
+            self.settings.epochs()
+        );
+        let description = EncoderDescription {
+            version: 1,
+            encoder: encoder.clone(),
+            stem: stem.name().into(),
+            channels: context.channels,
+            features: self.finetuner.features(),
+            size: context.size,
+            mean: context.mean.clone(),
+            std: context.std.clone(),
+            origin,
+        };
+        write_encoder(folder, &self.finetuner.encoder_weights(), &description)?;
+        let head = write_safetensors(&self.finetuner.head_weights(), &[("format", "pt".into())])?;
+        folder.write_head(
+            &head,
+            &json!({ "version": 1, "head": self.settings.head, "classes": self.images.classes }),
+        )?;
+        folder.write_metrics_csv()?;
+        Ok(())
+    }
+
+    fn verdict(&self, held_out: &Labelled, epoch: usize, epochs: usize) -> Verdict {
+        let FinetuneSettings { label_choice, encoder, init, seed, head, layer_decay, .. } = self.settings;
+        let amount = match self.settings.labels_per_class {
+            0 => ("label_share", json!(self.settings.label_share)),
+            count => ("labels_per_class", json!(count)),
+        };
+        let settings: [(&'static str, Value); 9] = [
+            amount,
+            ("label_choice", json!(label_choice)),
+            ("encoder", json!(encoder)),
+            ("init", json!(init)),
+            ("head", json!(head)),
+            ("layer_decay", json!(layer_decay)),
+            ("stages", json!(self.settings.stages)),
+            ("epochs", json!(epochs)),
+            ("epoch_kept", json!(epoch)),
+        ];
+        let train = &self.images.train;
+        let labels: Vec<usize> = (0..train.len()).filter_map(|index| train.label(index)).collect();
+        let mut verdict = Verdict::of_labels("fine-tune", settings, &labels, held_out.classes());
+        verdict.seeds.insert("labels".into(), *seed);
+        verdict.seeds.insert("training".into(), *seed);
+        verdict
+    }
+}
+
+/// `exp(x_j) / sum_k exp(x_k)`, the largest subtracted first.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - top).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+/// The mean of `-ln p` of the true classes; of a probability that underflowed, the smallest there is.
+fn cross_entropy(labels: &[usize], probabilities: &[f64], classes: usize) -> f64 {
+    let rows = labels.iter().zip(probabilities.chunks_exact(classes));
+    let sum: f64 = rows.map(|(&label, row)| -row[label].max(f64::MIN_POSITIVE).ln()).sum();
+    sum / labels.len() as f64
+}
+
+fn scores(held_out: &Labelled, probabilities: &[f64]) -> Result<Scores, EvalError> {
+    let classes = held_out.classes().len();
+    let predictions = metrics::predictions(probabilities, classes);
+    Scores::new(held_out.labels(), &predictions, probabilities, classes)
+}
+
+/// A row for each image: its name, its class, the class predicted, and the probability of every class.
+fn table(source: &dyn ImageSource, held_out: &Labelled, probabilities: &[f64]) -> String {
+    let classes = held_out.classes();
+    let named: Vec<String> = classes.iter().map(|class| csv_cell(&format!("p({class})"))).collect();
+    let mut text = format!("image,class,predicted,{}\n", named.join(","));
+    let predictions = metrics::predictions(probabilities, classes.len());
+    for (index, row) in probabilities.chunks_exact(classes.len()).enumerate() {
+        let [truth, predicted] =
+            [held_out.labels()[index], predictions[index]].map(|class| csv_cell(&classes[class]));
+        let _ = write!(text, "{},{truth},{predicted}", csv_cell(&source.name(index)));
+        for probability in row {
+            let _ = write!(text, ",{probability}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn probabilities_and_their_cross_entropy_agree_with_a_computation_by_hand() {
+        let row = softmax(&[0.0, 2.0f32.ln(), 5.0f32.ln()]);
+        for (got, expected) in row.iter().zip([0.125, 0.25, 0.625]) {
+            assert!((got - expected).abs() < 1e-7, "{got} {expected}");
+        }
+        let loss = cross_entropy(&[1, 0], &[0.75, 0.25, 0.5, 0.5], 2);
+        assert!((loss - 1.5 * 2.0f64.ln()).abs() < 1e-15, "{loss}");
+        assert!(cross_entropy(&[0], &[0.0, 1.0], 2).is_finite());
+    }
+
+    proptest! {
+        #[test]
+        fn probabilities_add_up_and_ignore_a_shift(
+            logits in prop::collection::vec(-30f32..30.0, 1..9),
+            shift in -50i8..50,
+        ) {
+            let (plain, shifted) = (softmax(&logits), softmax(
+                &logits.iter().map(|logit| logit + f32::from(shift)).collect::<Vec<_>>(),
+            ));
+            prop_assert!((plain.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            for (one, other) in plain.iter().zip(shifted) {
+                prop_assert!((one - other).abs() < 1e-4 * (1.0 + one));
+            }
+        }
+    }
+}

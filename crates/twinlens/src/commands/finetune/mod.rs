@@ -1,0 +1,331 @@
+//! `finetune`: an encoder with a head learns from labels; with several amounts of labels, seeds or rivals, a whole curve.
+
+mod job;
+mod sweep;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueHint;
+use indicatif::HumanDuration;
+use serde_json::json;
+use twinlens_data::DataSet;
+use twinlens_nn::weights::EncoderFile;
+use twinlens_run::names;
+use twinlens_ssl::finetune::recipes::DEFAULT;
+use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH};
+
+use super::features::weights_sha256;
+use super::judge::table;
+use super::labels::LabelsArgs;
+use super::settings::CommonArgs;
+use super::spec::{refuse_changes, resolve_finetune};
+use super::training::{Watch, encoder_file, open_named, read_encoder};
+use crate::config::{Flag, Request};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+use job::Job;
+use sweep::{PLAN, Rival, Sweep};
+
+/// Arguments of `finetune`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens finetune runs/a --data blood.npz --out runs/a-tuned
+  twinlens finetune runs/a --data blood.npz --preset finetune/full --label-share 0.05 --out runs/few
+  twinlens finetune runs/a --data blood.npz --label-share 0.01,0.1,1 --seeds 0,1,2 --rivals scratch,probe,pixels --out runs/curve
+  twinlens finetune runs/a --data blood.npz --preset finetune/surgical --sweep-blocks --out runs/blocks
+  twinlens finetune --resume runs/curve")]
+pub struct FinetuneArgs {
+    /// A run's folder, or an encoder.safetensors with its encoder.json; `scratch` begins with random weights
+    #[arg(value_name = "ENCODER", value_hint = ValueHint::AnyPath)]
+    pub init: Option<String>,
+    /// What decides the result.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Which labels, how often.
+    #[command(flatten)]
+    pub labels: LabelsArgs,
+    /// Compare with these: scratch, probe (the frozen encoder), untrained (its random twin, frozen), pixels, or encoders as
+    /// FILE or NAME=FILE, fine-tuned alike
+    #[arg(long, help_heading = "Study", value_name = "RIVAL,..", value_delimiter = ',', value_parser = Rival::parse)]
+    pub rivals: Vec<Rival>,
+    /// Let each block of the encoder learn by itself, in turn
+    #[arg(long, help_heading = "Study", conflicts_with = "rivals")]
+    pub sweep_blocks: bool,
+    /// Where to write
+    #[arg(long, help_heading = "Run", value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run"])]
+    pub out: Option<PathBuf>,
+    /// Go on with the interrupted run in this folder
+    #[arg(long, help_heading = "Run", value_name = "RUN", value_hint = ValueHint::DirPath, conflicts_with_all = ["out", "overwrite"])]
+    pub resume: Option<PathBuf>,
+    /// Replace what an earlier run wrote there
+    #[arg(long, help_heading = "Run")]
+    pub overwrite: bool,
+    /// Make two steps, tell what the run would be, take and leave, and write nothing
+    #[arg(long, help_heading = "Run")]
+    pub dry_run: bool,
+}
+
+/// Settings that may change when a fine-tuning goes on: where it computes and how closely it is watched.
+const MAY_CHANGE: [&str; 6] = ["workers", "device", "deterministic", "log_every", "checkpoint.", "data"];
+
+/// Runs `finetune`.
+///
+/// # Errors
+/// Settings, an encoder, data, a device or a folder that cannot be used; a run that fails or is stopped.
+pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
+    if let Some(folder) = &args.resume {
+        return resume(args, folder, terminal);
+    }
+    let (settings, file) = args.settings()?;
+    let data = open_named(&settings.data, &settings.data_options, terminal)?;
+    let sweep = args.sweep(settings)?;
+    if sweep.is_one() {
+        let mut settings = sweep.settings;
+        settings.take_images(&data)?;
+        let job = Job::new(settings, file, &data)?;
+        return match &args.out {
+            _ if args.dry_run => tell_plan(&job, 1, terminal),
+            Some(out) => one(&job, &data, out, args.overwrite, terminal),
+            None => Err(no_folder()),
+        };
+    }
+    let study = sweep.prepare(file, &data)?;
+    match (&args.out, study.first_job()) {
+        (_, Some(job)) if args.dry_run => tell_plan(job, study.trainings(), terminal),
+        (Some(out), _) => study.run(out, args.overwrite, terminal),
+        (None, _) => Err(no_folder()),
+    }
+}
+
+fn no_folder() -> Failure {
+    Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")
+}
+
+impl FinetuneArgs {
+    /// The encoder's name and the overrides: a first word such as `optim.lr=0.3` is no encoder.
+    fn words(&self) -> (Option<String>, Request) {
+        let mut request = self.common.request();
+        match &self.init {
+            Some(word) if word.contains('=') && !Path::new(word).exists() => {
+                request.sets.insert(0, word.clone());
+                (None, request)
+            }
+            init => (init.clone(), request),
+        }
+    }
+
+    /// The settings, with what the encoder's file says.
+    fn settings(&self) -> Outcome<(FinetuneSettings, Option<Arc<EncoderFile>>)> {
+        let (init, mut request) = self.words();
+        request.preset.get_or_insert_with(|| DEFAULT.to_owned());
+        if let Some(init) = init {
+            request.flags.push(Flag { name: "ENCODER", key: "init", value: init.into() });
+        }
+        if let Some(choice) = self.labels.label_choice {
+            let value = toml::Value::try_from(twinlens_data::LabelChoice::from(choice));
+            let value = value.map_err(|error| Failure::new(Exit::Usage, error))?;
+            request.flags.push(Flag { name: "--label-choice", key: "label_choice", value });
+        }
+        let resolved = resolve_finetune(&request)?;
+        if resolved.origin("init") == "built-in" {
+            let failure = Failure::message(Exit::Usage, "no encoder is named");
+            return Err(
+                failure.hint("name a run's folder or an encoder file, or `scratch` for random weights")
+            );
+        }
+        let mut settings = resolved.settings.clone();
+        let file = read_init(&settings.init)?;
+        if let Some(file) = &file {
+            let stated = |key: &str| resolved.origin(key) != "built-in";
+            let differs = [
+                ("encoder", settings.encoder.as_str(), file.description.encoder.as_str()),
+                ("stem", settings.stem.name(), file.description.stem.as_str()),
+            ];
+            if let Some((key, got, expected)) =
+                differs.into_iter().find(|(key, got, expected)| stated(key) && got != expected)
+            {
+                let message = format!("{key} is {got}, but {} holds {expected}", settings.init);
+                return Err(Failure::message(Exit::Usage, message).hint(format!("leave {key} out")));
+            }
+            take_file(&mut settings, file)?;
+        } else if !self.sweep_blocks && settings.from_scratch() != settings {
+            tracing::warn!("random weights are not worth freezing: everything learns in every stage");
+            settings = settings.from_scratch();
+        }
+        Ok((settings, file.map(Arc::new)))
+    }
+
+    /// What is asked for, on top of `settings`.
+    fn sweep(&self, settings: FinetuneSettings) -> Outcome<Sweep> {
+        let mut amounts = self.labels.amounts();
+        if amounts.is_empty() {
+            amounts.push(settings.label_amount());
+        }
+        let seeds = self.labels.seeds(settings.seed);
+        let mut sweep =
+            Sweep { settings, amounts, seeds, rivals: self.rivals.clone(), sweep_blocks: self.sweep_blocks };
+        if let ([amount], [seed]) = (sweep.amounts.as_slice(), sweep.seeds.as_slice()) {
+            sweep.settings.set_label_amount(*amount);
+            sweep.settings.seed = *seed;
+        }
+        Ok(sweep)
+    }
+}
+
+/// The encoder that `init` names; none for random weights.
+fn read_init(init: &str) -> Outcome<Option<EncoderFile>> {
+    if init == SCRATCH { Ok(None) } else { read_encoder(Path::new(init)).map(Some) }
+}
+
+/// Takes what a file says about its encoder, and which weights it has.
+fn take_file(settings: &mut FinetuneSettings, file: &EncoderFile) -> Outcome {
+    settings.take_encoder(&file.description)?;
+    settings.init_sha256 = weights_sha256(file);
+    Ok(())
+}
+
+/// One fine-tuning in a folder of its own.
+fn one(job: &Job, data: &DataSet, out: &Path, overwrite: bool, terminal: &Terminal) -> Outcome {
+    let mut folder = job.create(out, data, overwrite)?;
+    let watch = Watch::new(terminal)?;
+    let verdict = job.learn(&watch, &mut folder, job.start(), data, "fine-tuning")?;
+    job.draw(&folder, &verdict)?;
+    tell(out, &verdict, terminal)
+}
+
+fn tell(out: &Path, verdict: &twinlens_eval::Verdict, terminal: &Terminal) -> Outcome {
+    let document = json!({ "run": out, "encoder": encoder_file(out), "verdict": verdict });
+    terminal.result(&document, || table(std::slice::from_ref(verdict), terminal))
+}
+
+fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
+    let plan = path.join(PLAN);
+    let (_, mut request) = args.words();
+    let labels = !args.labels.amounts().is_empty() || !args.labels.seeds.is_empty();
+    let other = labels || args.labels.label_choice.is_some() || !args.rivals.is_empty() || args.sweep_blocks;
+    if other || (plan.is_file() && (!request.sets.is_empty() || !request.flags.is_empty())) {
+        let failure =
+            Failure::message(Exit::Usage, "what goes on has the labels, seeds and rivals it began with");
+        return Err(
+            failure.hint("to add some to a study, repeat its command with --out and the longer lists")
+        );
+    }
+    if plan.is_file() {
+        let sweep = Sweep::read(&plan)?;
+        let file = read_init(&sweep.settings.init)?;
+        if let Some(file) = &file {
+            same_weights(&sweep.settings, file)?;
+        }
+        let data = open_named(&sweep.settings.data, &sweep.settings.data_options, terminal)?;
+        return sweep.prepare(file.map(Arc::new), &data)?.run(path, false, terminal);
+    }
+    let config = path.join(names::CONFIG);
+    let before = resolve_finetune(&Request { files: vec![config.clone()], ..Request::default() })?;
+    request.files.insert(0, config);
+    let now = resolve_finetune(&request)?;
+    refuse_changes(&before.table, &now.table, &MAY_CHANGE)
+        .map_err(|failure| failure.hint("start a new run with another --out"))?;
+    let data = open_named(&now.settings.data, &now.settings.data_options, terminal)?;
+    let job = Job::new(now.settings, None, &data)?;
+    if args.dry_run {
+        return tell_plan(&job, 1, terminal);
+    }
+    let watch = Watch::new(terminal)?;
+    let (folder, verdict) = job.go_on(&watch, path, &data, "fine-tuning")?;
+    job.draw(&folder, &verdict)?;
+    tell(path, &verdict, terminal)
+}
+
+/// Refuses a file whose weights are not those that the settings were made with.
+fn same_weights(settings: &FinetuneSettings, file: &EncoderFile) -> Outcome {
+    if weights_sha256(file) == settings.init_sha256 {
+        return Ok(());
+    }
+    let message = format!("the encoder at {} is no longer the one that this began with", settings.init);
+    Err(Failure::message(Exit::Data, message).hint("start anew with another --out"))
+}
+
+/// Tells what `trainings` like this one would be.
+fn tell_plan(job: &Job, trainings: usize, terminal: &Terminal) -> Outcome {
+    let (settings, images) = (&job.settings, &job.images);
+    let steps_per_epoch = images.steps_per_epoch(settings.batch);
+    let rehearsals = images.rehearse(settings)?;
+    let stages = settings.stages.iter().zip(&rehearsals);
+    let seconds: f64 =
+        stages.map(|(stage, told)| (stage.epochs * steps_per_epoch) as f64 * told.seconds_per_step).sum();
+    let steps = settings.epochs() * steps_per_epoch;
+    let parameters = rehearsals.first().map_or(0, |told| told.parameters);
+    let trained: Vec<usize> = rehearsals.iter().map(|told| told.trained).collect();
+    let document = json!({
+        "trainings": trainings,
+        "labels": images.train.len(),
+        "val": images.val.len(),
+        "test": images.test.len(),
+        "classes": images.classes,
+        "size": images.context.size,
+        "batch": images.batch(settings.batch),
+        "steps_per_epoch": steps_per_epoch,
+        "steps": steps,
+        "seconds": seconds,
+        "seconds_per_step": rehearsals.iter().map(|told| told.seconds_per_step).collect::<Vec<_>>(),
+        "parameters": parameters,
+        "trained": trained,
+        "checkpoint_bytes": job::checkpoint_bytes(parameters),
+        "files": names::ALL,
+        "settings": settings,
+    });
+    terminal.result(&document, || {
+        let about = HumanDuration(Duration::from_secs_f64(seconds)).to_string();
+        let rows = [
+            ("labels", images.train.len().to_string()),
+            ("images", format!("{} validation, {} test", images.val.len(), images.test.len())),
+            ("steps", format!("{steps_per_epoch} an epoch, {steps} in all")),
+            ("parameters", parameters.to_string()),
+            ("learning, by stage", trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+            ("time, without the looks at validation images", format!("about {about}")),
+            ("trainings like this", trainings.to_string()),
+        ];
+        terminal.table(&["plan", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::parse;
+
+    #[test]
+    fn encoder_and_overrides_are_told_apart() {
+        let args: FinetuneArgs = parse("runs/a --data b.npz --out o batch=8 optim.lr=0.1").unwrap();
+        let (init, request) = args.words();
+        assert_eq!(
+            (init.as_deref(), request.sets),
+            (Some("runs/a"), vec!["batch=8".to_owned(), "optim.lr=0.1".into()])
+        );
+        let args: FinetuneArgs = parse("--resume runs/a workers=3").unwrap();
+        let (init, request) = args.words();
+        assert_eq!((init, request.sets), (None, vec!["workers=3".to_owned()]));
+        for line in [
+            "runs/a --data b.npz",
+            "--resume a --out b",
+            "--resume a --overwrite",
+            "a --out b --sweep-blocks --rivals scratch",
+        ] {
+            assert!(parse::<FinetuneArgs>(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_encoder_must_be_named() {
+        let args: FinetuneArgs = parse("--data b.npz --out o").unwrap();
+        let failure = args.settings().unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let args: FinetuneArgs = parse("scratch --data b.npz --out o --label-choice random").unwrap();
+        let (settings, file) = args.settings().unwrap();
+        assert!(file.is_none() && settings.stages.len() == 2, "{settings:?}");
+        assert_eq!(settings.label_choice, twinlens_data::LabelChoice::Random);
+    }
+}
