@@ -14,6 +14,8 @@ pub(crate) enum Draw {
     Bootstrap = 3,
     /// The rows that stand for all.
     Sample = 4,
+    /// The rows on a map.
+    Map = 5,
 }
 
 /// The stream of the `number`-th draw of its kind.

@@ -22,6 +22,7 @@ pub mod maps;
 pub mod metrics;
 pub mod neighbours;
 pub mod probe;
+mod shift;
 pub mod statistics;
 #[cfg(test)]
 mod testing;
@@ -34,5 +35,6 @@ pub use error::EvalError;
 pub use features::{Features, Labelled};
 pub use knn::{Knn, Vote};
 pub use metrics::Scores;
-pub use probe::LinearProbe;
+pub use probe::{LinearProbe, RidgeProbe};
+pub use shift::shift;
 pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict};

@@ -8,8 +8,8 @@ use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
-    bench, cluster, completions, config, data, doctor, embed, knn, list, man, pretrain, probe, quickstart,
-    report, runs, spec, views, weights,
+    bench, cluster, completions, config, data, doctor, embed, health, knn, list, man, pretrain, probe,
+    quickstart, report, runs, spec, tsne, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
@@ -39,11 +39,15 @@ pub enum Verb {
     Probe(probe::ProbeArgs),
     /// Cluster features without labels, and see what the clusters hold
     Cluster(cluster::ClusterArgs),
+    /// Measure the features themselves: rank, spectrum, alignment, uniformity, dimension
+    Health(health::HealthArgs),
     /// Write the features of images to a file
     Embed(embed::EmbedArgs),
     /// Show what the encoder will see
     Views(Box<views::ViewsArgs>),
-    /// Write the report of a run
+    /// Lay features out in the plane: t-SNE or PCA, through epochs, interactive
+    Tsne(tsne::TsneArgs),
+    /// Write the report of a run, or of several side by side
     Report(report::ReportArgs),
     /// Fetch public data sets, and look into any
     Data(data::DataArgs),
@@ -69,8 +73,8 @@ pub enum Verb {
 /// The verbs in the order and under the headings of the help text.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain"]),
-    ("Judge", &["knn", "probe", "cluster", "embed"]),
-    ("See", &["views", "report", "data", "runs"]),
+    ("Judge", &["knn", "probe", "cluster", "health", "embed"]),
+    ("See", &["views", "tsne", "report", "data", "runs"]),
     ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
 ];
 
@@ -205,8 +209,10 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),
         Verb::Cluster(args) => cluster::run(&args, terminal),
+        Verb::Health(args) => health::run(&args, terminal),
         Verb::Embed(args) => embed::run(&args, terminal),
         Verb::Views(args) => views::run(&args, terminal),
+        Verb::Tsne(args) => tsne::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
         Verb::List(args) => list::run(&args, &list::catalogue(), terminal),
         Verb::Config(args) => config::run(&args, &spec::spec(), terminal),

@@ -74,6 +74,29 @@ impl Tsne {
     /// [`EvalError::Setting`] for a perplexity the rows cannot give and other settings out of range,
     /// [`EvalError::NoSpread`] when all rows are equal.
     pub fn run(&self, features: &Features) -> Result<Map, EvalError> {
+        self.run_from(features, None)
+    }
+
+    /// As [`Tsne::run`], but starting from an earlier map of the same rows, so that rows stay where they were as far as
+    /// their neighbours did: maps through the epochs of a run, or before and after fine-tuning. The earlier map is shrunk
+    /// as the principal components would be, which keeps where groups lie and leaves the rest to the descent.
+    ///
+    /// # Errors
+    /// As [`Tsne::run`]; [`EvalError::Length`] for an earlier map of another number of rows,
+    /// [`EvalError::NumberNotFinite`] for one with a point that is not finite.
+    pub fn run_after(&self, features: &Features, before: &[[f32; 2]]) -> Result<Map, EvalError> {
+        if before.len() != features.rows() {
+            let what = "rows of the earlier map";
+            return Err(EvalError::Length { what, expected: features.rows(), got: before.len() });
+        }
+        if let Some(position) = before.iter().flatten().position(|value| !value.is_finite()) {
+            let value = f64::from(before[position / 2][position % 2]);
+            return Err(EvalError::NumberNotFinite { what: "the earlier map", position, value });
+        }
+        self.run_from(features, Some(before))
+    }
+
+    fn run_from(&self, features: &Features, before: Option<&[[f32; 2]]>) -> Result<Map, EvalError> {
         self.check(features.rows())?;
         let components = self.pca_dims.min(features.rows()).min(features.dim());
         let pca = Pca::fit(features, components)?;
@@ -81,7 +104,10 @@ impl Tsne {
             return Err(EvalError::NoSpread { rows: features.rows() });
         }
         let reduced = pca.project(features)?;
-        let start = start(&reduced, pca.variances()[0].sqrt());
+        let start = match before {
+            Some(before) => shrunk(before.iter().copied()),
+            None => shrunk(reduced.iter().map(|row| [row[0], row.get(1).copied().unwrap_or(0.0)])),
+        };
         let neighbours = self.neighbours(&reduced)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| {
             EvalError::Numeric { what: "starting the t-SNE thread", reason: error.to_string() }
@@ -156,11 +182,20 @@ fn kl_divergence(p: &SparseAffinities<f32>, points: &[[f32; 2]]) -> f64 {
     all.map(|i| (p.rows()[i]..p.rows()[i + 1]).map(|at| term(i, at)).sum::<f64>()).sum()
 }
 
-/// The first two principal coordinates, shrunk so that the first has a tiny standard deviation.
-fn start(reduced: &Features, std: f64) -> Vec<f32> {
-    let scale = START_SPREAD / std;
-    let shrink = |value: Option<&f32>| value.map_or(0.0, |&value| (f64::from(value) * scale) as f32);
-    reduced.iter().flat_map(|row| [shrink(row.first()), shrink(row.get(1))]).collect()
+/// Points about their mean, shrunk so that the first coordinate has a tiny standard deviation (the second where the first has
+/// none).
+fn shrunk(points: impl ExactSizeIterator<Item = [f32; 2]> + Clone) -> Vec<f32> {
+    let rows = points.len() as f64;
+    let mean = [0, 1].map(|axis| points.clone().map(|point| f64::from(point[axis])).sum::<f64>() / rows);
+    let spread = |axis: usize| {
+        let squares = points.clone().map(|point| (f64::from(point[axis]) - mean[axis]).powi(2));
+        (squares.sum::<f64>() / rows).sqrt()
+    };
+    let std = if spread(0) > 0.0 { spread(0) } else { spread(1) };
+    let scale = if std > 0.0 { START_SPREAD / std } else { 0.0 };
+    points
+        .flat_map(|point| [0, 1].map(|axis| ((f64::from(point[axis]) - mean[axis]) * scale) as f32))
+        .collect()
 }
 
 #[cfg(test)]
@@ -251,6 +286,32 @@ mod tests {
             set.labels()[nearest] == set.labels()[row]
         };
         assert_eq!((0..600).filter(nearest_has_same_class).count(), 600);
+    }
+
+    #[test]
+    fn a_map_after_another_keeps_groups_in_their_places() {
+        let (set, changed) = (blobs(300, 5, 20, 0.4, 1), blobs(300, 5, 20, 0.8, 2));
+        let tsne = Tsne { perplexity: 20.0, iterations: 400, ..Tsne::default() };
+        let before = tsne.run(set.features()).unwrap();
+        // A start that no principal component would give: the earlier map, turned by 90 degrees.
+        let turned: Vec<[f32; 2]> = before.points.iter().map(|point| [-point[1], point[0]]).collect();
+        let after = tsne.run_after(changed.features(), &turned).unwrap();
+        let centre = |points: &[[f32; 2]], class: usize| {
+            let members = points.iter().skip(class).step_by(5);
+            [0, 1].map(|axis| members.clone().map(|point| f64::from(point[axis])).sum::<f64>() / 60.0)
+        };
+        for class in 0..5 {
+            let (from, to) = (centre(&turned, class), centre(&after.points, class));
+            let cosine = (from[0] * to[0] + from[1] * to[1]) / (from[0].hypot(from[1]) * to[0].hypot(to[1]));
+            assert!(cosine > 0.8, "class {class} went from {from:?} to {to:?}");
+        }
+        let fresh = tsne.run(changed.features()).unwrap();
+        assert!((after.kl_divergence / fresh.kl_divergence - 1.0).abs() < 0.1, "as good as a fresh one");
+        assert_eq!(after, tsne.run_after(changed.features(), &turned).unwrap());
+        let short = tsne.run_after(changed.features(), &turned[1..]);
+        assert!(matches!(short, Err(EvalError::Length { expected: 300, got: 299, .. })));
+        let broken = tsne.run_after(changed.features(), &[&[[f32::NAN, 0.0]], &turned[1..]].concat());
+        assert!(matches!(broken, Err(EvalError::NumberNotFinite { position: 0, .. })));
     }
 
     #[test]

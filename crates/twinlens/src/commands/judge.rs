@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{ValueEnum, ValueHint};
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, Split};
-use twinlens_eval::{Labelled, Verdict};
+use twinlens_eval::statistics::{Bootstrap, Interval};
+use twinlens_eval::{Labelled, Verdict, shift};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, write_atomically};
 use twinlens_ssl::Settings;
@@ -174,11 +175,17 @@ impl JudgeArgs {
                 keep(&self.encoder, verdict)?;
             }
         }
-        let document = json!({ "verdicts": verdicts });
+        let shifts = shifts(&verdicts);
+        let told = shifts.iter().map(|found| {
+            found.map(|found| json!({ "value": found.value, "low": found.low, "high": found.high }))
+        });
+        let document = json!({ "verdicts": verdicts, "test_below_val": told.collect::<Vec<_>>() });
         if let Some(out) = out {
             write_document(out, &document)?;
         }
-        terminal.result(&document, || table(&verdicts, terminal))?;
+        terminal.result(&document, || {
+            format!("{}\n{}", table(&verdicts, terminal), tell_shifts(&verdicts, &shifts))
+        })?;
         let test = |verdict: &Verdict| verdict.split("test").map(|split| split.scores.accuracy);
         let worst = verdicts.iter().filter_map(test).fold(f64::INFINITY, f64::min);
         match fail_under {
@@ -207,6 +214,9 @@ pub fn write_document(path: &Path, document: &Value) -> Outcome {
     Ok(write_atomically(path, &text)?)
 }
 
+/// The usual temperature of a vote by cosine.
+pub const TEMPERATURE: f64 = 0.07;
+
 /// The name of a verdict's file, see [`name_of`].
 pub fn file_name(verdict: &Verdict) -> String {
     name_of(&verdict.protocol, &verdict.settings, &verdict.seeds)
@@ -216,15 +226,19 @@ pub fn file_name(verdict: &Verdict) -> String {
 pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTreeMap<String, u64>) -> String {
     let part = |key: &str| settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
-    let parts =
-        ["features", "split", "k", "vote", "label_share", "label_choice"].into_iter().filter_map(part);
-    // The usual distance has no part in the name.
+    let parts = ["features", "split", "k", "vote", "label_share", "label_choice", "policy"]
+        .into_iter()
+        .filter_map(part);
+    // The usual distance and temperature have no part in the name.
     let distance = part("distance").filter(|distance| distance != "cosine");
+    let temperature = settings.get("temperature").filter(|value| value.as_f64() != Some(TEMPERATURE));
+    let temperature = temperature.map(|value| format!("t{value}"));
     let seeds = seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
     std::iter::once(protocol.to_owned())
         .chain(data)
         .chain(parts)
         .chain(distance)
+        .chain(temperature)
         .chain(seeds)
         .collect::<Vec<_>>()
         .join("-")
@@ -257,15 +271,44 @@ pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
 pub fn protocol(verdict: &Verdict) -> String {
     let setting =
         |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
-    match (setting("k"), setting("label_share")) {
-        (Some(k), _) => {
+    let share = setting("label_share").map(|share| format!(", labels {share}")).unwrap_or_default();
+    match verdict.protocol.as_str() {
+        "knn" => {
             let euclidean = setting("distance").is_some_and(|distance| distance == "euclidean");
             let distance = if euclidean { " euclidean" } else { "" };
-            format!("kNN k={k} {}{distance}", setting("vote").unwrap_or_default())
+            let temperature = verdict.settings.get("temperature").filter(|t| t.as_f64() != Some(TEMPERATURE));
+            let temperature = temperature.map(|t| format!(" temperature {t}")).unwrap_or_default();
+            let [k, vote] = ["k", "vote"].map(|key| setting(key).unwrap_or_default());
+            format!("kNN k={k} {vote}{distance}{temperature}")
         }
-        (None, Some(share)) => format!("linear probe, labels {share}"),
-        (None, None) => verdict.protocol.clone(),
+        "linear-probe" => format!("linear probe{share}"),
+        "ridge-probe" => format!("ridge probe{share}"),
+        other => format!("{other}{share}"),
     }
+}
+
+/// How far each verdict falls from validation to test; `None` where that cannot be said.
+pub fn shifts(verdicts: &[Verdict]) -> Vec<Option<Interval>> {
+    let of = |verdict: &Verdict| shift(&[verdict], &Bootstrap::default()).ok().flatten();
+    verdicts.iter().map(of).collect()
+}
+
+/// The same in words, a line a verdict.
+fn tell_shifts(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> String {
+    let line = |(verdict, found): (&Verdict, &Option<Interval>)| {
+        let Interval { value, low, high } = (*found)?;
+        let points = |share: f64| format!("{:.1}", 100.0 * share);
+        let side = if value < 0.0 { "above" } else { "below" };
+        let features = verdict.settings.get("features").and_then(Value::as_str).unwrap_or("-");
+        Some(format!(
+            "{}, {features}: test is {} points {side} validation (95 % interval of test below validation: {} to {})\n",
+            protocol(verdict),
+            points(value.abs()),
+            points(low),
+            points(high)
+        ))
+    };
+    verdicts.iter().zip(shifts).filter_map(line).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::terminal::Terminal;
 Examples:
   twinlens knn runs/a --data blood.npz
   twinlens knn runs/a --data blood.npz -k 20,200 --vote plain --json
+  twinlens knn runs/a --data blood.npz --temperature 0.02,0.07,0.2
   twinlens knn runs/a --data blood.npz --fail-under 0.9")]
 pub struct KnnArgs {
     /// What is judged, on what.
@@ -29,9 +30,9 @@ pub struct KnnArgs {
     /// What makes rows of features near
     #[arg(long, value_name = "cosine|euclidean", default_value = "cosine", hide_possible_values = true)]
     pub distance: Distance,
-    /// Temperature of the weighted vote by cosine
-    #[arg(long, value_name = "T", default_value = "0.07", value_parser = positive)]
-    pub temperature: f64,
+    /// Temperatures of the weighted vote by cosine
+    #[arg(long, value_name = "T", value_delimiter = ',', default_value = "0.07", value_parser = positive)]
+    pub temperature: Vec<f64>,
     /// Where to write
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub out: Option<PathBuf>,
@@ -82,7 +83,8 @@ pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
     } else {
         args.k.iter().map(|&k| k as usize).collect()
     };
-    let knn = Knn { k, votes: vec![vote], temperature: args.temperature, distance: args.distance.into() };
+    let knn =
+        Knn { k, votes: vec![vote], temperatures: args.temperature.clone(), distance: args.distance.into() };
     let verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
@@ -96,6 +98,7 @@ fn usual(images: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::judge::TEMPERATURE;
     use crate::commands::testing::parse;
 
     #[test]
@@ -103,7 +106,9 @@ mod tests {
         let args: KnnArgs = parse("runs/a --data b.npz -k 1,5 --vote plain --distance euclidean").unwrap();
         assert_eq!((args.k, args.vote, args.distance), (vec![1, 5], Vote::Plain, Distance::Euclidean));
         let args: KnnArgs = parse("runs/a --data b.npz").unwrap();
-        assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, 0.07));
+        assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, vec![TEMPERATURE]));
+        let args: KnnArgs = parse("runs/a --data b.npz --temperature 0.02,0.5").unwrap();
+        assert_eq!(args.temperature, [0.02, 0.5]);
         for line in
             ["runs/a", "--data b.npz", "runs/a --data b.npz -k 0", "runs/a --data b.npz --temperature 0"]
         {

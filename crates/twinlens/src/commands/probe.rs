@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
 use twinlens_data::LabelShare;
-use twinlens_eval::LinearProbe;
+use twinlens_eval::{Labelled, LinearProbe, RidgeProbe, Verdict};
 
 use super::judge::{JudgeArgs, share};
 use crate::exit::{Exit, Failure, Outcome};
@@ -16,11 +16,15 @@ use crate::terminal::Terminal;
 Examples:
   twinlens probe runs/a --data blood.npz
   twinlens probe runs/a --data blood.npz --label-share 0.01 --label-choice stratified --seed 1
+  twinlens probe runs/a --data blood.npz --classifier ridge
   twinlens probe runs/a --data blood.npz --fail-under 0.9 --json")]
 pub struct ProbeArgs {
     /// What is judged, on what.
     #[command(flatten)]
     pub judge: JudgeArgs,
+    /// What reads the features: logistic regression, or ridge regression on one-hot labels, which is faster
+    #[arg(long, value_name = "logistic|ridge", default_value = "logistic", hide_possible_values = true)]
+    pub classifier: Classifier,
     /// Share of the training labels that are used
     #[arg(long, value_name = "P", default_value = "1", value_parser = share)]
     pub label_share: f64,
@@ -36,6 +40,28 @@ pub struct ProbeArgs {
     /// Exit with code 1 when the test accuracy is below this
     #[arg(long, value_name = "ACCURACY", value_parser = share)]
     pub fail_under: Option<f64>,
+}
+
+/// What reads features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Classifier {
+    /// Multinomial logistic regression.
+    Logistic,
+    /// Ridge regression on one-hot labels.
+    Ridge,
+}
+
+impl Classifier {
+    /// The verdict of this classifier with the penalty that is best on validation.
+    ///
+    /// # Errors
+    /// Labels of one class only, splits that differ.
+    pub fn judge(self, train: &Labelled, val: &Labelled, test: &Labelled) -> Outcome<Verdict> {
+        Ok(match self {
+            Classifier::Logistic => LinearProbe::default().run(train, val, test)?,
+            Classifier::Ridge => RidgeProbe::default().run(train, val, test)?,
+        })
+    }
 }
 
 /// How a share of the labels is chosen.
@@ -66,7 +92,7 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
     let source = source.ok_or_else(|| Failure::message(Exit::Data, "no training images"))?;
     let known =
         LabelShare::new(source, args.label_share, args.label_choice.into(), args.seed as u64)?.known();
-    let mut verdict = LinearProbe::default().run(&train.subset(&known)?, &val, &test)?;
+    let mut verdict = args.classifier.judge(&train.subset(&known)?, &val, &test)?;
     verdict.settings.insert("label_share".into(), args.label_share.into());
     let choice = args.label_choice.to_possible_value().map(|value| value.get_name().to_owned());
     verdict.settings.insert("label_choice".into(), choice.into());
@@ -84,6 +110,9 @@ mod tests {
         let args: ProbeArgs =
             parse("runs/a --data b.npz --label-share 0.01 --label-choice random --seed 3").unwrap();
         assert_eq!((args.label_share, args.label_choice, args.seed), (0.01, LabelChoice::Random, 3));
+        assert_eq!(args.classifier, Classifier::Logistic);
+        let args: ProbeArgs = parse("runs/a --data b.npz --classifier ridge").unwrap();
+        assert_eq!(args.classifier, Classifier::Ridge);
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --label-share 0").is_err());
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --seed -1").is_err());
     }
