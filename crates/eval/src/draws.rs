@@ -16,6 +16,10 @@ pub(crate) enum Draw {
     Sample = 4,
     /// The rows on a map.
     Map = 5,
+    /// Folds of a cross-validation.
+    Fold = 6,
+    /// The order of coordinates in a descent.
+    Coordinates = 7,
 }
 
 /// The stream of the `number`-th draw of its kind.

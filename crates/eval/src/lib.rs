@@ -35,6 +35,6 @@ pub use error::EvalError;
 pub use features::{Features, Labelled};
 pub use knn::{Knn, Vote};
 pub use metrics::Scores;
-pub use probe::{LinearProbe, RidgeProbe};
+pub use probe::{LinearProbe, RidgeProbe, SvmProbe};
 pub use shift::shift;
 pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict};

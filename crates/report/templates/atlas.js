@@ -204,7 +204,7 @@
       context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
       context.clearRect(0, 0, this.side, this.side);
       const base = this.count > 2500 ? 2.4 : this.count > 600 ? 3 : 4;
-      const radius = Math.min(base * Math.sqrt(this.view.zoom), 9);
+      const radius = Math.min(base * Math.sqrt(this.view.zoom * Math.min(this.side / 560, 1)), 9);
       for (let at = 0; at !== this.count; at += 1) {
         const place = this.visible(at) ? this.place(at) : null;
         if (!place) continue;
@@ -409,10 +409,17 @@
       this.lassoing = on;
       this.lassoButton.setAttribute("aria-pressed", String(on));
       this.canvas.classList.toggle("is-lasso", on);
+      this.takeTouch();
+    }
+
+    // One finger scrolls the page while it has nothing to do on the map.
+    takeTouch() {
+      this.canvas.style.touchAction = this.lassoing || this.view.zoom > 1 ? "none" : "pan-y";
     }
 
     reset() {
       this.view = { zoom: 1, x: 0, y: 0 };
+      this.takeTouch();
       this.draw();
     }
 
@@ -421,6 +428,7 @@
       const ratio = zoom / this.view.zoom;
       this.view = { zoom, x: x - ratio * (x - this.view.x), y: y - ratio * (y - this.view.y) };
       if (zoom === 1) this.view = { zoom, x: 0, y: 0 };
+      this.takeTouch();
       this.draw();
     }
 
@@ -483,7 +491,7 @@
       } else if (this.lasso) {
         this.lasso.push(place);
         this.draw();
-      } else if (this.dragged && event.pointerType !== "touch") {
+      } else if (this.dragged && (event.pointerType !== "touch" || this.view.zoom > 1)) {
         this.view = { ...this.view, x: this.view.x + place[0] - before[0], y: this.view.y + place[1] - before[1] };
         this.draw();
       }

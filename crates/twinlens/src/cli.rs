@@ -9,7 +9,7 @@ use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
     bench, cluster, completions, config, data, doctor, embed, health, knn, list, man, pretrain, probe,
-    quickstart, report, runs, spec, tsne, views, weights,
+    quickstart, report, runs, spec, transfer, tsne, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
@@ -37,6 +37,8 @@ pub enum Verb {
     Knn(knn::KnnArgs),
     /// Judge an encoder by a linear classifier on frozen features
     Probe(probe::ProbeArgs),
+    /// Judge an encoder on other data sets than it learned from
+    Transfer(transfer::TransferArgs),
     /// Cluster features without labels, and see what the clusters hold
     Cluster(cluster::ClusterArgs),
     /// Measure the features themselves: rank, spectrum, alignment, uniformity, dimension
@@ -73,7 +75,7 @@ pub enum Verb {
 /// The verbs in the order and under the headings of the help text.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain"]),
-    ("Judge", &["knn", "probe", "cluster", "health", "embed"]),
+    ("Judge", &["knn", "probe", "transfer", "cluster", "health", "embed"]),
     ("See", &["views", "tsne", "report", "data", "runs"]),
     ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
 ];
@@ -208,6 +210,7 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
         Verb::Pretrain(args) => pretrain::run(&args, terminal),
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),
+        Verb::Transfer(args) => transfer::run(&args, terminal),
         Verb::Cluster(args) => cluster::run(&args, terminal),
         Verb::Health(args) => health::run(&args, terminal),
         Verb::Embed(args) => embed::run(&args, terminal),

@@ -1,15 +1,19 @@
 //! Linear read-outs of frozen features.
 
 mod lbfgs;
+mod linear_svm;
 mod logistic_regression;
 mod ridge;
 mod ridge_probe;
 mod standardise;
+mod svm_probe;
 
+pub use linear_svm::{LinearSvm, LinearSvmModel};
 pub use logistic_regression::{LogisticModel, LogisticRegression};
 pub use ridge::{Ridge, RidgeModel};
 pub use ridge_probe::RidgeProbe;
 pub use standardise::Standardiser;
+pub use svm_probe::SvmProbe;
 
 use crate::{EvalError, Labelled, Verdict};
 

@@ -15,7 +15,7 @@ use twinlens_views::{ViewPolicy, presets};
 use super::embed::Part;
 use super::features::{Subject, views};
 use super::images::{features_of, images};
-use super::judge::{JudgeArgs, name_of, write_document};
+use super::judge::{JudgeArgs, Kind, name_of, write_document};
 use super::report::settings_of;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -81,7 +81,7 @@ pub fn run(args: &HealthArgs, terminal: &Terminal) -> Outcome {
     })
 }
 
-/// The views to compare: those asked for, else those that the run learned from; none for pixels, which have no encoder.
+/// The views to compare: those asked for, else those that the run learned from; none for pixels, whose views differ in place.
 fn policy(args: &HealthArgs) -> Outcome<Option<(String, Vec<ViewPolicy>)>> {
     match args.policy.as_deref() {
         Some("none") => Ok(None),
@@ -89,6 +89,7 @@ fn policy(args: &HealthArgs) -> Outcome<Option<(String, Vec<ViewPolicy>)>> {
             let views = presets::preset(name).map_err(|error| Failure::new(Exit::Usage, error))?;
             Ok(Some((name.to_owned(), views)))
         }
+        None if args.judge.features == Kind::Pixels => Ok(None),
         None if args.judge.encoder.is_dir() => {
             let settings = settings_of(&RunRecord::read(&args.judge.encoder)?)?;
             Ok(Some((settings.policy, settings.views)))
@@ -188,6 +189,8 @@ mod tests {
         let args: HealthArgs = parse("runs/a --data b.npz --policy simclr").unwrap();
         let (name, views) = policy(&args).unwrap().unwrap();
         assert_eq!((name.as_str(), views.iter().map(|view| view.count).sum::<usize>()), ("simclr", 2));
+        let args: HealthArgs = parse("runs/a --data b.npz --features pixels").unwrap();
+        assert_eq!(policy(&args).unwrap(), None);
         let args: HealthArgs = parse("runs/a --data b.npz --policy simclrr").unwrap();
         assert_eq!(policy(&args).unwrap_err().exit(), Exit::Usage);
     }

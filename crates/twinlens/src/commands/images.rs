@@ -11,6 +11,9 @@ use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
 /// The images of the splits asked for, in the order train, val, test.
+///
+/// # Errors
+/// Splits without images.
 pub fn images(data: &DataSet, part: Part) -> Outcome<Arc<dyn ImageSource>> {
     let splits = part.of(data)?;
     Ok(Arc::new(Concat::new(splits.iter().filter_map(|split| data.splits.get(*split).cloned()).collect())))

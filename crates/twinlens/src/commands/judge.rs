@@ -153,6 +153,25 @@ impl JudgeArgs {
         Ok((data, splits))
     }
 
+    /// Writes into verdicts whose features of which data they judge, tells their warnings, and keeps them with the run if
+    /// the encoder is one's.
+    ///
+    /// # Errors
+    /// A folder that is in use or cannot be written.
+    pub fn sign(&self, data: &DataSet, verdicts: &mut [Verdict]) -> Outcome {
+        for verdict in verdicts {
+            let Verdict { settings, seeds, .. } = verdict;
+            self.features.sign(settings, seeds, self.untrained_seed, &self.data, data);
+            for warning in &verdict.warnings {
+                tracing::warn!("{warning}");
+            }
+            if self.encoder.is_dir() {
+                keep(&self.encoder, verdict)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Tells verdicts, keeps them with the run if the encoder is one's, and fails below `fail_under`.
     ///
     /// # Errors
@@ -165,21 +184,9 @@ impl JudgeArgs {
         fail_under: Option<f64>,
         terminal: &Terminal,
     ) -> Outcome {
-        for verdict in &mut verdicts {
-            let Verdict { settings, seeds, .. } = verdict;
-            self.features.sign(settings, seeds, self.untrained_seed, &self.data, data);
-            for warning in &verdict.warnings {
-                tracing::warn!("{warning}");
-            }
-            if self.encoder.is_dir() {
-                keep(&self.encoder, verdict)?;
-            }
-        }
+        self.sign(data, &mut verdicts)?;
         let shifts = shifts(&verdicts);
-        let told = shifts.iter().map(|found| {
-            found.map(|found| json!({ "value": found.value, "low": found.low, "high": found.high }))
-        });
-        let document = json!({ "verdicts": verdicts, "test_below_val": told.collect::<Vec<_>>() });
+        let document = document(&verdicts, &shifts);
         if let Some(out) = out {
             write_document(out, &document)?;
         }
@@ -214,6 +221,11 @@ pub fn write_document(path: &Path, document: &Value) -> Outcome {
     Ok(write_atomically(path, &text)?)
 }
 
+/// Whether the JSON in a run's `eval` is of a protocol that predicts classes, not of clusters or of features themselves.
+pub fn holds_predictions(document: &Value) -> bool {
+    !["cluster", "health"].iter().any(|protocol| document["protocol"] == *protocol)
+}
+
 /// The usual temperature of a vote by cosine.
 pub const TEMPERATURE: f64 = 0.07;
 
@@ -246,7 +258,7 @@ pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTree
 
 /// The scores of verdicts, a line a split.
 pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
-    let headings = ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC"];
+    let headings = ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC", "mean AP"];
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let mut rows = Vec::new();
     for verdict in verdicts {
@@ -261,6 +273,7 @@ pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
                 number(Some(scores.balanced_accuracy)),
                 number(Some(scores.macro_f1)),
                 number(scores.macro_auc),
+                number(scores.macro_average_precision),
             ]);
         }
     }
@@ -283,6 +296,7 @@ pub fn protocol(verdict: &Verdict) -> String {
         }
         "linear-probe" => format!("linear probe{share}"),
         "ridge-probe" => format!("ridge probe{share}"),
+        "svm-probe" => format!("linear SVM{share}"),
         other => format!("{other}{share}"),
     }
 }
@@ -293,20 +307,26 @@ pub fn shifts(verdicts: &[Verdict]) -> Vec<Option<Interval>> {
     verdicts.iter().map(of).collect()
 }
 
+/// Verdicts and how far test lies below validation, as `--json` tells them.
+pub fn document(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> Value {
+    let told = shifts.iter().map(|found| {
+        found.map(|found| json!({ "value": found.value, "low": found.low, "high": found.high }))
+    });
+    json!({ "verdicts": verdicts, "test_below_val": told.collect::<Vec<_>>() })
+}
+
 /// The same in words, a line a verdict.
 fn tell_shifts(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> String {
     let line = |(verdict, found): (&Verdict, &Option<Interval>)| {
         let Interval { value, low, high } = (*found)?;
-        let points = |share: f64| format!("{:.1}", 100.0 * share);
-        let side = if value < 0.0 { "above" } else { "below" };
+        let points = |share: f64| {
+            let side = if share < 0.0 { "above" } else { "below" };
+            format!("{:.1} points {side}", 100.0 * share.abs())
+        };
         let features = verdict.settings.get("features").and_then(Value::as_str).unwrap_or("-");
-        Some(format!(
-            "{}, {features}: test is {} points {side} validation (95 % interval of test below validation: {} to {})\n",
-            protocol(verdict),
-            points(value.abs()),
-            points(low),
-            points(high)
-        ))
+        let [value, low, high] = [value, low, high].map(points);
+        let protocol = protocol(verdict);
+        Some(format!("{protocol}, {features}: test is {value} validation (95 % of draws: {low} to {high})\n"))
     };
     verdicts.iter().zip(shifts).filter_map(line).collect()
 }
@@ -314,6 +334,20 @@ fn tell_shifts(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn test_is_above_or_below_validation_in_words() {
+        let verdict = serde_json::from_value::<Verdict>(json!({
+            "schema_version": 1, "protocol": "knn", "settings": {"features": "trained", "k": 5, "vote": "weighted"},
+            "seeds": {}, "classes": ["a"], "training_labels": 1, "splits": [], "warnings": [],
+        }));
+        let verdicts = [verdict.unwrap()];
+        let found = Interval { value: 0.0512, low: -0.004, high: 0.1 };
+        let expected = "kNN k=5 weighted, trained: test is 5.1 points below validation (95 % of draws: 0.4 points above to \
+                        10.0 points below)\n";
+        assert_eq!(tell_shifts(&verdicts, &[Some(found)]), expected);
+        assert_eq!(tell_shifts(&verdicts, &[None]), "");
+    }
 
     #[test]
     fn numbers_are_checked_at_the_door() {

@@ -78,20 +78,20 @@ pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
         Vote::Weighted => twinlens_eval::Vote::Weighted,
         Vote::Plain => twinlens_eval::Vote::Majority,
     };
-    let k = if args.k.is_empty() {
-        usual(train.features().rows())
-    } else {
-        args.k.iter().map(|&k| k as usize).collect()
-    };
+    let k = usual(&args.k, train.features().rows());
     let knn =
         Knn { k, votes: vec![vote], temperatures: args.temperature.clone(), distance: args.distance.into() };
     let verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 
-/// The usual numbers of neighbours, as far as there are so many images; all of them if there are fewer still.
-fn usual(images: usize) -> Vec<usize> {
-    let possible: Vec<usize> = [20, 200].into_iter().filter(|&k| k <= images).collect();
+/// The numbers of neighbours asked for; if none are, the usual ones, as far as there are so many images, or all of them if
+/// there are fewer still.
+pub fn usual(asked: &[u32], images: usize) -> Vec<usize> {
+    let possible: Vec<usize> = match asked {
+        [] => [20, 200].into_iter().filter(|&k| k <= images).collect(),
+        asked => asked.iter().map(|&k| k as usize).collect(),
+    };
     if possible.is_empty() { vec![images] } else { possible }
 }
 
@@ -118,6 +118,8 @@ mod tests {
 
     #[test]
     fn small_sets_have_fewer_neighbours() {
-        assert_eq!((usual(1000), usual(150), usual(7)), (vec![20, 200], vec![20], vec![7]));
+        let usual_of = |images| usual(&[], images);
+        assert_eq!((usual_of(1000), usual_of(150), usual_of(7)), (vec![20, 200], vec![20], vec![7]));
+        assert_eq!(usual(&[3, 5000], 7), [3, 5000], "what is asked for is not changed");
     }
 }

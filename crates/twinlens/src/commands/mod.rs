@@ -24,6 +24,7 @@ pub mod runs;
 pub mod settings;
 pub mod spec;
 pub mod training;
+pub mod transfer;
 pub mod tsne;
 pub mod views;
 pub mod weights;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
 use twinlens_data::LabelShare;
-use twinlens_eval::{Labelled, LinearProbe, RidgeProbe, Verdict};
+use twinlens_eval::{Labelled, LinearProbe, RidgeProbe, SvmProbe, Verdict};
 
 use super::judge::{JudgeArgs, share};
 use crate::exit::{Exit, Failure, Outcome};
@@ -22,8 +22,8 @@ pub struct ProbeArgs {
     /// What is judged, on what.
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// What reads the features: logistic regression, or ridge regression on one-hot labels, which is faster
-    #[arg(long, value_name = "logistic|ridge", default_value = "logistic", hide_possible_values = true)]
+    /// What reads the features: logistic regression, ridge regression on one-hot labels, or linear SVMs one against the rest
+    #[arg(long, value_name = "logistic|ridge|svm", default_value = "logistic", hide_possible_values = true)]
     pub classifier: Classifier,
     /// Share of the training labels that are used
     #[arg(long, value_name = "P", default_value = "1", value_parser = share)]
@@ -47,12 +47,14 @@ pub struct ProbeArgs {
 pub enum Classifier {
     /// Multinomial logistic regression.
     Logistic,
-    /// Ridge regression on one-hot labels.
+    /// Ridge regression on one-hot labels, in closed form.
     Ridge,
+    /// Linear support vector machines as for VOC07, chosen by cross-validation on training images.
+    Svm,
 }
 
 impl Classifier {
-    /// The verdict of this classifier with the penalty that is best on validation.
+    /// The verdict of this classifier with the penalty that is best on validation, or in cross-validation.
     ///
     /// # Errors
     /// Labels of one class only, splits that differ.
@@ -60,6 +62,7 @@ impl Classifier {
         Ok(match self {
             Classifier::Logistic => LinearProbe::default().run(train, val, test)?,
             Classifier::Ridge => RidgeProbe::default().run(train, val, test)?,
+            Classifier::Svm => SvmProbe::default().run(train, &[("val", val), ("test", test)])?,
         })
     }
 }

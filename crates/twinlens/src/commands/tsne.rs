@@ -10,7 +10,7 @@ use twinlens_data::{DataSet, ImageSource, Subset};
 use twinlens_eval::Features;
 use twinlens_eval::maps::{Tsne, sample};
 use twinlens_nn::weights::EncoderFile;
-use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Frame, Page, Picture, Section, page_html};
+use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Frame, Page, Picture, Plate, Section, page_html};
 use twinlens_run::{RunFolder, epoch_checkpoint, kept_epochs, write_atomically};
 use twinlens_ssl::checkpoint_encoder;
 
@@ -257,11 +257,17 @@ impl Drawn {
     }
 
     fn page(&self) -> Outcome<String> {
-        let page = Page {
-            title: "Map of features".to_owned(),
-            sections: vec![Section::new("", vec![Block::Atlas(Box::new(self.atlas.clone()))])],
-            ..Page::default()
-        };
+        let mut blocks = vec![Block::Atlas(Box::new(self.atlas.clone()))];
+        if self.frames.len() > 1 {
+            blocks.push(Block::Plates(vec![Plate {
+                title: "Side by side".to_owned(),
+                caption: "The same maps, in order.".to_owned(),
+                alt: format!("{} scatter plots of the same images.", self.frames.len()),
+                picture: self.picture().clone(),
+            }]));
+        }
+        let sections = vec![Section::new("", blocks)];
+        let page = Page { title: "Map of features".to_owned(), sections, ..Page::default() };
         page_html(&page).map_err(|error| Failure::new(Exit::Failed, error))
     }
 

@@ -38,7 +38,7 @@ impl Kind {
 }
 
 /// Protocols in the order of tables; any other comes after these.
-const PROTOCOLS: [&str; 3] = ["knn", "linear-probe", "ridge-probe"];
+const PROTOCOLS: [&str; 4] = ["knn", "linear-probe", "ridge-probe", "svm-probe"];
 /// Settings of a verdict that are outcomes, and the place of the data, which are the same wherever they lie.
 const NO_CONDITIONS: [&str; 5] = ["c", "alpha", "iterations", "converged", "data"];
 

@@ -46,10 +46,11 @@ struct Judged<'a> {
 }
 
 /// The verb of each protocol, the settings that are flags of it, and the seed that is its `--seed`.
-const VERBS: [(&str, &str, &[&str], &str); 5] = [
+const VERBS: [(&str, &str, &[&str], &str); 6] = [
     ("knn", "knn", &["k", "vote", "distance", "temperature"], ""),
     ("linear-probe", "probe", &["label_share", "label_choice"], "labels"),
     ("ridge-probe", "probe --classifier ridge", &["label_share", "label_choice"], "labels"),
+    ("svm-probe", "probe --classifier svm", &["label_share", "label_choice"], "labels"),
     ("cluster", "cluster", &["split", "k", "restarts", "distance"], "clusters"),
     ("health", "health", &["split", "policy"], "views"),
 ];

@@ -15,17 +15,19 @@ use crate::exit::Outcome;
 type Measure = fn(&Scores) -> Option<f64>;
 
 /// The measures of the table, for validation and test each.
-const MEASURES: [(&str, Measure); 4] = [
+const MEASURES: [(&str, Measure); 5] = [
     ("accuracy", |scores| Some(scores.accuracy)),
     ("balanced accuracy", |scores| Some(scores.balanced_accuracy)),
     ("macro F1", |scores| Some(scores.macro_f1)),
     ("macro AUC", |scores| scores.macro_auc),
+    ("mean AP", |scores| scores.macro_average_precision),
 ];
 
 const CAPTION: &str = "Features of the trained encoder beside those it is compared with; within a protocol, everything but \
-                       the features is the same. In per cent; choices were made on val, so test is what counts. The last \
-                       but one group of numbers is how far test lies below val in points, with the range of 95 % of the \
-                       draws when images are drawn again (bootstrap): well above 0, the test images are of another kind.";
+                       the features is the same. In per cent; choices were made on val, so test is what counts. “Test \
+                       below val” is the difference of the accuracies in points, with the interval that holds 95 % of the \
+                       differences when images are drawn again (bootstrap): one clear of 0 says that the test images are \
+                       of another kind.";
 
 /// The results of one run.
 pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
@@ -162,7 +164,7 @@ mod tests {
             table.rows.iter().all(|row| row.cells[9] == Cell::Share(vec![])),
             "an undefined AUC is no number"
         );
-        assert!(table.rows.iter().all(|row| row.cells[10] == Cell::Gap(None)), "no predictions, no interval");
+        assert!(table.rows.iter().all(|row| row.cells[12] == Cell::Gap(None)), "no predictions, no interval");
         assert_eq!(conditions[3].accuracy("test"), 0.5);
         assert_eq!(conditions[0].first().split("test").and_then(most_frequent), Some(0.75));
     }

@@ -3,6 +3,8 @@
 use toml::Table as Toml;
 use twinlens_report::{Block, Cell, Column, Fact, Page, Section, Table, TableRow};
 
+use super::conditions::Condition;
+use super::published::Published;
 use super::seen::Seen;
 use super::{Kept, Report, clusters, health, map, overview, repeat, results, training};
 use crate::config::differences;
@@ -72,21 +74,25 @@ fn run_columns(first: &str, runs: &[Seen]) -> Vec<Column> {
 }
 
 fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
-    let mut rows: Vec<_> =
-        runs.iter().flat_map(|run| run.conditions.iter().map(|condition| (run.name(), condition))).collect();
+    let mut rows = Vec::new();
+    for run in runs {
+        let published = Published::of(run);
+        let of_run = run.conditions.iter().map(|condition| {
+            (Some(run.name()), condition, published.value(condition))
+        });
+        rows.extend(of_run);
+    }
     if rows.is_empty() {
         let nothing = "Nothing was evaluated in these runs; the commands below do it.";
         return Ok(Section::new("Results", vec![Block::Text(nothing.to_owned())]));
     }
     // A stable sort: what compares stands together, runs in the order in which they were named.
-    rows.sort_by(|a, b| (&a.1.protocol, a.1.kind).cmp(&(&b.1.protocol, b.1.kind)));
-    let table: Vec<_> = rows.iter().map(|(run, condition)| (Some(run.clone()), *condition, None)).collect();
-    let bars: Vec<_> = rows
-        .iter()
-        .map(|(run, condition)| (format!("{run}, {}", condition.kind.name()), *condition))
-        .collect();
-    let blocks =
-        vec![Block::Table(results::table(&table)), Block::Plates(vec![results::bars_of(&bars, kept)?])];
+    rows.sort_by(|(_, a, _), (_, b, _)| (&a.protocol, a.kind).cmp(&(&b.protocol, b.kind)));
+    let name = |run: &Option<String>, condition: &Condition| {
+        format!("{}, {}", run.as_deref().unwrap_or_default(), condition.kind.name())
+    };
+    let bars: Vec<_> = rows.iter().map(|(run, condition, _)| (name(run, condition), *condition)).collect();
+    let blocks = vec![Block::Table(results::table(&rows)), Block::Plates(vec![results::bars_of(&bars, kept)?])];
     Ok(Section::new("Results", blocks))
 }
 
