@@ -1,5 +1,10 @@
 //! The interactive map in a real browser, if there is one: `TWINLENS_CHROMIUM`, or Chromium or Chrome on the PATH.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking and says when it is skipped")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says when it is skipped"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,8 +52,12 @@ fn page() -> String {
         ..AtlasInput::default()
     };
     let atlas = Block::Atlas(Box::new(Atlas::new(input).unwrap()));
-    page_html(&Page { title: "A page".into(), sections: vec![Section::new("Map", vec![atlas])], ..Page::default() })
-        .unwrap()
+    page_html(&Page {
+        title: "A page".into(),
+        sections: vec![Section::new("Map", vec![atlas])],
+        ..Page::default()
+    })
+    .unwrap()
 }
 
 /// Uses the map as a reader would, and leaves what it saw in the page.
@@ -163,7 +172,10 @@ fn browser() -> Option<PathBuf> {
     }
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
     let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|path| path.is_file())
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file())
 }
 
 /// What [`READER`] saw in a window of this size.
@@ -185,7 +197,8 @@ fn told(browser: &Path, size: &str) -> Value {
         panic!("the page did not finish: {}", String::from_utf8_lossy(&output.stderr));
     });
     let text = &dom[start + "<pre id=\"told\">".len()..];
-    let text = text[..text.find("</pre>").unwrap()].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let text =
+        text[..text.find("</pre>").unwrap()].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
     serde_json::from_str(&text).unwrap()
 }
 
@@ -213,7 +226,10 @@ fn a_reader_can_hover_select_zoom_recolour_and_move_through_layouts() {
     assert!(words.starts_with("test image 112label"), "{words}");
     let nearest = hover["nearest"].as_array().unwrap();
     assert!(nearest[0].as_str().unwrap().starts_with("test image 113,"), "{nearest:?}");
-    assert!(nearest[1].as_str().unwrap().starts_with("test image 123, label: d, cluster: odd"), "{nearest:?}");
+    assert!(
+        nearest[1].as_str().unwrap().starts_with("test image 123, label: d, cluster: odd"),
+        "{nearest:?}"
+    );
     near(&hover["image"], [red(12), 120, 30], 8);
     assert!(told["nowhere"].as_str().unwrap().starts_with("Point at an image"), "{told}");
     assert!(told["pinned"]["words"].as_str().unwrap().starts_with("test image 103"), "{told}");
@@ -223,12 +239,18 @@ fn a_reader_can_hover_select_zoom_recolour_and_move_through_layouts() {
     assert_eq!([&told["zoomed"], &told["wheel"], &told["reset"]], [true, true, true], "{told}");
     assert_eq!(told["dragged"], json!([30, 40]));
     let csv: String = std::iter::once("index,label,cluster\n".to_owned())
-        .chain((110..120).map(|at| format!("{at},\"b, \"\"c\"\"\",{}\n", if at % 2 == 0 { "even" } else { "odd" })))
+        .chain(
+            (110..120)
+                .map(|at| format!("{at},\"b, \"\"c\"\"\",{}\n", if at % 2 == 0 { "even" } else { "odd" })),
+        )
         .collect();
     assert_eq!(told["selected"]["csv"].as_str(), Some(csv.as_str()));
     assert!(told["selected"]["words"].as_str().unwrap().starts_with("10 test images selected"), "{told}");
     assert_eq!((&told["selected"]["shown"], &told["added"]), (&json!(10), &json!(20)));
-    assert_eq!(told["recoloured"], json!([["odd (15)", "true"], ["even (14)", "true"], ["none (1)", "true"]]));
+    assert_eq!(
+        told["recoloured"],
+        json!([["odd (15)", "true"], ["even (14)", "true"], ["none (1)", "true"]])
+    );
     assert_eq!(told["counts"], "odd10even9none1");
     assert_eq!(told["cleared"], json!([0, ""]));
     assert!(told["tapped"].as_str().unwrap().starts_with("test image 100"), "{told}");

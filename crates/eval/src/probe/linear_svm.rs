@@ -73,7 +73,8 @@ impl LinearSvm {
         start: Option<&LinearSvmModel>,
     ) -> Result<LinearSvmModel, EvalError> {
         self.check(features, positive)?;
-        let rows: Vec<Row> = features.iter().zip(positive).map(|(x, &positive)| self.row(x, positive)).collect();
+        let rows: Vec<Row> =
+            features.iter().zip(positive).map(|(x, &positive)| self.row(x, positive)).collect();
         let mut dual = start.map_or_else(|| vec![0.0; rows.len()], |model| model.dual.clone());
         // The last weight is the intercept's.
         let mut weights = vec![0.0; features.dim() + 1];
@@ -112,8 +113,14 @@ impl LinearSvm {
     fn check(&self, features: &Features, positive: &[bool]) -> Result<(), EvalError> {
         let settings =
             [("c", self.c), ("positive_weight", self.positive_weight), ("tolerance", self.tolerance)];
-        if let Some(&(setting, value)) = settings.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
-            return Err(EvalError::Setting { setting, value, expected: "choose a number above 0".to_string() });
+        if let Some(&(setting, value)) =
+            settings.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite()))
+        {
+            return Err(EvalError::Setting {
+                setting,
+                value,
+                expected: "choose a number above 0".to_string(),
+            });
         }
         if positive.len() != features.rows() {
             let (expected, got) = (features.rows(), positive.len());
@@ -181,8 +188,10 @@ mod tests {
     fn golden_linear_svm() {
         for case in twinlens_golden::cases("probe/linear_svm") {
             let (train, test) = (features_of(&case, "in.train_x"), features_of(&case, "in.test_x"));
-            let positive: Vec<bool> = classes_of(&case, "in.train_y").iter().map(|&label| label == 1).collect();
-            let settings = LinearSvm { positive_weight: case.number("positive_weight"), ..tight(case.number("c")) };
+            let positive: Vec<bool> =
+                classes_of(&case, "in.train_y").iter().map(|&label| label == 1).collect();
+            let settings =
+                LinearSvm { positive_weight: case.number("positive_weight"), ..tight(case.number("c")) };
             let model = settings.fit(&train, &positive).unwrap();
             assert!(model.converged, "{}", case.name());
             case.check("out.coef", &model.coef);
@@ -220,7 +229,10 @@ mod tests {
         let features = random_features(4, 2, 1);
         let usual = LinearSvm::default();
         let mixed = [true, false, true, false];
-        assert!(matches!(usual.fit(&features, &mixed[1..]), Err(EvalError::Length { expected: 4, got: 3, .. })));
+        assert!(matches!(
+            usual.fit(&features, &mixed[1..]),
+            Err(EvalError::Length { expected: 4, got: 3, .. })
+        ));
         assert!(matches!(usual.fit(&features, &[true; 4]), Err(EvalError::OneClass { class: 1, rows: 4 })));
         for bad in [0.0, -1.0, f64::NAN] {
             let settings = LinearSvm { c: bad, ..usual };

@@ -60,7 +60,8 @@ impl SvmProbe {
         let fit = |class: usize| self.machine(&features, train.labels(), class, &folds);
         let machines: Vec<Option<(f64, LinearSvmModel)>> =
             (0..classes).into_par_iter().map(fit).collect::<Result<_, EvalError>>()?;
-        let chosen: Vec<Option<f64>> = machines.iter().map(|machine| machine.as_ref().map(|(c, _)| *c)).collect();
+        let chosen: Vec<Option<f64>> =
+            machines.iter().map(|machine| machine.as_ref().map(|(c, _)| *c)).collect();
         let settings = [
             ("c_grid", self.c.clone().into()),
             ("c", chosen.into()),
@@ -99,9 +100,11 @@ impl SvmProbe {
             dealt[labels[row]] += 1;
         }
         match dealt.iter().find(|&&count| count > 0 && count < self.folds) {
-            Some(&got) => {
-                Err(EvalError::TooFew { what: "training images of a class, for the folds", expected: self.folds, got })
-            }
+            Some(&got) => Err(EvalError::TooFew {
+                what: "training images of a class, for the folds",
+                expected: self.folds,
+                got,
+            }),
             None => Ok(folds),
         }
     }
@@ -129,7 +132,8 @@ impl SvmProbe {
             }
         }
         let best = (0..grid.len()).reduce(|best, at| if sums[at] > sums[best] { at } else { best });
-        let c = best.map(|at| grid[at]).ok_or_else(|| EvalError::Empty { what: "the list of c".to_string() })?;
+        let c =
+            best.map(|at| grid[at]).ok_or_else(|| EvalError::Empty { what: "the list of c".to_string() })?;
         Ok(Some((c, self.with(c).fit(features, &positive)?)))
     }
 
@@ -141,7 +145,8 @@ impl SvmProbe {
         grid: &[f64],
         is_held_out: impl Fn(usize) -> bool,
     ) -> Result<Vec<f64>, EvalError> {
-        let (held_out, kept): (Vec<usize>, Vec<usize>) = (0..positive.len()).partition(|&row| is_held_out(row));
+        let (held_out, kept): (Vec<usize>, Vec<usize>) =
+            (0..positive.len()).partition(|&row| is_held_out(row));
         let of = |rows: &[usize]| rows.iter().map(|&row| positive[row]).collect::<Vec<bool>>();
         let (train, test) = (features.subset(&kept)?, features.subset(&held_out)?);
         let (train_positive, test_positive) = (of(&kept), of(&held_out));
@@ -175,7 +180,8 @@ fn scores(machines: &[Option<(f64, LinearSvmModel)>], features: &Features) -> Re
     };
     let columns: Vec<Option<Vec<f64>>> = machines.iter().map(of).collect::<Result<_, EvalError>>()?;
     let least = columns.iter().flatten().flatten().copied().fold(0.0, f64::min) - 1.0;
-    let row = |row: usize| columns.iter().map(move |column| column.as_ref().map_or(least, |scores| scores[row]));
+    let row =
+        |row: usize| columns.iter().map(move |column| column.as_ref().map_or(least, |scores| scores[row]));
     Ok((0..features.rows()).flat_map(row).collect())
 }
 

@@ -258,7 +258,8 @@ pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTree
 
 /// The scores of verdicts, a line a split.
 pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
-    let headings = ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC", "mean AP"];
+    let headings =
+        ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC", "mean AP"];
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let mut rows = Vec::new();
     for verdict in verdicts {

@@ -77,8 +77,17 @@ fn of_one(args: &TransferArgs, judge: JudgeArgs, terminal: &Terminal) -> Outcome
 
 /// A line for each data set and protocol, validation and test side by side.
 fn table(verdicts: &[Verdict], shifts: &[Option<Interval>], terminal: &Terminal) -> String {
-    let headings =
-        ["data", "protocol", "features", "val", "test", "test below val", "95 % interval", "test AUC", "test mean AP"];
+    let headings = [
+        "data",
+        "protocol",
+        "features",
+        "val",
+        "test",
+        "test below val",
+        "95 % interval",
+        "test AUC",
+        "test mean AP",
+    ];
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let row = |(verdict, shift): (&Verdict, &Option<Interval>)| {
         let text = |key: &str| verdict.settings.get(key).and_then(Value::as_str).unwrap_or("-");
@@ -109,7 +118,10 @@ mod tests {
         let args: TransferArgs = parse("runs/a --data b.npz").unwrap();
         assert!(args.more.is_empty());
         let args: TransferArgs = parse("runs/a --data b.npz c.npz d --classifier ridge -k 5").unwrap();
-        assert_eq!((args.judge.data.as_str(), args.more), ("b.npz", vec!["c.npz".to_owned(), "d".to_owned()]));
+        assert_eq!(
+            (args.judge.data.as_str(), args.more),
+            ("b.npz", vec!["c.npz".to_owned(), "d".to_owned()])
+        );
         assert_eq!((args.classifier, args.k), (Classifier::Ridge, vec![5]));
         assert!(parse::<TransferArgs>("runs/a").is_err());
     }

@@ -158,21 +158,32 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let gap = &ridge["test_below_val"][0];
     let of = |split: usize| ridge["verdicts"][0]["splits"][split]["scores"]["accuracy"].as_f64().unwrap();
     assert!((gap["value"].as_f64().unwrap() - (of(0) - of(1))).abs() < 1e-12, "{gap}");
-    assert!(gap["low"].as_f64() < gap["value"].as_f64() && gap["value"].as_f64() < gap["high"].as_f64(), "{gap}");
+    assert!(
+        gap["low"].as_f64() < gap["value"].as_f64() && gap["value"].as_f64() < gap["high"].as_f64(),
+        "{gap}"
+    );
     let knn = judged(&["knn", run, "--data", "bundled", "-k", "5", "--temperature", "0.07,0.5", "--json"]);
     assert_eq!(knn["verdicts"].as_array().unwrap().len(), 2);
     assert!(out.join(format!("eval/knn-{}-trained-5-weighted-t0.5.json", &sha256[..8])).exists());
 
-    let transfer = judged(&["transfer", run, "--data", "bundled", "--classifier", "svm", "-k", "7", "--json"]);
-    let protocols: Vec<&str> =
-        transfer["verdicts"].as_array().unwrap().iter().map(|one| one["protocol"].as_str().unwrap()).collect();
+    let transfer =
+        judged(&["transfer", run, "--data", "bundled", "--classifier", "svm", "-k", "7", "--json"]);
+    let protocols: Vec<&str> = transfer["verdicts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["protocol"].as_str().unwrap())
+        .collect();
     assert_eq!(protocols, ["knn", "svm-probe"]);
     let mean = &transfer["verdicts"][1]["splits"][1]["scores"]["macro_average_precision"];
     assert!((0.1..=1.0).contains(&mean.as_f64().unwrap()), "{mean}");
     let missing = run_with_cache(&["transfer", run, "--data", "bundled", "no-such.npz", "-k", "9"], &cache);
     assert!(complaint(&missing, 3).contains("where: no-such.npz"));
     let kept = std::fs::read_dir(out.join("eval")).unwrap();
-    assert!(kept.map(|entry| entry.unwrap().file_name()).all(|name| !name.to_string_lossy().contains("trained-9-")));
+    assert!(
+        kept.map(|entry| entry.unwrap().file_name())
+            .all(|name| !name.to_string_lossy().contains("trained-9-"))
+    );
 
     let health = judged(&["health", run, "--data", "bundled", "--json"]);
     let verdict = &health["verdict"];
@@ -186,11 +197,16 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let views = run_with_cache(&[&pixels[..], &["--policy", "simclr"]].concat(), &cache);
     assert!(complaint(&views, 2).contains("--policy none"));
     let compared = judged(&["runs", "compare", run, run, "--json"]);
-    assert_eq!(compared["warnings"], serde_json::json!([]), "clusters and health are no scores, and no mistake");
+    assert_eq!(
+        compared["warnings"],
+        serde_json::json!([]),
+        "clusters and health are no scores, and no mistake"
+    );
 
     let html = place.at("again.html");
     let tables = place.at("tables");
-    let report = ["report", run, "--json", "--out", html.to_str().unwrap(), "--csv", tables.to_str().unwrap()];
+    let report =
+        ["report", run, "--json", "--out", html.to_str().unwrap(), "--csv", tables.to_str().unwrap()];
     judged(&report);
     let html = std::fs::read_to_string(html).unwrap();
     for part in ["kNN", "ridge probe", "AMI", "The images nearest to each centroid", "RankMe", "</html>"] {
@@ -204,7 +220,8 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
 
     // The page's map holds every test image with its nearest others.
     let start = html.find("<script type=\"application/json\">").unwrap() + 32;
-    let data: Value = serde_json::from_str(&html[start..start + html[start..].find("</script>").unwrap()]).unwrap();
+    let data: Value =
+        serde_json::from_str(&html[start..start + html[start..].find("</script>").unwrap()]).unwrap();
     assert_eq!(data["images"].as_array().unwrap().len(), 343);
     let neighbours = data["frames"][0]["neighbours"].as_array().unwrap();
     assert_eq!((data["frames"][0]["nearest"].as_u64(), neighbours.len()), (Some(8), 8 * 343));
@@ -215,12 +232,14 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
         .collect();
     let row = |at: usize| &features[at * 512..][..512];
     let cosine = |a: &[f32], b: &[f32]| {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
         dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
     };
     for image in [0, 100, 342] {
         let nearest = (0..343).filter(|&other| other != image);
-        let nearest = nearest.max_by(|&a, &b| cosine(row(image), row(a)).total_cmp(&cosine(row(image), row(b))));
+        let nearest =
+            nearest.max_by(|&a, &b| cosine(row(image), row(a)).total_cmp(&cosine(row(image), row(b))));
         assert_eq!(neighbours[8 * image].as_u64(), nearest.map(|nearest| nearest as u64), "image {image}");
     }
     let names: Vec<&str> =
@@ -246,31 +265,49 @@ fn maps_go_through_the_epochs_of_a_run_and_runs_stand_side_by_side() {
     let epochs = told(&[&["tsne", first, "--through-epochs", "--html"], &bundled[..]].concat());
     assert_eq!(epochs["maps"], serde_json::json!(["untrained", "epoch 1", "epoch 2"]));
     assert_eq!(epochs["images"], 100);
-    let files: Vec<&str> = epochs["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
+    let files: Vec<&str> =
+        epochs["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
     assert!(files[0].ends_with("-through-epochs.svg") && files[0].starts_with(first), "{files:?}");
     let csv = std::fs::read_to_string(files[1]).unwrap();
     assert_eq!(csv.lines().count(), 301);
     let page = std::fs::read_to_string(files[2]).unwrap();
     assert!(page.contains("\"epoch 2\"") && page.contains("data:image/jpeg;base64,"));
     // The last epoch's map is of the encoder that the run left.
-    let pca = told(&["tsne", first, second, "--data", "bundled", "--map", "pca", "--out", place.at("m").to_str().unwrap()]);
+    let pca = told(&[
+        "tsne",
+        first,
+        second,
+        "--data",
+        "bundled",
+        "--map",
+        "pca",
+        "--out",
+        place.at("m").to_str().unwrap(),
+    ]);
     assert_eq!(pca["maps"].as_array().unwrap().len(), 2);
     let epochs = told(&[&["tsne", first, "--through-epochs", "--map", "pca"], &bundled[..]].concat());
     let rows = |file: &str, map: &str| -> Vec<String> {
         let text = std::fs::read_to_string(file).unwrap();
         let rows = text.lines().filter(|line| line.starts_with(map));
-        rows.map(|row| row.split(',').skip(3).map(|value| value.trim_start_matches('-')).collect::<Vec<_>>().join(",")).collect()
+        rows.map(|row| {
+            row.split(',').skip(3).map(|value| value.trim_start_matches('-')).collect::<Vec<_>>().join(",")
+        })
+        .collect()
     };
     let alone = told(&["tsne", first, "--map", "pca", "--most", "100", "--data", "bundled"]);
     let (last, alone) = (epochs["files"][1].as_str().unwrap(), alone["files"][1].as_str().unwrap());
     assert_eq!(rows(last, "epoch 2,"), rows(alone, ","));
 
-    let none = run_with_cache(&["tsne", second, "--through-epochs", "--data", "bundled", "--features", "pixels"], &cache);
+    let none = run_with_cache(
+        &["tsne", second, "--through-epochs", "--data", "bundled", "--features", "pixels"],
+        &cache,
+    );
     assert!(complaint(&none, 2).contains("only a trained encoder"));
     let file = place.at("first/encoder/encoder.safetensors");
     let nowhere = run_with_cache(&["tsne", file.to_str().unwrap(), "--data", "bundled"], &cache);
     assert!(complaint(&nowhere, 2).contains("--out FOLDER"));
-    let sharp = run_with_cache(&["tsne", first, "--data", "bundled", "--most", "20", "--perplexity", "30"], &cache);
+    let sharp =
+        run_with_cache(&["tsne", first, "--data", "bundled", "--most", "20", "--perplexity", "30"], &cache);
     assert!(complaint(&sharp, 2).contains("perplexity"));
 
     told(&["knn", first, "--data", "bundled", "-k", "5"]);

@@ -77,9 +77,8 @@ fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
     let mut rows = Vec::new();
     for run in runs {
         let published = Published::of(run);
-        let of_run = run.conditions.iter().map(|condition| {
-            (Some(run.name()), condition, published.value(condition))
-        });
+        let of_run =
+            run.conditions.iter().map(|condition| (Some(run.name()), condition, published.value(condition)));
         rows.extend(of_run);
     }
     if rows.is_empty() {
@@ -92,7 +91,8 @@ fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
         format!("{}, {}", run.as_deref().unwrap_or_default(), condition.kind.name())
     };
     let bars: Vec<_> = rows.iter().map(|(run, condition, _)| (name(run, condition), *condition)).collect();
-    let blocks = vec![Block::Table(results::table(&rows)), Block::Plates(vec![results::bars_of(&bars, kept)?])];
+    let blocks =
+        vec![Block::Table(results::table(&rows)), Block::Plates(vec![results::bars_of(&bars, kept)?])];
     Ok(Section::new("Results", blocks))
 }
 
