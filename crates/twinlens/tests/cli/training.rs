@@ -318,7 +318,7 @@ fn maps_go_through_the_epochs_of_a_run_and_runs_stand_side_by_side() {
     for part in ["2 runs side by side", "Settings that differ", "epochs", "seed", first, second] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(page.matches("<figure class=\"atlas\">").count(), 2);
+    assert_eq!(page.matches("<div class=\"atlas-still\">").count(), 2);
 }
 
 fn run_with_cache(arguments: &[&str], cache: &Path) -> Output {
