@@ -185,7 +185,7 @@ impl Shown<'_> {
         };
         let several = match frames.len() {
             1 => "",
-            _ => " Each map started from the one before, so that what moved is what changed.",
+            _ => " Each map started from the one before.",
         };
         let colouring = labels_of(self.source.as_ref(), &self.data.classes, &every);
         let html = self.args.html;
