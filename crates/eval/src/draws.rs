@@ -14,6 +14,12 @@ pub(crate) enum Draw {
     Bootstrap = 3,
     /// The rows that stand for all.
     Sample = 4,
+    /// The rows on a map.
+    Map = 5,
+    /// Folds of a cross-validation.
+    Fold = 6,
+    /// The order of coordinates in a descent.
+    Coordinates = 7,
 }
 
 /// The stream of the `number`-th draw of its kind.

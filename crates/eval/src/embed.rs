@@ -7,7 +7,7 @@ use twinlens_data::ImageSource;
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
-use twinlens_views::{BuildContext, Loader, ViewBatch, ViewsError};
+use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
 
 use crate::{EvalError, Features, Labelled};
 
@@ -35,16 +35,51 @@ impl Embedding {
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Features, EvalError> {
-        let device = weights.device().clone();
         // Those of training have other lengths, and would only take up memory here; and the other way round.
         release_arrays();
-        let features = self.rows(source, progress, |view, images| {
-            let shape = [images, view.height, view.width, view.channels];
-            let x = Tensor::<4>::from_data(TensorData::new(view.data, shape), &device);
-            read(encoder.forward(&mut Pass::evaluate(weights), x))
-        });
+        let features = self.rows(source, progress, |view, images| forward(encoder, weights, view, images));
         release_arrays();
         features
+    }
+
+    /// The features of the first `views` views of every image of `source`, as `policy` draws them in the epoch 0 of a run
+    /// with this seed: one matrix a view. Otherwise as [`Embedding::run`].
+    ///
+    /// # Errors
+    /// As [`Embedding::run`]; [`EvalError::TooFew`] if the policy draws fewer views.
+    pub fn views(
+        &self,
+        encoder: &dyn Encoder,
+        weights: &mut Weights,
+        source: Arc<dyn ImageSource>,
+        (policy, views, seed): (Arc<Policy>, usize, u64),
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Features>, EvalError> {
+        if policy.views() < views {
+            return Err(EvalError::TooFew { what: "views", expected: views, got: policy.views() });
+        }
+        let total = source.len();
+        let settings = LoaderSettings {
+            seed,
+            epochs: 1,
+            batch: self.batch,
+            order: Order::Sequential,
+            drop_last: false,
+            workers: self.workers,
+            prefetch: 2,
+        };
+        let mut values = vec![Vec::new(); views];
+        let mut done = 0;
+        for batch in Loader::new(source, policy, settings, (0, 0)).map_err(unreadable)? {
+            let batch = batch.map_err(unreadable)?;
+            let images = batch.indices.len();
+            for (values, view) in values.iter_mut().zip(batch.views) {
+                values.extend(forward(encoder, weights, view, images));
+            }
+            done += images;
+            progress(done, total);
+        }
+        values.into_iter().map(|values| Features::new(total, values.len() / total.max(1), values)).collect()
     }
 
     /// The prepared pixels themselves as features, `size * size * channels` of them: what an encoder has to beat.
@@ -81,6 +116,13 @@ impl Embedding {
         }
         Features::new(total, values.len() / total.max(1), values)
     }
+}
+
+/// The features of one batch.
+fn forward(encoder: &dyn Encoder, weights: &mut Weights, view: ViewBatch, images: usize) -> Vec<f32> {
+    let shape = [images, view.height, view.width, view.channels];
+    let x = Tensor::<4>::from_data(TensorData::new(view.data, shape), &weights.device().clone());
+    read(encoder.forward(&mut Pass::evaluate(weights), x))
 }
 
 fn unreadable(error: ViewsError) -> EvalError {

@@ -27,8 +27,8 @@ pub struct Knn {
     pub votes: Vec<Vote>,
     /// What makes a neighbour.
     pub distance: Distance,
-    /// Temperature of the weighted vote by cosine, above 0.
-    pub temperature: f64,
+    /// Temperatures of the weighted vote by cosine, above 0; no other vote has one.
+    pub temperatures: Vec<f64>,
 }
 
 impl Default for Knn {
@@ -38,29 +38,31 @@ impl Default for Knn {
             k: vec![20, 200],
             votes: vec![Vote::Weighted, Vote::Majority],
             distance: Distance::Cosine,
-            temperature: 0.07,
+            temperatures: vec![0.07],
         }
     }
 }
 
 impl Knn {
-    /// Judges each held-out split by the labels of its nearest training rows. One verdict per vote and k, in the order of the settings; all held-out splits in each.
+    /// Judges each held-out split by the labels of its nearest training rows. One verdict per vote, k and temperature, in
+    /// the order of the settings; all held-out splits in each.
     ///
     /// # Errors
-    /// A k that is 0 or larger than the training split, no k, no vote or no split; a temperature that is
+    /// A k that is 0 or larger than the training split, no k, no vote, no temperature or no split; a temperature that is
     /// not above 0; splits whose dimensions or classes differ from the training split's.
     pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Vec<Verdict>, EvalError> {
         let largest = self.check(train, held_out)?;
+        let variants = self.variants();
         let mut verdicts: Vec<Verdict> =
-            self.variants().map(|(k, vote)| self.verdict(k, vote, train)).collect();
+            variants.iter().map(|&variant| self.verdict(variant, train)).collect();
         for &(split, set) in held_out {
             let find = match self.distance {
                 Distance::Cosine => cosine_neighbours,
                 Distance::Euclidean => euclidean_neighbours,
             };
             let neighbours = find(train.features(), set.features(), largest)?;
-            for ((k, vote), verdict) in self.variants().zip(&mut verdicts) {
-                verdict.judge(split, set, &self.count(&neighbours, train, k, vote))?;
+            for (&variant, verdict) in variants.iter().zip(&mut verdicts) {
+                verdict.judge(split, set, &self.count(&neighbours, train, variant))?;
             }
         }
         Ok(verdicts)
@@ -75,9 +77,12 @@ impl Knn {
         if held_out.is_empty() {
             return Err(empty("the list of held-out splits"));
         }
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+        if self.temperatures.is_empty() {
+            return Err(empty("the list of temperatures"));
+        }
+        if let Some(&value) = self.temperatures.iter().find(|t| !(**t > 0.0 && t.is_finite())) {
             let expected = "choose a number above 0".to_string();
-            return Err(EvalError::Setting { setting: "temperature", value: self.temperature, expected });
+            return Err(EvalError::Setting { setting: "temperature", value, expected });
         }
         for &(split, set) in held_out {
             train.check_comparable(split, set)?;
@@ -89,41 +94,50 @@ impl Knn {
         self.k.iter().copied().max().ok_or_else(|| empty("the list of k"))
     }
 
-    fn variants(&self) -> impl Iterator<Item = (usize, Vote)> + '_ {
-        self.votes.iter().flat_map(|&vote| self.k.iter().map(move |&k| (k, vote)))
+    /// Every way of voting asked for; only the weighted vote by cosine has a temperature.
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = Vec::new();
+        for &vote in &self.votes {
+            let of = |k, temperature| Variant { k, vote, temperature };
+            for &k in &self.k {
+                match (vote, self.distance) {
+                    (Vote::Weighted, Distance::Cosine) => {
+                        variants
+                            .extend(self.temperatures.iter().map(|&temperature| of(k, Some(temperature))));
+                    }
+                    _ => variants.push(of(k, None)),
+                }
+            }
+        }
+        variants
     }
 
-    fn verdict(&self, k: usize, vote: Vote, train: &Labelled) -> Verdict {
+    fn verdict(&self, variant: Variant, train: &Labelled) -> Verdict {
         let distance = match self.distance {
             Distance::Cosine => "cosine",
             Distance::Euclidean => "euclidean",
         };
-        let mut settings = vec![("distance", distance.into()), ("k", k.into())];
-        settings.push(match vote {
+        let mut settings = vec![("distance", distance.into()), ("k", variant.k.into())];
+        settings.push(match variant.vote {
             Vote::Majority => ("vote", "majority".into()),
             Vote::Weighted => ("vote", "weighted".into()),
         });
-        if vote == Vote::Weighted && self.distance == Distance::Cosine {
-            settings.push(("temperature", self.temperature.into()));
-        }
+        settings.extend(variant.temperature.map(|temperature| ("temperature", temperature.into())));
         Verdict::new("knn", settings, train)
     }
 
     /// The votes of the `k` nearest for each class, `[queries, classes]`, each row summing to 1.
-    fn count(&self, neighbours: &Neighbours, train: &Labelled, k: usize, vote: Vote) -> Vec<f64> {
+    fn count(&self, neighbours: &Neighbours, train: &Labelled, variant: Variant) -> Vec<f64> {
         let classes = train.classes().len();
         let mut votes = Vec::new();
         for nearest in neighbours.iter() {
             let mut row = vec![0.0; classes];
             let mut total = 0.0;
             let mut highest = None;
-            for (index, similarity) in nearest.take(k) {
+            for (index, similarity) in nearest.take(variant.k) {
                 let similarity = f64::from(similarity);
                 let highest = *highest.get_or_insert(similarity);
-                let weight = match vote {
-                    Vote::Weighted => self.weight(similarity, highest),
-                    Vote::Majority => 1.0,
-                };
+                let weight = variant.weight(similarity, highest);
                 row[train.labels()[index]] += weight;
                 total += weight;
             }
@@ -133,13 +147,24 @@ impl Knn {
     }
 }
 
-impl Knn {
+/// One way of voting.
+#[derive(Clone, Copy)]
+struct Variant {
+    k: usize,
+    vote: Vote,
+    /// Of the weighted vote by cosine.
+    temperature: Option<f64>,
+}
+
+impl Variant {
     /// The weight of a neighbour relative to the nearest, so that nothing can overflow.
     fn weight(&self, similarity: f64, highest: f64) -> f64 {
-        match self.distance {
-            Distance::Cosine => ((similarity - highest) / self.temperature).exp(),
-            Distance::Euclidean if similarity == highest => 1.0,
-            Distance::Euclidean => highest / similarity,
+        match (self.vote, self.temperature) {
+            (Vote::Majority, _) => 1.0,
+            (Vote::Weighted, Some(temperature)) => ((similarity - highest) / temperature).exp(),
+            // By distance, which is a similarity with a minus sign.
+            (Vote::Weighted, None) if similarity == highest => 1.0,
+            (Vote::Weighted, None) => highest / similarity,
         }
     }
 }
@@ -155,7 +180,8 @@ mod tests {
             let train = labelled(&case, "in.train_features", "in.train_labels");
             let test = labelled(&case, "in.test_features", "in.test_labels");
             let k = case.count("k");
-            let knn = Knn { k: vec![k], temperature: case.number("temperature"), ..Knn::default() };
+            let temperature = case.number("temperature");
+            let knn = Knn { k: vec![k], temperatures: vec![temperature], ..Knn::default() };
             let verdicts = knn.run(&train, &[("test", &test)]).unwrap();
             for (verdict, vote) in verdicts.iter().zip(["weighted", "majority"]) {
                 assert_eq!(verdict.settings["vote"], vote);
@@ -165,7 +191,8 @@ mod tests {
                 case.check(&format!("out.accuracy_{vote}"), &[outcome.scores.accuracy]);
             }
             let neighbours = cosine_neighbours(train.features(), test.features(), k).unwrap();
-            case.check("out.votes_weighted", &knn.count(&neighbours, &train, k, Vote::Weighted));
+            let variant = Variant { k, vote: Vote::Weighted, temperature: Some(temperature) };
+            case.check("out.votes_weighted", &knn.count(&neighbours, &train, variant));
         }
     }
 
@@ -200,7 +227,7 @@ mod tests {
         let test = set(vec![0.0, 4.0], vec![0, 1]);
         let knn = Knn { k: vec![4], distance: Distance::Euclidean, ..Knn::default() };
         let neighbours = euclidean_neighbours(train.features(), test.features(), 4).unwrap();
-        let votes = knn.count(&neighbours, &train, 4, Vote::Weighted);
+        let votes = knn.count(&neighbours, &train, Variant { k: 4, vote: Vote::Weighted, temperature: None });
         // 1 + 1/4 against 1/2 + 1/4 of 2; then the two copies alone.
         let wanted = [0.625, 0.375, 0.5, 0.5];
         assert!(votes.iter().zip(wanted).all(|(vote, want)| (vote - want).abs() < 1e-12), "{votes:?}");
@@ -220,9 +247,23 @@ mod tests {
     }
 
     #[test]
+    fn several_temperatures_equal_one_at_a_time_and_only_warm_votes_have_them() {
+        let (train, test) = (blobs(90, 3, 5, 2.0, 1), blobs(40, 3, 5, 2.0, 2));
+        let run = |temperatures: &[f64]| {
+            let knn = Knn { k: vec![9], temperatures: temperatures.to_vec(), ..Knn::default() };
+            knn.run(&train, &[("test", &test)]).unwrap()
+        };
+        let (both, cold, warm) = (run(&[0.02, 2.0]), run(&[0.02]), run(&[2.0]));
+        assert_eq!(both, [cold[0].clone(), warm[0].clone(), cold[1].clone()]);
+        assert_eq!((&cold[1], cold[1].settings.get("temperature")), (&warm[1], None));
+        assert_ne!(cold[0].splits, warm[0].splits);
+    }
+
+    #[test]
     fn small_temperatures_do_not_overflow() {
         let (train, test) = (blobs(30, 2, 4, 1.0, 1), blobs(10, 2, 4, 1.0, 2));
-        let knn = Knn { k: vec![1, 5], votes: vec![Vote::Weighted], temperature: 1e-6, ..Knn::default() };
+        let knn =
+            Knn { k: vec![1, 5], votes: vec![Vote::Weighted], temperatures: vec![1e-6], ..Knn::default() };
         let verdicts = knn.run(&train, &[("test", &test)]).unwrap();
         let predictions = |verdict: &Verdict| verdict.splits[0].predictions.clone();
         assert_eq!(predictions(&verdicts[0]), predictions(&verdicts[1]), "only the nearest counts");
@@ -239,7 +280,7 @@ mod tests {
         );
         assert_eq!(refuse(with_k(vec![]), &test), "the list of k is empty");
         assert!(refuse(with_k(vec![0]), &test).starts_with("k = 0"));
-        let cold = Knn { temperature: 0.0, k: vec![1], ..Knn::default() };
+        let cold = Knn { temperatures: vec![0.07, 0.0], k: vec![1], ..Knn::default() };
         assert!(refuse(cold, &test).starts_with("temperature = 0: choose"));
         let wide = blobs(10, 2, 5, 1.0, 2);
         assert_eq!(

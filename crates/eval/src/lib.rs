@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod neighbours;
 pub mod probe;
 mod repeats;
+mod shift;
 pub mod statistics;
 #[cfg(test)]
 mod testing;
@@ -35,6 +36,7 @@ pub use error::EvalError;
 pub use features::{Features, Labelled};
 pub use knn::{Knn, Vote};
 pub use metrics::Scores;
-pub use probe::LinearProbe;
+pub use probe::{LinearProbe, RidgeProbe, SvmProbe};
 pub use repeats::{Repeated, Repeats};
+pub use shift::shift;
 pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict};

@@ -96,6 +96,22 @@ pub fn euclidean_neighbours(bank: &Features, queries: &Features, k: usize) -> Re
     Ok(Neighbours { k, indices, similarities })
 }
 
+/// The `k` other rows with the highest cosine similarity to each row of `points`, most similar first.
+///
+/// # Errors
+/// As [`cosine_neighbours`]; there are one less than `points.rows()` others.
+pub fn cosine_others(points: &Features, k: usize) -> Result<Vec<Vec<usize>>, EvalError> {
+    if k == 0 || k >= points.rows() {
+        return Err(EvalError::NeighbourCount { k, rows: points.rows() - 1 });
+    }
+    let with_self = cosine_neighbours(points, points, k + 1)?;
+    // A row with copies may not be its own nearest, and may not even be found; either way k others are left.
+    let others = |(row, nearest): (usize, Vec<(usize, f32)>)| {
+        nearest.into_iter().map(|(other, _)| other).filter(|&other| other != row).take(k).collect()
+    };
+    Ok(with_self.iter().map(Iterator::collect).enumerate().map(others).collect())
+}
+
 /// The `k` rows of `points` nearest to each of them, itself excluded, with the distances.
 pub(crate) fn nearest_others(points: &Features, k: usize) -> Result<Vec<Vec<(usize, f32)>>, EvalError> {
     let with_self = euclidean_neighbours(points, points, k + 1)?;
@@ -293,6 +309,22 @@ mod tests {
         assert_eq!(found[1], [(2, 0.0), (0, 1.0)]);
         assert_eq!(found[2], [(1, 0.0), (0, 1.0)]);
         assert_eq!(found[3], [(1, 4.0), (2, 4.0)]);
+    }
+
+    #[test]
+    fn cosine_others_are_the_nearest_by_direction_without_the_row_itself() {
+        // At 0, 10, 30 and 90 degrees, of different lengths; then copies.
+        let at = |degrees: f32, length: f32| {
+            [length * degrees.to_radians().cos(), length * degrees.to_radians().sin()]
+        };
+        let points = [at(0.0, 1.0), at(10.0, 9.0), at(30.0, 0.1), at(90.0, 5.0)].concat();
+        let points = Features::new(4, 2, points).unwrap();
+        assert_eq!(cosine_others(&points, 2).unwrap(), [[1, 2], [0, 2], [1, 0], [2, 1]]);
+        let copies = Features::new(4, 2, [1.0, 2.0].repeat(4)).unwrap();
+        let others = cosine_others(&copies, 2).unwrap();
+        assert!(others.iter().enumerate().all(|(row, others)| others.len() == 2 && !others.contains(&row)));
+        assert!(matches!(cosine_others(&points, 4), Err(EvalError::NeighbourCount { k: 4, rows: 3 })));
+        assert!(cosine_others(&points, 0).is_err());
     }
 
     proptest! {

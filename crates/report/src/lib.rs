@@ -10,11 +10,14 @@
 //! | images of groups, a group a row | [`montage`] |
 //! | a run's metrics log as small multiples | [`training_curves`], [`training_panels`] |
 //! | predictions against truth | [`confusion_matrix`] |
-//! | samples in the plane | [`map`] |
+//! | samples in the plane, once or side by side | [`map`], [`maps`] |
+//! | the same to explore: images, neighbours, lasso | [`Atlas`] |
+//! | variances along principal components | [`spectrum`] |
 //! | conditions side by side, with their spread | [`comparison`] |
 //! | conditions by how many labels they learned from | [`label_efficiency`] |
-//! | all of it on one page | [`report_html`] |
+//! | all of it on one page, and tables as files | [`page_html`], [`Table`] |
 
+mod atlas;
 mod canvas;
 mod compare;
 mod confusion;
@@ -27,20 +30,21 @@ mod page;
 mod picture;
 mod scale;
 mod sheet;
+mod spectrum;
 mod style;
 
+pub use atlas::{Atlas, AtlasInput, Colouring, Frame, THUMBNAIL, thumbnail};
 pub use compare::{Bar, Comparison, Group, comparison};
 pub use confusion::{Confusion, confusion_matrix};
 pub use curves::{CurveOptions, Panel, training_curves, training_panels};
 pub use efficiency::{LabelCurve, LabelEfficiency, LabelPoint, label_efficiency};
 pub use error::ReportError;
-pub use map::{MAX_SVG_POINTS, Map, map};
+pub use map::{MAX_SVG_POINTS, Map, map, maps};
 pub use montage::{MontageRow, montage};
-pub use page::{
-    ClassRow, ClassTable, Fact, Plate, ReportInput, ResultRow, ResultTable, Skipped, report_html,
-};
+pub use page::{Block, Cell, Column, Fact, Gap, Page, Plate, Section, Table, TableRow, page_html};
 pub use picture::Picture;
 pub use sheet::contact_sheet;
+pub use spectrum::{Spectrum, spectrum};
 
 /// Red, green, blue, 8 bits each: what [`contact_sheet`] and [`montage`] are made of.
 pub use image::RgbImage;

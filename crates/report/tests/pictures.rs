@@ -4,10 +4,10 @@
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map as Row, Value, json};
 use twinlens_report::{
-    Bar, ClassRow, ClassTable, Comparison, Confusion, CurveOptions, Fact, Group, LabelCurve, LabelEfficiency,
-    LabelPoint, Map, Picture, Plate, ReportError, ReportInput, ResultRow, ResultTable, RgbImage, Skipped,
-    comparison, confusion_matrix, contact_sheet, label_efficiency, map, report_html, training_curves,
-    training_panels,
+    Atlas, AtlasInput, Bar, Block, Cell, Colouring, Column, Comparison, Confusion, CurveOptions, Fact, Frame,
+    Gap, Group, LabelCurve, LabelEfficiency, LabelPoint, Map, Page, Picture, Plate, ReportError, RgbImage,
+    Section, Spectrum, Table, TableRow, comparison, confusion_matrix, contact_sheet, label_efficiency, map,
+    maps, page_html, spectrum, training_curves, training_panels,
 };
 
 const HOSTILE: &str = "<script>alert('1')</script> & \"quoted\" \u{0} \u{1b} ]]> --> 漢字 ü";
@@ -81,6 +81,7 @@ fn confusion(classes: usize) -> Confusion {
 
 fn points(count: usize) -> Map {
     Map {
+        title: HOSTILE.into(),
         points: (0..count).map(|i| [(i % 37) as f32, (i * i % 101) as f32]).collect(),
         labels: (0..count).map(|i| (i % 5 != 4).then_some(i % 3)).collect(),
         classes: vec![HOSTILE.into(), "b".into(), "c".into()],
@@ -124,7 +125,46 @@ fn sheet() -> RgbImage {
     contact_sheet(&[vec![image.clone(), image]], &[HOSTILE.into(), "view".into()], 48).unwrap()
 }
 
-fn report() -> ReportInput {
+fn atlas() -> Atlas {
+    let frame = |name: &str| Frame {
+        name: name.into(),
+        points: points(50).points,
+        neighbours: (0..50).map(|at| vec![(at + 1) % 50, (at + 7) % 50]).collect(),
+    };
+    let colouring =
+        Colouring { name: HOSTILE.into(), categories: points(50).classes, values: points(50).labels };
+    Atlas::new(AtlasInput {
+        title: HOSTILE.into(),
+        caption: HOSTILE.into(),
+        alt: HOSTILE.into(),
+        noun: HOSTILE.into(),
+        images: (0..50).collect(),
+        frames: vec![frame(HOSTILE), frame("second")],
+        colourings: vec![colouring],
+        thumbnails: vec![RgbImage::new(28, 28); 50],
+    })
+    .unwrap()
+}
+
+fn table() -> Table {
+    let cells = vec![
+        Cell::Text(HOSTILE.into()),
+        Cell::Share(vec![0.5, 0.7]),
+        Cell::Share(vec![f64::NAN]),
+        Cell::Share(vec![]),
+        Cell::Gap(Some(Gap { value: 0.05, low: 0.01, high: 0.09 })),
+        Cell::Count(7),
+    ];
+    Table {
+        name: "a".into(),
+        caption: HOSTILE.into(),
+        columns: [HOSTILE, "b", "c", "d", "e", "f"].map(Column::number).into(),
+        rows: vec![TableRow { ours: true, cells }],
+    }
+}
+
+/// A page with a block of every kind.
+fn page() -> Page {
     let plate = |picture: &Picture| Plate {
         title: HOSTILE.into(),
         caption: HOSTILE.into(),
@@ -132,36 +172,28 @@ fn report() -> ReportInput {
         picture: picture.clone(),
     };
     let facts = vec![Fact::new(HOSTILE, HOSTILE)];
-    let measured = ResultRow {
-        protocol: HOSTILE.into(),
-        features: HOSTILE.into(),
-        ours: true,
-        cells: vec![vec![0.5, 0.7], vec![f64::NAN], vec![]],
-    };
-    let class = ClassRow { name: HOSTILE.into(), samples: 4, recall: Some(0.25), ..ClassRow::default() };
-    ReportInput {
-        title: HOSTILE.into(),
-        state: HOSTILE.into(),
-        message: HOSTILE.into(),
-        about: facts.clone(),
-        warnings: vec![HOSTILE.into()],
-        skipped: Some(Skipped { count: 3, of: 10, examples: vec![HOSTILE.into()] }),
-        results: vec![ResultTable {
-            caption: HOSTILE.into(),
-            columns: vec![HOSTILE.into(), "b".into(), "c".into()],
-            rows: vec![measured],
-        }],
-        comparisons: vec![plate(&comparison(&bars()).unwrap())],
-        curves: training_panels(&log(300), &options()).unwrap(),
-        views: Some(plate(&Picture::png(&sheet()).unwrap())),
-        maps: vec![plate(&map(&points(200)).unwrap())],
-        confusions: vec![plate(&confusion_matrix(&confusion(3)).unwrap())],
-        classes: vec![ClassTable { caption: HOSTILE.into(), rows: vec![class] }],
-        settings: facts.clone(),
-        commands: vec![HOSTILE.into()],
-        may_differ: vec![HOSTILE.into()],
-        environment: facts,
-    }
+    let text = || HOSTILE.to_owned();
+    let blocks = vec![
+        Block::Heading(text()),
+        Block::Text(text()),
+        Block::Note(text()),
+        Block::Warning(text()),
+        Block::List(vec![text()]),
+        Block::Facts(facts.clone()),
+        Block::Settings(facts),
+        Block::Commands(vec![text()]),
+        Block::Table(table()),
+        Block::Plates(vec![
+            plate(&comparison(&bars()).unwrap()),
+            plate(&Picture::png(&sheet()).unwrap()),
+            plate(&map(&points(200)).unwrap()),
+            plate(&confusion_matrix(&confusion(3)).unwrap()),
+        ]),
+        Block::Panels(training_panels(&log(300), &options()).unwrap()),
+        Block::Atlas(Box::new(atlas())),
+    ];
+    let sections = vec![Section::new(HOSTILE, blocks), Section::new("Left out", vec![])];
+    Page { title: text(), state: text(), message: text(), sections }
 }
 
 #[test]
@@ -174,6 +206,8 @@ fn every_svg_is_well_formed_and_names_are_only_text() {
         confusion_matrix(&confusion(20)).unwrap(),
         confusion_matrix(&confusion(40)).unwrap(),
         map(&points(300)).unwrap(),
+        maps(&[points(300), points(300), points(20), points(1)]).unwrap(),
+        spectrum(&[Spectrum { name: HOSTILE.into(), variances: vec![3.0, 1.0, 1e-30, 0.0] }]).unwrap(),
         comparison(&bars()).unwrap(),
         label_efficiency(&label_curves()).unwrap()[0].clone(),
         label_efficiency(&LabelEfficiency::default()).unwrap()[0].clone(),
@@ -221,43 +255,42 @@ fn names_are_shown_as_they_are() {
 
 #[test]
 fn the_page_is_well_formed_self_contained_and_safe() {
-    let html = report_html(&report()).unwrap();
+    let html = page_html(&page()).unwrap();
     let texts = parse(&html);
-    assert!(!html.contains("<script"), "markup from a name");
+    // The data of the map and the script of maps, none from a name.
+    assert_eq!(html.matches("<script").count(), 2);
+    assert_eq!(html.matches("</script").count(), 2);
     // Nothing is fetched: no address but the name space of SVG, and every source is inside.
     assert_eq!(html.matches("http").count(), html.matches("http://www.w3.org/2000/svg").count());
     for attribute in [" src=\"", " href=\""] {
-        let inside = format!("{attribute}data:image/png;base64,");
-        assert_eq!(html.matches(attribute).count(), html.matches(&inside).count(), "{attribute}");
+        let inside = ["png", "jpeg"].map(|kind| format!("{attribute}data:image/{kind};base64,"));
+        let inside: usize = inside.iter().map(|inside| html.matches(inside).count()).sum();
+        assert_eq!(html.matches(attribute).count(), inside, "{attribute}");
     }
-    assert!(!html.contains("url(") && !html.contains("@import"));
+    for way_out in ["url(", "@import", "fetch(", "XMLHttpRequest", "WebSocket", "import("] {
+        assert!(!html.contains(way_out), "{way_out}");
+    }
     // Each text given is on the page, as text.
     let harmless = HOSTILE.replace(|c: char| c.is_control(), "\u{fffd}");
     let shown = texts.iter().filter(|text| text.contains(&harmless)).count();
     assert!(shown >= 30, "{shown}");
-    for expected in ["60.0 ± 14.1", "3 of 10 files could not be read", "25.0"] {
+    for expected in ["60.0 ± 14.1", "5.0 (1.0 to 9.0)"] {
         assert!(texts.iter().any(|text| text.contains(expected)), "{expected}");
     }
 }
 
 #[test]
-fn what_is_missing_is_said_or_left_out() {
-    let html = report_html(&ReportInput { title: "Empty".into(), ..ReportInput::default() }).unwrap();
-    parse(&html);
-    assert!(html.contains("Nothing was evaluated") && html.contains("holds no values"));
-    for absent in
-        ["Maps of the features", "Class by class", "Settings", "could not be read", "To repeat this"]
-    {
-        assert!(!html.contains(absent), "{absent}");
-    }
-    let all_read = Skipped { of: 5, ..Skipped::default() };
-    let html = report_html(&ReportInput { skipped: Some(all_read), ..ReportInput::default() }).unwrap();
-    assert!(html.contains("All 5 files found could be read"));
+fn what_is_empty_is_left_out() {
+    let html = page_html(&page()).unwrap();
+    assert!(!html.contains("Left out"));
+    let plain = page_html(&Page { title: "Empty".into(), ..Page::default() }).unwrap();
+    parse(&plain);
+    assert!(!plain.contains("<script") && !plain.contains("<h2"), "no map, no script");
 }
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    assert_eq!(report_html(&report()).unwrap(), report_html(&report()).unwrap());
+    assert_eq!(page_html(&page()).unwrap(), page_html(&page()).unwrap());
     let large = points(6000);
     assert_eq!(map(&large).unwrap(), map(&large).unwrap());
 }
@@ -327,10 +360,16 @@ fn parts_that_do_not_fit_together_are_named() {
     refused(confusion_matrix(&Confusion { counts: vec![], classes: vec![] }), "at least one");
     let ragged = Confusion { counts: vec![vec![1, 2], vec![3]], classes: classes.clone() };
     refused(confusion_matrix(&ragged), "[2, 1]");
-    let labels = |labels| map(&Map { points: vec![[0.0; 2]; 2], labels, classes: classes.clone() });
+    let labels = |labels| {
+        let points = vec![[0.0; 2]; 2];
+        map(&Map { points, labels, classes: classes.clone(), ..Map::default() })
+    };
     refused(labels(vec![Some(1)]), "2 labels");
     refused(labels(vec![Some(0), Some(2)]), "label 2");
-    let mut report = report();
-    report.results[0].rows[0].cells.pop();
-    assert!(report_html(&report).unwrap_err().to_string().contains("3 cells"));
+    refused(maps(&[]), "at least one");
+    let mut short = table();
+    short.rows[0].cells.pop();
+    let sections = vec![Section::new("a", vec![Block::Table(short)])];
+    let message = page_html(&Page { sections, ..Page::default() }).unwrap_err().to_string();
+    assert!(message.contains("6 cells"), "{message}");
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::files::{self, Staged};
-use crate::{LAYOUT, RunError};
+use crate::{LAYOUT, RunError, folder, names};
 
 const LAST: &str = "last";
 const BEST: &str = "best";
@@ -102,6 +102,32 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// The epochs of which the run at `root` keeps a checkpoint of their own, ascending. They are not looked into.
+///
+/// # Errors
+/// [`RunError::NotARun`] and others of a folder that is no run; file system errors.
+pub fn kept_epochs(root: &Path) -> Result<Vec<u64>, RunError> {
+    folder::check_run(root)?;
+    Ok(Checkpoints::of(root).epochs()?.into_iter().map(|(epoch, _)| epoch).collect())
+}
+
+/// Reads the checkpoint that the run at `root` keeps of an epoch.
+///
+/// # Errors
+/// As [`kept_epochs`]; [`RunError::Damaged`] if it is missing or its bytes do not have the hash in its sidecar;
+/// [`RunError::NewerLayout`].
+pub fn epoch_checkpoint(root: &Path, epoch: u64) -> Result<Loaded, RunError> {
+    folder::check_run(root)?;
+    let checkpoints = Checkpoints::of(root);
+    let stem = format!("{EPOCH}{epoch:04}");
+    let path = checkpoints.bytes_of(&stem);
+    match checkpoints.load(&stem) {
+        Ok((bytes, sidecar)) => Ok(Loaded { path, bytes, sidecar, warnings: Vec::new() }),
+        Err(Unusable::Refused(error)) => Err(error),
+        Err(Unusable::Damaged(reason)) => Err(RunError::Damaged { path, reason }),
+    }
+}
+
 /// The folder `checkpoints/`.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
@@ -111,6 +137,10 @@ pub(crate) struct Checkpoints {
 impl Checkpoints {
     pub(crate) fn at(folder: PathBuf) -> Checkpoints {
         Checkpoints { folder }
+    }
+
+    fn of(root: &Path) -> Checkpoints {
+        Checkpoints::at(root.join(names::CHECKPOINTS))
     }
 
     /// Saves `last`.
@@ -254,6 +284,11 @@ impl Checkpoints {
 
     /// The stems of the numbered checkpoints, by number.
     fn numbered(&self) -> Result<Vec<String>, RunError> {
+        Ok(self.epochs()?.into_iter().map(|(_, stem)| stem).collect())
+    }
+
+    /// The numbered checkpoints: epoch and stem, by epoch.
+    fn epochs(&self) -> Result<Vec<(u64, String)>, RunError> {
         let mut numbered: Vec<(u64, String)> = files::entries(&self.folder)?
             .iter()
             .filter_map(|name| {
@@ -262,7 +297,7 @@ impl Checkpoints {
             })
             .collect();
         numbered.sort();
-        Ok(numbered.into_iter().map(|(_, stem)| stem).collect())
+        Ok(numbered)
     }
 
     fn bytes_of(&self, stem: &str) -> PathBuf {

@@ -13,7 +13,7 @@ use crate::status::{self, State};
 use crate::{LAYOUT, RunError, files, names};
 
 /// Every entry of the layout: what [`Overwrite::Run`] may remove.
-const LAYOUT_ENTRIES: [&str; 12] = [
+const LAYOUT_ENTRIES: [&str; 13] = [
     names::CHECKPOINTS,
     names::COMMAND,
     names::CONFIG,
@@ -26,6 +26,7 @@ const LAYOUT_ENTRIES: [&str; 12] = [
     names::PLOTS,
     names::REPORT,
     names::STATUS,
+    names::TABLES,
 ];
 
 /// What to do with a folder that is not empty.
@@ -252,11 +253,11 @@ impl RunFolder {
         files::write_json(&self.place(names::ENCODER, "head.json")?, description)
     }
 
-    /// Writes `eval/<name>.csv`: what there is to know image by image.
+    /// Writes `eval/<name>.csv`: what was predicted, image by image.
     ///
     /// # Errors
     /// [`RunError::BadName`]; file system errors.
-    pub fn write_table(&self, name: &str, csv: &str) -> Result<(), RunError> {
+    pub fn write_predictions(&self, name: &str, csv: &str) -> Result<(), RunError> {
         files::write_atomically(&self.place(names::EVAL, &format!("{name}.csv"))?, csv.as_bytes())
     }
 
@@ -267,6 +268,16 @@ impl RunFolder {
     pub fn write_plot(&self, file_name: &str, bytes: &[u8]) -> Result<PathBuf, RunError> {
         let path = self.place(names::PLOTS, file_name)?;
         files::write_atomically(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// Writes `tables/<file_name>` and returns its path.
+    ///
+    /// # Errors
+    /// [`RunError::BadName`]; file system errors.
+    pub fn write_table(&self, file_name: &str, csv: &str) -> Result<PathBuf, RunError> {
+        let path = self.place(names::TABLES, file_name)?;
+        files::write_atomically(&path, csv.as_bytes())?;
         Ok(path)
     }
 

@@ -17,6 +17,7 @@
 //!   encoder/encoder.safetensors    + encoder.json
 //!   eval/<name>.json             one verdict per protocol
 //!   plots/                       pictures
+//!   tables/                      the report's tables as CSV
 //!   report.html                  the report, self-contained
 //!   .lock                        held (by the operating system) while a process writes here
 //! ```
@@ -68,7 +69,7 @@ mod metrics;
 mod record;
 mod status;
 
-pub use checkpoints::{Checkpoint, Direction, Loaded, Score, Sidecar};
+pub use checkpoints::{Checkpoint, Direction, Loaded, Score, Sidecar, epoch_checkpoint, kept_epochs};
 pub use environment::Environment;
 pub use error::RunError;
 pub use files::write_atomically;
@@ -106,11 +107,13 @@ pub mod names {
     pub const PLOTS: &str = "plots";
     /// The report.
     pub const REPORT: &str = "report.html";
+    /// The folder of the report's tables.
+    pub const TABLES: &str = "tables";
     /// How the run stands.
     pub const STATUS: &str = "STATUS";
 
     /// All that a finished run leaves, folders with a slash.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 13] = [
         CONFIG,
         COMMAND,
         ENVIRONMENT,
@@ -122,6 +125,7 @@ pub mod names {
         "encoder/",
         "eval/",
         "plots/",
+        "tables/",
         REPORT,
     ];
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use twinlens_run::{
-    Checkpoint, Direction, Environment, Overwrite, RunError, RunFolder, RunRecord, Start, State, find_runs,
+    Checkpoint, Direction, Environment, Overwrite, RunError, RunFolder, RunRecord, Start, State,
+    epoch_checkpoint, find_runs, kept_epochs,
 };
 
 fn start() -> Start<'static> {
@@ -52,6 +53,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
     run.write_encoder(b"encoder", &json!({"name": "resnet18"})).unwrap();
     run.write_verdict("knn", &json!({"test": {"accuracy": 0.7}})).unwrap();
     run.write_plot("curves.svg", b"<svg/>").unwrap();
+    run.write_table("results.csv", "a,b\n").unwrap();
     run.write_report("<html></html>").unwrap();
     run.write_metrics_csv().unwrap();
     drop(run.log_file().unwrap());
@@ -71,6 +73,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
         "metrics.jsonl",
         "plots",
         "report.html",
+        "tables",
         "train.log",
     ];
     assert_eq!(files_in(&path), expected);
@@ -226,6 +229,17 @@ fn damaged_checkpoints_are_passed_over_with_a_warning() {
     };
     let numbered = ["epoch-0002.safetensors", "epoch-0003.safetensors", "epoch-0004.safetensors"];
     assert_eq!(stems(files_in(&folder)), [&numbered[..], &["last.safetensors"]].concat());
+
+    assert_eq!(kept_epochs(&path).unwrap(), [2, 3, 4]);
+    let third = epoch_checkpoint(&path, 3).unwrap();
+    assert_eq!((third.sidecar.epoch, third.bytes.as_slice()), (3, &b"weights 3"[..]));
+    assert_eq!(third.path, folder.join("epoch-0003.safetensors"));
+    assert!(matches!(epoch_checkpoint(&path, 1), Err(RunError::Damaged { .. })));
+    fs::remove_file(folder.join("epoch-0003.safetensors")).unwrap();
+    fs::write(folder.join("epoch-0003.safetensors"), b"weights ?").unwrap();
+    let damaged = epoch_checkpoint(&path, 3).unwrap_err().to_string();
+    assert!(damaged.contains("SHA-256"), "{damaged}");
+    assert!(matches!(kept_epochs(&folder), Err(RunError::NotARun { .. })));
 
     let loaded = run.newest_checkpoint().unwrap();
     assert_eq!((loaded.sidecar.step, loaded.bytes.as_slice()), (40, &b"weights 4"[..]));

@@ -9,6 +9,26 @@ use twinlens_run::{Checkpoint, Loaded, RunFolder};
 
 use crate::SslError;
 use crate::drive::Task;
+use crate::learner::ENCODER;
+
+/// The encoder's weights in a run's checkpoint, under torchvision's names.
+///
+/// # Errors
+/// [`SslError::Checkpoint`] if there are none; bytes that are no safetensors file.
+pub fn checkpoint_encoder(loaded: &Loaded) -> Result<BTreeMap<String, NamedTensor>, SslError> {
+    let state = parse_safetensors(&loaded.path, &loaded.bytes)?;
+    let prefix = format!("weights/{ENCODER}");
+    let inside =
+        |(name, tensor): (String, NamedTensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor));
+    let tensors: BTreeMap<String, NamedTensor> = state.into_iter().filter_map(inside).collect();
+    match tensors.is_empty() {
+        false => Ok(tensors),
+        true => Err(SslError::Checkpoint {
+            path: loaded.path.display().to_string(),
+            reason: "it holds no weights of an encoder".into(),
+        }),
+    }
+}
 
 /// Where a run stands between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ pub mod recipes;
 mod settings;
 mod train;
 
+pub use checkpoint::checkpoint_encoder;
 pub use error::SslError;
 pub use learner::{DataShape, Learner, StepReport};
 pub use settings::{

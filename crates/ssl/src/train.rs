@@ -350,7 +350,7 @@ impl Pretraining<'_> {
         let knn = Knn {
             k: vec![k.min(train.labels().len())],
             votes: vec![Vote::Weighted],
-            temperature,
+            temperatures: vec![temperature],
             ..Knn::default()
         };
         let verdicts = knn.run(&train, &[("val", &val)])?;

@@ -8,8 +8,8 @@ use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
-    bench, cluster, completions, config, data, doctor, embed, finetune, knn, list, man, pretrain, probe,
-    quickstart, report, runs, spec, views, weights,
+    bench, cluster, completions, config, data, doctor, embed, finetune, health, knn, list, man, pretrain,
+    probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
@@ -39,13 +39,19 @@ pub enum Verb {
     Knn(knn::KnnArgs),
     /// Judge an encoder by a linear classifier on frozen features
     Probe(probe::ProbeArgs),
+    /// Judge an encoder on other data sets than it learned from
+    Transfer(transfer::TransferArgs),
     /// Cluster features without labels, and see what the clusters hold
     Cluster(cluster::ClusterArgs),
+    /// Measure the features themselves: rank, spectrum, alignment, uniformity, dimension
+    Health(health::HealthArgs),
     /// Write the features of images to a file
     Embed(embed::EmbedArgs),
     /// Show what the encoder will see
     Views(Box<views::ViewsArgs>),
-    /// Write the report of a run
+    /// Lay features out in the plane: t-SNE or PCA, through epochs, interactive
+    Tsne(tsne::TsneArgs),
+    /// Write the report of a run, or of several side by side
     Report(report::ReportArgs),
     /// Fetch public data sets, and look into any
     Data(data::DataArgs),
@@ -71,8 +77,8 @@ pub enum Verb {
 /// The verbs in the order and under the headings of the help text.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain", "finetune"]),
-    ("Judge", &["knn", "probe", "cluster", "embed"]),
-    ("See", &["views", "report", "data", "runs"]),
+    ("Judge", &["knn", "probe", "transfer", "cluster", "health", "embed"]),
+    ("See", &["views", "tsne", "report", "data", "runs"]),
     ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
 ];
 
@@ -207,9 +213,12 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
         Verb::Finetune(args) => finetune::run(&args, terminal),
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),
+        Verb::Transfer(args) => transfer::run(&args, terminal),
         Verb::Cluster(args) => cluster::run(&args, terminal),
+        Verb::Health(args) => health::run(&args, terminal),
         Verb::Embed(args) => embed::run(&args, terminal),
         Verb::Views(args) => views::run(&args, terminal),
+        Verb::Tsne(args) => tsne::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
         Verb::List(args) => list::run(&args, &list::catalogue(), terminal),
         Verb::Config(args) if args.is_of_finetuning() => config::run(&args, &spec::finetune_spec(), terminal),

@@ -3,13 +3,15 @@
 //! Distances come from differences in f64. Rows with a copy of themselves have a neighbour at distance 0, which
 //! says nothing about dimension; they are left out as centres, and stay as neighbours.
 
+use serde::{Deserialize, Serialize};
+
 use crate::distances::nearest_distances;
 use crate::{EvalError, Features};
 
 /// Two readings of TwoNN (Facco et al., "Estimating the intrinsic dimension of datasets by a minimal
 /// neighborhood information", Scientific Reports 2017), from the ratio `mu = r_2 / r_1` of each row's distances
 /// to its two nearest others, which has `P(mu > x) = x^-d` in `d` dimensions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TwoNn {
     /// The most likely dimension, `n / sum log mu`.
     pub mle: f64,
@@ -54,7 +56,7 @@ pub fn two_nn(features: &Features, keep: f64) -> Result<TwoNn, EvalError> {
 /// ```text
 /// 1 / d_i = 1 / (k - 1) sum_{j < k} log(T_k / T_j)
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LevinaBickel {
     /// `mean_i d_i`, as in the paper.
     pub mean: f64,

@@ -1,13 +1,15 @@
 //! Is the representation alive? Numbers that need no labels.
 //!
 //! [`embedding_std`] and [`rankme`] are cheap enough for every step of a run; [`uniformity`] and the
-//! [intrinsic dimensions](two_nn) compare all pairs of rows.
+//! [intrinsic dimensions](two_nn) compare all pairs of rows. [`HealthProtocol`] gathers them all.
 
 mod intrinsic_dimension;
+mod protocol;
 mod spectrum;
 mod sphere;
 
 pub use intrinsic_dimension::{LevinaBickel, TwoNn, levina_bickel, two_nn};
+pub use protocol::{HEALTH_SCHEMA_VERSION, HealthProtocol, HealthVerdict};
 pub use spectrum::{covariance_spectrum, effective_rank, participation_ratio, rankme, singular_values};
 pub use sphere::{alignment, embedding_std, uniformity};
 

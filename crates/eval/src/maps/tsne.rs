@@ -74,6 +74,32 @@ impl Tsne {
     /// [`EvalError::Setting`] for a perplexity the rows cannot give and other settings out of range,
     /// [`EvalError::NoSpread`] when all rows are equal.
     pub fn run(&self, features: &Features) -> Result<Map, EvalError> {
+        self.run_from(features, None)
+    }
+
+    /// As [`Tsne::run`], but starting from an earlier map of the same rows, so that rows stay where they were as far as
+    /// their neighbours did: maps through the epochs of a run, or before and after fine-tuning. The earlier map is shrunk
+    /// as the principal components would be, which mostly keeps where groups lie (nothing forces it: groups that are about
+    /// as far from each other may change places) and leaves the rest to the descent; the new map
+    /// is then turned, and mirrored if need be, to lie as near to the earlier one as it can, which changes no distance.
+    ///
+    /// # Errors
+    /// As [`Tsne::run`]; [`EvalError::Length`] for an earlier map of another number of rows,
+    /// [`EvalError::NumberNotFinite`] for one with a point that is not finite.
+    pub fn run_after(&self, features: &Features, before: &[[f32; 2]]) -> Result<Map, EvalError> {
+        if before.len() != features.rows() {
+            let what = "rows of the earlier map";
+            return Err(EvalError::Length { what, expected: features.rows(), got: before.len() });
+        }
+        if let Some(position) = before.iter().flatten().position(|value| !value.is_finite()) {
+            let value = f64::from(before[position / 2][position % 2]);
+            return Err(EvalError::NumberNotFinite { what: "the earlier map", position, value });
+        }
+        let map = self.run_from(features, Some(before))?;
+        Ok(Map { points: turned_towards(&map.points, before), ..map })
+    }
+
+    fn run_from(&self, features: &Features, before: Option<&[[f32; 2]]>) -> Result<Map, EvalError> {
         self.check(features.rows())?;
         let components = self.pca_dims.min(features.rows()).min(features.dim());
         let pca = Pca::fit(features, components)?;
@@ -81,7 +107,10 @@ impl Tsne {
             return Err(EvalError::NoSpread { rows: features.rows() });
         }
         let reduced = pca.project(features)?;
-        let start = start(&reduced, pca.variances()[0].sqrt());
+        let start = match before {
+            Some(before) => shrunk(before.iter().copied()),
+            None => shrunk(reduced.iter().map(|row| [row[0], row.get(1).copied().unwrap_or(0.0)])),
+        };
         let neighbours = self.neighbours(&reduced)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| {
             EvalError::Numeric { what: "starting the t-SNE thread", reason: error.to_string() }
@@ -156,17 +185,54 @@ fn kl_divergence(p: &SparseAffinities<f32>, points: &[[f32; 2]]) -> f64 {
     all.map(|i| (p.rows()[i]..p.rows()[i + 1]).map(|at| term(i, at)).sum::<f64>()).sum()
 }
 
-/// The first two principal coordinates, shrunk so that the first has a tiny standard deviation.
-fn start(reduced: &Features, std: f64) -> Vec<f32> {
-    let scale = START_SPREAD / std;
-    let shrink = |value: Option<&f32>| value.map_or(0.0, |&value| (f64::from(value) * scale) as f32);
-    reduced.iter().flat_map(|row| [shrink(row.first()), shrink(row.get(1))]).collect()
+/// `points` turned and, if that is nearer, mirrored about their mean so that the sum of squared distances to the points of
+/// `target`, about theirs, is the least (Procrustes' problem without scaling): with points as complex numbers `z` and `t`,
+/// turned by the angle of `sum conj(z) t`, or mirrored to `conj(z)` first if `|sum z t|` is larger.
+fn turned_towards(points: &[[f32; 2]], target: &[[f32; 2]]) -> Vec<[f32; 2]> {
+    let centred = |points: &[[f32; 2]]| -> Vec<[f64; 2]> {
+        let mean = [0, 1]
+            .map(|axis| points.iter().map(|point| f64::from(point[axis])).sum::<f64>() / points.len() as f64);
+        points.iter().map(|point| [0, 1].map(|axis| f64::from(point[axis]) - mean[axis])).collect()
+    };
+    let (from, to) = (centred(points), centred(target));
+    // sum conj(z) t, of the points as they are (mirror 1) and mirrored (mirror -1).
+    let product = |mirror: f64| {
+        let pairs =
+            from.iter().zip(&to).map(|([x, y], [u, v])| [x * u + mirror * y * v, x * v - mirror * y * u]);
+        pairs.fold([0.0, 0.0], |sum, term| [sum[0] + term[0], sum[1] + term[1]])
+    };
+    let length = |[re, im]: [f64; 2]| re.hypot(im);
+    let mirror = if length(product(-1.0)) > length(product(1.0)) { -1.0 } else { 1.0 };
+    let turn = product(mirror);
+    if length(turn) == 0.0 {
+        return points.to_vec();
+    }
+    let (cos, sin) = (turn[0] / length(turn), turn[1] / length(turn));
+    let turned = |[x, y]: [f64; 2]| [x * cos - mirror * y * sin, x * sin + mirror * y * cos];
+    from.into_iter().map(turned).map(|point| point.map(|value| value as f32)).collect()
+}
+
+/// Points about their mean, shrunk so that the first coordinate has a tiny standard deviation (the second where the first has
+/// none).
+fn shrunk(points: impl ExactSizeIterator<Item = [f32; 2]> + Clone) -> Vec<f32> {
+    let rows = points.len() as f64;
+    let mean = [0, 1].map(|axis| points.clone().map(|point| f64::from(point[axis])).sum::<f64>() / rows);
+    let spread = |axis: usize| {
+        let squares = points.clone().map(|point| (f64::from(point[axis]) - mean[axis]).powi(2));
+        (squares.sum::<f64>() / rows).sqrt()
+    };
+    let std = if spread(0) > 0.0 { spread(0) } else { spread(1) };
+    let scale = if std > 0.0 { START_SPREAD / std } else { 0.0 };
+    points
+        .flat_map(|point| [0, 1].map(|axis| ((f64::from(point[axis]) - mean[axis]) * scale) as f32))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{blobs, features_of, on_threads, random_features};
+    use proptest::prelude::*;
 
     /// The yardstick: P = (P_j|i + P_i|j) / 2n with bandwidths found in f64.
     fn joint_affinities(features: &Features, perplexity: f64) -> Vec<f64> {
@@ -251,6 +317,43 @@ mod tests {
             set.labels()[nearest] == set.labels()[row]
         };
         assert_eq!((0..600).filter(nearest_has_same_class).count(), 600);
+    }
+
+    #[test]
+    fn a_map_after_another_is_as_good_as_a_fresh_one_and_repeats() {
+        let (set, changed) = (blobs(300, 5, 20, 0.4, 1), blobs(300, 5, 20, 0.8, 2));
+        let tsne = Tsne { perplexity: 20.0, iterations: 400, ..Tsne::default() };
+        let before = tsne.run(set.features()).unwrap();
+        // A start that no principal component would give: the earlier map, turned by 90 degrees.
+        let turned: Vec<[f32; 2]> = before.points.iter().map(|point| [-point[1], point[0]]).collect();
+        let after = tsne.run_after(changed.features(), &turned).unwrap();
+        let fresh = tsne.run(changed.features()).unwrap();
+        assert!((after.kl_divergence / fresh.kl_divergence - 1.0).abs() < 0.1, "as good as a fresh one");
+        assert_eq!(after, tsne.run_after(changed.features(), &turned).unwrap());
+        let short = tsne.run_after(changed.features(), &turned[1..]);
+        assert!(matches!(short, Err(EvalError::Length { expected: 300, got: 299, .. })));
+        let broken = tsne.run_after(changed.features(), &[&[[f32::NAN, 0.0]], &turned[1..]].concat());
+        assert!(matches!(broken, Err(EvalError::NumberNotFinite { position: 0, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn a_turned_and_mirrored_map_is_turned_back(seed: u64, angle in -3.1f64..3.1, mirrored: bool) {
+            let random = random_features(20, 2, seed);
+            let points: Vec<[f32; 2]> = random.iter().map(|row| [row[0], row[1]]).collect();
+            let (sin, cos) = angle.sin_cos();
+            let turn = |[x, y]: [f32; 2]| {
+                let (x, y) = (f64::from(x), if mirrored { -f64::from(y) } else { f64::from(y) });
+                [(x * cos - y * sin + 5.0) as f32, (x * sin + y * cos - 2.0) as f32]
+            };
+            let moved: Vec<[f32; 2]> = points.iter().copied().map(turn).collect();
+            let mean = [0, 1].map(|axis| points.iter().map(|point| point[axis]).sum::<f32>() / 20.0);
+            for (back, point) in turned_towards(&moved, &points).iter().zip(&points) {
+                for axis in [0, 1] {
+                    prop_assert!((back[axis] - (point[axis] - mean[axis])).abs() < 1e-4, "{back:?} {point:?}");
+                }
+            }
+        }
     }
 
     #[test]

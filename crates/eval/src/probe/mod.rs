@@ -1,13 +1,19 @@
 //! Linear read-outs of frozen features.
 
 mod lbfgs;
+mod linear_svm;
 mod logistic_regression;
 mod ridge;
+mod ridge_probe;
 mod standardise;
+mod svm_probe;
 
+pub use linear_svm::{LinearSvm, LinearSvmModel};
 pub use logistic_regression::{LogisticModel, LogisticRegression};
 pub use ridge::{Ridge, RidgeModel};
+pub use ridge_probe::RidgeProbe;
 pub use standardise::Standardiser;
+pub use svm_probe::SvmProbe;
 
 use crate::{EvalError, Labelled, Verdict};
 
@@ -43,11 +49,7 @@ impl LinearProbe {
     /// An empty grid or a `c` that is not above 0; training labels of one class only; splits whose
     /// dimensions or classes differ.
     pub fn run(&self, train: &Labelled, val: &Labelled, test: &Labelled) -> Result<Verdict, EvalError> {
-        train.check_comparable("val", val)?;
-        train.check_comparable("test", test)?;
-        let standardiser = Standardiser::fit(train.features());
-        let standardised = |set: &Labelled| set.with_features(standardiser.apply(set.features())?);
-        let (fitted, val, test) = (standardised(train)?, standardised(val)?, standardised(test)?);
+        let [fitted, val, test] = standardised(train, val, test)?;
         let (c, model) = self.choose(&fitted, &val)?;
         let settings = [
             ("c_grid", self.c.clone().into()),
@@ -87,11 +89,7 @@ impl LinearProbe {
 
     fn doubts(&self, c: f64, model: &LogisticModel) -> Vec<String> {
         let mut doubts = Vec::new();
-        let above = self.c.iter().filter(|&&other| other > c).count();
-        let below = self.c.iter().filter(|&&other| other < c).count();
-        if self.c.len() > 1 && (above == 0 || below == 0) {
-            doubts.push(format!("c = {c} was chosen at the edge of the grid: widen it"));
-        }
+        doubts.extend(edge_of_grid("c", &self.c, c));
         if !model.converged {
             doubts.push(format!(
                 "the fit stopped after {} iterations before it converged (largest gradient {:.1e}, \
@@ -101,6 +99,23 @@ impl LinearProbe {
         }
         doubts
     }
+}
+
+/// All splits standardised by the training rows' mean and standard deviation.
+fn standardised(train: &Labelled, val: &Labelled, test: &Labelled) -> Result<[Labelled; 3], EvalError> {
+    train.check_comparable("val", val)?;
+    train.check_comparable("test", test)?;
+    let standardiser = Standardiser::fit(train.features());
+    let standardised = |set: &Labelled| set.with_features(standardiser.apply(set.features())?);
+    Ok([standardised(train)?, standardised(val)?, standardised(test)?])
+}
+
+/// A warning if the choice from a grid lies at its edge, where a better one may lie beyond.
+fn edge_of_grid(name: &str, grid: &[f64], chosen: f64) -> Option<String> {
+    let above = grid.iter().any(|&other| other > chosen);
+    let below = grid.iter().any(|&other| other < chosen);
+    let edge = grid.len() > 1 && !(above && below);
+    edge.then(|| format!("{name} = {chosen} was chosen at the edge of the grid: widen it"))
 }
 
 #[cfg(test)]

@@ -49,16 +49,30 @@ impl Bootstrap {
         samples: usize,
         measure: impl Fn(&[usize]) -> Option<f64> + Sync,
     ) -> Result<Interval, EvalError> {
-        self.check(samples)?;
+        self.interval_of(&[samples], |drawn| measure(&drawn[0]))
+    }
+
+    /// The interval of `measure` of several independent sets of samples, such as the images of two splits: each set is
+    /// drawn from by itself, `sizes` says how many samples it has, and `measure` is given the indices drawn of each.
+    ///
+    /// # Errors
+    /// As [`Bootstrap::interval`].
+    pub fn interval_of(
+        &self,
+        sizes: &[usize],
+        measure: impl Fn(&[Vec<usize>]) -> Option<f64> + Sync,
+    ) -> Result<Interval, EvalError> {
+        self.check(sizes.iter().copied().min().unwrap_or(0))?;
         let undefined = |on: &str| EvalError::Undefined {
             what: "the interval",
             reason: format!("the measure is undefined on {on}"),
         };
-        let all: Vec<usize> = (0..samples).collect();
+        let all: Vec<Vec<usize>> = sizes.iter().map(|size| (0..*size).collect()).collect();
         let value = measure(&all).ok_or_else(|| undefined("the samples themselves"))?;
         let draw = |number: usize| {
             let mut draws = stream(self.seed, Draw::Bootstrap, number);
-            let drawn: Vec<usize> = (0..samples).map(|_| draws.below(samples)).collect();
+            let drawn: Vec<Vec<usize>> =
+                sizes.iter().map(|size| (0..*size).map(|_| draws.below(*size)).collect()).collect();
             measure(&drawn)
         };
         let drawn: Vec<Option<f64>> = (0..self.resamples).into_par_iter().map(draw).collect();

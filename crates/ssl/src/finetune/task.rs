@@ -221,7 +221,7 @@ impl FinetuneTask<'_> {
             let verdict = verdict.get_or_insert_with(|| self.verdict(&held_out, epoch, epochs));
             verdict.judge(split.name(), &held_out, &probabilities)?;
             let name = format!("predictions-{}", split.name());
-            folder.write_table(&name, &table(source.as_ref(), &held_out, &probabilities))?;
+            folder.write_predictions(&name, &table(source.as_ref(), &held_out, &probabilities))?;
         }
         self.write(folder, epoch)?;
         verdict.ok_or_else(|| EvalError::Empty { what: "the list of splits".to_owned() }.into())

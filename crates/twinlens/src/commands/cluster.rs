@@ -1,18 +1,16 @@
 //! `cluster`: group features without labels, and compare the groups with the labels there are.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{ValueEnum, ValueHint};
 use serde_json::json;
-use twinlens_data::{DataSet, ImageSource};
-use twinlens_eval::Features;
+use twinlens_data::ImageSource;
 use twinlens_eval::clustering::{Cluster, ClusterProtocol, ClusterVerdict, Number};
 use twinlens_report::{MontageRow, Picture, montage};
 use twinlens_run::{RunFolder, write_atomically};
 
 use super::embed::Part;
-use super::features::features;
+use super::images::{features_of, images, labels};
 use super::judge::{JudgeArgs, name_of, write_document};
 use super::knn::Distance;
 use super::views::shown;
@@ -73,7 +71,9 @@ fn number(text: &str) -> Result<Number, String> {
 /// # Errors
 /// An encoder or data that cannot be used, more clusters than images, files that cannot be written.
 pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
-    let images = Images::gather(args, terminal)?;
+    let (subject, data) = args.judge.open(terminal)?;
+    let source = images(&data, args.split)?;
+    let features = features_of(&subject, &data, args.split, &args.judge.computing(), terminal)?;
     let protocol = ClusterProtocol {
         k: args.clusters,
         restarts: args.restarts as usize,
@@ -82,20 +82,20 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
         nearest: args.nearest as usize,
         ..ClusterProtocol::default()
     };
-    let labels = images.labels();
-    let mut verdict = protocol.run(&images.features, labels.as_deref(), &images.data.classes)?;
+    let labels = labels(source.as_ref());
+    let mut verdict = protocol.run(&features, labels.as_deref(), &data.classes)?;
     if labels.is_none() {
         let message = "not every image has a label: clusters were not compared with labels".to_owned();
         verdict.warnings.push(message);
     }
     let ClusterVerdict { settings, seeds, .. } = &mut verdict;
-    args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &images.data);
+    args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &data);
     let split = args.split.to_possible_value().map(|value| value.get_name().to_owned());
     settings.insert("split".into(), split.into());
     for warning in &verdict.warnings {
         tracing::warn!("{warning}");
     }
-    let picture = keep(args, &verdict, &images)?;
+    let picture = keep(args, &verdict, source.as_ref())?;
     let document = json!({ "verdict": verdict, "montage": picture });
     if let Some(out) = &args.out {
         write_document(out, &document)?;
@@ -106,57 +106,22 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     })
 }
 
-/// Images of one split or more, and their features.
-struct Images {
-    data: DataSet,
-    sources: Vec<Arc<dyn ImageSource>>,
-    features: Features,
-}
-
-impl Images {
-    fn gather(args: &ClusterArgs, terminal: &Terminal) -> Outcome<Images> {
-        let (subject, data) = args.judge.open(terminal)?;
-        let (mut sources, mut values, mut rows, mut dim) = (Vec::new(), Vec::new(), 0, 0);
-        for split in args.split.of(&data)? {
-            let found = features(&subject, &data, split, &args.judge.computing(), terminal)?;
-            sources.extend(data.splits.get(split).cloned());
-            values.extend_from_slice(found.values());
-            (rows, dim) = (rows + found.rows(), found.dim());
-        }
-        Ok(Images { data, sources, features: Features::new(rows, dim, values)? })
-    }
-
-    /// Every label, if no image is without.
-    fn labels(&self) -> Option<Vec<usize>> {
-        self.sources.iter().flat_map(|source| (0..source.len()).map(|index| source.label(index))).collect()
-    }
-
-    /// The source of row `row`, and its place there.
-    fn place(&self, mut row: usize) -> Option<(&dyn ImageSource, usize)> {
-        for source in &self.sources {
-            if row < source.len() {
-                return Some((source.as_ref(), row));
-            }
-            row -= source.len();
-        }
-        None
-    }
-
-    /// Rows of the montage: the images of a cluster nearest to its centroid.
-    fn rows(&self, verdict: &ClusterVerdict) -> Outcome<Vec<MontageRow>> {
-        let row = |cluster: &Cluster| {
-            let places = cluster.nearest.iter().filter_map(|&row| self.place(row));
-            let images = places.map(|(source, index)| shown(&source.image(index)?));
-            let size = cluster.size;
-            let title = if size == 1 { "1 image".to_owned() } else { format!("{size} images") };
-            Ok(MontageRow {
-                title,
-                note: most_common(cluster, &verdict.classes),
-                images: images.collect::<Outcome<_>>()?,
-            })
-        };
-        verdict.clusters.iter().map(row).collect()
-    }
+/// Rows of the montage: the images of a cluster nearest to its centroid. `source` holds the images that were clustered.
+///
+/// # Errors
+/// Images that cannot be read.
+pub fn montage_rows(verdict: &ClusterVerdict, source: &dyn ImageSource) -> Outcome<Vec<MontageRow>> {
+    let row = |cluster: &Cluster| {
+        let images = cluster.nearest.iter().map(|&row| shown(&source.image(row)?));
+        let size = cluster.size;
+        let title = if size == 1 { "1 image".to_owned() } else { format!("{size} images") };
+        Ok(MontageRow {
+            title,
+            note: most_common(cluster, &verdict.classes),
+            images: images.collect::<Outcome<_>>()?,
+        })
+    };
+    verdict.clusters.iter().map(row).collect()
 }
 
 /// The most common class of a cluster in words; nothing without labels.
@@ -169,15 +134,15 @@ fn most_common(cluster: &Cluster, classes: &[String]) -> String {
 
 /// Writes the verdict to the run, if the encoder is one's, and the picture there or where it is wanted; returns
 /// where the picture is.
-fn keep(args: &ClusterArgs, verdict: &ClusterVerdict, images: &Images) -> Outcome<Option<PathBuf>> {
+fn keep(args: &ClusterArgs, verdict: &ClusterVerdict, source: &dyn ImageSource) -> Outcome<Option<PathBuf>> {
     let name = name_of(&verdict.protocol, &verdict.settings, &verdict.seeds);
     let run = if args.judge.encoder.is_dir() { Some(RunFolder::open(&args.judge.encoder)?) } else { None };
     if let Some(run) = &run {
         run.write_verdict(&name, verdict)?;
     }
     let draw = || -> Outcome<Picture> {
-        let sheet =
-            montage(&images.rows(verdict)?, CELL).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let sheet = montage(&montage_rows(verdict, source)?, CELL)
+            .map_err(|error| Failure::new(Exit::Usage, error))?;
         Picture::png(&sheet).map_err(|error| Failure::new(Exit::Failed, error))
     };
     Ok(match (&args.montage, run) {

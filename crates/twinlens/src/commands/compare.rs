@@ -10,7 +10,7 @@ use toml::Table;
 use twinlens_eval::{SplitVerdict, Verdict};
 use twinlens_run::{RunRecord, names};
 
-use super::judge::protocol;
+use super::judge::{holds_predictions, protocol};
 use super::runs::{latest, short};
 use crate::config::differences;
 use crate::exit::{Exit, Failure, Outcome};
@@ -190,7 +190,7 @@ fn metrics(records: &[RunRecord]) -> Vec<Line<Value>> {
 fn scores(records: &[RunRecord], warnings: &mut Vec<String>) -> Vec<Score> {
     let mut scores = Vec::new();
     for record in records {
-        for (name, document) in &record.verdicts {
+        for (name, document) in record.verdicts.iter().filter(|(_, document)| holds_predictions(document)) {
             match serde_json::from_value::<Verdict>(document.clone()) {
                 Ok(verdict) => {
                     scores.extend(verdict.splits.iter().map(|split| score(&record.path, &verdict, split)));

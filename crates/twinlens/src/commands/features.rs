@@ -9,7 +9,7 @@ use twinlens_eval::{Embedding, Features, Labelled, with_labels};
 use twinlens_nn::encoders::{self, Encoder, Stem};
 use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
 use twinlens_run::write_atomically;
-use twinlens_views::BuildContext;
+use twinlens_views::{BuildContext, Policy, ViewPolicy};
 
 use super::data_folder;
 use crate::exit::{Exit, Failure, Outcome};
@@ -79,6 +79,32 @@ pub fn features(
         keep(&place, &features);
     }
     Ok(features)
+}
+
+/// The features of the first views of every image of `source`: `(policy, views, seed)` say which.
+///
+/// # Errors
+/// A policy that does not fit the images or draws fewer views; pixels, which no encoder turns into features; otherwise as
+/// [`features`].
+pub fn views(
+    subject: &Subject,
+    source: Arc<dyn ImageSource>,
+    (policy, count, seed): (&[ViewPolicy], usize, u64),
+    computing: &Computing,
+    terminal: &Terminal,
+) -> Outcome<Vec<Features>> {
+    let Subject::Encoder(file) = subject else {
+        let message = "views of raw pixels differ in place, not in content: their alignment says nothing";
+        return Err(Failure::message(Exit::Usage, message).hint("add --policy none"));
+    };
+    let context = context(file, source.as_ref())?;
+    let policy = Policy::build(policy, context.clone()).map_err(twinlens_ssl::SslError::Views)?;
+    let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
+    let (encoder, mut weights) = network(file, 0, &computing.device)?;
+    weights.import("", &file.tensors)?;
+    let bar = terminal.progress("features of views", source.len() as u64);
+    let progress = &mut |done: usize, total: usize| bar.set_of(done as u64, total as u64, "");
+    Ok(embedding.views(encoder.as_ref(), &mut weights, source, (Arc::new(policy), count, seed), progress)?)
 }
 
 /// [`features`] joined with the labels of the images.

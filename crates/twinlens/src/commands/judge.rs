@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{ValueEnum, ValueHint};
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, Split};
-use twinlens_eval::{Labelled, Verdict};
+use twinlens_eval::statistics::{Bootstrap, Interval};
+use twinlens_eval::{Labelled, Verdict, shift};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, write_atomically};
 use twinlens_ssl::Settings;
@@ -153,6 +154,25 @@ impl JudgeArgs {
         Ok((data, splits))
     }
 
+    /// Writes into verdicts whose features of which data they judge, tells their warnings, and keeps them with the run if
+    /// the encoder is one's.
+    ///
+    /// # Errors
+    /// A folder that is in use or cannot be written.
+    pub fn sign(&self, data: &DataSet, verdicts: &mut [Verdict]) -> Outcome {
+        for verdict in verdicts {
+            let Verdict { settings, seeds, .. } = verdict;
+            self.features.sign(settings, seeds, self.untrained_seed, &self.data, data);
+            for warning in &verdict.warnings {
+                tracing::warn!("{warning}");
+            }
+            if self.encoder.is_dir() {
+                keep(&self.encoder, verdict)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Tells verdicts, keeps them with the run if the encoder is one's, and fails below `fail_under`.
     ///
     /// # Errors
@@ -165,17 +185,9 @@ impl JudgeArgs {
         fail_under: Option<f64>,
         terminal: &Terminal,
     ) -> Outcome {
-        for verdict in &mut verdicts {
-            let Verdict { settings, seeds, .. } = verdict;
-            self.features.sign(settings, seeds, self.untrained_seed, &self.data, data);
-            for warning in &verdict.warnings {
-                tracing::warn!("{warning}");
-            }
-            if self.encoder.is_dir() {
-                keep(&self.encoder, verdict)?;
-            }
-        }
-        let mut document = json!({ "verdicts": verdicts });
+        self.sign(data, &mut verdicts)?;
+        let shifts = shifts(&verdicts);
+        let mut document = document(&verdicts, &shifts);
         let summary = summary(&verdicts, terminal)?;
         if let Some((summary, _)) = &summary {
             document["summary"] = summary.clone();
@@ -183,9 +195,12 @@ impl JudgeArgs {
         if let Some(out) = out {
             write_document(out, &document)?;
         }
-        terminal.result(&document, || match summary {
-            Some((_, repeats)) => format!("{}\n{repeats}", table(&verdicts, terminal)),
-            None => table(&verdicts, terminal),
+        terminal.result(&document, || {
+            let told = format!("{}\n{}", table(&verdicts, terminal), tell_shifts(&verdicts, &shifts));
+            match summary {
+                Some((_, repeats)) => format!("{told}\n{repeats}"),
+                None => told,
+            }
         })?;
         let test = |verdict: &Verdict| verdict.split("test").map(|split| split.scores.accuracy);
         let worst = verdicts.iter().filter_map(test).fold(f64::INFINITY, f64::min);
@@ -215,6 +230,14 @@ pub fn write_document(path: &Path, document: &Value) -> Outcome {
     Ok(write_atomically(path, &text)?)
 }
 
+/// Whether the JSON in a run's `eval` is of a protocol that predicts classes, not of clusters or of features themselves.
+pub fn holds_predictions(document: &Value) -> bool {
+    !["cluster", "health"].iter().any(|protocol| document["protocol"] == *protocol)
+}
+
+/// The usual temperature of a vote by cosine.
+pub const TEMPERATURE: f64 = 0.07;
+
 /// The name of a verdict's file, see [`name_of`].
 pub fn file_name(verdict: &Verdict) -> String {
     name_of(&verdict.protocol, &verdict.settings, &verdict.seeds)
@@ -224,16 +247,20 @@ pub fn file_name(verdict: &Verdict) -> String {
 pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTreeMap<String, u64>) -> String {
     let part = |key: &str| settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
-    let parts = ["features", "split", "k", "vote", "label_share", "labels_per_class", "label_choice"]
-        .into_iter()
-        .filter_map(part);
-    // The usual distance has no part in the name.
+    let parts =
+        ["features", "split", "k", "vote", "label_share", "labels_per_class", "label_choice", "policy"]
+            .into_iter()
+            .filter_map(part);
+    // The usual distance and temperature have no part in the name.
     let distance = part("distance").filter(|distance| distance != "cosine");
+    let temperature = settings.get("temperature").filter(|value| value.as_f64() != Some(TEMPERATURE));
+    let temperature = temperature.map(|value| format!("t{value}"));
     let seeds = seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
     std::iter::once(protocol.to_owned())
         .chain(data)
         .chain(parts)
         .chain(distance)
+        .chain(temperature)
         .chain(seeds)
         .collect::<Vec<_>>()
         .join("-")
@@ -241,7 +268,8 @@ pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTree
 
 /// The scores of verdicts, a line a split.
 pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
-    let headings = ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC"];
+    let headings =
+        ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC", "mean AP"];
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let mut rows = Vec::new();
     for verdict in verdicts {
@@ -256,6 +284,7 @@ pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
                 number(Some(scores.balanced_accuracy)),
                 number(Some(scores.macro_f1)),
                 number(scores.macro_auc),
+                number(scores.macro_average_precision),
             ]);
         }
     }
@@ -267,23 +296,70 @@ pub fn protocol(verdict: &Verdict) -> String {
     let setting =
         |key: &str| verdict.settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let labels = setting("label_share").or_else(|| Some(setting("labels_per_class")? + " a class"));
-    match (setting("k"), labels) {
-        (Some(k), _) => {
+    let labels = labels.map(|labels| format!(", labels {labels}")).unwrap_or_default();
+    match verdict.protocol.as_str() {
+        "knn" => {
             let euclidean = setting("distance").is_some_and(|distance| distance == "euclidean");
             let distance = if euclidean { " euclidean" } else { "" };
-            format!("kNN k={k} {}{distance}", setting("vote").unwrap_or_default())
+            let temperature = verdict.settings.get("temperature").filter(|t| t.as_f64() != Some(TEMPERATURE));
+            let temperature = temperature.map(|t| format!(" temperature {t}")).unwrap_or_default();
+            let [k, vote] = ["k", "vote"].map(|key| setting(key).unwrap_or_default());
+            format!("kNN k={k} {vote}{distance}{temperature}")
         }
-        (None, Some(labels)) if verdict.protocol == "linear-probe" => {
-            format!("linear probe, labels {labels}")
-        }
-        (None, Some(labels)) => format!("{}, labels {labels}", verdict.protocol),
-        (None, None) => verdict.protocol.clone(),
+        "linear-probe" => format!("linear probe{labels}"),
+        "ridge-probe" => format!("ridge probe{labels}"),
+        "svm-probe" => format!("linear SVM{labels}"),
+        other => format!("{other}{labels}"),
     }
+}
+
+/// How far each verdict falls from validation to test; `None` where that cannot be said.
+pub fn shifts(verdicts: &[Verdict]) -> Vec<Option<Interval>> {
+    let of = |verdict: &Verdict| shift(&[verdict], &Bootstrap::default()).ok().flatten();
+    verdicts.iter().map(of).collect()
+}
+
+/// Verdicts and how far test lies below validation, as `--json` tells them.
+pub fn document(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> Value {
+    let told = shifts.iter().map(|found| {
+        found.map(|found| json!({ "value": found.value, "low": found.low, "high": found.high }))
+    });
+    json!({ "verdicts": verdicts, "test_below_val": told.collect::<Vec<_>>() })
+}
+
+/// The same in words, a line a verdict.
+fn tell_shifts(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> String {
+    let line = |(verdict, found): (&Verdict, &Option<Interval>)| {
+        let Interval { value, low, high } = (*found)?;
+        let points = |share: f64| {
+            let side = if share < 0.0 { "above" } else { "below" };
+            format!("{:.1} points {side}", 100.0 * share.abs())
+        };
+        let features = verdict.settings.get("features").and_then(Value::as_str).unwrap_or("-");
+        let [value, low, high] = [value, low, high].map(points);
+        let protocol = protocol(verdict);
+        Some(format!("{protocol}, {features}: test is {value} validation (95 % of draws: {low} to {high})\n"))
+    };
+    verdicts.iter().zip(shifts).filter_map(line).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn test_is_above_or_below_validation_in_words() {
+        let verdict = serde_json::from_value::<Verdict>(json!({
+            "schema_version": 1, "protocol": "knn", "settings": {"features": "trained", "k": 5, "vote": "weighted"},
+            "seeds": {}, "classes": ["a"], "training_labels": 1, "splits": [], "warnings": [],
+        }));
+        let verdicts = [verdict.unwrap()];
+        let found = Interval { value: 0.0512, low: -0.004, high: 0.1 };
+        let expected = "kNN k=5 weighted, trained: test is 5.1 points below validation (95 % of draws: 0.4 points above to \
+                        10.0 points below)\n";
+        assert_eq!(tell_shifts(&verdicts, &[Some(found)]), expected);
+        assert_eq!(tell_shifts(&verdicts, &[None]), "");
+    }
 
     #[test]
     fn numbers_are_checked_at_the_door() {

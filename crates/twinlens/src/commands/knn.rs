@@ -17,6 +17,7 @@ Examples:
   twinlens knn runs/a --data blood.npz
   twinlens knn runs/a --data blood.npz -k 20,200 --vote plain --json
   twinlens knn runs/a --data blood.npz --labels-per-class 5,20 --seeds 0,1,2
+  twinlens knn runs/a --data blood.npz --temperature 0.02,0.07,0.2
   twinlens knn runs/a --data blood.npz --fail-under 0.9")]
 pub struct KnnArgs {
     /// What is judged, on what.
@@ -31,9 +32,9 @@ pub struct KnnArgs {
     /// What makes rows of features near
     #[arg(long, value_name = "cosine|euclidean", default_value = "cosine", hide_possible_values = true)]
     pub distance: Distance,
-    /// Temperature of the weighted vote by cosine
-    #[arg(long, value_name = "T", default_value = "0.07", value_parser = positive)]
-    pub temperature: f64,
+    /// Temperatures of the weighted vote by cosine
+    #[arg(long, value_name = "T", value_delimiter = ',', default_value = "0.07", value_parser = positive)]
+    pub temperature: Vec<f64>,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
@@ -88,12 +89,13 @@ pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
         Vote::Plain => twinlens_eval::Vote::Majority,
     };
     let judge = |train: &Labelled| {
-        let k = if args.k.is_empty() {
-            usual(train.features().rows())
-        } else {
-            args.k.iter().map(|&k| k as usize).collect()
+        let k = usual(&args.k, train.features().rows());
+        let knn = Knn {
+            k,
+            votes: vec![vote],
+            temperatures: args.temperature.clone(),
+            distance: args.distance.into(),
         };
-        let knn = Knn { k, votes: vec![vote], temperature: args.temperature, distance: args.distance.into() };
         knn.run(train, &[("val", &val), ("test", &test)])
     };
     let mut verdicts = Vec::new();
@@ -109,15 +111,20 @@ pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 
-/// The usual numbers of neighbours, as far as there are so many images; all of them if there are fewer still.
-fn usual(images: usize) -> Vec<usize> {
-    let possible: Vec<usize> = [20, 200].into_iter().filter(|&k| k <= images).collect();
+/// The numbers of neighbours asked for; if none are, the usual ones, as far as there are so many images, or all of them if
+/// there are fewer still.
+pub fn usual(asked: &[u32], images: usize) -> Vec<usize> {
+    let possible: Vec<usize> = match asked {
+        [] => [20, 200].into_iter().filter(|&k| k <= images).collect(),
+        asked => asked.iter().map(|&k| k as usize).collect(),
+    };
     if possible.is_empty() { vec![images] } else { possible }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::judge::TEMPERATURE;
     use crate::commands::testing::parse;
 
     #[test]
@@ -125,7 +132,9 @@ mod tests {
         let args: KnnArgs = parse("runs/a --data b.npz -k 1,5 --vote plain --distance euclidean").unwrap();
         assert_eq!((args.k, args.vote, args.distance), (vec![1, 5], Vote::Plain, Distance::Euclidean));
         let args: KnnArgs = parse("runs/a --data b.npz").unwrap();
-        assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, 0.07));
+        assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, vec![TEMPERATURE]));
+        let args: KnnArgs = parse("runs/a --data b.npz --temperature 0.02,0.5").unwrap();
+        assert_eq!(args.temperature, [0.02, 0.5]);
         for line in
             ["runs/a", "--data b.npz", "runs/a --data b.npz -k 0", "runs/a --data b.npz --temperature 0"]
         {
@@ -135,6 +144,8 @@ mod tests {
 
     #[test]
     fn small_sets_have_fewer_neighbours() {
-        assert_eq!((usual(1000), usual(150), usual(7)), (vec![20, 200], vec![20], vec![7]));
+        let usual_of = |images| usual(&[], images);
+        assert_eq!((usual_of(1000), usual_of(150), usual_of(7)), (vec![20, 200], vec![20], vec![7]));
+        assert_eq!(usual(&[3, 5000], 7), [3, 5000], "what is asked for is not changed");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::ValueHint;
+use clap::{ValueEnum, ValueHint};
 use twinlens_data::{DataSet, LabelAmount};
-use twinlens_eval::{Labelled, LinearProbe, Verdict};
+use twinlens_eval::{Labelled, LinearProbe, RidgeProbe, SvmProbe, Verdict};
 
 use super::judge::{JudgeArgs, share};
 use super::labels::{Draw, LabelsArgs};
@@ -17,11 +17,15 @@ use crate::terminal::Terminal;
 Examples:
   twinlens probe runs/a --data blood.npz
   twinlens probe runs/a --data blood.npz --label-share 0.01,0.1 --seeds 0,1,2
+  twinlens probe runs/a --data blood.npz --classifier ridge
   twinlens probe runs/a --data blood.npz --fail-under 0.9 --json")]
 pub struct ProbeArgs {
     /// What is judged, on what.
     #[command(flatten)]
     pub judge: JudgeArgs,
+    /// What reads the features: logistic regression, ridge regression on one-hot labels, or linear SVMs one against the rest
+    #[arg(long, value_name = "logistic|ridge|svm", default_value = "logistic", hide_possible_values = true)]
+    pub classifier: Classifier,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
@@ -36,6 +40,31 @@ pub struct ProbeArgs {
     pub labels: LabelsArgs,
 }
 
+/// What reads features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Classifier {
+    /// Multinomial logistic regression.
+    Logistic,
+    /// Ridge regression on one-hot labels, in closed form.
+    Ridge,
+    /// Linear support vector machines as for VOC07, chosen by cross-validation on training images.
+    Svm,
+}
+
+impl Classifier {
+    /// The verdict of this classifier with the penalty that is best on validation, or in cross-validation.
+    ///
+    /// # Errors
+    /// Labels of one class only, splits that differ.
+    pub fn judge(self, train: &Labelled, val: &Labelled, test: &Labelled) -> Outcome<Verdict> {
+        Ok(match self {
+            Classifier::Logistic => LinearProbe::default().run(train, val, test)?,
+            Classifier::Ridge => RidgeProbe::default().run(train, val, test)?,
+            Classifier::Svm => SvmProbe::default().run(train, &[("val", val), ("test", test)])?,
+        })
+    }
+}
+
 /// Runs `probe`.
 ///
 /// # Errors
@@ -48,16 +77,19 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
         let (choice, seed) = (args.labels.choice(), args.seed as u64);
         draws.push(Draw { amount: LabelAmount::Share(1.0), choice, seed });
     }
-    let verdicts =
-        draws.iter().map(|draw| probe(draw, &data, &train, &val, &test)).collect::<Outcome<Vec<_>>>()?;
+    let verdicts = draws
+        .iter()
+        .map(|draw| probe(args.classifier, draw, &data, &train, &val, &test))
+        .collect::<Outcome<Vec<_>>>()?;
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 
-/// A linear probe that learns from some of the training labels.
+/// A classifier that learns from some of the training labels.
 ///
 /// # Errors
 /// Labels of one class only.
 pub fn probe(
+    classifier: Classifier,
     draw: &Draw,
     data: &DataSet,
     train: &Labelled,
@@ -65,7 +97,7 @@ pub fn probe(
     test: &Labelled,
 ) -> Outcome<Verdict> {
     let known = draw.known(data)?;
-    let mut verdict = LinearProbe::default().run(&train.subset(&known)?, val, test)?;
+    let mut verdict = classifier.judge(&train.subset(&known)?, val, test)?;
     draw.sign(&mut verdict);
     Ok(verdict)
 }
@@ -80,6 +112,9 @@ mod tests {
         let args: ProbeArgs =
             parse("runs/a --data b.npz --label-share 0.01 --label-choice random --seed 3").unwrap();
         assert_eq!((args.labels.amounts(), args.seed), (vec![LabelAmount::Share(0.01)], 3));
+        assert_eq!(args.classifier, Classifier::Logistic);
+        let args: ProbeArgs = parse("runs/a --data b.npz --classifier ridge").unwrap();
+        assert_eq!(args.classifier, Classifier::Ridge);
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --label-share 0").is_err());
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --seed -1").is_err());
     }

@@ -153,21 +153,172 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let many = run_with_cache(&["cluster", run, "--data", "bundled", "--clusters", "5000"], &cache);
     assert!(complaint(&many, 2).contains("k = 5000 clusters of only 343 rows"));
 
-    let html = place.at("again.html");
-    json(
-        &twinlens(&["report", run, "--json", "--out", html.to_str().unwrap()])
-            .env("TWINLENS_DATA_DIR", &cache)
-            .output()
-            .unwrap(),
+    let ridge = judged(&["probe", run, "--data", "bundled", "--classifier", "ridge", "--json"]);
+    assert_eq!(ridge["verdicts"][0]["protocol"], "ridge-probe");
+    let gap = &ridge["test_below_val"][0];
+    let of = |split: usize| ridge["verdicts"][0]["splits"][split]["scores"]["accuracy"].as_f64().unwrap();
+    assert!((gap["value"].as_f64().unwrap() - (of(0) - of(1))).abs() < 1e-12, "{gap}");
+    assert!(
+        gap["low"].as_f64() < gap["value"].as_f64() && gap["value"].as_f64() < gap["high"].as_f64(),
+        "{gap}"
     );
+    let knn = judged(&["knn", run, "--data", "bundled", "-k", "5", "--temperature", "0.07,0.5", "--json"]);
+    assert_eq!(knn["verdicts"].as_array().unwrap().len(), 2);
+    assert!(out.join(format!("eval/knn-{}-trained-5-weighted-t0.5.json", &sha256[..8])).exists());
+
+    let transfer =
+        judged(&["transfer", run, "--data", "bundled", "--classifier", "svm", "-k", "7", "--json"]);
+    let protocols: Vec<&str> = transfer["verdicts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["protocol"].as_str().unwrap())
+        .collect();
+    assert_eq!(protocols, ["knn", "svm-probe"]);
+    let mean = &transfer["verdicts"][1]["splits"][1]["scores"]["macro_average_precision"];
+    assert!((0.1..=1.0).contains(&mean.as_f64().unwrap()), "{mean}");
+    let missing = run_with_cache(&["transfer", run, "--data", "bundled", "no-such.npz", "-k", "9"], &cache);
+    assert!(complaint(&missing, 3).contains("where: no-such.npz"));
+    let kept = std::fs::read_dir(out.join("eval")).unwrap();
+    assert!(
+        kept.map(|entry| entry.unwrap().file_name())
+            .all(|name| !name.to_string_lossy().contains("trained-9-"))
+    );
+
+    let health = judged(&["health", run, "--data", "bundled", "--json"]);
+    let verdict = &health["verdict"];
+    assert_eq!((verdict["samples"].as_u64(), verdict["dim"].as_u64()), (Some(343), Some(512)));
+    assert_eq!(verdict["settings"]["policy"], "medmnist");
+    assert!(verdict["alignment"].as_f64().unwrap() > 0.0 && verdict["uniformity"].as_f64().unwrap() < 0.0);
+    assert!(Path::new(health["plot"].as_str().unwrap()).exists());
+    assert_eq!(judged(&["health", run, "--data", "bundled", "--json"]), health, "it repeats");
+    let pixels = ["health", run, "--data", "bundled", "--features", "pixels"];
+    assert!(judged(&[&pixels[..], &["--json"]].concat())["verdict"]["alignment"].is_null());
+    let views = run_with_cache(&[&pixels[..], &["--policy", "simclr"]].concat(), &cache);
+    assert!(complaint(&views, 2).contains("--policy none"));
+    let compared = judged(&["runs", "compare", run, run, "--json"]);
+    assert_eq!(
+        compared["warnings"],
+        serde_json::json!([]),
+        "clusters and health are no scores, and no mistake"
+    );
+
+    let html = place.at("again.html");
+    let tables = place.at("tables");
+    let report =
+        ["report", run, "--json", "--out", html.to_str().unwrap(), "--csv", tables.to_str().unwrap()];
+    judged(&report);
     let html = std::fs::read_to_string(html).unwrap();
-    assert!(html.contains("kNN") && html.contains("</html>"));
-    assert!(!html.contains("is no verdict"), "clusters are none, and no mistake");
+    for part in ["kNN", "ridge probe", "AMI", "The images nearest to each centroid", "RankMe", "</html>"] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("is no verdict"), "clusters and health are none, and no mistake");
+    let results = std::fs::read_to_string(tables.join("results.csv")).unwrap();
+    assert!(results.starts_with("Protocol,Features,val accuracy,test accuracy,"), "{results}");
+    assert_eq!(results.lines().count(), 7, "{results}");
+    assert!(tables.join("clusters.csv").exists() && tables.join("health.csv").exists());
+
+    // The page's map holds every test image with its nearest others.
+    let start = html.find("<script type=\"application/json\">").unwrap() + 32;
+    let data: Value =
+        serde_json::from_str(&html[start..start + html[start..].find("</script>").unwrap()]).unwrap();
+    assert_eq!(data["images"].as_array().unwrap().len(), 343);
+    let neighbours = data["frames"][0]["neighbours"].as_array().unwrap();
+    assert_eq!((data["frames"][0]["nearest"].as_u64(), neighbours.len()), (Some(8), 8 * 343));
+    let bytes = std::fs::read(&features).unwrap();
+    let features: Vec<f32> = bytes[bytes.len() - 343 * 512 * 4..]
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    let row = |at: usize| &features[at * 512..][..512];
+    let cosine = |a: &[f32], b: &[f32]| {
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    for image in [0, 100, 342] {
+        let nearest = (0..343).filter(|&other| other != image);
+        let nearest =
+            nearest.max_by(|&a, &b| cosine(row(image), row(a)).total_cmp(&cosine(row(image), row(b))));
+        assert_eq!(neighbours[8 * image].as_u64(), nearest.map(|nearest| nearest as u64), "image {image}");
+    }
+    let names: Vec<&str> =
+        data["colourings"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names[..3], ["label", "predicted by knn", "knn right or wrong"]);
 
     let fail = run_with_cache(&["knn", run, "--data", "bundled", "-k", "5", "--fail-under", "1"], &cache);
     assert!(complaint(&fail, 1).contains("is below 1"));
     let many = run_with_cache(&["knn", run, "--data", "bundled", "-k", "5000"], &cache);
     assert!(complaint(&many, 2).contains("5000"));
+}
+
+#[test]
+fn maps_go_through_the_epochs_of_a_run_and_runs_stand_side_by_side() {
+    let place = Place::new();
+    let (first, second) = (place.at("first"), place.at("second"));
+    json(&pretrain(&first, &["checkpoint.keep=5", "checkpoint.every=1"]).output().unwrap());
+    json(&pretrain(&second, &["epochs=1", "seed=1"]).output().unwrap());
+    let [first, second] = [&first, &second].map(|path| path.to_str().unwrap());
+    let cache = place.at("cache");
+    let told = |arguments: &[&str]| json(&run_with_cache(&[arguments, &["--json"]].concat(), &cache));
+    let bundled = ["--data", "bundled", "--iterations", "60", "--most", "100"];
+    let epochs = told(&[&["tsne", first, "--through-epochs", "--html"], &bundled[..]].concat());
+    assert_eq!(epochs["maps"], serde_json::json!(["untrained", "epoch 1", "epoch 2"]));
+    assert_eq!(epochs["images"], 100);
+    let files: Vec<&str> =
+        epochs["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
+    assert!(files[0].ends_with("-through-epochs.svg") && files[0].starts_with(first), "{files:?}");
+    let csv = std::fs::read_to_string(files[1]).unwrap();
+    assert_eq!(csv.lines().count(), 301);
+    let page = std::fs::read_to_string(files[2]).unwrap();
+    assert!(page.contains("\"epoch 2\"") && page.contains("data:image/jpeg;base64,"));
+    // The last epoch's map is of the encoder that the run left.
+    let pca = told(&[
+        "tsne",
+        first,
+        second,
+        "--data",
+        "bundled",
+        "--map",
+        "pca",
+        "--out",
+        place.at("m").to_str().unwrap(),
+    ]);
+    assert_eq!(pca["maps"].as_array().unwrap().len(), 2);
+    let epochs = told(&[&["tsne", first, "--through-epochs", "--map", "pca"], &bundled[..]].concat());
+    let rows = |file: &str, map: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(file).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with(map));
+        rows.map(|row| {
+            row.split(',').skip(3).map(|value| value.trim_start_matches('-')).collect::<Vec<_>>().join(",")
+        })
+        .collect()
+    };
+    let alone = told(&["tsne", first, "--map", "pca", "--most", "100", "--data", "bundled"]);
+    let (last, alone) = (epochs["files"][1].as_str().unwrap(), alone["files"][1].as_str().unwrap());
+    assert_eq!(rows(last, "epoch 2,"), rows(alone, ","));
+
+    let none = run_with_cache(
+        &["tsne", second, "--through-epochs", "--data", "bundled", "--features", "pixels"],
+        &cache,
+    );
+    assert!(complaint(&none, 2).contains("only a trained encoder"));
+    let file = place.at("first/encoder/encoder.safetensors");
+    let nowhere = run_with_cache(&["tsne", file.to_str().unwrap(), "--data", "bundled"], &cache);
+    assert!(complaint(&nowhere, 2).contains("--out FOLDER"));
+    let sharp =
+        run_with_cache(&["tsne", first, "--data", "bundled", "--most", "20", "--perplexity", "30"], &cache);
+    assert!(complaint(&sharp, 2).contains("perplexity"));
+
+    told(&["knn", first, "--data", "bundled", "-k", "5"]);
+    assert!(complaint(&run_with_cache(&["report", first, second], &cache), 2).contains("--out PATH"));
+    let page = place.at("both.html");
+    told(&["report", first, second, "--out", page.to_str().unwrap()]);
+    let page = std::fs::read_to_string(page).unwrap();
+    for part in ["2 runs side by side", "Settings that differ", "epochs", "seed", first, second] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(page.matches("<div class=\"atlas-still\">").count(), 2);
 }
 
 fn run_with_cache(arguments: &[&str], cache: &Path) -> Output {

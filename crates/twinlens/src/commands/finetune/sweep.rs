@@ -18,7 +18,7 @@ use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 use super::super::features::{Computing, labelled, weights_sha256};
 use super::super::judge::{Kind, write_document};
 use super::super::labels::{Draw, HEADINGS, repeats, rows};
-use super::super::probe::probe;
+use super::super::probe::{Classifier, probe};
 use super::super::training::{Watch, read_encoder};
 use super::job::{Job, undrawn};
 use super::take_file;
@@ -430,7 +430,7 @@ impl Study<'_> {
             let [train, val, test] = &features[&seed];
             let draw =
                 Draw { amount: cell.amount, choice: self.sweep.settings.label_choice, seed: cell.seed };
-            let mut verdict = probe(&draw, self.data, train, val, test)?;
+            let mut verdict = probe(Classifier::Logistic, &draw, self.data, train, val, test)?;
             let Verdict { settings, seeds, .. } = &mut verdict;
             kind.sign(settings, seeds, seed, &self.sweep.settings.data, self.data);
             settings.extend(facts);

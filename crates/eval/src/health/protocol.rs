@@ -1,0 +1,213 @@
+//! The health of a representation: every measure that needs no labels, in one verdict.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    LevinaBickel, TwoNn, alignment, covariance_spectrum, effective_rank, embedding_std, levina_bickel,
+    participation_ratio, rankme, singular_values, two_nn, uniformity,
+};
+use crate::draws::{Draw, stream};
+use crate::{EvalError, Features};
+
+/// Version of the JSON written for a [`HealthVerdict`]; it grows when a field changes its meaning or goes.
+pub const HEALTH_SCHEMA_VERSION: u32 = 1;
+
+/// Settings of the health protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthProtocol {
+    /// Exponent of [`alignment`].
+    pub alpha: f64,
+    /// Sharpness of [`uniformity`].
+    pub t: f64,
+    /// Share of the ratios that [`two_nn`] fits.
+    pub keep: f64,
+    /// Neighbours of [`levina_bickel`].
+    pub neighbours: usize,
+    /// Measures that compare all pairs are taken of so many rows at most, drawn from the seed.
+    pub pairwise_rows: usize,
+    /// Seed of that draw.
+    pub seed: u64,
+}
+
+impl Default for HealthProtocol {
+    /// The papers' alpha 2, t 2 and 0.9 of the ratios; 20 neighbours; 10,000 rows; seed 0.
+    fn default() -> HealthProtocol {
+        HealthProtocol { alpha: 2.0, t: 2.0, keep: 0.9, neighbours: 20, pairwise_rows: 10_000, seed: 0 }
+    }
+}
+
+/// What features say about themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthVerdict {
+    /// Version of this layout, [`HEALTH_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// `health`.
+    pub protocol: String,
+    /// The settings that produced the numbers.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// The seeds by what they seeded.
+    pub seeds: BTreeMap<String, u64>,
+    /// Number of rows.
+    pub samples: usize,
+    /// Features per row.
+    pub dim: usize,
+    /// [`embedding_std`]: 0 is collapse.
+    pub embedding_std: f64,
+    /// What it is where rows spread evenly over the sphere, `1 / sqrt(dim)`.
+    pub embedding_std_full: f64,
+    /// [`effective_rank`] of the centred features.
+    pub effective_rank: f64,
+    /// [`rankme`] of the features as they are.
+    pub rankme: f64,
+    /// [`participation_ratio`] of the covariance's eigenvalues.
+    pub participation_ratio: f64,
+    /// [`alignment`] of two views of each image; `None` without views.
+    pub alignment: Option<f64>,
+    /// [`uniformity`]; `None` for one row.
+    pub uniformity: Option<f64>,
+    /// The intrinsic dimension by two neighbours; `None` where it is undefined.
+    pub two_nn: Option<TwoNn>,
+    /// The intrinsic dimension by many neighbours; `None` where it is undefined.
+    pub levina_bickel: Option<LevinaBickel>,
+    /// [`covariance_spectrum`].
+    pub spectrum: Vec<f64>,
+    /// What a reader should know before believing the numbers.
+    pub warnings: Vec<String>,
+}
+
+impl HealthProtocol {
+    /// Measures `features`, and how far two `views` of the same images agree where there are any.
+    ///
+    /// # Errors
+    /// Fewer than 2 rows; settings out of range; views of different shape; a failed eigenvalue iteration. A dimension that
+    /// these features do not define is a warning.
+    pub fn run(
+        &self,
+        features: &Features,
+        views: Option<(&Features, &Features)>,
+    ) -> Result<HealthVerdict, EvalError> {
+        let mut warnings = Vec::new();
+        let spectrum = covariance_spectrum(features)?;
+        let (raw, centred) = (singular_values(features, false)?, singular_values(features, true)?);
+        let pairs = self.sample(features, &mut warnings)?;
+        let alignment = match views {
+            Some((one, other)) => Some(alignment(one, other, self.alpha)?),
+            None => None,
+        };
+        let mut defined = |found: Result<f64, EvalError>| keep_defined(found, &mut warnings);
+        let uniformity = defined(uniformity(&pairs, self.t))?;
+        let two_nn = keep_defined(two_nn(&pairs, self.keep), &mut warnings)?;
+        let levina_bickel = keep_defined(levina_bickel(&pairs, self.neighbours), &mut warnings)?;
+        Ok(HealthVerdict {
+            schema_version: HEALTH_SCHEMA_VERSION,
+            protocol: "health".to_string(),
+            settings: self.settings(),
+            seeds: [("sample".to_string(), self.seed)].into(),
+            samples: features.rows(),
+            dim: features.dim(),
+            embedding_std: embedding_std(features),
+            embedding_std_full: 1.0 / (features.dim() as f64).sqrt(),
+            effective_rank: effective_rank(&centred),
+            rankme: rankme(&raw),
+            participation_ratio: participation_ratio(&centred),
+            alignment,
+            uniformity,
+            two_nn,
+            levina_bickel,
+            spectrum,
+            warnings,
+        })
+    }
+
+    fn sample(&self, features: &Features, warnings: &mut Vec<String>) -> Result<Features, EvalError> {
+        let rows = features.rows();
+        if rows <= self.pairwise_rows {
+            return Ok(features.clone());
+        }
+        warnings.push(format!(
+            "uniformity and intrinsic dimension are those of {} of the {rows} images",
+            self.pairwise_rows
+        ));
+        let mut drawn = stream(self.seed, Draw::Sample, 0).permutation(rows);
+        drawn.truncate(self.pairwise_rows);
+        features.subset(&drawn)
+    }
+
+    fn settings(&self) -> BTreeMap<String, serde_json::Value> {
+        let settings = [
+            ("alpha", self.alpha.into()),
+            ("t", self.t.into()),
+            ("keep", self.keep.into()),
+            ("neighbours", self.neighbours.into()),
+        ];
+        settings.map(|(key, value): (&str, serde_json::Value)| (key.to_string(), value)).into()
+    }
+}
+
+/// A measure, or nothing and a warning where these features do not define it.
+fn keep_defined<T>(found: Result<T, EvalError>, warnings: &mut Vec<String>) -> Result<Option<T>, EvalError> {
+    match found {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (EvalError::Undefined { .. } | EvalError::TooFew { .. })) => {
+            warnings.push(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random_features;
+
+    #[test]
+    fn every_measure_is_that_of_its_function() {
+        let (x, y) = (random_features(80, 6, 1), random_features(80, 6, 2));
+        let protocol = HealthProtocol { neighbours: 7, ..HealthProtocol::default() };
+        let verdict = protocol.run(&x, Some((&x, &y))).unwrap();
+        assert_eq!(verdict.spectrum, covariance_spectrum(&x).unwrap());
+        assert_eq!(verdict.effective_rank, effective_rank(&singular_values(&x, true).unwrap()));
+        assert_eq!(verdict.rankme, rankme(&singular_values(&x, false).unwrap()));
+        assert_eq!(verdict.alignment, Some(alignment(&x, &y, 2.0).unwrap()));
+        assert_eq!(verdict.uniformity, Some(uniformity(&x, 2.0).unwrap()));
+        assert_eq!(verdict.two_nn, Some(two_nn(&x, 0.9).unwrap()));
+        assert_eq!(verdict.levina_bickel, Some(levina_bickel(&x, 7).unwrap()));
+        assert_eq!(verdict.embedding_std, embedding_std(&x));
+        assert!((verdict.embedding_std_full - 6f64.sqrt().recip()).abs() < 1e-15);
+        assert!(verdict.warnings.is_empty(), "{:?}", verdict.warnings);
+        let json = serde_json::to_string(&verdict).unwrap();
+        assert_eq!(serde_json::from_str::<HealthVerdict>(&json).unwrap(), verdict);
+    }
+
+    #[test]
+    fn what_these_features_do_not_define_is_told() {
+        let equal = Features::new(30, 2, vec![1.0; 60]).unwrap();
+        let verdict = HealthProtocol::default().run(&equal, None).unwrap();
+        assert_eq!((verdict.two_nn, verdict.levina_bickel, verdict.alignment), (None, None, None));
+        assert!(verdict.embedding_std < 1e-12 && verdict.effective_rank == 0.0, "{verdict:?}");
+        assert_eq!(verdict.warnings.len(), 2);
+        let few = HealthProtocol::default().run(&random_features(5, 3, 1), None).unwrap();
+        assert!(few.levina_bickel.is_none() && few.two_nn.is_some());
+        assert!(HealthProtocol::default().run(&random_features(1, 3, 1), None).is_err());
+        let flat = HealthProtocol { t: 0.0, ..HealthProtocol::default() };
+        assert!(matches!(
+            flat.run(&random_features(5, 3, 1), None),
+            Err(EvalError::Setting { setting: "t", .. })
+        ));
+    }
+
+    #[test]
+    fn pairs_of_many_rows_are_those_of_a_sample() {
+        let x = random_features(120, 4, 1);
+        let protocol = HealthProtocol { pairwise_rows: 60, ..HealthProtocol::default() };
+        let verdict = protocol.run(&x, None).unwrap();
+        assert!(verdict.warnings[0].contains("60 of the 120 images"));
+        assert_eq!(verdict.samples, 120);
+        let other = HealthProtocol { seed: 1, ..protocol.clone() }.run(&x, None).unwrap();
+        assert_ne!(verdict.uniformity, other.uniformity);
+        assert_eq!(verdict, protocol.run(&x, None).unwrap());
+    }
+}

@@ -1,0 +1,100 @@
+//! The ridge probe: a linear read-out in closed form, its penalty chosen on validation.
+
+use super::{Ridge, RidgeModel, edge_of_grid, standardised};
+use crate::metrics::predictions;
+use crate::{EvalError, Labelled, Verdict};
+
+/// [`Ridge`] regression of one-hot labels on standardised features; the class with the largest score is predicted. Its
+/// penalty is chosen and its verdict made as those of [`super::LinearProbe`]: faster, with scores that are no
+/// probabilities, so that no calibration error is defined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RidgeProbe {
+    /// Weights of the penalty to choose from (see [`Ridge::alpha`]).
+    pub alpha: Vec<f64>,
+}
+
+impl Default for RidgeProbe {
+    /// `alpha` from 0.01 to 1e5 in powers of ten.
+    fn default() -> RidgeProbe {
+        RidgeProbe { alpha: vec![1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5] }
+    }
+}
+
+impl RidgeProbe {
+    /// Fits `train`, chooses on `val` (of several the strongest penalty), judges on `val` and `test`. The verdict's
+    /// settings hold the chosen `alpha`; it warns of a choice at the edge of the grid.
+    ///
+    /// # Errors
+    /// An empty grid or an `alpha` that is not above 0; training labels of one class only; splits whose dimensions or
+    /// classes differ; [`EvalError::Numeric`] when an `alpha` is too small for these features.
+    pub fn run(&self, train: &Labelled, val: &Labelled, test: &Labelled) -> Result<Verdict, EvalError> {
+        let [fitted, val, test] = standardised(train, val, test)?;
+        let (alpha, model) = self.choose(&fitted, &val)?;
+        let settings = [("alpha_grid", self.alpha.clone().into()), ("alpha", alpha.into())];
+        let mut verdict = Verdict::new("ridge-probe", settings, train);
+        for (name, set) in [("val", &val), ("test", &test)] {
+            verdict.judge(name, set, &model.scores(set.features())?)?;
+        }
+        // They sum to 1, but are no probabilities even where all happen to lie between 0 and 1.
+        verdict.splits.iter_mut().for_each(|split| split.scores.calibration_error = None);
+        verdict.warnings.extend(edge_of_grid("alpha", &self.alpha, alpha));
+        Ok(verdict)
+    }
+
+    fn choose(&self, train: &Labelled, val: &Labelled) -> Result<(f64, RidgeModel), EvalError> {
+        let mut grid = self.alpha.clone();
+        grid.sort_by(|a, b| b.total_cmp(a));
+        let mut best: Option<(usize, f64, RidgeModel)> = None;
+        for alpha in grid {
+            let model = Ridge { alpha }.fit(train)?;
+            let predicted = predictions(&model.scores(val.features())?, val.classes().len());
+            let hits =
+                predicted.iter().zip(val.labels()).filter(|(predicted, label)| predicted == label).count();
+            if best.as_ref().is_none_or(|best| hits > best.0) {
+                best = Some((hits, alpha, model));
+            }
+        }
+        let (_, alpha, model) =
+            best.ok_or_else(|| EvalError::Empty { what: "the list of alpha".to_string() })?;
+        Ok((alpha, model))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{blobs, on_threads};
+
+    #[test]
+    fn the_alpha_that_is_best_on_val_is_kept_and_judged() {
+        let sets = [blobs(50, 3, 30, 4.0, 1), blobs(300, 3, 30, 4.0, 2), blobs(300, 3, 30, 4.0, 3)];
+        let run =
+            |alpha: &[f64]| RidgeProbe { alpha: alpha.to_vec() }.run(&sets[0], &sets[1], &sets[2]).unwrap();
+        let accuracy = |verdict: &Verdict| verdict.split("val").unwrap().scores.accuracy;
+        let grid = RidgeProbe::default().alpha;
+        let alone: Vec<f64> = grid.iter().map(|&alpha| accuracy(&run(&[alpha]))).collect();
+        let best = alone.iter().copied().fold(0.0, f64::max);
+        assert!(alone.iter().any(|&accuracy| accuracy < best), "the grid must matter: {alone:?}");
+        let verdict = run(&grid);
+        assert_eq!(accuracy(&verdict), best);
+        // Of several the strongest penalty.
+        let strongest = grid.iter().zip(&alone).rfind(|(_, accuracy)| **accuracy == best).unwrap().0;
+        assert_eq!(verdict.settings["alpha"].as_f64(), Some(*strongest));
+        assert_eq!(verdict.splits[1], run(&[*strongest]).splits[1]);
+        assert_eq!(verdict.split("test").unwrap().scores.calibration_error, None);
+        assert_eq!(on_threads(1, || run(&grid)), on_threads(3, || run(&grid)));
+    }
+
+    #[test]
+    fn doubts_and_refusals_are_told() {
+        let easy = [1, 2].map(|seed| blobs(60, 3, 10, 0.01, seed));
+        let verdict = RidgeProbe::default().run(&easy[0], &easy[1], &easy[1]).unwrap();
+        assert!(
+            verdict.warnings[0].starts_with("alpha = ") && verdict.warnings[0].contains("edge of the grid")
+        );
+        let none = RidgeProbe { alpha: vec![] }.run(&easy[0], &easy[1], &easy[1]);
+        assert!(matches!(none, Err(EvalError::Empty { .. })));
+        let bad = RidgeProbe { alpha: vec![0.0] }.run(&easy[0], &easy[1], &easy[1]);
+        assert!(matches!(bad, Err(EvalError::Setting { setting: "alpha", .. })));
+    }
+}

@@ -1,0 +1,130 @@
+//! Clusters: how well they follow labels that they never saw, and what they hold.
+
+use clap::ValueEnum;
+use serde_json::Value;
+use twinlens_eval::clustering::ClusterVerdict;
+use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow, montage};
+
+use super::conditions::Kind;
+use super::overview::plain;
+use super::seen::Seen;
+use super::{Kept, absent, reason, undrawn};
+use crate::commands::cluster::montage_rows;
+use crate::commands::embed::Part;
+use crate::commands::images::images;
+use crate::exit::Outcome;
+
+/// The side of an image on the montage, in pixels.
+const CELL: u32 = 64;
+
+/// Every clustering of the run.
+pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
+    if seen.clusters.is_empty() {
+        return Ok(absent());
+    }
+    let mut blocks = vec![Block::Table(measures(seen.clusters.iter().map(|verdict| (None, verdict))))];
+    for (number, verdict) in seen.clusters.iter().enumerate() {
+        blocks.push(Block::Heading(title(verdict)));
+        blocks.push(Block::Table(members(verdict, number + 1)));
+        blocks.extend(plate(seen, verdict, kept)?.map(|plate| Block::Plates(vec![plate])));
+    }
+    Ok(Section::new("Clusters", blocks))
+}
+
+fn text(verdict: &ClusterVerdict, key: &str) -> String {
+    verdict.settings.get(key).map(plain).unwrap_or_default()
+}
+
+fn title(verdict: &ClusterVerdict) -> String {
+    let (kind, split) = (Kind::of(&verdict.settings).name(), text(verdict, "split"));
+    format!("{} clusters of the {split} images, {kind}, {}", verdict.k, text(verdict, "distance"))
+}
+
+/// One row for each clustering, and the run it belongs to where there are several.
+pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a ClusterVerdict)>) -> Table {
+    let row = |(run, verdict): (Option<String>, &ClusterVerdict)| {
+        let number = |value: Option<f64>| Cell::Number(value);
+        let agreement = verdict.agreement;
+        let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
+        cells.extend([
+            Cell::Text(title(verdict)),
+            number(agreement.map(|found| found.ami)),
+            number(agreement.map(|found| found.shuffled.mean)),
+            number(agreement.map(|found| found.shuffled.largest)),
+            number(agreement.map(|found| found.ari)),
+            number(agreement.map(|found| found.nmi)),
+            Cell::Share(agreement.map(|found| found.purity).into_iter().collect()),
+            number(verdict.silhouette),
+        ]);
+        TableRow { ours: Kind::of(&verdict.settings) == Kind::Trained, cells }
+    };
+    let rows: Vec<TableRow> = verdicts.map(row).collect();
+    let names = ["AMI", "AMI shuffled", "AMI shuffled, largest", "ARI", "NMI", "purity %", "silhouette"];
+    let mut columns: Vec<Column> =
+        std::iter::once(Column::text("Clusters")).chain(names.map(Column::number)).collect();
+    if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {
+        columns.insert(0, Column::text("Run"));
+    }
+    Table {
+        name: "clusters".into(),
+        caption: "Agreement of clusters with labels that had no part in them. Shuffled: the same with the labels in random \
+                  order; an AMI that does not stand clear of it says nothing."
+            .into(),
+        columns,
+        rows,
+    }
+}
+
+fn members(verdict: &ClusterVerdict, number: usize) -> Table {
+    let row = |(at, cluster): (usize, &twinlens_eval::clustering::Cluster)| {
+        let name = cluster.most_common.and_then(|(class, _)| verdict.classes.get(class).cloned());
+        let share = cluster.most_common.map(|(_, share)| share);
+        let cells = vec![
+            Cell::Text(format!("cluster {}", at + 1)),
+            Cell::Count(cluster.size as u64),
+            Cell::Text(name.unwrap_or_else(|| "–".into())),
+            Cell::Share(share.into_iter().collect()),
+        ];
+        TableRow { ours: false, cells }
+    };
+    Table {
+        name: format!("cluster-members-{number}"),
+        caption: "By falling size; the most common class of each cluster, and its share in per cent.".into(),
+        columns: vec![
+            Column::text("Cluster"),
+            Column::number("images"),
+            Column::text("most common class"),
+            Column::number("share"),
+        ],
+        rows: verdict.clusters.iter().enumerate().map(row).collect(),
+    }
+}
+
+/// The images nearest to each centroid, if the data are those that were clustered.
+fn plate(seen: &Seen, verdict: &ClusterVerdict, kept: &mut Kept) -> Outcome<Option<Plate>> {
+    let Ok(data) = seen.data else { return Ok(None) };
+    let clustered = verdict.settings.get("data_sha256").and_then(Value::as_str);
+    if clustered != Some(data.fingerprint.as_str()) {
+        return Ok(None);
+    }
+    let Ok(part) = Part::from_str(&text(verdict, "split"), false) else { return Ok(None) };
+    let rows = images(data, part).and_then(|source| montage_rows(verdict, source.as_ref()));
+    let sheet = rows.and_then(|rows| montage(&rows, CELL).map_err(undrawn));
+    match sheet {
+        Err(failure) => {
+            kept.warn(format!("There is no picture of {}: {}", title(verdict), reason(&failure)));
+            Ok(None)
+        }
+        Ok(sheet) => Ok(Some(Plate {
+            title: "The images nearest to each centroid".to_owned(),
+            caption:
+                "A row for each cluster, by falling size; from the left, by growing distance to the centroid."
+                    .to_owned(),
+            alt: format!(
+                "Rows of images, one for each of {} clusters; their classes are in the table above.",
+                verdict.k
+            ),
+            picture: Picture::png(&sheet).map_err(undrawn)?,
+        })),
+    }
+}

@@ -1,0 +1,209 @@
+//! Conditions: verdicts of one run that differ in their seeds alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use twinlens_eval::statistics::Bootstrap;
+use twinlens_eval::{Scores, Verdict, shift};
+use twinlens_report::Gap;
+
+use super::file_name_of;
+use crate::commands::judge::protocol;
+
+/// Kinds of features, in the order of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Pixels,
+    Untrained,
+    Trained,
+}
+
+impl Kind {
+    /// A verdict that does not say judges the encoder.
+    pub(super) fn of(settings: &BTreeMap<String, Value>) -> Kind {
+        match settings.get("features").and_then(Value::as_str) {
+            Some("pixels") => Kind::Pixels,
+            Some("untrained") => Kind::Untrained,
+            _ => Kind::Trained,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Pixels => "raw pixels",
+            Kind::Untrained => "untrained encoder",
+            Kind::Trained => "pre-trained encoder",
+        }
+    }
+}
+
+/// Protocols in the order of tables; any other comes after these.
+const PROTOCOLS: [&str; 4] = ["knn", "linear-probe", "ridge-probe", "svm-probe"];
+/// Settings of a verdict that are outcomes, and the place of the data, which are the same wherever they lie.
+const NO_CONDITIONS: [&str; 5] = ["c", "alpha", "iterations", "converged", "data"];
+
+/// Verdicts that differ in their seeds alone.
+pub(super) struct Condition {
+    /// The protocol with the settings that tell it from others.
+    pub(super) protocol: String,
+    pub(super) kind: Kind,
+    /// Whether it was judged on the data that the encoder was trained on.
+    pub(super) own_data: bool,
+    /// One per set of seeds; never empty.
+    pub(super) verdicts: Vec<Verdict>,
+}
+
+impl Condition {
+    /// Groups verdicts of a run on the data whose SHA-256 is `own`.
+    pub(super) fn gather(verdicts: Vec<Verdict>, own: Option<&str>) -> Vec<Condition> {
+        let mut conditions: Vec<Condition> = Vec::new();
+        for verdict in verdicts {
+            let same = |condition: &&mut Condition| chosen(condition.first()) == chosen(&verdict);
+            match conditions.iter_mut().find(same) {
+                Some(condition) => condition.verdicts.push(verdict),
+                None => conditions.push(Condition::new(verdict, own)),
+            }
+        }
+        conditions.sort_by(|a, b| {
+            let known = |one: &Condition| {
+                PROTOCOLS.iter().position(|name| *name == one.first().protocol).unwrap_or(PROTOCOLS.len())
+            };
+            let number = |one: &Condition, key: &str| one.setting(key).and_then(Value::as_f64).unwrap_or(0.0);
+            let numbers = |one: &Condition| ["k", "label_share", "temperature"].map(|key| number(one, key));
+            let first = known(a).cmp(&known(b)).then_with(|| a.first().protocol.cmp(&b.first().protocol));
+            let second = numbers(a).partial_cmp(&numbers(b)).unwrap_or(std::cmp::Ordering::Equal);
+            first.then(second).then_with(|| (&a.protocol, a.kind).cmp(&(&b.protocol, b.kind)))
+        });
+        tell_apart(&mut conditions);
+        conditions
+    }
+
+    fn new(verdict: Verdict, own: Option<&str>) -> Condition {
+        let judged_on = |key: &str| verdict.settings.get(key).and_then(Value::as_str);
+        let own_data = judged_on("data_sha256").is_none_or(|sha256| own.is_none_or(|own| own == sha256));
+        let mut protocol = protocol(&verdict);
+        if let Some(data) = judged_on("data").filter(|_| !own_data) {
+            protocol += &format!(" on {}", file_name_of(data));
+        }
+        Condition { protocol, kind: Kind::of(&verdict.settings), own_data, verdicts: vec![verdict] }
+    }
+
+    pub(super) fn first(&self) -> &Verdict {
+        &self.verdicts[0]
+    }
+
+    fn setting(&self, key: &str) -> Option<&Value> {
+        self.first().settings.get(key)
+    }
+
+    /// One value per seed, of those that are defined.
+    pub(super) fn values(&self, split: &str, measure: impl Fn(&Scores) -> Option<f64>) -> Vec<f64> {
+        let splits = self.verdicts.iter().filter_map(|verdict| verdict.split(split));
+        splits.filter_map(|split| measure(&split.scores)).collect()
+    }
+
+    /// The mean accuracy over seeds; below all others where there is none.
+    pub(super) fn accuracy(&self, split: &str) -> f64 {
+        let values = self.values(split, |scores| Some(scores.accuracy));
+        if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    }
+
+    /// How far the accuracy on test lies below that on validation.
+    pub(super) fn gap(&self) -> Option<Gap> {
+        let verdicts: Vec<&Verdict> = self.verdicts.iter().collect();
+        // Verdicts without predictions have no interval; that their accuracies differ stands in the table.
+        let found = shift(&verdicts, &Bootstrap::default()).ok().flatten()?;
+        Some(Gap { value: found.value, low: found.low, high: found.high })
+    }
+}
+
+/// What must be the same for verdicts to be of one condition.
+fn chosen(verdict: &Verdict) -> (&str, BTreeMap<&String, &Value>) {
+    let settings = verdict.settings.iter().filter(|(key, _)| !NO_CONDITIONS.contains(&key.as_str()));
+    (&verdict.protocol, settings.collect())
+}
+
+/// Conditions that would carry the same words are told apart by the settings in which they differ.
+fn tell_apart(conditions: &mut [Condition]) {
+    let mut additions = vec![String::new(); conditions.len()];
+    for (at, condition) in conditions.iter().enumerate() {
+        let twin = |other: &&Condition| other.protocol == condition.protocol && other.kind == condition.kind;
+        let twins: Vec<&Condition> = conditions.iter().filter(twin).collect();
+        let hidden = ["data", "data_sha256", "features"];
+        for (key, value) in &condition.first().settings {
+            let differs = twins.iter().any(|other| other.setting(key) != Some(value));
+            if differs && !NO_CONDITIONS.contains(&key.as_str()) && !hidden.contains(&key.as_str()) {
+                additions[at] += &format!(", {} {}", key.replace('_', " "), super::overview::plain(value));
+            }
+        }
+    }
+    for (condition, addition) in conditions.iter_mut().zip(additions) {
+        condition.protocol += &addition;
+    }
+}
+
+/// Of the conditions of the trained encoder under each protocol on its own data, the one with the best validation
+/// accuracy, the first of several, and how many there were: the choice must not look at the test part.
+pub(super) fn best_by_protocol(conditions: &[Condition]) -> Vec<(&Condition, usize)> {
+    let mut best: Vec<(&Condition, usize)> = Vec::new();
+    for one in conditions.iter().filter(|one| one.kind == Kind::Trained && one.own_data) {
+        match best.iter_mut().find(|(found, _)| found.first().protocol == one.first().protocol) {
+            None => best.push((one, 1)),
+            Some((found, count)) => {
+                *count += 1;
+                if one.accuracy("val") > found.accuracy("val") {
+                    *found = one;
+                }
+            }
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{probe, verdict};
+    use super::*;
+
+    #[test]
+    fn other_data_have_conditions_of_their_own() {
+        let on = |sha256: &str, data: &str| {
+            let settings = json!({"features": "untrained", "k": 20, "data": data, "data_sha256": sha256});
+            verdict("knn", settings, 0, 0.5)
+        };
+        let verdicts = vec![on("aa", "blood.npz"), on("aa", "elsewhere/blood.npz"), on("bb", "x/other.npz")];
+        let conditions = Condition::gather(verdicts, Some("aa"));
+        let told: Vec<_> = conditions.iter().map(|one| (one.own_data, one.verdicts.len())).collect();
+        assert_eq!(told, [(true, 2), (false, 1)]);
+        assert!(
+            !conditions[0].protocol.contains("blood") && conditions[1].protocol.ends_with(" on other.npz")
+        );
+    }
+
+    #[test]
+    fn protocols_of_any_name_are_shown_and_told_apart() {
+        let tuned =
+            |lr: f64, seed| verdict("finetune", json!({"features": "trained", "lr_head": lr}), seed, 0.5);
+        let conditions = Condition::gather(vec![tuned(0.1, 0), tuned(0.5, 0), tuned(0.1, 1)], None);
+        let names: Vec<&str> = conditions.iter().map(|one| one.protocol.as_str()).collect();
+        assert_eq!(names, ["finetune, lr head 0.1", "finetune, lr head 0.5"]);
+        assert_eq!(conditions[0].verdicts.len(), 2);
+    }
+
+    #[test]
+    fn the_best_is_chosen_on_validation_and_the_first_of_several() {
+        let mut low = verdict("knn", json!({"k": 5}), 0, 0.5);
+        low.splits[1].scores.accuracy = 0.9;
+        let high = verdict("knn", json!({"k": 20}), 0, 0.6);
+        let same = verdict("knn", json!({"k": 200}), 0, 0.6);
+        let mut foreign = verdict("knn", json!({"k": 7, "data_sha256": "bb"}), 0, 0.99);
+        foreign.seeds.clear();
+        let verdicts = vec![low, high, same, foreign, probe("pixels", 0, 1.0, 0.99)];
+        let conditions = Condition::gather(verdicts, Some("aa"));
+        let best = best_by_protocol(&conditions);
+        assert_eq!(best.len(), 1);
+        assert_eq!((best[0].0.setting("k"), best[0].1), (Some(&json!(20)), 3));
+    }
+}

@@ -1,0 +1,98 @@
+//! The health of the representation: measures that need no labels.
+
+use twinlens_eval::health::HealthVerdict;
+use twinlens_report::{Block, Cell, Column, Plate, Section, Spectrum, Table, TableRow, spectrum};
+
+use super::conditions::Kind;
+use super::overview::plain;
+use super::seen::Seen;
+use super::{Kept, absent, undrawn};
+use crate::exit::Outcome;
+
+/// Every health verdict of the run, and the spectra of those that have one.
+pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
+    if seen.health.is_empty() {
+        return Ok(absent());
+    }
+    let mut blocks = vec![Block::Table(measures(seen.health.iter().map(|verdict| (None, verdict))))];
+    let alive = |verdict: &&HealthVerdict| verdict.spectrum.iter().any(|value| *value > 0.0);
+    let spectra: Vec<Spectrum> = seen
+        .health
+        .iter()
+        .filter(alive)
+        .map(|verdict| Spectrum { name: title(verdict), variances: verdict.spectrum.clone() })
+        .collect();
+    if !spectra.is_empty() {
+        let picture = spectrum(&spectra).map_err(undrawn)?;
+        kept.plot("spectrum", &picture);
+        blocks.push(Block::Plates(vec![Plate {
+            title: "Covariance spectrum".to_owned(),
+            caption: "How much of the variance lies along each principal component. Both axes are logarithmic. A line that \
+                      falls at once means that few directions carry the features."
+                .to_owned(),
+            alt: "Lines that fall from the first principal component to the last.".to_owned(),
+            picture,
+        }]));
+    }
+    Ok(Section::new("Health of the representation", blocks))
+}
+
+fn title(verdict: &HealthVerdict) -> String {
+    let split = verdict.settings.get("split").map(plain).unwrap_or_default();
+    format!("{}, {split}", Kind::of(&verdict.settings).name())
+}
+
+/// One row for each verdict, and the run it belongs to where there are several.
+pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a HealthVerdict)>) -> Table {
+    let row = |(run, verdict): (Option<String>, &HealthVerdict)| {
+        let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
+        cells.extend([
+            Cell::Text(title(verdict)),
+            Cell::Count(verdict.samples as u64),
+            Cell::Count(verdict.dim as u64),
+        ]);
+        cells.extend(
+            [
+                Some(verdict.effective_rank),
+                Some(verdict.rankme),
+                Some(verdict.participation_ratio),
+                verdict.alignment,
+                verdict.uniformity,
+                verdict.two_nn.map(|found| found.mle),
+                verdict.levina_bickel.map(|found| found.harmonic),
+                Some(verdict.embedding_std / verdict.embedding_std_full),
+            ]
+            .map(Cell::Number),
+        );
+        TableRow { ours: Kind::of(&verdict.settings) == Kind::Trained, cells }
+    };
+    let rows: Vec<TableRow> = verdicts.map(row).collect();
+    let names = [
+        "images",
+        "dimensions",
+        "effective rank",
+        "RankMe",
+        "participation ratio",
+        "alignment",
+        "uniformity",
+        "TwoNN",
+        "k-NN dimension",
+        "std / sphere",
+    ];
+    let mut columns: Vec<Column> =
+        std::iter::once(Column::text("Features")).chain(names.map(Column::number)).collect();
+    if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {
+        columns.insert(0, Column::text("Run"));
+    }
+    Table {
+        name: "health".into(),
+        caption: "Effective rank (centred), RankMe and participation ratio: how many directions carry the features. \
+                  Alignment: mean squared distance of two views of an image (small is good); uniformity: how evenly images \
+                  spread over the sphere (more negative is better). TwoNN and k-NN dimension (Levina and Bickel, averaged \
+                  as MacKay and Ghahramani): intrinsic dimension. The last column is near 0 after a collapse, near 1 for \
+                  features spread evenly."
+            .into(),
+        columns,
+        rows,
+    }
+}

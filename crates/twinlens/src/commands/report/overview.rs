@@ -1,0 +1,188 @@
+//! What was trained, on what and how; all settings; the machine.
+
+use serde_json::Value;
+use twinlens_data::{DataSet, Split, SplitOrigin};
+use twinlens_report::{Block, Fact, Section};
+use twinlens_ssl::Settings;
+
+use super::Kept;
+use super::seen::Seen;
+
+/// What every report says about repeating a run elsewhere.
+const MAY_DIFFER: [&str; 3] = [
+    "On a CPU of another kind: the last bits of weights and features, because its instruction sets (see “Environment”) \
+     decide which matrix kernels compute, and these add in different orders. Such differences grow over many steps, so \
+     accuracies may differ too. On a GPU, the order of sums is up to its driver.",
+    "On a CPU of the same kind, with the same version of the program: no bit of the weights. Seeds decide everything; \
+     the number of threads and interruptions do not matter.",
+    "The speed, and with it images_per_second and data_wait_share.",
+];
+
+/// The run in a few lines, and every warning.
+pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
+    let mut blocks = vec![Block::Facts(facts(seen))];
+    if let Ok(data) = seen.data {
+        blocks.extend(skipped(data));
+        warn_of_other_data(seen, data, kept);
+    }
+    if let Err(reason) = &seen.data {
+        kept.warn(format!(
+            "The data could not be opened again, so there is no contact sheet, no map and no picture of clusters: {reason}"
+        ));
+    }
+    blocks.extend(kept.warnings.drain(..).map(Block::Warning));
+    Section::new("", blocks)
+}
+
+/// The run in a few lines.
+pub(super) fn facts(seen: &Seen) -> Vec<Fact> {
+    let settings = &seen.settings;
+    let last = |key: &str| seen.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
+    let size = match settings.size {
+        0 => "as the images".to_owned(),
+        size => format!("{size} x {size} pixels"),
+    };
+    let epochs = last("epoch").unwrap_or(0);
+    let mut facts = vec![
+        Fact::new("Method", &settings.method),
+        Fact::new("Encoder", format!("{}, {} stem", settings.encoder, settings.stem.name())),
+        Fact::new("Data", &settings.data),
+        Fact::new("Views", format!("policy {}, size {size}", settings.policy)),
+        Fact::new(
+            "Training",
+            format!(
+                "{epochs} of {} epochs ({} steps) in batches of {}, seed {}",
+                settings.epochs,
+                last("step").unwrap_or(0),
+                settings.batch,
+                settings.seed
+            ),
+        ),
+    ];
+    if let Ok(data) = seen.data {
+        facts.extend(data_facts(settings, data));
+    }
+    facts
+}
+
+fn data_facts(settings: &Settings, data: &DataSet) -> [Fact; 2] {
+    let splits = Split::ALL.into_iter().filter_map(|split| Some((split, data.splits.get(split)?.len())));
+    let told = splits.map(|(split, images)| match split {
+        Split::Train if settings.limit > 0 && settings.limit < images => {
+            format!("{} of {images} {}", settings.limit, split.name())
+        }
+        _ => format!("{images} {}", split.name()),
+    });
+    let seed = settings.data_options.split_seed;
+    let origin = match data.split_origin {
+        SplitOrigin::Defined => "splits as the data define them".to_owned(),
+        SplitOrigin::ValFromTrain => format!("val drawn from the training images with seed {seed}"),
+        SplitOrigin::Drawn => format!("all splits drawn with seed {seed}"),
+    };
+    let images = format!("{} ({origin})", told.collect::<Vec<_>>().join(", "));
+    let classes = match data.classes.len() {
+        0 => "no labels".to_owned(),
+        count => format!("{count}: {}", data.classes.join(", ")),
+    };
+    let used = if settings.method == "supervised" { "Classes" } else { "Classes (never used in training)" };
+    [Fact::new("Images", images), Fact::new(used, classes)]
+}
+
+/// How many files could not be read; arrays hold no files that could be left out.
+fn skipped(data: &DataSet) -> Vec<Block> {
+    if data.format != "folder" && data.skipped.count == 0 {
+        return Vec::new();
+    }
+    let used: usize =
+        Split::ALL.iter().filter_map(|split| data.splits.get(*split)).map(|part| part.len()).sum();
+    let found = used + data.skipped.count;
+    if data.skipped.count == 0 {
+        return vec![Block::Text(format!("All {found} files found could be read."))];
+    }
+    let examples = data.skipped.first.iter().map(|bad| format!("{}: {}", bad.path, bad.reason)).collect();
+    let count = data.skipped.count;
+    vec![
+        Block::Warning(format!("{count} of {found} files could not be read and were left out:")),
+        Block::List(examples),
+    ]
+}
+
+fn warn_of_other_data(seen: &Seen, data: &DataSet, kept: &mut Kept) {
+    if let Some(recorded) = seen.own_data().filter(|recorded| *recorded != data.fingerprint) {
+        kept.warn(format!(
+            "The data at {} are no longer those of the run: SHA-256 {recorded} then, {} now. Contact sheet, map and \
+             clusters show what is there now.",
+            seen.settings.data, data.fingerprint
+        ));
+    }
+}
+
+/// Every resolved setting.
+pub(super) fn settings(seen: &Seen) -> Section {
+    let facts = match seen.record.config.parse::<toml::Table>().map(serde_json::to_value) {
+        Ok(Ok(table)) => flat(&table),
+        _ => vec![Fact::new("config.toml", "cannot be read")],
+    };
+    Section::new("Settings", vec![Block::Settings(facts)])
+}
+
+/// The machine and the program, and what another machine may change.
+pub(super) fn environment(seen: &Seen) -> Section {
+    let may_differ = MAY_DIFFER.map(str::to_owned).into();
+    let blocks = vec![
+        Block::Facts(flat(&seen.record.environment)),
+        Block::Heading("What may differ on another machine".to_owned()),
+        Block::List(may_differ),
+    ];
+    Section::new("Environment", blocks)
+}
+
+/// A tree of values as a list of dotted keys.
+fn flat(value: &Value) -> Vec<Fact> {
+    fn collect(name: &str, value: &Value, facts: &mut Vec<Fact>) {
+        let within = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+        match value {
+            Value::Object(fields) => {
+                fields.iter().for_each(|(key, value)| collect(&within(key), value, facts));
+            }
+            Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
+                list.iter().enumerate().for_each(|(at, item)| collect(&within(&at.to_string()), item, facts));
+            }
+            Value::Array(list) => {
+                facts.push(Fact::new(name, list.iter().map(plain).collect::<Vec<_>>().join(", ")));
+            }
+            other => facts.push(Fact::new(name, plain(other))),
+        }
+    }
+    let mut facts = Vec::new();
+    collect("", value, &mut facts);
+    facts
+}
+
+/// A value without quotes.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "unknown".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_become_dotted_keys() {
+        let tree =
+            json!({"optim": {"lr": 0.1, "betas": [0.9, 0.99]}, "views": [{"op": "rot90"}], "commit": null});
+        let facts: Vec<String> =
+            flat(&tree).iter().map(|fact| format!("{}={}", fact.name, fact.value)).collect();
+        let expected = ["commit=unknown", "optim.betas=0.9, 0.99", "optim.lr=0.1", "views.0.op=rot90"];
+        let mut sorted = facts.clone();
+        sorted.sort();
+        assert_eq!(sorted, expected);
+    }
+}

@@ -1,0 +1,148 @@
+//! Published numbers beside ours: a recipe may name what its source printed, in `[[about.published]]`.
+
+use serde::Deserialize;
+use toml::Table;
+use twinlens_ssl::recipes;
+
+use super::conditions::{Condition, Kind};
+use super::file_name_of;
+use super::seen::Seen;
+
+/// A number that a recipe's source printed.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    /// The data set, by its name.
+    data: String,
+    /// The protocol's name in verdicts.
+    protocol: String,
+    /// Neighbours, of a kNN.
+    k: Option<u64>,
+    /// Share of the labels, of a probe; all if it is not named.
+    label_share: Option<f64>,
+    /// The accuracy on test, from 0 to 1.
+    accuracy: f64,
+    /// Where it stands, and under which conditions.
+    source: String,
+}
+
+/// What was published for a run's recipe on its data.
+pub(super) struct Published {
+    entries: Vec<Entry>,
+}
+
+impl Published {
+    /// What the run's recipe says about the run's data; nothing for most.
+    pub(super) fn of(seen: &Seen) -> Published {
+        let recipe = recipe_of(&seen.record.command).unwrap_or(recipes::default_for(&seen.settings.method));
+        let text = recipes::find(&recipe).unwrap_or_default();
+        let mut entries = entries(text);
+        entries.retain(|entry| entry.data == set_of(&seen.settings.data));
+        Published { entries }
+    }
+
+    fn entry(&self, condition: &Condition) -> Option<&Entry> {
+        let verdict = condition.first();
+        let number = |key: &str| verdict.settings.get(key).and_then(serde_json::Value::as_f64);
+        let fits = |entry: &&Entry| {
+            entry.protocol == verdict.protocol
+                && entry.k.is_none_or(|k| number("k") == Some(k as f64))
+                && entry.label_share.unwrap_or(1.0) == number("label_share").unwrap_or(1.0)
+        };
+        let ours = condition.kind == Kind::Trained && condition.own_data;
+        self.entries.iter().filter(|_| ours).find(fits)
+    }
+
+    /// The number published for a condition.
+    pub(super) fn value(&self, condition: &Condition) -> Option<f64> {
+        self.entry(condition).map(|entry| entry.accuracy)
+    }
+
+    /// Where the numbers stand.
+    pub(super) fn note(&self) -> Option<String> {
+        let sources: Vec<String> = self.entries.iter().map(|entry| entry.source.clone()).collect();
+        (!sources.is_empty()).then(|| format!("Published test accuracy: {}.", sources.join("; ")))
+    }
+}
+
+fn entries(recipe: &str) -> Vec<Entry> {
+    #[derive(Deserialize)]
+    struct About {
+        #[serde(default)]
+        published: Vec<Entry>,
+    }
+    let about = recipe.parse::<Table>().ok().and_then(|mut table| table.remove("about"));
+    about.and_then(|about| about.try_into::<About>().ok()).map(|about| about.published).unwrap_or_default()
+}
+
+/// The recipe that a command line names.
+fn recipe_of(command: &str) -> Option<String> {
+    let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+    let apart = words.windows(2).filter(|pair| pair[0] == "--preset").map(|pair| pair[1]);
+    let joined = words.iter().filter_map(|word| word.strip_prefix("--preset="));
+    apart.chain(joined).next_back().map(str::to_owned)
+}
+
+/// The name of a data set that a path or name means: `pathmnist` for `data/pathmnist_64.npz`.
+fn set_of(data: &str) -> String {
+    let name = file_name_of(data).to_lowercase();
+    name.split(['_', '.']).next().unwrap_or_default().replace('-', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{probe, verdict};
+    use super::*;
+
+    #[test]
+    fn every_published_number_of_every_recipe_can_be_read() {
+        let mut found = 0;
+        for (name, text) in recipes::RECIPES {
+            let table: Table = text.parse().unwrap();
+            let stated = table["about"].get("published").and_then(toml::Value::as_array).map_or(0, Vec::len);
+            let read = entries(text);
+            assert_eq!(read.len(), stated, "{name}");
+            assert!(
+                read.iter().all(|entry| entry.accuracy > 0.0 && entry.accuracy < 1.0),
+                "{name}: not per cent"
+            );
+            assert!(read.iter().all(|entry| !entry.source.is_empty() && !entry.data.contains(['_', '-'])));
+            found += stated;
+        }
+        assert!(found >= 13, "{found}");
+    }
+
+    #[test]
+    fn numbers_stand_beside_the_same_protocol_of_the_trained_encoder() {
+        let text = "[[about.published]]\ndata = 'pathmnist'\nprotocol = 'knn'\nk = 200\naccuracy = 0.797\nsource = 's'\n";
+        let published = Published { entries: entries(text) };
+        let knn = |features: &str, k: u64| verdict("knn", json!({"features": features, "k": k}), 0, 0.5);
+        let verdicts = vec![
+            knn("trained", 200),
+            knn("trained", 20),
+            knn("untrained", 200),
+            probe("trained", 0, 1.0, 0.5),
+        ];
+        let conditions = Condition::gather(verdicts, None);
+        let found: Vec<_> = conditions
+            .iter()
+            .map(|one| (one.first().settings.get("k").cloned(), one.kind, published.value(one)))
+            .filter(|(_, _, value)| value.is_some())
+            .collect();
+        assert_eq!(found, [(Some(json!(200)), Kind::Trained, Some(0.797))]);
+        assert_eq!(published.note().as_deref(), Some("Published test accuracy: s."));
+    }
+
+    #[test]
+    fn recipes_and_data_sets_are_known_by_name() {
+        let recipe = |command: &str| recipe_of(command);
+        assert_eq!(recipe("twinlens pretrain --preset cifar/byol --out a").as_deref(), Some("cifar/byol"));
+        assert_eq!(recipe("twinlens pretrain --preset=quickstart").as_deref(), Some("quickstart"));
+        assert_eq!(recipe("twinlens pretrain --data a"), None);
+        let sets =
+            ["pathmnist", "data/pathmnist_64.npz", "/x/cifar-10", "cifar100", "blood_28.npz"].map(set_of);
+        assert_eq!(sets, ["pathmnist", "pathmnist", "cifar10", "cifar100", "blood"]);
+    }
+}

@@ -1,0 +1,182 @@
+//! Every judgement by predictions in one table, validation and test side by side, and the same as bars.
+
+use twinlens_data::{ImageSource, class_counts};
+use twinlens_eval::{Scores, SplitVerdict};
+use twinlens_report::{
+    Bar, Block, Cell, Column, Comparison, Group, Plate, Section, Table, TableRow, comparison,
+};
+
+use super::conditions::{Condition, Kind};
+use super::published::Published;
+use super::seen::Seen;
+use super::{Kept, undrawn};
+use crate::exit::Outcome;
+
+type Measure = fn(&Scores) -> Option<f64>;
+
+/// The measures of the table, for validation and test each.
+const MEASURES: [(&str, Measure); 5] = [
+    ("accuracy", |scores| Some(scores.accuracy)),
+    ("balanced accuracy", |scores| Some(scores.balanced_accuracy)),
+    ("macro F1", |scores| Some(scores.macro_f1)),
+    ("macro AUC", |scores| scores.macro_auc),
+    ("mean AP", |scores| scores.macro_average_precision),
+];
+
+const CAPTION: &str = "Features of the trained encoder beside those it is compared with; within a protocol, everything but \
+                       the features is the same. In per cent; choices were made on val, so test is what counts. “Test \
+                       below val” is the difference of the accuracies in points, with the interval that holds 95 % of the \
+                       differences when images are drawn again (bootstrap): one clear of 0 says that the test images are \
+                       of another kind.";
+
+/// The results of one run.
+pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
+    if seen.conditions.is_empty() {
+        let nothing = "Nothing was evaluated in this run; the commands under “To repeat this” do it.";
+        return Ok(Section::new("Results", vec![Block::Text(nothing.to_owned())]));
+    }
+    let published = Published::of(seen);
+    let rows = seen.conditions.iter().map(|condition| (None, condition, published.value(condition)));
+    let mut blocks = vec![Block::Table(table(&rows.collect::<Vec<_>>()))];
+    blocks.extend(published.note().map(Block::Note));
+    let kinds: Vec<Kind> = seen.conditions.iter().map(|condition| condition.kind).collect();
+    if kinds.iter().any(|kind| *kind != kinds[0]) {
+        let named = |condition: &Condition| condition.kind.name().to_owned();
+        let bars: Vec<(String, &Condition)> = seen.conditions.iter().map(|one| (named(one), one)).collect();
+        blocks.push(Block::Plates(vec![bars_of(&bars, kept)?]));
+    }
+    Ok(Section::new("Results", blocks))
+}
+
+/// A row for each condition: the run it belongs to (where there are several), and what was published for it.
+pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) -> Table {
+    let with_runs = conditions.iter().any(|(run, _, _)| run.is_some());
+    let with_published = conditions.iter().any(|(_, _, published)| published.is_some());
+    let mut columns = vec![Column::text("Protocol"), Column::text("Features")];
+    if with_runs {
+        columns.insert(0, Column::text("Run"));
+    }
+    for (name, _) in MEASURES {
+        columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {name}"))));
+    }
+    columns.push(Column::number("test below val"));
+    if with_published {
+        columns.push(Column::number("published"));
+    }
+    let row = |(run, condition, published): &(Option<String>, &Condition, Option<f64>)| {
+        let mut cells: Vec<Cell> = run.iter().map(|run| Cell::Text(run.clone())).collect();
+        cells.push(Cell::Text(condition.protocol.clone()));
+        cells.push(Cell::Text(condition.kind.name().to_owned()));
+        for (_, measure) in MEASURES {
+            cells.extend(["val", "test"].map(|split| Cell::Share(condition.values(split, measure))));
+        }
+        cells.push(Cell::Gap(condition.gap()));
+        if with_published {
+            cells.push(Cell::Share(published.iter().copied().collect()));
+        }
+        TableRow { ours: condition.kind == Kind::Trained, cells }
+    };
+    Table {
+        name: "results".into(),
+        caption: CAPTION.into(),
+        columns,
+        rows: conditions.iter().map(row).collect(),
+    }
+}
+
+/// Test accuracies as bars, by protocol; what each bar is comes with its condition.
+pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> Outcome<Plate> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (name, condition) in conditions {
+        let values = condition.values("test", |scores| Some(scores.accuracy));
+        let bar = Bar { name: name.clone(), values };
+        match groups.iter_mut().find(|group| group.name == condition.protocol) {
+            Some(group) => group.bars.push(bar),
+            None => groups.push(Group { name: condition.protocol.clone(), bars: vec![bar] }),
+        }
+    }
+    let majority = conditions.iter().find_map(|(_, one)| one.first().split("test").and_then(most_frequent));
+    let drawn = Comparison {
+        measure: "Accuracy on the test images".to_owned(),
+        groups,
+        reference: majority.map(|share| (share, "always the most frequent class".to_owned())),
+    };
+    let picture = comparison(&drawn).map_err(undrawn)?;
+    kept.plot("comparison", &picture);
+    Ok(Plate {
+        title: "Side by side".to_owned(),
+        caption: "Each protocol is the same for all: the same training labels, the same test images. Untrained: the same \
+                  network with random weights. Raw pixels: what any encoder has to beat."
+            .to_owned(),
+        alt: "Bars of the test accuracy by protocol; the numbers are in the table above.".to_owned(),
+        picture,
+    })
+}
+
+/// The accuracy of always naming the most frequent class of a split.
+fn most_frequent(split: &SplitVerdict) -> Option<f64> {
+    let largest = split.scores.per_class.iter().map(|class| class.support).max()?;
+    Some(largest as f64 / split.scores.samples.max(1) as f64)
+}
+
+/// The same of images.
+pub(super) fn most_frequent_label(source: &dyn ImageSource) -> Option<f64> {
+    let counts = class_counts(source);
+    let labelled: usize = counts.values().sum();
+    Some(*counts.values().max()? as f64 / labelled as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{probe, verdict};
+    use super::*;
+
+    #[test]
+    fn seeds_share_a_row_and_everything_else_has_its_own() {
+        let knn = |k: u64| verdict("knn", json!({"features": "trained", "k": k, "vote": "majority"}), 0, 0.5);
+        let verdicts = vec![
+            probe("trained", 1, 0.1, 0.75),
+            probe("pixels", 1, 0.1, 0.5),
+            knn(200),
+            probe("trained", 2, 1.0, 0.25),
+            knn(20),
+        ];
+        let conditions = Condition::gather(verdicts, None);
+        let rows: Vec<_> = conditions.iter().map(|one| (None, one, None)).collect();
+        let table = table(&rows);
+        let told: Vec<_> =
+            table.rows.iter().map(|row| (row.cells[1].clone(), row.ours, row.cells[3].clone())).collect();
+        let text = |text: &str| Cell::Text(text.into());
+        let share = |values: &[f64]| Cell::Share(values.to_vec());
+        let trained = "pre-trained encoder";
+        let expected = [
+            (text(trained), true, share(&[0.5])),
+            (text(trained), true, share(&[0.5])),
+            (text("raw pixels"), false, share(&[0.5])),
+            (text(trained), true, share(&[0.75, 0.25])),
+        ];
+        assert_eq!(told, expected);
+        let protocol = |row: usize| format!("{:?}", table.rows[row].cells[0]);
+        assert!(protocol(0).contains("k=20 ") && protocol(1).contains("k=200"), "{}", protocol(0));
+        assert!(
+            table.rows.iter().all(|row| row.cells[9] == Cell::Share(vec![])),
+            "an undefined AUC is no number"
+        );
+        assert!(table.rows.iter().all(|row| row.cells[12] == Cell::Gap(None)), "no predictions, no interval");
+        assert_eq!(conditions[3].accuracy("test"), 0.5);
+        assert_eq!(conditions[0].first().split("test").and_then(most_frequent), Some(0.75));
+    }
+
+    #[test]
+    fn runs_and_published_numbers_have_columns_where_there_are_any() {
+        let conditions = Condition::gather(vec![probe("trained", 1, 0.1, 0.75)], None);
+        let plain = table(&[(None, &conditions[0], None)]);
+        let full = table(&[(Some("runs/a".into()), &conditions[0], Some(0.8))]);
+        assert_eq!(full.columns.len(), plain.columns.len() + 2);
+        assert_eq!(full.rows[0].cells[0], Cell::Text("runs/a".into()));
+        assert_eq!(full.rows[0].cells.last(), Some(&Cell::Share(vec![0.8])));
+        assert_eq!(full.rows[0].cells.len(), full.columns.len());
+    }
+}

@@ -1,0 +1,121 @@
+//! A run as its report sees it: what the folder says, the data where they can still be opened, every verdict.
+
+use serde_json::Value;
+use twinlens_data::DataSet;
+use twinlens_eval::Verdict;
+use twinlens_eval::clustering::ClusterVerdict;
+use twinlens_eval::health::HealthVerdict;
+use twinlens_run::RunRecord;
+use twinlens_ssl::Settings;
+
+use super::conditions::{Condition, Kind};
+use super::file_name_of;
+use crate::commands::features::Computing;
+use crate::commands::judge::protocol;
+use crate::commands::spec::is_finetuning;
+use crate::commands::training::BUNDLED;
+use crate::exit::{Exit, Failure, Outcome};
+
+/// A run and everything that was found about it.
+pub(super) struct Seen<'a> {
+    pub(super) record: RunRecord,
+    pub(super) settings: Settings,
+    /// The data, or why they could not be opened again.
+    pub(super) data: Result<&'a DataSet, String>,
+    pub(super) computing: Computing,
+    /// Judgements by predictions, in the order of tables.
+    pub(super) conditions: Vec<Condition>,
+    pub(super) clusters: Vec<ClusterVerdict>,
+    pub(super) health: Vec<HealthVerdict>,
+    /// What the verdicts warn of.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The settings that a run saved.
+///
+/// # Errors
+/// Settings that this program cannot read.
+pub fn settings_of(record: &RunRecord) -> Outcome<Settings> {
+    if is_finetuning(&record.config) {
+        let failure = Failure::message(Exit::Usage, "a fine-tuning has no report of its own");
+        let failure = failure.at(record.path.display());
+        return Err(failure.hint("`twinlens runs show` tells its numbers, and plots/ has its pictures"));
+    }
+    toml::from_str(&record.config).map_err(|error| {
+        let failure = Failure::new(Exit::Data, error).at(record.path.join("config.toml").display());
+        failure.hint("was it written by another version of this program, or changed by hand?")
+    })
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn new(
+        record: RunRecord,
+        settings: Settings,
+        data: Result<&'a DataSet, String>,
+        computing: Computing,
+    ) -> Seen<'a> {
+        let mut seen = Seen {
+            settings,
+            data,
+            computing,
+            conditions: Vec::new(),
+            clusters: Vec::new(),
+            health: Vec::new(),
+            warnings: Vec::new(),
+            record,
+        };
+        seen.sort_verdicts();
+        seen
+    }
+
+    fn sort_verdicts(&mut self) {
+        let mut judged: Vec<Verdict> = Vec::new();
+        for (name, value) in &self.record.verdicts {
+            let read = match value["protocol"].as_str() {
+                Some("cluster") => parsed(value).map(|verdict| self.clusters.push(verdict)),
+                Some("health") => parsed(value).map(|verdict| self.health.push(verdict)),
+                _ => parsed(value).map(|verdict| judged.push(verdict)),
+            };
+            if let Err(error) = read {
+                self.warnings.push(format!("eval/{name}.json is no verdict and was left out: {error}"));
+            }
+        }
+        for verdict in &judged {
+            let what = format!("{}, {}", protocol(verdict), Kind::of(&verdict.settings).name());
+            self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
+        }
+        let clusters = self.clusters.iter().flat_map(|verdict| &verdict.warnings);
+        self.warnings.extend(clusters.map(|warning| format!("clusters: {warning}")));
+        let health = self.health.iter().flat_map(|verdict| &verdict.warnings);
+        self.warnings.extend(health.map(|warning| format!("health: {warning}")));
+        self.conditions = Condition::gather(judged, self.own_data());
+    }
+
+    /// SHA-256 of the data that the run learned from.
+    pub(super) fn own_data(&self) -> Option<&str> {
+        self.record.environment["data"]["sha256"].as_str()
+    }
+
+    /// Whether settings of a verdict are those of the trained encoder on the run's own data.
+    pub(super) fn is_own(&self, settings: &std::collections::BTreeMap<String, Value>) -> bool {
+        let judged_on = settings.get("data_sha256").and_then(Value::as_str);
+        let same = judged_on.is_none_or(|sha256| self.own_data().is_none_or(|own| own == sha256));
+        same && Kind::of(settings) == Kind::Trained
+    }
+
+    /// What was trained on what.
+    pub(super) fn title(&self) -> String {
+        let Settings { encoder, method, data, .. } = &self.settings;
+        let data = if data == BUNDLED { "the bundled images".to_owned() } else { file_name_of(data) };
+        format!("{encoder} with {method} on {data}")
+    }
+
+    /// The run's name beside others.
+    pub(super) fn name(&self) -> String {
+        self.record.path.display().to_string()
+    }
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
+    serde_json::from_value(value.clone())
+}

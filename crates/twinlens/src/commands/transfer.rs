@@ -1,0 +1,128 @@
+//! `transfer`: judge an encoder on other data sets than it learned from.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueHint;
+use serde_json::Value;
+use twinlens_eval::statistics::Interval;
+use twinlens_eval::{Knn, Verdict, Vote};
+
+use super::judge::{JudgeArgs, document, protocol, shifts, write_document};
+use super::knn::usual;
+use super::probe::Classifier;
+use crate::exit::Outcome;
+use crate::terminal::Terminal;
+
+/// Arguments of `transfer`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens transfer runs/a --data bloodmnist pathmnist dermamnist
+  twinlens transfer runs/a --data other-clinic.npz --classifier ridge --json")]
+pub struct TransferArgs {
+    /// What is judged, and on which data first.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Further data sets
+    #[arg(value_name = "DATA", value_hint = ValueHint::AnyPath)]
+    pub more: Vec<String>,
+    /// Numbers of neighbours [default: 20 and 200, as far as there are so many training images]
+    #[arg(short, long, value_name = "K", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: Vec<u32>,
+    /// What reads the features: logistic regression, ridge regression on one-hot labels, or linear SVMs one against the rest
+    #[arg(long, value_name = "logistic|ridge|svm", default_value = "logistic", hide_possible_values = true)]
+    pub classifier: Classifier,
+    /// Where to write
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub out: Option<PathBuf>,
+}
+
+/// Runs `transfer`: nearest neighbours and a linear probe on each data set, in one table. All data sets are judged before
+/// anything is told or kept.
+///
+/// # Errors
+/// An encoder or data that cannot be used; the data set concerned is named.
+pub fn run(args: &TransferArgs, terminal: &Terminal) -> Outcome {
+    let mut judged = Vec::new();
+    for name in std::iter::once(&args.judge.data).chain(&args.more) {
+        let judge = JudgeArgs { data: name.clone(), ..args.judge.clone() };
+        judged.push(of_one(args, judge, terminal).map_err(|failure| failure.at(name))?);
+    }
+    let mut verdicts = Vec::new();
+    for (judge, data, mut found) in judged {
+        judge.sign(&data, &mut found)?;
+        verdicts.extend(found);
+    }
+    let shifts = shifts(&verdicts);
+    let document = document(&verdicts, &shifts);
+    if let Some(out) = &args.out {
+        write_document(out, &document)?;
+    }
+    terminal.result(&document, || table(&verdicts, &shifts, terminal))
+}
+
+type Judged = (JudgeArgs, twinlens_data::DataSet, Vec<Verdict>);
+
+/// Both protocols on one data set.
+fn of_one(args: &TransferArgs, judge: JudgeArgs, terminal: &Terminal) -> Outcome<Judged> {
+    let (data, [train, val, test]) = judge.splits(terminal)?;
+    let k = usual(&args.k, train.features().rows());
+    let knn = Knn { k, votes: vec![Vote::Weighted], ..Knn::default() };
+    let mut verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
+    let mut probe = args.classifier.judge(&train, &val, &test)?;
+    probe.settings.insert("label_share".into(), 1.0.into());
+    verdicts.push(probe);
+    Ok((judge, data, verdicts))
+}
+
+/// A line for each data set and protocol, validation and test side by side.
+fn table(verdicts: &[Verdict], shifts: &[Option<Interval>], terminal: &Terminal) -> String {
+    let headings = [
+        "data",
+        "protocol",
+        "features",
+        "val",
+        "test",
+        "test below val",
+        "95 % interval",
+        "test AUC",
+        "test mean AP",
+    ];
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let row = |(verdict, shift): (&Verdict, &Option<Interval>)| {
+        let text = |key: &str| verdict.settings.get(key).and_then(Value::as_str).unwrap_or("-");
+        let data = Path::new(text("data")).file_name().map_or("-".into(), |name| name.to_string_lossy());
+        let accuracy = |split: &str| verdict.split(split).map(|split| split.scores.accuracy);
+        vec![
+            data.into_owned(),
+            protocol(verdict),
+            text("features").to_owned(),
+            number(accuracy("val")),
+            number(accuracy("test")),
+            number(shift.map(|shift| shift.value)),
+            shift.map_or("-".to_owned(), |shift| format!("{:.4} to {:.4}", shift.low, shift.high)),
+            number(verdict.split("test").and_then(|split| split.scores.macro_auc)),
+            number(verdict.split("test").and_then(|split| split.scores.macro_average_precision)),
+        ]
+    };
+    terminal.table(&headings, &verdicts.iter().zip(shifts).map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::parse;
+
+    #[test]
+    fn one_data_set_or_several_are_taken() {
+        let args: TransferArgs = parse("runs/a --data b.npz").unwrap();
+        assert!(args.more.is_empty());
+        let args: TransferArgs = parse("runs/a --data b.npz c.npz d --classifier ridge -k 5").unwrap();
+        assert_eq!(
+            (args.judge.data.as_str(), args.more),
+            ("b.npz", vec!["c.npz".to_owned(), "d".to_owned()])
+        );
+        assert_eq!((args.classifier, args.k), (Classifier::Ridge, vec![5]));
+        assert!(parse::<TransferArgs>("runs/a").is_err());
+    }
+}
