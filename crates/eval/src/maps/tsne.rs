@@ -77,11 +77,11 @@ impl Tsne {
         self.run_from(features, None)
     }
 
-    /// As [`Tsne::run`], but starting from an earlier map of the same rows, so that rows stay where they were as far as
-    /// their neighbours did: maps through the epochs of a run, or before and after fine-tuning. The earlier map is shrunk
-    /// as the principal components would be, which mostly keeps where groups lie (nothing forces it: groups that are about
-    /// as far from each other may change places) and leaves the rest to the descent; the new map
-    /// is then turned, and mirrored if need be, to lie as near to the earlier one as it can, which changes no distance.
+    /// As [`Tsne::run`], but going on from an earlier map of the same rows: maps through the epochs of a run, or before and
+    /// after fine-tuning. Nothing is exaggerated, so that points move as far as their neighbours did and do not jump; the
+    /// price is a somewhat larger divergence than that of a fresh map where the neighbours are quite different ones. The
+    /// new map is then turned, and mirrored if need be, to lie as near to the earlier one as it can, which changes no
+    /// distance.
     ///
     /// # Errors
     /// As [`Tsne::run`]; [`EvalError::Length`] for an earlier map of another number of rows,
@@ -107,15 +107,18 @@ impl Tsne {
             return Err(EvalError::NoSpread { rows: features.rows() });
         }
         let reduced = pca.project(features)?;
-        let start = match before {
-            Some(before) => shrunk(before.iter().copied()),
-            None => shrunk(reduced.iter().map(|row| [row[0], row.get(1).copied().unwrap_or(0.0)])),
+        let (start, exaggeration) = match before {
+            Some(before) => (before.as_flattened().to_vec(), 1.0),
+            None => {
+                let plane = reduced.iter().map(|row| [row[0], row.get(1).copied().unwrap_or(0.0)]);
+                (shrunk(plane), EXAGGERATION)
+            }
         };
         let neighbours = self.neighbours(&reduced)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| {
             EvalError::Numeric { what: "starting the t-SNE thread", reason: error.to_string() }
         })?;
-        pool.install(|| self.descend(&reduced, start, &neighbours))
+        pool.install(|| self.descend(&reduced, start, exaggeration, &neighbours))
     }
 
     fn check(&self, rows: usize) -> Result<(), EvalError> {
@@ -141,11 +144,12 @@ impl Tsne {
         Ok(found.into_iter().map(convert).collect())
     }
 
-    /// The map reached from `start`.
+    /// The map reached from `start`, the affinities exaggerated at first.
     fn descend(
         &self,
         reduced: &Features,
         start: Vec<f32>,
+        exaggeration: f32,
         neighbours: &[Vec<Neighbor<f32>>],
     ) -> Result<Map, EvalError> {
         let rows: Vec<&[f32]> = reduced.iter().collect();
@@ -154,7 +158,7 @@ impl Tsne {
         tsne.perplexity(self.perplexity as f32)
             .epochs(self.iterations)
             .learning_rate((rows.len() as f32 / EXAGGERATION).max(LEARNING_RATE))
-            .early_exaggeration(EXAGGERATION)
+            .early_exaggeration(exaggeration)
             .final_momentum(MOMENTUM)
             .stop_lying_epoch(EXAGGERATED_ITERATIONS)
             .initial_embedding(start)
@@ -320,15 +324,30 @@ mod tests {
     }
 
     #[test]
-    fn a_map_after_another_is_as_good_as_a_fresh_one_and_repeats() {
-        let (set, changed) = (blobs(300, 5, 20, 0.4, 1), blobs(300, 5, 20, 0.8, 2));
+    fn a_map_after_another_keeps_groups_in_place_and_repeats() {
+        let (set, changed) = (blobs(300, 5, 20, 0.4, 1), blobs(300, 5, 20, 0.6, 2));
         let tsne = Tsne { perplexity: 20.0, iterations: 400, ..Tsne::default() };
         let before = tsne.run(set.features()).unwrap();
         // A start that no principal component would give: the earlier map, turned by 90 degrees.
         let turned: Vec<[f32; 2]> = before.points.iter().map(|point| [-point[1], point[0]]).collect();
         let after = tsne.run_after(changed.features(), &turned).unwrap();
         let fresh = tsne.run(changed.features()).unwrap();
-        assert!((after.kl_divergence / fresh.kl_divergence - 1.0).abs() < 0.1, "as good as a fresh one");
+        assert!(
+            after.kl_divergence < 1.2 * fresh.kl_divergence,
+            "{} {}",
+            after.kl_divergence,
+            fresh.kl_divergence
+        );
+        let centre = |points: &[[f32; 2]], class: usize, axis: usize| {
+            let of: Vec<f32> =
+                (0..300).filter(|&row| set.labels()[row] == class).map(|row| points[row][axis]).collect();
+            of.iter().sum::<f32>() / of.len() as f32
+        };
+        let reach = turned.iter().flatten().fold(0.0f32, |top, x| top.max(x.abs()));
+        for (class, axis) in (0..5).flat_map(|class| [(class, 0), (class, 1)]) {
+            let moved = (centre(&after.points, class, axis) - centre(&turned, class, axis)).abs();
+            assert!(moved < 0.3 * reach, "class {class} moved by {moved} of {reach}");
+        }
         assert_eq!(after, tsne.run_after(changed.features(), &turned).unwrap());
         let short = tsne.run_after(changed.features(), &turned[1..]);
         assert!(matches!(short, Err(EvalError::Length { expected: 300, got: 299, .. })));

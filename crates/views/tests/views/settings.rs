@@ -274,10 +274,11 @@ fn presets_build_for_rgb_and_gray_images() {
             let count = match *name {
                 "dino-multicrop" => 10,
                 "swav-multicrop" => 8,
+                "crop-flip" => 1,
                 _ => 2,
             };
             assert_eq!(policy.views(), count, "{name}");
-            assert_eq!(policy.shape(1).height, 32);
+            assert!((0..count.min(2)).all(|view| policy.shape(view).height == 32), "{name}");
             // 96 of 224 pixels.
             assert!((2..count).all(|view| policy.shape(view).height == 14), "{name}");
         }
