@@ -16,6 +16,8 @@ pub mod methods;
 pub mod objectives;
 pub mod recipes;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod train;
 
 pub use checkpoint::checkpoint_encoder;

@@ -3,53 +3,18 @@
 use std::collections::BTreeSet;
 
 use twinlens_nn::heads::LastNorm;
-use twinlens_nn::layers::{BatchNorm, Conv2d};
-use twinlens_nn::ops::{global_average_pool, sum_of_squares};
+use twinlens_nn::ops::sum_of_squares;
 use twinlens_nn::optim::{OptimiserName, ScheduleName};
-use twinlens_nn::weights::{Pass, Role, Scope};
+use twinlens_nn::weights::{Pass, Role};
 use twinlens_random::{Purpose, Stream};
 
 use super::*;
 use crate::methods::METHODS;
+use crate::testing::Tiny;
 
 const IMAGES: usize = 24;
 const BATCH: usize = 12;
 const SIZE: usize = 8;
-
-/// Two convolutions.
-#[derive(Debug)]
-struct Tiny {
-    layers: [(Conv2d, BatchNorm); 2],
-}
-
-impl Tiny {
-    fn new(scope: &mut Scope<'_>) -> Tiny {
-        let mut layer = |name: &str, channels: [usize; 2], stride| {
-            let mut scope = scope.at(name);
-            let conv = Conv2d::new(&mut scope.at("conv"), channels, 3, stride, 1);
-            (conv, BatchNorm::new(&mut scope.at("norm"), channels[1]))
-        };
-        Tiny { layers: [layer("a", [3, 8], 1), layer("b", [8, 16], 2)] }
-    }
-}
-
-impl Encoder for Tiny {
-    fn features(&self) -> usize {
-        16
-    }
-
-    fn forward(&self, pass: &mut Pass<'_>, mut x: Tensor<4>) -> Tensor<2> {
-        for (conv, norm) in &self.layers {
-            let y = conv.forward(pass, x);
-            x = norm.forward(pass, y, None, true);
-        }
-        global_average_pool(x)
-    }
-
-    fn blocks(&self) -> Vec<Vec<String>> {
-        ["a", "b"].map(|name| vec![name.to_owned()]).to_vec()
-    }
-}
 
 /// Small settings for `method`, with all state in use within a few steps.
 fn settings(method: &str) -> Settings {
@@ -263,7 +228,7 @@ fn imported_weights_reach_the_target() {
     assert_ne!(learner.encoder_weights(), other);
     learner.import(ENCODER, &other).unwrap();
     learner.gradients(batch(0, &[SIZE, SIZE]));
-    assert_eq!(learner.state()["method/target/encoder.a.conv.weight"], other["a.conv.weight"]);
+    assert_eq!(learner.state()["method/target/encoder.layer1.conv.weight"], other["layer1.conv.weight"]);
 }
 
 #[test]
