@@ -1,5 +1,5 @@
-//! Speed of the kernels on the shapes of a ResNet-18 at 32 pixels with 128 images, and of a ConvNeXt-Tiny at 64
-//! pixels with 64 images.
+//! Speed of the kernels on the shapes of a ResNet-18 at 32 pixels with 128 images, of a ResNet-50 and a ConvNeXt-Tiny at
+//! 64 pixels with 64 images, and of a projector's linear layers.
 //!
 //! Convolutions report floating-point operations (two for each product) as "elements" per second: Gelem/s is
 //! GFLOP/s, to be held against `gemm`, the same arithmetic without gathering. Batch norm and pooling report the bytes
@@ -11,10 +11,11 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use twinlens_kernels::{
-    Affine, BatchNormGrads, ConvShape, DepthwiseShape, Fused, LayerNormGrads, PoolShape, Window,
-    batch_norm_backward, batch_norm_forward, conv2d_forward, conv2d_input_grad, conv2d_weight_grad,
-    depthwise_forward, depthwise_input_grad, depthwise_weight_grad, gelu_backward, gelu_forward,
-    layer_norm_backward, layer_norm_forward, max_pool_backward, max_pool_forward,
+    Adam, Affine, BatchNormGrads, ConvShape, DepthwiseShape, Fused, HeavyBall, LayerNormGrads, PoolShape,
+    Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward, conv2d_input_grad,
+    conv2d_weight_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad, gelu_backward,
+    gelu_forward, heavy_ball_step, layer_norm_backward, layer_norm_forward, max_pool_backward,
+    max_pool_forward, sum_of_squares,
 };
 use twinlens_random::{Purpose, Stream};
 
@@ -31,6 +32,17 @@ const CONVOLUTIONS: [(&str, usize, usize, usize, Window); 9] = [
     ("3x3_8px_256_256", 8, 256, 256, Window::square(3, 1, 1)),
     ("3x3_4px_512_512", 4, 512, 512, Window::square(3, 1, 1)),
     ("stem_7x7s2_64px_3_64", 64, 3, 64, Window::square(7, 2, 3)),
+];
+
+/// Name, input, output channels of 1x1 convolutions; linear layers are those of images of one pixel.
+const POINTWISE: [(&str, [usize; 4], usize); 7] = [
+    ("linear_512rows_512_2048", [512, 1, 1, 512], 2048),
+    ("linear_512rows_2048_2048", [512, 1, 1, 2048], 2048),
+    ("1x1_16px_64_256", [64, 16, 16, 64], 256),
+    ("1x1_8px_512_128", [64, 8, 8, 512], 128),
+    ("1x1_4px_256_1024", [64, 4, 4, 256], 1024),
+    ("1x1_2px_2048_512", [64, 2, 2, 2048], 512),
+    ("1x1_2px_768_3072", [64, 2, 2, 768], 3072),
 ];
 
 fn numbers(len: usize) -> Vec<f32> {
@@ -83,10 +95,18 @@ fn gemm_peak(c: &mut Criterion) {
 
 fn convolutions(c: &mut Criterion) {
     for (name, size, inputs, outputs, window) in CONVOLUTIONS {
-        let Ok(shape) = ConvShape::new([IMAGES, size, size, inputs], outputs, window) else { continue };
+        convolution(c, name, [IMAGES, size, size, inputs], outputs, window);
+    }
+    for (name, x, outputs) in POINTWISE {
+        convolution(c, name, x, outputs, Window::square(1, 1, 0));
+    }
+}
+
+fn convolution(c: &mut Criterion, name: &str, x: [usize; 4], outputs: usize, window: Window) {
+    if let Ok(shape) = ConvShape::new(x, outputs, window) {
         let (mut x, mut w, mut y) = (numbers(shape.x_len()), numbers(shape.w_len()), numbers(shape.y_len()));
         let mut group = c.benchmark_group(name);
-        let products = shape.y_len() * window.kernel[0] * window.kernel[1] * inputs;
+        let products = shape.y_len() / outputs * shape.w_len();
         group.throughput(Throughput::Elements(2 * products as u64));
         group.bench_function("forward", |b| {
             b.iter(|| conv2d_forward(&shape, &x, &w, None, black_box(&mut y)));
@@ -193,6 +213,23 @@ fn gelus(c: &mut Criterion) {
     group.bench_function("backward", |b| b.iter(|| gelu_backward(&dy, &x, black_box(&mut out))));
 }
 
+/// The parameters of about a third of a ResNet-18.
+const PARAMETERS: usize = 4 << 20;
+
+fn optimisers(c: &mut Criterion) {
+    let (mut p, mut m, mut v) = (numbers(PARAMETERS), numbers(PARAMETERS), numbers(PARAMETERS));
+    let g = numbers(PARAMETERS);
+    v.iter_mut().for_each(|v| *v *= *v);
+    let mut group = c.benchmark_group("optimiser");
+    group.throughput(Throughput::Elements(PARAMETERS as u64));
+    let ball = HeavyBall { lr: 0.0, momentum: 0.9, weight_decay: 1e-4, trust: 1.0, nesterov: false };
+    group.bench_function("heavy_ball", |b| b.iter(|| heavy_ball_step(&mut p, &mut m, &g, ball)));
+    let adam = Adam { lr: 0.0, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, kept: 1.0, step: 9 };
+    group.bench_function("adam", |b| b.iter(|| adam_step(&mut p, &mut m, &mut v, &g, adam)));
+    group.bench_function("sum_of_squares", |b| b.iter(|| black_box(sum_of_squares(&g))));
+    group.bench_function("copy", |b| b.iter(|| black_box(&mut p).copy_from_slice(&g)));
+}
+
 fn config() -> Criterion {
     Criterion::default()
         .sample_size(10)
@@ -200,5 +237,5 @@ fn config() -> Criterion {
         .measurement_time(Duration::from_millis(800))
 }
 
-criterion_group!(name = benches; config = config(); targets = gemm_peak, convolutions, batch_norms, pools, depthwise, layer_norms, gelus);
+criterion_group!(name = benches; config = config(); targets = gemm_peak, convolutions, batch_norms, pools, depthwise, layer_norms, gelus, optimisers);
 criterion_main!(benches);

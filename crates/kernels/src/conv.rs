@@ -510,6 +510,25 @@ mod tests {
     }
 
     #[test]
+    fn the_gradient_of_the_bias_is_the_sum_of_the_rows() {
+        for (rows, channels) in [(1, 1), (3, 5), (3000, 33)] {
+            let dy = numbers(1, rows * channels);
+            let sums = same_for_any_threads(|| {
+                let mut db = vec![f32::NAN; channels];
+                bias_grad(&dy, &mut db);
+                db
+            });
+            for (c, sum) in sums.iter().enumerate() {
+                let expected: f64 = dy.iter().skip(c).step_by(channels).map(|&x| f64::from(x)).sum();
+                assert!(
+                    (f64::from(*sum) - expected).abs() < 1e-3,
+                    "channel {c} of {channels}: {sum}, {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
         for shape in large_shapes() {
             same_for_any_threads(|| all(&shape).concat());

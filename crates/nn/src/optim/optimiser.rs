@@ -230,17 +230,11 @@ impl Rule<'_> {
             return 1.0;
         }
         let trust = self.settings.eta * p / g;
-        match self.settings.clip_adaptation {
-            false => trust,
-            // At a learning rate of 0 nothing moves, whatever the factor.
-            true => {
-                if lr > 0.0 {
-                    (trust / lr).min(1.0)
-                } else {
-                    1.0
-                }
-            }
+        if !self.settings.clip_adaptation {
+            return trust;
         }
+        // At a learning rate of 0 nothing moves, whatever the factor.
+        if lr > 0.0 { (trust / lr).min(1.0) } else { 1.0 }
     }
 
     fn adam(
