@@ -146,6 +146,14 @@ impl LabelAmount {
         }
     }
 
+    /// The name and the value that it has among settings.
+    pub fn setting(self) -> (&'static str, serde_json::Value) {
+        match self {
+            LabelAmount::Share(share) => ("label_share", share.into()),
+            LabelAmount::PerClass(count) => ("labels_per_class", count.into()),
+        }
+    }
+
     /// How many of `samples`.
     fn of(self, samples: usize) -> usize {
         match self {

@@ -10,6 +10,9 @@ use crate::{EvalError, Labelled};
 /// Version of the JSON written for a [`Verdict`]; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Settings of a verdict that nobody asked for: what was chosen on validation or came out of the fit.
+const FOUND: [&str; 6] = ["alpha", "c", "converged", "epoch_kept", "epochs", "iterations"];
+
 /// The outcome of one protocol on one encoder's features: what reports draw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -91,6 +94,17 @@ impl Verdict {
         Ok(())
     }
 
+    /// The settings that were asked for, without those chosen on validation or found by the fit, and without the place of
+    /// the data, which are the same wherever they lie.
+    pub fn asked(&self) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+        self.settings.iter().filter(|(key, _)| *key != "data" && !FOUND.contains(&key.as_str()))
+    }
+
+    /// Whether two verdicts differ in their seeds at most.
+    pub fn repeats(&self, other: &Verdict) -> bool {
+        self.protocol == other.protocol && self.asked().eq(other.asked())
+    }
+
     /// The outcome on the split of that name.
     pub fn split(&self, name: &str) -> Option<&SplitVerdict> {
         self.splits.iter().find(|split| split.split == name)
@@ -109,6 +123,23 @@ impl Verdict {
 mod tests {
     use super::*;
     use crate::testing::blobs;
+
+    #[test]
+    fn what_seeds_decide_is_no_condition() {
+        let train = blobs(20, 3, 4, 0.5, 1);
+        let of = |protocol: &str, settings: [(&'static str, serde_json::Value); 2]| {
+            Verdict::new(protocol, settings, &train)
+        };
+        let ridge = of("ridge-probe", [("label_share", 0.1.into()), ("alpha", 10.0.into())]);
+        let again = of("ridge-probe", [("label_share", 0.1.into()), ("alpha", 100.0.into())]);
+        assert!(ridge.repeats(&again) && again.repeats(&ridge));
+        assert_eq!(ridge.asked().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["label_share"]);
+        let more = of("ridge-probe", [("label_share", 0.2.into()), ("alpha", 10.0.into())]);
+        assert!(!ridge.repeats(&more));
+        assert!(!ridge.repeats(&of("svm-probe", [("label_share", 0.1.into()), ("alpha", 10.0.into())])));
+        let tuned = |epochs: usize| of("fine-tune", [("head", "linear".into()), ("epochs", epochs.into())]);
+        assert!(tuned(3).repeats(&tuned(5)), "patience ends some earlier");
+    }
 
     #[test]
     fn a_verdict_survives_json_and_names_absent_classes() {

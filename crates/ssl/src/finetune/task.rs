@@ -259,12 +259,8 @@ impl FinetuneTask<'_> {
 
     fn verdict(&self, held_out: &Labelled, epoch: usize, epochs: usize) -> Verdict {
         let FinetuneSettings { label_choice, encoder, init, seed, head, layer_decay, .. } = self.settings;
-        let amount = match self.settings.labels_per_class {
-            0 => ("label_share", json!(self.settings.label_share)),
-            count => ("labels_per_class", json!(count)),
-        };
         let settings: [(&'static str, Value); 9] = [
-            amount,
+            self.settings.label_amount().setting(),
             ("label_choice", json!(label_choice)),
             ("encoder", json!(encoder)),
             ("init", json!(init)),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ValueEnum, ValueHint};
+use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::ImageSource;
 use twinlens_eval::clustering::{Cluster, ClusterProtocol, ClusterVerdict, Number};
@@ -90,8 +90,7 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     }
     let ClusterVerdict { settings, seeds, .. } = &mut verdict;
     args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &data);
-    let split = args.split.to_possible_value().map(|value| value.get_name().to_owned());
-    settings.insert("split".into(), split.into());
+    settings.insert("split".into(), args.split.name().into());
     for warning in &verdict.warnings {
         tracing::warn!("{warning}");
     }

@@ -47,6 +47,18 @@ pub enum Part {
     Test,
 }
 
+impl Part {
+    /// Its name on the command line and in verdicts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::All => "all",
+            Part::Train => "train",
+            Part::Val => "val",
+            Part::Test => "test",
+        }
+    }
+}
+
 /// Runs `embed`.
 ///
 /// # Errors

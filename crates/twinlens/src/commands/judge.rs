@@ -14,7 +14,7 @@ use twinlens_ssl::Settings;
 
 use super::data::BadSample;
 use super::features::{Computing, Subject, labelled, untrained};
-use super::labels::summary;
+use super::labels::{repeated, summary};
 use super::training::{open_data, read_encoder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -74,7 +74,7 @@ pub fn positive(text: &str) -> Result<f64, String> {
 }
 
 /// Features by their name on the command line: an encoder, the same network untrained, or the pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
     /// By the encoder as it is.
     Trained,
@@ -85,7 +85,22 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name, as in verdicts and reports.
+    /// That of a verdict with these settings; one that does not say judges the encoder.
+    pub fn of(settings: &BTreeMap<String, Value>) -> Kind {
+        let named = |kind: &Kind| settings.get("features").and_then(Value::as_str) == Some(kind.name());
+        [Kind::Untrained, Kind::Pixels].into_iter().find(named).unwrap_or(Kind::Trained)
+    }
+
+    /// What it is called in tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Kind::Trained => "pre-trained encoder",
+            Kind::Untrained => "untrained encoder",
+            Kind::Pixels => "raw pixels",
+        }
+    }
+
+    /// Its name, as in verdicts.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Trained => "trained",
@@ -196,7 +211,8 @@ impl JudgeArgs {
             write_document(out, &document)?;
         }
         terminal.result(&document, || {
-            let told = format!("{}\n{}", table(&verdicts, terminal), tell_shifts(&verdicts, &shifts));
+            let told =
+                format!("{}\n{}", table(&verdicts, terminal), tell_shifts(&shifts_over_seeds(&verdicts)));
             match summary {
                 Some((_, repeats)) => format!("{told}\n{repeats}"),
                 None => told,
@@ -327,9 +343,15 @@ pub fn document(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> Value {
     json!({ "verdicts": verdicts, "test_below_val": told.collect::<Vec<_>>() })
 }
 
-/// The same in words, a line a verdict.
-fn tell_shifts(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> String {
-    let line = |(verdict, found): (&Verdict, &Option<Interval>)| {
+/// [`shifts`] of the mean over the seeds of each condition, beside the first of its verdicts.
+fn shifts_over_seeds(verdicts: &[Verdict]) -> Vec<(&Verdict, Option<Interval>)> {
+    let of = |group: Vec<_>| (group[0], shift(&group, &Bootstrap::default()).ok().flatten());
+    repeated(verdicts).into_iter().map(of).collect()
+}
+
+/// The same in words, a line each.
+fn tell_shifts(shifts: &[(&Verdict, Option<Interval>)]) -> String {
+    let line = |(verdict, found): &(&Verdict, Option<Interval>)| {
         let Interval { value, low, high } = (*found)?;
         let points = |share: f64| {
             let side = if share < 0.0 { "above" } else { "below" };
@@ -340,7 +362,7 @@ fn tell_shifts(verdicts: &[Verdict], shifts: &[Option<Interval>]) -> String {
         let protocol = protocol(verdict);
         Some(format!("{protocol}, {features}: test is {value} validation (95 % of draws: {low} to {high})\n"))
     };
-    verdicts.iter().zip(shifts).filter_map(line).collect()
+    shifts.iter().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -357,8 +379,8 @@ mod tests {
         let found = Interval { value: 0.0512, low: -0.004, high: 0.1 };
         let expected = "kNN k=5 weighted, trained: test is 5.1 points below validation (95 % of draws: 0.4 points above to \
                         10.0 points below)\n";
-        assert_eq!(tell_shifts(&verdicts, &[Some(found)]), expected);
-        assert_eq!(tell_shifts(&verdicts, &[None]), "");
+        assert_eq!(tell_shifts(&[(&verdicts[0], Some(found))]), expected);
+        assert_eq!(tell_shifts(&[(&verdicts[0], None)]), "");
     }
 
     #[test]

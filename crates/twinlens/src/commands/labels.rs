@@ -116,10 +116,7 @@ impl Draw {
 
     /// Writes the draw into a verdict.
     pub fn sign(&self, verdict: &mut Verdict) {
-        let (key, amount) = match self.amount {
-            LabelAmount::Share(share) => ("label_share", json!(share)),
-            LabelAmount::PerClass(count) => ("labels_per_class", json!(count)),
-        };
+        let (key, amount) = self.amount.setting();
         verdict.settings.insert(key.into(), amount);
         verdict.settings.insert("label_choice".into(), json!(self.choice));
         verdict.seeds.insert("labels".into(), self.seed);
@@ -130,18 +127,7 @@ impl Draw {
 pub fn repeated(verdicts: &[Verdict]) -> Vec<Vec<&Verdict>> {
     let mut groups: Vec<Vec<&Verdict>> = Vec::new();
     for verdict in verdicts {
-        let same = |group: &&mut Vec<&Verdict>| {
-            let first = group[0];
-            // What is chosen on validation may differ from seed to seed.
-            let chosen = ["c", "iterations", "converged", "epoch_kept", "epochs"];
-            let asked = |one: &Verdict| {
-                let mut settings = one.settings.clone();
-                chosen.iter().for_each(|key| drop(settings.remove(*key)));
-                settings
-            };
-            first.protocol == verdict.protocol && asked(first) == asked(verdict)
-        };
-        match groups.iter_mut().find(same) {
+        match groups.iter_mut().find(|group| group[0].repeats(verdict)) {
             Some(group) => group.push(verdict),
             None => groups.push(vec![verdict]),
         }

@@ -11,7 +11,7 @@ use twinlens_eval::Features;
 use twinlens_eval::maps::{Tsne, sample};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Frame, Page, Picture, Plate, Section, page_html};
-use twinlens_run::{RunFolder, epoch_checkpoint, kept_epochs, write_atomically};
+use twinlens_run::{RunFolder, RunRecord, csv_cell, epoch_checkpoint, kept_epochs, write_atomically};
 use twinlens_ssl::checkpoint_encoder;
 
 use super::embed::Part;
@@ -149,7 +149,7 @@ fn through_epochs<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String
         return Err(Failure::message(Exit::Data, message).hint(hint));
     }
     let (Subject::Encoder(file) | Subject::Pixels(file)) = first;
-    let seed = super::report::settings_of(&twinlens_run::RunRecord::read(run)?)?.seed;
+    let seed = super::report::settings_of(&RunRecord::read(run)?)?.seed;
     let start = file.clone();
     let untrained: Reader = Box::new(move || Kind::Untrained.subject(start.clone(), seed));
     let mut subjects = vec![("untrained".to_owned(), untrained)];
@@ -178,7 +178,7 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn atlas(&self, frames: Vec<Frame>, of: usize) -> Outcome<Drawn> {
         let every: Vec<usize> = (0..self.drawn.len()).collect();
-        let split = part_name(self.args.split);
+        let split = self.args.split.name();
         let which = match self.drawn.len() == of {
             true => format!("all {of}"),
             false => format!("{} of {of} (drawn with seed {})", self.drawn.len(), self.args.seed),
@@ -220,7 +220,7 @@ impl Shown<'_> {
         let (mut settings, mut seeds) = Default::default();
         let judge = &self.args.judge;
         judge.features.sign(&mut settings, &mut seeds, judge.untrained_seed, &judge.data, self.data);
-        settings.insert("split".into(), part_name(self.args.split).into());
+        settings.insert("split".into(), self.args.split.name().into());
         let method = match self.layout {
             Layout::Tsne(_) => "tsne",
             Layout::Pca => "pca",
@@ -248,7 +248,7 @@ impl Drawn {
         for frame in &self.frames {
             for (at, [x, y]) in frame.points.iter().enumerate() {
                 let class = self.colouring.as_ref().and_then(|one| one.categories.get(one.values[at]?));
-                let [map, label] = [&frame.name, class.unwrap_or(&String::new())].map(|text| quoted(text));
+                let [map, label] = [&frame.name, class.unwrap_or(&String::new())].map(|text| csv_cell(text));
                 // Writing to a string cannot fail.
                 let _ = writeln!(text, "{map},{},{label},{x},{y}", images[at]);
             }
@@ -273,24 +273,6 @@ impl Drawn {
 
     fn picture(&self) -> &Picture {
         self.atlas.still()
-    }
-}
-
-/// A field of a CSV file.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-fn part_name(part: Part) -> &'static str {
-    match part {
-        Part::All => "all",
-        Part::Train => "train",
-        Part::Val => "val",
-        Part::Test => "test",
     }
 }
 

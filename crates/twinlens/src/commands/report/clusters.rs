@@ -5,13 +5,13 @@ use serde_json::Value;
 use twinlens_eval::clustering::ClusterVerdict;
 use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow, montage};
 
-use super::conditions::Kind;
 use super::overview::plain;
 use super::seen::Seen;
 use super::{Kept, absent, reason, undrawn};
 use crate::commands::cluster::montage_rows;
 use crate::commands::embed::Part;
 use crate::commands::images::images;
+use crate::commands::judge::Kind;
 use crate::exit::Outcome;
 
 /// The side of an image on the montage, in pixels.
@@ -36,7 +36,7 @@ fn text(verdict: &ClusterVerdict, key: &str) -> String {
 }
 
 fn title(verdict: &ClusterVerdict) -> String {
-    let (kind, split) = (Kind::of(&verdict.settings).name(), text(verdict, "split"));
+    let (kind, split) = (Kind::of(&verdict.settings).title(), text(verdict, "split"));
     format!("{} clusters of the {split} images, {kind}, {}", verdict.k, text(verdict, "distance"))
 }
 

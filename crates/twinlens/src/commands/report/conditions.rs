@@ -1,6 +1,6 @@
 //! Conditions: verdicts of one run that differ in their seeds alone.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
 use serde_json::Value;
 use twinlens_eval::statistics::Bootstrap;
@@ -8,39 +8,10 @@ use twinlens_eval::{Scores, Verdict, shift};
 use twinlens_report::Gap;
 
 use super::file_name_of;
-use crate::commands::judge::protocol;
-
-/// Kinds of features, in the order of tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Pixels,
-    Untrained,
-    Trained,
-}
-
-impl Kind {
-    /// A verdict that does not say judges the encoder.
-    pub(super) fn of(settings: &BTreeMap<String, Value>) -> Kind {
-        match settings.get("features").and_then(Value::as_str) {
-            Some("pixels") => Kind::Pixels,
-            Some("untrained") => Kind::Untrained,
-            _ => Kind::Trained,
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Kind::Pixels => "raw pixels",
-            Kind::Untrained => "untrained encoder",
-            Kind::Trained => "pre-trained encoder",
-        }
-    }
-}
+use crate::commands::judge::{Kind, protocol};
 
 /// Protocols in the order of tables; any other comes after these.
 const PROTOCOLS: [&str; 4] = ["knn", "linear-probe", "ridge-probe", "svm-probe"];
-/// Settings of a verdict that are outcomes, and the place of the data, which are the same wherever they lie.
-const NO_CONDITIONS: [&str; 5] = ["c", "alpha", "iterations", "converged", "data"];
 
 /// Verdicts that differ in their seeds alone.
 pub(super) struct Condition {
@@ -58,8 +29,7 @@ impl Condition {
     pub(super) fn gather(verdicts: Vec<Verdict>, own: Option<&str>) -> Vec<Condition> {
         let mut conditions: Vec<Condition> = Vec::new();
         for verdict in verdicts {
-            let same = |condition: &&mut Condition| chosen(condition.first()) == chosen(&verdict);
-            match conditions.iter_mut().find(same) {
+            match conditions.iter_mut().find(|condition| condition.first().repeats(&verdict)) {
                 Some(condition) => condition.verdicts.push(verdict),
                 None => conditions.push(Condition::new(verdict, own)),
             }
@@ -69,10 +39,14 @@ impl Condition {
                 PROTOCOLS.iter().position(|name| *name == one.first().protocol).unwrap_or(PROTOCOLS.len())
             };
             let number = |one: &Condition, key: &str| one.setting(key).and_then(Value::as_f64).unwrap_or(0.0);
-            let numbers = |one: &Condition| ["k", "label_share", "temperature"].map(|key| number(one, key));
+            let numbers = |one: &Condition| {
+                ["k", "label_share", "labels_per_class", "temperature"].map(|key| number(one, key))
+            };
             let first = known(a).cmp(&known(b)).then_with(|| a.first().protocol.cmp(&b.first().protocol));
             let second = numbers(a).partial_cmp(&numbers(b)).unwrap_or(std::cmp::Ordering::Equal);
-            first.then(second).then_with(|| (&a.protocol, a.kind).cmp(&(&b.protocol, b.kind)))
+            first
+                .then(second)
+                .then_with(|| (&a.protocol, Reverse(a.kind)).cmp(&(&b.protocol, Reverse(b.kind))))
         });
         tell_apart(&mut conditions);
         conditions
@@ -117,22 +91,15 @@ impl Condition {
     }
 }
 
-/// What must be the same for verdicts to be of one condition.
-fn chosen(verdict: &Verdict) -> (&str, BTreeMap<&String, &Value>) {
-    let settings = verdict.settings.iter().filter(|(key, _)| !NO_CONDITIONS.contains(&key.as_str()));
-    (&verdict.protocol, settings.collect())
-}
-
 /// Conditions that would carry the same words are told apart by the settings in which they differ.
 fn tell_apart(conditions: &mut [Condition]) {
     let mut additions = vec![String::new(); conditions.len()];
     for (at, condition) in conditions.iter().enumerate() {
         let twin = |other: &&Condition| other.protocol == condition.protocol && other.kind == condition.kind;
         let twins: Vec<&Condition> = conditions.iter().filter(twin).collect();
-        let hidden = ["data", "data_sha256", "features"];
-        for (key, value) in &condition.first().settings {
+        for (key, value) in condition.first().asked() {
             let differs = twins.iter().any(|other| other.setting(key) != Some(value));
-            if differs && !NO_CONDITIONS.contains(&key.as_str()) && !hidden.contains(&key.as_str()) {
+            if differs && !["data_sha256", "features"].contains(&key.as_str()) {
                 additions[at] += &format!(", {} {}", key.replace('_', " "), super::overview::plain(value));
             }
         }

@@ -3,10 +3,10 @@
 use twinlens_eval::health::HealthVerdict;
 use twinlens_report::{Block, Cell, Column, Plate, Section, Spectrum, Table, TableRow, spectrum};
 
-use super::conditions::Kind;
 use super::overview::plain;
 use super::seen::Seen;
 use super::{Kept, absent, undrawn};
+use crate::commands::judge::Kind;
 use crate::exit::Outcome;
 
 /// Every health verdict of the run, and the spectra of those that have one.
@@ -39,7 +39,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
 
 fn title(verdict: &HealthVerdict) -> String {
     let split = verdict.settings.get("split").map(plain).unwrap_or_default();
-    format!("{}, {split}", Kind::of(&verdict.settings).name())
+    format!("{}, {split}", Kind::of(&verdict.settings).title())
 }
 
 /// One row for each verdict, and the run it belongs to where there are several.

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use toml::Table;
 use twinlens_ssl::recipes;
 
-use super::conditions::{Condition, Kind};
+use super::conditions::Condition;
 use super::file_name_of;
 use super::seen::Seen;
+use crate::commands::judge::Kind;
 
 /// A number that a recipe's source printed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -48,6 +49,7 @@ impl Published {
             entry.protocol == verdict.protocol
                 && entry.k.is_none_or(|k| number("k") == Some(k as f64))
                 && entry.label_share.unwrap_or(1.0) == number("label_share").unwrap_or(1.0)
+                && number("labels_per_class").is_none()
         };
         let ours = condition.kind == Kind::Trained && condition.own_data;
         self.entries.iter().filter(|_| ours).find(fits)
@@ -123,6 +125,7 @@ mod tests {
             knn("trained", 200),
             knn("trained", 20),
             knn("untrained", 200),
+            verdict("knn", json!({"features": "trained", "k": 200, "labels_per_class": 5}), 0, 0.5),
             probe("trained", 0, 1.0, 0.5),
         ];
         let conditions = Condition::gather(verdicts, None);

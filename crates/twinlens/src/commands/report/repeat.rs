@@ -45,12 +45,17 @@ struct Judged<'a> {
     seeds: &'a BTreeMap<String, u64>,
 }
 
+/// What the seed of protocols decides that may learn from some of the labels.
+const LABELS: &str = "labels";
+/// The settings that say which labels.
+const AMOUNTS: [&str; 3] = ["label_share", "labels_per_class", "label_choice"];
+
 /// The verb of each protocol, the settings that are flags of it, and the seed that is its `--seed`.
 const VERBS: [(&str, &str, &[&str], &str); 6] = [
-    ("knn", "knn", &["k", "vote", "distance", "temperature"], ""),
-    ("linear-probe", "probe", &["label_share", "label_choice"], "labels"),
-    ("ridge-probe", "probe --classifier ridge", &["label_share", "label_choice"], "labels"),
-    ("svm-probe", "probe --classifier svm", &["label_share", "label_choice"], "labels"),
+    ("knn", "knn", &["k", "vote", "distance", "temperature"], LABELS),
+    ("linear-probe", "probe", &[], LABELS),
+    ("ridge-probe", "probe --classifier ridge", &[], LABELS),
+    ("svm-probe", "probe --classifier svm", &[], LABELS),
     ("cluster", "cluster", &["split", "k", "restarts", "distance"], "clusters"),
     ("health", "health", &["split", "policy"], "views"),
 ];
@@ -68,7 +73,10 @@ impl Judged<'_> {
         if let Some(seed) = self.seeds.get("untrained") {
             command += &format!(" --untrained-seed {seed}");
         }
-        for flag in *flags {
+        let labels = AMOUNTS.iter().filter(|_| *seed == LABELS);
+        // With all labels nothing is drawn.
+        let drawn = *seed != LABELS || AMOUNTS.iter().any(|key| setting(key).is_some());
+        for flag in flags.iter().chain(labels) {
             match setting(flag) {
                 None => {}
                 Some(value) if *flag == "vote" && value == "majority" => command += " --vote plain",
@@ -76,7 +84,7 @@ impl Judged<'_> {
                 Some(value) => command += &format!(" --{} {}", flag.replace('_', "-"), text(value)),
             }
         }
-        if let Some(seed) = self.seeds.get(*seed) {
+        if let Some(seed) = self.seeds.get(*seed).filter(|_| drawn) {
             command += &format!(" --seed {seed}");
         }
         Some(command)
@@ -120,6 +128,15 @@ mod tests {
                     &[("labels", 3)],
                 ),
                 format!("twinlens probe runs/a {data} --features trained --label-share 0.1 --seed 3"),
+            ),
+            (
+                command(
+                    "knn",
+                    json!({"data": "b.npz", "k": 5, "labels_per_class": 5, "label_choice": "random"}),
+                    &[("labels", 3)],
+                ),
+                "twinlens knn runs/a --data b.npz -k 5 --labels-per-class 5 --label-choice random --seed 3"
+                    .to_owned(),
             ),
             (
                 command("ridge-probe", json!({"data": "b.npz", "label_share": 1.0, "alpha": 10}), &[]),

@@ -6,10 +6,11 @@ use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Group, Plate, Section, Table, TableRow, comparison,
 };
 
-use super::conditions::{Condition, Kind};
+use super::conditions::Condition;
 use super::published::Published;
 use super::seen::Seen;
 use super::{Kept, undrawn};
+use crate::commands::judge::Kind;
 use crate::exit::Outcome;
 
 type Measure = fn(&Scores) -> Option<f64>;
@@ -41,7 +42,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     blocks.extend(published.note().map(Block::Note));
     let kinds: Vec<Kind> = seen.conditions.iter().map(|condition| condition.kind).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
-        let named = |condition: &Condition| condition.kind.name().to_owned();
+        let named = |condition: &Condition| condition.kind.title().to_owned();
         let bars: Vec<(String, &Condition)> = seen.conditions.iter().map(|one| (named(one), one)).collect();
         blocks.push(Block::Plates(vec![bars_of(&bars, kept)?]));
     }
@@ -66,7 +67,7 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
     let row = |(run, condition, published): &(Option<String>, &Condition, Option<f64>)| {
         let mut cells: Vec<Cell> = run.iter().map(|run| Cell::Text(run.clone())).collect();
         cells.push(Cell::Text(condition.protocol.clone()));
-        cells.push(Cell::Text(condition.kind.name().to_owned()));
+        cells.push(Cell::Text(condition.kind.title().to_owned()));
         for (_, measure) in MEASURES {
             cells.extend(["val", "test"].map(|split| Cell::Share(condition.values(split, measure))));
         }

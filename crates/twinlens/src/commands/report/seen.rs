@@ -8,10 +8,10 @@ use twinlens_eval::health::HealthVerdict;
 use twinlens_run::RunRecord;
 use twinlens_ssl::Settings;
 
-use super::conditions::{Condition, Kind};
+use super::conditions::Condition;
 use super::file_name_of;
 use crate::commands::features::Computing;
-use crate::commands::judge::protocol;
+use crate::commands::judge::{Kind, protocol};
 use crate::commands::spec::is_finetuning;
 use crate::commands::training::BUNDLED;
 use crate::exit::{Exit, Failure, Outcome};
@@ -81,7 +81,7 @@ impl<'a> Seen<'a> {
             }
         }
         for verdict in &judged {
-            let what = format!("{}, {}", protocol(verdict), Kind::of(&verdict.settings).name());
+            let what = format!("{}, {}", protocol(verdict), Kind::of(&verdict.settings).title());
             self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
         }
         let clusters = self.clusters.iter().flat_map(|verdict| &verdict.warnings);

@@ -1,5 +1,7 @@
 //! Several runs side by side.
 
+use std::cmp::Reverse;
+
 use toml::Table as Toml;
 use twinlens_report::{Block, Cell, Column, Fact, Page, Section, Table, TableRow};
 
@@ -86,9 +88,9 @@ fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
         return Ok(Section::new("Results", vec![Block::Text(nothing.to_owned())]));
     }
     // A stable sort: what compares stands together, runs in the order in which they were named.
-    rows.sort_by(|(_, a, _), (_, b, _)| (&a.protocol, a.kind).cmp(&(&b.protocol, b.kind)));
+    rows.sort_by(|(_, a, _), (_, b, _)| (&a.protocol, Reverse(a.kind)).cmp(&(&b.protocol, Reverse(b.kind))));
     let name = |run: &Option<String>, condition: &Condition| {
-        format!("{}, {}", run.as_deref().unwrap_or_default(), condition.kind.name())
+        format!("{}, {}", run.as_deref().unwrap_or_default(), condition.kind.title())
     };
     let bars: Vec<_> = rows.iter().map(|(run, condition, _)| (name(run, condition), *condition)).collect();
     let blocks =
