@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Scores, mean_of_defined};
+use crate::metrics::{Confusion, Scores, mean_of_defined};
 use crate::statistics::{Bootstrap, mean_and_deviation};
 use crate::{EvalError, SplitVerdict, Verdict};
 
@@ -58,21 +58,23 @@ impl Repeats {
             }
         }
         let classes = verdicts[0].classes.len();
-        let hits = Hits::of(&splits, classes);
         let measured = |measure: fn(&Scores) -> Option<f64>| {
             Repeated::of(splits.iter().map(|split| measure(&split.scores)).collect())
         };
-        let drawn = |measure: fn(&Hits, &[usize]) -> Option<f64>| {
-            bootstrap.interval(first.labels.len(), |images| measure(&hits, images))
+        let with_interval = |scored: fn(&Scores) -> Option<f64>, measure: fn(&Confusion) -> f64| {
+            let drawn = |images: &[usize]| on_images(&splits, classes, images, measure);
+            let found = bootstrap.interval(first.labels.len(), drawn)?;
+            Ok::<_, EvalError>(measured(scored)?.within([found.low, found.high]))
         };
-        let (accuracy, balanced) = (drawn(Hits::accuracy)?, drawn(Hits::balanced_accuracy)?);
         Ok(Repeats {
             split: split.to_owned(),
             samples: first.labels.len(),
-            accuracy: measured(|scores| Some(scores.accuracy))?.within([accuracy.low, accuracy.high]),
-            balanced_accuracy: measured(|scores| Some(scores.balanced_accuracy))?
-                .within([balanced.low, balanced.high]),
-            macro_f1: measured(|scores| Some(scores.macro_f1))?,
+            accuracy: with_interval(|scores| Some(scores.accuracy), Confusion::accuracy)?,
+            balanced_accuracy: with_interval(
+                |scores| Some(scores.balanced_accuracy),
+                Confusion::balanced_accuracy,
+            )?,
+            macro_f1: with_interval(|scores| Some(scores.macro_f1), Confusion::macro_f1)?,
             macro_auc: measured(|scores| scores.macro_auc)?,
         })
     }
@@ -93,39 +95,19 @@ impl Repeated {
     }
 }
 
-/// How many seeds predicted each image right.
-struct Hits {
-    of_image: Vec<usize>,
-    labels: Vec<usize>,
+/// The mean over `splits` of a measure of the predictions for `images` alone, with repetitions.
+fn on_images(
+    splits: &[&SplitVerdict],
     classes: usize,
-    seeds: usize,
-}
-
-impl Hits {
-    fn of(splits: &[&SplitVerdict], classes: usize) -> Hits {
-        let labels = splits[0].labels.clone();
-        let right =
-            |image: usize| splits.iter().filter(|split| split.predictions[image] == labels[image]).count();
-        let of_image = (0..labels.len()).map(right).collect();
-        Hits { of_image, labels, classes, seeds: splits.len() }
-    }
-
-    /// Mean over seeds of the share of `images` predicted right.
-    fn accuracy(&self, images: &[usize]) -> Option<f64> {
-        let hits: usize = images.iter().map(|&image| self.of_image[image]).sum();
-        Some(hits as f64 / (images.len() * self.seeds) as f64)
-    }
-
-    /// Mean over seeds of the mean recall over the classes among `images`.
-    fn balanced_accuracy(&self, images: &[usize]) -> Option<f64> {
-        let (mut hits, mut counts) = (vec![0; self.classes], vec![0; self.classes]);
-        for &image in images {
-            hits[self.labels[image]] += self.of_image[image];
-            counts[self.labels[image]] += self.seeds;
-        }
-        let recall = |class: usize| (counts[class] > 0).then(|| hits[class] as f64 / counts[class] as f64);
-        mean_of_defined((0..self.classes).map(recall))
-    }
+    images: &[usize],
+    measure: fn(&Confusion) -> f64,
+) -> Option<f64> {
+    let of = |values: &[usize]| images.iter().map(|&image| values[image]).collect::<Vec<_>>();
+    let labels = of(&splits[0].labels);
+    let measured = splits
+        .iter()
+        .map(|split| Some(measure(&Confusion::new(&labels, &of(&split.predictions), classes).ok()?)));
+    mean_of_defined(measured)
 }
 
 #[cfg(test)]
@@ -181,14 +163,14 @@ mod tests {
         ) {
             let verdicts: Vec<Verdict> = wrong.iter().map(|wrong| verdict(wrong)).collect();
             let splits: Vec<&SplitVerdict> = verdicts.iter().map(|one| &one.splits[0]).collect();
-            let hits = Hits::of(&splits, 3);
             let all: Vec<usize> = (0..40).collect();
-            let mean = |measure: fn(&Scores) -> f64| {
-                splits.iter().map(|split| measure(&split.scores)).sum::<f64>() / splits.len() as f64
+            let agree = |scored: fn(&Scores) -> f64, measure: fn(&Confusion) -> f64| {
+                let mean = splits.iter().map(|split| scored(&split.scores)).sum::<f64>() / splits.len() as f64;
+                (on_images(&splits, 3, &all, measure).unwrap() - mean).abs() < 1e-12
             };
-            let (accuracy, balanced) = (mean(|s| s.accuracy), mean(|s| s.balanced_accuracy));
-            prop_assert!((hits.accuracy(&all).unwrap() - accuracy).abs() < 1e-12);
-            prop_assert!((hits.balanced_accuracy(&all).unwrap() - balanced).abs() < 1e-12);
+            prop_assert!(agree(|s| s.accuracy, Confusion::accuracy));
+            prop_assert!(agree(|s| s.balanced_accuracy, Confusion::balanced_accuracy));
+            prop_assert!(agree(|s| s.macro_f1, Confusion::macro_f1));
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn shift(verdicts: &[&Verdict], bootstrap: &Bootstrap) -> Result<Option<Inte
 }
 
 /// For each image of a split the share of verdicts that were right about it.
-fn hits(verdicts: &[&Verdict], split: &str) -> Option<Vec<f64>> {
+pub(crate) fn hits(verdicts: &[&Verdict], split: &str) -> Option<Vec<f64>> {
     let splits: Vec<&SplitVerdict> =
         verdicts.iter().map(|verdict| verdict.split(split)).collect::<Option<_>>()?;
     let labels = &splits.first()?.labels;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::checkpoints::{Checkpoint, Checkpoints, Direction, Loaded, Score, Sidecar};
+use crate::command::command_line;
 use crate::lock::{self, Lock};
 use crate::metrics::{self, Metrics};
 use crate::status::{self, State};
@@ -75,7 +76,10 @@ impl RunFolder {
         remove_run(path)?;
         files::write_json(&path.join(names::ENVIRONMENT), &start.environment)?;
         files::write_atomically(&path.join(names::CONFIG), start.config.as_bytes())?;
-        files::write_atomically(&path.join(names::COMMAND), command_line(start.command).as_bytes())?;
+        files::write_atomically(
+            &path.join(names::COMMAND),
+            format!("{}\n", command_line(start.command)).as_bytes(),
+        )?;
         status::write(path, State::Running, "")?;
         RunFolder::locked(path, lock)
     }
@@ -355,14 +359,4 @@ fn remove_run(root: &Path) -> Result<(), RunError> {
         }
     }
     Ok(())
-}
-
-/// The words of a command, quoted so that a POSIX shell reads them back as they were.
-fn command_line(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    let quoted = words.iter().map(|word| match word.is_empty() || !word.chars().all(plain) {
-        true => format!("'{}'", word.replace('\'', r"'\''")),
-        false => word.clone(),
-    });
-    quoted.collect::<Vec<_>>().join(" ") + "\n"
 }

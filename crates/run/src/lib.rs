@@ -60,6 +60,7 @@
 //! ```
 
 mod checkpoints;
+mod command;
 mod environment;
 mod error;
 mod files;
@@ -70,6 +71,7 @@ mod record;
 mod status;
 
 pub use checkpoints::{Checkpoint, Direction, Loaded, Score, Sidecar, epoch_checkpoint, kept_epochs};
+pub use command::{command_line, quoted};
 pub use environment::Environment;
 pub use error::RunError;
 pub use files::write_atomically;

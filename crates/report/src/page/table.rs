@@ -60,6 +60,8 @@ pub enum Cell {
     Share(Vec<f64>),
     /// A difference of shares; `None` where it was not measured.
     Gap(Option<Gap>),
+    /// The ends of an interval of shares, shown in per cent; `None` where it was not measured.
+    Interval(Option<[f64; 2]>),
 }
 
 /// A difference of two shares with its interval, shown in points (hundredths).
@@ -90,6 +92,8 @@ impl Cell {
                 let [value, low, high] = [gap.value, gap.low, gap.high].map(points);
                 format!("{value} ({low} to {high})")
             }
+            Cell::Interval(None) => "–".into(),
+            Cell::Interval(Some([low, high])) => format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high),
         }
     }
 
@@ -107,6 +111,7 @@ impl Cell {
             Cell::Gap(gap) => [gap.map(|gap| gap.value), gap.map(|gap| gap.low), gap.map(|gap| gap.high)]
                 .map(plain)
                 .to_vec(),
+            Cell::Interval(ends) => [ends.map(|ends| ends[0]), ends.map(|ends| ends[1])].map(plain).to_vec(),
         };
         fields.resize(width.suffixes().len(), String::new());
         fields
@@ -124,7 +129,8 @@ fn points(share: f64) -> String {
 enum Width {
     One,
     Seeds,
-    Interval,
+    Gap,
+    Ends,
 }
 
 impl Width {
@@ -132,7 +138,8 @@ impl Width {
         match self {
             Width::One => &[""],
             Width::Seeds => &["", " std", " seeds"],
-            Width::Interval => &["", " low", " high"],
+            Width::Gap => &["", " low", " high"],
+            Width::Ends => &[" low", " high"],
         }
     }
 }
@@ -140,7 +147,7 @@ impl Width {
 impl Table {
     /// The table as CSV (RFC 4180, with line feeds): shares from 0 to 1 with all their digits, nothing where there is no
     /// value. A column of shares with several seeds becomes three (mean, `std`, `seeds`), one of gaps too (the gap, `low`,
-    /// `high`).
+    /// `high`), one of intervals two (`low`, `high`).
     pub fn csv(&self) -> String {
         let widths: Vec<Width> = (0..self.columns.len()).map(|at| self.width(at)).collect();
         let headings = self.columns.iter().zip(&widths).flat_map(|(column, width)| {
@@ -184,7 +191,8 @@ impl Table {
     fn width(&self, column: usize) -> Width {
         let wide = |cell: &Cell| match cell {
             Cell::Share(values) if values.len() > 1 => Some(Width::Seeds),
-            Cell::Gap(_) => Some(Width::Interval),
+            Cell::Gap(_) => Some(Width::Gap),
+            Cell::Interval(_) => Some(Width::Ends),
             _ => None,
         };
         self.rows.iter().filter_map(|row| row.cells.get(column)).find_map(wide).unwrap_or(Width::One)

@@ -179,6 +179,7 @@ impl FinetuneSettings {
     /// A stem that does not exist.
     pub fn take_encoder(&mut self, description: &EncoderDescription) -> Result<(), SslError> {
         self.encoder.clone_from(&description.encoder);
+        self.init_origin.clone_from(&description.origin);
         self.stem = twinlens_nn::encoders::Stem::named(&description.stem)?;
         if self.size == 0 {
             self.size = description.size;

@@ -1,5 +1,7 @@
 //! Everything that decides a fine-tuning run.
 
+use std::fmt;
+
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,9 @@ pub struct FinetuneSettings {
     /// SHA-256 of the encoder's weights; filled in when the encoder is read.
     #[serde(default)]
     pub init_sha256: String,
+    /// What the encoder's file says of how it was made; found when it is read.
+    #[serde(default)]
+    pub init_origin: String,
     /// The encoder, by torchvision's name; the file's, where the encoder comes from one.
     pub encoder: String,
     /// The encoder's first layers: `imagenet` or `cifar`; the file's, where the encoder comes from one.
@@ -147,6 +152,16 @@ impl Trainable {
     }
 }
 
+impl fmt::Display for Trainable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trainable::Whole(Whole::Head) => f.write_str("the head"),
+            Trainable::Whole(Whole::All) => f.write_str("everything"),
+            Trainable::Modules(modules) => write!(f, "{} and the head", modules.join(", ")),
+        }
+    }
+}
+
 /// What turns features into classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -194,6 +209,7 @@ impl Default for FinetuneSettings {
             data: String::new(),
             init: SCRATCH.into(),
             init_sha256: String::new(),
+            init_origin: String::new(),
             encoder: "resnet18".into(),
             stem: Stem::Cifar,
             size: 0,
@@ -276,8 +292,12 @@ impl FinetuneSettings {
     /// The same budget for an encoder of random weights, of which nothing is worth freezing: all of it learns in every
     /// stage, at the stage's learning rate for the encoder.
     pub fn from_scratch(&self) -> FinetuneSettings {
-        let mut settings =
-            FinetuneSettings { init: SCRATCH.into(), init_sha256: String::new(), ..self.clone() };
+        let mut settings = FinetuneSettings {
+            init: SCRATCH.into(),
+            init_sha256: String::new(),
+            init_origin: String::new(),
+            ..self.clone()
+        };
         for stage in &mut settings.stages {
             stage.trainable = Trainable::Whole(Whole::All);
             stage.freeze_batch_norm = false;
@@ -389,6 +409,9 @@ mod tests {
         assert!(!some.holds("layer10.0.weight") && !some.holds("conv1.weight") && !some.is_head_only());
         assert!(Trainable::Whole(Whole::All).holds("conv1.weight"));
         assert!(!Trainable::Whole(Whole::Head).holds("conv1.weight"));
+        let words =
+            [some, Trainable::Whole(Whole::Head), Trainable::Whole(Whole::All)].map(|one| one.to_string());
+        assert_eq!(words, ["layer1, bn1 and the head", "the head", "everything"]);
     }
 
     #[test]

@@ -258,12 +258,14 @@ impl FinetuneTask<'_> {
     }
 
     fn verdict(&self, held_out: &Labelled, epoch: usize, epochs: usize) -> Verdict {
-        let FinetuneSettings { label_choice, encoder, init, seed, head, layer_decay, .. } = self.settings;
-        let settings: [(&'static str, Value); 9] = [
+        let FinetuneSettings { label_choice, encoder, init, init_origin, seed, head, layer_decay, .. } =
+            self.settings;
+        let settings: [(&'static str, Value); 10] = [
             self.settings.label_amount().setting(),
             ("label_choice", json!(label_choice)),
             ("encoder", json!(encoder)),
             ("init", json!(init)),
+            ("init_origin", json!(init_origin)),
             ("head", json!(head)),
             ("layer_decay", json!(layer_decay)),
             ("stages", json!(self.settings.stages)),

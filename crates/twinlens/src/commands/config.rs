@@ -41,8 +41,9 @@ Examples:
     /// Print the JSON schema of the settings, for editors
     #[command(before_help = "\
 Examples:
-  twinlens config schema > twinlens.schema.json")]
-    Schema,
+  twinlens config schema > twinlens.schema.json
+  twinlens config schema finetune > finetune.schema.json")]
+    Schema(SchemaArgs),
     /// Show the settings in which two presets, files or runs differ, defaults filled in
     #[command(before_help = "\
 Examples:
@@ -69,9 +70,26 @@ impl ConfigArgs {
             ConfigVerb::Diff(args) => {
                 [&args.a, &args.b].iter().any(|name| preset(name) || file(Path::new(name)))
             }
-            ConfigVerb::Schema => false,
+            ConfigVerb::Schema(args) => args.of == SchemaOf::Finetune,
         }
     }
+}
+
+/// Arguments of `config schema`.
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// The verb whose settings are meant
+    #[arg(value_name = "VERB", default_value = "pretrain")]
+    pub of: SchemaOf,
+}
+
+/// Verbs with settings of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// Learning without labels.
+    Pretrain,
+    /// Learning from labels.
+    Finetune,
 }
 
 /// Arguments of `config diff`.
@@ -104,7 +122,7 @@ where
     match &args.verb {
         ConfigVerb::Show(args) => show(&args.request(), spec, terminal),
         ConfigVerb::Validate(args) => validate(&args.file, spec, terminal),
-        ConfigVerb::Schema => {
+        ConfigVerb::Schema(_) => {
             let text = serde_json::to_string_pretty(&schema::<T>());
             terminal.print(&(text.map_err(|error| Failure::new(Exit::Failed, error))? + "\n"))
         }

@@ -16,7 +16,7 @@ use super::embed::Part;
 use super::features::{Subject, views};
 use super::images::{features_of, images};
 use super::judge::{JudgeArgs, Kind, name_of, write_document};
-use super::report::settings_of;
+use super::run_settings::RunSettings;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -91,8 +91,14 @@ fn policy(args: &HealthArgs) -> Outcome<Option<(String, Vec<ViewPolicy>)>> {
         }
         None if args.judge.features == Kind::Pixels => Ok(None),
         None if args.judge.encoder.is_dir() => {
-            let settings = settings_of(&RunRecord::read(&args.judge.encoder)?)?;
-            Ok(Some((settings.policy, settings.views)))
+            let settings = RunSettings::of(&RunRecord::read(&args.judge.encoder)?)?;
+            let common = settings.common();
+            let mut views = common.views.to_vec();
+            // A fine-tuning learns from one view of each image; two of that kind are compared.
+            if let [only] = &mut views[..] {
+                only.count = only.count.max(VIEWS);
+            }
+            Ok(Some((common.policy.to_owned(), views)))
         }
         None => {
             tracing::info!("no alignment: an encoder's file does not say its views; name some with --policy");

@@ -94,7 +94,7 @@ impl Kind {
     /// What it is called in tables.
     pub fn title(self) -> &'static str {
         match self {
-            Kind::Trained => "pre-trained encoder",
+            Kind::Trained => "trained encoder",
             Kind::Untrained => "untrained encoder",
             Kind::Pixels => "raw pixels",
         }

@@ -22,6 +22,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod quickstart;
 pub mod report;
+pub mod run_settings;
 pub mod runs;
 pub mod settings;
 pub mod spec;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use twinlens_run::{RunFolder, RunRecord, State, names};
 use twinlens_ssl::{Settings, StartFrom};
 
+use super::run_settings::RunSettings;
 use super::settings::SettingsArgs;
 use super::spec::{refuse_changes, resolve};
 use super::training::{Run, checkpoint_bytes, encoder_file, memory_held, read_encoder};
@@ -89,7 +90,8 @@ pub fn run(args: &PretrainArgs, terminal: &Terminal) -> Outcome {
 
 fn go(run: &Run, folder: &mut RunFolder, start: StartFrom<'_>, terminal: &Terminal) -> Outcome {
     run.learn(folder, start, terminal)?;
-    report::write(folder, &run.data, &run.settings, &run.computing(), terminal)?;
+    let settings = RunSettings::Pretraining(Box::new(run.settings.clone()));
+    report::write(folder, &run.data, settings, terminal)?;
     tell_result(run, folder.path(), terminal)
 }
 

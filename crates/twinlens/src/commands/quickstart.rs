@@ -11,6 +11,7 @@ use twinlens_ssl::{Settings, StartFrom};
 use super::features::labelled;
 use super::judge::{Kind, file_name, table};
 use super::report;
+use super::run_settings::RunSettings;
 use super::spec::resolve;
 use super::training::{BUNDLED, Run, read_encoder};
 use crate::config::Request;
@@ -47,7 +48,8 @@ pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
     for verdict in &verdicts {
         folder.write_verdict(&file_name(verdict), verdict)?;
     }
-    let report = report::write(&folder, &run.data, &run.settings, &run.computing(), terminal)?;
+    let settings = RunSettings::Pretraining(Box::new(run.settings.clone()));
+    let report = report::write(&folder, &run.data, settings, terminal)?;
     let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
     terminal
         .result(&document, || format!("{}\nThe report: {}\n", table(&verdicts, terminal), report.display()))

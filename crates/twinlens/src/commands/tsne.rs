@@ -19,6 +19,7 @@ use super::features::{Computing, Subject};
 use super::images::{features_of, images};
 use super::judge::{JudgeArgs, Kind, name_of, positive};
 use super::layout::{Layout, MOST, Method, frame, labels_of, thumbnails};
+use super::run_settings::RunSettings;
 use super::training::read_encoder;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -149,7 +150,7 @@ fn through_epochs<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String
         return Err(Failure::message(Exit::Data, message).hint(hint));
     }
     let (Subject::Encoder(file) | Subject::Pixels(file)) = first;
-    let seed = super::report::settings_of(&RunRecord::read(run)?)?.seed;
+    let seed = RunSettings::of(&RunRecord::read(run)?)?.common().seed;
     let start = file.clone();
     let untrained: Reader = Box::new(move || Kind::Untrained.subject(start.clone(), seed));
     let mut subjects = vec![("untrained".to_owned(), untrained)];

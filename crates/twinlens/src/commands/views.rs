@@ -8,11 +8,12 @@ use std::sync::Arc;
 use clap::ValueHint;
 use serde::Serialize;
 use serde_json::Value;
-use twinlens_data::{DataSet, Image, Pixels};
+use twinlens_data::{DataSet, Image, ImageSource, Pixels};
 use twinlens_report::{Picture, RgbImage, contact_sheet};
 use twinlens_run::write_atomically;
+use twinlens_ssl::finetune::{FinetuneSettings, LabelledImages};
 use twinlens_ssl::{Prepared, Settings, SslError};
-use twinlens_views::{Explanation, Place, Policy, Shape, Workspace};
+use twinlens_views::{BuildContext, Explanation, Place, Policy, Shape, Workspace};
 
 use super::settings::SettingsArgs;
 use super::spec::resolve;
@@ -111,7 +112,7 @@ pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
     let data = open_data(&resolved.settings, terminal)?;
     let mut gallery = Gallery::new(&resolved.settings, &data)?;
     if let Some(over) = &args.over {
-        gallery.columns = columns_over(over, args, &gallery.prepared)?;
+        gallery.columns = columns_over(over, args, &gallery.context)?;
     }
     let samples = gallery.samples(args.rows as usize);
     if let Some(file) = &args.out {
@@ -123,12 +124,12 @@ pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
 }
 
 /// The first view of the policy concerned, once for each value.
-fn columns_over(over: &Over, args: &ViewsArgs, prepared: &Prepared) -> Outcome<Vec<Column>> {
+fn columns_over(over: &Over, args: &ViewsArgs, context: &BuildContext) -> Outcome<Vec<Column>> {
     let column = |value: f64| {
         let mut request = args.settings.request();
         request.sets.push(format!("{}={value}", over.key));
         let views = resolve(&request)?.settings.views;
-        let policy = Policy::build(&views, prepared.context.clone()).map_err(SslError::Views)?;
+        let policy = Policy::build(&views, context.clone()).map_err(SslError::Views)?;
         let view = views.iter().take(over.policy).map(|policy| policy.count).sum();
         Ok(Column { title: value.to_string(), policy: Arc::new(policy), view })
     };
@@ -183,7 +184,8 @@ fn parameters(drawn: &Value) -> String {
 
 /// Training images beside their views, as the first epoch of a run draws them.
 pub struct Gallery {
-    prepared: Prepared,
+    train: Arc<dyn ImageSource>,
+    context: BuildContext,
     columns: Vec<Column>,
     seed: u64,
 }
@@ -204,17 +206,29 @@ impl Gallery {
         let images = data.splits.train.as_ref().map_or(0, |train| train.len());
         let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
         let batch = settings.batch.min(used.max(2));
-        let prepared = Prepared::new(&Settings { batch, ..settings.clone() }, data)?;
-        let column =
-            |view| Column { title: format!("view {}", view + 1), policy: prepared.policy.clone(), view };
-        let columns = (0..prepared.policy.views()).map(column).collect();
-        Ok(Gallery { prepared, columns, seed: settings.seed })
+        let Prepared { train, policy, context, .. } =
+            Prepared::new(&Settings { batch, ..settings.clone() }, data)?;
+        Ok(Gallery::of(train, context, &policy, settings.seed))
+    }
+
+    /// The labelled images of a fine-tuning and its view.
+    ///
+    /// # Errors
+    /// Settings that do not fit the data, or data that cannot be read.
+    pub fn of_finetuning(settings: &FinetuneSettings, data: &DataSet) -> Outcome<Gallery> {
+        let LabelledImages { train, policy, context, .. } = LabelledImages::new(settings, data)?;
+        Ok(Gallery::of(train, context, &policy, settings.seed))
+    }
+
+    fn of(train: Arc<dyn ImageSource>, context: BuildContext, policy: &Arc<Policy>, seed: u64) -> Gallery {
+        let column = |view| Column { title: format!("view {}", view + 1), policy: policy.clone(), view };
+        Gallery { train, context, columns: (0..policy.views()).map(column).collect(), seed }
     }
 
     /// `count` images spread evenly over the training images, which are often sorted by class; all of them if
     /// there are fewer.
     pub fn samples(&self, count: usize) -> Vec<usize> {
-        let images = self.prepared.train.len();
+        let images = self.train.len();
         let count = count.min(images);
         (0..count).map(|row| row * images / count).collect()
     }
@@ -229,7 +243,7 @@ impl Gallery {
         let mut workspace = Workspace::default();
         let mut rows = Vec::new();
         for &sample in samples {
-            let original = self.prepared.train.image(sample)?;
+            let original = self.train.image(sample)?;
             let span = Span::of(&original);
             let mut row = vec![span.show(&original)?];
             for Column { policy, view, .. } in &self.columns {
@@ -242,12 +256,12 @@ impl Gallery {
     }
 
     fn explain(&self, index: usize) -> Outcome<Row> {
-        let image = self.prepared.train.image(index)?;
+        let image = self.train.image(index)?;
         let shape = Shape::of(&image);
         let explain =
             |column: &Column| column.policy.explain(self.place(index), shape).into_iter().nth(column.view);
         let views = self.columns.iter().filter_map(explain).collect();
-        Ok(Row { index, image: self.prepared.train.name(index), views })
+        Ok(Row { index, image: self.train.name(index), views })
     }
 
     fn place(&self, index: usize) -> Place {

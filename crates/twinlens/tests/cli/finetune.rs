@@ -64,8 +64,10 @@ fn a_fine_tuning_leaves_a_run_with_verdict_predictions_and_head() {
         "encoder/head.safetensors",
         "eval/predictions-val.csv",
         "eval/predictions-test.csv",
-        "plots/curves.svg",
-        "plots/confusion-test.svg",
+        "plots/training-curves.svg",
+        "plots/confusion-fine-tune.svg",
+        "tables/results.csv",
+        "tables/classes-fine-tune.csv",
     ] {
         assert!(out.join(file).exists(), "{file}");
     }
@@ -85,6 +87,13 @@ fn a_fine_tuning_leaves_a_run_with_verdict_predictions_and_head() {
     assert!(test["scores"]["confusion"].is_array() || test["scores"]["confusion"].is_object());
     let predictions = std::fs::read_to_string(out.join("eval/predictions-test.csv")).unwrap();
     assert_eq!(predictions.lines().count(), 344);
+
+    let page = std::fs::read_to_string(told["report"].as_str().unwrap()).unwrap();
+    for text in
+        ["resnet18 fine-tuned on the bundled images", "10 % of the training labels", "Map of the features"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
 
     // What it wrote is an encoder like any other, and a run like any other.
     let judged = output(
@@ -177,6 +186,16 @@ fn a_study_draws_its_curve_goes_on_and_grows() {
         assert!(out.join(file).exists(), "{file}");
     }
     assert!(!out.join("label-efficiency.svg").exists(), "one amount is no curve");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    for text in
+        ["How much is gained", "fine-tuned above scratch", "With 2 % of the labels", "--rivals scratch,probe"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains("--resume"), "the command that asked for the study, not one that went on with it");
+    let gains = std::fs::read_to_string(out.join("tables/gains.csv")).unwrap();
+    let [headings, numbers] = gains.lines().collect::<Vec<_>>()[..] else { panic!("{gains}") };
+    assert_eq!((headings.split(',').count(), numbers.split(',').count()), (13, 13), "{gains}");
     let csv = std::fs::read_to_string(out.join("label-efficiency.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + points.len() * 2 * 4);
     let one = out.join("scratch/share-0.02-seed-1");
@@ -192,6 +211,14 @@ fn a_study_draws_its_curve_goes_on_and_grows() {
     assert_eq!(grown["points"].as_array().unwrap().len(), 2 * names.len());
     assert!(std::fs::read(out.join("label-efficiency.png")).unwrap().starts_with(b"\x89PNG"));
     assert!(out.join("label-efficiency.svg").exists());
+    let told =
+        json(&output(&mut twinlens(&["report", path, "--csv", place.at("csv").to_str().unwrap(), "--json"])));
+    assert_eq!(told["report"], out.join("report.html").to_str().unwrap());
+    let curve = std::fs::read_to_string(place.at("csv").join("label-efficiency.csv")).unwrap();
+    assert_eq!(curve.lines().count(), 1 + grown["points"].as_array().unwrap().len());
+    let both =
+        output(&mut twinlens(&["report", path, &start, "--out", place.at("x.html").to_str().unwrap()]));
+    assert!(complaint(&both, 2).contains("a study is reported by itself"));
     for point in points {
         assert!(grown["points"].as_array().unwrap().contains(point), "{point}");
     }
@@ -270,6 +297,30 @@ fn what_cannot_work_is_refused_before_anything_is_written() {
     let taken = output(&mut finetune(&place, &[&start], &["--seeds", "0,1", "--overwrite", "--out", path]));
     assert!(complaint(&taken, 2).contains("holds no study"));
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+}
+
+#[test]
+fn a_smoke_run_goes_through_everything_and_leaves_nothing() {
+    let place = Place::new();
+    let start = pretrained(&place);
+    let files = || std::fs::read_dir(place.at(".")).unwrap().count();
+    let one = json(&output(&mut finetune(&place, &[&start], &["--smoke"])));
+    // Two batches of 16, from eight classes.
+    assert_eq!(one["verdict"]["training_labels"], 32, "{one}");
+    let before = files();
+    let study = ["--smoke", "--rivals", "scratch,probe", "--seeds", "3,4", "--label-share", "0.01,1"];
+    let told = json(&output(&mut finetune(&place, &[&start], &study)));
+    assert_eq!(told["points"].as_array().unwrap().len(), 3, "{told}");
+    assert_eq!((&told["seeds"], &told["settings"]["label_share"]), (&serde_json::json!([3]), &0.01.into()));
+    assert!(!Path::new(told["folder"].as_str().unwrap()).exists() && files() == before);
+}
+
+#[test]
+fn its_settings_have_a_schema_of_their_own() {
+    let schema = output(&mut twinlens(&["config", "schema", "finetune"]));
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert_eq!(schema["properties"]["stages"]["type"], "array");
+    assert!(schema["properties"]["method"].is_null());
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use twinlens_data::DataSet;
 use twinlens_eval::Verdict;
 use twinlens_nn::weights::EncoderFile;
-use twinlens_report::{Confusion, CurveOptions, ReportError, confusion_matrix, training_curves};
 use twinlens_run::{RunError, RunFolder, RunRecord, State, names};
 use twinlens_ssl::StartFrom;
 use twinlens_ssl::finetune::{FinetuneSettings, Finetuned, LabelledImages, SCRATCH, finetune};
@@ -152,31 +151,9 @@ impl Job {
             .filter_map(|value| serde_json::from_value::<Verdict>(value).ok())
             .find(|verdict| verdict.protocol == "fine-tune"))
     }
-
-    /// Draws the curves and the confusion matrix of the test images.
-    ///
-    /// # Errors
-    /// A folder that cannot be read or written.
-    pub fn draw(&self, folder: &RunFolder, verdict: &Verdict) -> Outcome {
-        let record = RunRecord::read(folder.path())?;
-        let curves = training_curves(&record.metrics, &CurveOptions::default()).map_err(undrawn)?;
-        folder.write_plot("curves.svg", curves.bytes())?;
-        if let Some(test) = verdict.split("test") {
-            let counts = test.scores.confusion.counts().to_vec();
-            let drawn = Confusion { counts, classes: verdict.classes.clone() };
-            let picture = confusion_matrix(&drawn).map_err(undrawn)?;
-            folder.write_plot(&format!("confusion-test.{}", picture.extension()), picture.bytes())?;
-        }
-        Ok(())
-    }
 }
 
 /// About the size of a checkpoint: weights, two moments and the best weights, four bytes each.
 pub fn checkpoint_bytes(parameters: usize) -> u64 {
     parameters as u64 * 16
-}
-
-/// A picture that could not be drawn.
-pub fn undrawn(error: ReportError) -> Failure {
-    Failure::new(Exit::Failed, error)
 }

@@ -1,6 +1,8 @@
 //! `finetune`: an encoder with a head learns from labels; with several amounts of labels, seeds or rivals, a whole curve.
 
+mod found;
 mod job;
+mod points;
 mod sweep;
 
 use std::path::{Path, PathBuf};
@@ -11,22 +13,28 @@ use clap::ValueHint;
 use indicatif::HumanDuration;
 use serde_json::json;
 use twinlens_data::DataSet;
+use twinlens_eval::Verdict;
 use twinlens_nn::weights::EncoderFile;
-use twinlens_run::names;
+use twinlens_run::{RunFolder, names};
 use twinlens_ssl::finetune::recipes::DEFAULT;
 use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH};
 
 use super::features::weights_sha256;
 use super::judge::table;
 use super::labels::LabelsArgs;
+use super::report;
+use super::run_settings::RunSettings;
 use super::settings::CommonArgs;
 use super::spec::{refuse_changes, resolve_finetune};
 use super::training::{Watch, encoder_file, open_named, read_encoder};
 use crate::config::{Flag, Request};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
+pub use found::Found;
 use job::Job;
-use sweep::{PLAN, Rival, Sweep};
+pub use points::{Point, label_curves};
+pub use sweep::{PLAN, in_names};
+use sweep::{Rival, Sweep};
 
 /// Arguments of `finetune`.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,7 +63,7 @@ pub struct FinetuneArgs {
     #[arg(long, help_heading = "Study", conflicts_with = "rivals")]
     pub sweep_blocks: bool,
     /// Where to write
-    #[arg(long, help_heading = "Run", value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run"])]
+    #[arg(long, help_heading = "Run", value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run", "smoke"])]
     pub out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder
     #[arg(long, help_heading = "Run", value_name = "RUN", value_hint = ValueHint::DirPath, conflicts_with_all = ["out", "overwrite"])]
@@ -66,6 +74,9 @@ pub struct FinetuneArgs {
     /// Make two steps, tell what the run would be, take and leave, and write nothing
     #[arg(long, help_heading = "Run")]
     pub dry_run: bool,
+    /// Do about two steps of every stage with few labels and one seed, judge and report, to see that all works
+    #[arg(long, help_heading = "Run", conflicts_with_all = ["dry_run", "resume"])]
+    pub smoke: bool,
 }
 
 /// Settings that may change when a fine-tuning goes on: where it computes and how closely it is watched.
@@ -81,7 +92,10 @@ pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
     }
     let (settings, file) = args.settings()?;
     let data = open_named(&settings.data, &settings.data_options, terminal)?;
-    let sweep = args.sweep(settings)?;
+    let sweep = args.sweep(settings);
+    if args.smoke {
+        return smoke(sweep, file, &data, terminal);
+    }
     if sweep.is_one() {
         let mut settings = sweep.settings;
         settings.take_images(&data)?;
@@ -98,6 +112,19 @@ pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
         (Some(out), _) => study.run(out, args.overwrite, terminal),
         (None, _) => Err(no_folder()),
     }
+}
+
+/// A short run of everything, in a folder that is removed afterwards.
+fn smoke(sweep: Sweep, file: Option<Arc<EncoderFile>>, data: &DataSet, terminal: &Terminal) -> Outcome {
+    let images = data.splits.train.as_ref().map_or(0, |train| train.len());
+    let mut sweep = sweep.shortened(data.classes.len(), images);
+    let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
+    let out = place.path().join("smoke");
+    if sweep.is_one() {
+        sweep.settings.take_images(data)?;
+        return one(&Job::new(sweep.settings, file, data)?, data, &out, false, terminal);
+    }
+    sweep.prepare(file, data)?.run(&out, false, terminal)
 }
 
 fn no_folder() -> Failure {
@@ -159,19 +186,14 @@ impl FinetuneArgs {
     }
 
     /// What is asked for, on top of `settings`.
-    fn sweep(&self, settings: FinetuneSettings) -> Outcome<Sweep> {
+    fn sweep(&self, settings: FinetuneSettings) -> Sweep {
         let mut amounts = self.labels.amounts();
         if amounts.is_empty() {
             amounts.push(settings.label_amount());
         }
         let seeds = self.labels.seeds(settings.seed);
-        let mut sweep =
-            Sweep { settings, amounts, seeds, rivals: self.rivals.clone(), sweep_blocks: self.sweep_blocks };
-        if let ([amount], [seed]) = (sweep.amounts.as_slice(), sweep.seeds.as_slice()) {
-            sweep.settings.set_label_amount(*amount);
-            sweep.settings.seed = *seed;
-        }
-        Ok(sweep)
+        let (rivals, sweep_blocks) = (self.rivals.clone(), self.sweep_blocks);
+        Sweep { settings, amounts, seeds, rivals, sweep_blocks }.settled()
     }
 }
 
@@ -192,13 +214,24 @@ fn one(job: &Job, data: &DataSet, out: &Path, overwrite: bool, terminal: &Termin
     let mut folder = job.create(out, data, overwrite)?;
     let watch = Watch::new(terminal)?;
     let verdict = job.learn(&watch, &mut folder, job.start(), data, "fine-tuning")?;
-    job.draw(&folder, &verdict)?;
-    tell(out, &verdict, terminal)
+    conclude(job, &folder, data, &verdict, terminal)
 }
 
-fn tell(out: &Path, verdict: &twinlens_eval::Verdict, terminal: &Terminal) -> Outcome {
-    let document = json!({ "run": out, "encoder": encoder_file(out), "verdict": verdict });
-    terminal.result(&document, || table(std::slice::from_ref(verdict), terminal))
+/// Writes the report and tells the verdict.
+fn conclude(
+    job: &Job,
+    folder: &RunFolder,
+    data: &DataSet,
+    verdict: &Verdict,
+    terminal: &Terminal,
+) -> Outcome {
+    let settings = RunSettings::Finetuning(Box::new(job.settings.clone()));
+    let report = report::write(folder, data, settings, terminal)?;
+    let out = folder.path();
+    let document = json!({ "run": out, "encoder": encoder_file(out), "report": report, "verdict": verdict });
+    terminal.result(&document, || {
+        format!("{}\nThe report: {}\n", table(std::slice::from_ref(verdict), terminal), report.display())
+    })
 }
 
 fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
@@ -235,8 +268,7 @@ fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
     }
     let watch = Watch::new(terminal)?;
     let (folder, verdict) = job.go_on(&watch, path, &data, "fine-tuning")?;
-    job.draw(&folder, &verdict)?;
-    tell(path, &verdict, terminal)
+    conclude(&job, &folder, &data, &verdict, terminal)
 }
 
 /// Refuses a file whose weights are not those that the settings were made with.

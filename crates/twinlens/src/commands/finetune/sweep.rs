@@ -1,26 +1,28 @@
 //! Several fine-tunings as one study: encoders and rivals, amounts of labels, seeds.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, LabelAmount, Split, class_counts};
-use twinlens_eval::{Labelled, Repeats, Verdict};
+use twinlens_eval::{Labelled, Verdict};
 use twinlens_nn::encoders;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
-use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint, label_efficiency};
-use twinlens_run::{csv_cell, names, write_atomically};
+use twinlens_report::label_efficiency;
+use twinlens_run::{command_line, names, write_atomically};
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::super::features::{Computing, labelled, weights_sha256};
 use super::super::judge::{Kind, write_document};
-use super::super::labels::{Draw, HEADINGS, repeats, rows};
+use super::super::labels::{Draw, HEADINGS, rows};
 use super::super::probe::{Classifier, probe};
+use super::super::report;
 use super::super::training::{Watch, read_encoder};
-use super::job::{Job, undrawn};
+use super::job::Job;
+use super::points::{Point, csv, label_curves};
 use super::take_file;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -111,6 +113,32 @@ pub struct Sweep {
 }
 
 impl Sweep {
+    /// The same with one seed and, of the fewest labels, as many as make about two steps an epoch; every stage has one.
+    pub fn shortened(mut self, classes: usize, images: usize) -> Sweep {
+        let settings = &mut self.settings;
+        settings.stages.iter_mut().for_each(|stage| stage.epochs = 1);
+        settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
+        settings.schedule.milestones.clear();
+        let enough = LabelAmount::PerClass((2 * settings.batch).div_ceil(classes.max(1)));
+        let few = |amount: &LabelAmount| match *amount {
+            LabelAmount::Share(share) => share * images as f64 <= (2 * settings.batch) as f64,
+            LabelAmount::PerClass(count) => count * classes <= 2 * settings.batch,
+        };
+        let amount = self.amounts.first().copied().filter(few).unwrap_or(enough);
+        self.amounts = vec![amount];
+        self.seeds.truncate(1);
+        self.settled()
+    }
+
+    /// The same; of a single amount and seed, the settings say these too.
+    pub fn settled(mut self) -> Sweep {
+        if let ([amount], [seed]) = (self.amounts.as_slice(), self.seeds.as_slice()) {
+            self.settings.set_label_amount(*amount);
+            self.settings.seed = *seed;
+        }
+        self
+    }
+
     /// Whether it is one training only.
     pub fn is_one(&self) -> bool {
         self.amounts.len() * self.seeds.len() == 1 && self.rivals.is_empty() && !self.sweep_blocks
@@ -231,7 +259,7 @@ impl Sweep {
     }
 
     /// What its files are called.
-    fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         if self.sweep_blocks { "surgical" } else { "label-efficiency" }
     }
 }
@@ -282,25 +310,37 @@ impl Condition {
                 Learners::Tuned(sweep.cells().map(job).collect::<Outcome<_>>()?)
             }
         };
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' };
-        Ok(Condition { name: name.to_owned(), folder: name.chars().map(plain).collect(), learners })
+        Ok(Condition { name: name.to_owned(), folder: folder_of(name), learners })
     }
+}
+
+/// The folder of the condition called `name` in its study's.
+pub fn folder_of(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' };
+    name.chars().map(plain).collect()
 }
 
 /// One amount with one seed.
 #[derive(Clone, Copy, Debug)]
-struct Cell {
-    amount: LabelAmount,
-    seed: u64,
+pub struct Cell {
+    /// How many labels.
+    pub amount: LabelAmount,
+    /// The seed of labels, order and views.
+    pub seed: u64,
 }
 
 impl Cell {
     /// What its folder or file is called.
-    fn name(self) -> String {
-        match self.amount {
-            LabelAmount::Share(share) => format!("share-{share}-seed-{}", self.seed),
-            LabelAmount::PerClass(count) => format!("per-class-{count}-seed-{}", self.seed),
-        }
+    pub fn name(self) -> String {
+        format!("{}-seed-{}", in_names(self.amount), self.seed)
+    }
+}
+
+/// An amount of labels in the names of files.
+pub fn in_names(amount: LabelAmount) -> String {
+    match amount {
+        LabelAmount::Share(share) => format!("share-{share}"),
+        LabelAmount::PerClass(count) => format!("per-class-{count}"),
     }
 }
 
@@ -371,6 +411,12 @@ impl Study<'_> {
         }
         std::fs::create_dir_all(out).map_err(failed)?;
         let text = toml::to_string_pretty(&self.sweep).map_err(|error| Failure::new(Exit::Failed, error))?;
+        if std::fs::read_to_string(&plan).is_ok_and(|before| before == text) {
+            // The command that is kept is the one that asked for this, not one that goes on with it.
+            return Ok(());
+        }
+        let words: Vec<String> = std::env::args().collect();
+        write_atomically(&out.join(names::COMMAND), format!("{}\n", command_line(&words)).as_bytes())?;
         Ok(write_atomically(&plan, text.as_bytes())?)
     }
 
@@ -392,7 +438,6 @@ impl Study<'_> {
                 let verdict = job.learn(&place.watch, &mut folder, job.start(), self.data, &label)?;
                 (folder, verdict)
             };
-            job.draw(&folder, &verdict)?;
             // A finished training of a study is not gone on with, and its checkpoints would fill disks.
             folder.remove_checkpoints()?;
             Ok(verdict)
@@ -467,46 +512,21 @@ impl Study<'_> {
         write_document(&out.join(format!("{name}.json")), &document)?;
         write_atomically(&out.join(format!("{name}.csv")), csv(points).as_bytes())?;
         if self.sweep.amounts.len() > 1 {
-            for picture in label_efficiency(&self.curves(points)).map_err(undrawn)? {
+            let drawn = label_curves(points, &self.data.name, self.most_frequent());
+            for picture in label_efficiency(&drawn).map_err(report::undrawn)? {
                 write_atomically(&out.join(format!("{name}.{}", picture.extension())), picture.bytes())?;
             }
         }
+        let page = report::write_study(out)?;
         terminal.result(&document, || {
             let line = |point: &Point| {
                 let rows = rows(&format!("{} ({})", point.training_labels, point.amount), &point.splits);
                 rows.into_iter().map(|row| [vec![point.name.clone()], row].concat()).collect::<Vec<_>>()
             };
             let headings: Vec<&str> = std::iter::once("encoder").chain(HEADINGS).collect();
-            terminal.table(&headings, &points.iter().flat_map(line).collect::<Vec<_>>())
+            let numbers = terminal.table(&headings, &points.iter().flat_map(line).collect::<Vec<_>>());
+            format!("{numbers}\nThe report: {}\n", page.display())
         })
-    }
-
-    fn curves(&self, points: &[Point]) -> LabelEfficiency {
-        let point = |point: &Point| {
-            let test = point.splits.iter().find(|split| split.split == Split::Test.name())?;
-            Some(LabelPoint {
-                amount: match point.amount {
-                    LabelAmount::Share(share) => share,
-                    LabelAmount::PerClass(count) => count as f64,
-                },
-                values: test.accuracy.values.iter().copied().flatten().collect(),
-                interval: test.accuracy.interval,
-            })
-        };
-        let of = |condition: &Condition| {
-            let own = points.iter().filter(|point| point.name == condition.name);
-            LabelCurve { name: condition.name.clone(), points: own.filter_map(point).collect() }
-        };
-        let counted = matches!(self.sweep.amounts.first(), Some(LabelAmount::PerClass(_)));
-        let seeds = self.sweep.seeds.len();
-        let dots = if seeds > 1 { format!("; dots: {seeds} seeds") } else { String::new() };
-        LabelEfficiency {
-            measure: format!("Accuracy on the test images of {}", self.data.name),
-            unit: counted.then(|| "labels of each class".to_owned()),
-            curves: self.conditions.iter().map(of).collect(),
-            reference: self.most_frequent().map(|share| (share, "always the most frequent class".to_owned())),
-            note: format!("bands: 95 % bootstrap interval over the images{dots}"),
-        }
     }
 
     /// The share of the test images that are of their most frequent class.
@@ -537,59 +557,6 @@ impl Place<'_> {
     }
 }
 
-/// What one condition came to with one amount of labels.
-#[derive(Clone, Debug, Serialize)]
-struct Point {
-    name: String,
-    amount: LabelAmount,
-    training_labels: usize,
-    splits: Vec<Repeats>,
-    /// What any of its verdicts warns of.
-    warnings: BTreeSet<String>,
-}
-
-impl Point {
-    fn of(name: &str, amount: LabelAmount, verdicts: &[&Verdict]) -> Outcome<Point> {
-        Ok(Point {
-            name: name.to_owned(),
-            amount,
-            training_labels: verdicts.first().map_or(0, |verdict| verdict.training_labels),
-            splits: repeats(verdicts)?,
-            warnings: verdicts.iter().flat_map(|verdict| verdict.warnings.iter().cloned()).collect(),
-        })
-    }
-}
-
-/// A row for every point, split and measure; empty where a number is undefined.
-fn csv(points: &[Point]) -> String {
-    let mut text =
-        "encoder,label_share,labels_per_class,training_labels,split,measure,seeds,mean,std,low,high\n"
-            .to_owned();
-    let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    for point in points {
-        let amount = match point.amount {
-            LabelAmount::Share(share) => format!("{share},"),
-            LabelAmount::PerClass(count) => format!(",{count}"),
-        };
-        for split in &point.splits {
-            let measures = [
-                ("accuracy", &split.accuracy),
-                ("balanced_accuracy", &split.balanced_accuracy),
-                ("macro_f1", &split.macro_f1),
-                ("macro_auc", &split.macro_auc),
-            ];
-            for (measure, of) in measures {
-                let [low, high] = of.interval.map_or([None; 2], |ends| ends.map(Some));
-                let numbers = [of.mean, of.std, low, high].map(cell).join(",");
-                let (labels, seeds) = (point.training_labels, of.values.len());
-                let (name, split) = (csv_cell(&point.name), &split.split);
-                text += &format!("{name},{amount},{labels},{split},{measure},{seeds},{numbers}\n");
-            }
-        }
-    }
-    text
-}
-
 /// A probe's verdict from its file, which must hold these `facts`.
 fn read_verdict(path: &Path, facts: &BTreeMap<String, Value>) -> Outcome<Verdict> {
     let bytes =
@@ -611,7 +578,6 @@ fn read_verdict(path: &Path, facts: &BTreeMap<String, Value>) -> Outcome<Verdict
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twinlens_eval::Repeated;
 
     #[test]
     fn rivals_are_read_and_written_alike() {
@@ -670,6 +636,20 @@ mod tests {
     }
 
     #[test]
+    fn a_rehearsal_is_one_seed_and_few_steps() {
+        let mut long = sweep();
+        long.settings.batch = 16;
+        long.settings.schedule.milestones = vec![20.0];
+        let short = long.clone().shortened(8, 1000);
+        // A share of 0.01 of 1,000 labels is less than two batches.
+        assert_eq!((short.amounts, short.seeds), (vec![LabelAmount::Share(0.01)], vec![0]));
+        assert_eq!((short.settings.epochs(), short.settings.label_share), (1, 0.01));
+        assert!(short.settings.problems().iter().all(|problem| problem.key == "views"));
+        long.amounts = vec![LabelAmount::Share(0.5)];
+        assert_eq!(long.shortened(8, 1000).settings.labels_per_class, 4);
+    }
+
+    #[test]
     fn scratch_has_no_rivals_that_need_an_encoder() {
         for rival in [Rival::Scratch, Rival::Probe] {
             let failure = Sweep { rivals: vec![rival], ..sweep() }.rivals(None).err().unwrap();
@@ -678,25 +658,5 @@ mod tests {
         let ways = Sweep { rivals: vec![Rival::Pixels], ..sweep() }.rivals(None).unwrap();
         let names: Vec<&str> = ways.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["scratch", "pixels probe"]);
-    }
-
-    #[test]
-    fn the_table_has_a_row_for_every_measure() {
-        let measure = |mean| Repeated { values: vec![mean], mean, std: None, interval: Some([0.25, 0.75]) };
-        let split = Repeats {
-            split: "test".into(),
-            samples: 4,
-            accuracy: measure(Some(0.5)),
-            balanced_accuracy: measure(Some(0.5)),
-            macro_f1: measure(Some(0.5)),
-            macro_auc: Repeated { interval: None, ..measure(None) },
-        };
-        let (name, amount) = ("a, b".to_owned(), LabelAmount::PerClass(3));
-        let warnings = BTreeSet::new();
-        let text = csv(&[Point { name, amount, training_labels: 24, splits: vec![split], warnings }]);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5);
-        assert_eq!(lines[1], "\"a, b\",,3,24,test,accuracy,1,0.5,,0.25,0.75");
-        assert_eq!(lines[4], "\"a, b\",,3,24,test,macro_auc,1,,,,");
     }
 }

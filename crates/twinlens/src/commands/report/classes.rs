@@ -82,7 +82,7 @@ fn what(condition: &Condition, test: &SplitVerdict) -> String {
         1 => String::new(),
         count => format!(" The first of {count} seeds."),
     };
-    let (protocol, kind) = (&condition.protocol, condition.kind.title());
+    let (protocol, kind) = (&condition.protocol, condition.features());
     format!("{protocol}, {kind}, {} test images.{seeds}", test.scores.samples)
 }
 

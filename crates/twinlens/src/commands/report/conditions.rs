@@ -11,7 +11,7 @@ use super::file_name_of;
 use crate::commands::judge::{Kind, protocol};
 
 /// Protocols in the order of tables; any other comes after these.
-const PROTOCOLS: [&str; 4] = ["knn", "linear-probe", "ridge-probe", "svm-probe"];
+const PROTOCOLS: [&str; 5] = ["fine-tune", "knn", "linear-probe", "ridge-probe", "svm-probe"];
 
 /// Verdicts that differ in their seeds alone.
 pub(super) struct Condition {
@@ -62,6 +62,11 @@ impl Condition {
         Condition { protocol, kind: Kind::of(&verdict.settings), own_data, verdicts: vec![verdict] }
     }
 
+    /// What was judged, in words.
+    pub(super) fn features(&self) -> &'static str {
+        features_of(self.first())
+    }
+
     pub(super) fn first(&self) -> &Verdict {
         &self.verdicts[0]
     }
@@ -88,6 +93,15 @@ impl Condition {
         // Verdicts without predictions have no interval; that their accuracies differ stands in the table.
         let found = shift(&verdicts, &Bootstrap::default()).ok().flatten()?;
         Some(Gap { value: found.value, low: found.low, high: found.high })
+    }
+}
+
+/// What a verdict judges, in words: a fine-tuning has no features of its own, it is what it began with that counts.
+pub(super) fn features_of(verdict: &Verdict) -> &'static str {
+    match verdict.settings.get("features").and_then(Value::as_str) {
+        Some("fine-tuned") => "fine-tuned encoder",
+        Some("from-scratch") => "trained from scratch",
+        _ => Kind::of(&verdict.settings).title(),
     }
 }
 

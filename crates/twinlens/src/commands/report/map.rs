@@ -42,12 +42,14 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept, terminal: &Terminal) -> Outc
 fn input(seen: &Seen, data: &DataSet, test: &dyn ImageSource, terminal: &Terminal) -> Outcome<AtlasInput> {
     let subject = Subject::Encoder(read_encoder(&seen.record.path)?);
     let all = features(&subject, data, Split::Test, &seen.computing, terminal)?;
-    let images = maps::sample(all.rows(), MOST, seen.settings.seed);
+    let images = maps::sample(all.rows(), MOST, seen.settings.common().seed);
     let features = all.subset(&images)?;
     let layout = Layout::usual(features.rows());
     let which = match images.len() == all.rows() {
         true => "all".to_owned(),
-        false => format!("{} of {} (drawn with seed {})", images.len(), all.rows(), seen.settings.seed),
+        false => {
+            format!("{} of {} (drawn with seed {})", images.len(), all.rows(), seen.settings.common().seed)
+        }
     };
     Ok(AtlasInput {
         title: "Test images by the trained encoder".to_owned(),

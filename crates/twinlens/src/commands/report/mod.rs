@@ -12,6 +12,7 @@ mod results;
 mod seen;
 mod several;
 mod shown;
+mod study;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -20,14 +21,12 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::DataSet;
 use twinlens_report::{Block, Page, Picture, ReportError, Section, page_html};
-use twinlens_run::{RunFolder, RunRecord, write_atomically};
-use twinlens_ssl::Settings;
-
-pub use seen::settings_of;
+use twinlens_run::{RunFolder, RunRecord, names, write_atomically};
 
 use self::seen::Seen;
-use super::features::Computing;
-use super::training::open_data;
+use super::finetune::{Found, PLAN};
+use super::run_settings::RunSettings;
+use super::training::open_named;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -56,6 +55,14 @@ pub struct ReportArgs {
 /// A folder that is no run or in use, several runs and no place for their page, or a file or stdout that cannot be written.
 pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
     let (file, tables) = match (&args.runs[..], &args.out) {
+        ([study], out) if study.join(PLAN).is_file() => {
+            let report = study::report(&Found::read(study)?)?;
+            let file = match out {
+                None => report.keep_in(study)?,
+                Some(out) => report.write(out)?,
+            };
+            (file, report.tables()?)
+        }
         ([run], None) => {
             let folder = RunFolder::open(run)?;
             let report = Report::of(&args.runs, terminal)?;
@@ -67,8 +74,7 @@ pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
         }
         (runs, Some(out)) => {
             let report = Report::of(runs, terminal)?;
-            write_atomically(out, report.html()?.as_bytes())?;
-            (out.clone(), report.tables()?)
+            (report.write(out)?, report.tables()?)
         }
     };
     if let Some(folder) = &args.csv {
@@ -88,13 +94,19 @@ pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
 pub fn write(
     folder: &RunFolder,
     data: &DataSet,
-    settings: &Settings,
-    computing: &Computing,
+    settings: RunSettings,
     terminal: &Terminal,
 ) -> Outcome<PathBuf> {
     let record = RunRecord::read(folder.path())?;
-    let seen = Seen::new(record, settings.clone(), Ok(data), computing.clone());
-    Report::about(&seen, terminal)?.keep(folder)
+    Report::about(&Seen::new(record, settings, Ok(data)), terminal)?.keep(folder)
+}
+
+/// Writes the tables and `report.html` of a finished study; returns where the page is.
+///
+/// # Errors
+/// A study that cannot be read, or a folder that cannot be written.
+pub fn write_study(folder: &Path) -> Outcome<PathBuf> {
+    study::report(&Found::read(folder)?)?.keep_in(folder)
 }
 
 /// A page and the pictures that are also kept as files.
@@ -131,22 +143,22 @@ impl Report {
     fn of(runs: &[PathBuf], terminal: &Terminal) -> Outcome<Report> {
         let mut opened = Vec::new();
         for run in runs {
+            if run.join(PLAN).is_file() {
+                let failure = Failure::message(Exit::Usage, "a study is reported by itself");
+                return Err(failure.at(run.display()));
+            }
             let record = RunRecord::read(run)?;
-            let settings = settings_of(&record)?;
-            let data = open_data(&settings, terminal).map_err(|failure| reason(&failure));
-            opened.push((record, settings, data));
+            let settings = RunSettings::of(&record)?;
+            let common = settings.common();
+            let data = open_named(common.data, common.data_options, terminal);
+            opened.push((record, settings, data.map_err(|failure| reason(&failure))));
         }
-        let mut seen = Vec::new();
-        for (record, settings, data) in &opened {
-            let computing = Computing {
-                batch: settings.batch,
-                workers: twinlens_ssl::workers(settings.workers),
-                device: settings.device.clone(),
-                cached: true,
-            };
-            let data = data.as_ref().map_err(Clone::clone);
-            seen.push(Seen::new(record.clone(), settings.clone(), data, computing));
-        }
+        let seen: Vec<Seen> = opened
+            .iter()
+            .map(|(record, settings, data)| {
+                Seen::new(record.clone(), settings.clone(), data.as_ref().map_err(Clone::clone))
+            })
+            .collect();
         match &seen[..] {
             [one] => Report::about(one, terminal),
             all => several::report(all, terminal),
@@ -167,8 +179,8 @@ impl Report {
             clusters::section(seen, &mut kept)?,
             health::section(seen, &mut kept)?,
             repeat::section(seen),
-            overview::settings(seen),
-            overview::environment(seen),
+            overview::settings(&seen.record.config),
+            overview::environment(&seen.record.environment),
         ];
         // Warnings of all sections stand above the first.
         let mut all = vec![overview::section(seen, &mut kept)];
@@ -194,6 +206,30 @@ impl Report {
             _ => None,
         });
         Ok(tables.collect())
+    }
+
+    /// Writes the page to a file of its own.
+    fn write(&self, file: &Path) -> Outcome<PathBuf> {
+        write_atomically(file, self.html()?.as_bytes())?;
+        Ok(file.to_path_buf())
+    }
+
+    /// Writes page, pictures and tables into the folder of a study, laid out as a run's.
+    fn keep_in(&self, folder: &Path) -> Outcome<PathBuf> {
+        let file = |kind: &str, name: &str| -> Outcome<PathBuf> {
+            let place = folder.join(kind);
+            std::fs::create_dir_all(&place)
+                .map_err(|error| Failure::new(Exit::Environment, error).at(place.display()))?;
+            Ok(place.join(name))
+        };
+        for (name, picture) in &self.plots {
+            let name = format!("{name}.{}", picture.extension());
+            write_atomically(&file(names::PLOTS, &name)?, picture.bytes())?;
+        }
+        for (name, csv) in self.tables()? {
+            write_atomically(&file(names::TABLES, &name)?, csv.as_bytes())?;
+        }
+        self.write(&folder.join(names::REPORT))
     }
 
     fn keep(&self, folder: &RunFolder) -> Outcome<PathBuf> {
@@ -229,7 +265,8 @@ fn reason(failure: &Failure) -> String {
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
-fn undrawn(error: ReportError) -> Failure {
+/// A picture that could not be drawn.
+pub fn undrawn(error: ReportError) -> Failure {
     Failure::new(Exit::Failed, error)
 }
 

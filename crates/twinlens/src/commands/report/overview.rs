@@ -3,10 +3,11 @@
 use serde_json::Value;
 use twinlens_data::{DataSet, Split, SplitOrigin};
 use twinlens_report::{Block, Fact, Section};
-use twinlens_ssl::Settings;
+use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Stage};
 
 use super::Kept;
 use super::seen::Seen;
+use crate::commands::run_settings::{Common, RunSettings};
 
 /// What every report says about repeating a run elsewhere.
 const MAY_DIFFER: [&str; 3] = [
@@ -36,44 +37,67 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
 
 /// The run in a few lines.
 pub(super) fn facts(seen: &Seen) -> Vec<Fact> {
-    let settings = &seen.settings;
+    let Common { data, encoder, stem, size, policy, epochs, batch, seed, .. } = seen.settings.common();
     let last = |key: &str| seen.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
-    let size = match settings.size {
+    let size = match size {
         0 => "as the images".to_owned(),
         size => format!("{size} x {size} pixels"),
     };
-    let epochs = last("epoch").unwrap_or(0);
-    let mut facts = vec![
-        Fact::new("Method", &settings.method),
-        Fact::new("Encoder", format!("{}, {} stem", settings.encoder, settings.stem.name())),
-        Fact::new("Data", &settings.data),
-        Fact::new("Views", format!("policy {}, size {size}", settings.policy)),
+    let mut facts = match &seen.settings {
+        RunSettings::Pretraining(settings) => vec![Fact::new("Method", &settings.method)],
+        RunSettings::Finetuning(settings) => of_finetuning(settings),
+    };
+    let (done, steps) = (last("epoch").unwrap_or(0), last("step").unwrap_or(0));
+    facts.extend([
+        Fact::new("Encoder", format!("{encoder}, {stem} stem")),
+        Fact::new("Data", data),
+        Fact::new("Views", format!("policy {policy}, size {size}")),
         Fact::new(
             "Training",
-            format!(
-                "{epochs} of {} epochs ({} steps) in batches of {}, seed {}",
-                settings.epochs,
-                last("step").unwrap_or(0),
-                settings.batch,
-                settings.seed
-            ),
+            format!("{done} of {epochs} epochs ({steps} steps) in batches of {batch}, seed {seed}"),
         ),
-    ];
+    ]);
     if let Ok(data) = seen.data {
-        facts.extend(data_facts(settings, data));
+        facts.extend(data_facts(&seen.settings, data));
     }
     facts
 }
 
-fn data_facts(settings: &Settings, data: &DataSet) -> [Fact; 2] {
+/// What is told of a fine-tuning and not of a pre-training.
+fn of_finetuning(settings: &FinetuneSettings) -> Vec<Fact> {
+    let labels = format!("{} of the training labels, seed {}", settings.label_amount(), settings.seed);
+    vec![start(settings), Fact::new("Labels", labels), stages(settings)]
+}
+
+/// Where a fine-tuning began.
+pub(super) fn start(settings: &FinetuneSettings) -> Fact {
+    let start = match (settings.init.as_str(), settings.init_origin.as_str()) {
+        (SCRATCH, _) => "random weights".to_owned(),
+        (init, "") => init.to_owned(),
+        (init, origin) => format!("{init} ({origin})"),
+    };
+    Fact::new("Start", start)
+}
+
+/// What learns, and for how long.
+pub(super) fn stages(settings: &FinetuneSettings) -> Fact {
+    let stage = |stage: &Stage| format!("{} epochs of {}", stage.epochs, stage.trainable);
+    let stages: Vec<String> = settings.stages.iter().map(stage).collect();
+    Fact::new("Stages", stages.join(", then "))
+}
+
+fn data_facts(settings: &RunSettings, data: &DataSet) -> [Fact; 2] {
+    // Only pre-training knows a limit; with labels, it is they that are few.
+    let (limit, uses_labels) = match settings {
+        RunSettings::Pretraining(settings) => (settings.limit, settings.method == "supervised"),
+        RunSettings::Finetuning(_) => (0, true),
+    };
     let splits = Split::ALL.into_iter().filter_map(|split| Some((split, data.splits.get(split)?.len())));
     let told = splits.map(|(split, images)| match split {
-        Split::Train if settings.limit > 0 && settings.limit < images => {
-            format!("{} of {images} {}", settings.limit, split.name())
-        }
+        Split::Train if limit > 0 && limit < images => format!("{limit} of {images} {}", split.name()),
         _ => format!("{images} {}", split.name()),
     });
-    let seed = settings.data_options.split_seed;
+    let seed = settings.common().data_options.split_seed;
     let origin = match data.split_origin {
         SplitOrigin::Defined => "splits as the data define them".to_owned(),
         SplitOrigin::ValFromTrain => format!("val drawn from the training images with seed {seed}"),
@@ -84,7 +108,7 @@ fn data_facts(settings: &Settings, data: &DataSet) -> [Fact; 2] {
         0 => "no labels".to_owned(),
         count => format!("{count}: {}", data.classes.join(", ")),
     };
-    let used = if settings.method == "supervised" { "Classes" } else { "Classes (never used in training)" };
+    let used = if uses_labels { "Classes" } else { "Classes (never used in training)" };
     [Fact::new("Images", images), Fact::new(used, classes)]
 }
 
@@ -112,14 +136,15 @@ fn warn_of_other_data(seen: &Seen, data: &DataSet, kept: &mut Kept) {
         kept.warn(format!(
             "The data at {} are no longer those of the run: SHA-256 {recorded} then, {} now. Contact sheet, map and \
              clusters show what is there now.",
-            seen.settings.data, data.fingerprint
+            seen.settings.common().data,
+            data.fingerprint
         ));
     }
 }
 
-/// Every resolved setting.
-pub(super) fn settings(seen: &Seen) -> Section {
-    let facts = match seen.record.config.parse::<toml::Table>().map(serde_json::to_value) {
+/// Every resolved setting, from the text of a TOML file.
+pub(super) fn settings(config: &str) -> Section {
+    let facts = match config.parse::<toml::Table>().map(serde_json::to_value) {
         Ok(Ok(table)) => flat(&table),
         _ => vec![Fact::new("config.toml", "cannot be read")],
     };
@@ -127,10 +152,10 @@ pub(super) fn settings(seen: &Seen) -> Section {
 }
 
 /// The machine and the program, and what another machine may change.
-pub(super) fn environment(seen: &Seen) -> Section {
+pub(super) fn environment(environment: &Value) -> Section {
     let may_differ = MAY_DIFFER.map(str::to_owned).into();
     let blocks = vec![
-        Block::Facts(flat(&seen.record.environment)),
+        Block::Facts(flat(environment)),
         Block::Heading("What may differ on another machine".to_owned()),
         Block::List(may_differ),
     ];

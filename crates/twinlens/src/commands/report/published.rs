@@ -2,12 +2,15 @@
 
 use serde::Deserialize;
 use toml::Table;
-use twinlens_ssl::recipes;
+use twinlens_eval::Verdict;
+use twinlens_ssl::finetune::SCRATCH;
+use twinlens_ssl::{finetune, recipes};
 
 use super::conditions::Condition;
 use super::file_name_of;
 use super::seen::Seen;
 use crate::commands::judge::Kind;
+use crate::commands::run_settings::RunSettings;
 
 /// A number that a recipe's source printed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -19,8 +22,10 @@ pub(super) struct Entry {
     protocol: String,
     /// Neighbours, of a kNN.
     k: Option<u64>,
-    /// Share of the labels, of a probe; all if it is not named.
+    /// Share of the labels, of a probe or a fine-tuning; all if it is not named.
     label_share: Option<f64>,
+    /// How a fine-tuned encoder was pre-trained: a method's name, or `scratch` for not at all.
+    method: Option<String>,
     /// The accuracy on test, from 0 to 1.
     accuracy: f64,
     /// Where it stands, and under which conditions.
@@ -35,24 +40,51 @@ pub(super) struct Published {
 impl Published {
     /// What the run's recipe says about the run's data; nothing for most.
     pub(super) fn of(seen: &Seen) -> Published {
-        let recipe = recipe_of(&seen.record.command).unwrap_or(recipes::default_for(&seen.settings.method));
-        let text = recipes::find(&recipe).unwrap_or_default();
+        let named = recipe_of(&seen.record.command);
+        let data = seen.settings.common().data;
+        match &seen.settings {
+            RunSettings::Finetuning(_) => Published::of_finetuning(&seen.record.command, data),
+            RunSettings::Pretraining(settings) => {
+                let recipe = named.unwrap_or(recipes::default_for(&settings.method));
+                Published::in_recipe(recipes::find(&recipe).unwrap_or_default(), data)
+            }
+        }
+    }
+
+    /// What the recipe of a fine-tuning, which `command` asked for, says about `data`.
+    pub(super) fn of_finetuning(command: &str, data: &str) -> Published {
+        let named = recipe_of(command);
+        let named = named.as_deref().unwrap_or(finetune::recipes::DEFAULT);
+        let text = finetune::recipes::RECIPES.iter().find(|(name, _)| *name == named);
+        Published::in_recipe(text.map_or("", |(_, text)| text), data)
+    }
+
+    fn in_recipe(text: &str, data: &str) -> Published {
         let mut entries = entries(text);
-        entries.retain(|entry| entry.data == set_of(&seen.settings.data));
+        entries.retain(|entry| entry.data == set_of(data));
         Published { entries }
     }
 
     fn entry(&self, condition: &Condition) -> Option<&Entry> {
-        let verdict = condition.first();
+        let ours = condition.kind == Kind::Trained && condition.own_data;
+        ours.then(|| self.entry_of(condition.first()))?
+    }
+
+    fn entry_of(&self, verdict: &Verdict) -> Option<&Entry> {
         let number = |key: &str| verdict.settings.get(key).and_then(serde_json::Value::as_f64);
         let fits = |entry: &&Entry| {
             entry.protocol == verdict.protocol
                 && entry.k.is_none_or(|k| number("k") == Some(k as f64))
                 && entry.label_share.unwrap_or(1.0) == number("label_share").unwrap_or(1.0)
                 && number("labels_per_class").is_none()
+                && entry.method.as_deref().is_none_or(|method| method == pretrained_by(verdict))
         };
-        let ours = condition.kind == Kind::Trained && condition.own_data;
-        self.entries.iter().filter(|_| ours).find(fits)
+        self.entries.iter().find(fits)
+    }
+
+    /// The number published for a verdict on the recipe's own data.
+    pub(super) fn value_of(&self, verdict: &Verdict) -> Option<f64> {
+        self.entry_of(verdict).map(|entry| entry.accuracy)
     }
 
     /// The number published for a condition.
@@ -62,9 +94,20 @@ impl Published {
 
     /// Where the numbers stand.
     pub(super) fn note(&self) -> Option<String> {
-        let sources: Vec<String> = self.entries.iter().map(|entry| entry.source.clone()).collect();
+        let mut sources: Vec<&str> = self.entries.iter().map(|entry| entry.source.as_str()).collect();
+        sources.dedup();
         (!sources.is_empty()).then(|| format!("Published test accuracy: {}.", sources.join("; ")))
     }
+}
+
+/// The method that pre-trained a fine-tuned encoder, as its file says: its origin begins with it.
+fn pretrained_by(verdict: &Verdict) -> &str {
+    let setting =
+        |key: &str| verdict.settings.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+    if setting("features") == "from-scratch" {
+        return SCRATCH;
+    }
+    setting("init_origin").split(' ').next().unwrap_or_default()
 }
 
 fn entries(recipe: &str) -> Vec<Entry> {
@@ -101,7 +144,7 @@ mod tests {
     #[test]
     fn every_published_number_of_every_recipe_can_be_read() {
         let mut found = 0;
-        for (name, text) in recipes::RECIPES {
+        for (name, text) in recipes::RECIPES.iter().chain(finetune::recipes::RECIPES) {
             let table: Table = text.parse().unwrap();
             let stated = table["about"].get("published").and_then(toml::Value::as_array).map_or(0, Vec::len);
             let read = entries(text);
@@ -113,7 +156,7 @@ mod tests {
             assert!(read.iter().all(|entry| !entry.source.is_empty() && !entry.data.contains(['_', '-'])));
             found += stated;
         }
-        assert!(found >= 13, "{found}");
+        assert!(found >= 24, "{found}");
     }
 
     #[test]
@@ -136,6 +179,27 @@ mod tests {
             .collect();
         assert_eq!(found, [(Some(json!(200)), Kind::Trained, Some(0.797))]);
         assert_eq!(published.note().as_deref(), Some("Published test accuracy: s."));
+    }
+
+    #[test]
+    fn fine_tunings_are_compared_by_share_and_by_what_pre_trained_them() {
+        let published = Published::of_finetuning("twinlens finetune runs/a --out b", "pathmnist_28.npz");
+        let tuned = |features: &str, origin: &str, share: f64| {
+            let settings = json!({"features": features, "init_origin": origin, "label_share": share});
+            published.value_of(&verdict("fine-tune", settings, 0, 0.5))
+        };
+        assert_eq!(
+            tuned("fine-tuned", "barlow-twins on pathmnist_28.npz, 9 epochs planned", 0.01),
+            Some(0.801)
+        );
+        assert_eq!(tuned("fine-tuned", "simclr on pathmnist_28.npz", 0.01), Some(0.767));
+        assert_eq!(tuned("from-scratch", "", 0.05), Some(0.705));
+        assert_eq!(tuned("from-scratch", "", 0.2), None, "not printed");
+        assert_eq!(tuned("fine-tuned", "byol on pathmnist_28.npz", 0.01), None);
+        let other = "twinlens finetune runs/a --preset finetune/full --out b";
+        assert!(Published::of_finetuning(other, "pathmnist").entries.is_empty());
+        let note = published.note().unwrap();
+        assert_eq!(note.matches("PathMNIST at 64 pixels").count(), 3, "each source once: {note}");
     }
 
     #[test]

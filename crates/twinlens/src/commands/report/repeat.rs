@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use twinlens_report::{Block, Section};
+use twinlens_run::quoted;
 
 use super::overview::plain;
 use super::seen::Seen;
+use crate::commands::run_settings::RunSettings;
 
 /// The commands, in order.
 pub(super) fn section(seen: &Seen) -> Section {
@@ -16,7 +18,7 @@ pub(super) fn section(seen: &Seen) -> Section {
 /// What trained the run, judged it and wrote its report.
 pub(super) fn commands(seen: &Seen) -> Vec<String> {
     let run = quoted(&seen.name());
-    let data = quoted(&seen.settings.data);
+    let data = quoted(seen.settings.common().data);
     let mut commands = vec![seen.record.command.clone()];
     let verdicts = seen.conditions.iter().flat_map(|condition| &condition.verdicts);
     let judged =
@@ -29,7 +31,7 @@ pub(super) fn commands(seen: &Seen) -> Vec<String> {
         health.map(|one| Judged { protocol: &one.protocol, settings: &one.settings, seeds: &one.seeds });
     let judging: Vec<String> =
         judged.chain(clusters).chain(health).filter_map(|judged| judged.command(&run, &data)).collect();
-    if judging.is_empty() {
+    if judging.is_empty() && matches!(seen.settings, RunSettings::Pretraining(_)) {
         commands.push(format!("twinlens knn {run} --data {data}"));
         commands.push(format!("twinlens probe {run} --data {data}"));
     }
@@ -88,16 +90,6 @@ impl Judged<'_> {
             command += &format!(" --seed {seed}");
         }
         Some(command)
-    }
-}
-
-/// A word as a POSIX shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     blocks.extend(published.note().map(Block::Note));
     let kinds: Vec<Kind> = seen.conditions.iter().map(|condition| condition.kind).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
-        let named = |condition: &Condition| condition.kind.title().to_owned();
+        let named = |condition: &Condition| condition.features().to_owned();
         let bars: Vec<(String, &Condition)> = seen.conditions.iter().map(|one| (named(one), one)).collect();
         blocks.push(Block::Plates(vec![bars_of(&bars, kept)?]));
     }
@@ -67,7 +67,7 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
     let row = |(run, condition, published): &(Option<String>, &Condition, Option<f64>)| {
         let mut cells: Vec<Cell> = run.iter().map(|run| Cell::Text(run.clone())).collect();
         cells.push(Cell::Text(condition.protocol.clone()));
-        cells.push(Cell::Text(condition.kind.title().to_owned()));
+        cells.push(Cell::Text(condition.features().to_owned()));
         for (_, measure) in MEASURES {
             cells.extend(["val", "test"].map(|split| Cell::Share(condition.values(split, measure))));
         }
@@ -115,7 +115,7 @@ pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> O
 }
 
 /// The accuracy of always naming the most frequent class of a split.
-fn most_frequent(split: &SplitVerdict) -> Option<f64> {
+pub(super) fn most_frequent(split: &SplitVerdict) -> Option<f64> {
     let largest = split.scores.per_class.iter().map(|class| class.support).max()?;
     Some(largest as f64 / split.scores.samples.max(1) as f64)
 }
@@ -151,7 +151,7 @@ mod tests {
             table.rows.iter().map(|row| (row.cells[1].clone(), row.ours, row.cells[3].clone())).collect();
         let text = |text: &str| Cell::Text(text.into());
         let share = |values: &[f64]| Cell::Share(values.to_vec());
-        let trained = "pre-trained encoder";
+        let trained = "trained encoder";
         let expected = [
             (text(trained), true, share(&[0.5])),
             (text(trained), true, share(&[0.5])),

@@ -6,20 +6,19 @@ use twinlens_eval::Verdict;
 use twinlens_eval::clustering::ClusterVerdict;
 use twinlens_eval::health::HealthVerdict;
 use twinlens_run::RunRecord;
-use twinlens_ssl::Settings;
+use twinlens_ssl::finetune::SCRATCH;
 
-use super::conditions::Condition;
+use super::conditions::{Condition, features_of};
 use super::file_name_of;
 use crate::commands::features::Computing;
 use crate::commands::judge::{Kind, protocol};
-use crate::commands::spec::is_finetuning;
+use crate::commands::run_settings::{Common, RunSettings};
 use crate::commands::training::BUNDLED;
-use crate::exit::{Exit, Failure, Outcome};
 
 /// A run and everything that was found about it.
 pub(super) struct Seen<'a> {
     pub(super) record: RunRecord,
-    pub(super) settings: Settings,
+    pub(super) settings: RunSettings,
     /// The data, or why they could not be opened again.
     pub(super) data: Result<&'a DataSet, String>,
     pub(super) computing: Computing,
@@ -31,33 +30,16 @@ pub(super) struct Seen<'a> {
     pub(super) warnings: Vec<String>,
 }
 
-/// The settings that a run saved.
-///
-/// # Errors
-/// Settings that this program cannot read.
-pub fn settings_of(record: &RunRecord) -> Outcome<Settings> {
-    if is_finetuning(&record.config) {
-        let failure = Failure::message(Exit::Usage, "a fine-tuning has no report of its own");
-        let failure = failure.at(record.path.display());
-        return Err(failure.hint("`twinlens runs show` tells its numbers, and plots/ has its pictures"));
-    }
-    toml::from_str(&record.config).map_err(|error| {
-        let failure = Failure::new(Exit::Data, error).at(record.path.join("config.toml").display());
-        failure.hint("was it written by another version of this program, or changed by hand?")
-    })
-}
-
 impl<'a> Seen<'a> {
     pub(super) fn new(
         record: RunRecord,
-        settings: Settings,
+        settings: RunSettings,
         data: Result<&'a DataSet, String>,
-        computing: Computing,
     ) -> Seen<'a> {
         let mut seen = Seen {
+            computing: settings.computing(),
             settings,
             data,
-            computing,
             conditions: Vec::new(),
             clusters: Vec::new(),
             health: Vec::new(),
@@ -81,7 +63,7 @@ impl<'a> Seen<'a> {
             }
         }
         for verdict in &judged {
-            let what = format!("{}, {}", protocol(verdict), Kind::of(&verdict.settings).title());
+            let what = format!("{}, {}", protocol(verdict), features_of(verdict));
             self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
         }
         let clusters = self.clusters.iter().flat_map(|verdict| &verdict.warnings);
@@ -105,9 +87,15 @@ impl<'a> Seen<'a> {
 
     /// What was trained on what.
     pub(super) fn title(&self) -> String {
-        let Settings { encoder, method, data, .. } = &self.settings;
+        let Common { encoder, data, .. } = self.settings.common();
         let data = if data == BUNDLED { "the bundled images".to_owned() } else { file_name_of(data) };
-        format!("{encoder} with {method} on {data}")
+        match &self.settings {
+            RunSettings::Pretraining(settings) => format!("{encoder} with {} on {data}", settings.method),
+            RunSettings::Finetuning(settings) if settings.init == SCRATCH => {
+                format!("{encoder} trained from scratch on {data}")
+            }
+            RunSettings::Finetuning(_) => format!("{encoder} fine-tuned on {data}"),
+        }
     }
 
     /// The run's name beside others.

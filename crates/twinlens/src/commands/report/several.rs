@@ -90,7 +90,7 @@ fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
     // A stable sort: what compares stands together, runs in the order in which they were named.
     rows.sort_by(|(_, a, _), (_, b, _)| (&a.protocol, Reverse(a.kind)).cmp(&(&b.protocol, Reverse(b.kind))));
     let name = |run: &Option<String>, condition: &Condition| {
-        format!("{}, {}", run.as_deref().unwrap_or_default(), condition.kind.title())
+        format!("{}, {}", run.as_deref().unwrap_or_default(), condition.features())
     };
     let bars: Vec<_> = rows.iter().map(|(run, condition, _)| (name(run, condition), *condition)).collect();
     let blocks =

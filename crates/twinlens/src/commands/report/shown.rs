@@ -4,6 +4,7 @@ use twinlens_report::{Block, Picture, Plate, Section};
 
 use super::seen::Seen;
 use super::{Kept, absent, reason, undrawn};
+use crate::commands::run_settings::RunSettings;
 use crate::commands::views::Gallery;
 use crate::exit::Outcome;
 
@@ -13,7 +14,11 @@ const ROWS: usize = 8;
 /// The contact sheet.
 pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     let Ok(data) = seen.data else { return Ok(absent()) };
-    let sheet = Gallery::new(&seen.settings, data).and_then(|gallery| gallery.sheet(&gallery.samples(ROWS)));
+    let gallery = match &seen.settings {
+        RunSettings::Pretraining(settings) => Gallery::new(settings, data),
+        RunSettings::Finetuning(settings) => Gallery::of_finetuning(settings, data),
+    };
+    let sheet = gallery.and_then(|gallery| gallery.sheet(&gallery.samples(ROWS)));
     let sheet = match sheet {
         Ok(sheet) => sheet,
         Err(failure) => {
@@ -29,7 +34,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
             "Each row: a training image, then its views as the first epoch with seed {} draws them, before \
              normalisation. What the encoder is to learn must survive in the views. Images of 8 bits are shown as \
              they are; others from their darkest to their brightest value.",
-            seen.settings.seed
+            seen.settings.common().seed
         ),
         alt: "A table of pictures: training images on the left, their random views to the right.".to_owned(),
         picture,

@@ -5,6 +5,7 @@ use twinlens_report::{Block, CurveOptions, Panel, Section, training_curves, trai
 use super::results::most_frequent_label;
 use super::seen::Seen;
 use super::{Kept, undrawn};
+use crate::commands::run_settings::RunSettings;
 use crate::exit::Outcome;
 
 /// How curves are to be read.
@@ -31,7 +32,10 @@ pub(super) fn panels(seen: &Seen) -> Outcome<Vec<Panel>> {
 fn options(seen: &Seen) -> CurveOptions {
     let val = seen.data.as_ref().ok().and_then(|data| data.splits.val.as_deref());
     CurveOptions {
-        embedding_width: Some(seen.settings.projector.output_dim),
+        embedding_width: match &seen.settings {
+            RunSettings::Pretraining(settings) => Some(settings.projector.output_dim),
+            RunSettings::Finetuning(_) => None,
+        },
         chance: val.and_then(most_frequent_label),
     }
 }

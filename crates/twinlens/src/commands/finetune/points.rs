@@ -1,0 +1,139 @@
+//! What a study found: for every condition and amount of labels, a few numbers over seeds.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use twinlens_data::{LabelAmount, Split};
+use twinlens_eval::{Repeats, Verdict};
+use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint};
+use twinlens_run::csv_cell;
+
+use super::super::labels::repeats;
+use crate::exit::Outcome;
+
+/// What one condition came to with one amount of labels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Point {
+    /// The condition.
+    pub name: String,
+    /// How many labels, as asked for.
+    pub amount: LabelAmount,
+    /// How many labels there were.
+    pub training_labels: usize,
+    /// Validation and test, over seeds.
+    pub splits: Vec<Repeats>,
+    /// What any of its verdicts warns of.
+    pub warnings: BTreeSet<String>,
+}
+
+impl Point {
+    /// Verdicts that differ in seeds alone.
+    ///
+    /// # Errors
+    /// Verdicts of other images.
+    pub fn of(name: &str, amount: LabelAmount, verdicts: &[&Verdict]) -> Outcome<Point> {
+        Ok(Point {
+            name: name.to_owned(),
+            amount,
+            training_labels: verdicts.first().map_or(0, |verdict| verdict.training_labels),
+            splits: repeats(verdicts)?,
+            warnings: verdicts.iter().flat_map(|verdict| verdict.warnings.iter().cloned()).collect(),
+        })
+    }
+
+    /// The split called `name`.
+    pub fn split(&self, name: &str) -> Option<&Repeats> {
+        self.splits.iter().find(|split| split.split == name)
+    }
+}
+
+/// A row for every point, split and measure; empty where a number is undefined.
+pub fn csv(points: &[Point]) -> String {
+    let mut text =
+        "encoder,label_share,labels_per_class,training_labels,split,measure,seeds,mean,std,low,high\n"
+            .to_owned();
+    let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    for point in points {
+        let amount = match point.amount {
+            LabelAmount::Share(share) => format!("{share},"),
+            LabelAmount::PerClass(count) => format!(",{count}"),
+        };
+        for split in &point.splits {
+            let measures = [
+                ("accuracy", &split.accuracy),
+                ("balanced_accuracy", &split.balanced_accuracy),
+                ("macro_f1", &split.macro_f1),
+                ("macro_auc", &split.macro_auc),
+            ];
+            for (measure, of) in measures {
+                let [low, high] = of.interval.map_or([None; 2], |ends| ends.map(Some));
+                let numbers = [of.mean, of.std, low, high].map(cell).join(",");
+                let (labels, seeds) = (point.training_labels, of.values.len());
+                let (name, split) = (csv_cell(&point.name), &split.split);
+                text += &format!("{name},{amount},{labels},{split},{measure},{seeds},{numbers}\n");
+            }
+        }
+    }
+    text
+}
+
+/// The curves of points on the test images of `data`, of whose labels the most frequent class has the share `majority`.
+pub fn label_curves(points: &[Point], data: &str, majority: Option<f64>) -> LabelEfficiency {
+    let mut curves: Vec<LabelCurve> = Vec::new();
+    for point in points {
+        let Some(drawn) = drawn(point) else { continue };
+        match curves.iter_mut().find(|curve| curve.name == point.name) {
+            Some(curve) => curve.points.push(drawn),
+            None => curves.push(LabelCurve { name: point.name.clone(), points: vec![drawn] }),
+        }
+    }
+    let counted = matches!(points.first(), Some(Point { amount: LabelAmount::PerClass(_), .. }));
+    let seeds = curves.iter().flat_map(|curve| &curve.points).map(|point| point.values.len()).max();
+    let dots =
+        seeds.filter(|seeds| *seeds > 1).map_or(String::new(), |seeds| format!("; dots: {seeds} seeds"));
+    LabelEfficiency {
+        measure: format!("Accuracy on the test images of {data}"),
+        unit: counted.then(|| "labels of each class".to_owned()),
+        curves,
+        reference: majority.map(|share| (share, "always the most frequent class".to_owned())),
+        note: format!("bands: 95 % bootstrap interval over the images{dots}"),
+    }
+}
+
+fn drawn(point: &Point) -> Option<LabelPoint> {
+    let accuracy = &point.split(Split::Test.name())?.accuracy;
+    Some(LabelPoint {
+        amount: match point.amount {
+            LabelAmount::Share(share) => share,
+            LabelAmount::PerClass(count) => count as f64,
+        },
+        values: accuracy.values.iter().copied().flatten().collect(),
+        interval: accuracy.interval,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twinlens_eval::Repeated;
+
+    #[test]
+    fn the_table_has_a_row_for_every_measure() {
+        let measure = |mean| Repeated { values: vec![mean], mean, std: None, interval: Some([0.25, 0.75]) };
+        let split = Repeats {
+            split: "test".into(),
+            samples: 4,
+            accuracy: measure(Some(0.5)),
+            balanced_accuracy: measure(Some(0.5)),
+            macro_f1: measure(Some(0.5)),
+            macro_auc: Repeated { interval: None, ..measure(None) },
+        };
+        let (name, amount) = ("a, b".to_owned(), LabelAmount::PerClass(3));
+        let warnings = BTreeSet::new();
+        let text = csv(&[Point { name, amount, training_labels: 24, splits: vec![split], warnings }]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[1], "\"a, b\",,3,24,test,accuracy,1,0.5,,0.25,0.75");
+        assert_eq!(lines[4], "\"a, b\",,3,24,test,macro_auc,1,,,,");
+    }
+}

@@ -1,0 +1,298 @@
+//! The report of a study: encoders, amounts of labels and seeds side by side.
+
+use std::collections::BTreeSet;
+
+use twinlens_data::{LabelAmount, Split};
+use twinlens_eval::statistics::Bootstrap;
+use twinlens_eval::{Repeated, SplitVerdict, Verdict, gain};
+use twinlens_report::{
+    Bar, Block, Cell, Column, Comparison, Confusion, Fact, Gap, Group, Page, Picture, Plate, Section, Table,
+    TableRow, comparison, confusion_matrix, label_efficiency,
+};
+use twinlens_run::quoted;
+use twinlens_ssl::finetune::FinetuneSettings;
+
+use super::published::Published;
+use super::results::most_frequent;
+use super::{Kept, Report, file_name_of, overview, undrawn};
+use crate::commands::finetune::{Found, Point, in_names, label_curves};
+use crate::commands::training::BUNDLED;
+use crate::exit::{Exit, Failure, Outcome};
+
+const RESULTS: &str = "In per cent; choices were made on val, so test is what counts. Seeds decide labels, head, order and views. \
+                       The interval holds 95 % of the means over seeds when the test images are drawn again (bootstrap).";
+const GAINS: &str = "Difference of the test accuracies in points, the mean over seeds, with the interval that holds 95 % of the \
+                     differences when the test images are drawn again, the same ones for both (paired bootstrap). An interval \
+                     clear of 0 says that other images of this kind would hardly turn the order round; it does not say what \
+                     other seeds would do: that is the ± above.";
+
+/// A point with its verdicts.
+type Judged = (Point, Vec<Verdict>);
+
+/// The page of a finished study.
+pub(super) fn report(found: &Found) -> Outcome<Report> {
+    let mut kept = Kept::default();
+    for (point, _) in &found.points {
+        let of = |warning: &String| format!("With {} of the labels: {warning}", point.amount);
+        point.warnings.iter().map(of).for_each(|warning| kept.warn(warning));
+    }
+    let settings = toml::to_string(&found.sweep).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let sections = vec![
+        about(found, &mut kept),
+        results(found, &mut kept)?,
+        gains(found)?,
+        classes(found, &mut kept)?,
+        Section::new("To repeat this", vec![Block::Commands(commands(found))]),
+        overview::settings(&settings),
+        found.environment().map_or_else(Section::default, |environment| overview::environment(&environment)),
+    ];
+    let FinetuneSettings { encoder, .. } = &found.sweep.settings;
+    let what = if found.sweep.sweep_blocks { "block by block" } else { "with few labels" };
+    let title = format!("{encoder} {what} on {}", data_of(found));
+    Ok(Report { page: Page { title, sections, ..Page::default() }, plots: kept.plots })
+}
+
+fn data_of(found: &Found) -> String {
+    match found.sweep.settings.data.as_str() {
+        BUNDLED => "the bundled images".to_owned(),
+        data => file_name_of(data),
+    }
+}
+
+fn about(found: &Found, kept: &mut Kept) -> Section {
+    let settings = &found.sweep.settings;
+    let listed = |items: Vec<String>| items.join(", ");
+    let size = format!("{0} x {0} pixels", settings.size);
+    let mut facts = vec![
+        overview::start(settings),
+        Fact::new("Encoder", format!("{}, {} stem, {size}", settings.encoder, settings.stem.name())),
+        overview::stages(settings),
+        Fact::new("Compared", listed(conditions(found).iter().map(ToString::to_string).collect())),
+        Fact::new("Labels", listed(found.sweep.amounts.iter().map(ToString::to_string).collect())),
+        Fact::new("Seeds", listed(found.sweep.seeds.iter().map(ToString::to_string).collect())),
+        Fact::new("Data", &settings.data),
+    ];
+    if let Some((_, verdicts)) = found.points.first()
+        && let Some(verdict) = verdicts.first()
+    {
+        let images = verdict.splits.iter().map(|split| format!("{} {}", split.scores.samples, split.split));
+        facts.push(Fact::new("Images judged", images.collect::<Vec<_>>().join(", ")));
+        facts.push(Fact::new("Classes", verdict.classes.join(", ")));
+    }
+    let mut blocks = vec![Block::Facts(facts)];
+    blocks.extend(kept.warnings.drain(..).map(Block::Warning));
+    Section::new("", blocks)
+}
+
+/// The names of what is compared, in their order.
+fn conditions(found: &Found) -> Vec<&str> {
+    let mut seen = BTreeSet::new();
+    found.points.iter().map(|(point, _)| point.name.as_str()).filter(|name| seen.insert(*name)).collect()
+}
+
+/// What a condition came to with an amount of labels.
+fn at<'a>(found: &'a Found, name: &str, amount: LabelAmount) -> Option<&'a Judged> {
+    found.points.iter().find(|(point, _)| point.name == name && point.amount == amount)
+}
+
+fn results(found: &Found, kept: &mut Kept) -> Outcome<Section> {
+    let published = Published::of_finetuning(&found.command, &found.sweep.settings.data);
+    let picture = picture(found)?;
+    kept.plot(found.sweep.name(), &picture);
+    let plate = Plate {
+        title: "Accuracy on the test images".to_owned(),
+        caption: "Everything but the start is the same for all that are trained: labels, epochs, batches and views."
+            .to_owned(),
+        alt: "The test accuracy of each encoder by amount of labels; the numbers are in the table below.".to_owned(),
+        picture,
+    };
+    let mut blocks = vec![Block::Plates(vec![plate]), Block::Table(numbers(found, &published))];
+    blocks.extend(published.note().map(Block::Note));
+    Ok(Section::new("Results", blocks))
+}
+
+/// Curves, or bars where there is one amount of labels.
+fn picture(found: &Found) -> Outcome<Picture> {
+    let majority =
+        found.points.iter().find_map(|(_, verdicts)| most_frequent(verdicts.first()?.split("test")?));
+    if found.sweep.amounts.len() > 1 {
+        let points: Vec<Point> = found.points.iter().map(|(point, _)| point.clone()).collect();
+        let [svg, _] =
+            label_efficiency(&label_curves(&points, &data_of(found), majority)).map_err(undrawn)?;
+        return Ok(svg);
+    }
+    let bar = |(point, _): &Judged| {
+        let accuracy = &point.split(Split::Test.name())?.accuracy;
+        Some(Bar { name: point.name.clone(), values: accuracy.values.iter().copied().flatten().collect() })
+    };
+    let amount = found.sweep.amounts.first().map(|amount| format!("{amount} of the labels"));
+    let drawn = Comparison {
+        measure: "Accuracy on the test images".to_owned(),
+        groups: vec![Group {
+            name: amount.unwrap_or_default(),
+            bars: found.points.iter().filter_map(bar).collect(),
+        }],
+        reference: majority.map(|share| (share, "always the most frequent class".to_owned())),
+    };
+    comparison(&drawn).map_err(undrawn)
+}
+
+/// A row for every condition and amount of labels.
+fn numbers(found: &Found, published: &Published) -> Table {
+    let printed = |verdicts: &[Verdict]| verdicts.first().and_then(|verdict| published.value_of(verdict));
+    let with_published = found.points.iter().any(|(_, verdicts)| printed(verdicts).is_some());
+    let first = conditions(found).first().map(ToString::to_string);
+    let row = |(point, verdicts): &Judged| {
+        let mut cells = vec![
+            Cell::Text(point.name.clone()),
+            Cell::Text(point.amount.to_string()),
+            Cell::Count(point.training_labels as u64),
+        ];
+        let shares = |of: Option<&Repeated>| {
+            Cell::Share(of.into_iter().flat_map(|of| of.values.iter().copied().flatten()).collect())
+        };
+        let [val, test] = [Split::Val, Split::Test].map(|split| point.split(split.name()));
+        cells.push(shares(val.map(|split| &split.accuracy)));
+        cells.push(shares(test.map(|split| &split.accuracy)));
+        cells.push(Cell::Interval(test.and_then(|split| split.accuracy.interval)));
+        cells.push(shares(test.map(|split| &split.balanced_accuracy)));
+        cells.push(shares(test.map(|split| &split.macro_f1)));
+        cells.push(shares(test.map(|split| &split.macro_auc)));
+        if with_published {
+            cells.push(Cell::Share(printed(verdicts).into_iter().collect()));
+        }
+        TableRow { ours: first.as_deref() == Some(&point.name), cells }
+    };
+    let names = [
+        "labels",
+        "val accuracy",
+        "test accuracy",
+        "test accuracy 95 %",
+        "test balanced accuracy",
+        "test macro F1",
+        "test macro AUC",
+    ];
+    let mut columns = vec![Column::text("Encoder"), Column::text("Share")];
+    columns.extend(names.map(Column::number));
+    if with_published {
+        columns.push(Column::number("published"));
+    }
+    Table {
+        name: found.sweep.name().to_owned(),
+        caption: RESULTS.to_owned(),
+        columns,
+        rows: found.points.iter().map(row).collect(),
+    }
+}
+
+/// How far the encoder stands above each rival; of blocks, how far each stands above training everything.
+fn gains(found: &Found) -> Outcome<Section> {
+    let names = conditions(found);
+    let pairs: Vec<(&str, &str)> = match (&names[..], found.sweep.sweep_blocks) {
+        ([blocks @ .., all], true) => blocks.iter().map(|block| (*block, *all)).collect(),
+        ([own, rivals @ ..], false) => rivals.iter().map(|rival| (*own, *rival)).collect(),
+        ([], _) => Vec::new(),
+    };
+    if pairs.is_empty() {
+        return Ok(Section::default());
+    }
+    let mut rows = Vec::new();
+    for &amount in &found.sweep.amounts {
+        let mut cells = vec![Cell::Text(amount.to_string())];
+        for (ours, theirs) in &pairs {
+            let side =
+                |name: &str| at(found, name, amount).map(|(_, verdicts)| verdicts.iter().collect::<Vec<_>>());
+            let difference = match (side(ours), side(theirs)) {
+                (Some(ours), Some(theirs)) => gain(&ours, &theirs, Split::Test.name(), Bootstrap::default())?,
+                _ => None,
+            };
+            cells.push(Cell::Gap(difference.map(|of| Gap { value: of.value, low: of.low, high: of.high })));
+        }
+        rows.push(TableRow { ours: false, cells });
+    }
+    let mut columns = vec![Column::text("Share")];
+    columns.extend(pairs.iter().map(|(ours, theirs)| Column::number(format!("{ours} above {theirs}"))));
+    let table = Table { name: "gains".into(), caption: GAINS.into(), columns, rows };
+    Ok(Section::new("How much is gained", vec![Block::Table(table)]))
+}
+
+/// Recall of every class and confusion matrices, with the fewest and with the most labels.
+fn classes(found: &Found, kept: &mut Kept) -> Outcome<Section> {
+    let amounts = &found.sweep.amounts;
+    let ends: Vec<LabelAmount> = match &amounts[..] {
+        [first, .., last] => vec![*first, *last],
+        few => few.to_vec(),
+    };
+    let mut blocks = Vec::new();
+    for amount in ends {
+        blocks.push(Block::Heading(format!("With {amount} of the labels")));
+        blocks.push(Block::Table(recalls(found, amount)));
+        let mut plates = Vec::new();
+        for (point, verdicts) in found.points.iter().filter(|(point, _)| point.amount == amount) {
+            let Some(verdict) = verdicts.first() else { continue };
+            if let Some(test) = verdict.split(Split::Test.name()) {
+                plates.push(confusion(point, verdict, test, verdicts.len(), kept)?);
+            }
+        }
+        blocks.push(Block::Plates(plates));
+    }
+    Ok(Section::new("Class by class", blocks))
+}
+
+fn recalls(found: &Found, amount: LabelAmount) -> Table {
+    let names = conditions(found);
+    let judged: Vec<Option<&Judged>> = names.iter().map(|name| at(found, name, amount)).collect();
+    let first = judged.iter().flatten().find_map(|(_, verdicts)| verdicts.first());
+    let recall = |judged: &Option<&Judged>, class: usize| {
+        let verdicts = judged.iter().flat_map(|(_, verdicts)| verdicts);
+        let of = |verdict: &Verdict| verdict.split(Split::Test.name())?.scores.per_class.get(class)?.recall;
+        Cell::Share(verdicts.filter_map(of).collect())
+    };
+    let row = |(class, name): (usize, &String)| TableRow {
+        ours: false,
+        cells: std::iter::once(Cell::Text(name.clone()))
+            .chain(judged.iter().map(|judged| recall(judged, class)))
+            .collect(),
+    };
+    let mut columns = vec![Column::text("Class")];
+    columns.extend(names.iter().map(|name| Column::number(*name)));
+    Table {
+        name: format!("recall-{}", in_names(amount)),
+        caption: "Share of the test images of each class that were predicted right, in per cent.".into(),
+        columns,
+        rows: first.map_or_else(Vec::new, |verdict| verdict.classes.iter().enumerate().map(row).collect()),
+    }
+}
+
+fn confusion(
+    point: &Point,
+    verdict: &Verdict,
+    test: &SplitVerdict,
+    seeds: usize,
+    kept: &mut Kept,
+) -> Outcome<Plate> {
+    let counts = test.scores.confusion.counts().to_vec();
+    let drawn = Confusion { counts, classes: verdict.classes.clone() };
+    let picture = confusion_matrix(&drawn).map_err(undrawn)?;
+    let (name, amount) = (&point.name, point.amount);
+    kept.plot(&format!("confusion-{name}-{}", in_names(amount)), &picture);
+    let seeds = if seeds > 1 { format!(" The first of {seeds} seeds.") } else { String::new() };
+    Ok(Plate {
+        title: format!("{name}, {amount} of the labels"),
+        caption: format!(
+            "{} test images; rows are true classes, in per cent of the row.{seeds}",
+            test.scores.samples
+        ),
+        alt: format!(
+            "Confusion matrix of {} classes; accuracy {:.3}.",
+            verdict.classes.len(),
+            test.scores.accuracy
+        ),
+        picture,
+    })
+}
+
+fn commands(found: &Found) -> Vec<String> {
+    let report = format!("twinlens report {}", quoted(&found.path.display().to_string()));
+    [found.command.clone(), report].into_iter().filter(|command| !command.is_empty()).collect()
+}
