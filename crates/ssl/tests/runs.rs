@@ -78,7 +78,7 @@ pub(crate) fn folder(path: &Path) -> RunFolder {
 }
 
 /// Runs until `stop` steps were made, or to the end.
-fn run(
+pub(crate) fn run(
     settings: &Settings,
     folder: &mut RunFolder,
     start: StartFrom<'_>,

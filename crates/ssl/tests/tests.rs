@@ -7,4 +7,5 @@ mod golden_losses;
 mod golden_trace;
 mod objectives;
 mod recipes;
+mod registry;
 mod runs;
