@@ -81,7 +81,11 @@ impl Repeats {
 }
 
 impl Repeated {
-    fn of(values: Vec<Option<f64>>) -> Result<Repeated, EvalError> {
+    /// The values of a measure without an interval.
+    ///
+    /// # Errors
+    /// A value that is not finite.
+    pub fn of(values: Vec<Option<f64>>) -> Result<Repeated, EvalError> {
         let defined: Vec<f64> = values.iter().copied().flatten().collect();
         let std = match defined.len() {
             0 | 1 => None,

@@ -1,10 +1,12 @@
 //! `cluster`: group features without labels, and compare the groups with the labels there are.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::ImageSource;
+use twinlens_eval::Repeated;
 use twinlens_eval::clustering::{Cluster, ClusterProtocol, ClusterVerdict, Number};
 use twinlens_report::{MontageRow, Picture, montage};
 use twinlens_run::{RunFolder, write_atomically};
@@ -13,6 +15,7 @@ use super::embed::Part;
 use super::images::{features_of, images, labels};
 use super::judge::{JudgeArgs, name_of, write_document};
 use super::knn::Distance;
+use super::labels::{each_once, spread};
 use super::views::shown;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -26,6 +29,7 @@ const CELL: u32 = 84;
 Examples:
   twinlens cluster runs/a --data blood.npz
   twinlens cluster runs/a --data blood.npz --clusters 8 --montage clusters.png
+  twinlens cluster runs/a --data blood.npz --clusters 8 --seeds 0,1,2
   twinlens cluster runs/a --data photos/ --split all --clusters auto --distance cosine")]
 pub struct ClusterArgs {
     /// What embeds, and what is clustered.
@@ -46,6 +50,9 @@ pub struct ClusterArgs {
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
+    /// Repeat with each of these seeds, and tell mean and deviation
+    #[arg(long, value_name = "N,..", value_delimiter = ',', conflicts_with = "seed", value_parser = clap::value_parser!(i64).range(0..))]
+    pub seeds: Vec<i64>,
     /// Images to show of each cluster, those nearest to its centroid
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub nearest: u32,
@@ -74,35 +81,68 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     let (subject, data) = args.judge.open(terminal)?;
     let source = images(&data, args.split)?;
     let features = features_of(&subject, &data, args.split, &args.judge.computing(), terminal)?;
-    let protocol = ClusterProtocol {
-        k: args.clusters,
-        restarts: args.restarts as usize,
-        seed: args.seed as u64,
-        spherical: args.distance == Distance::Cosine,
-        nearest: args.nearest as usize,
-        ..ClusterProtocol::default()
-    };
     let labels = labels(source.as_ref());
-    let mut verdict = protocol.run(&features, labels.as_deref(), &data.classes)?;
+    let of_seed = |seed: u64| -> Outcome<ClusterVerdict> {
+        let mut verdict = args.protocol(seed).run(&features, labels.as_deref(), &data.classes)?;
+        let ClusterVerdict { settings, seeds, .. } = &mut verdict;
+        args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &data);
+        settings.insert("split".into(), args.split.name().into());
+        Ok(verdict)
+    };
+    let seeds = each_once(&args.seeds, args.seed as u64);
+    let mut verdicts = seeds.into_iter().map(of_seed).collect::<Outcome<Vec<_>>>()?;
     if labels.is_none() {
-        let message = "not every image has a label: clusters were not compared with labels".to_owned();
-        verdict.warnings.push(message);
+        let message = "not every image has a label: clusters were not compared with labels";
+        verdicts.iter_mut().for_each(|verdict| verdict.warnings.push(message.to_owned()));
     }
-    let ClusterVerdict { settings, seeds, .. } = &mut verdict;
-    args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &data);
-    settings.insert("split".into(), args.split.name().into());
-    for warning in &verdict.warnings {
-        tracing::warn!("{warning}");
-    }
-    let picture = keep(args, &verdict, source.as_ref())?;
-    let document = json!({ "verdict": verdict, "montage": picture });
+    let warnings: BTreeSet<&String> = verdicts.iter().flat_map(|verdict| &verdict.warnings).collect();
+    warnings.into_iter().for_each(|warning| tracing::warn!("{warning}"));
+    let pictures = keep(args, &verdicts, source.as_ref())?;
+    let summary = summary(&verdicts)?;
+    let document = json!({ "verdicts": verdicts, "montages": pictures, "summary": summary });
     if let Some(out) = &args.out {
         write_document(out, &document)?;
     }
     terminal.result(&document, || {
-        let shown = picture.as_ref().map(|path| format!("\nThe clusters: {}\n", path.display()));
-        table(&verdict, terminal) + &shown.unwrap_or_default()
+        let shown = pictures.iter().map(|path| format!("\nThe clusters: {}", path.display()));
+        table(&verdicts, &summary, terminal) + &shown.collect::<String>() + "\n"
     })
+}
+
+impl ClusterArgs {
+    fn protocol(&self, seed: u64) -> ClusterProtocol {
+        ClusterProtocol {
+            k: self.clusters,
+            restarts: self.restarts as usize,
+            seed,
+            spherical: self.distance == Distance::Cosine,
+            nearest: self.nearest as usize,
+            ..ClusterProtocol::default()
+        }
+    }
+}
+
+type Measure = fn(&ClusterVerdict) -> Option<f64>;
+
+/// What is told of clusterings, by the names in JSON and in the table.
+const MEASURES: [(&str, &str, Measure); 6] = [
+    ("ami", "AMI", |verdict| Some(verdict.agreement?.ami)),
+    ("ari", "ARI", |verdict| Some(verdict.agreement?.ari)),
+    ("nmi", "NMI", |verdict| Some(verdict.agreement?.nmi)),
+    ("purity", "purity", |verdict| Some(verdict.agreement?.purity)),
+    ("silhouette", "silhouette", |verdict| verdict.silhouette),
+    ("ami_shuffled", "AMI, labels shuffled", |verdict| Some(verdict.agreement?.shuffled.mean)),
+];
+
+/// Every measure over seeds; nothing for one seed.
+fn summary(verdicts: &[ClusterVerdict]) -> Outcome<Option<BTreeMap<&'static str, Repeated>>> {
+    if verdicts.len() < 2 {
+        return Ok(None);
+    }
+    let of = |(name, _, measure): &(&'static str, &str, Measure)| {
+        Ok((*name, Repeated::of(verdicts.iter().map(measure).collect())?))
+    };
+    MEASURES.iter().map(of).collect::<Outcome<_>>().map(Some)
 }
 
 /// Rows of the montage: the images of a cluster nearest to its centroid. `source` holds the images that were clustered.
@@ -131,24 +171,29 @@ fn most_common(cluster: &Cluster, classes: &[String]) -> String {
     cluster.most_common.and_then(words).unwrap_or_default()
 }
 
-/// Writes the verdict to the run, if the encoder is one's, and the picture there or where it is wanted; returns
-/// where the picture is.
-fn keep(args: &ClusterArgs, verdict: &ClusterVerdict, source: &dyn ImageSource) -> Outcome<Option<PathBuf>> {
-    let name = name_of(&verdict.protocol, &verdict.settings, &verdict.seeds);
+/// Writes the verdicts to the run, if the encoder is one's, and the pictures there, or the first where it is wanted; returns
+/// where the pictures are.
+fn keep(args: &ClusterArgs, verdicts: &[ClusterVerdict], source: &dyn ImageSource) -> Outcome<Vec<PathBuf>> {
+    let name = |verdict: &ClusterVerdict| name_of(&verdict.protocol, &verdict.settings, &verdict.seeds);
     let run = if args.judge.encoder.is_dir() { Some(RunFolder::open(&args.judge.encoder)?) } else { None };
     if let Some(run) = &run {
-        run.write_verdict(&name, verdict)?;
+        for verdict in verdicts {
+            run.write_verdict(&name(verdict), verdict)?;
+        }
     }
-    let draw = || -> Outcome<Picture> {
+    let draw = |verdict: &ClusterVerdict| -> Outcome<Picture> {
         let sheet = montage(&montage_rows(verdict, source)?, CELL)
             .map_err(|error| Failure::new(Exit::Usage, error))?;
         Picture::png(&sheet).map_err(|error| Failure::new(Exit::Failed, error))
     };
-    Ok(match (&args.montage, run) {
-        (Some(path), _) => Some(written(path, &draw()?)?),
-        (None, Some(run)) => Some(run.write_plot(&format!("{name}.png"), draw()?.bytes())?),
-        (None, None) => None,
-    })
+    match (&args.montage, &run) {
+        (Some(path), _) => verdicts.iter().take(1).map(|verdict| written(path, &draw(verdict)?)).collect(),
+        (None, Some(run)) => verdicts
+            .iter()
+            .map(|verdict| Ok(run.write_plot(&format!("{}.png", name(verdict)), draw(verdict)?.bytes())?))
+            .collect(),
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 fn written(path: &Path, picture: &Picture) -> Outcome<PathBuf> {
@@ -156,22 +201,26 @@ fn written(path: &Path, picture: &Picture) -> Outcome<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// The measures in one line.
-fn table(verdict: &ClusterVerdict, terminal: &Terminal) -> String {
-    let headings = ["k", "AMI", "ARI", "NMI", "purity", "silhouette", "AMI, labels shuffled"];
+/// The measures, a line a seed, and mean and deviation of several.
+fn table(
+    verdicts: &[ClusterVerdict],
+    summary: &Option<BTreeMap<&str, Repeated>>,
+    terminal: &Terminal,
+) -> String {
+    let headings: Vec<&str> =
+        ["seed", "k"].into_iter().chain(MEASURES.iter().map(|(_, heading, _)| *heading)).collect();
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-    let agreement = verdict.agreement;
-    let shuffled = agreement.map(|a| format!("{:.4} ({:.4})", a.shuffled.mean, a.shuffled.std));
-    let row = vec![
-        verdict.k.to_string(),
-        number(agreement.map(|a| a.ami)),
-        number(agreement.map(|a| a.ari)),
-        number(agreement.map(|a| a.nmi)),
-        number(agreement.map(|a| a.purity)),
-        number(verdict.silhouette),
-        shuffled.unwrap_or("-".to_owned()),
-    ];
-    terminal.table(&headings, &[row])
+    let line = |verdict: &ClusterVerdict| {
+        let seed = verdict.seeds.get("clusters").map_or("-".to_owned(), u64::to_string);
+        let measured = MEASURES.iter().map(|(_, _, measure)| number(measure(verdict)));
+        [seed, verdict.k.to_string()].into_iter().chain(measured).collect()
+    };
+    let mut rows: Vec<Vec<String>> = verdicts.iter().map(line).collect();
+    if let Some(summary) = summary {
+        let mean = MEASURES.iter().map(|(name, ..)| summary.get(name).map_or("-".to_owned(), spread));
+        rows.push(["mean".to_owned(), String::new()].into_iter().chain(mean).collect());
+    }
+    terminal.table(&headings, &rows)
 }
 
 #[cfg(test)]

@@ -62,13 +62,7 @@ impl LabelsArgs {
 
     /// The seeds asked for, each once, or `one`.
     pub fn seeds(&self, one: u64) -> Vec<u64> {
-        let mut seeds: Vec<u64> = Vec::new();
-        for seed in self.seeds.iter().map(|&seed| seed as u64) {
-            if !seeds.contains(&seed) {
-                seeds.push(seed);
-            }
-        }
-        if seeds.is_empty() { vec![one] } else { seeds }
+        each_once(&self.seeds, one)
     }
 
     /// Every amount with every seed, or with `seed`; nothing where no amount is asked for.
@@ -164,8 +158,19 @@ pub fn rows(training_labels: &str, splits: &[Repeats]) -> Vec<Vec<String>> {
     splits.iter().map(row).collect()
 }
 
+/// The `seeds` asked for, each once, or `one`.
+pub fn each_once(seeds: &[i64], one: u64) -> Vec<u64> {
+    let mut once: Vec<u64> = Vec::new();
+    for seed in seeds.iter().map(|&seed| seed as u64) {
+        if !once.contains(&seed) {
+            once.push(seed);
+        }
+    }
+    if once.is_empty() { vec![one] } else { once }
+}
+
 /// Mean and standard deviation.
-fn spread(of: &Repeated) -> String {
+pub fn spread(of: &Repeated) -> String {
     match (of.mean, of.std) {
         (Some(mean), Some(std)) => format!("{mean:.4} +- {std:.4}"),
         (Some(mean), None) => format!("{mean:.4}"),

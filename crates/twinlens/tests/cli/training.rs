@@ -137,19 +137,28 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
         judged(&[&["cluster", run, "--data", "bundled", "--features", "pixels", "--json"], more].concat())
     };
     let told = clusters(&["--clusters", "8", "--restarts", "2"]);
-    let verdict = &told["verdict"];
+    let verdict = &told["verdicts"][0];
+    assert!(told["summary"].is_null(), "one seed has no spread");
     assert_eq!((verdict["samples"].as_u64(), verdict["k"].as_u64()), (Some(343), Some(8)));
     let (ami, shuffled) = (&verdict["agreement"]["ami"], &verdict["agreement"]["shuffled"]["mean"]);
     assert!(ami.as_f64().unwrap() > 0.1 && shuffled.as_f64().unwrap().abs() < 0.02, "{verdict}");
     let name = format!("cluster-{}-pixels-test-8-euclidean-clusters0", &sha256[..8]);
     assert!(out.join(format!("eval/{name}.json")).exists());
     let picture = out.join(format!("plots/{name}.png"));
-    assert_eq!(told["montage"].as_str(), picture.to_str());
+    assert_eq!(told["montages"], serde_json::json!([picture]));
     assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
     let elsewhere = place.at("clusters.png");
     let told = clusters(&["--k", "auto", "--split", "all", "--montage", elsewhere.to_str().unwrap()]);
-    assert_eq!(told["verdict"]["tried"].as_array().unwrap().len(), 19);
+    assert_eq!(told["verdicts"][0]["tried"].as_array().unwrap().len(), 19);
     assert!(elsewhere.exists());
+    let told = clusters(&["--k", "8", "--restarts", "1", "--seeds", "0,5,0"]);
+    let amis: Vec<f64> =
+        (0..2).map(|at| told["verdicts"][at]["agreement"]["ami"].as_f64().unwrap()).collect();
+    assert_eq!(told["summary"]["ami"]["values"], serde_json::json!(amis));
+    assert!(
+        amis[0] != amis[1]
+            && (told["summary"]["ami"]["mean"].as_f64().unwrap() - (amis[0] + amis[1]) / 2.0).abs() < 1e-12
+    );
     let many = run_with_cache(&["cluster", run, "--data", "bundled", "--clusters", "5000"], &cache);
     assert!(complaint(&many, 2).contains("k = 5000 clusters of only 343 rows"));
 
