@@ -30,7 +30,7 @@ pub struct PretrainArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
     /// Where to write
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run"])]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run", "smoke"])]
     pub out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder
     #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath, conflicts_with_all = ["out", "overwrite", "init_from"])]
@@ -44,8 +44,8 @@ pub struct PretrainArgs {
     /// Make two steps, tell what the run would be, take and leave, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do two steps of every phase, to see that all works
-    #[arg(long, conflicts_with = "dry_run")]
+    /// Do two steps of every phase, to see that all works; nothing is kept
+    #[arg(long, conflicts_with_all = ["dry_run", "resume"])]
     pub smoke: bool,
 }
 
@@ -233,8 +233,9 @@ mod tests {
     fn a_run_needs_a_folder_and_resuming_has_one() {
         assert!(parse::<PretrainArgs>("--data b.npz").is_err());
         assert!(parse::<PretrainArgs>("--data b.npz --dry-run").is_ok());
+        assert!(parse::<PretrainArgs>("--data b.npz --smoke").is_ok());
         assert!(parse::<PretrainArgs>("--resume runs/a").is_ok());
-        for line in ["--resume a --out b", "--resume a --init-from e.safetensors", "--resume a --overwrite"] {
+        for line in ["--resume a --out b", "--resume a --smoke", "--resume a --init-from e.safetensors", "--resume a --overwrite"] {
             assert!(parse::<PretrainArgs>(line).is_err(), "{line}");
         }
     }

@@ -74,7 +74,7 @@ pub struct FinetuneArgs {
     /// Make two steps, tell what the run would be, take and leave, and write nothing
     #[arg(long, help_heading = "Run")]
     pub dry_run: bool,
-    /// Do about two steps of every stage with few labels and one seed, judge and report, to see that all works
+    /// Do about two steps of every stage with few labels and one seed, to see that all works; nothing is kept
     #[arg(long, help_heading = "Run", conflicts_with_all = ["dry_run", "resume"])]
     pub smoke: bool,
 }
