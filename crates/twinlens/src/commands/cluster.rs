@@ -50,7 +50,7 @@ pub struct ClusterArgs {
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
-    /// Repeat with each of these seeds, and tell mean and deviation
+    /// Repeat with each of these seeds, and tell mean and spread
     #[arg(long, value_name = "N,..", value_delimiter = ',', conflicts_with = "seed", value_parser = clap::value_parser!(i64).range(0..))]
     pub seeds: Vec<i64>,
     /// Images to show of each cluster, those nearest to its centroid

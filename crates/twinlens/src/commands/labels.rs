@@ -25,7 +25,7 @@ pub struct LabelsArgs {
     /// How those labels are chosen [default: stratified]
     #[arg(long, value_name = "random|stratified", hide_possible_values = true)]
     pub label_choice: Option<LabelChoice>,
-    /// Repeat with each of these seeds, and tell mean, deviation and interval
+    /// Repeat with each of these seeds, and tell mean and spread
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(i64).range(0..), conflicts_with = "seed")]
     pub seeds: Vec<i64>,
 }

@@ -235,7 +235,12 @@ mod tests {
         assert!(parse::<PretrainArgs>("--data b.npz --dry-run").is_ok());
         assert!(parse::<PretrainArgs>("--data b.npz --smoke").is_ok());
         assert!(parse::<PretrainArgs>("--resume runs/a").is_ok());
-        for line in ["--resume a --out b", "--resume a --smoke", "--resume a --init-from e.safetensors", "--resume a --overwrite"] {
+        for line in [
+            "--resume a --out b",
+            "--resume a --smoke",
+            "--resume a --init-from e.safetensors",
+            "--resume a --overwrite",
+        ] {
             assert!(parse::<PretrainArgs>(line).is_err(), "{line}");
         }
     }

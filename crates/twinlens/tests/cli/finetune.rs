@@ -228,6 +228,39 @@ fn a_study_draws_its_curve_goes_on_and_grows() {
 }
 
 #[test]
+fn a_study_on_several_devices_is_the_same_study() {
+    let place = Place::new();
+    let study = |name: &str, more: &[&str]| {
+        let out = place.at(name).display().to_string();
+        let first = [
+            "stages.1.epochs=1",
+            "--labels-per-class",
+            "2",
+            "--seeds",
+            "0,1,2",
+            "--rivals",
+            "pixels",
+            "--out",
+            &out,
+        ];
+        output(&mut finetune(&place, &["scratch"], &[&first[..], more].concat()))
+    };
+    let alone = json(&study("alone", &["--device", "cpu"]));
+    let shared = study("shared", &["--devices", "cpu,cpu"]);
+    assert_eq!(json(&shared)["points"], alone["points"]);
+    for seed in 0..3 {
+        let cell = |study: &str| place.at(study).join(format!("scratch/per-class-2-seed-{seed}"));
+        assert_eq!(encoder(&cell("shared")), encoder(&cell("alone")), "{seed}");
+    }
+    // A process that fails ends the study with what it said.
+    let gone = study("gone", &["--devices", "cpu,gpu:99"]);
+    let text = complaint(&gone, 4);
+    assert!(text.contains("vulkan") && text.contains("gpu:99"), "{text}");
+    let one = output(&mut finetune(&place, &["scratch"], &["--devices", "cpu,cpu", "--out", "x"]));
+    assert!(complaint(&one, 2).contains("a single training has a single device"));
+}
+
+#[test]
 fn blocks_are_swept_into_one_table() {
     let place = Place::new();
     let out = place.at("blocks");

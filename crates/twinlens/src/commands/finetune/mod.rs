@@ -3,6 +3,7 @@
 mod found;
 mod job;
 mod points;
+mod processes;
 mod sweep;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use super::judge::table;
 use super::labels::LabelsArgs;
 use super::report;
 use super::run_settings::RunSettings;
-use super::settings::CommonArgs;
+use super::settings::{CommonArgs, device};
 use super::spec::{refuse_changes, resolve_finetune};
 use super::training::{Watch, encoder_file, open_named, read_encoder};
 use crate::config::{Flag, Request};
@@ -33,6 +34,7 @@ use crate::terminal::Terminal;
 pub use found::Found;
 use job::Job;
 pub use points::{Point, label_curves};
+use processes::Part;
 pub use sweep::{PLAN, in_names};
 use sweep::{Rival, Sweep};
 
@@ -44,6 +46,7 @@ Examples:
   twinlens finetune runs/a --data blood.npz --preset finetune/full --label-share 0.05 --out runs/few
   twinlens finetune runs/a --data blood.npz --label-share 0.01,0.1,1 --seeds 0,1,2 --rivals scratch,probe,pixels --out runs/curve
   twinlens finetune runs/a --data blood.npz --preset finetune/surgical --sweep-blocks --out runs/blocks
+  twinlens finetune scratch --data blood.npz --seeds 0,1,2,3 --devices gpu:0,gpu:1 --out runs/scratch
   twinlens finetune --resume runs/curve")]
 pub struct FinetuneArgs {
     /// A run's folder, or an encoder.safetensors with its encoder.json; `scratch` begins with random weights
@@ -62,6 +65,12 @@ pub struct FinetuneArgs {
     /// Let each block of the encoder learn by itself, in turn
     #[arg(long, help_heading = "Study", conflicts_with = "rivals")]
     pub sweep_blocks: bool,
+    /// Make the trainings of a study on these devices at once, a process each, such as gpu:0,gpu:1 or cpu,cpu
+    #[arg(long, help_heading = "Study", value_name = "WHERE,..", value_delimiter = ',', value_parser = device, conflicts_with_all = ["device", "overwrite", "smoke", "dry_run"])]
+    pub devices: Vec<String>,
+    /// The share of a study's trainings that this process makes
+    #[arg(long, hide = true, value_name = "PART/OF", requires = "resume", conflicts_with = "devices")]
+    pub part: Option<Part>,
     /// Where to write
     #[arg(long, help_heading = "Run", value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run", "smoke"])]
     pub out: Option<PathBuf>,
@@ -74,7 +83,7 @@ pub struct FinetuneArgs {
     /// Make two steps, tell what the run would be, take and leave, and write nothing
     #[arg(long, help_heading = "Run")]
     pub dry_run: bool,
-    /// Do about two steps of every stage with few labels and one seed, to see that all works; nothing is kept
+    /// Do two steps of every phase, to see that all works; nothing is kept
     #[arg(long, help_heading = "Run", conflicts_with_all = ["dry_run", "resume"])]
     pub smoke: bool,
 }
@@ -96,6 +105,12 @@ pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
     if args.smoke {
         return smoke(sweep, file, &data, terminal);
     }
+    if sweep.is_one() && !args.devices.is_empty() {
+        let failure = Failure::message(Exit::Usage, "a single training has a single device");
+        return Err(
+            failure.hint("name it with --device, or ask for several seeds, amounts of labels or rivals")
+        );
+    }
     if sweep.is_one() {
         let mut settings = sweep.settings;
         settings.take_images(&data)?;
@@ -109,7 +124,8 @@ pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
     let study = sweep.prepare(file, &data)?;
     match (&args.out, study.first_job()) {
         (_, Some(job)) if args.dry_run => tell_plan(job, study.trainings(), terminal),
-        (Some(out), _) => study.run(out, args.overwrite, terminal),
+        (Some(out), _) if args.devices.is_empty() => study.run(out, args.overwrite, terminal),
+        (Some(out), _) => study.run_on(&args.devices, out, terminal),
         (None, _) => Err(no_folder()),
     }
 }
@@ -239,7 +255,8 @@ fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
     let (_, mut request) = args.words();
     let labels = !args.labels.amounts().is_empty() || !args.labels.seeds.is_empty();
     let other = labels || args.labels.label_choice.is_some() || !args.rivals.is_empty() || args.sweep_blocks;
-    if other || (plan.is_file() && (!request.sets.is_empty() || !request.flags.is_empty())) {
+    let changed = !request.sets.is_empty() || !request.flags.is_empty();
+    if other || (plan.is_file() && changed && args.part.is_none()) {
         let failure =
             Failure::message(Exit::Usage, "what goes on has the labels, seeds and rivals it began with");
         return Err(
@@ -247,13 +264,21 @@ fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
         );
     }
     if plan.is_file() {
-        let sweep = Sweep::read(&plan)?;
+        let mut sweep = Sweep::read(&plan)?;
+        if let (Some(_), Some(device)) = (args.part, &args.common.device) {
+            sweep.settings.device.clone_from(device);
+        }
         let file = read_init(&sweep.settings.init)?;
         if let Some(file) = &file {
             same_weights(&sweep.settings, file)?;
         }
         let data = open_named(&sweep.settings.data, &sweep.settings.data_options, terminal)?;
-        return sweep.prepare(file.map(Arc::new), &data)?.run(path, false, terminal);
+        let study = sweep.prepare(file.map(Arc::new), &data)?;
+        return match args.part {
+            Some(part) => study.train_part(part, path, terminal),
+            None if args.devices.is_empty() => study.run(path, false, terminal),
+            None => study.run_on(&args.devices, path, terminal),
+        };
     }
     let config = path.join(names::CONFIG);
     let before = resolve_finetune(&Request { files: vec![config.clone()], ..Request::default() })?;

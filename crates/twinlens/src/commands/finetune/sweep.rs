@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use twinlens_eval::{Labelled, Verdict};
 use twinlens_nn::encoders;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_report::label_efficiency;
-use twinlens_run::{command_line, names, write_atomically};
+use twinlens_run::{State, command_line, names, write_atomically};
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::super::features::{Computing, labelled, weights_sha256};
@@ -23,6 +23,7 @@ use super::super::report;
 use super::super::training::{Watch, read_encoder};
 use super::job::Job;
 use super::points::{Point, csv, label_curves};
+use super::processes::{Part, train_on};
 use super::take_file;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -351,6 +352,30 @@ impl Sweep {
     }
 }
 
+/// One training of a study.
+struct Training<'a> {
+    condition: &'a Condition,
+    job: &'a Job,
+    cell: Cell,
+}
+
+impl Training<'_> {
+    /// Its folder in that of its study.
+    fn path(&self, out: &Path) -> PathBuf {
+        out.join(&self.condition.folder).join(self.cell.name())
+    }
+}
+
+/// Of a study that was stopped, it is the study that goes on, not one of its trainings.
+fn go_on_with(study: &Path, failure: Failure) -> Failure {
+    match failure.exit() {
+        Exit::Interrupted | Exit::Terminated => {
+            failure.hint(format!("go on with `twinlens finetune --resume {}`", study.display()))
+        }
+        _ => failure,
+    }
+}
+
 /// A study, checked before anything is written.
 pub struct Study<'a> {
     sweep: Sweep,
@@ -362,7 +387,7 @@ pub struct Study<'a> {
 impl Study<'_> {
     /// The first training, to tell of.
     pub fn first_job(&self) -> Option<&Job> {
-        self.jobs().next()
+        self.jobs().next().map(|training| training.job)
     }
 
     /// How many trainings there are.
@@ -370,11 +395,42 @@ impl Study<'_> {
         self.jobs().count()
     }
 
-    fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.conditions.iter().flat_map(|condition| match &condition.learners {
-            Learners::Tuned(jobs) => jobs.as_slice(),
-            Learners::Probed { .. } => &[],
+    /// Every training, in the order in which they are made.
+    fn jobs(&self) -> impl Iterator<Item = Training<'_>> {
+        self.conditions.iter().flat_map(|condition| {
+            let jobs = match &condition.learners {
+                Learners::Tuned(jobs) => jobs.as_slice(),
+                Learners::Probed { .. } => &[],
+            };
+            let training = move |(job, cell)| Training { condition, job, cell };
+            jobs.iter().zip(self.sweep.cells()).map(training)
         })
+    }
+
+    /// Makes the trainings on several devices at once, then does as [`Study::run`].
+    ///
+    /// # Errors
+    /// As [`Study::run`], of any of the processes.
+    pub fn run_on(&self, devices: &[String], out: &Path, terminal: &Terminal) -> Outcome {
+        self.begin(out)?;
+        let is_done = |training: &Training<'_>| {
+            let status = std::fs::read_to_string(training.path(out).join(names::STATUS));
+            status.is_ok_and(|status| status.starts_with(&State::Done.to_string()))
+        };
+        let done = || self.jobs().filter(is_done).count() as u64;
+        let trained = train_on(devices, out, (&done, self.trainings() as u64), terminal);
+        trained.map_err(|failure| go_on_with(out, failure))?;
+        self.run(out, false, terminal)
+    }
+
+    /// Makes one part of the trainings of a study that has begun, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Study::run`].
+    pub fn train_part(&self, part: Part, out: &Path, terminal: &Terminal) -> Outcome {
+        let place = Place { out, overwrite: false, watch: Watch::new(terminal)?, terminal };
+        let own = self.jobs().enumerate().filter(|(number, _)| part.has(*number));
+        own.map(|(_, training)| self.train(&training, &place).map(drop)).collect()
     }
 
     /// Trains and judges what is not done yet, and writes the curve. A study that was stopped goes on, and one that is there
@@ -391,7 +447,7 @@ impl Study<'_> {
                 Learners::Tuned(jobs) => self.tune(condition, jobs, &place),
                 Learners::Probed { kind, file } => self.probe(condition, *kind, file, &place),
             };
-            let verdicts = verdicts.map_err(|failure| place.with_hint(failure))?;
+            let verdicts = verdicts.map_err(|failure| go_on_with(out, failure))?;
             let by_amount = verdicts.chunks(self.sweep.seeds.len());
             for (&amount, verdicts) in self.sweep.amounts.iter().zip(by_amount) {
                 points.push(Point::of(&condition.name, amount, &verdicts.iter().collect::<Vec<_>>())?);
@@ -420,29 +476,33 @@ impl Study<'_> {
         Ok(write_atomically(&plan, text.as_bytes())?)
     }
 
-    /// The verdicts of all amounts and seeds, in this order; each training has a folder of its own.
+    /// The verdicts of all amounts and seeds, in this order.
     fn tune(&self, condition: &Condition, jobs: &[Job], place: &Place<'_>) -> Outcome<Vec<Verdict>> {
-        let one = |(job, cell): (&Job, Cell)| {
-            place.watch.go_on()?;
-            let path = place.out.join(&condition.folder).join(cell.name());
-            let label = format!("{}, labels {}, seed {}", condition.name, cell.amount, cell.seed);
-            // The environment is the first file of a run: without it, what a kill left behind is none.
-            let there = path.join(names::ENVIRONMENT).is_file() && !place.overwrite;
-            if there && let Some(verdict) = job.finished(&path)? {
-                return Ok(verdict);
-            }
-            let (folder, verdict) = if there {
-                job.go_on(&place.watch, &path, self.data, &label)?
-            } else {
-                let mut folder = job.create(&path, self.data, true)?;
-                let verdict = job.learn(&place.watch, &mut folder, job.start(), self.data, &label)?;
-                (folder, verdict)
-            };
-            // A finished training of a study is not gone on with, and its checkpoints would fill disks.
-            folder.remove_checkpoints()?;
-            Ok(verdict)
+        let trainings = jobs.iter().zip(self.sweep.cells());
+        trainings.map(|(job, cell)| self.train(&Training { condition, job, cell }, place)).collect()
+    }
+
+    /// The verdict of one training, which has a folder of its own.
+    fn train(&self, training: &Training<'_>, place: &Place<'_>) -> Outcome<Verdict> {
+        place.watch.go_on()?;
+        let Training { condition, job, cell } = training;
+        let path = training.path(place.out);
+        let label = format!("{}, labels {}, seed {}", condition.name, cell.amount, cell.seed);
+        // The environment is the first file of a run: without it, what a kill left behind is none.
+        let there = path.join(names::ENVIRONMENT).is_file() && !place.overwrite;
+        if there && let Some(verdict) = job.finished(&path)? {
+            return Ok(verdict);
+        }
+        let (folder, verdict) = if there {
+            job.go_on(&place.watch, &path, self.data, &label)?
+        } else {
+            let mut folder = job.create(&path, self.data, true)?;
+            let verdict = job.learn(&place.watch, &mut folder, job.start(), self.data, &label)?;
+            (folder, verdict)
         };
-        jobs.iter().zip(self.sweep.cells()).map(one).collect()
+        // A finished training of a study is not gone on with, and its checkpoints would fill disks.
+        folder.remove_checkpoints()?;
+        Ok(verdict)
     }
 
     /// As [`Study::tune`], for probes; each has a file of its own.
@@ -543,18 +603,6 @@ struct Place<'a> {
     overwrite: bool,
     watch: Watch<'a>,
     terminal: &'a Terminal,
-}
-
-impl Place<'_> {
-    /// Of a study that was stopped, it is the study that goes on, not one of its trainings.
-    fn with_hint(&self, failure: Failure) -> Failure {
-        match failure.exit() {
-            Exit::Interrupted | Exit::Terminated => {
-                failure.hint(format!("go on with `twinlens finetune --resume {}`", self.out.display()))
-            }
-            _ => failure,
-        }
-    }
 }
 
 /// A probe's verdict from its file, which must hold these `facts`.
