@@ -125,7 +125,7 @@ fn forward(encoder: &dyn Encoder, weights: &mut Weights, view: ViewBatch, images
     read(encoder.forward(&mut Pass::evaluate(weights), x))
 }
 
-fn unreadable(error: ViewsError) -> EvalError {
+pub(crate) fn unreadable(error: ViewsError) -> EvalError {
     EvalError::Image { reason: error.to_string() }
 }
 

@@ -4,7 +4,7 @@
 //! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
 //! holds the numbers it is made of. [`clustering`] groups features without labels and compares the groups with
 //! labels, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
-//! measures the images themselves. [`statistics`] are for conditions and seeds side by side.
+//! measures the images themselves, [`hardness`] how far their views lie apart. [`statistics`] are for conditions and seeds side by side.
 //!
 //! What is drawn at random is a function of a seed, and every result has the same bits whatever the number of
 //! threads.
@@ -16,6 +16,7 @@ mod embed;
 mod error;
 mod features;
 mod gain;
+pub mod hardness;
 pub mod health;
 mod knn;
 mod linalg;

@@ -13,6 +13,7 @@ pub mod encoders;
 mod error;
 pub mod heads;
 pub mod layers;
+pub mod lpips;
 pub mod norms;
 pub mod onnx;
 pub mod ops;

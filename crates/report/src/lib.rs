@@ -14,6 +14,7 @@
 //! | the same to explore: images, neighbours, lasso | [`Atlas`] |
 //! | variances along principal components | [`spectrum`] |
 //! | conditions side by side, with their spread | [`comparison`] |
+//! | measures of several things, a panel a measure | [`dots`] |
 //! | conditions by how many labels they learned from | [`label_efficiency`] |
 //! | all of it on one page, and tables as files | [`page_html`], [`Table`] |
 
@@ -22,6 +23,7 @@ mod canvas;
 mod compare;
 mod confusion;
 mod curves;
+mod dots;
 mod efficiency;
 mod error;
 mod map;
@@ -37,6 +39,7 @@ pub use atlas::{Atlas, AtlasInput, Colouring, Frame, THUMBNAIL, thumbnail};
 pub use compare::{Bar, Comparison, Group, comparison};
 pub use confusion::{Confusion, confusion_matrix};
 pub use curves::{CurveOptions, Panel, training_curves, training_panels};
+pub use dots::{DotPanel, Dots, dots};
 pub use efficiency::{LabelCurve, LabelEfficiency, LabelPoint, label_efficiency};
 pub use error::ReportError;
 pub use map::{MAX_SVG_POINTS, Map, map, maps};

@@ -4,10 +4,10 @@
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map as Row, Value, json};
 use twinlens_report::{
-    Atlas, AtlasInput, Bar, Block, Cell, Colouring, Column, Comparison, Confusion, CurveOptions, Fact, Frame,
-    Gap, Group, LabelCurve, LabelEfficiency, LabelPoint, Map, Page, Picture, Plate, ReportError, RgbImage,
-    Section, Spectrum, Table, TableRow, comparison, confusion_matrix, contact_sheet, label_efficiency, map,
-    maps, page_html, spectrum, training_curves, training_panels,
+    Atlas, AtlasInput, Bar, Block, Cell, Colouring, Column, Comparison, Confusion, CurveOptions, DotPanel,
+    Dots, Fact, Frame, Gap, Group, LabelCurve, LabelEfficiency, LabelPoint, Map, Page, Picture, Plate,
+    ReportError, RgbImage, Section, Spectrum, Table, TableRow, comparison, confusion_matrix, contact_sheet,
+    dots, label_efficiency, map, maps, page_html, spectrum, training_curves, training_panels,
 };
 
 const HOSTILE: &str = "<script>alert('1')</script> & \"quoted\" \u{0} \u{1b} ]]> --> 漢字 ü";
@@ -120,6 +120,23 @@ fn label_curves() -> LabelEfficiency {
     }
 }
 
+fn measures() -> Dots {
+    let values = |scale: f64| vec![Some([0.5 * scale, 0.1]), None, Some([f64::NAN, 0.1]), Some([scale, 7.0])];
+    let panel = |bounds: [f64; 2]| DotPanel {
+        name: HOSTILE.into(),
+        bounds,
+        reference: 0.0,
+        values: vec![values(1.0), values(0.3)],
+    };
+    Dots {
+        title: HOSTILE.into(),
+        rows: vec![HOSTILE.into(); 4],
+        series: vec![HOSTILE.into(), "b".into()],
+        panels: vec![panel([0.0, 1.0]), panel([0.0, f64::INFINITY])],
+        note: HOSTILE.into(),
+    }
+}
+
 fn sheet() -> RgbImage {
     let image = RgbImage::from_fn(7, 5, |x, y| image::Rgb([x as u8 * 30, y as u8 * 40, 90]));
     contact_sheet(&[vec![image.clone(), image]], &[HOSTILE.into(), "view".into()], 48).unwrap()
@@ -211,6 +228,8 @@ fn every_svg_is_well_formed_and_names_are_only_text() {
         comparison(&bars()).unwrap(),
         label_efficiency(&label_curves()).unwrap()[0].clone(),
         label_efficiency(&LabelEfficiency::default()).unwrap()[0].clone(),
+        dots(&measures()).unwrap()[0].clone(),
+        dots(&Dots::default()).unwrap()[0].clone(),
     ];
     for picture in &pictures {
         let text = svg(picture);
@@ -244,6 +263,21 @@ fn amounts_are_named_and_every_seed_has_its_dot() {
     assert_eq!(dots(&drawn(None, &[0.5])), 1 + 2);
     let texts = parse(svg(&drawn(Some("labels of each class".into()), &[0.5])[0]));
     assert!(texts.iter().any(|text| text.contains("labels of each class")), "{texts:?}");
+}
+
+#[test]
+fn every_measured_value_has_a_dot_within_its_panel() {
+    let [svg_file, png_file] = dots(&measures()).unwrap();
+    let text = svg(&svg_file);
+    parse(text);
+    // Two series: circles for the one, squares (polygons) for the other; two values in each of two panels, and the legend.
+    assert_eq!(text.matches("<circle").count(), 1 + 2 * 2);
+    assert_eq!(text.matches("<polygon").count(), 1 + 2 * 2);
+    assert!(png_file.bytes().starts_with(b"\x89PNG"));
+    let mut ragged = measures();
+    ragged.panels[1].values.pop();
+    let message = dots(&ragged).unwrap_err().to_string();
+    assert!(message.contains("2 series of 4 values") && message.contains("hint:"), "{message}");
 }
 
 #[test]

@@ -26,6 +26,29 @@ fn one() -> usize {
     1
 }
 
+impl ViewPolicy {
+    /// Only the operations called `name`, on images resized and cropped to the view's size before and after: what they do
+    /// by themselves. Those that decide the view's size, such as crops, see the image as it is.
+    pub fn only(&self, name: &str, context: &BuildContext) -> ViewPolicy {
+        let named = || self.operations.iter().filter(|operation| operation.name() == name);
+        let size = Some(self.size(context));
+        let fit = [
+            OperationSetting::Resize(Resize { size, ..Resize::default() }),
+            OperationSetting::CenterCrop(CenterCrop { size, ..CenterCrop::default() }),
+        ];
+        let decides = named().any(|operation| operation.output_size(context).is_some());
+        let before: &[OperationSetting] = if decides { &[] } else { &fit };
+        let operations = before.iter().chain(named()).chain(&fit).cloned().collect();
+        ViewPolicy { count: self.count, operations }
+    }
+
+    /// Rows and columns of the view.
+    fn size(&self, context: &BuildContext) -> usize {
+        let sizes = self.operations.iter().rev().find_map(|operation| operation.output_size(context));
+        sizes.unwrap_or(context.size)
+    }
+}
+
 /// Where a view belongs: together with the view's number it determines every draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -85,9 +108,8 @@ impl Policy {
         }
         let normalize = Normalize::new(&context)?;
         let compile = |policy: &ViewPolicy| {
-            let size = policy.operations.iter().rev().find_map(|operation| operation.output_size(&context));
-            let size = size.unwrap_or(context.size);
-            std::iter::repeat_n(View { operations: policy.operations.clone(), size }, policy.count)
+            let view = View { operations: policy.operations.clone(), size: policy.size(&context) };
+            std::iter::repeat_n(view, policy.count)
         };
         Ok(Policy { views: views.iter().flat_map(compile).collect(), context, normalize })
     }

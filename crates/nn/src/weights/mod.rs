@@ -233,7 +233,8 @@ impl Weights {
     }
 }
 
-fn missing(name: &str, source: &BTreeMap<String, NamedTensor>) -> NnError {
+/// The error of an entry that `source` does not have.
+pub(crate) fn missing(name: &str, source: &BTreeMap<String, NamedTensor>) -> NnError {
     let example = source.keys().take(3).cloned().collect::<Vec<_>>().join(", ");
     NnError::MissingWeight { name: name.into(), found: source.len(), example }
 }

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod embed;
 pub mod features;
 pub mod finetune;
+pub mod hardness;
 pub mod health;
 pub mod images;
 pub mod judge;

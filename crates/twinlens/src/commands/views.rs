@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use clap::ValueHint;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::Value as Json;
+use toml::Value;
 use twinlens_data::{DataSet, Image, ImageSource, Pixels};
 use twinlens_report::{Picture, RgbImage, contact_sheet};
 use twinlens_run::write_atomically;
@@ -15,9 +16,11 @@ use twinlens_ssl::finetune::{FinetuneSettings, LabelledImages};
 use twinlens_ssl::{Prepared, Settings, SslError};
 use twinlens_views::{BuildContext, Explanation, Place, Policy, Shape, Workspace};
 
+use super::hardness;
 use super::settings::SettingsArgs;
 use super::spec::resolve;
 use super::training::open_data;
+use crate::config::{Flag, Request};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -28,13 +31,20 @@ Examples:
   twinlens views --data blood.npz --out views.png
   twinlens views --data blood.npz --out views.png --preset medmnist/simclr --rows 12
   twinlens views --data blood.npz --explain views.0.color_jitter.hue=0.3
-  twinlens views --data blood.npz --out hues.png --over views.0.color_jitter.hue=0..0.5")]
+  twinlens views --data blood.npz --out hues.png --over views.0.color_jitter.hue=0..0.5
+  twinlens views --data blood.npz --out policies.png --policy simclr,medmnist
+  twinlens views --data blood.npz --hardness --policy simclr,medmnist --out hardness.svg
+  twinlens views --data blood.npz --hardness --lpips-weights alexnet.pth --lpips-weights alex.pth")]
 pub struct ViewsArgs {
     /// The data, the policy and the seed.
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// Where to write
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "explain")]
+    /// View policies, side by side if several (`twinlens list augmentations`) [default: that of the settings]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub policy: Vec<String>,
+    /// Where to write; with --hardness a picture (.svg or .png), and the table beside it as .csv
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath,
+        required_unless_present_any = ["explain", "hardness"])]
     pub out: Option<PathBuf>,
     /// Images to show, one a row: the original and its views
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -48,6 +58,35 @@ pub struct ViewsArgs {
     /// Values that --over shows side by side, its ends included
     #[arg(long, value_name = "N", default_value = "6", value_parser = clap::value_parser!(u32).range(2..=50))]
     pub columns: u32,
+    /// Tell how far the two views of a pair lie apart, by each policy and by each of its operations alone
+    #[arg(long, conflicts_with_all = ["explain", "over"])]
+    pub hardness: bool,
+    /// Images that --hardness compares the views of, chosen by the seed
+    #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(2..))]
+    pub images: u32,
+    /// Weights for LPIPS, in one file or several: torchvision's AlexNet and LPIPS's own
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "hardness",
+        conflicts_with_all = ["explain", "over"])]
+    pub lpips_weights: Vec<PathBuf>,
+}
+
+impl ViewsArgs {
+    /// What these arguments ask for, with the view policy `policy` if there is one.
+    fn request(&self, policy: Option<&String>) -> Request {
+        let mut request = self.settings.request();
+        let value = |name: &String| Value::String(name.clone());
+        request.flags.extend(policy.map(|name| Flag { name: "--policy", key: "policy", value: value(name) }));
+        request
+    }
+
+    /// The settings with each of the policies; at least one.
+    fn resolved(&self) -> Outcome<Vec<Settings>> {
+        let settings = |policy| Ok(resolve(&self.request(policy))?.settings);
+        if self.policy.is_empty() {
+            return Ok(vec![settings(None)?]);
+        }
+        self.policy.iter().map(|name| settings(Some(name))).collect()
+    }
 }
 
 /// A setting that goes from one value to another.
@@ -108,9 +147,15 @@ struct Row {
 /// # Errors
 /// Settings or data that cannot be used, or a file or stdout that cannot be written.
 pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
-    let resolved = resolve(&args.settings.request())?;
-    let data = open_data(&resolved.settings, terminal)?;
-    let mut gallery = Gallery::new(&resolved.settings, &data)?;
+    let policies = args.resolved()?;
+    if args.hardness {
+        return hardness::run(args, &policies, terminal);
+    }
+    let data = open_data(&policies[0], terminal)?;
+    let mut gallery = Gallery::new(&policies[0], &data)?;
+    if policies.len() > 1 {
+        gallery.columns = columns_of(&policies, &gallery.context)?;
+    }
     if let Some(over) = &args.over {
         gallery.columns = columns_over(over, args, &gallery.context)?;
     }
@@ -123,10 +168,28 @@ pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
     terminal.result(&seen, || describe(&seen, args.explain))
 }
 
+/// The views of all policies.
+fn columns_of(policies: &[Settings], context: &BuildContext) -> Outcome<Vec<Column>> {
+    let mut columns = Vec::new();
+    for settings in policies {
+        let policy = Arc::new(Policy::build(&settings.views, context.clone()).map_err(SslError::Views)?);
+        let title = |view| format!("{} {}", view + 1, settings.policy);
+        columns.extend((0..policy.views()).map(|view| Column {
+            title: title(view),
+            policy: policy.clone(),
+            view,
+        }));
+    }
+    Ok(columns)
+}
+
 /// The first view of the policy concerned, once for each value.
 fn columns_over(over: &Over, args: &ViewsArgs, context: &BuildContext) -> Outcome<Vec<Column>> {
+    if args.policy.len() > 1 {
+        return Err(Failure::message(Exit::Usage, "--over shows one policy, and --policy names several"));
+    }
     let column = |value: f64| {
-        let mut request = args.settings.request();
+        let mut request = args.request(args.policy.first());
         request.sets.push(format!("{}={value}", over.key));
         let views = resolve(&request)?.settings.views;
         let policy = Policy::build(&views, context.clone()).map_err(SslError::Views)?;
@@ -163,22 +226,22 @@ fn describe(seen: &Seen, explain: bool) -> String {
 }
 
 /// Drawn parameters in one line.
-fn parameters(drawn: &Value) -> String {
+fn parameters(drawn: &Json) -> String {
     match drawn {
-        Value::Object(fields) if fields.is_empty() => "applied".to_owned(),
-        Value::Object(fields) => {
+        Json::Object(fields) if fields.is_empty() => "applied".to_owned(),
+        Json::Object(fields) => {
             let named = fields.iter().map(|(key, value)| format!("{key} {}", parameters(value)));
             named.collect::<Vec<_>>().join(", ")
         }
-        Value::Array(list) => format!("({})", list.iter().map(parameters).collect::<Vec<_>>().join(", ")),
+        Json::Array(list) => format!("({})", list.iter().map(parameters).collect::<Vec<_>>().join(", ")),
         // Values of 32 bits would otherwise show digits that they do not have.
-        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+        Json::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
             Some(number) => format!("{number:.4}"),
             None => number.to_string(),
         },
-        Value::String(text) => text.clone(),
-        Value::Null => "none".to_owned(),
-        Value::Bool(truth) => truth.to_string(),
+        Json::String(text) => text.clone(),
+        Json::Null => "none".to_owned(),
+        Json::Bool(truth) => truth.to_string(),
     }
 }
 
@@ -190,6 +253,17 @@ pub struct Gallery {
     seed: u64,
 }
 
+/// The training images as these settings see them. Nothing is trained, so the batch may be larger than the set.
+///
+/// # Errors
+/// Settings that do not fit the data, or data that cannot be read.
+pub fn prepared(settings: &Settings, data: &DataSet) -> Outcome<Prepared> {
+    let images = data.splits.train.as_ref().map_or(0, |train| train.len());
+    let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
+    let batch = settings.batch.min(used.max(2));
+    Ok(Prepared::new(&Settings { batch, ..settings.clone() }, data)?)
+}
+
 /// What stands under one title: a view of every image.
 struct Column {
     title: String,
@@ -198,16 +272,12 @@ struct Column {
 }
 
 impl Gallery {
-    /// The images and views of these settings. Nothing is trained, so the batch may be larger than the set.
+    /// The images and views of these settings.
     ///
     /// # Errors
     /// Settings that do not fit the data, or data that cannot be read.
     pub fn new(settings: &Settings, data: &DataSet) -> Outcome<Gallery> {
-        let images = data.splits.train.as_ref().map_or(0, |train| train.len());
-        let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
-        let batch = settings.batch.min(used.max(2));
-        let Prepared { train, policy, context, .. } =
-            Prepared::new(&Settings { batch, ..settings.clone() }, data)?;
+        let Prepared { train, policy, context, .. } = prepared(settings, data)?;
         Ok(Gallery::of(train, context, &policy, settings.seed))
     }
 

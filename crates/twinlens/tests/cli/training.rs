@@ -455,6 +455,36 @@ fn views_are_shown_and_explained() {
 }
 
 #[test]
+fn the_hardness_of_policies_is_a_table_and_a_picture() {
+    let place = Place::new();
+    let hardness =
+        |more: &[&str]| run(&[&["views", "--data", "bundled", "--hardness", "--images", "9"], more].concat());
+    let picture = place.at("hardness.svg");
+    let out = picture.to_str().unwrap();
+    let told = json(&hardness(&["--policy", "simclr,medmnist", "--out", out, "--json"]));
+    assert_eq!(told["pairs"], 9);
+    let policies = told["policies"].as_array().unwrap();
+    assert_eq!([&policies[0]["policy"], &policies[1]["policy"]], ["simclr", "medmnist"]);
+    assert!(policies[0]["hardness"][0]["operation"].is_null());
+    let table = std::fs::read_to_string(place.at("hardness.csv")).unwrap();
+    assert!(table.contains("\nsimclr,whole policy,9,") && table.contains("\nmedmnist,rot90,9,"), "{table}");
+    assert!(std::fs::read_to_string(&picture).unwrap().starts_with("<svg "));
+    // A policy is the same alone as beside another.
+    let of_one = json(&hardness(&["policy=simclr", "--json"]));
+    assert_eq!(of_one["policies"][0], policies[0]);
+    // What cannot be is told before anything is read.
+    assert!(complaint(&hardness(&["--out", "hardness.pdf"]), 2).contains(".svg"));
+    assert!(complaint(&hardness(&["--policy", "simclrr"]), 2).contains("simclr"));
+    let both = ["--policy", "simclr,byol", "--over", "views.0.color_jitter.hue=0..0.5", "--out", "a.png"];
+    let over = run(&[&["views", "--data", "bundled"], &both[..]].concat());
+    assert!(complaint(&over, 2).contains("--over shows one policy"));
+    let empty = place.at("empty.safetensors");
+    std::fs::write(&empty, b"\x02\0\0\0\0\0\0\0{}").unwrap();
+    let text = complaint(&hardness(&["--lpips-weights", empty.to_str().unwrap()]), 3);
+    assert!(text.contains("features.0.weight") && text.contains("lin0.model.1.weight"), "{text}");
+}
+
+#[test]
 fn an_encoder_of_another_kind_is_refused_with_the_weights_name() {
     let place = Place::new();
     let out = place.at("run");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use twinlens_data::PixelType;
 use twinlens_random::{Purpose, Stream};
-use twinlens_views::ops::{Adjustment, ElasticallyBent, NAMES, Noisy};
+use twinlens_views::ops::{Adjustment, ElasticallyBent, Erased, Eraser, NAMES, Noisy};
 use twinlens_views::{
     BuildContext, Drawn, Lens, OperationSetting, PaddingMode, Place, Policy, Sampling, Shape, ViewPolicy,
 };
@@ -63,6 +63,16 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
     product(a, mean_a, b, mean_b) / (product(a, mean_a, a, mean_a) * product(b, mean_b, b, mean_b)).sqrt()
 }
 
+/// No column correlates with another.
+fn assert_uncorrelated(what: &str, columns: &[Vec<f64>]) {
+    for (i, a) in columns.iter().enumerate() {
+        for b in &columns[i + 1..] {
+            let r = correlation(a, b);
+            assert!(r.abs() < 5.0 / (a.len() as f64).sqrt(), "{what}: {r}");
+        }
+    }
+}
+
 #[test]
 fn every_operation_is_applied_with_its_probability() {
     for name in NAMES {
@@ -109,6 +119,7 @@ fn crops_have_uniform_area_log_uniform_ratio_and_uniform_place() {
     assert_uniform("log ratio", &logs);
     assert_uniform("top", &tops);
     assert_uniform("left", &lefts);
+    assert_uncorrelated("crops", &[areas, logs, tops, lefts]);
 }
 
 #[test]
@@ -162,10 +173,7 @@ fn jitter_factors_are_uniform_and_its_order_is_any_of_24() {
     }
     assert_eq!(orders.len(), 24);
     assert_equal_counts("order", &orders.into_values().collect::<Vec<_>>());
-    for (i, j) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
-        let r = correlation(&factors[i], &factors[j]);
-        assert!(r.abs() < 5.0 / f64::from(DRAWS).sqrt(), "factors {i} and {j} correlate: {r}");
-    }
+    assert_uncorrelated("factors", &factors);
 }
 
 #[test]
@@ -279,6 +287,17 @@ fn crops_beyond_the_image_lie_anywhere_around_it() {
 }
 
 #[test]
+fn crops_beyond_the_image_have_log_uniform_ratio() {
+    let operation = setting(json!({"op": "crop_and_pad", "scale": [1.0, 4.0], "ratio": [0.5, 2.0]}));
+    let ratio = |drawn: Option<Drawn>| match drawn {
+        Some(Drawn::CropAndPad(crop)) => (crop.width as f64 / crop.height as f64).ln() / 2.0f64.ln(),
+        other => panic!("{other:?}"),
+    };
+    let places = draws(&operation, shape(2000, 1000)).into_iter().map(|drawn| (ratio(drawn) + 1.0) / 2.0);
+    assert_uniform("log ratio", &places.map(|v| v.clamp(0.0, 1.0 - 1e-9)).collect::<Vec<_>>());
+}
+
+#[test]
 fn padding_adds_its_share_to_every_side() {
     let mut shares = vec![];
     for drawn in draws(&setting(json!({"op": "pad", "share": [0.1, 0.4]})), shape(1000, 2000)) {
@@ -306,6 +325,32 @@ fn centre_crops_keep_the_middle() {
 }
 
 #[test]
+fn centre_crops_draw_their_share_uniformly() {
+    let operation = setting(json!({"op": "center_resized_crop", "share": [0.2, 0.7]}));
+    let share = |drawn: Option<Drawn>| match drawn {
+        Some(Drawn::CenterResizedCrop(crop)) => {
+            assert!((crop.height as f64 / 2.0 - crop.width as f64).abs() <= 1.0);
+            (crop.height as f64 / 10_000.0 - 0.2) / 0.5
+        }
+        other => panic!("{other:?}"),
+    };
+    let shares = draws(&operation, shape(10_000, 5000)).into_iter().map(share);
+    assert_uniform("share", &shares.map(|v| v.clamp(0.0, 1.0 - 1e-9)).collect::<Vec<_>>());
+}
+
+#[test]
+fn corners_move_up_to_a_scale_drawn_for_each_image() {
+    let operation = setting(json!({"op": "perspective", "distortion_scale": [0.2, 0.8], "p": 1}));
+    // A corner moves u s of the half side, u and s uniform: on average 1/2 E[s], and 1/3 E[s^2] squared.
+    let drawn = drawn_json(&operation, shape(20_000, 20_000));
+    let moved: Vec<f64> = drawn.iter().map(|d| d["endpoints"][0][0].as_f64().unwrap() / 10_000.0).collect();
+    let mean = |power: i32| moved.iter().map(|v| v.powi(power)).sum::<f64>() / moved.len() as f64;
+    assert!((mean(1) - 0.25).abs() < 5.0 * 0.17 / f64::from(DRAWS).sqrt(), "{}", mean(1));
+    assert!((mean(2) - 0.28 / 3.0).abs() < 5.0 * 0.12 / f64::from(DRAWS).sqrt(), "{}", mean(2));
+    assert!(moved.iter().all(|v| (0.0..=0.8).contains(v)) && moved.iter().any(|v| *v > 0.75));
+}
+
+#[test]
 fn corners_move_inwards_uniformly() {
     let operation = setting(json!({"op": "perspective", "distortion_scale": 0.6, "p": 1}));
     let drawn = drawn_json(&operation, shape(80, 40));
@@ -327,7 +372,7 @@ fn corners_move_inwards_uniformly() {
 #[test]
 fn erased_rectangles_have_the_area_ratio_and_place_asked_for() {
     let operation = setting(json!({"op": "erasing", "scale": [0.02, 0.3], "ratio": [0.5, 2.0], "p": 1.0}));
-    let (mut areas, mut ratios, mut tops) = (vec![], vec![], vec![]);
+    let (mut areas, mut ratios, mut tops, mut lefts) = (vec![], vec![], vec![], vec![]);
     for drawn in draws(&operation, shape(2000, 2000)) {
         let Some(Drawn::Erasing(erased)) = drawn else { panic!("p is 1") };
         let (height, width) = (erased.height as f64, erased.width as f64);
@@ -335,15 +380,51 @@ fn erased_rectangles_have_the_area_ratio_and_place_asked_for() {
         areas.push(((height * width / 4e6 - 0.02) / 0.28).clamp(0.0, 1.0 - 1e-9));
         ratios.push((((height / width).ln() / 2.0f64.ln() + 1.0) / 2.0).clamp(0.0, 1.0 - 1e-9));
         tops.push(erased.top as f64 / (2000.0 - height + 1.0));
+        lefts.push(erased.left as f64 / (2000.0 - width + 1.0));
     }
     assert_uniform("area", &areas);
     assert_uniform("log ratio", &ratios);
     assert_uniform("top", &tops);
+    assert_uniform("left", &lefts);
+    assert_uncorrelated("erased rectangles", &[areas, ratios, tops, lefts]);
     // None is smaller than an image of one pixel.
     match draws(&operation, shape(1, 1)).swap_remove(0) {
         Some(Drawn::Erasing(erased)) => assert_eq!((erased.height, erased.width), (0, 0)),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn random_values_of_erased_rectangles_are_every_level_alike() {
+    let black = twinlens_data::Image::new(160, 160, 2, twinlens_data::Pixels::U8(vec![0; 51_200])).unwrap();
+    let erased = |seed| {
+        let (with, height, width) = (Eraser::Noise(seed), 160, 160);
+        values(&apply(&black, &Erased { top: 0, left: 0, height, width, with }))
+    };
+    let mut levels = vec![0.0; 256];
+    for level in erased(1) {
+        levels[level as usize] += 1.0;
+    }
+    assert_equal_counts("level", &levels);
+    assert_uncorrelated("erased images", &[erased(1), erased(2)]);
+}
+
+#[test]
+fn cutouts_draw_their_length_uniformly() {
+    let operation = setting(json!({"op": "cutout", "length": [0.1, 0.6]}));
+    let mut places = vec![];
+    for drawn in draws(&operation, shape(10_000, 10_000)) {
+        let Some(Drawn::Cutout(erased)) = drawn else { panic!("p is 1") };
+        // A square of length l lies within the rows with probability 1 - l. So the lengths that are seen whole have the
+        // density (1 - l), whose integral from 0.1 is l - l^2 / 2 less its value there.
+        if erased.top > 0 && erased.top + erased.height < 10_000 {
+            let up_to = |l: f64| l - l * l / 2.0;
+            let length = erased.height as f64 / 10_000.0;
+            places.push(((up_to(length) - up_to(0.1)) / (up_to(0.6) - up_to(0.1))).clamp(0.0, 1.0 - 1e-9));
+        }
+    }
+    assert!(places.len() > 10_000);
+    assert_uniform("length", &places);
 }
 
 #[test]
@@ -470,6 +551,130 @@ fn elastic_fields_are_smooth_and_centred() {
     assert!((variance / want - 1.0).abs() < 0.15, "{variance} is not {want}");
     assert!(correlation(&smooth[1..], &smooth[..smooth.len() - 1]) > 0.9);
     assert_ne!(component(&bent(50.0, 3.0, 4), 1), smooth);
+}
+
+/// Every operation with something to draw wherever it can, applied half of the time.
+fn varied(name: &str) -> OperationSetting {
+    let mut value = match name {
+        "random_resized_crop" => json!({"scale": [0.2, 0.9]}),
+        "crop_and_pad" => json!({"scale": [0.5, 2.0]}),
+        "center_resized_crop" | "pad" => json!({"share": [0.1, 0.9]}),
+        "rotation" => json!({"degrees": 90}),
+        "affine" => json!({
+            "degrees": 90, "translate": [0.5, 0.5], "scale": [0.5, 1.5], "shear": 20, "shear_y": [-5, 10],
+        }),
+        "perspective" => json!({"distortion_scale": [0.2, 0.8]}),
+        "elastic" => json!({"alpha": [10, 90], "sigma": [3, 9]}),
+        "color_jitter" => json!({"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.4}),
+        "gamma" => json!({"gamma": [0.5, 2], "gain": [0.5, 2]}),
+        "adjust_sharpness" => json!({"sharpness_factor": [0, 3]}),
+        "gaussian_noise" => json!({"sigma": [0, 0.2]}),
+        "erasing" => json!({"value": "random"}),
+        "cutout" => json!({"length": [0.1, 0.6]}),
+        "channel_drop" => json!({"channel_drop_range": [1, 2]}),
+        "channel_intensity" => json!({"scale": [0.5, 1.5], "shift": [-0.1, 0.3]}),
+        "stain_jitter" => json!({"scale": [0.7, 1.3], "shift": [-0.2, 0.2]}),
+        _ => json!({}),
+    };
+    value["op"] = json!(name);
+    value["p"] = json!(0.5);
+    setting(value)
+}
+
+/// Every number in `value`, by where it stands.
+fn numbers(value: &serde_json::Value, at: String, found: &mut BTreeMap<String, f64>) {
+    use serde_json::Value;
+    match value {
+        Value::Number(number) => drop(found.insert(at, number.as_f64().unwrap())),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(i, value)| numbers(value, format!("{at}/{i}"), found));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| numbers(value, format!("{at}/{key}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_two_views_of_an_image_know_nothing_of_each_other() {
+    const IMAGES: u32 = 4000;
+    for name in NAMES {
+        let operation = varied(name);
+        let view = |view: u32, sample| {
+            let mut stream = Stream::new(11, Purpose::View, [0, sample, view << 16]);
+            let drawn = operation.draw(&mut stream, shape(400, 300), &rgb(32))?;
+            let mut found = BTreeMap::new();
+            numbers(&serde_json::to_value(drawn).unwrap(), String::new(), &mut found);
+            Some(found)
+        };
+        let pairs: Vec<_> = (0..IMAGES).map(|sample| [view(0, sample), view(1, sample)]).collect();
+        let applied =
+            |side: usize| pairs.iter().map(|pair| f64::from(u8::from(pair[side].is_some()))).collect();
+        assert_uncorrelated(name, &[applied(0), applied(1)]);
+        // What was drawn, where both views were changed in that number.
+        let mut columns: BTreeMap<&str, [Vec<f64>; 2]> = BTreeMap::new();
+        for [one, other] in pairs.iter().filter_map(|[one, other]| Some([one.as_ref()?, other.as_ref()?])) {
+            for (at, value) in one {
+                let Some(second) = other.get(at) else { continue };
+                let [first, seconds] = columns.entry(at).or_default();
+                first.push(*value);
+                seconds.push(*second);
+            }
+        }
+        let varies = |values: &Vec<f64>| values.iter().any(|value| *value != values[0]);
+        let drawn: Vec<_> = columns.iter().filter(|(_, [one, _])| varies(one)).collect();
+        for (at, pair) in &drawn {
+            assert!(pair[0].len() > 30, "{name}{at} is too rare to tell");
+            assert_uncorrelated(&format!("{name}{at}"), &pair[..]);
+        }
+        let nothing_to_draw = [
+            "resize",
+            "center_crop",
+            "horizontal_flip",
+            "vertical_flip",
+            "grayscale",
+            "invert",
+            "solarize",
+            "posterize",
+            "equalize",
+            "autocontrast",
+        ];
+        assert_eq!(drawn.is_empty(), nothing_to_draw.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn numbers_of_one_draw_know_nothing_of_each_other() {
+    let fixed = json!({"op": "perspective", "distortion_scale": 0.5, "p": 1.0});
+    let corners: Vec<String> = (0..8).map(|i| format!("/endpoints/{}/{}", i / 2, i % 2)).collect();
+    let channels: Vec<String> =
+        ["scale", "shift"].iter().flat_map(|key| (0..3).map(move |i| format!("/{key}/{i}"))).collect();
+    let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<String>>();
+    let always = |name: &str| {
+        let mut value = serde_json::to_value(varied(name)).unwrap();
+        value["p"] = json!(1.0);
+        value
+    };
+    for (value, pointers) in [
+        (
+            always("affine"),
+            owned(&["/angle", "/translate/0", "/translate/1", "/scale", "/shear/0", "/shear/1"]),
+        ),
+        (always("gamma"), owned(&["/gamma", "/gain"])),
+        (always("elastic"), owned(&["/alpha", "/sigma", "/field"])),
+        (always("gaussian_noise"), owned(&["/sigma", "/noise"])),
+        (always("channel_intensity"), channels.clone()),
+        (always("stain_jitter"), channels),
+        (fixed, corners),
+    ] {
+        let drawn = drawn_json(&setting(value.clone()), shape(400, 300));
+        let column = |pointer: &String| -> Vec<f64> {
+            drawn.iter().map(|drawn| drawn.pointer(pointer).unwrap().as_f64().unwrap()).collect()
+        };
+        let columns: Vec<Vec<f64>> = pointers.iter().map(column).collect();
+        assert_uncorrelated(&value["op"].to_string(), &columns);
+    }
 }
 
 /// The blur's sigma of every sample, for each of two views with two blurs, in two epochs, with two seeds.

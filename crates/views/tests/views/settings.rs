@@ -360,3 +360,31 @@ fn an_explanation_reads_as_json() {
     assert_eq!(operations[0]["drawn"]["order"].as_array().unwrap().len(), 4);
     assert_eq!(operations[1], json!({"op": "solarize", "drawn": null}));
 }
+
+#[test]
+fn an_operation_alone_keeps_the_views_size() {
+    let read = |value: Value| operation(value).unwrap();
+    let names = |policy: &ViewPolicy| policy.operations.iter().map(|o| o.name()).collect::<Vec<_>>();
+    let operations = vec![
+        read(json!({"op": "rotation", "expand": true})),
+        read(json!({"op": "random_resized_crop", "relative_size": 0.5})),
+        read(json!({"op": "rotation", "degrees": 9, "p": 0.25})),
+    ];
+    let policy = ViewPolicy { count: 2, operations };
+    let context = context(20, 3, PixelType::U8);
+    let image = noise(30, 50, 3, PixelType::U8, 1);
+    let place = Place { seed: 1, epoch: 0, sample: 0 };
+    for (name, expected) in [
+        ("rotation", &["resize", "center_crop", "rotation", "rotation", "resize", "center_crop"][..]),
+        // The crop sees the image as it is.
+        ("random_resized_crop", &["random_resized_crop", "resize", "center_crop"]),
+        ("invert", &["resize", "center_crop", "resize", "center_crop"]),
+    ] {
+        let alone = policy.only(name, &context);
+        assert_eq!((names(&alone).as_slice(), alone.count), (expected, 2));
+        let built = Policy::build(&[alone], context.clone()).unwrap();
+        let view = built.image(0, place, &image, &mut Workspace::default()).unwrap();
+        assert_eq!((view.height, view.width), (10, 10), "{name}");
+    }
+    assert_eq!(policy.only("rotation", &context).operations[3], policy.operations[2]);
+}

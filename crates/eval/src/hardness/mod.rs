@@ -1,0 +1,96 @@
+//! How hard a view policy is: how far the two views of a pair lie apart, as images.
+//!
+//! Measures take a [`Pair`]; [`HardnessProtocol`] takes them over the pairs of a policy, and of each of its operations
+//! alone.
+
+mod absolute_difference;
+mod perceptual;
+mod protocol;
+mod ssim;
+
+pub use absolute_difference::absolute_difference;
+pub use perceptual::{PERCEPTUAL_SIDE, perceptual_distances};
+pub use protocol::{Hardness, HardnessProtocol, Spread};
+pub use ssim::ssim;
+
+use crate::EvalError;
+
+/// Two images of one shape, `[height, width, channels]` values row by row, 0 for black and 1 for white.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    images: [&'a [f32]; 2],
+    shape: [usize; 3],
+}
+
+impl<'a> Pair<'a> {
+    /// Takes both as images of `shape`.
+    ///
+    /// # Errors
+    /// [`EvalError::Empty`] without pixels, [`EvalError::Length`] when the counts do not fit.
+    pub fn new(one: &'a [f32], other: &'a [f32], shape: [usize; 3]) -> Result<Pair<'a>, EvalError> {
+        let [height, width, channels] = shape;
+        if shape.contains(&0) {
+            let what = format!("an image of {height} x {width} pixels and {channels} channels");
+            return Err(EvalError::Empty { what });
+        }
+        let expected = height.saturating_mul(width).saturating_mul(channels);
+        match [one, other].iter().find(|image| image.len() != expected) {
+            Some(image) => Err(EvalError::Length { what: "values of an image", expected, got: image.len() }),
+            None => Ok(Pair { images: [one, other], shape }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_images_must_have_the_shape() {
+        assert!(matches!(Pair::new(&[0.0; 3], &[0.0; 4], [2, 2, 1]), Err(EvalError::Length { got: 3, .. })));
+        assert!(matches!(Pair::new(&[0.0; 4], &[0.0; 3], [2, 2, 1]), Err(EvalError::Length { got: 3, .. })));
+        assert!(matches!(Pair::new(&[], &[], [0, 2, 1]), Err(EvalError::Empty { .. })));
+    }
+
+    #[test]
+    fn golden_ssim_and_absolute_difference() {
+        for case in twinlens_golden::cases("metrics/ssim") {
+            let shape = case.shape("in.one").try_into().unwrap();
+            let pair = Pair::new(case.f32("in.one"), case.f32("in.other"), shape).unwrap();
+            case.check("out.ssim", &[ssim(pair)]);
+            case.check("out.absolute_difference", &[absolute_difference(pair)]);
+        }
+    }
+
+    fn any_images() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, [usize; 3])> {
+        (1usize..16, 1usize..16, 1usize..4).prop_flat_map(|(height, width, channels)| {
+            let image = || prop::collection::vec(0.0f32..=1.0, height * width * channels);
+            (image(), image(), Just([height, width, channels]))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn equal_images_are_as_alike_as_can_be_and_order_does_not_matter((one, other, shape) in any_images()) {
+            let same = Pair::new(&one, &one, shape).unwrap();
+            prop_assert_eq!(absolute_difference(same), 0.0);
+            prop_assert!((ssim(same) - 1.0).abs() < 1e-9);
+            let (there, back) = (Pair::new(&one, &other, shape).unwrap(), Pair::new(&other, &one, shape).unwrap());
+            prop_assert_eq!(absolute_difference(there), absolute_difference(back));
+            prop_assert_eq!(ssim(there), ssim(back));
+            prop_assert!((0.0..=1.0).contains(&absolute_difference(there)));
+            prop_assert!((-1.0..=1.0 + 1e-9).contains(&ssim(there)));
+        }
+
+        #[test]
+        fn black_and_white_are_one_apart(shape in (1usize..16, 1usize..16, 1usize..4)) {
+            let (height, width, channels) = shape;
+            let [black, white] = [0.0, 1.0].map(|level| vec![level; height * width * channels]);
+            let pair = Pair::new(&black, &white, [height, width, channels]).unwrap();
+            prop_assert_eq!(absolute_difference(pair), 1.0);
+            // No structure: what is left of the formula is C1 / (1 + C1).
+            prop_assert!((ssim(pair) - 1e-4 / (1.0 + 1e-4)).abs() < 1e-9);
+        }
+    }
+}
