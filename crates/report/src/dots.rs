@@ -116,7 +116,7 @@ impl Chart<'_> {
     /// Where the panels begin: after the names of the rows.
     fn left(&self) -> f64 {
         let widths = self.drawn.rows.iter().map(|name| text_width(&clean(name), SMALL));
-        24.0 + widths.fold(40.0, f64::max).min(190.0)
+        24.0 + widths.fold(40.0, f64::max).min(190.0).ceil()
     }
 
     /// Where the first row begins: under title, legend and the names of the panels.
