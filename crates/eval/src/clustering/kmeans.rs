@@ -1,13 +1,14 @@
 //! K-means: in the plane of features, or on the sphere.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::draws::{Draw, stream};
 use crate::linalg::product_with_transposed;
 use crate::{EvalError, Features};
 
-/// Rows compared with all centroids at a time.
-const ROW_BLOCK: usize = 128;
+/// Rows compared with all centroids at a time: widened to f64 they stay in a core's cache.
+const ROW_BLOCK: usize = 32;
 /// Sums this short have no direction.
 const MIN_LENGTH: f64 = 1e-12;
 
@@ -150,10 +151,6 @@ impl Points {
         centred(self.features.row(row), &self.mean)
     }
 
-    fn squared_distance(&self, row: usize, centroid: &[f64]) -> f64 {
-        self.point(row).zip(centroid).map(|(x, c)| (x - c).powi(2)).sum()
-    }
-
     fn shift_back(&self, centroids: &mut [f64]) {
         centroids.iter_mut().zip(self.mean.iter().cycle()).for_each(|(value, mean)| *value += mean);
     }
@@ -168,66 +165,111 @@ impl Points {
         let mut nearest = self.distances_within(&vec![f64::INFINITY; self.features.rows()], &centroids);
         for _ in 1..settings.k {
             let drawn = (0..candidates).map(|_| draw_proportionally(&nearest, draws.uniform()));
-            let tried = drawn.map(|row| {
-                let centroid: Vec<f64> = self.point(row).collect();
-                let nearest = self.distances_within(&nearest, &centroid);
-                (nearest.iter().sum::<f64>(), nearest, centroid)
-            });
+            let tried: Vec<f64> = drawn.flat_map(|row| self.point(row)).collect();
+            let within = self.distances_within(&nearest, &tried);
+            let lowered = |candidate: usize| within.iter().skip(candidate).step_by(candidates).copied();
+            let inertia = |candidate: &usize| lowered(*candidate).sum::<f64>();
             // The first of equals: `min_by` keeps it.
-            let Some((_, lowered, centroid)) = tried.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
-            centroids.extend(centroid);
-            nearest = lowered;
+            let best = (0..candidates).min_by(|a, b| inertia(a).total_cmp(&inertia(b))).unwrap_or(0);
+            centroids.extend(&tried[best * self.dim()..][..self.dim()]);
+            nearest = lowered(best).collect();
         }
         centroids
     }
 
-    /// The squared distances of all rows to `centroid`, where they are smaller than `nearest`.
-    fn distances_within(&self, nearest: &[f64], centroid: &[f64]) -> Vec<f64> {
-        let row = |(row, &nearest): (usize, &f64)| nearest.min(self.squared_distance(row, centroid));
-        nearest.par_iter().enumerate().with_min_len(ROW_BLOCK).map(row).collect()
+    /// The squared distances of all rows to `centroids`, where they are smaller than `nearest`, `[rows, centroids]`.
+    fn distances_within(&self, nearest: &[f64], centroids: &[f64]) -> Vec<f64> {
+        let dim = self.dim();
+        let mut distances = vec![0.0; nearest.len() * (centroids.len() / dim)];
+        let rows = distances.par_chunks_exact_mut(centroids.len() / dim).zip(nearest).with_min_len(ROW_BLOCK);
+        rows.zip(self.features.values().par_chunks_exact(dim)).for_each_init(Vec::new, |row, task| {
+            let ((distances, nearest), values) = task;
+            self.widen(values, row);
+            for (distance, centroid) in distances.iter_mut().zip(centroids.chunks_exact(dim)) {
+                *distance = nearest.min(squared_distance(row, centroid));
+            }
+        });
+        distances
+    }
+
+    /// Whole rows as they are clustered.
+    fn widen(&self, values: &[f32], rows: &mut Vec<f64>) {
+        rows.resize(values.len(), 0.0);
+        for (row, values) in rows.chunks_exact_mut(self.dim()).zip(values.chunks_exact(self.dim())) {
+            about(values, &self.mean, row);
+        }
     }
 
     fn lloyd(&self, mut centroids: Vec<f64>, max_iterations: usize) -> Clustering {
-        let (mut clusters, mut distances) = self.assign(&centroids);
+        let mut clusters = self.assign(&centroids);
         let (mut iterations, mut converged) = (0, false);
         while iterations < max_iterations && !converged {
-            fill_empty(&mut clusters, &mut distances, centroids.len() / self.dim());
+            self.fill_empty(&mut clusters, &centroids);
             self.move_centroids(&clusters, &mut centroids);
             iterations += 1;
             let before = clusters;
-            (clusters, distances) = self.assign(&centroids);
+            clusters = self.assign(&centroids);
             converged = clusters == before;
         }
+        let distances = self.distances(&clusters, &centroids);
         let inertia = distances.iter().sum();
         Clustering { clusters, centroids, distances, inertia, iterations, converged }
     }
 
-    /// The nearest centroid of every row, and the squared distance to it.
-    fn assign(&self, centroids: &[f64]) -> (Vec<usize>, Vec<f64>) {
+    /// The nearest centroid of every row.
+    fn assign(&self, centroids: &[f64]) -> Vec<usize> {
         let dim = self.dim();
         let k = centroids.len() / dim;
         let half_squares: Vec<f64> =
             centroids.chunks_exact(dim).map(|c| 0.5 * c.iter().map(|v| v * v).sum::<f64>()).collect();
-        let of_block = |block: &[f32]| {
-            let rows: Vec<f64> = block.chunks_exact(dim).flat_map(|row| centred(row, &self.mean)).collect();
-            let mut products = vec![0.0; block.len() / dim * k];
-            product_with_transposed(&mut products, &rows, centroids, dim);
-            // ||x - c||^2 / 2 = ||x||^2 / 2 + (||c||^2 / 2 - x.c): the bracket decides.
-            let nearest = |(row, products): (&[f64], &[f64])| {
-                let costs = products.iter().zip(&half_squares).map(|(product, half)| half - product);
-                let (mut cluster, mut lowest) = (0, f64::INFINITY);
-                for (candidate, cost) in costs.enumerate() {
-                    if cost < lowest {
-                        (cluster, lowest) = (candidate, cost);
-                    }
-                }
-                // From differences: exact also where the squares would cancel.
-                let centroid = &centroids[cluster * dim..][..dim];
-                (cluster, row.iter().zip(centroid).map(|(x, c)| (x - c).powi(2)).sum::<f64>())
-            };
-            rows.chunks_exact(dim).zip(products.chunks_exact(k)).map(nearest).collect::<Vec<_>>()
+        let mut clusters = vec![0; self.features.rows()];
+        let blocks =
+            clusters.par_chunks_mut(ROW_BLOCK).zip(self.features.values().par_chunks(ROW_BLOCK * dim));
+        blocks.for_each_init(Default::default, |(rows, products): &mut (Vec<f64>, Vec<f64>), task| {
+            let (clusters, values) = task;
+            self.widen(values, rows);
+            products.resize(clusters.len() * k, 0.0);
+            product_with_transposed(products, rows, centroids, dim);
+            for (cluster, products) in clusters.iter_mut().zip(products.chunks_exact(k)) {
+                *cluster = nearest_of(products, &half_squares);
+            }
+        });
+        clusters
+    }
+
+    /// Every row's squared distance to its centroid, from differences: exact also where squares would cancel.
+    fn distances(&self, clusters: &[usize], centroids: &[f64]) -> Vec<f64> {
+        let dim = self.dim();
+        let rows = self.features.values().par_chunks_exact(dim).with_min_len(ROW_BLOCK).zip(clusters);
+        let distance = |row: &mut Vec<f64>, (values, &cluster): (&[f32], &usize)| {
+            self.widen(values, row);
+            squared_distance(row, &centroids[cluster * dim..][..dim])
         };
-        self.features.values().par_chunks(ROW_BLOCK * dim).flat_map_iter(of_block).unzip()
+        rows.map_init(Vec::new, distance).collect()
+    }
+
+    /// Gives every empty cluster the row farthest from its centroid (of several, the first), unless it would leave
+    /// another empty or no row is off its centroid.
+    fn fill_empty(&self, clusters: &mut [usize], centroids: &[f64]) {
+        let mut sizes = vec![0_usize; centroids.len() / self.dim()];
+        clusters.iter().for_each(|&cluster| sizes[cluster] += 1);
+        if !sizes.contains(&0) {
+            return;
+        }
+        let mut distances = self.distances(clusters, centroids);
+        for empty in 0..sizes.len() {
+            if sizes[empty] > 0 {
+                continue;
+            }
+            let movable = (0..clusters.len()).filter(|&row| distances[row] > 0.0 && sizes[clusters[row]] > 1);
+            let farthest =
+                movable.reduce(|best, row| if distances[row] > distances[best] { row } else { best });
+            let Some(row) = farthest else { return };
+            sizes[clusters[row]] -= 1;
+            sizes[empty] = 1;
+            clusters[row] = empty;
+            distances[row] = 0.0;
+        }
     }
 
     fn move_centroids(&self, clusters: &[usize], centroids: &mut [f64]) {
@@ -236,22 +278,38 @@ impl Points {
     }
 }
 
-/// Gives every empty cluster the row farthest from its centroid (of several, the first), unless it would leave
-/// another empty or no row is off its centroid.
-fn fill_empty(clusters: &mut [usize], distances: &mut [f64], k: usize) {
-    let mut sizes = vec![0_usize; k];
-    clusters.iter().for_each(|&cluster| sizes[cluster] += 1);
-    for empty in 0..k {
-        if sizes[empty] > 0 {
-            continue;
+/// The centroid nearest to a row, of several the first, from the row's products with them and half of their squares.
+fn nearest_of(products: &[f64], half_squares: &[f64]) -> usize {
+    // ||x - c||^2 / 2 = ||x||^2 / 2 + (||c||^2 / 2 - x.c): the bracket decides.
+    let costs = products.iter().zip(half_squares).map(|(product, half)| half - product);
+    let (mut nearest, mut lowest) = (0, f64::INFINITY);
+    for (candidate, cost) in costs.enumerate() {
+        if cost < lowest {
+            (nearest, lowest) = (candidate, cost);
         }
-        let movable = (0..clusters.len()).filter(|&row| distances[row] > 0.0 && sizes[clusters[row]] > 1);
-        let farthest = movable.reduce(|best, row| if distances[row] > distances[best] { row } else { best });
-        let Some(row) = farthest else { return };
-        sizes[clusters[row]] -= 1;
-        sizes[empty] = 1;
-        clusters[row] = empty;
-        distances[row] = 0.0;
+    }
+    nearest
+}
+
+/// `||a - b||^2` in sums that a processor adds side by side; their number is fixed, and so are the bits.
+#[multiversion(targets("x86_64+avx2"))]
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 16];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, x), y) in sums.iter_mut().zip(a).zip(b) {
+            *sum += (x - y) * (x - y);
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| (x - y) * (x - y)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// `out = values - mean`.
+#[multiversion(targets("x86_64+avx2"))]
+fn about(values: &[f32], mean: &[f64], out: &mut [f64]) {
+    for ((out, &value), mean) in out.iter_mut().zip(values).zip(mean) {
+        *out = f64::from(value) - mean;
     }
 }
 
@@ -428,7 +486,8 @@ mod tests {
             prop_assert!(end.converged);
             for row in 0..60 {
                 for centroid in end.centroids.chunks_exact(3) {
-                    prop_assert!(end.distances[row] <= points.squared_distance(row, centroid) + 1e-9);
+                    let point: Vec<f64> = points.point(row).collect();
+                    prop_assert!(end.distances[row] <= squared_distance(&point, centroid) + 1e-9);
                 }
             }
         }
