@@ -27,4 +27,6 @@ pub use settings::{
     CheckpointSettings, DataSettings, KnnSettings, Precision, PredictorSettings, Problem, ProjectorSettings,
     Settings, TargetSettings,
 };
-pub use train::{Asked, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers};
+pub use train::{
+    Asked, EpochTime, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers,
+};

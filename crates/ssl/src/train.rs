@@ -152,6 +152,24 @@ impl Prepared {
         Ok(seconds)
     }
 
+    /// Makes one epoch with `learner` as training does: views from the loader's threads, a step for every full batch.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub fn time_epoch(&self, settings: &Settings, learner: &mut Learner) -> Result<EpochTime, SslError> {
+        let start = Instant::now();
+        let (mut images, mut waited) = (0, 0.0);
+        let one = Settings { epochs: 1, ..settings.clone() };
+        let mut batches = self.batches(&one, Position { epoch: 0, step_in_epoch: 0 })?;
+        while let Some(batch) = batches.next() {
+            let batch = batch?;
+            waited += batches.waited().as_secs_f64();
+            learner.step(&batch.views, &batch.indices, self.labels(&batch.indices));
+            images += batch.indices.len();
+        }
+        Ok(EpochTime { images, seconds: start.elapsed().as_secs_f64(), waited })
+    }
+
     /// The batches of a run from a position on.
     fn batches(&self, settings: &Settings, from: Position) -> Result<Loader, SslError> {
         let how = LoaderSettings {
@@ -176,6 +194,17 @@ impl Prepared {
     pub fn steps_per_epoch(&self, batch: usize) -> usize {
         self.train.len() / batch
     }
+}
+
+/// How long an epoch took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochTime {
+    /// Images in its full batches.
+    pub images: usize,
+    /// From the start of the loader to the end of the last step.
+    pub seconds: f64,
+    /// How many of these seconds were spent waiting for views.
+    pub waited: f64,
 }
 
 /// How images of `source` are prepared for a network that knows nothing of them yet: `size` pixels a side (0: as the

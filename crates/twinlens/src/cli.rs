@@ -57,13 +57,13 @@ pub enum Verb {
     Data(data::DataArgs),
     /// Find past runs and how they went
     Runs(runs::RunsArgs),
-    /// List methods, encoders, data sets, formats, augmentations or presets
+    /// List methods, encoders, data sets, formats, augmentations, presets or cases of bench
     List(list::ListArgs),
     /// Take encoders from other programs, and give them back
     Weights(weights::WeightsArgs),
     /// Show, check and describe settings
     Config(config::ConfigArgs),
-    /// Time a training step
+    /// Time training steps, epochs, views and judging
     Bench(bench::BenchArgs),
     /// Tell what this machine and this build can do
     Doctor(doctor::DoctorArgs),

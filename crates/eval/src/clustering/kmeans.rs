@@ -1,5 +1,6 @@
 //! K-means: in the plane of features, or on the sphere.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::draws::{Draw, stream};
@@ -7,7 +8,7 @@ use crate::linalg::product_with_transposed;
 use crate::{EvalError, Features};
 
 /// Rows compared with all centroids at a time.
-const ROW_BLOCK: usize = 128;
+const ROW_BLOCK: usize = 64;
 /// Sums this short have no direction.
 const MIN_LENGTH: f64 = 1e-12;
 
@@ -22,7 +23,8 @@ const MIN_LENGTH: f64 = 1e-12;
 /// k-means++ (Arthur and Vassilvitskii, SODA 2007, with `2 + ln k` candidates for each, as scikit-learn).
 /// A cluster without rows takes the row that lies farthest from its centroid, which lowers the inertia.
 ///
-/// Distances and sums are in f64 and in a fixed order: the same bits whatever the number of threads.
+/// Distances and sums are in f64 and in a fixed order: the same bits whatever the number of threads. Products in f32 only
+/// pick the nearest centroid where their rounding cannot matter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KMeans {
     /// Number of clusters.
@@ -131,14 +133,24 @@ struct Points {
     features: Features,
     mean: Vec<f64>,
     spherical: bool,
+    /// The rows without their mean, rounded.
+    rounded: Vec<f32>,
+    /// The lengths of the rows without their mean.
+    lengths: Vec<f64>,
 }
 
 impl Points {
     fn new(features: &Features, spherical: bool) -> Points {
-        match spherical {
-            true => Points { features: features.unit_rows(), mean: vec![0.0; features.dim()], spherical },
-            false => Points { features: features.clone(), mean: features.column_means(), spherical },
-        }
+        let (features, mean) = match spherical {
+            true => (features.unit_rows(), vec![0.0; features.dim()]),
+            false => (features.clone(), features.column_means()),
+        };
+        let (rounded, lengths) = (Vec::new(), Vec::new());
+        let mut points = Points { features, mean, spherical, rounded, lengths };
+        let all = 0..points.features.rows();
+        points.rounded = all.clone().flat_map(|row| points.point(row)).map(|value| value as f32).collect();
+        points.lengths = all.map(|row| length(points.point(row))).collect();
+        points
     }
 
     fn dim(&self) -> usize {
@@ -148,10 +160,6 @@ impl Points {
     /// Row `row`.
     fn point(&self, row: usize) -> impl Iterator<Item = f64> + '_ {
         centred(self.features.row(row), &self.mean)
-    }
-
-    fn squared_distance(&self, row: usize, centroid: &[f64]) -> f64 {
-        self.point(row).zip(centroid).map(|(x, c)| (x - c).powi(2)).sum()
     }
 
     fn shift_back(&self, centroids: &mut [f64]) {
@@ -168,66 +176,118 @@ impl Points {
         let mut nearest = self.distances_within(&vec![f64::INFINITY; self.features.rows()], &centroids);
         for _ in 1..settings.k {
             let drawn = (0..candidates).map(|_| draw_proportionally(&nearest, draws.uniform()));
-            let tried = drawn.map(|row| {
-                let centroid: Vec<f64> = self.point(row).collect();
-                let nearest = self.distances_within(&nearest, &centroid);
-                (nearest.iter().sum::<f64>(), nearest, centroid)
-            });
+            let tried: Vec<f64> = drawn.flat_map(|row| self.point(row)).collect();
+            let within = self.distances_within(&nearest, &tried);
+            let lowered = |candidate: usize| within.iter().skip(candidate).step_by(candidates).copied();
+            let inertia = |candidate: &usize| lowered(*candidate).sum::<f64>();
             // The first of equals: `min_by` keeps it.
-            let Some((_, lowered, centroid)) = tried.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
-            centroids.extend(centroid);
-            nearest = lowered;
+            let best = (0..candidates).min_by(|a, b| inertia(a).total_cmp(&inertia(b))).unwrap_or(0);
+            centroids.extend(&tried[best * self.dim()..][..self.dim()]);
+            nearest = lowered(best).collect();
         }
         centroids
     }
 
-    /// The squared distances of all rows to `centroid`, where they are smaller than `nearest`.
-    fn distances_within(&self, nearest: &[f64], centroid: &[f64]) -> Vec<f64> {
-        let row = |(row, &nearest): (usize, &f64)| nearest.min(self.squared_distance(row, centroid));
-        nearest.par_iter().enumerate().with_min_len(ROW_BLOCK).map(row).collect()
+    /// The squared distances of all rows to `centroids`, where they are smaller than `nearest`, `[rows, centroids]`.
+    fn distances_within(&self, nearest: &[f64], centroids: &[f64]) -> Vec<f64> {
+        let dim = self.dim();
+        let mut distances = vec![0.0; nearest.len() * (centroids.len() / dim)];
+        let rows = distances.par_chunks_exact_mut(centroids.len() / dim).zip(nearest).with_min_len(ROW_BLOCK);
+        rows.zip(self.features.values().par_chunks_exact(dim)).for_each_init(
+            || vec![0.0; dim],
+            |row, task| {
+                let ((distances, nearest), values) = task;
+                about(values, &self.mean, row);
+                for (distance, centroid) in distances.iter_mut().zip(centroids.chunks_exact(dim)) {
+                    *distance = nearest.min(squared_distance(row, centroid));
+                }
+            },
+        );
+        distances
     }
 
     fn lloyd(&self, mut centroids: Vec<f64>, max_iterations: usize) -> Clustering {
-        let (mut clusters, mut distances) = self.assign(&centroids);
+        let mut clusters = self.assign(&centroids);
         let (mut iterations, mut converged) = (0, false);
         while iterations < max_iterations && !converged {
-            fill_empty(&mut clusters, &mut distances, centroids.len() / self.dim());
+            self.fill_empty(&mut clusters, &centroids);
             self.move_centroids(&clusters, &mut centroids);
             iterations += 1;
             let before = clusters;
-            (clusters, distances) = self.assign(&centroids);
+            clusters = self.assign(&centroids);
             converged = clusters == before;
         }
+        let distances = self.distances(&clusters, &centroids);
         let inertia = distances.iter().sum();
         Clustering { clusters, centroids, distances, inertia, iterations, converged }
     }
 
-    /// The nearest centroid of every row, and the squared distance to it.
-    fn assign(&self, centroids: &[f64]) -> (Vec<usize>, Vec<f64>) {
+    /// The nearest centroid of every row.
+    fn assign(&self, centroids: &[f64]) -> Vec<usize> {
         let dim = self.dim();
         let k = centroids.len() / dim;
-        let half_squares: Vec<f64> =
-            centroids.chunks_exact(dim).map(|c| 0.5 * c.iter().map(|v| v * v).sum::<f64>()).collect();
-        let of_block = |block: &[f32]| {
-            let rows: Vec<f64> = block.chunks_exact(dim).flat_map(|row| centred(row, &self.mean)).collect();
-            let mut products = vec![0.0; block.len() / dim * k];
-            product_with_transposed(&mut products, &rows, centroids, dim);
-            // ||x - c||^2 / 2 = ||x||^2 / 2 + (||c||^2 / 2 - x.c): the bracket decides.
-            let nearest = |(row, products): (&[f64], &[f64])| {
-                let costs = products.iter().zip(&half_squares).map(|(product, half)| half - product);
-                let (mut cluster, mut lowest) = (0, f64::INFINITY);
-                for (candidate, cost) in costs.enumerate() {
-                    if cost < lowest {
-                        (cluster, lowest) = (candidate, cost);
-                    }
-                }
-                // From differences: exact also where the squares would cancel.
-                let centroid = &centroids[cluster * dim..][..dim];
-                (cluster, row.iter().zip(centroid).map(|(x, c)| (x - c).powi(2)).sum::<f64>())
-            };
-            rows.chunks_exact(dim).zip(products.chunks_exact(k)).map(nearest).collect::<Vec<_>>()
+        let rounded: Vec<f32> = centroids.iter().map(|&value| value as f32).collect();
+        let lengths: Vec<f64> = centroids.chunks_exact(dim).map(|c| length(c.iter().copied())).collect();
+        let half_squares: Vec<f64> = lengths.iter().map(|length| 0.5 * length * length).collect();
+        // More than rounding to f32 and a sum of so many products in f32 can be off by, relative to the lengths of both.
+        let longest = lengths.iter().fold(0.0, |longest: f64, &length| longest.max(length));
+        let doubt = 4.0 * (dim + 8) as f64 * f64::from(f32::EPSILON) * longest;
+        let underflow = dim as f64 * f64::from(f32::MIN_POSITIVE);
+        let mut clusters = vec![0; self.features.rows()];
+        let blocks = clusters.par_chunks_mut(ROW_BLOCK).zip(self.rounded.par_chunks(ROW_BLOCK * dim));
+        blocks.enumerate().for_each_init(Vec::new, |products, (block, (clusters, rows))| {
+            products.resize(clusters.len() * k, 0.0);
+            product_with_transposed(products, rows, &rounded, dim);
+            for ((cluster, products), row) in
+                clusters.iter_mut().zip(products.chunks_exact(k)).zip(block * ROW_BLOCK..)
+            {
+                let nearest = nearest_by(products, &half_squares, doubt * self.lengths[row] + underflow);
+                *cluster = nearest.unwrap_or_else(|| self.nearest(row, centroids));
+            }
+        });
+        clusters
+    }
+
+    /// The centroid nearest to a row, of several the first.
+    fn nearest(&self, row: usize, centroids: &[f64]) -> usize {
+        let row: Vec<f64> = self.point(row).collect();
+        let distances = centroids.chunks_exact(self.dim()).map(|centroid| squared_distance(&row, centroid));
+        distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(nearest, _)| nearest)
+    }
+
+    /// Every row's squared distance to its centroid, from differences: exact also where squares would cancel.
+    fn distances(&self, clusters: &[usize], centroids: &[f64]) -> Vec<f64> {
+        let dim = self.dim();
+        let rows = self.features.values().par_chunks_exact(dim).with_min_len(ROW_BLOCK).zip(clusters);
+        let distance = |row: &mut Vec<f64>, (values, &cluster): (&[f32], &usize)| {
+            about(values, &self.mean, row);
+            squared_distance(row, &centroids[cluster * dim..][..dim])
         };
-        self.features.values().par_chunks(ROW_BLOCK * dim).flat_map_iter(of_block).unzip()
+        rows.map_init(|| vec![0.0; dim], distance).collect()
+    }
+
+    /// Gives every empty cluster the row farthest from its centroid (of several, the first), unless it would leave
+    /// another empty or no row is off its centroid.
+    fn fill_empty(&self, clusters: &mut [usize], centroids: &[f64]) {
+        let mut sizes = vec![0_usize; centroids.len() / self.dim()];
+        clusters.iter().for_each(|&cluster| sizes[cluster] += 1);
+        if !sizes.contains(&0) {
+            return;
+        }
+        let mut distances = self.distances(clusters, centroids);
+        for empty in 0..sizes.len() {
+            if sizes[empty] > 0 {
+                continue;
+            }
+            let movable = (0..clusters.len()).filter(|&row| distances[row] > 0.0 && sizes[clusters[row]] > 1);
+            let farthest =
+                movable.reduce(|best, row| if distances[row] > distances[best] { row } else { best });
+            let Some(row) = farthest else { return };
+            sizes[clusters[row]] -= 1;
+            sizes[empty] = 1;
+            clusters[row] = empty;
+            distances[row] = 0.0;
+        }
     }
 
     fn move_centroids(&self, clusters: &[usize], centroids: &mut [f64]) {
@@ -236,22 +296,54 @@ impl Points {
     }
 }
 
-/// Gives every empty cluster the row farthest from its centroid (of several, the first), unless it would leave
-/// another empty or no row is off its centroid.
-fn fill_empty(clusters: &mut [usize], distances: &mut [f64], k: usize) {
-    let mut sizes = vec![0_usize; k];
-    clusters.iter().for_each(|&cluster| sizes[cluster] += 1);
-    for empty in 0..k {
-        if sizes[empty] > 0 {
-            continue;
+/// The centroid nearest to a row, from the row's products with them and half of their squares; nothing if another is nearer
+/// or as near but for `doubt`.
+fn nearest_by(products: &[f32], half_squares: &[f64], doubt: f64) -> Option<usize> {
+    // ||x - c||^2 / 2 = ||x||^2 / 2 + (||c||^2 / 2 - x.c): the bracket decides.
+    let costs = products.iter().zip(half_squares).map(|(&product, half)| half - f64::from(product));
+    let (mut nearest, mut lowest, mut second) = (0, f64::INFINITY, f64::INFINITY);
+    for (candidate, cost) in costs.enumerate() {
+        if !cost.is_finite() {
+            return None;
         }
-        let movable = (0..clusters.len()).filter(|&row| distances[row] > 0.0 && sizes[clusters[row]] > 1);
-        let farthest = movable.reduce(|best, row| if distances[row] > distances[best] { row } else { best });
-        let Some(row) = farthest else { return };
-        sizes[clusters[row]] -= 1;
-        sizes[empty] = 1;
-        clusters[row] = empty;
-        distances[row] = 0.0;
+        if cost < lowest {
+            (nearest, lowest, second) = (candidate, cost, lowest);
+        } else if cost < second {
+            second = cost;
+        }
+    }
+    (second - lowest > doubt).then_some(nearest)
+}
+
+fn length(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// `||a - b||^2` in sums that a processor adds side by side; their number is fixed, and so are the bits.
+#[multiversion(targets("x86_64+avx2"))]
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 16];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, x), y) in sums.iter_mut().zip(a).zip(b) {
+            *sum += (x - y) * (x - y);
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| (x - y) * (x - y)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// `out = values - mean`.
+fn about(values: &[f32], mean: &[f64], out: &mut [f64]) {
+    out.fill(0.0);
+    add_about(out, values, mean);
+}
+
+/// `sum += values - mean`.
+#[multiversion(targets("x86_64+avx2"))]
+fn add_about(sum: &mut [f64], values: &[f32], mean: &[f64]) {
+    for ((sum, &value), mean) in sum.iter_mut().zip(values).zip(mean) {
+        *sum += f64::from(value) - mean;
     }
 }
 
@@ -308,8 +400,7 @@ fn move_to_means(values: &[f32], mean: &[f64], clusters: &[usize], means: Means,
     centroids.par_chunks_exact_mut(dim).zip(&members).for_each(|(centroid, members)| {
         let mut sum = vec![0.0; dim];
         for &row in members {
-            let row = centred(&values[row * dim..][..dim], mean);
-            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            add_about(&mut sum, &values[row * dim..][..dim], mean);
         }
         let divisor = match means {
             Means::Centres => members.len() as f64,
@@ -353,6 +444,19 @@ mod tests {
             let found = on_threads(1, run);
             assert_eq!(Agreement::new(&found.clusters, set.labels()).unwrap().ari(), 1.0);
             assert_eq!(found, on_threads(3, run));
+        }
+    }
+
+    #[test]
+    fn rows_go_to_the_nearest_centroid_where_products_in_f32_cannot_tell() {
+        // The first column, the same to both centroids, hides the second in f32; small and large scales leave its range.
+        let side = |row: usize| if row.is_multiple_of(2) { 3.0 } else { -3.0 };
+        let rows: Vec<f32> = (0..40).flat_map(|row| [side(row), (row as f32 - 19.5) * 1e-4]).collect();
+        for scale in [1.0, 1e-30, 1e30] {
+            let features = Features::new(40, 2, rows.iter().map(|value| value * scale).collect()).unwrap();
+            let centroids = [10.0, -1e-5, 10.0, 1e-5].map(|value| value * f64::from(scale));
+            let clusters = Points::new(&features, false).assign(&centroids);
+            assert_eq!(clusters, (0..40).map(|row| usize::from(row >= 20)).collect::<Vec<_>>(), "{scale}");
         }
     }
 
@@ -428,7 +532,8 @@ mod tests {
             prop_assert!(end.converged);
             for row in 0..60 {
                 for centroid in end.centroids.chunks_exact(3) {
-                    prop_assert!(end.distances[row] <= points.squared_distance(row, centroid) + 1e-9);
+                    let point: Vec<f64> = points.point(row).collect();
+                    prop_assert!(end.distances[row] <= squared_distance(&point, centroid) + 1e-9);
                 }
             }
         }

@@ -7,6 +7,7 @@ use twinlens_ssl::finetune;
 use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::recipes::RECIPES;
 
+use super::bench;
 use crate::config::nearest;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::known::KNOWN;
@@ -41,6 +42,8 @@ pub enum Kind {
     Augmentations,
     /// Ready-made settings
     Presets,
+    /// Work that `bench` times
+    Cases,
 }
 
 /// One thing to choose.
@@ -69,6 +72,8 @@ pub struct Catalogue {
     pub augmentations: Vec<Entry>,
     /// `list presets`; see [`presets`].
     pub presets: Vec<Entry>,
+    /// `list cases`
+    pub cases: Vec<Entry>,
 }
 
 impl Catalogue {
@@ -80,6 +85,7 @@ impl Catalogue {
             Kind::Formats => &self.formats,
             Kind::Augmentations => &self.augmentations,
             Kind::Presets => &self.presets,
+            Kind::Cases => &self.cases,
         }
     }
 }
@@ -133,6 +139,7 @@ pub fn catalogue() -> Catalogue {
         formats: twinlens_data::formats().map(|(name, what)| entry(name, what, vec![])).collect(),
         augmentations: operations.chain(policies).collect(),
         presets: presets(&[RECIPES, finetune::recipes::RECIPES].concat()),
+        cases: bench::cases().iter().map(|case| entry(case.name(), &case.what(), vec![])).collect(),
     }
 }
 
@@ -180,7 +187,7 @@ fn as_json(entry: &Entry) -> Value {
 }
 
 /// Whether `name` matches a pattern of `*` and `?`.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     match rest.next() {
         None => name.is_empty(),
