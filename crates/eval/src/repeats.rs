@@ -81,7 +81,11 @@ impl Repeats {
 }
 
 impl Repeated {
-    fn of(values: Vec<Option<f64>>) -> Result<Repeated, EvalError> {
+    /// One value a seed, without an interval.
+    ///
+    /// # Errors
+    /// Values that are not finite.
+    pub fn of(values: Vec<Option<f64>>) -> Result<Repeated, EvalError> {
         let defined: Vec<f64> = values.iter().copied().flatten().collect();
         let std = match defined.len() {
             0 | 1 => None,

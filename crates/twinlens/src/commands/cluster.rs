@@ -85,8 +85,9 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     let labels = labels(source.as_ref());
     let mut verdict = protocol.run(&features, labels.as_deref(), &data.classes)?;
     if labels.is_none() {
-        let message = "not every image has a label: clusters were not compared with labels".to_owned();
-        verdict.warnings.push(message);
+        let reason =
+            if data.has_tags() { "an image may show several classes" } else { "not every image has a label" };
+        verdict.warnings.push(format!("{reason}: clusters were not compared with labels"));
     }
     let ClusterVerdict { settings, seeds, .. } = &mut verdict;
     args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &data);

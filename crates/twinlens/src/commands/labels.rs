@@ -165,7 +165,7 @@ pub fn rows(training_labels: &str, splits: &[Repeats]) -> Vec<Vec<String>> {
 }
 
 /// Mean and standard deviation.
-fn spread(of: &Repeated) -> String {
+pub fn spread(of: &Repeated) -> String {
     match (of.mean, of.std) {
         (Some(mean), Some(std)) => format!("{mean:.4} +- {std:.4}"),
         (Some(mean), None) => format!("{mean:.4}"),
