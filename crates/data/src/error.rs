@@ -25,8 +25,8 @@ pub enum DataError {
     /// The content is in no format that is read here.
     #[error(
         "{place} holds no images in a format read here: {found}\nhint: give an .npz or .npy of images, \
-         MNIST's idx files, CIFAR's binary batches, a folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip or \
-         tar of these"
+         MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a folder class/file of PNG, JPEG, TIFF, BMP or \
+         WebP, or a zip or tar of these"
     )]
     UnknownFormat {
         /// The file or folder.
@@ -94,6 +94,31 @@ pub enum DataError {
         label: i128,
         /// The largest label allowed.
         max: usize,
+    },
+    /// A number other than 0 and 1 among labels of several classes an image.
+    #[error(
+        "{place}: sample {sample} has {value} in column {column}, expected 0 or 1\nhint: several columns say for each \
+         class whether the image shows it; for one class number an image give one column"
+    )]
+    NoTag {
+        /// The file and array.
+        place: String,
+        /// Index of the sample in the array.
+        sample: usize,
+        /// Index of the column: the class.
+        column: usize,
+        /// The number found.
+        value: i128,
+    },
+    /// A list of images, or a set of such lists, that contradicts itself or the images.
+    #[error("{place}: {reason}\nhint: {hint}")]
+    WrongList {
+        /// The list, or the set.
+        place: String,
+        /// What contradicts what.
+        reason: String,
+        /// How to mend it.
+        hint: &'static str,
     },
     /// NaN or infinity among floating-point pixels.
     #[error(
@@ -209,6 +234,16 @@ pub enum DataError {
          one folder per class, or add an array of labels; pre-training alone needs none"
     )]
     NoLabels {
+        /// The data set.
+        name: String,
+    },
+    /// A protocol predicts one class an image and the set gives several.
+    #[error(
+        "{name}: an image may show several classes, which can be judged by support vector machines alone\nhint: \
+         `twinlens probe --classifier svm` tells the average precision of each class; pre-training, features, health and \
+         maps work as on images without labels"
+    )]
+    SeveralLabels {
         /// The data set.
         name: String,
     },

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::source::{Skipped, SplitOrigin, class_counts};
 use crate::statistics::Summary;
-use crate::{ChannelStatistics, DataError, DataSet, ImageSource, PixelType, Split};
+use crate::{ChannelStatistics, DataError, DataSet, ImageSource, PixelType, Split, Tag};
 
 /// A data set in figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,10 +38,14 @@ pub struct Inspection {
 pub struct SplitInspection {
     /// Number of images.
     pub images: usize,
-    /// Number of images with a label.
+    /// Number of images with a label, or with tags.
     pub labelled: usize,
-    /// Number of images by class number; empty when the set has no classes.
+    /// Number of images by class number; empty when the set has no classes. Where an image may show several, these are
+    /// more than there are images, or fewer.
     pub per_class: Vec<usize>,
+    /// Number of images by class number that do not count for the class, where an image may show several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_judged: Option<Vec<usize>>,
     /// Smallest and largest height in pixels.
     pub height: [usize; 2],
     /// Smallest and largest width in pixels.
@@ -83,10 +87,21 @@ pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
 
 fn inspect_split(source: &dyn ImageSource, summary: &Summary, classes: usize) -> SplitInspection {
     let counts = class_counts(source);
+    let tags: Vec<&[Tag]> = (0..source.len()).filter_map(|index| source.tags(index)).collect();
+    let tagged = |tag: Tag| {
+        let count = |class: usize| tags.iter().filter(|tags| tags.get(class) == Some(&tag)).count();
+        (0..classes).map(count).collect::<Vec<usize>>()
+    };
+    let (per_class, not_judged) = if tags.is_empty() {
+        ((0..classes).map(|class| counts.get(&class).copied().unwrap_or(0)).collect(), None)
+    } else {
+        (tagged(Tag::Present), Some(tagged(Tag::NotJudged)))
+    };
     SplitInspection {
         images: source.len(),
-        labelled: counts.values().sum(),
-        per_class: (0..classes).map(|class| counts.get(&class).copied().unwrap_or(0)).collect(),
+        labelled: counts.values().sum::<usize>() + tags.len(),
+        per_class,
+        not_judged,
         height: summary.height,
         width: summary.width,
         value_range: summary.range,

@@ -25,7 +25,9 @@ pub use image::{Image, PixelType, Pixels};
 pub use inspect::{Inspection, SplitInspection, inspect};
 pub use open::{open, open_bytes};
 pub use options::{OnBadSample, OpenOptions, SplitPolicy, SplitShares};
-pub use source::{DataSet, ImageSource, Skipped, SkippedSample, Split, SplitOrigin, Splits, class_counts};
+pub use source::{
+    DataSet, ImageSource, Skipped, SkippedSample, Split, SplitOrigin, Splits, Tag, class_counts,
+};
 pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics};
 pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, limit};

@@ -23,7 +23,7 @@ use crate::{DataError, DataSet, ImageSource, OpenOptions, Split, SplitPolicy};
 /// 8 bits are multiplied by 257.
 ///
 /// Splits are those the set defines. An undivided set, or one with a single part (whichever it is), is split
-/// into train, validation and test, stratified and seeded; a set with train and test but without validation
+/// into train, validation and test, stratified (by labels; images with tags are drawn alike) and seeded; a set with train and test but without validation
 /// gives part of train to validation (`val / (train + val)` of it). A test split is never drawn from train
 /// when the set defines one. [`SplitPolicy::AsDefined`] leaves all as it is.
 ///
@@ -59,7 +59,7 @@ fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) ->
     // The first of those that claim most: max_by_key would give the last.
     let best = claims.rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0);
     let Some((_, format)) = best else { return Err(unknown_format(&tree)) };
-    let key = cache_key(&tree, options);
+    let key = cache_key(&tree, format.name, options);
     let cached = options.cache_dir.as_deref().and_then(|folder| load_cached(folder, &key, tree.place()));
     let store = match cached {
         Some(store) => store,
@@ -72,11 +72,11 @@ fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) ->
     data_set(store, name, format.name, options)
 }
 
-/// What decides the decoded content: the files, and the options that concern reading.
-fn cache_key(tree: &Tree, options: &OpenOptions<'_>) -> String {
+/// What decides the decoded content: the files, the format, and the options that concern reading.
+fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
     let mut hash = tree.key();
     let OpenOptions { member, class_names, on_bad_sample, .. } = options;
-    hash.update(format!("{member:?} {class_names:?} {on_bad_sample:?}"));
+    hash.update(format!("{format} {member:?} {class_names:?} {on_bad_sample:?}"));
     hex(&hash.finalize())
 }
 

@@ -7,6 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DataError, Image};
 
+/// Whether an image shows a class, in a set whose images may show several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Tag {
+    /// It does not.
+    #[serde(rename = "0")]
+    Absent,
+    /// It does.
+    #[serde(rename = "1")]
+    Present,
+    /// Left open, as for objects that PASCAL VOC calls difficult: the image does not count for this class.
+    #[serde(rename = "?")]
+    NotJudged,
+}
+
 /// Images that can be asked for by number, from several threads at once, and their labels.
 pub trait ImageSource: Send + Sync {
     /// Number of images.
@@ -24,8 +38,13 @@ pub trait ImageSource: Send + Sync {
     /// [`DataError::NoSuchSample`] when `index >= len()`.
     fn image(&self, index: usize) -> Result<Image, DataError>;
 
-    /// The class number of image `index`; `None` when it has no label, or there is no such image.
+    /// The class number of image `index`; `None` when it has no label or several, or there is no such image.
     fn label(&self, index: usize) -> Option<usize>;
+
+    /// For every class whether image `index` shows it, in sets whose images may show several; `None` in all others.
+    fn tags(&self, _index: usize) -> Option<&[Tag]> {
+        None
+    }
 
     /// What a person calls image `index`: its path in the set, or the array and its place there.
     fn name(&self, index: usize) -> String {
@@ -150,7 +169,7 @@ pub struct DataSet {
     /// How the parts came to be.
     pub split_origin: SplitOrigin,
     /// Class names by class number; empty when nothing has a label. A set that only numbers its classes
-    /// names them by number.
+    /// names them by number. Where images have tags, in the order of these.
     pub classes: Vec<String>,
     /// What was left out.
     pub skipped: Skipped,
@@ -163,12 +182,21 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Whether an encoder can be judged on this set: its training split must have labels of at least two
-    /// classes.
+    /// Whether an image may show several classes: such images have tags instead of a label.
+    pub fn has_tags(&self) -> bool {
+        let splits = Split::ALL.iter().filter_map(|split| self.splits.get(*split));
+        splits.into_iter().any(|source| source.tags(0).is_some())
+    }
+
+    /// Whether an encoder can be judged on this set by protocols that predict one class: its training split must have
+    /// labels of at least two classes.
     ///
     /// # Errors
-    /// [`DataError::NoLabels`] or [`DataError::OneClass`].
+    /// [`DataError::SeveralLabels`], [`DataError::NoLabels`] or [`DataError::OneClass`].
     pub fn check_for_evaluation(&self) -> Result<(), DataError> {
+        if self.has_tags() {
+            return Err(DataError::SeveralLabels { name: self.name.clone() });
+        }
         let counts = self.splits.train.as_deref().map(class_counts).unwrap_or_default();
         let mut present = counts.keys();
         match (present.next(), present.next()) {
@@ -182,7 +210,8 @@ impl DataSet {
     }
 }
 
-/// Number of images per class number, for the classes that occur; images without a label are not counted.
+/// Number of images per class number, for the classes that occur; images without a label, or with tags instead, are not
+/// counted.
 pub fn class_counts(source: &dyn ImageSource) -> BTreeMap<usize, usize> {
     let mut counts = BTreeMap::new();
     for label in (0..source.len()).filter_map(|index| source.label(index)) {

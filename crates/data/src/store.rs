@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::source::Skipped;
-use crate::{DataError, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split};
+use crate::{DataError, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag};
 
 /// All images of a set, part after part, each as it was decoded.
 pub(crate) struct Store {
@@ -47,6 +47,8 @@ struct Record {
     channels: u32,
     pixel_type: PixelType,
     label: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<Tag>>,
 }
 
 /// A run of images that belong together.
@@ -97,6 +99,10 @@ impl ImageSource for Store {
 
     fn label(&self, index: usize) -> Option<usize> {
         self.index.records.get(index)?.label.map(|label| label as usize)
+    }
+
+    fn tags(&self, index: usize) -> Option<&[Tag]> {
+        self.index.records.get(index)?.tags.as_deref()
     }
 
     fn name(&self, index: usize) -> String {
@@ -168,6 +174,8 @@ fn common_form(index: &Index, place: &str) -> Result<(usize, PixelType), DataErr
 pub(crate) struct Sample {
     pub(crate) image: Image,
     pub(crate) label: Option<u32>,
+    /// Instead of a label, where an image may show several classes.
+    pub(crate) tags: Option<Vec<Tag>>,
     /// Its path; `None` in arrays, where its place says it.
     pub(crate) name: Option<String>,
 }
@@ -256,7 +264,7 @@ impl<'a> StoreBuilder<'a> {
     }
 
     fn push_one(&mut self, sample: Sample) -> Result<(), DataError> {
-        let Sample { image, label, name } = sample;
+        let Sample { image, label, tags, name } = sample;
         let narrow = |size: usize| {
             u32::try_from(size).map_err(|_| DataError::WrongShape {
                 place: self.place.clone(),
@@ -268,7 +276,7 @@ impl<'a> StoreBuilder<'a> {
         let (height, width) = (narrow(image.height)?, narrow(image.width)?);
         let channels = narrow(image.channels)?;
         let pixel_type = image.pixel_type();
-        self.index.records.push(Record { height, width, channels, pixel_type, label });
+        self.index.records.push(Record { height, width, channels, pixel_type, label, tags });
         self.index.names.extend(name);
         if let Some(part) = self.index.parts.last_mut() {
             part.range.end = self.index.records.len();
@@ -382,14 +390,20 @@ fn check_finite(sample: &Sample, place: &str, number: usize) -> Result<(), DataE
     })
 }
 
-/// SHA-256 of one image (size, kind of numbers, pixels) and its label.
+/// SHA-256 of one image (size, kind of numbers, pixels) and its label or tags.
 fn digest(sample: &Sample) -> [u8; 32] {
     let image = &sample.image;
     let mut hash = Sha256::new();
     for size in [image.height, image.width, image.channels, image.pixel_type().bytes()] {
         hash.update((size as u64).to_le_bytes());
     }
-    hash.update(sample.label.map_or(0, |label| u64::from(label) + 1).to_le_bytes());
+    match &sample.tags {
+        None => hash.update(sample.label.map_or(0, |label| u64::from(label) + 1).to_le_bytes()),
+        Some(tags) => {
+            hash.update(u64::MAX.to_le_bytes()); // no label is so large
+            hash.update(tags.iter().map(|tag| *tag as u8).collect::<Vec<u8>>());
+        }
+    }
     match &image.pixels {
         Pixels::U8(values) => hash.update(values),
         pixels => {

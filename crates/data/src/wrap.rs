@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twinlens_random::{Purpose, Stream};
 
-use crate::{DataError, Image, ImageSource};
+use crate::{DataError, Image, ImageSource, Tag};
 
 /// Some images of a source, in a given order.
 pub struct Subset {
@@ -47,6 +47,10 @@ impl ImageSource for Subset {
 
     fn label(&self, index: usize) -> Option<usize> {
         self.source.label(self.at(index).ok()?)
+    }
+
+    fn tags(&self, index: usize) -> Option<&[Tag]> {
+        self.source.tags(self.at(index).ok()?)
     }
 
     fn name(&self, index: usize) -> String {
@@ -103,6 +107,11 @@ impl ImageSource for Concat {
     fn label(&self, index: usize) -> Option<usize> {
         let (source, index) = self.at(index).ok()?;
         source.label(index)
+    }
+
+    fn tags(&self, index: usize) -> Option<&[Tag]> {
+        let (source, index) = self.at(index).ok()?;
+        source.tags(index)
     }
 
     fn name(&self, index: usize) -> String {
@@ -173,7 +182,7 @@ impl std::fmt::Display for LabelAmount {
     }
 }
 
-/// A source of which only some labels are known; all images remain.
+/// A source of which only some labels are known; all images remain. Of images with tags none are known.
 pub struct LabelShare {
     source: Arc<dyn ImageSource>,
     known: Vec<bool>,
@@ -237,6 +246,10 @@ impl ImageSource for LabelShare {
 
     fn label(&self, index: usize) -> Option<usize> {
         self.source.label(index).filter(|_| self.known[index])
+    }
+
+    fn tags(&self, index: usize) -> Option<&[Tag]> {
+        self.source.tags(index).filter(|_| self.known[index])
     }
 
     fn name(&self, index: usize) -> String {

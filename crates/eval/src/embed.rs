@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
-use twinlens_data::ImageSource;
+use twinlens_data::{ImageSource, Tag};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
 
-use crate::{EvalError, Features, Labelled};
+use crate::{EvalError, Features, Labelled, Tagged};
 
 /// How images are put through an encoder.
 #[derive(Clone, Debug)]
@@ -143,4 +143,17 @@ pub fn with_labels(
         Some(labels) => Some(Labelled::new(features, labels, classes.to_vec())?),
         None => None,
     })
+}
+
+/// Features with the tags of the images they came from; `None` if any image has none.
+///
+/// # Errors
+/// Tags that are not one for every class.
+pub fn with_tags(
+    features: Features,
+    source: &dyn ImageSource,
+    classes: &[String],
+) -> Result<Option<Tagged>, EvalError> {
+    let tags: Option<Vec<&[Tag]>> = (0..source.len()).map(|index| source.tags(index)).collect();
+    tags.map(|tags| Tagged::new(features, tags.concat(), classes.to_vec())).transpose()
 }

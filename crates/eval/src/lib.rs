@@ -2,7 +2,8 @@
 //!
 //! [`Embedding`] takes images through an encoder to [`Features`]; everything else starts from there.
 //! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
-//! holds the numbers it is made of. [`clustering`] groups features without labels and compares the groups with
+//! holds the numbers it is made of. Where images may show several classes, features are [`Tagged`], and
+//! [`SvmProbe::run_tags`] returns a [`TagVerdict`]. [`clustering`] groups features without labels and compares the groups with
 //! labels, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
 //! measures the images themselves, [`hardness`] how far their views lie apart. [`statistics`] are for conditions and seeds side by side.
 //!
@@ -27,13 +28,15 @@ pub mod probe;
 mod repeats;
 mod shift;
 pub mod statistics;
+mod tag_verdict;
+mod tagged;
 #[cfg(test)]
 mod testing;
 pub mod texture;
 mod verdict;
 
 pub use distances::Distance;
-pub use embed::{Embedding, with_labels};
+pub use embed::{Embedding, with_labels, with_tags};
 pub use error::EvalError;
 pub use features::{Features, Labelled};
 pub use gain::gain;
@@ -42,4 +45,6 @@ pub use metrics::Scores;
 pub use probe::{LinearProbe, RidgeProbe, SvmProbe};
 pub use repeats::{Repeated, Repeats};
 pub use shift::shift;
+pub use tag_verdict::{TAG_SCHEMA_VERSION, TagSplit, TagVerdict};
+pub use tagged::Tagged;
 pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict};

@@ -81,10 +81,10 @@ impl Repeats {
 }
 
 impl Repeated {
-    /// The values of a measure without an interval.
+    /// One value a seed, without an interval.
     ///
     /// # Errors
-    /// A value that is not finite.
+    /// Values that are not finite.
     pub fn of(values: Vec<Option<f64>>) -> Result<Repeated, EvalError> {
         let defined: Vec<f64> = values.iter().copied().flatten().collect();
         let std = match defined.len() {

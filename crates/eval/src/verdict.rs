@@ -97,7 +97,7 @@ impl Verdict {
     /// The settings that were asked for, without those chosen on validation or found by the fit, and without the place of
     /// the data, which are the same wherever they lie.
     pub fn asked(&self) -> impl Iterator<Item = (&String, &serde_json::Value)> {
-        self.settings.iter().filter(|(key, _)| *key != "data" && !FOUND.contains(&key.as_str()))
+        asked(&self.settings)
     }
 
     /// Whether two verdicts differ in their seeds at most.
@@ -117,6 +117,13 @@ impl Verdict {
         let warnings: Vec<String> = absent.map(warning).collect();
         self.warnings.extend(warnings);
     }
+}
+
+/// As [`Verdict::asked`].
+pub(crate) fn asked(
+    settings: &BTreeMap<String, serde_json::Value>,
+) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+    settings.iter().filter(|(key, _)| *key != "data" && !FOUND.contains(&key.as_str()))
 }
 
 #[cfg(test)]

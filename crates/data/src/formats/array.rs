@@ -1,10 +1,10 @@
-//! Arrays of numbers, whatever wraps them: `[N, H, W]` or `[N, H, W, C]` images and `[N]` or `[N, 1]` labels.
+//! Arrays of numbers, whatever wraps them: `[N, H, W]` or `[N, H, W, C]` images and `[N]`, `[N, 1]` or `[N, L]` labels.
 
 use std::io::Read;
 
 use crate::error::read_error;
 use crate::store::{Sample, StoreBuilder};
-use crate::{DataError, Image, OpenOptions, Pixels};
+use crate::{DataError, Image, OpenOptions, Pixels, Tag};
 
 /// Most classes a set may have: a larger label is taken for something else than a class number.
 const MAX_CLASSES: usize = 65_536;
@@ -46,6 +46,44 @@ pub(super) struct ImageShape {
     width: usize,
     channels: usize,
     image_bytes: usize,
+}
+
+/// The labels of images, in their order.
+pub(super) enum Labels {
+    /// A class number each.
+    Classes(Vec<u32>),
+    /// For each image and each of so many classes whether it shows the class.
+    Tags { classes: usize, tags: Vec<Tag> },
+}
+
+impl Labels {
+    /// The largest class number.
+    pub(super) fn largest(&self) -> Option<u32> {
+        match self {
+            Labels::Classes(labels) => labels.iter().max().copied(),
+            Labels::Tags { classes, .. } => u32::try_from(classes - 1).ok(),
+        }
+    }
+
+    /// The class numbers that say the same, if each image shows one class and no more.
+    pub(super) fn one_hot(&self) -> Option<Vec<u32>> {
+        let Labels::Tags { classes, tags } = self else { return None };
+        let class = |row: &[Tag]| {
+            let mut present = (0..).zip(row).filter(|(_, tag)| **tag == Tag::Present).map(|(class, _)| class);
+            present.next().filter(|_| present.next().is_none())
+        };
+        tags.chunks_exact(*classes).map(class).collect()
+    }
+
+    /// Label and tags of one image.
+    fn of(&self, image: usize) -> (Option<u32>, Option<Vec<Tag>>) {
+        match self {
+            Labels::Classes(labels) => (labels.get(image).copied(), None),
+            Labels::Tags { classes, tags } => {
+                (None, tags.chunks_exact(*classes).nth(image).map(<[Tag]>::to_vec))
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Element {
@@ -172,7 +210,7 @@ pub(super) fn read_images(
     reader: &mut dyn Read,
     header: &ArrayHeader,
     place: &str,
-    labels: Option<&[u32]>,
+    labels: Option<&Labels>,
     store: &mut StoreBuilder<'_>,
 ) -> Result<(), DataError> {
     let shape = header.image_shape(place)?;
@@ -197,9 +235,7 @@ pub(super) fn read_images(
         if header.fortran {
             bytes = in_c_order(&bytes, &shape, header.element.bytes);
         }
-        let samples =
-            samples(&bytes, header.element, &shape, labels.map(|labels| &labels[first..first + count]))?;
-        store.push(place, samples)?;
+        store.push(place, samples(&bytes, header.element, &shape, (labels, first))?)?;
         first += count;
     }
     expect_end(reader, place)
@@ -209,13 +245,14 @@ fn samples(
     bytes: &[u8],
     element: Element,
     shape: &ImageShape,
-    labels: Option<&[u32]>,
+    (labels, first): (Option<&Labels>, usize),
 ) -> Result<Vec<Sample>, DataError> {
     let mut samples = Vec::with_capacity(bytes.len() / shape.image_bytes);
     for (position, bytes) in bytes.chunks_exact(shape.image_bytes).enumerate() {
         let Some(pixels) = element.pixels(bytes) else { continue }; // image_shape refused other types
         let image = Image::new(shape.height, shape.width, shape.channels, pixels)?;
-        samples.push(Sample { image, label: labels.map(|labels| labels[position]), name: None });
+        let (label, tags) = labels.map_or((None, None), |labels| labels.of(first + position));
+        samples.push(Sample { image, label, tags, name: None });
     }
     Ok(samples)
 }
@@ -241,7 +278,7 @@ fn in_c_order(bytes: &[u8], shape: &ImageShape, size: usize) -> Vec<u8> {
 pub(super) fn label_count(header: &ArrayHeader, place: &str) -> Result<u64, DataError> {
     let wrong_shape = |hint: &str| DataError::WrongShape {
         place: place.into(),
-        expected: "labels of shape [N] or [N, 1]".into(),
+        expected: "labels of shape [N] or [N, 1], or [N, L] of 0 and 1".into(),
         got: header.shape_text(),
         hint: hint.into(),
     };
@@ -254,26 +291,30 @@ pub(super) fn label_count(header: &ArrayHeader, place: &str) -> Result<u64, Data
         });
     }
     match header.shape[..] {
-        [n] | [n, 1] => Ok(n),
-        [_, _] => Err(wrong_shape(
-            "several labels per image are not supported; keep one column, or turn one-hot rows into class \
-             numbers with labels.argmax(1)",
-        )),
-        _ => Err(wrong_shape("give one class number per image")),
+        [n] => Ok(n),
+        [n, columns] if (1..=MAX_CLASSES as u64).contains(&columns) => Ok(n),
+        _ => {
+            Err(wrong_shape("give one class number per image, or for each class whether the image shows it"))
+        }
     }
 }
 
-/// Reads the numbers after `header` as class numbers.
+/// Reads the numbers after `header` as class numbers, or of several columns as tags.
 pub(super) fn read_labels(
     reader: &mut dyn Read,
     header: &ArrayHeader,
     place: &str,
     options: &OpenOptions<'_>,
-) -> Result<Vec<u32>, DataError> {
+) -> Result<Labels, DataError> {
     label_count(header, place)?;
     let len = header.data_bytes(place)?;
     let bytes = read_fully(reader, usize::try_from(len).unwrap_or(usize::MAX), place)?;
     expect_end(reader, place)?;
+    if let [count, columns] = header.shape[..]
+        && columns > 1
+    {
+        return tags(&bytes, header, count as usize, columns as usize, place);
+    }
     let max = options.class_names.as_ref().map_or(MAX_CLASSES, Vec::len) - 1;
     let numbers = bytes.chunks_exact(header.element.bytes).enumerate();
     numbers
@@ -282,7 +323,30 @@ pub(super) fn read_labels(
             let known = u32::try_from(label).ok().filter(|&label| label as usize <= max);
             known.ok_or_else(|| DataError::LabelOutOfRange { place: place.into(), sample, label, max })
         })
-        .collect()
+        .collect::<Result<_, _>>()
+        .map(Labels::Classes)
+}
+
+/// `count` rows of tags, one for each of `classes`.
+fn tags(
+    bytes: &[u8],
+    header: &ArrayHeader,
+    count: usize,
+    classes: usize,
+    place: &str,
+) -> Result<Labels, DataError> {
+    let size = header.element.bytes;
+    let tag = |at: usize| {
+        let (sample, column) = (at / classes, at % classes);
+        let stored = if header.fortran { column * count + sample } else { at };
+        match header.element.integer(&bytes[stored * size..]) {
+            0 => Ok(Tag::Absent),
+            1 => Ok(Tag::Present),
+            value => Err(DataError::NoTag { place: place.into(), sample, column, value }),
+        }
+    };
+    let tags = (0..count * classes).map(tag).collect::<Result<_, _>>()?;
+    Ok(Labels::Tags { classes, tags })
 }
 
 /// `len` bytes; memory is taken as they arrive, never ahead on the word of a header.

@@ -17,7 +17,7 @@ use super::Format;
 use crate::decode::decode;
 use crate::store::{Sample, StoreBuilder};
 use crate::tree::{Kind, Tree};
-use crate::{DataError, OpenOptions, Split};
+use crate::{DataError, OpenOptions, Split, Tag};
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
@@ -63,7 +63,7 @@ fn read(tree: &Tree, _: &OpenOptions<'_>, store: &mut StoreBuilder<'_>) -> Resul
     let classes: Vec<String> = classes.into_iter().map(String::from).collect();
     let divided = places.iter().any(|place| place.split.is_some());
     for split in [None, Some(Split::Train), Some(Split::Val), Some(Split::Test)] {
-        let members: Vec<&Place<'_>> = places.iter().filter(|place| place.split == split).collect();
+        let members = places.iter().filter(|place| place.split == split);
         if split.is_none() && divided {
             for place in members {
                 let reason = "it lies outside the folders train, val and test".to_string();
@@ -72,45 +72,66 @@ fn read(tree: &Tree, _: &OpenOptions<'_>, store: &mut StoreBuilder<'_>) -> Resul
             continue;
         }
         store.begin(split, split.map_or("images", Split::name));
-        for batch in members.chunks(BATCH) {
-            read_batch(tree, batch, &classes, store)?;
-        }
+        let label = |class: &str| classes.binary_search_by(|name| name.as_str().cmp(class)).ok();
+        let file = |place: &Place<'_>| {
+            let label = place.class.and_then(label).map(|label| label as u32);
+            File { entry: place.entry, label, tags: None }
+        };
+        read_files(tree, members.map(file).collect(), store)?;
     }
-    if store.is_empty() {
-        let skipped = store.skipped();
-        let first = skipped.first.first().map(|bad| format!("; the first: {}: {}", bad.path, bad.reason));
-        return Err(DataError::NoImages {
-            place: tree.place().into(),
-            found: format!("{} files that cannot be decoded{}", skipped.count, first.unwrap_or_default()),
-        });
-    }
+    check_any(tree, store)?;
     Ok(classes)
 }
 
-fn read_batch(
+/// An image file and what is known of it.
+pub(super) struct File {
+    pub(super) entry: usize,
+    pub(super) label: Option<u32>,
+    pub(super) tags: Option<Vec<Tag>>,
+}
+
+/// Decodes files into the store, in their order.
+pub(super) fn read_files(
     tree: &Tree,
-    batch: &[&Place<'_>],
-    classes: &[String],
+    mut files: Vec<File>,
     store: &mut StoreBuilder<'_>,
 ) -> Result<(), DataError> {
+    while !files.is_empty() {
+        let rest = files.split_off(BATCH.min(files.len()));
+        read_batch(tree, std::mem::replace(&mut files, rest), store)?;
+    }
+    Ok(())
+}
+
+/// Refuses a set of which no image could be decoded.
+pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), DataError> {
+    if !store.is_empty() {
+        return Ok(());
+    }
+    let skipped = store.skipped();
+    let first = skipped.first.first().map(|bad| format!("; the first: {}: {}", bad.path, bad.reason));
+    Err(DataError::NoImages {
+        place: tree.place().into(),
+        found: format!("{} files that cannot be decoded{}", skipped.count, first.unwrap_or_default()),
+    })
+}
+
+fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<(), DataError> {
     let limit = store.limit;
     let decoded: Vec<Result<crate::Image, String>> = batch
         .par_iter()
-        .map(|place| match tree.bytes(place.entry, limit) {
+        .map(|file| match tree.bytes(file.entry, limit) {
             Ok(bytes) => decode(&bytes, limit),
             Err(DataError::Damaged { reason, .. }) => Err(reason),
             Err(error) => Err(error.to_string()),
         })
         .collect();
     let mut samples = Vec::with_capacity(batch.len());
-    for (place, decoded) in batch.iter().zip(decoded) {
-        let path = &tree.entries[place.entry].path;
-        let label = place.class.and_then(|class| classes.binary_search_by(|c| c.as_str().cmp(class)).ok());
+    for (File { entry, label, tags }, decoded) in batch.into_iter().zip(decoded) {
+        let path = &tree.entries[entry].path;
         match decoded {
-            Ok(image) => {
-                samples.push(Sample { image, label: label.map(|l| l as u32), name: Some(path.clone()) });
-            }
-            Err(reason) => store.bad_sample(tree.place_of(place.entry), path, reason)?,
+            Ok(image) => samples.push(Sample { image, label, tags, name: Some(path.clone()) }),
+            Err(reason) => store.bad_sample(tree.place_of(entry), path, reason)?,
         }
     }
     store.push(tree.place(), samples)

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::array::{self, ArrayHeader, Element, ElementKind};
+use super::array::{self, ArrayHeader, Element, ElementKind, Labels};
 use super::{Format, class_names};
 use crate::error::read_error;
 use crate::store::StoreBuilder;
@@ -97,11 +97,11 @@ fn read(
     for file in &images {
         let labels = labels.iter().find(|labels| labels.split == file.split);
         let labels = labels.map(|labels| read_labels(tree, labels, file, options)).transpose()?;
-        largest = largest.max(labels.iter().flatten().max().copied());
+        largest = largest.max(labels.as_ref().and_then(Labels::largest));
         store.begin(file.split, &tree.entries[file.entry].path);
         tree.with_reader(file.entry, |reader| {
             read_header(reader, &file.place)?;
-            array::read_images(reader, &file.header, &file.place, labels.as_deref(), store)
+            array::read_images(reader, &file.header, &file.place, labels.as_ref(), store)
         })?;
     }
     Ok(class_names(options.class_names.as_ref(), largest))
@@ -129,7 +129,7 @@ fn read_labels(
     labels: &File,
     images: &File,
     options: &OpenOptions<'_>,
-) -> Result<Vec<u32>, DataError> {
+) -> Result<Labels, DataError> {
     let count = images.header.shape.first().copied().unwrap_or(0);
     let found = array::label_count(&labels.header, &labels.place)?;
     if found != count {

@@ -10,6 +10,7 @@ mod folder;
 mod idx;
 mod npy;
 mod npz;
+mod voc;
 
 pub(crate) use idx::labels_beside;
 
@@ -26,7 +27,7 @@ pub(crate) struct Format {
 }
 
 /// All formats; of two that claim equally many files, the first wins.
-pub(crate) const FORMATS: &[Format] = &[cifar::FORMAT, npz::FORMAT, idx::FORMAT, folder::FORMAT];
+pub(crate) const FORMATS: &[Format] = &[cifar::FORMAT, npz::FORMAT, idx::FORMAT, voc::FORMAT, folder::FORMAT];
 
 /// Name and description of every format that [`crate::open`] reads.
 pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {

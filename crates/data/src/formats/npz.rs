@@ -2,8 +2,11 @@
 //!
 //! Which array is what is told by its name, as MedMNIST and others use them ([`KEYS`]). An array alone holds
 //! images without labels; among several with other names, [`OpenOptions::member`] says which holds the images.
+//!
+//! Labels of several columns are tags. Where every image of the set shows exactly one class they are class numbers written
+//! as one-hot rows, and read as these.
 
-use super::array::{self, ArrayHeader};
+use super::array::{self, ArrayHeader, Labels};
 use super::{Format, class_names, npy};
 use crate::store::StoreBuilder;
 use crate::tree::{Kind, Tree};
@@ -11,8 +14,8 @@ use crate::{DataError, OpenOptions, Split};
 
 pub(super) const FORMAT: Format = Format {
     name: "npz",
-    description: "NumPy arrays of images [N, H, W] or [N, H, W, C] and labels [N] or [N, 1] in an .npz \
-                  (MedMNIST's names and others), or images in one .npy",
+    description: "NumPy arrays of images [N, H, W] or [N, H, W, C] and labels [N] or [N, 1], or [N, L] of 0 and 1 where \
+                  an image may show several classes, in an .npz (MedMNIST's names and others), or images in one .npy",
     claims: |tree| arrays(tree).len(),
     read,
 };
@@ -84,22 +87,65 @@ fn read(
         }
         header.check_len(&place, tree.entries[entry].len)?;
     }
-    let mut largest = None;
-    for plan in &plans {
-        let labels = plan.labels.map(|entry| {
-            with_array(tree, entry, |reader, header, place| {
-                array::read_labels(reader, &header, place, options)
-            })
-        });
-        let labels = labels.transpose()?;
-        largest = largest.max(labels.iter().flatten().max().copied());
+    let labels = labels(tree, &plans, options)?;
+    let largest = labels.iter().flatten().filter_map(Labels::largest).max();
+    for (plan, labels) in plans.iter().zip(&labels) {
         let key = arrays.iter().find(|array| array.entry == plan.images).map_or("images", |array| &array.key);
         store.begin(plan.split, key);
         with_array(tree, plan.images, |reader, header, place| {
-            array::read_images(reader, &header, place, labels.as_deref(), store)
+            array::read_images(reader, &header, place, labels.as_ref(), store)
         })?;
     }
     Ok(class_names(options.class_names.as_ref(), largest))
+}
+
+/// The labels of every plan: all class numbers, or all tags of the same classes.
+fn labels(tree: &Tree, plans: &[Plan], options: &OpenOptions<'_>) -> Result<Vec<Option<Labels>>, DataError> {
+    let mut all = Vec::new();
+    let mut columns = None;
+    for plan in plans {
+        let Some(entry) = plan.labels else {
+            all.push(None);
+            continue;
+        };
+        let read = |reader: &mut dyn std::io::Read, header: ArrayHeader, place: &str| {
+            let labels = array::read_labels(reader, &header, place, options)?;
+            check_columns(&labels, &header, place, options, &mut columns)?;
+            Ok(labels)
+        };
+        all.push(Some(with_array(tree, entry, read)?));
+    }
+    let one_hot =
+        |labels: &Option<Labels>| labels.as_ref().map(|labels| labels.one_hot().ok_or(())).transpose();
+    match all.iter().map(one_hot).collect::<Result<Vec<_>, ()>>() {
+        Ok(classes) => Ok(classes.into_iter().map(|labels| labels.map(Labels::Classes)).collect()),
+        Err(()) => Ok(all),
+    }
+}
+
+/// Tags must be of as many classes as are named, and labels like those of the arrays before.
+fn check_columns(
+    labels: &Labels,
+    header: &ArrayHeader,
+    place: &str,
+    options: &OpenOptions<'_>,
+    before: &mut Option<usize>,
+) -> Result<(), DataError> {
+    let found = if let Labels::Tags { classes, .. } = labels { *classes } else { 1 };
+    let named = options.class_names.as_ref().map(Vec::len).filter(|_| found > 1);
+    let expected = before.or(named).unwrap_or(found);
+    *before = Some(expected);
+    if found == expected {
+        return Ok(());
+    }
+    Err(DataError::WrongShape {
+        place: place.into(),
+        expected: format!(
+            "labels of {expected} column(s), as the other labels or the names of the classes have"
+        ),
+        got: header.shape_text(),
+        hint: "give all splits labels of the same classes".into(),
+    })
 }
 
 fn with_array<T>(

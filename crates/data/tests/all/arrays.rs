@@ -179,18 +179,3 @@ fn progress_reaches_the_total() {
     open_file("a.npy", &npy_u8(&[6, 2, 2], &ramp(24)), &options).unwrap();
     assert_eq!(seen.borrow().last(), Some(&(6, 6)));
 }
-
-#[test]
-fn several_labels_an_image_are_refused_and_the_images_read_alone() {
-    let bytes = npz(&[
-        ("train_images", npy_u8(&[10, 2, 2], &[7; 40])),
-        ("train_labels", npy_u8(&[10, 3], &[1; 30])),
-        ("test_images", npy_u8(&[1, 2, 2], &[8; 4])),
-        ("test_labels", npy_u8(&[1, 3], &[1; 3])),
-    ]);
-    let message = refusal(open_file("chest.npz", &bytes, &as_defined()));
-    assert!(message.contains("train_labels") && message.contains("[10, 3]"), "{message}");
-    let images = OpenOptions { member: Some("train_images".into()), ..as_defined() };
-    let train = open_file("chest.npz", &bytes, &images).unwrap().splits.train.unwrap();
-    assert_eq!((train.len(), train.label(0)), (10, None));
-}

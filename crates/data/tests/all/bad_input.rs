@@ -88,7 +88,8 @@ fn wrong_shapes() {
     says(&refused(&images(&[1, 2, 2, 2, 2])), &["[1, 2, 2, 2, 2]"]);
     says(&refused(&images(&[2, 3, 8, 8])), &["channels come last", "transpose(0, 2, 3, 1)"]);
     let with_labels = |labels: Vec<u8>| npz(&[("images", npy_u8(&[2, 1, 1], &[0; 2])), ("labels", labels)]);
-    says(&refused(&with_labels(npy_u8(&[2, 3], &[0; 6]))), &["several labels per image", "argmax"]);
+    says(&refused(&with_labels(npy_u8(&[2, 3, 1], &[0; 6]))), &["[N, L] of 0 and 1", "[2, 3, 1]"]);
+    says(&refused(&with_labels(npy_u8(&[2, 0], &[]))), &["[2, 0]"]);
     says(&refused(&with_labels(npy_u8(&[], &[0]))), &["[N] or [N, 1]"]);
     says(&refused(&with_labels(npy_u8(&[3, 1], &[0; 3]))), &["2 images but 3 labels"]);
 }

@@ -18,6 +18,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     ];
     let mut samples = vec![
         ("npz", npz(&arrays)),
+        ("tags", npz(&[arrays[0].clone(), ("labels", npy_u8(&[25, 2], &[0, 1].repeat(25)))])),
         ("npy", npy("<f4", false, &[2, 3, 4], &floats)),
         ("fortran", npy("<f4", true, &[2, 3, 4], &floats)),
         ("idx", idx(&[25, 4, 3], &pixels)),

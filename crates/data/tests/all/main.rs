@@ -12,3 +12,4 @@ mod hostile;
 mod idx;
 mod splits;
 mod statistics;
+mod tags;

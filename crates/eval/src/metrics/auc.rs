@@ -1,6 +1,6 @@
 //! Area under the ROC curve, one class against the rest.
 
-use super::check_scores;
+use super::{check_score_values, check_scores};
 use crate::EvalError;
 
 /// Per class, the probability that a sample of the class scores higher than one of the rest, ties counting
@@ -18,17 +18,29 @@ pub fn auc_one_vs_rest(
     classes: usize,
 ) -> Result<Vec<Option<f64>>, EvalError> {
     check_scores(labels, scores, classes)?;
-    let mut order: Vec<usize> = (0..labels.len()).collect();
-    let mut auc_of = |class: usize| {
-        let score = |sample: usize| scores[sample * classes + class];
-        order.sort_unstable_by(|&a, &b| score(a).total_cmp(&score(b)));
-        let ties = order.chunk_by(|&a, &b| score(a) == score(b));
-        auc_of_groups(ties.map(|tied| {
-            let positive = tied.iter().filter(|&&sample| labels[sample] == class).count();
-            (positive as u128, (tied.len() - positive) as u128)
-        }))
+    let of_class = |class: usize| {
+        of_column(labels.len(), |sample| labels[sample] == class, |sample| scores[sample * classes + class])
     };
-    Ok((0..classes).map(&mut auc_of).collect())
+    Ok((0..classes).map(of_class).collect())
+}
+
+/// The same of one class: `positive` says which samples belong to it.
+///
+/// # Errors
+/// No samples, lists of different length, scores that are not finite.
+pub fn auc(positive: &[bool], scores: &[f64]) -> Result<Option<f64>, EvalError> {
+    check_score_values(positive.len(), scores, 1)?;
+    Ok(of_column(positive.len(), |sample| positive[sample], |sample| scores[sample]))
+}
+
+fn of_column(samples: usize, positive: impl Fn(usize) -> bool, score: impl Fn(usize) -> f64) -> Option<f64> {
+    let mut order: Vec<usize> = (0..samples).collect();
+    order.sort_unstable_by(|&a, &b| score(a).total_cmp(&score(b)));
+    let ties = order.chunk_by(|&a, &b| score(a) == score(b));
+    auc_of_groups(ties.map(|tied| {
+        let positive = tied.iter().filter(|&&sample| positive(sample)).count();
+        (positive as u128, (tied.len() - positive) as u128)
+    }))
 }
 
 /// The AUC from (positives, negatives) of each group of tied scores, in rising order.

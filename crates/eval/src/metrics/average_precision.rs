@@ -28,7 +28,7 @@ pub enum ApRule {
 /// No samples, lists of different length, scores that are not finite.
 pub fn average_precision(positive: &[bool], scores: &[f64], rule: ApRule) -> Result<Option<f64>, EvalError> {
     check_score_values(positive.len(), scores, 1)?;
-    Ok(of_column(positive, |sample| scores[sample], rule))
+    Ok(Ranking::new(positive, |sample| scores[sample]).average_precision(|_| 1, rule))
 }
 
 /// [`average_precision`] of every class against the rest, for samples with one label each. `scores` is
@@ -45,23 +45,51 @@ pub fn average_precision_one_vs_rest(
     check_scores(labels, scores, classes)?;
     let of_class = |class: usize| {
         let positive: Vec<bool> = labels.iter().map(|&label| label == class).collect();
-        of_column(&positive, |sample| scores[sample * classes + class], rule)
+        Ranking::new(&positive, |sample| scores[sample * classes + class]).average_precision(|_| 1, rule)
     };
     Ok((0..classes).map(of_class).collect())
 }
 
-fn of_column(positive: &[bool], score: impl Fn(usize) -> f64, rule: ApRule) -> Option<f64> {
-    let mut order: Vec<usize> = (0..positive.len()).collect();
-    order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
-    let positives = positive.iter().filter(|&&positive| positive).count();
-    let (mut hits, mut taken) = (0, 0);
-    let mut curve = Vec::new();
-    for tied in order.chunk_by(|&a, &b| score(a) == score(b)) {
-        hits += tied.iter().filter(|&&sample| positive[sample]).count();
-        taken += tied.len();
-        curve.push(Threshold { hits, precision: hits as f64 / taken as f64 });
+/// The samples of one class in the order of falling scores. Sorted once, it gives the average precision of any number of
+/// draws from them.
+pub(super) struct Ranking(Vec<Ranked>);
+
+struct Ranked {
+    sample: usize,
+    positive: bool,
+    /// Whether the threshold falls below its score here: it is the last of those with this score.
+    last: bool,
+}
+
+impl Ranking {
+    pub(super) fn new(positive: &[bool], score: impl Fn(usize) -> f64) -> Ranking {
+        let mut order: Vec<usize> = (0..positive.len()).collect();
+        order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+        let mut ranked = Vec::with_capacity(order.len());
+        for tied in order.chunk_by(|&a, &b| score(a) == score(b)) {
+            let of = |&sample: &usize| Ranked { sample, positive: positive[sample], last: false };
+            ranked.extend(tied.iter().map(of));
+            if let Some(lowest) = ranked.last_mut() {
+                lowest.last = true;
+            }
+        }
+        Ranking(ranked)
     }
-    (positives > 0).then(|| summary(curve, positives, rule))
+
+    /// The average precision where each sample counts as often as `times` says; `None` without a positive one.
+    pub(super) fn average_precision(&self, times: impl Fn(usize) -> usize, rule: ApRule) -> Option<f64> {
+        let (mut hits, mut taken) = (0, 0);
+        let mut curve = Vec::new();
+        for &Ranked { sample, positive, last } in &self.0 {
+            let times = times(sample);
+            taken += times;
+            hits += if positive { times } else { 0 };
+            if last && taken > 0 {
+                curve.push(Threshold { hits, precision: hits as f64 / taken as f64 });
+            }
+        }
+        (hits > 0).then(|| summary(curve, hits, rule))
+    }
 }
 
 /// One point of the curve.

@@ -4,14 +4,16 @@ mod auc;
 mod average_precision;
 mod calibration;
 mod confusion;
+mod tags;
 mod top_k;
 
 use serde::{Deserialize, Serialize};
 
-pub use auc::auc_one_vs_rest;
+pub use auc::{auc, auc_one_vs_rest};
 pub use average_precision::{ApRule, average_precision, average_precision_one_vs_rest};
 pub use calibration::expected_calibration_error;
 pub use confusion::Confusion;
+pub use tags::{ByRule, TagClassScores, TagScores};
 pub use top_k::top_k_accuracy;
 
 use crate::EvalError;

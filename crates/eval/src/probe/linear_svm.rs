@@ -62,19 +62,22 @@ impl LinearSvm {
     /// [`EvalError::Length`] unless there is one truth value per row, [`EvalError::OneClass`] when all are the same,
     /// [`EvalError::Setting`] for settings that are not above 0.
     pub fn fit(&self, features: &Features, positive: &[bool]) -> Result<LinearSvmModel, EvalError> {
-        self.fit_from(features, positive, None)
+        let all: Vec<usize> = (0..features.rows()).collect();
+        self.fit_from(features, &all, positive, None)
     }
 
-    /// As [`LinearSvm::fit`], starting where a machine for the same rows ended, such as one with another `c`.
+    /// As [`LinearSvm::fit`] of some `rows` of the features, starting where a machine for the same rows ended, such as one
+    /// with another `c`.
     pub(super) fn fit_from(
         &self,
         features: &Features,
+        rows: &[usize],
         positive: &[bool],
         start: Option<&LinearSvmModel>,
     ) -> Result<LinearSvmModel, EvalError> {
-        self.check(features, positive)?;
-        let rows: Vec<Row> =
-            features.iter().zip(positive).map(|(x, &positive)| self.row(x, positive)).collect();
+        self.check(rows.len(), positive)?;
+        let rows = rows.iter().zip(positive).map(|(&row, &positive)| self.row(features.row(row), positive));
+        let rows: Vec<Row> = rows.collect();
         let mut dual = start.map_or_else(|| vec![0.0; rows.len()], |model| model.dual.clone());
         // The last weight is the intercept's.
         let mut weights = vec![0.0; features.dim() + 1];
@@ -110,7 +113,7 @@ impl LinearSvm {
         Row { x, sign: if positive { 1.0 } else { -1.0 }, diagonal, curvature: square + diagonal }
     }
 
-    fn check(&self, features: &Features, positive: &[bool]) -> Result<(), EvalError> {
+    fn check(&self, rows: usize, positive: &[bool]) -> Result<(), EvalError> {
         let settings =
             [("c", self.c), ("positive_weight", self.positive_weight), ("tolerance", self.tolerance)];
         if let Some(&(setting, value)) =
@@ -122,12 +125,13 @@ impl LinearSvm {
                 expected: "choose a number above 0".to_string(),
             });
         }
-        if positive.len() != features.rows() {
-            let (expected, got) = (features.rows(), positive.len());
+        if positive.len() != rows {
+            let (expected, got) = (rows, positive.len());
             return Err(EvalError::Length { what: "truth values", expected, got });
         }
         if positive.iter().all(|one| *one == positive[0]) {
-            return Err(EvalError::OneClass { class: usize::from(positive[0]), rows: positive.len() });
+            let class = positive.first().copied().map_or(0, usize::from);
+            return Err(EvalError::OneClass { class, rows });
         }
         Ok(())
     }
@@ -169,8 +173,12 @@ impl LinearSvmModel {
             let (expected, got) = (self.coef.len(), features.dim());
             return Err(EvalError::SplitsDiffer { split, what, expected, got });
         }
-        let product = |row: &[f32]| row.iter().zip(&self.coef).map(|(&x, w)| f64::from(x) * w).sum::<f64>();
-        Ok(features.iter().map(|row| self.intercept + product(row)).collect())
+        Ok(features.iter().map(|row| self.score(row)).collect())
+    }
+
+    /// The score of one row of as many features as there are weights.
+    pub(super) fn score(&self, row: &[f32]) -> f64 {
+        self.intercept + row.iter().zip(&self.coef).map(|(&x, w)| f64::from(x) * w).sum::<f64>()
     }
 }
 
@@ -216,7 +224,7 @@ mod tests {
         let near = tight(1.0).fit(&features, &positive).unwrap();
         let (fresh, warm) = (
             tight(1.1).fit(&features, &positive).unwrap(),
-            tight(1.1).fit_from(&features, &positive, Some(&near)).unwrap(),
+            tight(1.1).fit_from(&features, &(0..60).collect::<Vec<_>>(), &positive, Some(&near)).unwrap(),
         );
         for (a, b) in fresh.coef.iter().zip(&warm.coef) {
             assert!((a - b).abs() < 1e-6, "{fresh:?} {warm:?}");

@@ -7,6 +7,7 @@ mod ridge;
 mod ridge_probe;
 mod standardise;
 mod svm_probe;
+mod svm_tags;
 
 pub use linear_svm::{LinearSvm, LinearSvmModel};
 pub use logistic_regression::{LogisticModel, LogisticRegression};

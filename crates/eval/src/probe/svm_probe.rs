@@ -74,31 +74,28 @@ impl SvmProbe {
             verdict.judge(name, set, &scores(&machines, &set.features().unit_rows())?)?;
         }
         let late = machines.iter().flatten().filter(|(_, model)| !model.converged).count();
-        if late > 0 {
-            verdict.warnings.push(format!(
-                "{late} of {classes} machines stopped after {} passes before they converged: raise max_iterations",
-                self.max_iterations
-            ));
-        }
+        verdict.warnings.extend(self.doubt(late, classes));
         Ok(verdict)
+    }
+
+    /// A warning of the machines that did not converge.
+    pub(super) fn doubt(&self, late: usize, machines: usize) -> Option<String> {
+        let passes = self.max_iterations;
+        (late > 0).then(|| {
+            format!(
+                "{late} of {machines} machines stopped after {passes} passes before they converged: raise max_iterations"
+            )
+        })
     }
 
     /// The fold of every row: classes are dealt out evenly, in an order drawn from the seed.
     fn folds_of(&self, train: &Labelled) -> Result<Vec<usize>, EvalError> {
-        if self.folds < 2 {
-            let expected = "choose at least 2".to_string();
-            return Err(EvalError::Setting { setting: "folds", value: self.folds as f64, expected });
-        }
+        self.check_folds()?;
         let labels = train.labels();
         if labels.iter().all(|&label| label == labels[0]) {
             return Err(EvalError::OneClass { class: labels[0], rows: labels.len() });
         }
-        let mut dealt = vec![0; train.classes().len()];
-        let mut folds = vec![0; labels.len()];
-        for row in stream(self.seed, Draw::Fold, 0).permutation(labels.len()) {
-            folds[row] = dealt[labels[row]] % self.folds;
-            dealt[labels[row]] += 1;
-        }
+        let (folds, dealt) = self.deal(labels, train.classes().len());
         match dealt.iter().find(|&&count| count > 0 && count < self.folds) {
             Some(&got) => Err(EvalError::TooFew {
                 what: "training images of a class, for the folds",
@@ -107,6 +104,28 @@ impl SvmProbe {
             }),
             None => Ok(folds),
         }
+    }
+
+    pub(super) fn check_folds(&self) -> Result<(), EvalError> {
+        match self.folds {
+            0 | 1 => {
+                let expected = "choose at least 2".to_string();
+                Err(EvalError::Setting { setting: "folds", value: self.folds as f64, expected })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The fold of every row, and how many rows each of the `count` groups has: each group is dealt out evenly, in an order
+    /// drawn from the seed.
+    pub(super) fn deal(&self, groups: &[usize], count: usize) -> (Vec<usize>, Vec<usize>) {
+        let mut dealt = vec![0; count];
+        let mut folds = vec![0; groups.len()];
+        for row in stream(self.seed, Draw::Fold, 0).permutation(groups.len()) {
+            folds[row] = dealt[groups[row]] % self.folds;
+            dealt[groups[row]] += 1;
+        }
+        (folds, dealt)
     }
 
     /// The machine of a class with the `c` that is best in cross-validation (of several the smallest); `None` for a class
@@ -122,46 +141,60 @@ impl SvmProbe {
         if !positive.contains(&true) {
             return Ok(None);
         }
+        let all: Vec<usize> = (0..labels.len()).collect();
+        let c = self.choose(features, &all, &positive, folds)?;
+        Ok(Some((c, self.with(c).fit(features, &positive)?)))
+    }
+
+    /// The `c` that is best in cross-validation (of several the smallest) on some `rows` of the features; `positive` and
+    /// `folds` are of these rows.
+    pub(super) fn choose(
+        &self,
+        features: &Features,
+        rows: &[usize],
+        positive: &[bool],
+        folds: &[usize],
+    ) -> Result<f64, EvalError> {
         let mut grid = self.c.clone();
         grid.sort_by(f64::total_cmp);
         let mut sums = vec![0.0; grid.len()];
         if grid.len() > 1 {
             for fold in 0..self.folds {
-                let precisions = self.precisions(features, &positive, &grid, |row| folds[row] == fold)?;
+                let precisions = self.precisions(features, rows, positive, &grid, |at| folds[at] == fold)?;
                 sums.iter_mut().zip(precisions).for_each(|(sum, precision)| *sum += precision);
             }
         }
         let best = (0..grid.len()).reduce(|best, at| if sums[at] > sums[best] { at } else { best });
-        let c =
-            best.map(|at| grid[at]).ok_or_else(|| EvalError::Empty { what: "the list of c".to_string() })?;
-        Ok(Some((c, self.with(c).fit(features, &positive)?)))
+        best.map(|at| grid[at]).ok_or_else(|| EvalError::Empty { what: "the list of c".to_string() })
     }
 
     /// The average precision on the rows held out by machines fitted to the others, for each `c`.
-    fn precisions(
+    pub(super) fn precisions(
         &self,
         features: &Features,
+        rows: &[usize],
         positive: &[bool],
         grid: &[f64],
         is_held_out: impl Fn(usize) -> bool,
     ) -> Result<Vec<f64>, EvalError> {
-        let (held_out, kept): (Vec<usize>, Vec<usize>) =
-            (0..positive.len()).partition(|&row| is_held_out(row));
-        let of = |rows: &[usize]| rows.iter().map(|&row| positive[row]).collect::<Vec<bool>>();
-        let (train, test) = (features.subset(&kept)?, features.subset(&held_out)?);
-        let (train_positive, test_positive) = (of(&kept), of(&held_out));
+        let part = |held_out: bool| -> (Vec<usize>, Vec<bool>) {
+            let places = (0..rows.len()).filter(|&at| is_held_out(at) == held_out);
+            places.map(|at| (rows[at], positive[at])).unzip()
+        };
+        let ((train, train_positive), (test, test_positive)) = (part(false), part(true));
         let mut latest: Option<LinearSvmModel> = None;
         let mut precisions = Vec::new();
         for &c in grid {
-            let model = self.with(c).fit_from(&train, &train_positive, latest.as_ref())?;
-            let precision = average_precision(&test_positive, &model.scores(&test)?, ApRule::Step)?;
+            let model = self.with(c).fit_from(features, &train, &train_positive, latest.as_ref())?;
+            let scores: Vec<f64> = test.iter().map(|&row| model.score(features.row(row))).collect();
+            let precision = average_precision(&test_positive, &scores, ApRule::Step)?;
             precisions.push(precision.unwrap_or(0.0));
             latest = Some(model);
         }
         Ok(precisions)
     }
 
-    fn with(&self, c: f64) -> LinearSvm {
+    pub(super) fn with(&self, c: f64) -> LinearSvm {
         LinearSvm {
             c,
             positive_weight: self.positive_weight,

@@ -92,8 +92,10 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     let seeds = each_once(&args.seeds, args.seed as u64);
     let mut verdicts = seeds.into_iter().map(of_seed).collect::<Outcome<Vec<_>>>()?;
     if labels.is_none() {
-        let message = "not every image has a label: clusters were not compared with labels";
-        verdicts.iter_mut().for_each(|verdict| verdict.warnings.push(message.to_owned()));
+        let reason =
+            if data.has_tags() { "an image may show several classes" } else { "not every image has a label" };
+        let message = format!("{reason}: clusters were not compared with labels");
+        verdicts.iter_mut().for_each(|verdict| verdict.warnings.push(message.clone()));
     }
     let warnings: BTreeSet<&String> = verdicts.iter().flat_map(|verdict| &verdict.warnings).collect();
     warnings.into_iter().for_each(|warning| tracing::warn!("{warning}"));

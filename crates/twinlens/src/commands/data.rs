@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueEnum, ValueHint};
 use serde_json::json;
-use twinlens_data::{Inspection, OnBadSample, OpenOptions};
+use twinlens_data::{Inspection, OnBadSample, OpenOptions, SplitInspection};
 
 use super::{bytes, data_folder};
 use crate::config::nearest;
@@ -326,12 +326,14 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
             .iter()
             .enumerate()
             .map(|(class, name)| {
-                let counts =
-                    splits.iter().map(|part| part.per_class.get(class).copied().unwrap_or(0).to_string());
+                let counts = splits.iter().map(|part| count(part, class));
                 std::iter::once(name.clone()).chain(counts).collect()
             })
             .collect();
         text += &format!("\n{}", terminal.table(&headings, &rows));
+    }
+    if inspection.splits.values().any(|part| part.not_judged.is_some()) {
+        text += "\nan image may show several classes, or none\n";
     }
     if inspection.skipped.count > 0 {
         text += &format!("\n{} image(s) cannot be decoded and were left out\n", inspection.skipped.count);
@@ -340,4 +342,13 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
         }
     }
     text
+}
+
+/// How many images of a split show a class, and how many are left open for it.
+fn count(part: &SplitInspection, class: usize) -> String {
+    let of = |counts: &[usize]| counts.get(class).copied().unwrap_or(0);
+    match part.not_judged.as_deref().map_or(0, of) {
+        0 => of(&part.per_class).to_string(),
+        open => format!("{} ({open} not judged)", of(&part.per_class)),
+    }
 }

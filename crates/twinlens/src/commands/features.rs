@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use twinlens_data::{DataSet, ImageSource, Split};
-use twinlens_eval::{Embedding, Features, Labelled, with_labels};
+use twinlens_data::{DataSet, ImageSource, Split, SplitOrigin};
+use twinlens_eval::{Embedding, Features, Labelled, Tagged, with_labels, with_tags};
 use twinlens_nn::encoders::{self, Encoder, Stem};
 use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
 use twinlens_run::write_atomically;
@@ -120,11 +120,28 @@ pub fn labelled(
 ) -> Outcome<Labelled> {
     let source = source(data, split)?;
     let features = features(subject, data, split, computing, terminal)?;
-    with_labels(features, source.as_ref(), &data.classes)?.ok_or_else(|| {
-        let message =
-            format!("the {} images of {} have no labels, or not all of them", split.name(), data.name);
-        Failure::message(Exit::Data, message).hint("judging needs labels; `twinlens embed` does not")
-    })
+    with_labels(features, source.as_ref(), &data.classes)?.ok_or_else(|| without_labels(data, split))
+}
+
+/// The same of images that may show several classes.
+///
+/// # Errors
+/// As [`labelled`].
+pub fn tagged(
+    subject: &Subject,
+    data: &DataSet,
+    split: Split,
+    computing: &Computing,
+    terminal: &Terminal,
+) -> Outcome<Tagged> {
+    let source = source(data, split)?;
+    let features = features(subject, data, split, computing, terminal)?;
+    with_tags(features, source.as_ref(), &data.classes)?.ok_or_else(|| without_labels(data, split))
+}
+
+fn without_labels(data: &DataSet, split: Split) -> Failure {
+    let message = format!("the {} images of {} have no labels, or not all of them", split.name(), data.name);
+    Failure::message(Exit::Data, message).hint("judging needs labels; `twinlens embed` does not")
 }
 
 fn source(data: &DataSet, split: Split) -> Outcome<Arc<dyn ImageSource>> {
@@ -179,10 +196,14 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
     if kind == "encoder" {
         add_weights(&mut hash, file);
     }
-    // Splits that were drawn depend on the seed and shares, which show in the labels and their number.
-    let labels =
-        (0..data.splits.get(split)?.len()).map(|index| data.splits.get(split).and_then(|s| s.label(index)));
-    labels.for_each(|label| hash.update(label.map_or(u64::MAX, |label| label as u64).to_le_bytes()));
+    // Splits that were drawn depend on the seed and shares, which show in which images they hold.
+    if data.split_origin != SplitOrigin::Defined {
+        let source = data.splits.get(split)?;
+        for index in 0..source.len() {
+            hash.update(source.name(index));
+            hash.update([0]);
+        }
+    }
     Some(data_folder()?.join("features").join(format!("{}.safetensors", hexadecimal(hash))))
 }
 

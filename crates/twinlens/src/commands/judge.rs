@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{ValueEnum, ValueHint};
+use serde::Serialize;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, Split};
 use twinlens_eval::statistics::{Bootstrap, Interval};
@@ -15,6 +16,7 @@ use twinlens_ssl::Settings;
 use super::data::BadSample;
 use super::features::{Computing, Subject, labelled, untrained};
 use super::labels::{repeated, summary};
+use super::tags;
 use super::training::{open_data, read_encoder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -162,11 +164,24 @@ impl JudgeArgs {
     /// A missing split or label, an encoder that does not fit.
     pub fn splits(&self, terminal: &Terminal) -> Outcome<(DataSet, [Labelled; 3])> {
         let (subject, data) = self.open(terminal)?;
+        let splits = self.splits_of(&subject, &data, terminal)?;
+        Ok((data, splits))
+    }
+
+    /// [`JudgeArgs::splits`] of data that are open.
+    ///
+    /// # Errors
+    /// As [`JudgeArgs::splits`].
+    pub fn splits_of(
+        &self,
+        subject: &Subject,
+        data: &DataSet,
+        terminal: &Terminal,
+    ) -> Outcome<[Labelled; 3]> {
         data.check_for_evaluation()?;
         let computing = self.computing();
-        let of = |split| labelled(&subject, &data, split, &computing, terminal);
-        let splits = [of(Split::Train)?, of(Split::Val)?, of(Split::Test)?];
-        Ok((data, splits))
+        let of = |split| labelled(subject, data, split, &computing, terminal);
+        Ok([of(Split::Train)?, of(Split::Val)?, of(Split::Test)?])
     }
 
     /// Writes into verdicts whose features of which data they judge, tells their warnings, and keeps them with the run if
@@ -182,7 +197,7 @@ impl JudgeArgs {
                 tracing::warn!("{warning}");
             }
             if self.encoder.is_dir() {
-                keep(&self.encoder, verdict)?;
+                keep(&self.encoder, &file_name(verdict), verdict)?;
             }
         }
         Ok(())
@@ -233,8 +248,8 @@ impl JudgeArgs {
 ///
 /// # Errors
 /// A folder that is no run, or is in use, or cannot be written.
-pub fn keep(run: &Path, verdict: &Verdict) -> Outcome {
-    Ok(RunFolder::open(run)?.write_verdict(&file_name(verdict), verdict)?)
+pub fn keep(run: &Path, name: &str, verdict: &impl Serialize) -> Outcome {
+    Ok(RunFolder::open(run)?.write_verdict(name, verdict)?)
 }
 
 /// Writes what a verb tells to a file of its own.
@@ -246,9 +261,10 @@ pub fn write_document(path: &Path, document: &Value) -> Outcome {
     Ok(write_atomically(path, &text)?)
 }
 
-/// Whether the JSON in a run's `eval` is of a protocol that predicts classes, not of clusters or of features themselves.
+/// Whether the JSON in a run's `eval` is of a protocol that predicts one class an image, not of clusters, of features
+/// themselves, or of images that may show several classes.
 pub fn holds_predictions(document: &Value) -> bool {
-    !["cluster", "health"].iter().any(|protocol| document["protocol"] == *protocol)
+    !["cluster", "health", tags::PROTOCOL].iter().any(|protocol| document["protocol"] == *protocol)
 }
 
 /// The usual temperature of a vote by cosine.

@@ -27,6 +27,7 @@ pub mod run_settings;
 pub mod runs;
 pub mod settings;
 pub mod spec;
+pub mod tags;
 pub mod training;
 pub mod transfer;
 pub mod tsne;

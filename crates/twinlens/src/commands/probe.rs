@@ -8,6 +8,7 @@ use twinlens_eval::{Labelled, LinearProbe, RidgeProbe, SvmProbe, Verdict};
 
 use super::judge::{JudgeArgs, share};
 use super::labels::{Draw, LabelsArgs};
+use super::tags;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -18,12 +19,15 @@ Examples:
   twinlens probe runs/a --data blood.npz
   twinlens probe runs/a --data blood.npz --label-share 0.01,0.1 --seeds 0,1,2
   twinlens probe runs/a --data blood.npz --classifier ridge
+  twinlens probe runs/a --data VOCdevkit/VOC2007 --classifier svm --seeds 0,1,2
   twinlens probe runs/a --data blood.npz --fail-under 0.9 --json")]
 pub struct ProbeArgs {
     /// What is judged, on what.
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// What reads the features: logistic regression, ridge regression on one-hot labels, or linear SVMs one against the rest
+    ///
+    /// Images that may show several classes take svm.
     #[arg(long, value_name = "logistic|ridge|svm", default_value = "logistic", hide_possible_values = true)]
     pub classifier: Classifier,
     /// Seed of all randomness
@@ -32,7 +36,7 @@ pub struct ProbeArgs {
     /// Where to write
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub out: Option<PathBuf>,
-    /// Exit with code 1 when the test accuracy is below this
+    /// Exit with code 1 when the test accuracy (mean average precision, where an image may show several classes) is below this
     #[arg(long, value_name = "ACCURACY", value_parser = share)]
     pub fail_under: Option<f64>,
     /// Which labels.
@@ -70,9 +74,13 @@ impl Classifier {
 /// # Errors
 /// An encoder or data that cannot be used, an accuracy below `--fail-under`.
 pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
+    let (subject, data) = args.judge.open(terminal)?;
+    if data.has_tags() {
+        return tags::probe(args, &subject, &data, terminal);
+    }
     // Told before minutes of work.
     let mut draws = args.labels.draws(args.seed as u64)?;
-    let (data, [train, val, test]) = args.judge.splits(terminal)?;
+    let [train, val, test] = args.judge.splits_of(&subject, &data, terminal)?;
     if draws.is_empty() {
         let (choice, seed) = (args.labels.choice(), args.seed as u64);
         draws.push(Draw { amount: LabelAmount::Share(1.0), choice, seed });

@@ -55,6 +55,13 @@ impl Run {
         let prepared = Prepared::new(&settings, &data)?;
         // Opened again when training starts; a device that is missing is told before a folder is made.
         settings.open_device()?;
+        if data.has_tags() && settings.knn.every > 0 {
+            tracing::warn!(
+                "an image of {} may show several classes: there is no kNN accuracy during training; `twinlens probe \
+                 --classifier svm` judges the encoder",
+                data.name
+            );
+        }
         if settings.deterministic {
             tracing::info!(
                 "deterministic: on this CPU the same settings and data give the same bits, with any number of threads"

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
-use serde_json::Value;
+use serde_json::{Value, json};
+use twinlens_data::DataSet;
 use twinlens_eval::statistics::Interval;
-use twinlens_eval::{Knn, Verdict, Vote};
+use twinlens_eval::{Knn, TagVerdict, Verdict, Vote};
 
 use super::judge::{JudgeArgs, document, protocol, shifts, write_document};
 use super::knn::usual;
 use super::probe::Classifier;
+use super::tags;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -18,7 +20,8 @@ use crate::terminal::Terminal;
 #[command(before_help = "\
 Examples:
   twinlens transfer runs/a --data bloodmnist pathmnist dermamnist
-  twinlens transfer runs/a --data other-clinic.npz --classifier ridge --json")]
+  twinlens transfer runs/a --data other-clinic.npz --classifier ridge --json
+  twinlens transfer runs/a --data VOCdevkit/VOC2007 bloodmnist --classifier svm")]
 pub struct TransferArgs {
     /// What is judged, and on which data first.
     #[command(flatten)]
@@ -48,31 +51,51 @@ pub fn run(args: &TransferArgs, terminal: &Terminal) -> Outcome {
         let judge = JudgeArgs { data: name.clone(), ..args.judge.clone() };
         judged.push(of_one(args, judge, terminal).map_err(|failure| failure.at(name))?);
     }
-    let mut verdicts = Vec::new();
-    for (judge, data, mut found) in judged {
+    let (mut verdicts, mut tagged) = (Vec::new(), Vec::new());
+    for Judged { judge, data, verdicts: mut found, tagged: of_several } in judged {
         judge.sign(&data, &mut found)?;
+        tags::keep_all(&judge, &of_several)?;
         verdicts.extend(found);
+        tagged.extend(of_several);
     }
     let shifts = shifts(&verdicts);
-    let document = document(&verdicts, &shifts);
+    let mut document = document(&verdicts, &shifts);
+    document["tag_verdicts"] = json!(tagged);
     if let Some(out) = &args.out {
         write_document(out, &document)?;
     }
-    terminal.result(&document, || table(&verdicts, &shifts, terminal))
+    terminal.result(&document, || {
+        let several = (!tagged.is_empty()).then(|| tags::table(&tagged, &[], terminal));
+        let one = (!verdicts.is_empty()).then(|| table(&verdicts, &shifts, terminal));
+        one.into_iter().chain(several).collect::<Vec<_>>().join("\n")
+    })
 }
 
-type Judged = (JudgeArgs, twinlens_data::DataSet, Vec<Verdict>);
+/// One data set and what was found on it.
+struct Judged {
+    judge: JudgeArgs,
+    data: DataSet,
+    verdicts: Vec<Verdict>,
+    /// Instead, where an image may show several classes.
+    tagged: Vec<TagVerdict>,
+}
 
-/// Both protocols on one data set.
+/// Both protocols on one data set; support vector machines alone where an image may show several classes.
 fn of_one(args: &TransferArgs, judge: JudgeArgs, terminal: &Terminal) -> Outcome<Judged> {
-    let (data, [train, val, test]) = judge.splits(terminal)?;
+    let (subject, data) = judge.open(terminal)?;
+    if data.has_tags() {
+        tags::check(args.classifier, &data)?;
+        let tagged = tags::verdicts(&judge, &[0], &subject, &data, terminal)?;
+        return Ok(Judged { judge, data, verdicts: Vec::new(), tagged });
+    }
+    let [train, val, test] = judge.splits_of(&subject, &data, terminal)?;
     let k = usual(&args.k, train.features().rows());
     let knn = Knn { k, votes: vec![Vote::Weighted], ..Knn::default() };
     let mut verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
     let mut probe = args.classifier.judge(&train, &val, &test)?;
     probe.settings.insert("label_share".into(), 1.0.into());
     verdicts.push(probe);
-    Ok((judge, data, verdicts))
+    Ok(Judged { judge, data, verdicts, tagged: Vec::new() })
 }
 
 /// A line for each data set and protocol, validation and test side by side.

@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod finetune;
 mod program;
+mod several_classes;
 mod stand_in;
 mod training;
 mod verbs;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Settings under which a run takes seconds.
-const SMALL: [&str; 10] = [
+pub(crate) const SMALL: [&str; 10] = [
     "size=8",
     "batch=16",
     "limit=48",

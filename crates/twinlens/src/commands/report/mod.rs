@@ -13,6 +13,7 @@ mod seen;
 mod several;
 mod shown;
 mod study;
+mod tags;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -172,6 +173,7 @@ impl Report {
         let results = results::section(seen, &mut kept)?;
         let sections = [
             results,
+            tags::section(seen),
             training::section(seen, &mut kept)?,
             shown::section(seen, &mut kept)?,
             map::section(seen, &mut kept, terminal)?,

@@ -23,15 +23,24 @@ pub(super) fn commands(seen: &Seen) -> Vec<String> {
     let verdicts = seen.conditions.iter().flat_map(|condition| &condition.verdicts);
     let judged =
         verdicts.map(|one| Judged { protocol: &one.protocol, settings: &one.settings, seeds: &one.seeds });
+    let tags = seen.tags.iter();
+    let tags = tags.map(|one| Judged { protocol: &one.protocol, settings: &one.settings, seeds: &one.seeds });
     let clusters = seen.clusters.iter();
     let clusters =
         clusters.map(|one| Judged { protocol: &one.protocol, settings: &one.settings, seeds: &one.seeds });
     let health = seen.health.iter();
     let health =
         health.map(|one| Judged { protocol: &one.protocol, settings: &one.settings, seeds: &one.seeds });
-    let judging: Vec<String> =
-        judged.chain(clusters).chain(health).filter_map(|judged| judged.command(&run, &data)).collect();
-    if judging.is_empty() && matches!(seen.settings, RunSettings::Pretraining(_)) {
+    let judging: Vec<String> = judged
+        .chain(tags)
+        .chain(clusters)
+        .chain(health)
+        .filter_map(|judged| judged.command(&run, &data))
+        .collect();
+    let several_classes = seen.data.as_ref().is_ok_and(|data| data.has_tags());
+    if judging.is_empty() && several_classes {
+        commands.push(format!("twinlens probe {run} --data {data} --classifier svm"));
+    } else if judging.is_empty() && matches!(seen.settings, RunSettings::Pretraining(_)) {
         commands.push(format!("twinlens knn {run} --data {data}"));
         commands.push(format!("twinlens probe {run} --data {data}"));
     }
@@ -53,11 +62,12 @@ const LABELS: &str = "labels";
 const AMOUNTS: [&str; 3] = ["label_share", "labels_per_class", "label_choice"];
 
 /// The verb of each protocol, the settings that are flags of it, and the seed that is its `--seed`.
-const VERBS: [(&str, &str, &[&str], &str); 6] = [
+const VERBS: [(&str, &str, &[&str], &str); 7] = [
     ("knn", "knn", &["k", "vote", "distance", "temperature"], LABELS),
     ("linear-probe", "probe", &[], LABELS),
     ("ridge-probe", "probe --classifier ridge", &[], LABELS),
     ("svm-probe", "probe --classifier svm", &[], LABELS),
+    ("svm-tags", "probe --classifier svm", &[], "folds"),
     ("cluster", "cluster", &["split", "k", "restarts", "distance"], "clusters"),
     ("health", "health", &["split", "policy"], "views"),
 ];
@@ -151,6 +161,11 @@ mod tests {
                     &[("clusters", 1)],
                 ),
                 format!("twinlens cluster runs/a {data} --split test --k auto --distance cosine --seed 1"),
+            ),
+            (
+                command("svm-tags", json!({"features": "trained", "data": "chest.npz"}), &[("folds", 2)]),
+                "twinlens probe --classifier svm runs/a --data chest.npz --features trained --seed 2"
+                    .to_owned(),
             ),
             (
                 command("health", json!({"split": "test", "policy": "medmnist"}), &[("views", 2)]),

@@ -9,7 +9,7 @@ use twinlens_report::{
 use super::conditions::Condition;
 use super::published::Published;
 use super::seen::Seen;
-use super::{Kept, undrawn};
+use super::{Kept, absent, undrawn};
 use crate::commands::judge::Kind;
 use crate::exit::Outcome;
 
@@ -32,6 +32,9 @@ const CAPTION: &str = "Features of the trained encoder beside those it is compar
 
 /// The results of one run.
 pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
+    if seen.conditions.is_empty() && !seen.tags.is_empty() {
+        return Ok(absent());
+    }
     if seen.conditions.is_empty() {
         let nothing = "Nothing was evaluated in this run; the commands under “To repeat this” do it.";
         return Ok(Section::new("Results", vec![Block::Text(nothing.to_owned())]));

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use twinlens_data::DataSet;
-use twinlens_eval::Verdict;
 use twinlens_eval::clustering::ClusterVerdict;
 use twinlens_eval::health::HealthVerdict;
+use twinlens_eval::{TagVerdict, Verdict};
 use twinlens_run::RunRecord;
 use twinlens_ssl::finetune::SCRATCH;
 
@@ -13,6 +13,7 @@ use super::file_name_of;
 use crate::commands::features::Computing;
 use crate::commands::judge::{Kind, protocol};
 use crate::commands::run_settings::{Common, RunSettings};
+use crate::commands::tags;
 use crate::commands::training::BUNDLED;
 
 /// A run and everything that was found about it.
@@ -24,6 +25,8 @@ pub(super) struct Seen<'a> {
     pub(super) computing: Computing,
     /// Judgements by predictions, in the order of tables.
     pub(super) conditions: Vec<Condition>,
+    /// Judgements of images that may show several classes.
+    pub(super) tags: Vec<TagVerdict>,
     pub(super) clusters: Vec<ClusterVerdict>,
     pub(super) health: Vec<HealthVerdict>,
     /// What the verdicts warn of.
@@ -41,6 +44,7 @@ impl<'a> Seen<'a> {
             settings,
             data,
             conditions: Vec::new(),
+            tags: Vec::new(),
             clusters: Vec::new(),
             health: Vec::new(),
             warnings: Vec::new(),
@@ -56,6 +60,7 @@ impl<'a> Seen<'a> {
             let read = match value["protocol"].as_str() {
                 Some("cluster") => parsed(value).map(|verdict| self.clusters.push(verdict)),
                 Some("health") => parsed(value).map(|verdict| self.health.push(verdict)),
+                Some(tags::PROTOCOL) => parsed(value).map(|verdict| self.tags.push(verdict)),
                 _ => parsed(value).map(|verdict| judged.push(verdict)),
             };
             if let Err(error) = read {
@@ -66,6 +71,8 @@ impl<'a> Seen<'a> {
             let what = format!("{}, {}", protocol(verdict), features_of(verdict));
             self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
         }
+        let tags = self.tags.iter().flat_map(|verdict| &verdict.warnings);
+        self.warnings.extend(tags.map(|warning| format!("several classes: {warning}")));
         let clusters = self.clusters.iter().flat_map(|verdict| &verdict.warnings);
         self.warnings.extend(clusters.map(|warning| format!("clusters: {warning}")));
         let health = self.health.iter().flat_map(|verdict| &verdict.warnings);

@@ -8,7 +8,7 @@ use twinlens_report::{Block, Cell, Column, Fact, Page, Section, Table, TableRow}
 use super::conditions::Condition;
 use super::published::Published;
 use super::seen::Seen;
-use super::{Kept, Report, clusters, health, map, overview, repeat, results, training};
+use super::{Kept, Report, absent, clusters, health, map, overview, repeat, results, tags, training};
 use crate::config::differences;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
@@ -28,6 +28,7 @@ pub(super) fn report(runs: &[Seen], terminal: &Terminal) -> Outcome<Report> {
     }
     let sections = vec![
         results(runs, &mut kept)?,
+        several_classes(runs),
         differing(runs),
         curves(runs)?,
         maps(runs, &mut kept, terminal)?,
@@ -83,6 +84,9 @@ fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
             run.conditions.iter().map(|condition| (Some(run.name()), condition, published.value(condition)));
         rows.extend(of_run);
     }
+    if rows.is_empty() && runs.iter().any(|run| !run.tags.is_empty()) {
+        return Ok(absent());
+    }
     if rows.is_empty() {
         let nothing = "Nothing was evaluated in these runs; the commands below do it.";
         return Ok(Section::new("Results", vec![Block::Text(nothing.to_owned())]));
@@ -96,6 +100,16 @@ fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
     let blocks =
         vec![Block::Table(results::table(&rows)), Block::Plates(vec![results::bars_of(&bars, kept)?])];
     Ok(Section::new("Results", blocks))
+}
+
+/// Judgements of images that may show several classes, a row a run and condition.
+fn several_classes(runs: &[Seen]) -> Section {
+    let groups: Vec<_> = runs.iter().map(|run| (run.name(), tags::groups(run))).collect();
+    let rows =
+        groups.iter().flat_map(|(run, groups)| groups.iter().map(move |group| (Some(run.clone()), group)));
+    let table = tags::measures(rows);
+    let blocks = if table.rows.is_empty() { Vec::new() } else { vec![Block::Table(table)] };
+    Section::new("Images of several classes", blocks)
 }
 
 /// The settings in which the runs differ.

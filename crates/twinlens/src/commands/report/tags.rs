@@ -1,0 +1,134 @@
+//! Judgements of images that may show several classes: a line for each protocol, and a table of its classes.
+
+use twinlens_eval::TagVerdict;
+use twinlens_eval::metrics::{TagClassScores, TagScores};
+use twinlens_report::{Block, Cell, Column, Section, Table, TableRow};
+
+use super::seen::Seen;
+use super::{absent, file_name_of};
+use crate::commands::judge::Kind;
+use crate::commands::tags::MEASURES;
+
+/// Verdicts that differ in their seeds alone; never empty.
+pub(super) struct Group<'a> {
+    /// Whose features, and of which data where these are not the run's own.
+    name: String,
+    kind: Kind,
+    verdicts: Vec<&'a TagVerdict>,
+}
+
+/// Every judgement of the run.
+pub(super) fn section(seen: &Seen) -> Section {
+    let groups = groups(seen);
+    if groups.is_empty() {
+        return absent();
+    }
+    let mut blocks = vec![Block::Table(measures(groups.iter().map(|group| (None, group))))];
+    let trained = groups.iter().filter(|group| group.kind == Kind::Trained);
+    blocks.extend(trained.enumerate().map(|(number, group)| Block::Table(classes(number, group))));
+    Section::new("Images of several classes", blocks)
+}
+
+/// The judgements of a run, those together that differ in seeds alone.
+pub(super) fn groups<'a>(seen: &'a Seen) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for verdict in &seen.tags {
+        match groups.iter_mut().find(|group| group.verdicts[0].repeats(verdict)) {
+            Some(group) => group.verdicts.push(verdict),
+            None => {
+                let judged_on = |key: &str| verdict.settings.get(key).and_then(serde_json::Value::as_str);
+                let own = seen.own_data().is_none_or(|own| judged_on("data_sha256") == Some(own));
+                let kind = Kind::of(&verdict.settings);
+                let name = match judged_on("data").filter(|_| !own) {
+                    Some(data) => format!("{} on {}", kind.title(), file_name_of(data)),
+                    None => kind.title().to_owned(),
+                };
+                groups.push(Group { name, kind, verdicts: vec![verdict] });
+            }
+        }
+    }
+    groups.sort_by_key(|group| group.kind);
+    groups
+}
+
+/// A row for each group, and the run it belongs to where there are several.
+pub(super) fn measures<'a>(groups: impl Iterator<Item = (Option<String>, &'a Group<'a>)>) -> Table {
+    let row = |(run, group): (Option<String>, &Group)| {
+        let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
+        cells.push(Cell::Text(group.name.clone()));
+        for (_, measure) in MEASURES {
+            cells.extend(["val", "test"].map(|split| Cell::Share(group.values(split, measure))));
+        }
+        let test = group.verdicts[0].split("test");
+        cells.push(Cell::Interval(test.and_then(|test| test.scores.interval)));
+        TableRow { ours: group.kind == Kind::Trained, cells }
+    };
+    let rows: Vec<TableRow> = groups.map(row).collect();
+    let mut columns = vec![Column::text("Features")];
+    for (name, _) in MEASURES {
+        columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {name}"))));
+    }
+    columns.push(Column::number("95 % interval of test mAP"));
+    if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {
+        columns.insert(0, Column::text("Run"));
+    }
+    Table {
+        name: "several-classes".into(),
+        caption: "Linear support vector machines, one a class, each with the cost that is best in cross-validation on the \
+                  training and validation images; those behind the test numbers learned from both, those behind the \
+                  validation numbers from training images alone. mAP: mean over classes of the average precision, of all \
+                  thresholds (scikit-learn), as the area under the envelope of precision (PASCAL VOC from 2010), and of 11 \
+                  points (PASCAL VOC 2007). Images that are not judged for a class do not count for it. In per cent. The \
+                  interval is a bootstrap over test images, of the first seed where there are several."
+            .into(),
+        columns,
+        rows,
+    }
+}
+
+impl Group<'_> {
+    /// One value a seed, of those that are defined.
+    fn values(&self, split: &str, measure: impl Fn(&TagScores) -> Option<f64>) -> Vec<f64> {
+        let splits = self.verdicts.iter().filter_map(|verdict| verdict.split(split));
+        splits.filter_map(|split| measure(&split.scores)).collect()
+    }
+
+    fn of_class(&self, split: &str, class: usize, measure: fn(&TagClassScores) -> Option<f64>) -> Cell {
+        Cell::Share(self.values(split, |scores| measure(scores.per_class.get(class)?)))
+    }
+}
+
+fn classes(number: usize, group: &Group) -> Table {
+    let verdict = group.verdicts[0];
+    let test = verdict.split("test");
+    let row = |(class, name): (usize, &String)| {
+        let counted = test.and_then(|test| test.scores.per_class.get(class));
+        let count = |count: fn(&TagClassScores) -> usize| Cell::Count(counted.map_or(0, count) as u64);
+        let cells = vec![
+            Cell::Text(name.clone()),
+            count(|class| class.present),
+            count(|class| class.not_judged),
+            group.of_class("val", class, |class| class.average_precision.step),
+            group.of_class("test", class, |class| class.average_precision.step),
+            group.of_class("test", class, |class| class.average_precision.area),
+            group.of_class("test", class, |class| class.average_precision.voc07),
+            group.of_class("test", class, |class| class.auc),
+        ];
+        TableRow { ours: false, cells }
+    };
+    let names = [
+        "test images",
+        "not judged",
+        "val AP",
+        "test AP",
+        "test AP (area)",
+        "test AP (11 points)",
+        "test AUC",
+    ];
+    Table {
+        name: if number == 0 { "classes-svm-tags".into() } else { format!("classes-svm-tags-{number}") },
+        caption: format!("{}, class by class. In per cent; – where undefined.", group.name),
+        columns: std::iter::once(Column::text("Class")).chain(names.map(Column::number)).collect(),
+        rows: verdict.classes.iter().enumerate().map(row).collect(),
+    }
+}
