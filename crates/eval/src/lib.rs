@@ -15,6 +15,7 @@ mod distances;
 mod draws;
 mod embed;
 mod error;
+mod exponential;
 mod features;
 mod gain;
 pub mod hardness;

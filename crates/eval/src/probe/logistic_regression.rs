@@ -3,13 +3,14 @@
 use rayon::prelude::*;
 
 use super::lbfgs::{Limits, Minimum, minimise};
+use crate::exponential::exp_of_negatives;
 use crate::linalg::{add_transposed_product, product_with_transposed};
 use crate::metrics::predictions;
 use crate::{EvalError, Features, Labelled};
 
 /// Rows whose features are widened to f64 and multiplied at a time, so that they stay in a core's cache
 /// between the scores and the gradient: the features are read from memory once per evaluation.
-const ROW_BLOCK: usize = 128;
+const ROW_BLOCK: usize = 32;
 /// Gradients are summed over parts of the rows; their number depends on the shape alone, and all of them
 /// together stay below this many values.
 const MAX_PARTS: usize = 64;
@@ -132,15 +133,15 @@ impl LogisticModel {
         let outputs = self.outputs();
         let mut logits = vec![0.0; block.len() / self.dim * outputs];
         scores_of(&widened(block), &self.parameters, self.dim, &mut logits);
+        if outputs > 1 {
+            softmax(&mut logits, outputs);
+        }
         let mut probabilities = vec![0.0; block.len() / self.dim * self.classes];
-        for (logits, row) in
-            logits.chunks_exact_mut(outputs).zip(probabilities.chunks_exact_mut(self.classes))
-        {
-            if let &mut [logit] = logits {
+        for (logits, row) in logits.chunks_exact(outputs).zip(probabilities.chunks_exact_mut(self.classes)) {
+            if let &[logit] = logits {
                 row[self.present[0]] = sigmoid(-logit);
                 row[self.present[1]] = sigmoid(logit);
             } else {
-                softmax(logits);
                 self.present.iter().zip(logits).for_each(|(&class, p)| row[class] = *p);
             }
         }
@@ -207,10 +208,11 @@ impl<'a> Problem<'a> {
         let rows = self.targets.len().div_ceil(parts).next_multiple_of(ROW_BLOCK);
         let part = |(features, targets): (&[f32], &[usize])| {
             let mut gradient = vec![0.0; parameters.len()];
+            let mut scratch = [Vec::new(), Vec::new()];
             let loss: f64 = features
                 .chunks(ROW_BLOCK * self.dim())
                 .zip(targets.chunks(ROW_BLOCK))
-                .map(|(features, targets)| self.add_block(features, targets, parameters, &mut gradient))
+                .map(|block| self.add_block(block, parameters, &mut gradient, &mut scratch))
                 .sum();
             (loss, gradient)
         };
@@ -228,19 +230,19 @@ impl<'a> Problem<'a> {
     /// Adds a block's gradient of `-log p` to `gradient` and returns its sum.
     fn add_block(
         &self,
-        features: &[f32],
-        targets: &[usize],
+        (features, targets): (&[f32], &[usize]),
         parameters: &[f64],
         gradient: &mut [f64],
+        [widened, scores]: &mut [Vec<f64>; 2],
     ) -> f64 {
         let (dim, outputs) = (self.dim(), self.outputs());
-        let features = widened(features);
-        let mut scores = vec![0.0; targets.len() * outputs];
-        scores_of(&features, parameters, dim, &mut scores);
-        let rows = scores.chunks_exact_mut(outputs).zip(targets);
-        let loss = rows.map(|(scores, &target)| residual(scores, target)).sum();
+        widened.clear();
+        widened.extend(features.iter().map(|&value| f64::from(value)));
+        scores.resize(targets.len() * outputs, 0.0);
+        scores_of(widened, parameters, dim, scores);
+        let loss = residuals(scores, outputs, targets);
         let (weights, intercepts) = gradient.split_at_mut(outputs * dim);
-        add_transposed_product(weights, &scores, &features, targets.len());
+        add_transposed_product(weights, scores, widened, targets.len());
         for residual in scores.chunks_exact(outputs) {
             intercepts.iter_mut().zip(residual).for_each(|(sum, value)| *sum += value);
         }
@@ -288,26 +290,52 @@ fn scores_of(features: &[f64], parameters: &[f64], dim: usize, scores: &mut [f64
     }
 }
 
-/// Returns `-log p(target)` and turns the scores into its derivative, `p - one_hot(target)`.
-fn residual(scores: &mut [f64], target: usize) -> f64 {
-    if let [score] = scores {
-        let margin = if target == 1 { *score } else { -*score };
-        *score = sigmoid(*score) - target as f64;
-        return (-margin).max(0.0) + (-margin.abs()).exp().ln_1p();
+/// Returns the sum of `-log p(target)` over rows and turns their scores into its derivative, `p - one_hot(target)`.
+fn residuals(scores: &mut [f64], outputs: usize, targets: &[usize]) -> f64 {
+    if outputs == 1 {
+        return scores.iter_mut().zip(targets).map(|(score, &target)| residual(score, target)).sum();
     }
-    let target_score = scores[target];
-    let loss = softmax(scores) - target_score;
-    scores[target] -= 1.0;
-    loss
+    below_highest(scores, outputs);
+    let rows = scores.chunks_exact(outputs).zip(targets);
+    let below: f64 = rows.map(|(row, &target)| row[target]).sum();
+    exp_of_negatives(scores);
+    let mut logarithms = 0.0;
+    for (row, &target) in scores.chunks_exact_mut(outputs).zip(targets) {
+        logarithms += normalise(row).ln();
+        row[target] -= 1.0;
+    }
+    logarithms - below
 }
 
-/// Turns scores into probabilities and returns the logarithm of the sum of their exponentials.
-fn softmax(scores: &mut [f64]) -> f64 {
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    scores.iter_mut().for_each(|score| *score = (*score - highest).exp());
-    let sum: f64 = scores.iter().sum();
-    scores.iter_mut().for_each(|score| *score /= sum);
-    highest + sum.ln()
+/// The same of one row of two classes.
+fn residual(score: &mut f64, target: usize) -> f64 {
+    let margin = if target == 1 { *score } else { -*score };
+    *score = sigmoid(*score) - target as f64;
+    (-margin).max(0.0) + (-margin.abs()).exp().ln_1p()
+}
+
+/// Turns rows of scores into probabilities.
+fn softmax(scores: &mut [f64], outputs: usize) {
+    below_highest(scores, outputs);
+    exp_of_negatives(scores);
+    scores.chunks_exact_mut(outputs).for_each(|row| {
+        normalise(row);
+    });
+}
+
+/// Takes the highest score of each row from the row, which changes no probability.
+fn below_highest(scores: &mut [f64], outputs: usize) {
+    for row in scores.chunks_exact_mut(outputs) {
+        let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        row.iter_mut().for_each(|score| *score -= highest);
+    }
+}
+
+/// Divides a row by its sum, and returns that.
+fn normalise(row: &mut [f64]) -> f64 {
+    let sum: f64 = row.iter().sum();
+    row.iter_mut().for_each(|value| *value /= sum);
+    sum
 }
 
 fn sigmoid(score: f64) -> f64 {

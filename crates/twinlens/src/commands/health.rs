@@ -37,7 +37,9 @@ pub struct HealthArgs {
     /// Which images
     #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true)]
     pub split: Part,
-    /// Views whose features are compared for alignment (`twinlens list augmentations`), or none [default: the run's own]
+    /// Views by the name of their policy (`twinlens list augmentations`)
+    ///
+    /// Their features are compared for alignment; `none` leaves that out. Without it, the run's own views.
     #[arg(long, value_name = "NAME|none")]
     pub policy: Option<String>,
     /// Seed of all randomness

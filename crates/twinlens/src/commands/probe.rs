@@ -36,7 +36,9 @@ pub struct ProbeArgs {
     /// Where to write
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub out: Option<PathBuf>,
-    /// Exit with code 1 when the test accuracy (mean average precision, where an image may show several classes) is below this
+    /// Exit with code 1 when the test accuracy is below this
+    ///
+    /// Where an image may show several classes, the mean average precision counts.
     #[arg(long, value_name = "ACCURACY", value_parser = share)]
     pub fail_under: Option<f64>,
     /// Which labels.

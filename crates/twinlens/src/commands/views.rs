@@ -39,10 +39,14 @@ pub struct ViewsArgs {
     /// The data, the policy and the seed.
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// View policies, side by side if several (`twinlens list augmentations`) [default: that of the settings]
+    /// Views by the name of their policy (`twinlens list augmentations`)
+    ///
+    /// Several are shown side by side. Without it, the policy of the settings.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub policy: Vec<String>,
-    /// Where to write; with --hardness a picture (.svg or .png), and the table beside it as .csv
+    /// Where to write
+    ///
+    /// With --hardness a picture (.svg or .png), and the table beside it as .csv.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath,
         required_unless_present_any = ["explain", "hardness"])]
     pub out: Option<PathBuf>,

@@ -90,8 +90,8 @@ fn images_of_several_classes_are_learned_from_judged_and_reported() {
 
     let clusters =
         json(&verb(&["cluster", run, "--data", data, "--clusters", "3", "--features", "pixels", "--json"]));
-    assert!(clusters["verdict"]["agreement"].is_null());
-    assert!(clusters["verdict"]["warnings"].to_string().contains("may show several classes"));
+    assert!(clusters["verdicts"][0]["agreement"].is_null());
+    assert!(clusters["verdicts"][0]["warnings"].to_string().contains("may show several classes"));
     assert!(verb(&["tsne", run, "--data", data, "--map", "pca"]).status.success());
     let inspected = json(&verb(&["data", "inspect", data, "--json"]));
     assert_eq!(inspected["splits"]["test"]["per_class"], serde_json::json!([18, 11]));

@@ -39,7 +39,9 @@ pub struct BenchArgs {
     /// Where to compute: auto, cpu, gpu or gpu:N
     #[arg(long, value_name = "WHERE", default_value = "cpu", value_parser = super::settings::device)]
     pub device: String,
-    /// Of epochs: the data set, of RGB images
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
+    ///
+    /// Epochs are timed on it; its images must have three channels.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: Option<String>,
     /// Of epochs: only the first so many training images

@@ -429,8 +429,8 @@ impl Study<'_> {
     /// As [`Study::run`].
     pub fn train_part(&self, part: Part, out: &Path, terminal: &Terminal) -> Outcome {
         let place = Place { out, overwrite: false, watch: Watch::new(terminal)?, terminal };
-        let own = self.jobs().enumerate().filter(|(number, _)| part.has(*number));
-        own.map(|(_, training)| self.train(&training, &place).map(drop)).collect()
+        let mut own = self.jobs().enumerate().filter(|(number, _)| part.has(*number));
+        own.try_for_each(|(_, training)| self.train(&training, &place).map(drop))
     }
 
     /// Trains and judges what is not done yet, and writes the curve. A study that was stopped goes on, and one that is there
