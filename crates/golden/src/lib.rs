@@ -12,7 +12,7 @@
 //! enough by itself: `||got - want||_2 <= rel_l2 * ||want||_2`.
 //!
 //! The folder is `tests/golden` of the workspace, or the one named by `TWINLENS_GOLDEN`, so that the same
-//! tests run on cases that were not seen while the code was written.
+//! tests run on cases that were not seen while the code was written; items that it lacks come from `tests/golden`.
 #![allow(clippy::panic, clippy::expect_used, reason = "test support: a broken case must stop the test")]
 
 use std::collections::BTreeMap;
@@ -21,12 +21,17 @@ use std::path::{Path, PathBuf};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-/// The folder that holds the golden cases.
-pub fn root() -> PathBuf {
-    match std::env::var_os("TWINLENS_GOLDEN") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden"),
-    }
+/// The folder of the cases of `item`: in the folder that `TWINLENS_GOLDEN` names, or in the repository's own where that one
+/// has none, as only the repository holds references of everything.
+///
+/// # Panics
+/// When `TWINLENS_GOLDEN` names no folder.
+fn folder_of(item: &str) -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(item);
+    let Some(named) = std::env::var_os("TWINLENS_GOLDEN").map(PathBuf::from) else { return own };
+    assert!(named.is_dir(), "TWINLENS_GOLDEN names no folder: {}", named.display());
+    let other = named.join(item);
+    if other.is_dir() { other } else { own }
 }
 
 /// All cases of `item` (for example `"views/solarize"`), sorted by name.
@@ -34,7 +39,7 @@ pub fn root() -> PathBuf {
 /// # Panics
 /// When the folder is missing or holds no case: a golden test without cases must not pass.
 pub fn cases(item: &str) -> Vec<Case> {
-    let folder = root().join(item);
+    let folder = folder_of(item);
     let entries =
         std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("golden folder {}: {e}", folder.display()));
     let mut paths: Vec<PathBuf> = entries
