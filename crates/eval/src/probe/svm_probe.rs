@@ -62,20 +62,24 @@ impl SvmProbe {
             (0..classes).into_par_iter().map(fit).collect::<Result<_, EvalError>>()?;
         let chosen: Vec<Option<f64>> =
             machines.iter().map(|machine| machine.as_ref().map(|(c, _)| *c)).collect();
-        let settings = [
-            ("c_grid", self.c.clone().into()),
-            ("c", chosen.into()),
-            ("folds", self.folds.into()),
-            ("positive_weight", self.positive_weight.into()),
-            ("tolerance", self.tolerance.into()),
-        ];
-        let mut verdict = Verdict::new("svm-probe", settings, train);
+        let mut verdict = Verdict::new("svm-probe", self.settings(chosen), train);
         for &(name, set) in held_out {
             verdict.judge(name, set, &scores(&machines, &set.features().unit_rows())?)?;
         }
         let late = machines.iter().flatten().filter(|(_, model)| !model.converged).count();
         verdict.warnings.extend(self.doubt(late, classes));
         Ok(verdict)
+    }
+
+    /// What verdicts say of the settings and of the `c` chosen for each class.
+    pub(super) fn settings(&self, chosen: Vec<Option<f64>>) -> [(&'static str, serde_json::Value); 5] {
+        [
+            ("c_grid", self.c.clone().into()),
+            ("c", chosen.into()),
+            ("folds", self.folds.into()),
+            ("positive_weight", self.positive_weight.into()),
+            ("tolerance", self.tolerance.into()),
+        ]
     }
 
     /// A warning of the machines that did not converge.

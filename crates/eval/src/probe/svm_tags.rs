@@ -48,13 +48,7 @@ impl SvmProbe {
         }
         let chosen: Vec<Option<f64>> =
             machines.iter().map(|machines| machines.as_ref().map(|machines| machines.c)).collect();
-        let settings = [
-            ("c_grid", self.c.clone().into()),
-            ("c", chosen.into()),
-            ("folds", self.folds.into()),
-            ("positive_weight", self.positive_weight.into()),
-            ("tolerance", self.tolerance.into()),
-        ];
+        let settings = self.settings(chosen);
         let mut verdict = TagVerdict {
             schema_version: TAG_SCHEMA_VERSION,
             protocol: "svm-tags".to_string(),

@@ -37,6 +37,18 @@ pub struct Computing {
     pub cached: bool,
 }
 
+impl Computing {
+    /// The usual way on `device`, with features kept; 0 `workers` are as many as there are cores.
+    pub fn new(workers: usize, device: &str) -> Computing {
+        Computing {
+            batch: 256,
+            workers: twinlens_ssl::workers(workers),
+            device: device.to_owned(),
+            cached: true,
+        }
+    }
+}
+
 /// The same network as in `file`, with fresh random weights from `seed`.
 ///
 /// # Errors

@@ -154,8 +154,7 @@ impl JudgeArgs {
 
     /// How features are computed.
     pub fn computing(&self) -> Computing {
-        let workers = twinlens_ssl::workers(0);
-        Computing { batch: self.batch as usize, workers, device: self.device.clone(), cached: true }
+        Computing { batch: self.batch as usize, ..Computing::new(0, &self.device) }
     }
 
     /// Training, validation and test features with their labels.

@@ -97,11 +97,6 @@ impl RunSettings {
     /// How features are computed for the run's report.
     pub fn computing(&self) -> Computing {
         let Common { workers, device, .. } = self.common();
-        Computing {
-            batch: 256,
-            workers: twinlens_ssl::workers(workers),
-            device: device.to_owned(),
-            cached: true,
-        }
+        Computing::new(workers, device)
     }
 }

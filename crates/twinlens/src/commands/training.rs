@@ -70,14 +70,9 @@ impl Run {
         Ok(Run { settings, data, prepared })
     }
 
-    /// How features are computed for this run's report.
+    /// How this run's features are computed.
     pub fn computing(&self) -> Computing {
-        Computing {
-            batch: 256,
-            workers: self.prepared.workers,
-            device: self.settings.device.clone(),
-            cached: true,
-        }
+        Computing::new(self.settings.workers, &self.settings.device)
     }
 
     /// The settings as the text of `config.toml`.

@@ -102,45 +102,47 @@ pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
     let (settings, file) = args.settings()?;
     let data = open_named(&settings.data, &settings.data_options, terminal)?;
     let sweep = args.sweep(settings);
-    if args.smoke {
-        return smoke(sweep, file, &data, terminal);
+    if !args.smoke {
+        return begin(args, sweep, file, &data, args.out.as_deref(), terminal);
     }
-    if sweep.is_one() && !args.devices.is_empty() {
-        let failure = Failure::message(Exit::Usage, "a single training has a single device");
-        return Err(
-            failure.hint("name it with --device, or ask for several seeds, amounts of labels or rivals")
-        );
-    }
+    // A short run of everything, in a folder that is removed afterwards.
+    let images = data.splits.train.as_ref().map_or(0, |train| train.len());
+    let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
+    let sweep = sweep.shortened(data.classes.len(), images);
+    begin(args, sweep, file, &data, Some(&place.path().join("smoke")), terminal)
+}
+
+/// One training or a whole study, in the folder `out`.
+fn begin(
+    args: &FinetuneArgs,
+    sweep: Sweep,
+    file: Option<Arc<EncoderFile>>,
+    data: &DataSet,
+    out: Option<&Path>,
+    terminal: &Terminal,
+) -> Outcome {
     if sweep.is_one() {
+        if !args.devices.is_empty() {
+            let failure = Failure::message(Exit::Usage, "a single training has a single device");
+            let hint = "name it with --device, or ask for several seeds, amounts of labels or rivals";
+            return Err(failure.hint(hint));
+        }
         let mut settings = sweep.settings;
-        settings.take_images(&data)?;
-        let job = Job::new(settings, file, &data)?;
-        return match &args.out {
+        settings.take_images(data)?;
+        let job = Job::new(settings, file, data)?;
+        return match out {
             _ if args.dry_run => tell_plan(&job, 1, terminal),
-            Some(out) => one(&job, &data, out, args.overwrite, terminal),
+            Some(out) => one(&job, data, out, args.overwrite, terminal),
             None => Err(no_folder()),
         };
     }
-    let study = sweep.prepare(file, &data)?;
-    match (&args.out, study.first_job()) {
+    let study = sweep.prepare(file, data)?;
+    match (out, study.first_job()) {
         (_, Some(job)) if args.dry_run => tell_plan(job, study.trainings(), terminal),
         (Some(out), _) if args.devices.is_empty() => study.run(out, args.overwrite, terminal),
         (Some(out), _) => study.run_on(&args.devices, out, terminal),
         (None, _) => Err(no_folder()),
     }
-}
-
-/// A short run of everything, in a folder that is removed afterwards.
-fn smoke(sweep: Sweep, file: Option<Arc<EncoderFile>>, data: &DataSet, terminal: &Terminal) -> Outcome {
-    let images = data.splits.train.as_ref().map_or(0, |train| train.len());
-    let mut sweep = sweep.shortened(data.classes.len(), images);
-    let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
-    let out = place.path().join("smoke");
-    if sweep.is_one() {
-        sweep.settings.take_images(data)?;
-        return one(&Job::new(sweep.settings, file, data)?, data, &out, false, terminal);
-    }
-    sweep.prepare(file, data)?.run(&out, false, terminal)
 }
 
 fn no_folder() -> Failure {

@@ -175,12 +175,7 @@ impl Sweep {
             }
             conditions.push(condition);
         }
-        let computing = Computing {
-            batch: 256,
-            workers: twinlens_ssl::workers(self.settings.workers),
-            device: self.settings.device.clone(),
-            cached: true,
-        };
+        let computing = Computing::new(self.settings.workers, &self.settings.device);
         Ok(Study { sweep: self, conditions, data, computing })
     }
 

@@ -1,7 +1,9 @@
 //! Class by class: confusion matrices and what was found of each class.
 
-use twinlens_eval::SplitVerdict;
-use twinlens_report::{Block, Cell, Column, Confusion, Plate, Section, Table, TableRow, confusion_matrix};
+use twinlens_eval::{SplitVerdict, Verdict};
+use twinlens_report::{
+    Block, Cell, Column, Confusion, Picture, Plate, Section, Table, TableRow, confusion_matrix,
+};
 
 use super::conditions::{Condition, best_by_protocol};
 use super::seen::Seen;
@@ -25,22 +27,27 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
 
 fn plate(condition: &Condition, test: &SplitVerdict, of: usize, kept: &mut Kept) -> Outcome<Plate> {
     let verdict = condition.first();
-    let counts = test.scores.confusion.counts().to_vec();
-    let drawn = Confusion { counts, classes: verdict.classes.clone() };
-    let picture = confusion_matrix(&drawn).map_err(undrawn)?;
+    let picture = matrix(verdict, test)?;
     kept.plot(&format!("confusion-{}", verdict.protocol), &picture);
     let chosen =
         if of > 1 { " Of the variants above, the one with the best validation accuracy." } else { "" };
     Ok(Plate {
         title: format!("Confusion matrix: {}", verdict.protocol),
         caption: format!("{}{chosen} Rows are true classes, in per cent of the row.", what(condition, test)),
-        alt: format!(
-            "Confusion matrix of {} classes; accuracy {:.3}.",
-            verdict.classes.len(),
-            test.scores.accuracy
-        ),
+        alt: matrix_in_words(verdict, test),
         picture,
     })
+}
+
+/// The confusion matrix of a verdict's test images.
+pub(super) fn matrix(verdict: &Verdict, test: &SplitVerdict) -> Outcome<Picture> {
+    let counts = test.scores.confusion.counts().to_vec();
+    confusion_matrix(&Confusion { counts, classes: verdict.classes.clone() }).map_err(undrawn)
+}
+
+/// The same in one sentence for those who cannot see it.
+pub(super) fn matrix_in_words(verdict: &Verdict, test: &SplitVerdict) -> String {
+    format!("Confusion matrix of {} classes; accuracy {:.3}.", verdict.classes.len(), test.scores.accuracy)
 }
 
 fn table(condition: &Condition, test: &SplitVerdict) -> Table {

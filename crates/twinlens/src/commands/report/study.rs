@@ -6,12 +6,13 @@ use twinlens_data::{LabelAmount, Split};
 use twinlens_eval::statistics::Bootstrap;
 use twinlens_eval::{Repeated, SplitVerdict, Verdict, gain};
 use twinlens_report::{
-    Bar, Block, Cell, Column, Comparison, Confusion, Fact, Gap, Group, Page, Picture, Plate, Section, Table,
-    TableRow, comparison, confusion_matrix, label_efficiency,
+    Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Page, Picture, Plate, Section, Table, TableRow,
+    comparison, label_efficiency,
 };
 use twinlens_run::quoted;
 use twinlens_ssl::finetune::FinetuneSettings;
 
+use super::classes::{matrix, matrix_in_words};
 use super::published::Published;
 use super::results::most_frequent;
 use super::{Kept, Report, file_name_of, overview, undrawn};
@@ -271,9 +272,7 @@ fn confusion(
     seeds: usize,
     kept: &mut Kept,
 ) -> Outcome<Plate> {
-    let counts = test.scores.confusion.counts().to_vec();
-    let drawn = Confusion { counts, classes: verdict.classes.clone() };
-    let picture = confusion_matrix(&drawn).map_err(undrawn)?;
+    let picture = matrix(verdict, test)?;
     let (name, amount) = (&point.name, point.amount);
     kept.plot(&format!("confusion-{name}-{}", in_names(amount)), &picture);
     let seeds = if seeds > 1 { format!(" The first of {seeds} seeds.") } else { String::new() };
@@ -283,11 +282,7 @@ fn confusion(
             "{} test images; rows are true classes, in per cent of the row.{seeds}",
             test.scores.samples
         ),
-        alt: format!(
-            "Confusion matrix of {} classes; accuracy {:.3}.",
-            verdict.classes.len(),
-            test.scores.accuracy
-        ),
+        alt: matrix_in_words(verdict, test),
         picture,
     })
 }
