@@ -1,4 +1,5 @@
-//! Views per second on one thread: whole presets and single operations, on RGB images of 32 pixels.
+//! Views per second on one thread: whole presets and the heart of single operations, on RGB images of 32 pixels. Every
+//! operation, drawn and applied, is timed by `twinlens bench --case 'operation-*'`.
 //!
 //! Run with `cargo bench -p twinlens-views`. The throughput of presets counts source images, each of which
 //! gives two views or more.
@@ -8,13 +9,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_random::{Purpose, Stream};
 use twinlens_views::ops::{
-    Adjustment, Adjustments, Blurred, Gray, HorizontallyFlipped, QuarterTurns, ResizedCrop,
+    Adjustment, Adjustments, Blurred, Gray, HorizontallyFlipped, Normalize, QuarterTurns, ResizedCrop,
+    Solarized,
 };
-use twinlens_views::ops::{NAMES, Normalize, Solarized};
-use twinlens_views::{
-    BuildContext, Interpolation, OperationSetting, Place, Policy, Shape, Transform, Workspace, presets,
-    transform,
-};
+use twinlens_views::{BuildContext, Interpolation, Place, Policy, Transform, Workspace, presets, transform};
 
 const SIDE: usize = 32;
 
@@ -108,43 +106,12 @@ fn single_operations(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Every operation with its own settings and p = 1: drawn and applied, a new draw each time.
-fn every_operation(criterion: &mut Criterion) {
-    let picture = image(0);
-    let mut group = criterion.benchmark_group("drawn");
-    let mut workspace = Workspace::default();
-    for name in NAMES {
-        let mut settings = serde_json::json!({"op": name, "p": 1.0});
-        let more = match *name {
-            "color_jitter" => r#"{"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}"#,
-            "rotation" => r#"{"degrees": 180, "interpolation": "bilinear"}"#,
-            "affine" => {
-                r#"{"degrees": 20, "translate": [0.1, 0.1], "shear": 10, "interpolation": "bilinear"}"#
-            }
-            _ => "{}",
-        };
-        let more: serde_json::Map<String, serde_json::Value> = serde_json::from_str(more).unwrap();
-        settings.as_object_mut().unwrap().extend(more);
-        let operation: OperationSetting = serde_json::from_value(settings).unwrap();
-        let mut sample = 0;
-        group.bench_function(*name, |bencher| {
-            bencher.iter(|| {
-                sample += 1;
-                let mut stream = Stream::new(1, Purpose::View, [0, sample, 0]);
-                let drawn = operation.draw(&mut stream, Shape::of(&picture), &context()).unwrap();
-                transform(&picture, &drawn, &mut workspace).unwrap()
-            });
-        });
-    }
-    group.finish();
-}
-
 criterion_group! {
     name = views;
     config = Criterion::default()
         .sample_size(30)
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1));
-    targets = whole_presets, single_operations, every_operation
+    targets = whole_presets, single_operations
 }
 criterion_main!(views);

@@ -28,7 +28,7 @@ pub(super) const CASES: &[Epoch] = &[
 ];
 
 impl Work for Epoch {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.name
     }
 

@@ -65,7 +65,7 @@ const SHAPE: Shape = Shape { train: 12_000, test: 3_400, dim: 512, classes: 8 };
 const SEPARATION: f64 = 0.15;
 
 impl Work for Judging {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.name
     }
 

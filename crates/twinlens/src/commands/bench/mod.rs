@@ -5,6 +5,7 @@
 
 mod epoch;
 mod judging;
+mod operations;
 mod steps;
 mod views;
 
@@ -24,6 +25,7 @@ use crate::terminal::Terminal;
 Examples:
   twinlens bench --case r18-cifar-32-b64
   twinlens bench --case 'views-*' --json
+  twinlens bench --case 'operation-*-224'
   twinlens bench --case knn-12000x512-3400-k200 --steps 3
   twinlens bench --case epoch-r18-imagenet-28-b256 --data bloodmnist --limit 2048")]
 pub struct BenchArgs {
@@ -61,7 +63,7 @@ const REPETITIONS: usize = 5;
 /// A case.
 pub trait Work: Sync {
     /// Its name on the command line, and in the output of other programs timed on the same work.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// What is timed, in one line.
     fn what(&self) -> String;
@@ -109,8 +111,9 @@ pub fn cases() -> Vec<&'static dyn Work> {
     let steps = steps::CASES.iter().map(|case| case as &dyn Work);
     let epochs = epoch::CASES.iter().map(|case| case as &dyn Work);
     let views = views::CASES.iter().map(|case| case as &dyn Work);
+    let operations = operations::CASES.iter().map(|case| case as &dyn Work);
     let judging = judging::CASES.iter().map(|case| case as &dyn Work);
-    steps.chain(epochs).chain(views).chain(judging).collect()
+    steps.chain(epochs).chain(views).chain(operations).chain(judging).collect()
 }
 
 /// Runs `bench`.

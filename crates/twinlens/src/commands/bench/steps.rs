@@ -40,7 +40,7 @@ pub(super) const CASES: &[Step] = &[
 const WARM_UP: usize = 2;
 
 impl Work for Step {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.name
     }
 
