@@ -161,30 +161,9 @@ pub fn copy_pixels<T: Sample>(samples: &[T], out: &mut [T], channels: usize, fro
     }
 }
 
-/// The samples of one channel.
-pub fn channel<T: Sample>(samples: &[T], channels: usize, channel: usize) -> impl Iterator<Item = T> {
-    samples[channel..].iter().step_by(channels).copied()
-}
-
-/// Replaces every sample of one channel by what `change` makes of it.
-pub fn change_channel<T: Sample>(
-    samples: &mut [T],
-    channels: usize,
-    channel: usize,
-    change: impl Fn(T) -> f32,
-) {
-    for sample in samples[channel..].iter_mut().step_by(channels) {
-        *sample = T::nearest(change(*sample));
-    }
-}
-
 /// `f` as a function of a sample, tabulated where its type has fewer values than `uses`.
 pub fn tabulated<T: Sample>(uses: usize, f: impl Fn(f32) -> f32) -> impl Fn(T) -> f32 {
-    let levels = T::WHITE as usize + 1;
-    let table: Vec<f32> =
-        if T::INTEGER && levels <= uses { (0..levels).map(|v| f(v as f32)).collect() } else { Vec::new() };
-    move |sample| {
-        let value = sample.widen();
-        if table.is_empty() { f(value) } else { table[value as usize] }
-    }
+    let tabulate = T::INTEGER && T::LEVELS <= uses;
+    let table: Vec<f32> = if tabulate { (0..T::LEVELS).map(|v| f(v as f32)).collect() } else { Vec::new() };
+    move |sample| if table.is_empty() { f(sample.widen()) } else { table[sample.level()] }
 }

@@ -14,9 +14,11 @@
 mod border;
 mod canvas;
 mod compute;
+mod curves;
 mod error;
 mod filter;
 mod loader;
+mod normals;
 mod operation;
 pub mod ops;
 mod policy;

@@ -20,12 +20,18 @@ pub(crate) fn white(pixel_type: PixelType) -> f32 {
 ///
 /// Arithmetic happens in `f32`, which holds every `u8` and `u16` exactly. The conversions are branch-free so
 /// that loops over them vectorise.
-pub trait Sample: Copy + Default + PartialEq + Debug + Send + Sync + 'static {
+pub trait Sample: Copy + Default + PartialEq + PartialOrd + Debug + Send + Sync + 'static {
     /// The value of white; black is 0.
     const WHITE: f32;
 
     /// Whether the type holds whole numbers only.
     const INTEGER: bool;
+
+    /// How many levels [`Sample::level`] tells apart: every value of an integer, 256 from black to white of `f32`.
+    const LEVELS: usize;
+
+    /// The sample's level, below [`Sample::LEVELS`].
+    fn level(self) -> usize;
 
     /// The value as `f32`, exactly.
     fn widen(self) -> f32;
@@ -65,6 +71,12 @@ macro_rules! integer_sample {
         impl Sample for $type {
             const WHITE: f32 = $type::MAX as f32;
             const INTEGER: bool = true;
+            const LEVELS: usize = $type::MAX as usize + 1;
+
+            #[inline(always)]
+            fn level(self) -> usize {
+                usize::from(self)
+            }
 
             #[inline(always)]
             fn widen(self) -> f32 {
@@ -108,6 +120,13 @@ integer_sample!(u16, U16);
 impl Sample for f32 {
     const WHITE: f32 = 1.0;
     const INTEGER: bool = false;
+    const LEVELS: usize = 256;
+
+    /// As torchvision counts them: `floor(255.999 x)`.
+    #[inline(always)]
+    fn level(self) -> usize {
+        (self * 255.999).clamp(0.0, 255.0) as usize
+    }
 
     #[inline(always)]
     fn widen(self) -> f32 {

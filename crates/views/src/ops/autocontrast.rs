@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape};
-use crate::compute::{change_channel, channel, tabulated, truncate};
+use crate::compute::truncate;
+use crate::curves::{apply_curves, extremes};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 
@@ -46,16 +47,12 @@ pub struct Autocontrasted {}
 impl Transform for Autocontrasted {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         canvas.edit(|shape, samples, _| {
-            for number in 0..shape.channels {
-                let values = channel(samples, shape.channels, number).map(T::widen);
-                let (low, high) = values
-                    .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+            let stretch = |[low, high]: [f32; 2]| {
                 let scale = (high - low) * (1.0 / T::WHITE);
-                if scale > 0.0 {
-                    let stretch = tabulated(shape.pixels(), |v| truncate::<T>((v - low) / scale));
-                    change_channel(samples, shape.channels, number, stretch);
-                }
-            }
+                move |value| if scale > 0.0 { truncate::<T>((value - low) / scale) } else { value }
+            };
+            let curves: Vec<_> = extremes(samples, shape.channels).into_iter().map(stretch).collect();
+            apply_curves(samples, &curves);
         });
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape};
-use crate::compute::change_channel;
+use crate::curves::apply_curves;
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::{Sample, clamp};
 use crate::settings::Interval;
@@ -59,12 +59,11 @@ pub struct ChannelsScaled {
 
 impl Transform for ChannelsScaled {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
-        canvas.edit(|shape, samples, _| {
-            for (number, (&scale, &shift)) in self.scale.iter().zip(&self.shift).enumerate() {
-                let (scale, shift) = (scale as f32, shift as f32 * T::WHITE);
-                let change = |sample: T| clamp(scale * sample.widen() + shift, T::WHITE);
-                change_channel(samples, shape.channels, number, change);
-            }
-        });
+        let curve = |(&scale, &shift): (&f64, &f64)| {
+            let (scale, shift) = (scale as f32, shift as f32 * T::WHITE);
+            move |value| clamp(scale * value + shift, T::WHITE)
+        };
+        let curves: Vec<_> = self.scale.iter().zip(&self.shift).map(curve).collect();
+        canvas.edit(|_, samples, _| apply_curves(samples, &curves));
     }
 }

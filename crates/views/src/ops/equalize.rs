@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape};
-use crate::compute::{change_channel, channel};
+use crate::curves::{histograms, look_up};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 
@@ -49,43 +49,32 @@ pub struct Equalized {}
 impl Transform for Equalized {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         canvas.edit(|shape, samples, _| {
-            for number in 0..shape.channels {
-                if let Some(table) = table(channel(samples, shape.channels, number)) {
-                    change_channel(samples, shape.channels, number, |sample| table[level(sample)]);
-                }
-            }
+            let counts = histograms(samples, shape.channels);
+            let tables: Vec<Vec<T>> = counts.chunks_exact(T::LEVELS).map(table).collect();
+            look_up(samples, &tables);
         });
     }
 }
 
-/// The highest level of `T`.
-fn highest<T: Sample>() -> usize {
-    if T::INTEGER { T::WHITE as usize } else { 255 }
-}
-
-fn level<T: Sample>(sample: T) -> usize {
-    let value = sample.widen();
-    if T::INTEGER { value as usize } else { (value * 255.999).clamp(0.0, 255.0) as usize }
-}
-
-/// The new value of each level; `None` if nothing changes.
-fn table<T: Sample>(samples: impl Iterator<Item = T>) -> Option<Vec<f32>> {
-    let highest = highest::<T>();
-    let mut counts = vec![0u32; highest + 1];
-    samples.for_each(|sample| counts[level(sample)] += 1);
-    let most = counts.iter().rposition(|&count| count > 0)?;
+/// The new value of each level of a channel that has `counts` samples of each; empty if nothing changes.
+fn table<T: Sample>(counts: &[u32]) -> Vec<T> {
+    let highest = (T::LEVELS - 1) as f64;
+    let most = counts.iter().rposition(|&count| count > 0).unwrap_or(0);
     let others: u64 = counts[..most].iter().map(|&count| u64::from(count)).sum();
-    let exact = others as f64 / highest as f64;
-    let (step, half) = match highest {
-        255 => (exact.floor(), (exact.floor() / 2.0).floor()),
+    let exact = others as f64 / highest;
+    let (step, half) = match T::LEVELS {
+        256 => (exact.floor(), (exact.floor() / 2.0).floor()),
         _ => (exact, exact / 2.0),
     };
+    if step <= 0.0 {
+        return Vec::new();
+    }
     let scale = T::WHITE / highest as f32;
     let mut below = 0.0;
     let new_value = |count: &u32| {
-        let level = ((below + half) / step).floor().min(highest as f64);
+        let level = ((below + half) / step).floor().min(highest);
         below += f64::from(*count);
-        level as f32 * scale
+        T::nearest(level as f32 * scale)
     };
-    (step > 0.0).then(|| counts.iter().map(new_value).collect())
+    counts.iter().map(new_value).collect()
 }

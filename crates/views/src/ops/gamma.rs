@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape};
-use crate::compute::{tabulated, truncate};
+use crate::compute::truncate;
+use crate::curves::apply_curves;
 use crate::operation::{BuildContext, Check, Operation, TINY, Transform};
 use crate::sample::{Sample, clamp};
 use crate::settings::Interval;
@@ -59,14 +60,10 @@ impl Transform for GammaAdjusted {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         let (gamma, gain) = (self.gamma as f32, self.gain as f32);
         let scale = if T::INTEGER { T::WHITE + 0.999 } else { T::WHITE };
-        canvas.edit(|shape, samples, _| {
-            let adjust = tabulated(shape.samples(), |value| {
-                let share = if value > 0.0 { value / T::WHITE } else { 0.0 };
-                truncate::<T>(clamp(gain * share.powf(gamma), 1.0) * scale)
-            });
-            for sample in samples {
-                *sample = T::nearest(adjust(*sample));
-            }
-        });
+        let curve = |value: f32| {
+            let share = if value > 0.0 { value / T::WHITE } else { 0.0 };
+            truncate::<T>(clamp(gain * share.powf(gamma), 1.0) * scale)
+        };
+        canvas.edit(|_, samples, _| apply_curves(samples, &[curve]));
     }
 }

@@ -1,14 +1,14 @@
 //! Grain: torchvision's `GaussianNoise`.
 
-use std::f32::consts::TAU;
-
+use multiversion::multiversion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Canvas, Shape};
+use crate::normals::normals;
 use crate::operation::{BuildContext, Check, Operation, Transform};
-use crate::sample::Sample;
+use crate::sample::{Sample, clamp};
 use crate::settings::Interval;
 
 /// Adds normal noise to every sample. Any number of channels; integer images are always clipped.
@@ -68,23 +68,20 @@ impl Transform for Noisy {
         let (mean, sigma) = (self.mean as f32 * T::WHITE, self.sigma as f32 * T::WHITE);
         let mut stream = Stream::new(self.noise, Purpose::View, [0; 3]);
         canvas.edit(|_, samples, _| {
-            for pair in samples.chunks_mut(2) {
-                for (sample, normal) in pair.iter_mut().zip(two_normals(&mut stream)) {
-                    let noise = mean + sigma * normal;
-                    let noise = if T::INTEGER { noise.trunc() } else { noise };
-                    let value = sample.widen() + noise;
-                    *sample = T::nearest(if self.clip { value.clamp(0.0, T::WHITE) } else { value });
-                }
-            }
+            normals(&mut stream, samples.len(), |start, normals| {
+                let samples = &mut samples[start..start + normals.len()];
+                add(samples, normals, [mean, sigma], self.clip);
+            });
         });
     }
 }
 
-/// Two independent standard normal values (G. Box and M. Muller, 1958), from 24 random bits each: none beyond 5.8.
-fn two_normals(stream: &mut Stream) -> [f32; 2] {
-    let mut bits = || (stream.next_u32() >> 8) as f32;
-    let unit = 1.0 / (1u32 << 24) as f32;
-    let radius = (-2.0 * ((bits() + 1.0) * unit).ln()).sqrt();
-    let (sine, cosine) = (TAU * unit * bits()).sin_cos();
-    [radius * cosine, radius * sine]
+#[multiversion(targets("x86_64+avx2"))]
+fn add<T: Sample>(samples: &mut [T], normals: &[f32], [mean, sigma]: [f32; 2], clip: bool) {
+    for (sample, normal) in samples.iter_mut().zip(normals) {
+        let noise = mean + sigma * normal;
+        let noise = if T::INTEGER { noise.trunc() } else { noise };
+        let value = sample.widen() + noise;
+        *sample = T::nearest(if clip { clamp(value, T::WHITE) } else { value });
+    }
 }

@@ -1,5 +1,6 @@
 //! Left and right exchanged: torchvision's `RandomHorizontalFlip`.
 
+use multiversion::multiversion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_random::Stream;
@@ -42,19 +43,22 @@ pub struct HorizontallyFlipped {}
 
 impl Transform for HorizontallyFlipped {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
-        canvas.edit(|shape, samples, _| match shape.channels {
-            1 => reverse_rows::<T, 1>(samples, shape.width),
-            3 => reverse_rows::<T, 3>(samples, shape.width),
-            channels => {
-                for row in samples.chunks_exact_mut(shape.width * channels) {
-                    row.reverse();
-                    row.chunks_exact_mut(channels).for_each(<[T]>::reverse);
+        canvas.edit(|shape, samples, _| {
+            for row in samples.chunks_exact_mut(shape.width * shape.channels) {
+                row.reverse();
+                match shape.channels {
+                    1 => {}
+                    3 => swap_first_and_last(row),
+                    channels => row.chunks_exact_mut(channels).for_each(<[T]>::reverse),
                 }
             }
         });
     }
 }
 
-fn reverse_rows<T: Sample, const C: usize>(samples: &mut [T], width: usize) {
-    samples.as_chunks_mut::<C>().0.chunks_exact_mut(width).for_each(<[[T; C]]>::reverse);
+#[multiversion(targets("x86_64+avx2"))]
+fn swap_first_and_last<T: Sample>(samples: &mut [T]) {
+    for pixel in samples.as_chunks_mut::<3>().0 {
+        *pixel = [pixel[2], pixel[1], pixel[0]];
+    }
 }

@@ -112,6 +112,11 @@ pub(super) fn cut<T: Sample>(
             let from = first as usize * channels;
             line[start * channels..end * channels]
                 .copy_from_slice(&row[from..from + (end - start) * channels]);
+            if matches!(padding_mode, PaddingMode::Constant) {
+                line[..start * channels].copy_from_slice(&filled[..start * channels]);
+                line[end * channels..].copy_from_slice(&filled[end * channels..]);
+                continue;
+            }
             for x in (0..start).chain(end..out_shape.width) {
                 let pixel = match padding_mode.index(left + x as i64, width) {
                     Some(column) => &row[column * channels..(column + 1) * channels],

@@ -89,20 +89,26 @@ impl Work for Operation {
 
 #[cfg(test)]
 mod tests {
+    use twinlens_data::Pixels;
+
     use super::*;
 
     #[test]
     fn every_operation_is_a_case_at_both_sizes_and_changes_an_image() {
         assert_eq!(CASES.len(), 2 * NAMES.len());
-        let image = &images(32)[0];
+        let mut image = images(32).swap_remove(0);
+        // Without black and white, so that there is contrast to gain.
+        if let Pixels::U8(samples) = &mut image.pixels {
+            samples.iter_mut().for_each(|sample| *sample = (*sample).clamp(20, 200));
+        }
         let mut workspace = Workspace::default();
         for case in CASES.iter().filter(|case| case.size == 32) {
             let policy = case.policy().unwrap();
             let mut drawn = |sample| {
                 let place = Place { seed: 0, epoch: 0, sample };
-                policy.image(0, place, image, &mut workspace).unwrap()
+                policy.image(0, place, &image, &mut workspace).unwrap()
             };
-            assert!((0..8).any(|sample| drawn(sample) != *image), "{}", case.name);
+            assert!((0..8).any(|sample| drawn(sample) != image), "{}", case.name);
         }
     }
 }
