@@ -55,10 +55,20 @@ impl Transform for Gray {
     }
 }
 
+/// Pixels whose lumas are computed before any is written: apart, both loops become vector instructions.
+const BLOCK: usize = 512;
+
 #[multiversion(targets("x86_64+avx2"))]
 fn gray<T: Sample>(samples: &mut [T]) {
-    for pixel in samples.as_chunks_mut::<3>().0 {
-        let [red, green, blue] = pixel.map(T::widen);
-        *pixel = [T::nearest(luma::<T>(red, green, blue)); 3];
+    for block in samples.chunks_mut(3 * BLOCK) {
+        let pixels = block.as_chunks_mut::<3>().0;
+        let mut lumas = [T::default(); BLOCK];
+        for (luminance, pixel) in lumas.iter_mut().zip(&*pixels) {
+            let [red, green, blue] = pixel.map(T::widen);
+            *luminance = T::nearest(luma::<T>(red, green, blue));
+        }
+        for (pixel, luminance) in pixels.iter_mut().zip(lumas) {
+            *pixel = [luminance; 3];
+        }
     }
 }
