@@ -129,18 +129,26 @@ impl<T: Sample> Source<'_, T> {
         }
     }
 
-    /// The pixel at a place wherever the four around it lie: the first of them at (left, top), of which it is
-    /// (across, down) away.
-    fn bilinear_any(&self, [left, top]: [i32; 2], [across, down]: [f32; 2], pixel: &mut [f32]) {
+    /// The pixel at a place wherever the four around it lie: the first of them at (left, top), from which it is
+    /// `shares` of a pixel away.
+    #[inline(always)]
+    fn bilinear_any(&self, [left, top]: [i32; 2], shares: [f32; 2], pixel: &mut [f32]) {
+        let touches = |at: i32, side: usize| (-1..side as i64).contains(&i64::from(at));
+        let beyond = !(touches(left, self.shape.width) && touches(top, self.shape.height));
+        if !beyond || self.padding_mode != PaddingMode::Constant {
+            return self.weigh_corners([left, top], shares, pixel);
+        }
+        match self.fill {
+            Some(fill) => pixel.copy_from_slice(fill),
+            None => pixel.fill(0.0),
+        }
+    }
+
+    /// [`Source::bilinear_any`] where at least one of the four pixels has a value.
+    fn weigh_corners(&self, [left, top]: [i32; 2], [across, down]: [f32; 2], pixel: &mut [f32]) {
         let Shape { height, width, channels } = self.shape;
         let columns = [0, 1].map(|d| self.padding_mode.index(i64::from(left) + d, width));
         let rows = [0, 1].map(|d| self.padding_mode.index(i64::from(top) + d, height));
-        if columns == [None; 2] || rows == [None; 2] {
-            return match self.fill {
-                Some(fill) => pixel.copy_from_slice(fill),
-                None => pixel.fill(0.0),
-            };
-        }
         let weights = |share: f32| [1.0 - share, share];
         let (across, down) = (weights(across), weights(down));
         let corner =
