@@ -29,22 +29,30 @@ pub fn narrow<T: Sample>(wide: &[f32], samples: &mut [T]) {
     }
 }
 
-/// `out[i]` = the nearest to `sum over taps of weight * values[offset + i]`.
+/// `out[i] = sum over taps of weight * values[offset + i]`.
 #[multiversion(targets("x86_64+avx2"))]
-pub fn weighted_sum<T: Sample>(out: &mut [T], values: &[f32], taps: &[Tap]) {
-    const LANES: usize = 32;
-    for (number, block) in out.chunks_mut(LANES).enumerate() {
+pub fn weighted_sum(out: &mut [f32], values: &[f32], taps: &[Tap]) {
+    match out.len() {
+        32.. => weighted_sum_fixed::<32>(out, values, taps),
+        8.. => weighted_sum_fixed::<8>(out, values, taps),
+        _ => weighted_sum_fixed::<1>(out, values, taps),
+    }
+}
+
+/// [`weighted_sum`] in blocks of a length that the compiler knows, so that their sums stay in registers. The last
+/// block ends where `out` does and so repeats some of the one before.
+#[inline(always)]
+fn weighted_sum_fixed<const LANES: usize>(out: &mut [f32], values: &[f32], taps: &[Tap]) {
+    let Some(last) = out.len().checked_sub(LANES) else { return };
+    for start in (0..out.len()).step_by(LANES).map(|start| start.min(last)) {
         let mut sums = [0.0f32; LANES];
-        let sums = &mut sums[..block.len()];
         for tap in taps {
-            let start = tap.offset + number * LANES;
-            for (sum, value) in sums.iter_mut().zip(&values[start..start + block.len()]) {
+            let from = tap.offset + start;
+            for (sum, value) in sums.iter_mut().zip(&values[from..from + LANES]) {
                 *sum += tap.weight * value;
             }
         }
-        for (sample, &sum) in block.iter_mut().zip(sums.iter()) {
-            *sample = T::nearest(sum);
-        }
+        out[start..start + LANES].copy_from_slice(&sums);
     }
 }
 

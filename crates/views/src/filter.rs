@@ -1,7 +1,7 @@
 //! Separable filters: rows first, then columns.
 
 use crate::canvas::{Scratch, Shape};
-use crate::compute::{Tap, weighted_sum, widen};
+use crate::compute::{Tap, narrow, weighted_sum, widen};
 use crate::sample::Sample;
 
 /// Where the value for an index outside `0..length` is found.
@@ -24,7 +24,7 @@ pub fn set_gaussian(taps: &mut Vec<Tap>, kernel: usize, sigma: f64) {
 }
 
 /// Every row of `samples` filtered with `taps`, an odd number of them.
-pub fn filter_rows<T: Sample>(
+fn filter_rows<T: Sample>(
     samples: &[T],
     shape: Shape,
     fold: Fold,
@@ -33,9 +33,7 @@ pub fn filter_rows<T: Sample>(
     out: &mut [f32],
 ) {
     let line = shape.width * shape.channels;
-    for (number, tap) in taps.iter_mut().enumerate() {
-        tap.offset = number * shape.channels;
-    }
+    set_row_offsets(taps, shape.channels);
     for (filtered, samples) in out.chunks_exact_mut(line).zip(samples.chunks_exact(line)) {
         extend_row(samples, shape.channels, taps.len() / 2, fold, row);
         weighted_sum(filtered, row, taps);
@@ -43,14 +41,44 @@ pub fn filter_rows<T: Sample>(
 }
 
 /// Every column of `values` filtered with `taps`, an odd number of them.
-pub fn filter_columns<T: Sample>(values: &[f32], shape: Shape, fold: Fold, taps: &mut [Tap], out: &mut [T]) {
+pub fn filter_columns<T: Sample>(
+    values: &[f32],
+    shape: Shape,
+    fold: Fold,
+    taps: &mut [Tap],
+    row: &mut Vec<f32>,
+    out: &mut [T],
+) {
     let line = shape.width * shape.channels;
     let radius = (taps.len() / 2) as i64;
+    row.resize(line, 0.0);
     for (y, filtered) in out.chunks_exact_mut(line).enumerate() {
         for (number, tap) in taps.iter_mut().enumerate() {
             tap.offset = fold((y + number) as i64 - radius, shape.height) * line;
         }
-        weighted_sum(filtered, values, taps);
+        weighted_sum(row, values, taps);
+        narrow(row, filtered);
+    }
+}
+
+/// Filters every row of `samples` `times` times with the odd number of taps in `scratch`, rounding after each.
+pub fn filter_rows_repeatedly<T: Sample>(
+    samples: &mut [T],
+    shape: Shape,
+    fold: Fold,
+    times: u32,
+    scratch: &mut Scratch,
+) {
+    let Scratch { planes: filtered, row, taps, .. } = scratch;
+    let line = shape.width * shape.channels;
+    filtered.resize(line, 0.0);
+    set_row_offsets(taps, shape.channels);
+    for samples in samples.chunks_exact_mut(line) {
+        for _ in 0..times {
+            extend_row(samples, shape.channels, taps.len() / 2, fold, row);
+            weighted_sum(filtered, row, taps);
+            narrow(filtered, samples);
+        }
     }
 }
 
@@ -67,7 +95,14 @@ pub fn gaussian<T: Sample>(
     set_gaussian(taps, along_row.0, along_row.1);
     filter_rows(samples, shape, fold, taps, row, planes);
     set_gaussian(taps, along_column.0, along_column.1);
-    filter_columns(planes, shape, fold, taps, samples);
+    filter_columns(planes, shape, fold, taps, row, samples);
+}
+
+/// Lets `taps` weigh one pixel after the other.
+fn set_row_offsets(taps: &mut [Tap], channels: usize) {
+    for (number, tap) in taps.iter_mut().enumerate() {
+        tap.offset = number * channels;
+    }
 }
 
 /// Sets `row` to the samples with `radius` further pixels on either side.
@@ -78,6 +113,8 @@ fn extend_row<T: Sample>(samples: &[T], channels: usize, radius: usize, fold: Fo
     widen(samples, &mut row[inside..]);
     for x in (0..radius).chain(radius + width..2 * radius + width) {
         let from = (fold(x as i64 - radius as i64, width) + radius) * channels;
-        row.copy_within(from..from + channels, x * channels);
+        for channel in 0..channels {
+            row[x * channels + channel] = row[from + channel];
+        }
     }
 }

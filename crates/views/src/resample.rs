@@ -136,10 +136,11 @@ pub fn resized_crop<T: Sample>(
 ) {
     let Scratch { planes, row, taps, axis } = scratch;
     let (line, out_line) = (crop.width * shape.channels, out_shape.width * shape.channels);
-    planes.resize(crop.height * out_line, 0.0);
+    planes.resize(crop.height * out_line + SURPLUS, 0.0);
     axis.set(crop.width, out_shape.width, interpolation, antialias);
-    row.resize(line, 0.0);
-    for (y, resized) in planes.chunks_exact_mut(out_line).enumerate() {
+    row.resize(line + SURPLUS, 0.0);
+    for y in 0..crop.height {
+        let resized = &mut planes[y * out_line..][..out_line + SURPLUS];
         let start = ((crop.top + y) * shape.width + crop.left) * shape.channels;
         if crop.width == out_shape.width {
             widen(&samples[start..start + line], resized);
@@ -151,6 +152,7 @@ pub fn resized_crop<T: Sample>(
     if crop.height == out_shape.height {
         return narrow(planes, out);
     }
+    row.resize(out_line, 0.0);
     axis.set(crop.height, out_shape.height, interpolation, antialias);
     for (window, line) in axis.windows.iter().zip(out.chunks_exact_mut(out_line)) {
         let rows = window.first * out_line..;
@@ -161,15 +163,19 @@ pub fn resized_crop<T: Sample>(
                 .zip(rows.step_by(out_line))
                 .map(|(&weight, offset)| Tap { weight, offset }),
         );
-        weighted_sum(line, planes, taps);
+        weighted_sum(row, planes, taps);
+        narrow(row, line);
     }
 }
 
-/// Resizes one row of interleaved values, rounding to the sample type `T`.
+/// What a row has beyond its end, so that three channels can be read and written as a vector of four.
+const SURPLUS: usize = 1;
+
+/// Resizes one row of interleaved values, rounding to the sample type `T`; both rows have their [`SURPLUS`].
 fn resize_row<T: Sample>(row: &[f32], axis: &Axis, channels: usize, out: &mut [f32]) {
     match channels {
-        1 => resize_fixed::<T, 1>(row, axis, out),
-        3 => resize_fixed::<T, 3>(row, axis, out),
+        1 => resize_fixed::<T, 1, 1>(row, axis, out),
+        3 => resize_fixed::<T, 3, 4>(row, axis, out),
         _ => {
             for (window, pixel) in axis.windows.iter().zip(out.chunks_exact_mut(channels)) {
                 let weights = &axis.weights[window.start..window.end];
@@ -182,17 +188,20 @@ fn resize_row<T: Sample>(row: &[f32], axis: &Axis, channels: usize, out: &mut [f
     }
 }
 
+/// [`resize_row`] for `C` channels, in vectors of `LANES`. What these write beyond a pixel, the next one overwrites.
 #[multiversion(targets("x86_64+avx2"))]
-fn resize_fixed<T: Sample, const C: usize>(row: &[f32], axis: &Axis, out: &mut [f32]) {
-    let pixels = row.as_chunks::<C>().0;
-    for (window, out) in axis.windows.iter().zip(out.as_chunks_mut::<C>().0) {
-        let weights = &axis.weights[window.start..window.end];
-        let mut sums = [0.0f32; C];
-        for (pixel, weight) in pixels[window.first..window.first + weights.len()].iter().zip(weights) {
-            for (sum, value) in sums.iter_mut().zip(pixel) {
+fn resize_fixed<T: Sample, const C: usize, const LANES: usize>(row: &[f32], axis: &Axis, out: &mut [f32]) {
+    for (window, to) in axis.windows.iter().zip((0..).step_by(C)) {
+        let mut sums = [0.0f32; LANES];
+        let mut from = window.first * C;
+        for weight in &axis.weights[window.start..window.end] {
+            for (sum, value) in sums.iter_mut().zip(&row[from..from + LANES]) {
                 *sum += weight * value;
             }
+            from += C;
         }
-        *out = sums.map(T::quantise);
+        for (value, sum) in out[to..to + LANES].iter_mut().zip(sums) {
+            *value = T::quantise(sum);
+        }
     }
 }

@@ -123,9 +123,12 @@ impl Transform for Displaced {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         let shape = canvas.shape();
         let (half_width, half_height) = (shape.width as f32 / 2.0, shape.height as f32 / 2.0);
-        warp(canvas, shape, &self.lens, |column, row| {
-            let [x, y] = self.displacement[row as usize * shape.width + column as usize];
-            [column + x * half_width, row + y * half_height]
+        warp(canvas, shape, &self.lens, |row| {
+            let line = &self.displacement[row * shape.width..][..shape.width];
+            move |column| {
+                let [x, y] = line[column as usize];
+                [column as f32 + x * half_width, row as f32 + y * half_height]
+            }
         });
     }
 }

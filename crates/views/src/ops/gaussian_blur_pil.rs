@@ -6,8 +6,8 @@ use twinlens_random::Stream;
 
 use crate::border::edge;
 use crate::canvas::{Canvas, Scratch, Shape};
-use crate::compute::{Tap, narrow, widen};
-use crate::filter::{filter_columns, filter_rows, set_kernel};
+use crate::compute::{Tap, widen};
+use crate::filter::{filter_columns, filter_rows_repeatedly, set_kernel};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::Interval;
@@ -73,16 +73,13 @@ impl BoxBlurred {
 impl Transform for BoxBlurred {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         canvas.edit(|shape, samples, scratch| {
+            self.set_box(&mut scratch.taps);
+            filter_rows_repeatedly(samples, shape, edge, BOXES, scratch);
             let Scratch { planes, row, taps, .. } = scratch;
             planes.resize(shape.samples(), 0.0);
-            self.set_box(taps);
-            for _ in 0..BOXES {
-                filter_rows(samples, shape, edge, taps, row, planes);
-                narrow(planes, samples);
-            }
             for _ in 0..BOXES {
                 widen(samples, planes);
-                filter_columns(planes, shape, edge, taps, samples);
+                filter_columns(planes, shape, edge, taps, row, samples);
             }
         });
     }

@@ -89,11 +89,13 @@ impl Transform for Projected {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         let Some(map) = projection(self.endpoints, corners(canvas.shape())) else { return };
         let [a, b, c, d, e, f, g, h] = map.map(|v| v as f32);
-        warp(canvas, canvas.shape(), &self.lens, |column, row| {
-            let (x, y) = (column + 0.5, row + 0.5);
+        warp(canvas, canvas.shape(), &self.lens, |row| {
+            let y = row as f32 + 0.5;
+            move |column| {
+            let x = column as f32 + 0.5;
             let depth = g * x + h * y + 1.0;
             [(a * x + b * y + c) / depth - 0.5, (d * x + e * y + f) / depth - 0.5]
-        });
+        }});
     }
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use twinlens_data::{Image, PixelType, Pixels};
+use twinlens_random::{Purpose, Stream};
 use twinlens_views::ops::{
     Adjustment, Adjustments, AffineMapped, Autocontrasted, Blurred, BoxBlurred, ChannelsDropped,
     ChannelsScaled, ChannelsShuffled, CroppedOrPadded, Displaced, Equalized, GammaAdjusted, Gray,
@@ -99,6 +100,53 @@ fn any_lens() -> impl Strategy<Value = Lens> {
     let fill = prop::sample::select(vec![None, Some(Fill::One(0.5))]);
     (interpolation, prop::sample::select(MODES.to_vec()), fill)
         .prop_map(|(interpolation, padding_mode, fill)| Lens { interpolation, padding_mode, fill })
+}
+
+/// An image longer than what is computed at once.
+fn wide_image() -> impl Strategy<Value = Image> {
+    (1usize..12, 1usize..80, 1usize..6, any_type(), any::<u64>()).prop_map(
+        |(height, width, channels, pixel_type, seed)| noise(height, width, channels, pixel_type, seed),
+    )
+}
+
+fn any_interpolation() -> impl Strategy<Value = Interpolation> {
+    prop::sample::select(vec![Interpolation::Bilinear, Interpolation::Bicubic])
+}
+
+/// One channel of an image.
+fn only(image: &Image, channel: usize) -> Image {
+    fn pick<T: Copy>(samples: &[T], channels: usize, channel: usize) -> Vec<T> {
+        samples[channel..].iter().step_by(channels).copied().collect()
+    }
+    let pixels = match &image.pixels {
+        Pixels::U8(samples) => Pixels::U8(pick(samples, image.channels, channel)),
+        Pixels::U16(samples) => Pixels::U16(pick(samples, image.channels, channel)),
+        Pixels::F32(samples) => Pixels::F32(pick(samples, image.channels, channel)),
+    };
+    Image::new(image.height, image.width, 1, pixels).unwrap()
+}
+
+/// What a lens shows at (x, y) of the channel that `samples` start with.
+fn read(samples: &[f64], shape: Shape, lens: &Lens, [x, y]: [f64; 2]) -> f64 {
+    let at = |x: f64, y: f64| {
+        let column = lens.padding_mode.index(x as i64, shape.width)?;
+        let row = lens.padding_mode.index(y as i64, shape.height)?;
+        Some(samples[(row * shape.width + column) * shape.channels])
+    };
+    let fill = lens.fill.as_ref().map_or(0.0, |_| 0.5);
+    if lens.interpolation == Sampling::Nearest {
+        return at(x.round_ties_even(), y.round_ties_even()).unwrap_or(fill);
+    }
+    let (left, top) = (x.floor(), y.floor());
+    let (mut sum, mut inside) = (0.0, 0.0);
+    for (across, down) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+        if let Some(sample) = at(left + across, top + down) {
+            let weight = (1.0 - (x - left - across).abs()) * (1.0 - (y - top - down).abs());
+            sum += weight * sample;
+            inside += weight;
+        }
+    }
+    if lens.fill.is_some() { inside * (sum - fill) + fill } else { sum }
 }
 
 /// The smallest step of the image's type, or rounding of 32-bit arithmetic.
@@ -241,6 +289,43 @@ proptest! {
             let want = place.map_or(fill, |(y, x)| all[(y * width + x) * channels + i % channels]);
             let half = if image.pixel_type() == PixelType::F32 { 1e-5 } else { 0.5 };
             prop_assert!((got - want).abs() <= half, "{} is not {}", got, want);
+        }
+    }
+
+    #[test]
+    fn warps_follow_the_definition(image in wide_image(), lens in any_lens(), reach in 0.0f64..1.5, seed: u64) {
+        let shape = Shape::of(&image);
+        let mut stream = Stream::new(seed, Purpose::Evaluation, [0; 3]);
+        let mut draw = || stream.range(-reach, reach) as f32;
+        let displacement: Vec<[f32; 2]> = (0..shape.pixels()).map(|_| [draw(), draw()]).collect();
+        let got = apply(&image, &Displaced { displacement: displacement.clone(), lens: lens.clone() });
+        let (all, half) = (values(&image), if image.pixel_type() == PixelType::F32 { 1e-5 } else { 0.51 });
+        for (i, got) in values(&got).into_iter().enumerate() {
+            let pixel = i / shape.channels;
+            let [x, y] = displacement[pixel];
+            let x = (pixel % shape.width) as f32 + x * (shape.width as f32 / 2.0);
+            let y = (pixel / shape.width) as f32 + y * (shape.height as f32 / 2.0);
+            let want = read(&all[i % shape.channels..], shape, &lens, [x, y].map(f64::from));
+            prop_assert!((got - want).abs() <= half, "{} is not {} at {}", got, want, i);
+        }
+    }
+
+    /// The loops know one and three channels and lengths of many samples; two channels take none of the short cuts.
+    #[test]
+    fn every_channel_is_filtered_and_resized_alone(image in wide_image(), radius in 0.1f64..4.0, kernel in 0usize..9,
+        out in (1usize..50, 1usize..50), interpolation in any_interpolation(), antialias: bool) {
+        let kernel = 2 * kernel + 1;
+        let blurred = Blurred { kernel_x: kernel, kernel_y: kernel, sigma_x: radius, sigma_y: radius };
+        let resized = ResizedCrop {
+            top: image.height / 3, left: image.width / 3, height: image.height.div_ceil(2),
+            width: image.width.div_ceil(2), out_height: out.0, out_width: out.1, interpolation, antialias,
+        };
+        let boxed = BoxBlurred { radius };
+        for channel in 0..image.channels {
+            let alone = only(&image, channel);
+            prop_assert_eq!(only(&apply(&image, &blurred), channel), apply(&alone, &blurred));
+            prop_assert_eq!(only(&apply(&image, &boxed), channel), apply(&alone, &boxed));
+            prop_assert_eq!(only(&apply(&image, &resized), channel), apply(&alone, &resized));
         }
     }
 
