@@ -86,7 +86,11 @@ impl ElasticallyBent {
         let mut scratch = Scratch::default();
         let mut component = |number: u32, side: usize| {
             let mut stream = Stream::new(self.field, Purpose::View, [number, 0, 0]);
-            let mut values: Vec<f32> = (0..shape.pixels()).map(|_| stream.range(-1.0, 1.0) as f32).collect();
+            let mut bits = vec![0; shape.pixels()];
+            stream.fill_u32(&mut bits);
+            // Uniform in [-1, 1), with 24 random bits.
+            let mut values: Vec<f32> =
+                bits.into_iter().map(|bits| (bits >> 8) as f32 / (1 << 23) as f32 - 1.0).collect();
             if self.sigma > 0.0 {
                 let kernel = (8.0 * self.sigma + 1.0) as usize | 1;
                 let plane = Shape { channels: 1, ..shape };

@@ -45,20 +45,20 @@ impl Transform for HorizontallyFlipped {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         canvas.edit(|shape, samples, _| {
             for row in samples.chunks_exact_mut(shape.width * shape.channels) {
-                row.reverse();
-                match shape.channels {
-                    1 => {}
-                    3 => swap_first_and_last(row),
-                    channels => row.chunks_exact_mut(channels).for_each(<[T]>::reverse),
-                }
+                reverse_pixels(row, shape.channels);
             }
         });
     }
 }
 
+/// All samples in reverse, then those of each pixel in order again: both become vector instructions for up to three channels,
+/// which moving pixels does not.
 #[multiversion(targets("x86_64+avx2"))]
-fn swap_first_and_last<T: Sample>(samples: &mut [T]) {
-    for pixel in samples.as_chunks_mut::<3>().0 {
-        *pixel = [pixel[2], pixel[1], pixel[0]];
+fn reverse_pixels<T: Sample>(row: &mut [T], channels: usize) {
+    row.reverse();
+    match channels {
+        1 => {}
+        3 => row.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| *pixel = [pixel[2], pixel[1], pixel[0]]),
+        _ => row.chunks_exact_mut(channels).for_each(<[T]>::reverse),
     }
 }
