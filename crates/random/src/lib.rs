@@ -7,6 +7,8 @@
 //! Generator: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), checked
 //! against the authors' known answers.
 
+use multiversion::multiversion;
+
 /// What a stream is used for. Streams of different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -69,12 +71,9 @@ impl Stream {
         let left = bits.len().min(4 - self.used);
         let (first, rest) = bits.split_at_mut(left);
         first.fill_with(|| self.next_u32());
-        let (wide, rest) = rest.as_chunks_mut::<{ 4 * LANES }>();
-        for wide in wide {
-            let mut counters = self.counter.map(|word| [word; LANES]);
-            counters[0] = std::array::from_fn(|i| self.counter[0].wrapping_add(i as u32));
-            let words = philox(counters, self.key);
-            *wide = std::array::from_fn(|i| words[i % 4][i / 4]);
+        let (wide, rest) = rest.as_chunks_mut();
+        for bits in wide {
+            blocks(self.counter, self.key, bits);
             self.counter[0] = self.counter[0].wrapping_add(LANES as u32);
         }
         rest.fill_with(|| self.next_u32());
@@ -146,26 +145,46 @@ fn mix(x: u64) -> u64 {
 }
 
 fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    philox(counter.map(|word| [word]), key).map(|[word]| word)
+    philox(counter.map(|word| [u64::from(word)]), key).map(|[word]| word as u32)
+}
+
+/// The blocks of `counter` and those that follow, one after the other.
+#[multiversion(targets("x86_64+avx2"))]
+fn blocks(counter: [u32; 4], key: [u32; 2], out: &mut [u32; 4 * LANES]) {
+    let mut counters = counter.map(|word| [u64::from(word); LANES]);
+    for (word, number) in counters[0].iter_mut().zip(0..) {
+        *word = u64::from(counter[0].wrapping_add(number));
+    }
+    let words = philox(counters, key);
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = words[i % 4][i / 4] as u32;
+    }
 }
 
 /// `N` blocks side by side: vector instructions compute them together, and none waits for another's products.
-/// `counters[i]` holds word i of each.
-fn philox<const N: usize>(mut counters: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
+///
+/// `words[i]` holds word i of each, in the lower halves: the upper ones are left as they come, so that no number is moved
+/// between a product and the next.
+#[inline(always)]
+fn philox<const N: usize>(mut words: [[u64; N]; 4], mut key: [u32; 2]) -> [[u64; N]; 4] {
     for _ in 0..10 {
-        let [a, b, c, d] = counters;
-        let first = a.map(|a| u64::from(a) * 0xD251_1F53);
-        let second = c.map(|c| u64::from(c) * 0xCD9E_8D57);
-        counters = [
-            std::array::from_fn(|i| (second[i] >> 32) as u32 ^ b[i] ^ key[0]),
-            second.map(|product| product as u32),
-            std::array::from_fn(|i| (first[i] >> 32) as u32 ^ d[i] ^ key[1]),
-            first.map(|product| product as u32),
-        ];
+        let mut next = [[0; N]; 4];
+        for i in 0..N {
+            let first = (words[0][i] & LOWER) * 0xD251_1F53;
+            let second = (words[2][i] & LOWER) * 0xCD9E_8D57;
+            next[0][i] = (second >> 32) ^ words[1][i] ^ u64::from(key[0]);
+            next[1][i] = second;
+            next[2][i] = (first >> 32) ^ words[3][i] ^ u64::from(key[1]);
+            next[3][i] = first;
+        }
+        words = next;
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
-    counters
+    words
 }
+
+/// The lower half of 64 bits.
+const LOWER: u64 = 0xFFFF_FFFF;
 
 #[cfg(test)]
 mod tests {
