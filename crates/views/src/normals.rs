@@ -17,11 +17,9 @@ pub fn normals(stream: &mut Stream, count: usize, mut each: impl FnMut(usize, &[
     }
 }
 
-/// Pairs of independent standard normal numbers (G. Box and M. Muller, 1958) from pairs of 24 random bits,
-///
-///     r = sqrt(-2 ln u), values r cos(2 pi v) and r sin(2 pi v),
-///
-/// the first halves of `bits` and `values` belonging to u and the cosine. None lies beyond 5.8.
+/// Pairs of independent standard normal numbers (G. Box and M. Muller, 1958): `r cos(2 pi v)` and `r sin(2 pi v)` with
+/// `r = sqrt(-2 ln u)`, u and v of 24 random bits each. The first halves of `bits` and `values` belong to u and the cosine. None
+/// lies beyond 5.8.
 #[multiversion(targets("x86_64+avx2"))]
 fn box_muller(bits: &[u32; BLOCK], values: &mut [f32; BLOCK]) {
     const UNIT: f32 = 1.0 / (1u32 << 24) as f32;
