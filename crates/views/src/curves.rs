@@ -5,11 +5,10 @@ use multiversion::multiversion;
 use crate::sample::Sample;
 
 /// Replaces every sample of channel c by the nearest to what `curves[c]` makes of it.
-pub fn apply_curves<T: Sample>(samples: &mut [T], curves: &[impl Fn(f32) -> f32]) {
+pub fn apply_curves<T: Sample, F: Fn(f32) -> f32>(samples: &mut [T], curves: &[F]) {
     if T::INTEGER && T::LEVELS * curves.len() <= samples.len() {
-        let entry = |level: usize, curve: &dyn Fn(f32) -> f32| T::nearest(curve(level as f32));
-        let table = |curve| (0..T::LEVELS).map(|level| entry(level, curve)).collect();
-        let tables: Vec<Vec<T>> = curves.iter().map(|curve| table(curve)).collect();
+        let table = |curve: &F| (0..T::LEVELS).map(|level| T::nearest(curve(level as f32))).collect();
+        let tables: Vec<Vec<T>> = curves.iter().map(table).collect();
         return look_up(samples, &tables);
     }
     for pixel in samples.chunks_exact_mut(curves.len()) {
