@@ -35,9 +35,21 @@ fn filter_rows<T: Sample>(
     let line = shape.width * shape.channels;
     set_row_offsets(taps, shape.channels);
     for (filtered, samples) in out.chunks_exact_mut(line).zip(samples.chunks_exact(line)) {
-        extend_row(samples, shape.channels, taps.len() / 2, fold, row);
-        weighted_sum(filtered, row, taps);
+        filter_row(samples, shape.channels, fold, taps, row, filtered);
     }
+}
+
+/// One row filtered with `taps`, whose offsets are set, by way of `row`.
+fn filter_row<T: Sample>(
+    samples: &[T],
+    channels: usize,
+    fold: Fold,
+    taps: &[Tap],
+    row: &mut Vec<f32>,
+    filtered: &mut [f32],
+) {
+    extend_row(samples, channels, taps.len() / 2, fold, row);
+    weighted_sum(filtered, row, taps);
 }
 
 /// Every column of `values` filtered with `taps`, an odd number of them.
@@ -75,8 +87,7 @@ pub fn filter_rows_repeatedly<T: Sample>(
     set_row_offsets(taps, shape.channels);
     for samples in samples.chunks_exact_mut(line) {
         for _ in 0..times {
-            extend_row(samples, shape.channels, taps.len() / 2, fold, row);
-            weighted_sum(filtered, row, taps);
+            filter_row(samples, shape.channels, fold, taps, row, filtered);
             narrow(filtered, samples);
         }
     }

@@ -92,10 +92,11 @@ impl Transform for Projected {
         warp(canvas, canvas.shape(), &self.lens, |row| {
             let y = row as f32 + 0.5;
             move |column| {
-            let x = column as f32 + 0.5;
-            let depth = g * x + h * y + 1.0;
-            [(a * x + b * y + c) / depth - 0.5, (d * x + e * y + f) / depth - 0.5]
-        }});
+                let x = column as f32 + 0.5;
+                let depth = g * x + h * y + 1.0;
+                [(a * x + b * y + c) / depth - 0.5, (d * x + e * y + f) / depth - 0.5]
+            }
+        });
     }
 }
 

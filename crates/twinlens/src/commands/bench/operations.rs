@@ -7,21 +7,22 @@ use twinlens_ssl::SslError;
 use twinlens_views::ops::{NAMES, OperationSetting};
 use twinlens_views::{Place, Policy, ViewPolicy, Workspace};
 
-use super::views::{context, images, per_second};
-use super::{BenchArgs, Figures, REPETITIONS, Work, median, round};
-use crate::exit::Outcome;
+use super::views::{context, figures, images, images_per_s};
+use super::{BenchArgs, Figures, Work};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
 /// One operation, always applied, with parameters drawn anew each time: 8-bit RGB images in, 8-bit RGB images out.
 pub(super) struct Operation {
     name: String,
-    setting: OperationSetting,
+    operation: &'static str,
     size: usize,
 }
 
 /// The operations at the size of thumbnails and of photographs.
 pub(super) static CASES: LazyLock<Vec<Operation>> = LazyLock::new(|| {
-    let sized = |size| NAMES.iter().map(move |operation| Operation::new(operation, size));
+    let case = |operation, size| Operation { name: format!("operation-{operation}-{size}"), operation, size };
+    let sized = |size| NAMES.iter().map(move |operation| case(*operation, size));
     sized(32).chain(sized(224)).collect()
 });
 
@@ -43,17 +44,13 @@ fn parameters(operation: &str, size: usize) -> Value {
 }
 
 impl Operation {
-    fn new(operation: &str, size: usize) -> Operation {
-        let mut setting = parameters(operation, size);
-        setting["op"] = json!(operation);
-        setting["p"] = json!(1.0);
-        #[expect(clippy::expect_used, reason = "the table above, all of which a test reads")]
-        let setting = serde_json::from_value(setting).expect("parameters of an operation");
-        Operation { name: format!("operation-{operation}-{size}"), setting, size }
-    }
-
     fn policy(&self) -> Outcome<Policy> {
-        let views = [ViewPolicy { count: 1, operations: vec![self.setting.clone()] }];
+        let mut setting = parameters(self.operation, self.size);
+        setting["op"] = json!(self.operation);
+        setting["p"] = json!(1.0);
+        let setting: OperationSetting =
+            serde_json::from_value(setting).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let views = [ViewPolicy { count: 1, operations: vec![setting] }];
         Ok(Policy::build(&views, context(self.size)).map_err(SslError::Views)?)
     }
 }
@@ -67,23 +64,19 @@ impl Work for Operation {
     }
 
     fn what(&self) -> String {
-        format!("{} alone, {} px RGB, one thread", self.setting.name(), self.size)
+        format!("{} alone, {} px RGB, one thread", self.operation, self.size)
     }
 
     fn time(&self, args: &BenchArgs, _: &Terminal) -> Outcome<Figures> {
         let policy = self.policy()?;
         let images = images(self.size);
         let mut workspace = Workspace::default();
-        let mut make = |epoch, sample: u32| {
+        let make = |epoch, sample: u32| {
             let place = Place { seed: 0, epoch, sample };
             policy.image(0, place, &images[sample as usize], &mut workspace).map_err(SslError::Views)?;
             Ok(())
         };
-        per_second(SECONDS, &mut make)?;
-        let rates = (0..args.repetitions(REPETITIONS)).map(|_| per_second(SECONDS, &mut make));
-        let images_per_s = median(rates.collect::<Outcome<_>>()?);
-        let document = json!({ "images_per_s": round(images_per_s, 1) });
-        Ok(Figures { threads: 1, ..Figures::new(document, format!("{images_per_s:.1} images/s")) })
+        Ok(figures(images_per_s(args, SECONDS, make)?, ""))
     }
 }
 

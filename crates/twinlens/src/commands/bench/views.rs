@@ -87,14 +87,26 @@ impl Work for Views {
 
     fn time(&self, args: &BenchArgs, _: &Terminal) -> Outcome<Figures> {
         let mut maker = Maker::new(&self.recipe, self.size)?;
-        let mut make = |epoch, sample| maker.make(epoch, sample);
-        per_second(SECONDS, &mut make)?;
-        let rates = (0..args.repetitions(REPETITIONS)).map(|_| per_second(SECONDS, &mut make));
-        let images_per_s = median(rates.collect::<Outcome<_>>()?);
-        let document = json!({ "images_per_s": round(images_per_s, 1) });
-        let text = format!("{images_per_s:.1} images/s, two views each");
-        Ok(Figures { threads: 1, ..Figures::new(document, text) })
+        let images_per_s = images_per_s(args, SECONDS, |epoch, sample| maker.make(epoch, sample))?;
+        Ok(figures(images_per_s, ", two views each"))
     }
+}
+
+/// Images a second of `make` on one thread: the median of repetitions of `seconds`, after one that does not count.
+pub(super) fn images_per_s(
+    args: &BenchArgs,
+    seconds: f64,
+    mut make: impl FnMut(u32, u32) -> Outcome,
+) -> Outcome<f64> {
+    per_second(seconds, &mut make)?;
+    let rates = (0..args.repetitions(REPETITIONS)).map(|_| per_second(seconds, &mut make));
+    Ok(median(rates.collect::<Outcome<_>>()?))
+}
+
+/// What is told of them, with what there is to say of an image.
+pub(super) fn figures(images_per_s: f64, of_each: &str) -> Figures {
+    let document = json!({ "images_per_s": round(images_per_s, 1) });
+    Figures { threads: 1, ..Figures::new(document, format!("{images_per_s:.1} images/s{of_each}")) }
 }
 
 /// What views are made for: 8-bit RGB images of `size` pixels a side.
@@ -113,7 +125,7 @@ pub(super) fn images(size: usize) -> Vec<Image> {
 }
 
 /// Images a second, over `seconds`, of `make`, which is given the epoch and the number of an image.
-pub(super) fn per_second(seconds: f64, mut make: impl FnMut(u32, u32) -> Outcome) -> Outcome<f64> {
+fn per_second(seconds: f64, mut make: impl FnMut(u32, u32) -> Outcome) -> Outcome<f64> {
     let (start, mut made) = (Instant::now(), 0);
     loop {
         make(made / IMAGES, made % IMAGES)?;
