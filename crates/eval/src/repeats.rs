@@ -17,8 +17,8 @@ pub struct Repeated {
     /// measure.
     pub std: Option<f64>,
     /// Percentile bootstrap interval of the mean over seeds when the images of the split are drawn again, the same ones
-    /// for every seed: how far other images of the same kind would move it. Only of measures that follow from
-    /// predicted classes; `None` for the AUC.
+    /// for every seed: how far other images of the same kind would move it. `None` for an AUC of which the verdicts keep no
+    /// draws ([`SplitVerdict::macro_auc_draws`]) or that is undefined on most of them.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -40,11 +40,11 @@ pub struct Repeats {
 }
 
 impl Repeats {
-    /// The split called `split` of `verdicts` that differ in their seeds. Intervals are `bootstrap`'s.
+    /// The split called `split` of `verdicts` that differ in their seeds. Intervals are those of the usual [`Bootstrap`].
     ///
     /// # Errors
     /// No verdicts, one without that split, or splits of other images.
-    pub fn of(split: &str, verdicts: &[&Verdict], bootstrap: Bootstrap) -> Result<Repeats, EvalError> {
+    pub fn of(split: &str, verdicts: &[&Verdict]) -> Result<Repeats, EvalError> {
         let missing = || EvalError::Empty { what: format!("a verdict's split `{split}`") };
         let splits: Vec<&SplitVerdict> = verdicts
             .iter()
@@ -57,7 +57,7 @@ impl Repeats {
                 return Err(EvalError::Undefined { what: "the mean over seeds", reason });
             }
         }
-        let classes = verdicts[0].classes.len();
+        let (classes, bootstrap) = (verdicts[0].classes.len(), Bootstrap::default());
         let measured = |measure: fn(&Scores) -> Option<f64>| {
             Repeated::of(splits.iter().map(|split| measure(&split.scores)).collect())
         };
@@ -75,7 +75,10 @@ impl Repeats {
                 Confusion::balanced_accuracy,
             )?,
             macro_f1: with_interval(|scores| Some(scores.macro_f1), Confusion::macro_f1)?,
-            macro_auc: measured(|scores| scores.macro_auc)?,
+            macro_auc: Repeated {
+                interval: auc_interval(&splits, bootstrap),
+                ..measured(|scores| scores.macro_auc)?
+            },
         })
     }
 }
@@ -114,6 +117,17 @@ fn on_images(
     mean_of_defined(measured)
 }
 
+/// The interval of the mean AUC over `splits`, draw by draw.
+fn auc_interval(splits: &[&SplitVerdict], bootstrap: Bootstrap) -> Option<[f64; 2]> {
+    if splits.iter().any(|split| split.macro_auc_draws.len() != bootstrap.resamples) {
+        return None;
+    }
+    let draws = |number: usize| splits.iter().map(move |split| split.macro_auc_draws[number]);
+    let means = (0..bootstrap.resamples).map(|number| mean_of_defined(draws(number))).collect();
+    let value = mean_of_defined(splits.iter().map(|split| split.scores.macro_auc));
+    bootstrap.interval_of_draws(value, means).ok().map(|found| [found.low, found.high])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn mean_deviation_and_interval_agree_with_a_computation_by_hand() {
         let (one, two) = (verdict(&[0, 1, 2, 3]), verdict(&(0..12).collect::<Vec<_>>()));
-        let found = Repeats::of("test", &[&one, &two], Bootstrap::default()).unwrap();
+        let found = Repeats::of("test", &[&one, &two]).unwrap();
         assert_eq!(found.accuracy.values, [Some(0.9), Some(0.7)]);
         assert!((found.accuracy.mean.unwrap() - 0.8).abs() < 1e-12);
         assert!((found.accuracy.std.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
@@ -144,8 +158,13 @@ mod tests {
         let [low, high] = found.accuracy.interval.unwrap();
         let width = 2.0 * 1.96 * (0.11f64 / 40.0).sqrt();
         assert!(((high - low) / width - 1.0).abs() < 0.1, "{low} {high} {width}");
-        assert!(found.macro_auc.mean.is_some() && found.macro_auc.interval.is_none());
-        let alone = Repeats::of("test", &[&one], Bootstrap::default()).unwrap();
+        let [low, high] = found.macro_auc.interval.unwrap();
+        assert!(low < found.macro_auc.mean.unwrap() && found.macro_auc.mean.unwrap() < high);
+        assert!(high - low < 0.2, "{low} {high}");
+        let mut without = two.clone();
+        without.splits[0].macro_auc_draws.clear();
+        assert_eq!(Repeats::of("test", &[&one, &without]).unwrap().macro_auc.interval, None);
+        let alone = Repeats::of("test", &[&one]).unwrap();
         assert_eq!((alone.accuracy.std, alone.accuracy.mean), (None, Some(0.9)));
     }
 
@@ -154,10 +173,10 @@ mod tests {
         let one = verdict(&[]);
         let mut other = verdict(&[]);
         other.splits[0].labels.reverse();
-        let error = Repeats::of("test", &[&one, &other], Bootstrap::default()).unwrap_err().to_string();
+        let error = Repeats::of("test", &[&one, &other]).unwrap_err().to_string();
         assert!(error.contains("`test`"), "{error}");
-        assert!(Repeats::of("val", &[&one], Bootstrap::default()).is_err());
-        assert!(Repeats::of("test", &[], Bootstrap::default()).is_err());
+        assert!(Repeats::of("val", &[&one]).is_err());
+        assert!(Repeats::of("test", &[]).is_err());
     }
 
     proptest! {

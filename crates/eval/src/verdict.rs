@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Scores, predictions};
+use crate::metrics::{Rising, Scores, mean_of_defined, predictions};
+use crate::statistics::Bootstrap;
 use crate::{EvalError, Labelled};
 
 /// Version of the JSON written for a [`Verdict`]; it grows when a field changes its meaning or goes.
@@ -12,6 +13,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Settings of a verdict that nobody asked for: what was chosen on validation or came out of the fit.
 const FOUND: [&str; 6] = ["alpha", "c", "converged", "epoch_kept", "epochs", "iterations"];
+
+/// The most scores (samples times classes) of which draws are judged: ten times those of CIFAR-100's test images.
+const MOST_SCORES: usize = 10_000_000;
 
 /// The outcome of one protocol on one encoder's features: what reports draw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +50,10 @@ pub struct SplitVerdict {
     pub labels: Vec<usize>,
     /// The predicted class of every sample.
     pub predictions: Vec<usize>,
+    /// The macro AUC of every draw of the usual [`Bootstrap`], from which follows its interval over any number of seeds.
+    /// Empty where the split has more than ten million scores (samples times classes).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub macro_auc_draws: Vec<Option<f64>>,
 }
 
 impl Verdict {
@@ -85,12 +93,15 @@ impl Verdict {
     /// # Errors
     /// As [`Scores::new`].
     pub fn judge(&mut self, split: &str, held_out: &Labelled, scores: &[f64]) -> Result<(), EvalError> {
-        let predictions = predictions(scores, held_out.classes().len());
+        let classes = held_out.classes().len();
+        let predictions = predictions(scores, classes);
         let labels = held_out.labels().to_vec();
-        let scores = Scores::new(&labels, &predictions, scores, held_out.classes().len())?;
+        let judged = Scores::new(&labels, &predictions, scores, classes)?;
+        let macro_auc_draws = macro_auc_draws(&labels, scores, classes)?;
         let consequence = "its recall and AUC are undefined and the macro means leave it out";
         self.warn_absent(&format!("split `{split}`"), &labels, consequence);
-        self.splits.push(SplitVerdict { split: split.to_string(), scores, labels, predictions });
+        let split = split.to_string();
+        self.splits.push(SplitVerdict { split, scores: judged, labels, predictions, macro_auc_draws });
         Ok(())
     }
 
@@ -117,6 +128,21 @@ impl Verdict {
         let warnings: Vec<String> = absent.map(warning).collect();
         self.warnings.extend(warnings);
     }
+}
+
+/// As [`SplitVerdict::macro_auc_draws`].
+fn macro_auc_draws(labels: &[usize], scores: &[f64], classes: usize) -> Result<Vec<Option<f64>>, EvalError> {
+    if scores.len() > MOST_SCORES {
+        return Ok(Vec::new());
+    }
+    let rising: Vec<Rising> =
+        (0..classes).map(|class| Rising::of_class(labels, scores, classes, class)).collect();
+    let of_draw = |drawn: &[Vec<usize>]| {
+        let mut times = vec![0; labels.len()];
+        drawn[0].iter().for_each(|&sample| times[sample] += 1);
+        mean_of_defined(rising.iter().map(|class| class.auc(|sample| times[sample])))
+    };
+    Bootstrap::default().draws(&[labels.len()], of_draw)
 }
 
 /// As [`Verdict::asked`].

@@ -18,10 +18,7 @@ pub fn auc_one_vs_rest(
     classes: usize,
 ) -> Result<Vec<Option<f64>>, EvalError> {
     check_scores(labels, scores, classes)?;
-    let of_class = |class: usize| {
-        of_column(labels.len(), |sample| labels[sample] == class, |sample| scores[sample * classes + class])
-    };
-    Ok((0..classes).map(of_class).collect())
+    Ok((0..classes).map(|class| Rising::of_class(labels, scores, classes, class).auc(|_| 1)).collect())
 }
 
 /// The same of one class: `positive` says which samples belong to it.
@@ -30,29 +27,57 @@ pub fn auc_one_vs_rest(
 /// No samples, lists of different length, scores that are not finite.
 pub fn auc(positive: &[bool], scores: &[f64]) -> Result<Option<f64>, EvalError> {
     check_score_values(positive.len(), scores, 1)?;
-    Ok(of_column(positive.len(), |sample| positive[sample], |sample| scores[sample]))
+    let rising = Rising::new(positive.len(), |sample| positive[sample], |sample| scores[sample]);
+    Ok(rising.auc(|_| 1))
 }
 
-fn of_column(samples: usize, positive: impl Fn(usize) -> bool, score: impl Fn(usize) -> f64) -> Option<f64> {
-    let mut order: Vec<usize> = (0..samples).collect();
-    order.sort_unstable_by(|&a, &b| score(a).total_cmp(&score(b)));
-    let ties = order.chunk_by(|&a, &b| score(a) == score(b));
-    auc_of_groups(ties.map(|tied| {
-        let positive = tied.iter().filter(|&&sample| positive(sample)).count();
-        (positive as u128, (tied.len() - positive) as u128)
-    }))
+/// The samples in rising order of one class's scores: sorted once, counted as often as there are draws of the samples.
+pub(crate) struct Rising {
+    samples: Vec<Ranked>,
 }
 
-/// The AUC from (positives, negatives) of each group of tied scores, in rising order.
-fn auc_of_groups(groups: impl Iterator<Item = (u128, u128)>) -> Option<f64> {
-    let (mut positives, mut negatives, mut double_wins) = (0, 0, 0);
-    for (positive, negative) in groups {
-        double_wins += positive * (2 * negatives + negative);
-        positives += positive;
-        negatives += negative;
+struct Ranked {
+    sample: u32,
+    positive: bool,
+    last_of_ties: bool,
+}
+
+impl Rising {
+    /// Of `class`, in `scores` `[samples, classes]`.
+    pub fn of_class(labels: &[usize], scores: &[f64], classes: usize, class: usize) -> Rising {
+        let score = |sample: usize| scores[sample * classes + class];
+        Rising::new(labels.len(), |sample| labels[sample] == class, score)
     }
-    let pairs = positives * negatives;
-    (pairs > 0).then(|| double_wins as f64 / (2 * pairs) as f64)
+
+    fn new(samples: usize, positive: impl Fn(usize) -> bool, score: impl Fn(usize) -> f64) -> Rising {
+        let mut order: Vec<usize> = (0..samples).collect();
+        order.sort_unstable_by(|&a, &b| score(a).total_cmp(&score(b)));
+        let ranked = |(at, &sample): (usize, &usize)| Ranked {
+            sample: sample as u32,
+            positive: positive(sample),
+            last_of_ties: order.get(at + 1).is_none_or(|&next| score(next) != score(sample)),
+        };
+        Rising { samples: order.iter().enumerate().map(ranked).collect() }
+    }
+
+    /// The AUC of samples of which each is there as often as `times` says.
+    pub fn auc(&self, times: impl Fn(usize) -> u32) -> Option<f64> {
+        let (mut positives, mut negatives, mut double_wins) = (0, 0, 0);
+        let (mut positive, mut negative) = (0, 0);
+        for ranked in &self.samples {
+            let times = u64::from(times(ranked.sample as usize));
+            positive += times * u64::from(ranked.positive);
+            negative += times * u64::from(!ranked.positive);
+            if ranked.last_of_ties {
+                double_wins += u128::from(positive) * u128::from(2 * negatives + negative);
+                positives += positive;
+                negatives += negative;
+                (positive, negative) = (0, 0);
+            }
+        }
+        let pairs = u128::from(positives) * u128::from(negatives);
+        (pairs > 0).then(|| double_wins as f64 / (2 * pairs) as f64)
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +140,17 @@ mod tests {
             }));
             let pairs = of(false).count() * of(true).count();
             prop_assert_eq!(auc, (pairs > 0).then(|| wins.sum::<f64>() / pairs as f64));
+        }
+
+        #[test]
+        fn a_sample_that_is_there_twice_counts_twice(
+            samples in prop::collection::vec((any::<bool>(), -9i8..9, 0u32..4), 1..30)
+        ) {
+            let rising = Rising::new(samples.len(), |at| samples[at].0, |at| samples[at].1.into());
+            let repeated: Vec<(bool, i8)> =
+                samples.iter().flat_map(|&(positive, score, times)| vec![(positive, score); times as usize]).collect();
+            let repeated = Rising::new(repeated.len(), |at| repeated[at].0, |at| repeated[at].1.into());
+            prop_assert_eq!(rising.auc(|at| samples[at].2), repeated.auc(|_| 1));
         }
 
         #[test]

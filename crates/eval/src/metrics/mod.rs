@@ -9,6 +9,7 @@ mod top_k;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use auc::Rising;
 pub use auc::{auc, auc_one_vs_rest};
 pub use average_precision::{ApRule, average_precision, average_precision_one_vs_rest};
 pub use calibration::expected_calibration_error;

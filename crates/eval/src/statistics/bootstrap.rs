@@ -62,22 +62,48 @@ impl Bootstrap {
         sizes: &[usize],
         measure: impl Fn(&[Vec<usize>]) -> Option<f64> + Sync,
     ) -> Result<Interval, EvalError> {
-        self.check(sizes.iter().copied().min().unwrap_or(0))?;
-        let undefined = |on: &str| EvalError::Undefined {
-            what: "the interval",
-            reason: format!("the measure is undefined on {on}"),
-        };
         let all: Vec<Vec<usize>> = sizes.iter().map(|size| (0..*size).collect()).collect();
-        let value = measure(&all).ok_or_else(|| undefined("the samples themselves"))?;
+        let value = measure(&all);
+        self.interval_of_draws(value, self.draws(sizes, measure)?)
+    }
+
+    /// The measure of every draw, in their order: of draw `i` of as many samples these are always the same samples, so that
+    /// measures taken apart can be compared or averaged draw by draw.
+    ///
+    /// # Errors
+    /// Settings outside their range, no samples.
+    pub fn draws(
+        &self,
+        sizes: &[usize],
+        measure: impl Fn(&[Vec<usize>]) -> Option<f64> + Sync,
+    ) -> Result<Vec<Option<f64>>, EvalError> {
+        self.check(sizes.iter().copied().min().unwrap_or(0))?;
         let draw = |number: usize| {
             let mut draws = stream(self.seed, Draw::Bootstrap, number);
             let drawn: Vec<Vec<usize>> =
                 sizes.iter().map(|size| (0..*size).map(|_| draws.below(*size)).collect()).collect();
             measure(&drawn)
         };
-        let drawn: Vec<Option<f64>> = (0..self.resamples).into_par_iter().map(draw).collect();
-        let mut drawn: Vec<f64> = drawn.into_iter().flatten().collect();
-        if 2 * drawn.len() <= self.resamples {
+        Ok((0..self.resamples).into_par_iter().map(draw).collect())
+    }
+
+    /// The interval that `draws` give, where the measure of the samples themselves is `value`.
+    ///
+    /// # Errors
+    /// [`EvalError::Undefined`] and [`EvalError::NumberNotFinite`] as [`Bootstrap::interval`].
+    pub fn interval_of_draws(
+        &self,
+        value: Option<f64>,
+        draws: Vec<Option<f64>>,
+    ) -> Result<Interval, EvalError> {
+        let undefined = |on: &str| EvalError::Undefined {
+            what: "the interval",
+            reason: format!("the measure is undefined on {on}"),
+        };
+        let value = value.ok_or_else(|| undefined("the samples themselves"))?;
+        let of = draws.len();
+        let mut drawn: Vec<f64> = draws.into_iter().flatten().collect();
+        if 2 * drawn.len() <= of {
             return Err(undefined("half the draws or more"));
         }
         super::checks::check("the measures of the draws", &drawn, 1)?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, LabelAmount, LabelShare};
-use twinlens_eval::statistics::Bootstrap;
 use twinlens_eval::{Repeated, Repeats, Verdict};
 
 use super::judge::share;
@@ -135,7 +134,7 @@ pub fn repeated(verdicts: &[Verdict]) -> Vec<Vec<&Verdict>> {
 /// Verdicts of other images.
 pub fn repeats(verdicts: &[&Verdict]) -> Outcome<Vec<Repeats>> {
     let splits = verdicts.first().map(|verdict| verdict.splits.as_slice()).unwrap_or_default();
-    splits.iter().map(|split| Ok(Repeats::of(&split.split, verdicts, Bootstrap::default())?)).collect()
+    splits.iter().map(|split| Ok(Repeats::of(&split.split, verdicts)?)).collect()
 }
 
 /// The columns of [`rows`].

@@ -159,6 +159,7 @@ fn numbers(found: &Found, published: &Published) -> Table {
         cells.push(shares(test.map(|split| &split.balanced_accuracy)));
         cells.push(shares(test.map(|split| &split.macro_f1)));
         cells.push(shares(test.map(|split| &split.macro_auc)));
+        cells.push(Cell::Interval(test.and_then(|split| split.macro_auc.interval)));
         if with_published {
             cells.push(Cell::Share(printed(verdicts).into_iter().collect()));
         }
@@ -172,6 +173,7 @@ fn numbers(found: &Found, published: &Published) -> Table {
         "test balanced accuracy",
         "test macro F1",
         "test macro AUC",
+        "test macro AUC 95 %",
     ];
     let mut columns = vec![Column::text("Encoder"), Column::text("Share")];
     columns.extend(names.map(Column::number));
