@@ -4,6 +4,8 @@ mod found;
 mod job;
 mod points;
 mod processes;
+mod rival;
+mod study;
 mod sweep;
 
 use std::path::{Path, PathBuf};
@@ -35,8 +37,10 @@ pub use found::Found;
 use job::Job;
 pub use points::{Point, label_curves};
 use processes::Part;
+use rival::Rival;
+use study::Study;
+use sweep::Sweep;
 pub use sweep::{PLAN, in_names};
-use sweep::{Rival, Sweep};
 
 /// Arguments of `finetune`.
 #[derive(Clone, Debug, clap::Args)]
@@ -136,7 +140,7 @@ fn begin(
             None => Err(no_folder()),
         };
     }
-    let study = sweep.prepare(file, data)?;
+    let study = Study::prepare(sweep, file, data)?;
     match (out, study.first_job()) {
         (_, Some(job)) if args.dry_run => tell_plan(job, study.trainings(), terminal),
         (Some(out), _) if args.devices.is_empty() => study.run(out, args.overwrite, terminal),
@@ -275,7 +279,7 @@ fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
             same_weights(&sweep.settings, file)?;
         }
         let data = open_named(&sweep.settings.data, &sweep.settings.data_options, terminal)?;
-        let study = sweep.prepare(file.map(Arc::new), &data)?;
+        let study = Study::prepare(sweep, file.map(Arc::new), &data)?;
         return match args.part {
             Some(part) => study.train_part(part, path, terminal),
             None if args.devices.is_empty() => study.run(path, false, terminal),

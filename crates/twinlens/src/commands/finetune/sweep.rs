@@ -1,101 +1,24 @@
-//! Several fine-tunings as one study: encoders and rivals, amounts of labels, seeds.
+//! What a study is made of: an encoder and its rivals, or its blocks; amounts of labels; seeds.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use twinlens_data::{DataSet, LabelAmount, Split, class_counts};
-use twinlens_eval::{Labelled, Verdict};
+use twinlens_data::{DataSet, LabelAmount};
 use twinlens_nn::encoders;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
-use twinlens_report::label_efficiency;
-use twinlens_run::{State, command_line, names, write_atomically};
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
-use super::super::features::{Computing, labelled, weights_sha256};
-use super::super::judge::{Kind, write_document};
-use super::super::labels::{Draw, HEADINGS, rows};
-use super::super::probe::{Classifier, probe};
-use super::super::report;
-use super::super::training::{Watch, read_encoder};
+use super::super::judge::Kind;
+use super::super::training::read_encoder;
 use super::job::Job;
-use super::points::{Point, csv, label_curves};
-use super::processes::{Part, train_on};
+use super::rival::Rival;
 use super::take_file;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::terminal::Terminal;
 
 /// The file that says what a study is made of, in its folder.
 pub const PLAN: &str = "study.toml";
-
-/// What an encoder is compared with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Rival {
-    /// The same network from random weights, by the same budget.
-    Scratch,
-    /// The encoder frozen, under a linear probe.
-    Probe,
-    /// The same network with random weights, frozen, under a linear probe.
-    Untrained,
-    /// The pixels under a linear probe.
-    Pixels,
-    /// Another encoder, fine-tuned alike.
-    Encoder {
-        /// What it is called.
-        name: String,
-        /// Where it is.
-        path: String,
-    },
-}
-
-impl Rival {
-    /// A rival as the command line has it.
-    ///
-    /// # Errors
-    /// An empty name or path.
-    pub fn parse(text: &str) -> Result<Rival, String> {
-        let stem = || Path::new(text).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let (name, path) = match text {
-            "scratch" => return Ok(Rival::Scratch),
-            "probe" => return Ok(Rival::Probe),
-            "untrained" => return Ok(Rival::Untrained),
-            "pixels" => return Ok(Rival::Pixels),
-            _ => match text.split_once('=') {
-                Some((name, path)) => (name.to_owned(), path),
-                None => (stem().unwrap_or_default(), text),
-            },
-        };
-        // Names become folders.
-        if name.is_empty() || name.starts_with('.') || path.is_empty() {
-            return Err("expected scratch, probe, untrained, pixels, FILE or NAME=FILE".to_owned());
-        }
-        Ok(Rival::Encoder { name, path: path.to_owned() })
-    }
-}
-
-impl TryFrom<String> for Rival {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Rival, String> {
-        Rival::parse(&text)
-    }
-}
-
-impl From<Rival> for String {
-    fn from(rival: Rival) -> String {
-        match rival {
-            Rival::Scratch => "scratch".into(),
-            Rival::Probe => "probe".into(),
-            Rival::Untrained => "untrained".into(),
-            Rival::Pixels => "pixels".into(),
-            Rival::Encoder { name, path } => format!("{name}={path}"),
-        }
-    }
-}
 
 /// What a study is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,25 +81,22 @@ impl Sweep {
         })
     }
 
-    /// Opens every encoder and checks every training against the data.
+    /// What the study compares: the encoder and its rivals, or its blocks.
     ///
     /// # Errors
     /// An encoder or labels that cannot be used, rivals that need an encoder where there is none.
-    pub fn prepare(mut self, file: Option<Arc<EncoderFile>>, data: &DataSet) -> Outcome<Study<'_>> {
-        data.check_for_evaluation()?;
-        self.settings.take_images(data)?;
+    pub fn conditions(&self, file: Option<Arc<EncoderFile>>, data: &DataSet) -> Outcome<Vec<Condition>> {
         let ways = if self.sweep_blocks { self.blocks(file)? } else { self.rivals(file)? };
         let mut conditions: Vec<Condition> = Vec::new();
         for (name, way) in ways {
-            let condition = Condition::new(&name, way, &self, data)?;
+            let condition = Condition::new(&name, way, self, data)?;
             if conditions.iter().any(|other| other.folder == condition.folder) {
                 let failure = Failure::message(Exit::Usage, format!("two encoders are called `{name}`"));
                 return Err(failure.hint("name rivals apart as NAME=FILE"));
             }
             conditions.push(condition);
         }
-        let computing = Computing::new(self.settings.workers, &self.settings.device);
-        Ok(Study { sweep: self, conditions, data, computing })
+        Ok(conditions)
     }
 
     /// The encoder itself and its rivals.
@@ -254,6 +174,11 @@ impl Sweep {
         Way::Probed { kind, file: Arc::new(EncoderFile { description, tensors }) }
     }
 
+    /// Every amount with every seed.
+    pub fn cells(&self) -> impl Iterator<Item = Cell> {
+        self.amounts.iter().flat_map(|&amount| self.seeds.iter().map(move |&seed| Cell { amount, seed }))
+    }
+
     /// What its files are called.
     pub fn name(&self) -> &'static str {
         if self.sweep_blocks { "surgical" } else { "label-efficiency" }
@@ -275,18 +200,24 @@ impl Way {
 }
 
 /// One line of the curve.
-struct Condition {
-    name: String,
+pub struct Condition {
+    /// What it is called.
+    pub name: String,
     /// Its folder in the study's.
-    folder: String,
-    learners: Learners,
+    pub folder: String,
+    /// What learns from labels.
+    pub learners: Learners,
 }
 
-enum Learners {
-    /// One for every amount and seed, in this order.
+/// What learns from labels.
+pub enum Learners {
+    /// Trainings, one for every amount and seed, in this order.
     Tuned(Vec<Job>),
+    /// A linear probe.
     Probed {
+        /// What it is given.
         kind: Kind,
+        /// The encoder that makes its features.
         file: Arc<EncoderFile>,
     },
 }
@@ -340,307 +271,9 @@ pub fn in_names(amount: LabelAmount) -> String {
     }
 }
 
-impl Sweep {
-    /// Every amount with every seed.
-    fn cells(&self) -> impl Iterator<Item = Cell> {
-        self.amounts.iter().flat_map(|&amount| self.seeds.iter().map(move |&seed| Cell { amount, seed }))
-    }
-}
-
-/// One training of a study.
-struct Training<'a> {
-    condition: &'a Condition,
-    job: &'a Job,
-    cell: Cell,
-}
-
-impl Training<'_> {
-    /// Its folder in that of its study.
-    fn path(&self, out: &Path) -> PathBuf {
-        out.join(&self.condition.folder).join(self.cell.name())
-    }
-}
-
-/// Of a study that was stopped, it is the study that goes on, not one of its trainings.
-fn go_on_with(study: &Path, failure: Failure) -> Failure {
-    match failure.exit() {
-        Exit::Interrupted | Exit::Terminated => {
-            failure.hint(format!("go on with `twinlens finetune --resume {}`", study.display()))
-        }
-        _ => failure,
-    }
-}
-
-/// A study, checked before anything is written.
-pub struct Study<'a> {
-    sweep: Sweep,
-    conditions: Vec<Condition>,
-    data: &'a DataSet,
-    computing: Computing,
-}
-
-impl Study<'_> {
-    /// The first training, to tell of.
-    pub fn first_job(&self) -> Option<&Job> {
-        self.jobs().next().map(|training| training.job)
-    }
-
-    /// How many trainings there are.
-    pub fn trainings(&self) -> usize {
-        self.jobs().count()
-    }
-
-    /// Every training, in the order in which they are made.
-    fn jobs(&self) -> impl Iterator<Item = Training<'_>> {
-        self.conditions.iter().flat_map(|condition| {
-            let jobs = match &condition.learners {
-                Learners::Tuned(jobs) => jobs.as_slice(),
-                Learners::Probed { .. } => &[],
-            };
-            let training = move |(job, cell)| Training { condition, job, cell };
-            jobs.iter().zip(self.sweep.cells()).map(training)
-        })
-    }
-
-    /// Makes the trainings on several devices at once, then does as [`Study::run`].
-    ///
-    /// # Errors
-    /// As [`Study::run`], of any of the processes.
-    pub fn run_on(&self, devices: &[String], out: &Path, terminal: &Terminal) -> Outcome {
-        self.begin(out)?;
-        let is_done = |training: &Training<'_>| {
-            let status = std::fs::read_to_string(training.path(out).join(names::STATUS));
-            status.is_ok_and(|status| status.starts_with(&State::Done.to_string()))
-        };
-        let done = || self.jobs().filter(is_done).count() as u64;
-        let trained = train_on(devices, out, (&done, self.trainings() as u64), terminal);
-        trained.map_err(|failure| go_on_with(out, failure))?;
-        self.run(out, false, terminal)
-    }
-
-    /// Makes one part of the trainings of a study that has begun, and nothing else.
-    ///
-    /// # Errors
-    /// As [`Study::run`].
-    pub fn train_part(&self, part: Part, out: &Path, terminal: &Terminal) -> Outcome {
-        let place = Place { out, overwrite: false, watch: Watch::new(terminal)?, terminal };
-        let mut own = self.jobs().enumerate().filter(|(number, _)| part.has(*number));
-        own.try_for_each(|(_, training)| self.train(&training, &place).map(drop))
-    }
-
-    /// Trains and judges what is not done yet, and writes the curve. A study that was stopped goes on, and one that is there
-    /// already may get more amounts, seeds and rivals.
-    ///
-    /// # Errors
-    /// A folder that holds something else, or runs with other settings; a run that fails or is stopped.
-    pub fn run(&self, out: &Path, overwrite: bool, terminal: &Terminal) -> Outcome {
-        self.begin(out)?;
-        let place = Place { out, overwrite, watch: Watch::new(terminal)?, terminal };
-        let mut points = Vec::new();
-        for condition in &self.conditions {
-            let verdicts = match &condition.learners {
-                Learners::Tuned(jobs) => self.tune(condition, jobs, &place),
-                Learners::Probed { kind, file } => self.probe(condition, *kind, file, &place),
-            };
-            let verdicts = verdicts.map_err(|failure| go_on_with(out, failure))?;
-            let by_amount = verdicts.chunks(self.sweep.seeds.len());
-            for (&amount, verdicts) in self.sweep.amounts.iter().zip(by_amount) {
-                points.push(Point::of(&condition.name, amount, &verdicts.iter().collect::<Vec<_>>())?);
-            }
-        }
-        self.conclude(out, &points, terminal)
-    }
-
-    /// Makes the study's folder, unless it holds something else, and writes what it is made of.
-    fn begin(&self, out: &Path) -> Outcome {
-        let failed = |error: std::io::Error| Failure::new(Exit::Environment, error).at(out.display());
-        let plan = out.join(PLAN);
-        let empty = !out.exists() || std::fs::read_dir(out).map_err(failed)?.next().is_none();
-        if !empty && !plan.is_file() {
-            let failure = Failure::message(Exit::Usage, "the folder is not empty and holds no study");
-            return Err(failure.at(out.display()).hint("take another --out"));
-        }
-        std::fs::create_dir_all(out).map_err(failed)?;
-        let text = toml::to_string_pretty(&self.sweep).map_err(|error| Failure::new(Exit::Failed, error))?;
-        if std::fs::read_to_string(&plan).is_ok_and(|before| before == text) {
-            // The command that is kept is the one that asked for this, not one that goes on with it.
-            return Ok(());
-        }
-        let words: Vec<String> = std::env::args().collect();
-        write_atomically(&out.join(names::COMMAND), format!("{}\n", command_line(&words)).as_bytes())?;
-        Ok(write_atomically(&plan, text.as_bytes())?)
-    }
-
-    /// The verdicts of all amounts and seeds, in this order.
-    fn tune(&self, condition: &Condition, jobs: &[Job], place: &Place<'_>) -> Outcome<Vec<Verdict>> {
-        let trainings = jobs.iter().zip(self.sweep.cells());
-        trainings.map(|(job, cell)| self.train(&Training { condition, job, cell }, place)).collect()
-    }
-
-    /// The verdict of one training, which has a folder of its own.
-    fn train(&self, training: &Training<'_>, place: &Place<'_>) -> Outcome<Verdict> {
-        place.watch.go_on()?;
-        let Training { condition, job, cell } = training;
-        let path = training.path(place.out);
-        let label = format!("{}, labels {}, seed {}", condition.name, cell.amount, cell.seed);
-        // The environment is the first file of a run: without it, what a kill left behind is none.
-        let there = path.join(names::ENVIRONMENT).is_file() && !place.overwrite;
-        if there && let Some(verdict) = job.finished(&path)? {
-            return Ok(verdict);
-        }
-        let (folder, verdict) = if there {
-            job.go_on(&place.watch, &path, self.data, &label)?
-        } else {
-            let mut folder = job.create(&path, self.data, true)?;
-            let verdict = job.learn(&place.watch, &mut folder, job.start(), self.data, &label)?;
-            (folder, verdict)
-        };
-        // A finished training of a study is not gone on with, and its checkpoints would fill disks.
-        folder.remove_checkpoints()?;
-        Ok(verdict)
-    }
-
-    /// As [`Study::tune`], for probes; each has a file of its own.
-    fn probe(
-        &self,
-        condition: &Condition,
-        kind: Kind,
-        file: &EncoderFile,
-        place: &Place<'_>,
-    ) -> Outcome<Vec<Verdict>> {
-        let folder = place.out.join(&condition.folder);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::new(Exit::Environment, error).at(folder.display()))?;
-        let sha256 = weights_sha256(file);
-        // By the seed of the network, where there is one.
-        let mut features: BTreeMap<u64, [Labelled; 3]> = BTreeMap::new();
-        let mut one = |cell: Cell| {
-            place.watch.go_on()?;
-            let path = folder.join(format!("{}.json", cell.name()));
-            let facts = self.facts(&sha256, file);
-            if path.is_file() && !place.overwrite {
-                return read_verdict(&path, &facts);
-            }
-            let seed = if kind == Kind::Untrained { cell.seed } else { 0 };
-            if let Entry::Vacant(free) = features.entry(seed) {
-                let subject = kind.subject(file.clone(), seed)?;
-                let of = |split| labelled(&subject, self.data, split, &self.computing, place.terminal);
-                free.insert([of(Split::Train)?, of(Split::Val)?, of(Split::Test)?]);
-            }
-            let [train, val, test] = &features[&seed];
-            let draw =
-                Draw { amount: cell.amount, choice: self.sweep.settings.label_choice, seed: cell.seed };
-            let mut verdict = probe(Classifier::Logistic, &draw, self.data, train, val, test)?;
-            let Verdict { settings, seeds, .. } = &mut verdict;
-            kind.sign(settings, seeds, seed, &self.sweep.settings.data, self.data);
-            settings.extend(facts);
-            write_document(&path, &json!(verdict))?;
-            Ok(verdict)
-        };
-        self.sweep.cells().map(&mut one).collect()
-    }
-
-    /// What a probe's file must say to be of this study.
-    fn facts(&self, sha256: &str, file: &EncoderFile) -> BTreeMap<String, Value> {
-        let facts = [
-            ("encoder_sha256", json!(sha256)),
-            ("size", json!(file.description.size)),
-            ("data_sha256", json!(self.data.fingerprint)),
-            ("label_choice", json!(self.sweep.settings.label_choice)),
-        ];
-        facts.map(|(key, value)| (key.to_owned(), value)).into()
-    }
-
-    /// Writes the numbers as JSON and CSV and, of several amounts, the curves, and tells them.
-    fn conclude(&self, out: &Path, points: &[Point], terminal: &Terminal) -> Outcome {
-        let name = self.sweep.name();
-        let document = json!({
-            "study": name,
-            "folder": out,
-            "data": self.sweep.settings.data,
-            "data_sha256": self.data.fingerprint,
-            "seeds": self.sweep.seeds,
-            "settings": self.sweep.settings,
-            "interval": "95 %, percentile bootstrap of the images, of the mean over seeds",
-            "points": points,
-        });
-        write_document(&out.join(format!("{name}.json")), &document)?;
-        write_atomically(&out.join(format!("{name}.csv")), csv(points).as_bytes())?;
-        if self.sweep.amounts.len() > 1 {
-            let drawn = label_curves(points, &self.data.name, self.most_frequent());
-            for picture in label_efficiency(&drawn).map_err(report::undrawn)? {
-                write_atomically(&out.join(format!("{name}.{}", picture.extension())), picture.bytes())?;
-            }
-        }
-        let page = report::write_study(out)?;
-        terminal.result(&document, || {
-            let line = |point: &Point| {
-                let rows = rows(&format!("{} ({})", point.training_labels, point.amount), &point.splits);
-                rows.into_iter().map(|row| [vec![point.name.clone()], row].concat()).collect::<Vec<_>>()
-            };
-            let headings: Vec<&str> = std::iter::once("encoder").chain(HEADINGS).collect();
-            let numbers = terminal.table(&headings, &points.iter().flat_map(line).collect::<Vec<_>>());
-            format!("{numbers}\nThe report: {}\n", page.display())
-        })
-    }
-
-    /// The share of the test images that are of their most frequent class.
-    fn most_frequent(&self) -> Option<f64> {
-        let test = self.data.splits.test.as_ref()?;
-        let largest = class_counts(test.as_ref()).into_values().max()?;
-        Some(largest as f64 / test.len() as f64)
-    }
-}
-
-/// Where a study is written, and who watches.
-struct Place<'a> {
-    out: &'a Path,
-    overwrite: bool,
-    watch: Watch<'a>,
-    terminal: &'a Terminal,
-}
-
-/// A probe's verdict from its file, which must hold these `facts`.
-fn read_verdict(path: &Path, facts: &BTreeMap<String, Value>) -> Outcome<Verdict> {
-    let bytes =
-        std::fs::read(path).map_err(|error| Failure::new(Exit::Environment, error).at(path.display()))?;
-    let verdict: Verdict = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(Exit::Data, error).at(path.display()).hint("remove the file; it will be made again")
-    })?;
-    match facts.iter().find(|(key, value)| verdict.settings.get(*key) != Some(value)) {
-        None => Ok(verdict),
-        Some((key, now)) => {
-            let before = verdict.settings.get(key).unwrap_or(&Value::Null);
-            let message = format!("this was judged with other {key}: {before} then, {now} now");
-            let failure = Failure::message(Exit::Usage, message).at(path.display());
-            Err(failure.hint("take another --out, or add --overwrite"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rivals_are_read_and_written_alike() {
-        let encoder = |name: &str, path: &str| Rival::Encoder { name: name.into(), path: path.into() };
-        let cases = [
-            ("scratch", Rival::Scratch),
-            ("probe", Rival::Probe),
-            ("untrained", Rival::Untrained),
-            ("pixels", Rival::Pixels),
-            ("imagenet=w/r18.safetensors", encoder("imagenet", "w/r18.safetensors")),
-        ];
-        for (text, rival) in cases {
-            assert_eq!(Rival::parse(text), Ok(rival.clone()));
-            assert_eq!(String::from(rival), text);
-        }
-        assert_eq!(Rival::parse("w/r18.safetensors"), Ok(encoder("r18", "w/r18.safetensors")));
-        for bad in ["", "=a", "a=", "..=a"] {
-            assert!(Rival::parse(bad).is_err(), "{bad}");
-        }
-    }
 
     fn sweep() -> Sweep {
         Sweep {
