@@ -10,6 +10,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::core_taps::CoreTaps;
 use crate::matrix::{Panels, Rows, Target, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
@@ -31,7 +32,7 @@ pub fn conv2d_forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f3
     if let Some(bias) = bias {
         assert_len("bias", bias.len(), shape.out_channels);
     }
-    multiply_patches(&input_patches(shape), x, w, bias, y);
+    with_core_weight(shape, w, |shape, w| multiply_patches(&input_patches(shape), x, w, bias, y));
 }
 
 /// Gradient of the input: `dx[n, h, w, c] = sum over a, b, o of dy[n, (h + p - a) / s, (w + p - b) / s, o] w[a, b,
@@ -45,6 +46,21 @@ pub fn conv2d_input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("dx", dx.len(), shape.x_len());
+    with_core_weight(shape, w, |shape, w| input_grad(shape, dy, w, dx));
+}
+
+/// Lends `work` the convolution without taps that meet nothing but padding.
+fn with_core_weight(shape: &ConvShape, w: &[f32], work: impl FnOnce(&ConvShape, &[f32])) {
+    match CoreTaps::of(shape) {
+        Some(core) => with_buffer(core.shape.w_len(), |weight| {
+            core.gather(w, weight);
+            work(&core.shape, weight);
+        }),
+        None => work(shape, w),
+    }
+}
+
+fn input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     let phases = phases(shape);
     match &phases[..] {
         [all] if shape.window.stride == [1, 1] => match Winograd::of(&all.patches, shape.in_channels) {
@@ -101,6 +117,16 @@ pub fn conv2d_weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f3
     assert_len("x", x.len(), shape.x_len());
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("dw", dw.len(), shape.w_len());
+    match CoreTaps::of(shape) {
+        Some(core) => with_buffer(core.shape.w_len(), |gradient| {
+            weight_grad(&core.shape, x, dy, gradient);
+            core.scatter(gradient, dw);
+        }),
+        None => weight_grad(shape, x, dy, dw),
+    }
+}
+
+fn weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let patches = input_patches(shape);
     if let Some(winograd) = Winograd::of(&patches, shape.out_channels) {
         return winograd.weight_grad(x, dy, dw);
@@ -500,6 +526,8 @@ mod tests {
             conv([70, 4, 4, 160], 144, Window::square(3, 1, 1)),
             conv([130, 2, 4, 16], 32, Window::square(3, 1, 1)),
             conv([2, 41, 70, 16], 32, Window::square(3, 1, 1)),
+            conv([300, 1, 1, 160], 144, Window::square(3, 1, 1)),
+            conv([300, 2, 2, 48], 64, Window::square(3, 2, 1)),
             conv([2, 6, 5, 3], 4, Window { kernel: [3, 2], stride: [usize::MAX, 100], padding: [1, 2] }),
         ]
     }

@@ -10,6 +10,7 @@
 
 mod batch_norm;
 mod conv;
+mod core_taps;
 mod depthwise;
 mod gelu;
 mod layer_norm;
