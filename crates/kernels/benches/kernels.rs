@@ -22,7 +22,7 @@ use twinlens_random::{Purpose, Stream};
 const IMAGES: usize = 128;
 
 /// Name, input size, input channels, output channels, window.
-const CONVOLUTIONS: [(&str, usize, usize, usize, Window); 9] = [
+const CONVOLUTIONS: [(&str, usize, usize, usize, Window); 12] = [
     ("stem_3x3_32px_3_64", 32, 3, 64, Window::square(3, 1, 1)),
     ("3x3_32px_64_64", 32, 64, 64, Window::square(3, 1, 1)),
     ("3x3s2_32px_64_128", 32, 64, 128, Window::square(3, 2, 1)),
@@ -31,6 +31,9 @@ const CONVOLUTIONS: [(&str, usize, usize, usize, Window); 9] = [
     ("3x3s2_16px_128_256", 16, 128, 256, Window::square(3, 2, 1)),
     ("3x3_8px_256_256", 8, 256, 256, Window::square(3, 1, 1)),
     ("3x3_4px_512_512", 4, 512, 512, Window::square(3, 1, 1)),
+    ("3x3s2_4px_256_512", 4, 256, 512, Window::square(3, 2, 1)),
+    ("3x3_2px_512_512", 2, 512, 512, Window::square(3, 1, 1)),
+    ("3x3_1px_512_512", 1, 512, 512, Window::square(3, 1, 1)),
     ("stem_7x7s2_64px_3_64", 64, 3, 64, Window::square(7, 2, 3)),
 ];
 

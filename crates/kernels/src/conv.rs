@@ -10,7 +10,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::core_taps::CoreTaps;
+use crate::by_pixel::ByPixel;
 use crate::matrix::{Panels, Rows, Target, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
@@ -32,7 +32,10 @@ pub fn conv2d_forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f3
     if let Some(bias) = bias {
         assert_len("bias", bias.len(), shape.out_channels);
     }
-    with_core_weight(shape, w, |shape, w| multiply_patches(&input_patches(shape), x, w, bias, y));
+    match ByPixel::of(shape) {
+        Some(by_pixel) => by_pixel.forward(x, w, bias, y),
+        None => multiply_patches(&input_patches(shape), x, w, bias, y),
+    }
 }
 
 /// Gradient of the input: `dx[n, h, w, c] = sum over a, b, o of dy[n, (h + p - a) / s, (w + p - b) / s, o] w[a, b,
@@ -46,17 +49,9 @@ pub fn conv2d_input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("dx", dx.len(), shape.x_len());
-    with_core_weight(shape, w, |shape, w| input_grad(shape, dy, w, dx));
-}
-
-/// Lends `work` the convolution without taps that meet nothing but padding.
-fn with_core_weight(shape: &ConvShape, w: &[f32], work: impl FnOnce(&ConvShape, &[f32])) {
-    match CoreTaps::of(shape) {
-        Some(core) => with_buffer(core.shape.w_len(), |weight| {
-            core.gather(w, weight);
-            work(&core.shape, weight);
-        }),
-        None => work(shape, w),
+    match ByPixel::of(shape) {
+        Some(by_pixel) => by_pixel.input_grad(dy, w, dx),
+        None => input_grad(shape, dy, w, dx),
     }
 }
 
@@ -117,11 +112,8 @@ pub fn conv2d_weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f3
     assert_len("x", x.len(), shape.x_len());
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("dw", dw.len(), shape.w_len());
-    match CoreTaps::of(shape) {
-        Some(core) => with_buffer(core.shape.w_len(), |gradient| {
-            weight_grad(&core.shape, x, dy, gradient);
-            core.scatter(gradient, dw);
-        }),
+    match ByPixel::of(shape) {
+        Some(by_pixel) => by_pixel.weight_grad(x, dy, dw),
         None => weight_grad(shape, x, dy, dw),
     }
 }
@@ -498,6 +490,24 @@ mod tests {
         fn fewer_multiplications_give_the_same(shape in winograd_shapes()) {
             check(&shape);
         }
+
+        #[test]
+        fn small_images_agree_with_their_naive_twins(shape in shapes_of_small_images()) {
+            check(&shape);
+        }
+    }
+
+    /// Many images of few pixels.
+    fn shapes_of_small_images() -> impl Strategy<Value = ConvShape> {
+        let channels = || prop::sample::select(vec![1, 5, 16, 33, 150]);
+        let axis = || (1..=4usize, 1..=5usize, 1..=3usize, 0..=3usize);
+        (32..=37usize, channels(), channels(), axis(), axis()).prop_map(|(images, inputs, outputs, y, x)| {
+            let size = |(size, kernel, _, padding): (usize, usize, usize, usize)| {
+                size.max(kernel.saturating_sub(2 * padding))
+            };
+            let window = Window { kernel: [y.1, x.1], stride: [y.2, x.2], padding: [y.3, x.3] };
+            ConvShape::new([images, size(y), size(x), inputs], outputs, window).unwrap()
+        })
     }
 
     /// Shapes that are computed with fewer multiplications.
@@ -527,7 +537,8 @@ mod tests {
             conv([130, 2, 4, 16], 32, Window::square(3, 1, 1)),
             conv([2, 41, 70, 16], 32, Window::square(3, 1, 1)),
             conv([300, 1, 1, 160], 144, Window::square(3, 1, 1)),
-            conv([300, 2, 2, 48], 64, Window::square(3, 2, 1)),
+            conv([300, 2, 2, 48], 64, Window::square(3, 1, 1)),
+            conv([37, 4, 4, 40], 300, Window::square(3, 2, 1)),
             conv([2, 6, 5, 3], 4, Window { kernel: [3, 2], stride: [usize::MAX, 100], padding: [1, 2] }),
         ]
     }

@@ -9,8 +9,8 @@
 //! threads. Vector instructions are chosen at run time, so one binary serves every x86-64 and aarch64 machine.
 
 mod batch_norm;
+mod by_pixel;
 mod conv;
-mod core_taps;
 mod depthwise;
 mod gelu;
 mod layer_norm;

@@ -202,7 +202,7 @@ impl Patches {
 
 /// Writes the transpose of `matrix`, at most [`LANES`] rows of `columns` numbers, as lines of [`LANES`] numbers; those
 /// beyond the matrix are zeros.
-fn transpose_to_lines(matrix: &[f32], columns: usize, lines: &mut [f32]) {
+pub(crate) fn transpose_to_lines(matrix: &[f32], columns: usize, lines: &mut [f32]) {
     /// Columns read at a time: a cache line of each row.
     const BLOCK: usize = 16;
     if matrix.len() < LANES * columns {

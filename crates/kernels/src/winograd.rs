@@ -78,6 +78,17 @@ mod one_way {
     }
 }
 
+/// Multiplications for an output of the given size, for each pair of channels.
+pub(crate) fn multiplications(output: [usize; 2]) -> usize {
+    let [rows, columns] = tiles(output);
+    ELEMENTS.saturating_mul(rows).saturating_mul(columns)
+}
+
+/// Rows and columns of tiles.
+fn tiles(output: [usize; 2]) -> [usize; 2] {
+    output.map(|size| size.div_ceil(OUT))
+}
+
 /// A convolution cut into tiles.
 pub(crate) struct Winograd<'a> {
     patches: &'a Patches,
@@ -103,14 +114,14 @@ impl<'a> Winograd<'a> {
     /// 3x3 neighbouring pixels one pixel apart, whole lanes of channels, many tiles, and at least a quarter of the
     /// multiplications saved in spite of tiles that overlap the border.
     pub fn of(patches: &'a Patches, columns: usize) -> Option<Winograd<'a>> {
-        let tiles = patches.grid.map(|size| size.div_ceil(OUT));
+        let tiles = tiles(patches.grid);
         let plain = 9 * patches.grid[0] * patches.grid[1];
         let applies = patches.size == [3, 3]
             && patches.step == [1, 1]
             && patches.channels.is_multiple_of(LANES)
             && columns.is_multiple_of(LANES)
             && patches.images * tiles[0] * tiles[1] >= MIN_TILES
-            && ELEMENTS * tiles[0] * tiles[1] <= plain / 4 * 3;
+            && multiplications(patches.grid) <= plain / 4 * 3;
         applies.then_some(Winograd { patches, columns, tiles })
     }
 

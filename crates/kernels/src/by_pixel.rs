@@ -1,0 +1,274 @@
+//! Convolutions of images of a few pixels, one pair of pixels after the other.
+//!
+//! On small images most of a kernel lies on the padding: of a 3 x 3 kernel eight taps of nine on one pixel, five of nine on
+//! 2 x 2. Here a tap is multiplied with the pixels that it meets, and with no padding:
+//! `y[:, q] = sum over taps t that bring pixel p to q of x[:, p] w[t]`, each a matrix product over all images.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed};
+use crate::parallel::with_buffer;
+use crate::patches::transpose_to_lines;
+use crate::shape::ConvShape;
+use crate::winograd;
+
+/// More products than this are better computed as one.
+const MAX_MEETINGS: usize = 128;
+/// Fewer images than this make products of too few rows.
+const MIN_IMAGES: usize = 32;
+/// Blocks of columns wanted, so that threads can share the work.
+const MIN_BLOCKS: usize = 8;
+/// Input channels of a tile of the weight gradient.
+const TILE_ROWS: usize = 64;
+/// Images that a task puts in their order.
+const ORDERED_IMAGES: usize = 16;
+
+/// A tap that brings a pixel of the input to one of the output; all are counted in row order.
+#[derive(Clone, Copy)]
+struct Meeting {
+    tap: usize,
+    input: usize,
+    output: usize,
+}
+
+/// A convolution as the meetings of its taps and pixels.
+pub(crate) struct ByPixel<'a> {
+    shape: &'a ConvShape,
+    /// In order of taps.
+    meetings: Vec<Meeting>,
+}
+
+/// Pixels of every image, with their channels.
+#[derive(Clone, Copy)]
+struct Pixels<'a> {
+    data: &'a [f32],
+    images: usize,
+    pixels: usize,
+    channels: usize,
+}
+
+impl<'a> Pixels<'a> {
+    /// Some channels of one pixel, a row for each image.
+    fn rows(self, pixel: usize, channels: Range<usize>) -> Rows<'a> {
+        Rows {
+            data: &self.data[pixel * self.channels + channels.start..],
+            rows: self.images,
+            columns: channels.len(),
+            stride: self.pixels * self.channels,
+        }
+    }
+}
+
+impl<'a> ByPixel<'a> {
+    /// The meetings of `shape`, if this is the way to compute it: many images, few meetings, a quarter of the
+    /// multiplications saved, and no more left than by Winograd's algorithm.
+    pub fn of(shape: &'a ConvShape) -> Option<ByPixel<'a>> {
+        let [rows, columns] = [0, 1].map(|axis| Axis::of(shape, axis));
+        let (met, all) = (rows.met * columns.met, rows.all * columns.all);
+        let by_winograd = (shape.window.kernel == [3, 3] && shape.window.stride == [1, 1])
+            .then(|| winograd::multiplications(shape.output));
+        let small = shape.images >= MIN_IMAGES && met <= MAX_MEETINGS;
+        let saves = 4 * met <= 3 * all && by_winograd.is_none_or(|least| met <= least);
+        (small && saves).then(|| ByPixel { shape, meetings: meetings(shape) })
+    }
+
+    /// As [`crate::conv2d_forward`].
+    pub fn forward(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
+        let pack = |tap: usize, columns: Range<usize>, packed: &mut [f32]| {
+            let data = &w[tap * inputs * outputs + columns.start..];
+            Panels::pack(Rows { data, rows: inputs, columns: columns.len(), stride: outputs }, packed);
+        };
+        self.multiply(self.input(x), &self.meetings, pack, bias, y);
+    }
+
+    /// As [`crate::conv2d_input_grad`].
+    pub fn input_grad(&self, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
+        let pack = |tap: usize, columns: Range<usize>, packed: &mut [f32]| {
+            let w = &w[(tap * inputs + columns.start) * outputs..][..columns.len() * outputs];
+            let panels = packed.chunks_exact_mut(outputs * LANES).zip(w.chunks(LANES * outputs));
+            panels.for_each(|(panel, rows)| transpose_to_lines(rows, outputs, panel));
+        };
+        let turned = |meeting: &Meeting| Meeting { input: meeting.output, output: meeting.input, ..*meeting };
+        let meetings: Vec<Meeting> = self.meetings.iter().map(turned).collect();
+        self.multiply(self.output(dy), &meetings, pack, None, dx);
+    }
+
+    /// As [`crate::conv2d_weight_grad`].
+    pub fn weight_grad(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let (x, dy) = (self.input(x), self.output(dy));
+        let len = Panels::len(dy.images, dy.channels);
+        with_buffer(dy.pixels * len, |packed| {
+            packed.par_chunks_exact_mut(len).enumerate().for_each(|(pixel, packed)| {
+                Panels::pack(dy.rows(pixel, 0..dy.channels), packed);
+            });
+            let packed = &*packed;
+            dw.par_chunks_mut(x.channels * dy.channels).enumerate().for_each(|(tap, dw)| {
+                dw.par_chunks_mut(TILE_ROWS * dy.channels).enumerate().for_each(|(i, tile)| {
+                    let rows = tile.len() / dy.channels;
+                    let channels = i * TILE_ROWS..i * TILE_ROWS + rows;
+                    let mut target = Target::Overwrite;
+                    for meeting in self.meetings.iter().filter(|meeting| meeting.tap == tap) {
+                        let dy = Panels::new(&packed[meeting.output * len..][..len], dy.images, dy.channels);
+                        with_buffer(Panels::len(x.images, rows), |packed| {
+                            let x = Panels::pack(x.rows(meeting.input, channels.clone()), packed);
+                            multiply_transposed(tile, target, x, dy);
+                        });
+                        target = Target::Add;
+                    }
+                    if target == Target::Overwrite {
+                        tile.fill(0.0);
+                    }
+                });
+            });
+        });
+    }
+
+    fn input<'x>(&self, x: &'x [f32]) -> Pixels<'x> {
+        let ConvShape { images, input: [height, width], in_channels, .. } = *self.shape;
+        Pixels { data: x, images, pixels: height * width, channels: in_channels }
+    }
+
+    fn output<'y>(&self, y: &'y [f32]) -> Pixels<'y> {
+        let ConvShape { images, output: [height, width], out_channels, .. } = *self.shape;
+        Pixels { data: y, images, pixels: height * width, channels: out_channels }
+    }
+
+    /// Every output pixel as the sum over its meetings, plus the bias. `pack` writes some columns of a tap's matrix as
+    /// panels.
+    ///
+    /// A task has a block of columns, of all pixels and images, so that it packs each tap once.
+    fn multiply(
+        &self,
+        source: Pixels,
+        meetings: &[Meeting],
+        pack: impl Fn(usize, Range<usize>, &mut [f32]) + Sync,
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+    ) {
+        let images = source.images;
+        let taps = self.shape.w_len() / (self.shape.in_channels * self.shape.out_channels);
+        let columns = self.shape.w_len() / (taps * source.channels);
+        let pixels = out.len() / (images * columns);
+        let block = columns.div_ceil(LANES).div_ceil(MIN_BLOCKS) * LANES;
+        with_buffer(out.len(), |sums| {
+            sums.par_chunks_mut(block * pixels * images).enumerate().for_each(|(i, sums)| {
+                let width = sums.len() / (pixels * images);
+                let columns = i * block..i * block + width;
+                let mut targets = vec![Target::Overwrite; pixels];
+                with_buffer(Panels::len(source.channels, width), |packed| {
+                    for meetings in meetings.chunk_by(|a, b| a.tap == b.tap) {
+                        pack(meetings[0].tap, columns.clone(), packed);
+                        let weight = Panels::new(packed, source.channels, width);
+                        for meeting in meetings {
+                            let sums = &mut sums[meeting.output * images * width..][..images * width];
+                            let rows = source.rows(meeting.input, 0..source.channels);
+                            multiply(sums, targets[meeting.output], rows, weight);
+                            targets[meeting.output] = Target::Add;
+                        }
+                    }
+                });
+                for (sums, target) in sums.chunks_exact_mut(images * width).zip(targets) {
+                    if target == Target::Overwrite {
+                        sums.fill(0.0);
+                    }
+                }
+            });
+            put_in_order(sums, [images, pixels, columns], block, bias, out);
+        });
+    }
+}
+
+/// Writes `[columns / block, pixels, images, block]` as `[images, pixels, columns]` and adds the bias.
+fn put_in_order(
+    sums: &[f32],
+    [images, pixels, columns]: [usize; 3],
+    block: usize,
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    out.par_chunks_mut(ORDERED_IMAGES * pixels * columns).enumerate().for_each(|(i, out)| {
+        for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+            let (image, pixel) = (i * ORDERED_IMAGES + row / pixels, row % pixels);
+            for (sums, out) in sums.chunks(block * pixels * images).zip(out.chunks_mut(block)) {
+                out.copy_from_slice(&sums[(pixel * images + image) * out.len()..][..out.len()]);
+            }
+            if let Some(bias) = bias {
+                out.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
+            }
+        }
+    });
+}
+
+/// One axis: how often a tap meets a pixel of the image, and how often it is anywhere.
+struct Axis {
+    met: usize,
+    all: usize,
+}
+
+impl Axis {
+    fn of(shape: &ConvShape, axis: usize) -> Axis {
+        let (kernel, output) = (shape.window.kernel[axis], shape.output[axis]);
+        let all = kernel.saturating_mul(output);
+        // Larger ones are not for this, and need not be counted.
+        let met = if all > 9 * MAX_MEETINGS { all } else { axis_meetings(shape, axis).count() };
+        Axis { met, all }
+    }
+}
+
+/// Tap, position of the pixel and position of the window, wherever a tap meets a pixel along one axis.
+fn axis_meetings(shape: &ConvShape, axis: usize) -> impl Iterator<Item = [usize; 3]> {
+    let (window, input, output) = (shape.window, shape.input[axis], shape.output[axis]);
+    (0..window.kernel[axis]).flat_map(move |tap| {
+        (0..output).filter_map(move |position| {
+            let pixel = (position * window.stride[axis] + tap).checked_sub(window.padding[axis])?;
+            (pixel < input).then_some([tap, pixel, position])
+        })
+    })
+}
+
+fn meetings(shape: &ConvShape) -> Vec<Meeting> {
+    let mut meetings = Vec::new();
+    for [tap_row, input_row, output_row] in axis_meetings(shape, 0) {
+        for [tap_column, input_column, output_column] in axis_meetings(shape, 1) {
+            meetings.push(Meeting {
+                tap: tap_row * shape.window.kernel[1] + tap_column,
+                input: input_row * shape.input[1] + input_column,
+                output: output_row * shape.output[1] + output_column,
+            });
+        }
+    }
+    meetings.sort_by_key(|meeting| meeting.tap);
+    meetings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::Window;
+
+    fn met(image: [usize; 2], window: Window) -> Option<usize> {
+        let shape = ConvShape::new([32, image[0], image[1], 3], 4, window).unwrap();
+        ByPixel::of(&shape).map(|by_pixel| by_pixel.meetings.len())
+    }
+
+    #[test]
+    fn only_small_images_are_computed_by_pixel() {
+        assert_eq!(met([1, 1], Window::square(3, 1, 1)), Some(1));
+        assert_eq!(met([2, 2], Window::square(3, 1, 1)), Some(16));
+        assert_eq!(met([2, 2], Window::square(3, 2, 1)), Some(4));
+        assert_eq!(met([4, 4], Window::square(3, 2, 1)), Some(25));
+        assert_eq!(met([1, 5], Window::square(3, 1, 1)), Some(13));
+        assert_eq!(met([1, 1], Window::square(7, 2, 3)), Some(1));
+        let few_images = ConvShape::new([31, 1, 1, 3], 4, Window::square(3, 1, 1)).unwrap();
+        assert!(ByPixel::of(&few_images).is_none());
+        // Winograd's algorithm multiplies less, or nothing is saved, or there are many.
+        assert_eq!(met([4, 4], Window::square(3, 1, 1)), None);
+        assert_eq!(met([1, 1], Window::square(1, 1, 0)), None);
+        assert_eq!(met([1, 500], Window::square(3, 1, 1)), None);
+        assert_eq!(met([500, 500], Window::square(3, 2, 1)), None);
+    }
+}
