@@ -76,7 +76,7 @@ impl Repeats {
             )?,
             macro_f1: with_interval(|scores| Some(scores.macro_f1), Confusion::macro_f1)?,
             macro_auc: Repeated {
-                interval: auc_interval(&splits, bootstrap),
+                interval: auc_interval(&splits, bootstrap)?,
                 ..measured(|scores| scores.macro_auc)?
             },
         })
@@ -117,15 +117,19 @@ fn on_images(
     mean_of_defined(measured)
 }
 
-/// The interval of the mean AUC over `splits`, draw by draw.
-fn auc_interval(splits: &[&SplitVerdict], bootstrap: Bootstrap) -> Option<[f64; 2]> {
+/// The interval of the mean AUC over `splits`, draw by draw; `None` where it is undefined.
+fn auc_interval(splits: &[&SplitVerdict], bootstrap: Bootstrap) -> Result<Option<[f64; 2]>, EvalError> {
     if splits.iter().any(|split| split.macro_auc_draws.len() != bootstrap.resamples) {
-        return None;
+        return Ok(None);
     }
     let draws = |number: usize| splits.iter().map(move |split| split.macro_auc_draws[number]);
     let means = (0..bootstrap.resamples).map(|number| mean_of_defined(draws(number))).collect();
     let value = mean_of_defined(splits.iter().map(|split| split.scores.macro_auc));
-    bootstrap.interval_of_draws(value, means).ok().map(|found| [found.low, found.high])
+    match bootstrap.interval_of_draws(value, means) {
+        Ok(found) => Ok(Some([found.low, found.high])),
+        Err(EvalError::Undefined { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -155,6 +155,7 @@ pub(crate) fn asked(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::auc_one_vs_rest;
     use crate::testing::blobs;
 
     #[test]
@@ -172,6 +173,21 @@ mod tests {
         assert!(!ridge.repeats(&of("svm-probe", [("label_share", 0.1.into()), ("alpha", 10.0.into())])));
         let tuned = |epochs: usize| of("fine-tune", [("head", "linear".into()), ("epochs", epochs.into())]);
         assert!(tuned(3).repeats(&tuned(5)), "patience ends some earlier");
+    }
+
+    #[test]
+    fn the_auc_of_each_draw_is_that_of_the_samples_drawn() {
+        let set = blobs(30, 3, 2, 0.5, 1);
+        let scores: Vec<f64> = (0..90).map(|at| f64::from(at * 37 % 11)).collect();
+        let mut verdict = Verdict::new("knn", [], &set);
+        verdict.judge("test", &set, &scores).unwrap();
+        let of_samples = |drawn: &[Vec<usize>]| {
+            let labels: Vec<usize> = drawn[0].iter().map(|&sample| set.labels()[sample]).collect();
+            let rows = drawn[0].iter().flat_map(|&sample| scores[3 * sample..][..3].iter().copied());
+            mean_of_defined(auc_one_vs_rest(&labels, &rows.collect::<Vec<_>>(), 3).unwrap())
+        };
+        let expected = Bootstrap::default().draws(&[30], of_samples).unwrap();
+        assert_eq!(verdict.splits[0].macro_auc_draws, expected);
     }
 
     #[test]

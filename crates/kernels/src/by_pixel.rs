@@ -65,8 +65,8 @@ impl<'a> ByPixel<'a> {
     /// The meetings of `shape`, if this is the way to compute it: many images, few meetings, a quarter of the
     /// multiplications saved, and no more left than by Winograd's algorithm.
     pub fn of(shape: &'a ConvShape) -> Option<ByPixel<'a>> {
-        let [rows, columns] = [0, 1].map(|axis| Axis::of(shape, axis));
-        let (met, all) = (rows.met * columns.met, rows.all * columns.all);
+        let [rows, columns] = [met_and_all(shape, 0)?, met_and_all(shape, 1)?];
+        let [met, all] = [0, 1].map(|i| rows[i] * columns[i]);
         let by_winograd = (shape.window.kernel == [3, 3] && shape.window.stride == [1, 1])
             .then(|| winograd::multiplications(shape.output));
         let small = shape.images >= MIN_IMAGES && met <= MAX_MEETINGS;
@@ -203,20 +203,11 @@ fn put_in_order(
     });
 }
 
-/// One axis: how often a tap meets a pixel of the image, and how often it is anywhere.
-struct Axis {
-    met: usize,
-    all: usize,
-}
-
-impl Axis {
-    fn of(shape: &ConvShape, axis: usize) -> Axis {
-        let (kernel, output) = (shape.window.kernel[axis], shape.output[axis]);
-        let all = kernel.saturating_mul(output);
-        // Larger ones are not for this, and need not be counted.
-        let met = if all > 9 * MAX_MEETINGS { all } else { axis_meetings(shape, axis).count() };
-        Axis { met, all }
-    }
+/// Along one axis, how often a tap meets a pixel of the image, and how often it is anywhere. `None` for axes too long to be
+/// counted, which are not for this.
+fn met_and_all(shape: &ConvShape, axis: usize) -> Option<[usize; 2]> {
+    let all = shape.window.kernel[axis].checked_mul(shape.output[axis])?;
+    (all <= 9 * MAX_MEETINGS).then(|| [axis_meetings(shape, axis).count(), all])
 }
 
 /// Tap, position of the pixel and position of the window, wherever a tap meets a pixel along one axis.
