@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Confusion, Scores, mean_of_defined};
-use crate::statistics::{Bootstrap, mean_and_deviation};
+use crate::statistics::{Bootstrap, Interval, mean_and_deviation};
 use crate::{EvalError, SplitVerdict, Verdict};
 
 /// A measure over seeds. `None` (JSON `null`) stands where a number is undefined.
@@ -125,11 +125,7 @@ fn auc_interval(splits: &[&SplitVerdict], bootstrap: Bootstrap) -> Result<Option
     let draws = |number: usize| splits.iter().map(move |split| split.macro_auc_draws[number]);
     let means = (0..bootstrap.resamples).map(|number| mean_of_defined(draws(number))).collect();
     let value = mean_of_defined(splits.iter().map(|split| split.scores.macro_auc));
-    match bootstrap.interval_of_draws(value, means) {
-        Ok(found) => Ok(Some([found.low, found.high])),
-        Err(EvalError::Undefined { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Interval::ends_where_defined(bootstrap.interval_of_draws(value, means))
 }
 
 #[cfg(test)]

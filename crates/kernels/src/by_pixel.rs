@@ -115,7 +115,7 @@ impl<'a> ByPixel<'a> {
                         let dy = Panels::new(&packed[meeting.output * len..][..len], dy.images, dy.channels);
                         with_buffer(Panels::len(x.images, rows), |packed| {
                             let x = Panels::pack(x.rows(meeting.input, channels.clone()), packed);
-                            multiply_transposed(tile, target, x, dy);
+                            multiply_transposed(tile, target, self.shape.precision, x, dy);
                         });
                         target = Target::Add;
                     }
@@ -166,7 +166,8 @@ impl<'a> ByPixel<'a> {
                         for meeting in meetings {
                             let sums = &mut sums[meeting.output * images * width..][..images * width];
                             let rows = source.rows(meeting.input, 0..source.channels);
-                            multiply(sums, targets[meeting.output], rows, weight);
+                            let target = targets[meeting.output];
+                            multiply(sums, target, self.shape.precision, rows, weight);
                             targets[meeting.output] = Target::Add;
                         }
                     }

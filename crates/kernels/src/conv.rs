@@ -18,7 +18,8 @@ use crate::shape::{ConvShape, Window, assert_len};
 use crate::winograd::Winograd;
 
 /// Convolution: `y[n, i, j, o] = bias[o] + sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`,
-/// with stride `s`, padding `p` and zeros outside of the image.
+/// with stride `s`, padding `p` and zeros outside of the image. `x` and `w`, and in the gradients `dy`, are first rounded as
+/// the shape's precision says.
 ///
 /// `x` is `[images, height, width, in_channels]`, `w` `[kernel_height, kernel_width, in_channels, out_channels]`,
 /// `bias` `[out_channels]` and `y`, which is overwritten, `[images, out_height, out_width, out_channels]`.
@@ -148,6 +149,7 @@ fn input_patches(shape: &ConvShape) -> Patches {
         step: shape.window.stride,
         first: shape.window.padding.map(|padding| -(padding as isize)),
         size: shape.window.kernel,
+        precision: shape.precision,
     }
 }
 
@@ -289,6 +291,7 @@ impl Phase {
                 step: [1, 1],
                 first: [rows.first, columns.first],
                 size: [rows.taps.len(), columns.taps.len()],
+                precision: shape.precision,
             },
         }
     }
@@ -396,7 +399,8 @@ impl WeightTiles<'_> {
                     let channels = first..self.patches.channels.min(first + self.channels);
                     window.with_matrix(x, rows.clone(), channels, |patches| {
                         with_buffer(Panels::len(patches.rows, patches.columns), |panels| {
-                            multiply_transposed(tile, target, Panels::pack(patches, panels), dy);
+                            let patches = Panels::pack(patches, panels);
+                            multiply_transposed(tile, target, self.patches.precision, patches, dy);
                         });
                     });
                 },
@@ -426,8 +430,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::naive::{self, assert_close_sums, numbers, widen};
+    use crate::naive::{self, assert_close_sums, numbers, rounded, widen};
     use crate::parallel::tests::same_for_any_threads;
+    use crate::shape::Precision;
 
     fn shapes() -> impl Strategy<Value = ConvShape> {
         let channels = prop::sample::select(vec![1, 2, 3, 5, 16, 17, 33, 64]);
@@ -466,7 +471,8 @@ mod tests {
 
     fn check(shape: &ConvShape) {
         let [x, w, bias, dy] = arrays(shape);
-        let [x, w, bias, dy] = [x, w, bias, dy].map(|a| widen(&a));
+        let [x, w, dy] = [x, w, dy].map(|a| widen(&rounded(shape.precision, &a)));
+        let bias = widen(&bias);
         let [y, dx, dw] = all(shape);
         // The size of a sum of standard normal products is the square root of their number.
         let taps = shape.window.kernel[0] * shape.window.kernel[1];
@@ -484,6 +490,11 @@ mod tests {
         #[test]
         fn kernels_agree_with_their_naive_twins(shape in shapes()) {
             check(&shape);
+        }
+
+        #[test]
+        fn products_of_bf16_agree_with_their_naive_twins(shape in shapes()) {
+            check(&shape.with_precision(Precision::Bf16));
         }
 
         #[test]
@@ -545,7 +556,10 @@ mod tests {
 
     #[test]
     fn large_shapes_agree_with_their_naive_twins() {
-        large_shapes().iter().for_each(check);
+        for shape in large_shapes() {
+            check(&shape);
+            check(&shape.with_precision(Precision::Bf16));
+        }
     }
 
     #[test]
@@ -571,6 +585,7 @@ mod tests {
     fn results_do_not_depend_on_the_number_of_threads() {
         for shape in large_shapes() {
             same_for_any_threads(|| all(&shape).concat());
+            same_for_any_threads(|| all(&shape.with_precision(Precision::Bf16)).concat());
         }
     }
 

@@ -9,6 +9,7 @@
 //! threads. Vector instructions are chosen at run time, so one binary serves every x86-64 and aarch64 machine.
 
 mod batch_norm;
+mod bf16;
 mod by_pixel;
 mod conv;
 mod depthwise;
@@ -29,6 +30,7 @@ pub use batch_norm::{
     Affine, BatchNormGrads, BatchStatistics, Fused, batch_norm_backward, batch_norm_eval_backward,
     batch_norm_eval_forward, batch_norm_forward,
 };
+pub use bf16::has_bf16;
 pub use conv::{bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 pub use depthwise::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
 pub use gelu::{gelu_backward, gelu_forward};
@@ -37,5 +39,5 @@ pub use optimiser::{Adam, HeavyBall, adam_step, average_step, heavy_ball_step};
 pub use pool::{
     global_average_pool_backward, global_average_pool_forward, max_pool_backward, max_pool_forward,
 };
-pub use shape::{ConvShape, PoolShape, ShapeError, Window};
+pub use shape::{ConvShape, PoolShape, Precision, ShapeError, Window};
 pub use sums::{decayed_sum_of_squares, sum_of_squares, sum_of_squares_grad};

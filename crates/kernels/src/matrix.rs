@@ -4,11 +4,14 @@
 //! [`TILE_ROWS`] rows reads it from one end to the other and each number of the left operand is read where it lies.
 //! The terms of an element are added in order of depth, [`MAX_DEPTH`] at a time: its value depends on its row and its
 //! column alone.
+//!
+//! What is multiplied is a matter of [`Precision`]: single precision, or pairs of numbers rounded to bf16.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::shape::assert_len;
+use crate::bf16;
+use crate::shape::{Precision, assert_len};
 
 /// Columns of a panel: a cache line.
 pub(crate) const LANES: usize = 16;
@@ -16,7 +19,7 @@ pub(crate) const LANES: usize = 16;
 /// the sums and what they need fill the registers.
 const TILE_ROWS: usize = 6;
 /// Depth that is summed at a time: a panel stays in the first-level cache, and sums of sums round less than one long sum.
-const MAX_DEPTH: usize = 256;
+pub(crate) const MAX_DEPTH: usize = 256;
 
 /// A matrix whose rows are contiguous and start every `stride` numbers.
 #[derive(Clone, Copy)]
@@ -51,10 +54,10 @@ impl<'a> Rows<'a> {
 
 /// A matrix `[depth, columns]` in panels: `[columns / LANES, depth, LANES]`, the last one filled with zeros.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels<'a> {
-    data: &'a [f32],
-    depth: usize,
-    columns: usize,
+pub(crate) struct Panels<'a, N = f32> {
+    pub data: &'a [N],
+    pub depth: usize,
+    pub columns: usize,
 }
 
 impl<'a> Panels<'a> {
@@ -90,9 +93,11 @@ impl<'a> Panels<'a> {
         tasks.for_each(|(i, panel)| matrix.copy_panel(i, panel));
         Panels::new(panels, matrix.rows, matrix.columns)
     }
+}
 
+impl<'a, N> Panels<'a, N> {
     /// A stretch of the depth of the panel that starts at a column.
-    fn part(&self, column: usize, depth: std::ops::Range<usize>) -> &'a [f32] {
+    fn part(&self, column: usize, depth: std::ops::Range<usize>) -> &'a [N] {
         let panel = &self.data[column * self.depth..];
         &panel[depth.start * LANES..depth.end * LANES]
     }
@@ -108,62 +113,144 @@ pub(crate) enum Target {
 }
 
 /// The product of `left` and `right` on the current thread, to the contiguous rows of `out`.
-pub(crate) fn multiply(out: &mut [f32], target: Target, left: Rows, right: Panels) {
-    let left = Left {
-        data: left.data,
-        rows: left.rows,
-        depth: left.columns,
-        stride: left.stride,
-        transposed: false,
-    };
-    left.multiply(out, target, right);
+pub(crate) fn multiply(out: &mut [f32], target: Target, precision: Precision, left: Rows, right: Panels) {
+    match precision {
+        Precision::F32 => Left::rows(left).multiply(out, target, right),
+        Precision::Bf16 => bf16::with_pairs_of_rows(left, |left| {
+            bf16::with_pairs_of_panels(right, |right| left.multiply(out, target, right));
+        }),
+    }
 }
 
 /// The product of the transpose of `left`, `[depth, rows]`, and `right`, as [`multiply`].
-pub(crate) fn multiply_transposed(out: &mut [f32], target: Target, left: Panels, right: Panels) {
-    let left =
-        Left { data: left.data, rows: left.columns, depth: left.depth, stride: LANES, transposed: true };
-    left.multiply(out, target, right);
+pub(crate) fn multiply_transposed(
+    out: &mut [f32],
+    target: Target,
+    precision: Precision,
+    left: Panels,
+    right: Panels,
+) {
+    match precision {
+        Precision::F32 => Left::transposed(left).multiply(out, target, right),
+        Precision::Bf16 => bf16::with_pairs_of_panels(left, |left| {
+            bf16::with_pairs_of_panels(right, |right| Left::transposed(left).multiply(out, target, right));
+        }),
+    }
 }
 
 /// A left operand, `[rows, depth]`: rows that start every `stride` numbers, or if it is transposed, panels whose
 /// columns are its rows.
 #[derive(Clone, Copy)]
-struct Left<'a> {
-    data: &'a [f32],
-    rows: usize,
-    depth: usize,
-    stride: usize,
-    transposed: bool,
+pub(crate) struct Left<'a, N> {
+    pub data: &'a [N],
+    pub rows: usize,
+    pub depth: usize,
+    pub stride: usize,
+    pub transposed: bool,
 }
 
-impl Left<'_> {
-    fn multiply(self, out: &mut [f32], target: Target, right: Panels) {
+impl<'a> Left<'a, f32> {
+    fn rows(matrix: Rows<'a>) -> Left<'a, f32> {
+        let Rows { data, rows, columns: depth, stride } = matrix;
+        Left { data, rows, depth, stride, transposed: false }
+    }
+}
+
+impl<'a, N> Left<'a, N> {
+    fn transposed(panels: Panels<'a, N>) -> Left<'a, N> {
+        let Panels { data, depth, columns: rows } = panels;
+        Left { data, rows, depth, stride: LANES, transposed: true }
+    }
+
+    fn multiply(self, out: &mut [f32], target: Target, right: Panels<'_, N>)
+    where
+        N: Number,
+    {
         assert_eq!(self.depth, right.depth, "the inner sizes of a product differ");
         assert_len("a product", out.len(), self.rows * right.columns);
         if !out.is_empty() {
-            pulp::Arch::new().dispatch(Product { out, target, left: self, right });
+            N::run(Product { out, target, left: self, right });
         }
     }
 }
 
-struct Product<'a> {
-    out: &'a mut [f32],
-    target: Target,
-    left: Left<'a>,
-    right: Panels<'a>,
+/// What operands are made of.
+pub(crate) trait Number: Copy {
+    /// Computes a product with the best instructions of this machine.
+    fn run(product: Product<'_, Self>);
 }
 
-impl WithSimd for Product<'_> {
+impl Number for f32 {
+    fn run(product: Product<'_, f32>) {
+        pulp::Arch::new().dispatch(ByTerms(product, Singles));
+    }
+}
+
+/// How numbers are multiplied, a vector at a time.
+pub(crate) trait Terms: Copy {
+    /// What operands are made of.
+    type Number: Copy;
+    /// As many of them as a vector has places.
+    type Vector<S: Simd>: Copy;
+    /// Terms of the sum in one number.
+    const TERMS: usize;
+
+    /// The numbers as vectors.
+    fn vectors<S: Simd>(numbers: &[Self::Number]) -> &[Self::Vector<S>];
+
+    /// The number in every place.
+    fn splat<S: Simd>(simd: S, number: Self::Number) -> Self::Vector<S>;
+
+    /// `sum` and the products of `left` and `right`.
+    fn add_products<S: Simd>(simd: S, left: Self::Vector<S>, right: Self::Vector<S>, sum: S::f32s)
+    -> S::f32s;
+}
+
+/// Each number is a term.
+#[derive(Clone, Copy)]
+struct Singles;
+
+impl Terms for Singles {
+    type Number = f32;
+    type Vector<S: Simd> = S::f32s;
+    const TERMS: usize = 1;
+
+    #[inline(always)]
+    fn vectors<S: Simd>(numbers: &[f32]) -> &[S::f32s] {
+        S::as_simd_f32s(numbers).0
+    }
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, number: f32) -> S::f32s {
+        simd.splat_f32s(number)
+    }
+
+    #[inline(always)]
+    fn add_products<S: Simd>(simd: S, left: S::f32s, right: S::f32s, sum: S::f32s) -> S::f32s {
+        simd.mul_add_e_f32s(left, right, sum)
+    }
+}
+
+pub(crate) struct Product<'a, N> {
+    out: &'a mut [f32],
+    target: Target,
+    left: Left<'a, N>,
+    right: Panels<'a, N>,
+}
+
+/// A product and how its numbers are multiplied.
+pub(crate) struct ByTerms<'a, T: Terms>(pub Product<'a, T::Number>, pub T);
+
+impl<T: Terms> WithSimd for ByTerms<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match S::F32_LANES {
-            16 => self.run::<S, 1, 4>(simd),
-            8 => self.run::<S, 2, 1>(simd),
-            4 => self.run::<S, 4, 1>(simd),
-            _ => self.run::<pulp::Scalar, LANES, 1>(pulp::Scalar),
+            16 => self.0.run::<S, T, 1, 4>(simd),
+            8 => self.0.run::<S, T, 2, 1>(simd),
+            4 => self.0.run::<S, T, 4, 1>(simd),
+            _ => self.0.run::<pulp::Scalar, T, LANES, 1>(pulp::Scalar),
         }
     }
 }
@@ -171,24 +258,25 @@ impl WithSimd for Product<'_> {
 /// Sums of a tile: rows, panels, vectors of a panel.
 type Sums<S, const V: usize, const P: usize, const R: usize> = [[[<S as Simd>::f32s; V]; P]; R];
 
-impl Product<'_> {
+impl<N: Copy> Product<'_, N> {
     /// The whole product with panels of `V` vectors, `P` panels at a time.
     #[inline(always)]
-    fn run<S: Simd, const V: usize, const P: usize>(mut self, simd: S) {
-        for start in (0..self.left.depth).step_by(MAX_DEPTH) {
-            let depth = start..self.left.depth.min(start + MAX_DEPTH);
+    pub fn run<S: Simd, T: Terms<Number = N>, const V: usize, const P: usize>(mut self, simd: S) {
+        let step = MAX_DEPTH / T::TERMS;
+        for start in (0..self.left.depth).step_by(step) {
+            let depth = start..self.left.depth.min(start + step);
             let mut column = 0;
             while column + P * LANES <= self.right.columns {
                 let mut panels = [self.right.part(column, depth.clone()); P];
                 for (i, panel) in panels.iter_mut().enumerate() {
                     *panel = self.right.part(column + i * LANES, depth.clone());
                 }
-                self.fill_columns::<S, V, P>(simd, start, column, panels);
+                self.fill_columns::<S, T, V, P>(simd, start, column, panels);
                 column += P * LANES;
             }
             while column < self.right.columns {
                 let panel = self.right.part(column, depth.clone());
-                self.fill_columns::<S, V, 1>(simd, start, column, [panel]);
+                self.fill_columns::<S, T, V, 1>(simd, start, column, [panel]);
                 column += LANES;
             }
             self.target = Target::Add;
@@ -196,12 +284,12 @@ impl Product<'_> {
     }
 
     #[inline(always)]
-    fn fill_columns<S: Simd, const V: usize, const P: usize>(
+    fn fill_columns<S: Simd, T: Terms<Number = N>, const V: usize, const P: usize>(
         &mut self,
         simd: S,
         start: usize,
         column: usize,
-        panels: [&[f32]; P],
+        panels: [&[N]; P],
     ) {
         // A tile reads one panel of a transposed operand.
         let group = if self.left.transposed { LANES } else { self.left.rows };
@@ -211,12 +299,12 @@ impl Product<'_> {
             while row < end {
                 let rows = tile_rows(end - row);
                 match rows {
-                    TILE_ROWS => self.fill_tile::<S, V, P, TILE_ROWS>(simd, row, start, column, panels),
-                    5 => self.fill_tile::<S, V, P, 5>(simd, row, start, column, panels),
-                    4 => self.fill_tile::<S, V, P, 4>(simd, row, start, column, panels),
-                    3 => self.fill_tile::<S, V, P, 3>(simd, row, start, column, panels),
-                    2 => self.fill_tile::<S, V, P, 2>(simd, row, start, column, panels),
-                    _ => self.fill_tile::<S, V, P, 1>(simd, row, start, column, panels),
+                    TILE_ROWS => self.fill_tile::<S, T, V, P, TILE_ROWS>(simd, row, start, column, panels),
+                    5 => self.fill_tile::<S, T, V, P, 5>(simd, row, start, column, panels),
+                    4 => self.fill_tile::<S, T, V, P, 4>(simd, row, start, column, panels),
+                    3 => self.fill_tile::<S, T, V, P, 3>(simd, row, start, column, panels),
+                    2 => self.fill_tile::<S, T, V, P, 2>(simd, row, start, column, panels),
+                    _ => self.fill_tile::<S, T, V, P, 1>(simd, row, start, column, panels),
                 }
                 row += rows;
             }
@@ -225,27 +313,27 @@ impl Product<'_> {
 
     /// The elements from `(row, column)` on, summed over the depth that starts at `start` and that the panels span.
     #[inline(always)]
-    fn fill_tile<S: Simd, const V: usize, const P: usize, const R: usize>(
+    fn fill_tile<S: Simd, T: Terms<Number = N>, const V: usize, const P: usize, const R: usize>(
         &mut self,
         simd: S,
         row: usize,
         start: usize,
         column: usize,
-        panels: [&[f32]; P],
+        panels: [&[N]; P],
     ) {
         let mut sums: Sums<S, V, P, R> = [[[simd.splat_f32s(0.0); V]; P]; R];
         let depth = panels[0].len() / LANES;
-        let mut vectors = [S::as_simd_f32s(panels[0]).0; P];
+        let mut vectors = [T::vectors::<S>(panels[0]); P];
         for (vectors, panel) in vectors.iter_mut().zip(panels) {
-            *vectors = S::as_simd_f32s(panel).0;
+            *vectors = T::vectors::<S>(panel);
         }
         let Left { data, stride, transposed, .. } = self.left;
         if transposed {
             let left = &data[Panels::place(self.left.depth, start, row)..][..(depth - 1) * stride + R];
-            add_products(simd, &mut sums, vectors, depth, |i, p| p * stride + i, left);
+            add_products::<S, T, V, P, R>(simd, &mut sums, vectors, depth, |i, p| p * stride + i, left);
         } else {
             let left = &data[row * stride + start..][..(R - 1) * stride + depth];
-            add_products(simd, &mut sums, vectors, depth, |i, p| i * stride + p, left);
+            add_products::<S, T, V, P, R>(simd, &mut sums, vectors, depth, |i, p| i * stride + p, left);
         }
         for (i, sums) in sums.into_iter().enumerate() {
             let line = &mut self.out[(row + i) * self.right.columns + column..];
@@ -266,13 +354,13 @@ fn tile_rows(left: usize) -> usize {
 /// Adds the products of each row of the panels with one number a row of the tile: `left[place(row, depth)]`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "one index goes through several arrays")]
-fn add_products<S: Simd, const V: usize, const P: usize, const R: usize>(
+fn add_products<S: Simd, T: Terms, const V: usize, const P: usize, const R: usize>(
     simd: S,
     sums: &mut Sums<S, V, P, R>,
-    panels: [&[S::f32s]; P],
+    panels: [&[T::Vector<S>]; P],
     depth: usize,
     place: impl Fn(usize, usize) -> usize,
-    left: &[f32],
+    left: &[T::Number],
 ) {
     assert!(place(R - 1, depth - 1) < left.len());
     assert!(panels.iter().all(|panel| panel.len() == depth * V));
@@ -280,11 +368,11 @@ fn add_products<S: Simd, const V: usize, const P: usize, const R: usize>(
         for i in 0..R {
             // SAFETY: `place` grows with both arguments, and its greatest value was checked above.
             #[expect(unsafe_code)]
-            let left = simd.splat_f32s(unsafe { *left.get_unchecked(place(i, p)) });
+            let left = T::splat(simd, unsafe { *left.get_unchecked(place(i, p)) });
             for panel in 0..P {
                 for v in 0..V {
                     let right = panels[panel][p * V + v];
-                    sums[i][panel][v] = simd.mul_add_e_f32s(left, right, sums[i][panel][v]);
+                    sums[i][panel][v] = T::add_products(simd, left, right, sums[i][panel][v]);
                 }
             }
         }
@@ -319,6 +407,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::naive::rounded;
 
     /// The product by its definition, in double precision.
     fn naive(
@@ -345,6 +434,7 @@ mod tests {
             gap in 0usize..5,
             transposed: bool,
             add: bool,
+            precision in prop::sample::select(vec![Precision::F32, Precision::Bf16]),
             seed: u16,
         ) {
             let [lines, line] = if transposed { [depth, rows] } else { [rows, depth] };
@@ -359,10 +449,11 @@ mod tests {
             let mut out = vec![start; rows * columns];
             let target = if add { Target::Add } else { Target::Overwrite };
             if transposed {
-                multiply_transposed(&mut out, target, Panels::pack(left, left_buffer), right);
+                multiply_transposed(&mut out, target, precision, Panels::pack(left, left_buffer), right);
             } else {
-                multiply(&mut out, target, left, right);
+                multiply(&mut out, target, precision, left, right);
             }
+            let [a, b] = [a, b].map(|numbers| rounded(precision, &numbers));
             let at = |i: usize, p: usize| if transposed { a[p * stride + i] } else { a[i * stride + p] };
             let expected = naive(at, &b, [rows, depth, columns]);
             for (out, expected) in out.iter().zip(expected) {
@@ -376,6 +467,6 @@ mod tests {
     #[should_panic(expected = "the inner sizes of a product differ")]
     fn sizes_that_do_not_meet_are_refused() {
         let (a, b) = ([0.0; 6], [0.0; 48]);
-        multiply(&mut [0.0; 48], Target::Overwrite, Rows::new(&a, 2), Panels::new(&b, 3, 16));
+        multiply(&mut [0.0; 48], Target::Overwrite, Precision::F32, Rows::new(&a, 2), Panels::new(&b, 3, 16));
     }
 }

@@ -2,7 +2,7 @@
 
 use twinlens_random::{Purpose, Stream};
 
-use crate::shape::{ConvShape, PoolShape};
+use crate::shape::{ConvShape, PoolShape, Precision};
 
 /// Standard normal numbers, the same for the same `seed`.
 pub fn numbers(seed: u64, len: usize) -> Vec<f32> {
@@ -12,6 +12,18 @@ pub fn numbers(seed: u64, len: usize) -> Vec<f32> {
 
 pub fn widen(numbers: &[f32]) -> Vec<f64> {
     numbers.iter().map(|&x| f64::from(x)).collect()
+}
+
+/// The numbers as they are multiplied: rounded to bf16 by its definition, 8 significant bits and ties to even.
+pub fn rounded(precision: Precision, numbers: &[f32]) -> Vec<f32> {
+    let nearest = |x: f64| {
+        let last_place = 2f64.powi((x.abs().log2().floor() as i32).max(-126) - 7);
+        if x == 0.0 { x } else { (x / last_place).round_ties_even() * last_place }
+    };
+    match precision {
+        Precision::F32 => numbers.to_vec(),
+        Precision::Bf16 => numbers.iter().map(|&x| nearest(f64::from(x)) as f32).collect(),
+    }
 }
 
 /// Asserts that `actual` is `expected` to within `1e-5` of the largest expected number.

@@ -1,6 +1,7 @@
 //! How work is cut into blocks, and the buffers that the blocks use.
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 /// Whether the machine that a `multiversion` function is compiled for multiplies and adds in one instruction.
 macro_rules! multiplies_and_adds_at_once {
@@ -32,25 +33,41 @@ pub(crate) fn optional_chunks_mut(
     }
 }
 
+/// Buffers at rest, one for each level of nesting that a thread has reached.
+type Shelf<T> = RefCell<Vec<Vec<T>>>;
+
 thread_local! {
-    /// Buffers at rest, one for each level of nesting that this thread has reached.
-    static BUFFERS: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static NUMBERS: Shelf<f32> = const { RefCell::new(Vec::new()) };
+    static WORDS: Shelf<u32> = const { RefCell::new(Vec::new()) };
 }
 
 /// Lends `work` a buffer of `len` numbers that starts on a cache line and holds arbitrary values.
 ///
 /// Buffers stay with their thread, so a training loop allocates them once. Calls may nest.
 pub(crate) fn with_buffer<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    lend(&NUMBERS, len, work)
+}
+
+/// [`with_buffer`] of words.
+pub(crate) fn with_words<R>(len: usize, work: impl FnOnce(&mut [u32]) -> R) -> R {
+    lend(&WORDS, len, work)
+}
+
+fn lend<T: Copy + Default, R>(
+    shelf: &'static LocalKey<Shelf<T>>,
+    len: usize,
+    work: impl FnOnce(&mut [T]) -> R,
+) -> R {
     const LINE_BYTES: usize = 64;
-    let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let padded = len + LINE_BYTES / size_of::<f32>();
+    let mut buffer = shelf.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let padded = len + LINE_BYTES / size_of::<T>();
     if buffer.len() < padded {
         // A new one, as growing would copy old numbers that nobody will read.
-        buffer = vec![0.0; padded];
+        buffer = vec![T::default(); padded];
     }
     let start = buffer.as_ptr().align_offset(LINE_BYTES);
     let result = work(&mut buffer[start..start + len]);
-    BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));
+    shelf.with_borrow_mut(|buffers| buffers.push(buffer));
     result
 }
 

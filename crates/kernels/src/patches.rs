@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::matrix::{LANES, Panels, Rows, Target, multiply};
 use crate::parallel::with_buffer;
+use crate::shape::Precision;
 
 /// Numbers gathered at a time: the patch rows of a block and the weights beside them share the second-level cache.
 const BLOCK_ELEMENTS: usize = 96 * 1024;
@@ -29,6 +30,8 @@ pub(crate) struct Patches {
     pub step: [usize; 2],
     pub first: [isize; 2],
     pub size: [usize; 2],
+    /// What products of the patch matrix multiply.
+    pub precision: Precision,
 }
 
 impl Patches {
@@ -135,7 +138,7 @@ impl Patches {
             let part = self.part(i * kernel_rows..(i + 1) * kernel_rows, 0..self.size[1]);
             let target = if i == 0 { target } else { Target::Add };
             part.with_matrix(source, rows.clone(), 0..self.channels, |patches| {
-                multiply(out, target, patches, Panels::new(panels, depth, columns));
+                multiply(out, target, self.precision, patches, Panels::new(panels, depth, columns));
             });
         }
     }

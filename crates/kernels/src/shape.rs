@@ -90,7 +90,17 @@ impl Window {
 /// Images with their padding are no larger than this in each axis: positions in them add up without overflow.
 const MAX_PADDED: usize = isize::MAX as usize / 4;
 
-/// Shape of a 2-D convolution without groups or dilation, images in NHWC.
+/// What is multiplied in convolutions and matrix products; sums are in single precision always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// The numbers as they are.
+    #[default]
+    F32,
+    /// The numbers rounded to bf16, 8 significant bits.
+    Bf16,
+}
+
+/// A 2-D convolution without groups or dilation, images in NHWC: its shape and its precision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvShape {
     pub(crate) images: usize,
@@ -99,10 +109,11 @@ pub struct ConvShape {
     pub(crate) in_channels: usize,
     pub(crate) out_channels: usize,
     pub(crate) window: Window,
+    pub(crate) precision: Precision,
 }
 
 impl ConvShape {
-    /// The convolution of images `[images, height, width, in_channels]` to `out_channels` channels.
+    /// The convolution of images `[images, height, width, in_channels]` to `out_channels` channels, in single precision.
     ///
     /// # Errors
     /// [`ShapeError`] when a size is 0, the kernel does not fit into the padded image, or an array would not
@@ -112,7 +123,13 @@ impl ConvShape {
         let (window, output) = window.on([height, width])?;
         checked("y", [images, output[0], output[1], out_channels])?;
         checked("w", [window.kernel[0], window.kernel[1], in_channels, out_channels])?;
-        Ok(ConvShape { images, input: [height, width], output, in_channels, out_channels, window })
+        let precision = Precision::F32;
+        Ok(ConvShape { images, input: [height, width], output, in_channels, out_channels, window, precision })
+    }
+
+    /// The same convolution with other precision.
+    pub fn with_precision(self, precision: Precision) -> ConvShape {
+        ConvShape { precision, ..self }
     }
 
     /// Height of the output.

@@ -23,6 +23,7 @@ use rayon::prelude::*;
 use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
+use crate::shape::Precision;
 
 /// Outputs of a tile along one axis.
 const OUT: usize = 2;
@@ -112,12 +113,14 @@ struct Tile {
 impl<'a> Winograd<'a> {
     /// The product of the patch matrix with `columns` columns of weights, if this is the way to compute it: patches of
     /// 3x3 neighbouring pixels one pixel apart, whole lanes of channels, many tiles, and at least a quarter of the
-    /// multiplications saved in spite of tiles that overlap the border.
+    /// multiplications saved in spite of tiles that overlap the border. In single precision alone, as bf16 would be
+    /// rounded anew after each transform.
     pub fn of(patches: &'a Patches, columns: usize) -> Option<Winograd<'a>> {
         let tiles = tiles(patches.grid);
         let plain = 9 * patches.grid[0] * patches.grid[1];
         let applies = patches.size == [3, 3]
             && patches.step == [1, 1]
+            && patches.precision == Precision::F32
             && patches.channels.is_multiple_of(LANES)
             && columns.is_multiple_of(LANES)
             && patches.images * tiles[0] * tiles[1] >= MIN_TILES
@@ -187,7 +190,7 @@ impl<'a> Winograd<'a> {
                             let gradient = &gradients[i * gradients_len + element * gradient_len..];
                             let gradient = Panels::new(&gradient[..count * columns], count, columns);
                             let target = if start + i == 0 { Target::Overwrite } else { Target::Add };
-                            multiply_transposed(sum, target, input, gradient);
+                            multiply_transposed(sum, target, Precision::F32, input, gradient);
                         }
                     });
                 }
@@ -229,7 +232,8 @@ impl<'a> Winograd<'a> {
                 for ((product, input), weight) in parts {
                     let input = Rows::new(&input[..input_len], channels);
                     let weight = Panels::new(weight, channels, columns);
-                    multiply(&mut product[..product_len], Target::Overwrite, input, weight);
+                    let product = &mut product[..product_len];
+                    multiply(product, Target::Overwrite, Precision::F32, input, weight);
                 }
                 transform_products(self, products, bias, tiles, out);
             });

@@ -60,7 +60,7 @@ impl Conv2d {
     pub fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let shape = [self.kernel_size, self.kernel_size, self.in_channels, self.out_channels];
         let bias = self.bias.map(|id| pass.tensor(id, [self.out_channels]));
-        ops::conv2d(x, pass.tensor(self.weight, shape), bias, self.options)
+        ops::conv2d(x, pass.tensor(self.weight, shape), bias, self.options, pass.precision())
     }
 
     /// The node of [`Conv2d::forward`].
@@ -319,13 +319,14 @@ impl Linear {
     /// `x [N, in]` to `[N, out]`.
     pub fn forward(&self, pass: &Pass<'_>, x: Tensor<2>) -> Tensor<2> {
         let (weight, bias) = self.tensors(pass);
-        ops::linear(x, weight, bias)
+        ops::linear(x, weight, bias, pass.precision())
     }
 
     /// `scale y` with a factor for each output, `scale [out]`: the weights are scaled, as they are fewer than outputs.
     pub fn forward_scaled(&self, pass: &Pass<'_>, x: Tensor<2>, scale: Tensor<1>) -> Tensor<2> {
         let (weight, bias) = self.tensors(pass);
-        ops::linear(x, weight * scale.clone().unsqueeze(), bias.map(|bias| bias * scale))
+        let (weight, bias) = (weight * scale.clone().unsqueeze(), bias.map(|bias| bias * scale));
+        ops::linear(x, weight, bias, pass.precision())
     }
 
     /// The nodes of [`Linear::forward`], for features in the last dimension.

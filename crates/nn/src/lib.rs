@@ -21,3 +21,4 @@ pub mod optim;
 pub mod weights;
 
 pub use error::NnError;
+pub use twinlens_kernels::{Precision, has_bf16};

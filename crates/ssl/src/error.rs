@@ -40,6 +40,14 @@ pub enum SslError {
         /// The device asked for.
         device: String,
     },
+    /// Numbers that only the CPU multiplies.
+    #[error(
+        "device `{device}` is a GPU, and precision bf16 exists on the CPU alone\nhint: use --precision f32, or --device cpu"
+    )]
+    Bf16OnGpu {
+        /// The device asked for.
+        device: String,
+    },
     /// The data set has no images to learn from.
     #[error("data set `{name}` has no training images")]
     NoTrainingImages {

@@ -49,6 +49,7 @@ pub struct Learner {
     optimiser: Optimiser,
     schedule: Schedule,
     together: bool,
+    precision: twinlens_nn::Precision,
     /// Multiplies learning rates that are stated for another batch.
     batch_factor: f64,
     steps_per_epoch: usize,
@@ -92,6 +93,7 @@ impl Learner {
             schedule: Schedule::new(&settings.schedule, settings.epochs, steps_per_epoch),
             batch_factor: if reference == 0 { 1.0 } else { settings.batch as f64 / reference as f64 },
             together: settings.views_together,
+            precision: settings.precision.multiplied(),
             steps_per_epoch,
             step: 0,
             encoder,
@@ -142,8 +144,9 @@ impl Learner {
     /// Forward and backward.
     fn gradients(&mut self, batch: Batch) -> (Output, Gradients) {
         let epoch = self.epoch();
-        let mut network =
-            Network::new(self.encoder.as_ref(), &mut self.weights, self.together).with_noise(self.step);
+        let mut network = Network::new(self.encoder.as_ref(), &mut self.weights, self.together)
+            .with_precision(self.precision)
+            .with_noise(self.step);
         let output = self.method.forward(&mut network, batch, epoch);
         let gradients = Gradients::of(&output.loss.total, &self.weights);
         (output, gradients)

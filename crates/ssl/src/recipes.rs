@@ -58,6 +58,7 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("medmnist/vicreg", include_str!("../recipes/medmnist/vicreg.toml")),
     ("medmnist/w-mse", include_str!("../recipes/medmnist/w-mse.toml")),
     ("medmnist/weighted-sum", include_str!("../recipes/medmnist/weighted-sum.toml")),
+    ("mnist/mocov2plus", include_str!("../recipes/mnist/mocov2plus.toml")),
     ("quickstart", include_str!("../recipes/quickstart.toml")),
 ];
 

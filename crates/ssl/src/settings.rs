@@ -6,11 +6,11 @@ use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_data::OnBadSample;
-use twinlens_nn::device;
 use twinlens_nn::encoders::{self, Stem};
 use twinlens_nn::heads::{Activation, LastNorm};
 use twinlens_nn::norms::IterNorm;
 use twinlens_nn::optim::{OptimiserSettings, ScheduleName, ScheduleSettings};
+use twinlens_nn::{device, has_bf16};
 use twinlens_views::ViewPolicy;
 
 use crate::SslError;
@@ -82,12 +82,35 @@ pub struct Settings {
     pub data_options: DataSettings,
 }
 
-/// Number format of the forward and backward pass.
+/// What convolutions and linear layers multiply in training. Sums, norms, losses and weights are in single precision always,
+/// and so are the features by which an encoder is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Single precision throughout.
+    /// Single precision.
     F32,
+    /// Numbers rounded to bf16, on the CPU. Faster where the processor has AVX-512-BF16, slower elsewhere.
+    Bf16,
+    /// `bf16` where it is faster, else `f32`. A run keeps what the machine it began on decides.
+    Auto,
+}
+
+impl Precision {
+    /// `auto` decided: what this machine is faster with.
+    pub fn decided(self) -> Precision {
+        match self {
+            Precision::Auto if has_bf16() => Precision::Bf16,
+            Precision::Auto => Precision::F32,
+            decided => decided,
+        }
+    }
+
+    pub(crate) fn multiplied(self) -> twinlens_nn::Precision {
+        match self.decided() {
+            Precision::Bf16 => twinlens_nn::Precision::Bf16,
+            _ => twinlens_nn::Precision::F32,
+        }
+    }
 }
 
 /// `[projector]`: linear layers with activations between them.
@@ -301,18 +324,22 @@ impl Problems {
     }
 }
 
-/// The device called `name`, which `deterministic` may rule out.
-pub(crate) fn open_device(name: &str, deterministic: bool) -> Result<Device, SslError> {
+/// The device called `name`, which `deterministic` or `precision` may rule out.
+pub(crate) fn open_device(name: &str, deterministic: bool, precision: Precision) -> Result<Device, SslError> {
     let device = device::open(name)?;
-    check_deterministic(name, deterministic, device::is_cpu(&device))?;
+    if !device::is_cpu(&device) {
+        check_gpu(name, deterministic, precision)?;
+    }
     Ok(device)
 }
 
-fn check_deterministic(name: &str, deterministic: bool, cpu: bool) -> Result<(), SslError> {
-    if deterministic && !cpu {
-        return Err(SslError::NotDeterministic { device: name.to_owned() });
+fn check_gpu(name: &str, deterministic: bool, precision: Precision) -> Result<(), SslError> {
+    let device = name.to_owned();
+    match precision {
+        _ if deterministic => Err(SslError::NotDeterministic { device }),
+        Precision::Bf16 => Err(SslError::Bf16OnGpu { device }),
+        Precision::F32 | Precision::Auto => Ok(()),
     }
-    Ok(())
 }
 
 /// Reports what is wrong with an optimiser and a schedule over `epochs` epochs.
@@ -357,9 +384,9 @@ impl Settings {
     /// The device of these settings.
     ///
     /// # Errors
-    /// A device that is not there, or that `deterministic` rules out.
+    /// A device that is not there, or that `deterministic` or `precision` rules out.
     pub fn open_device(&self) -> Result<Device, SslError> {
-        open_device(&self.device, self.deterministic)
+        open_device(&self.device, self.deterministic, self.precision)
     }
 
     fn check_run(&self, problems: &mut Problems) {
@@ -408,11 +435,21 @@ mod tests {
 
     #[test]
     fn only_the_cpu_is_deterministic() {
-        assert!(check_deterministic("auto", false, false).is_ok());
-        assert!(check_deterministic("auto", true, true).is_ok());
-        let error = check_deterministic("auto", true, false).unwrap_err().to_string();
+        assert!(check_gpu("auto", false, Precision::F32).is_ok());
+        let error = check_gpu("auto", true, Precision::F32).unwrap_err().to_string();
         assert!(error.contains("`auto`") && error.contains("--device cpu"), "{error}");
         let cpu = Settings { deterministic: true, device: "cpu".into(), ..Settings::default() };
         assert!(cpu.open_device().is_ok());
+    }
+
+    #[test]
+    fn bf16_is_for_the_cpu_and_auto_takes_it_where_it_is_fast() {
+        let error = check_gpu("gpu", false, Precision::Bf16).unwrap_err().to_string();
+        assert!(error.contains("`gpu`") && error.contains("--precision f32"), "{error}");
+        assert!(check_gpu("gpu", false, Precision::Auto).is_ok());
+        let cpu = Settings { precision: Precision::Bf16, device: "cpu".into(), ..Settings::default() };
+        assert!(cpu.open_device().is_ok());
+        assert_eq!(Precision::Auto.decided() == Precision::Bf16, has_bf16());
+        assert_eq!(Precision::Bf16.decided(), Precision::Bf16);
     }
 }

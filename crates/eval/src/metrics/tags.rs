@@ -5,7 +5,7 @@ use twinlens_data::Tag;
 
 use super::average_precision::Ranking;
 use super::{ApRule, auc, check_score_values, mean_of_defined};
-use crate::statistics::Bootstrap;
+use crate::statistics::{Bootstrap, Interval};
 use crate::{EvalError, Tagged};
 
 /// An average precision by each [`ApRule`]; `None` where it is undefined.
@@ -92,7 +92,7 @@ impl TagScores {
                 area: mean(|ap| ap.area),
                 voc07: mean(|ap| ap.voc07),
             },
-            interval: interval(truth.features().rows(), &judged, bootstrap),
+            interval: interval(truth.features().rows(), &judged, bootstrap)?,
             macro_auc: mean_of_defined(per_class.iter().map(|class| class.auc)),
             per_class,
         })
@@ -127,8 +127,12 @@ fn of_class(truth: &Tagged, class: usize, judged: Option<&Judged>) -> TagClassSc
     }
 }
 
-/// How far the mean average precision would move if the images were drawn again; `None` where that cannot be said.
-fn interval(images: usize, judged: &[Option<Judged>], bootstrap: &Bootstrap) -> Option<[f64; 2]> {
+/// How far the mean average precision would move if the images were drawn again; `None` where it is undefined.
+fn interval(
+    images: usize,
+    judged: &[Option<Judged>],
+    bootstrap: &Bootstrap,
+) -> Result<Option<[f64; 2]>, EvalError> {
     let mean = |drawn: &[usize]| {
         let mut times = vec![0; images];
         drawn.iter().for_each(|&image| times[image] += 1);
@@ -138,7 +142,7 @@ fn interval(images: usize, judged: &[Option<Judged>], bootstrap: &Bootstrap) -> 
         };
         mean_of_defined(judged.iter().map(of))
     };
-    bootstrap.interval(images, mean).ok().map(|found| [found.low, found.high])
+    Interval::ends_where_defined(bootstrap.interval(images, mean))
 }
 
 #[cfg(test)]

@@ -16,6 +16,22 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// Both ends of an interval, or `None` where the measure is undefined.
+    ///
+    /// # Errors
+    /// Every other error of `found`.
+    pub(crate) fn ends_where_defined(
+        found: Result<Interval, EvalError>,
+    ) -> Result<Option<[f64; 2]>, EvalError> {
+        match found {
+            Ok(interval) => Ok(Some([interval.low, interval.high])),
+            Err(EvalError::Undefined { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Settings of a percentile bootstrap (Efron, 1979; Efron and Tibshirani, "An introduction to the bootstrap",
 /// chapter 13): the measure is taken of `resamples` draws of as many samples with replacement, and the interval
 /// holds the middle `level` of them.

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::conv2d as burn_conv2d;
 use burn::tensor::ops::ConvOptions;
-use twinlens_kernels::{ConvShape, Window, bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+use twinlens_kernels::{
+    ConvShape, Precision, Window, bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad,
+};
 
 use super::Body;
 use super::arrays::array;
@@ -21,10 +23,17 @@ pub struct Conv2dOptions {
 /// `y[n, i, j, o] = bias[o] + sum_{p, q, c} w[p, q, c, o] x[n, i s + p - pad, j s + q - pad, c]`.
 ///
 /// Shapes: `x [N, H, W, C]`, `w [kh, kw, C, O]`, `bias [O]`, result `[N, H', W', O]` with
-/// `H' = (H + 2 pad - kh) / s + 1`, rounded down. Cross-correlation, as `torch.nn.Conv2d`.
-pub fn conv2d(x: Tensor<4>, w: Tensor<4>, bias: Option<Tensor<1>>, options: Conv2dOptions) -> Tensor<4> {
+/// `H' = (H + 2 pad - kh) / s + 1`, rounded down. Cross-correlation, as `torch.nn.Conv2d`. `precision` is of what is
+/// multiplied, here and in the gradients; devices other than the CPU take single precision whatever it says.
+pub fn conv2d(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: Conv2dOptions,
+    precision: Precision,
+) -> Tensor<4> {
     match Body::of(&x) {
-        Body::Kernels => kernels(x, w, bias, options),
+        Body::Kernels => kernels(x, w, bias, options, precision),
         Body::Composed => composed(x, w, bias, options),
     }
 }
@@ -45,11 +54,12 @@ pub(crate) fn kernels(
     w: Tensor<4>,
     bias: Option<Tensor<1>>,
     options: Conv2dOptions,
+    precision: Precision,
 ) -> Tensor<4> {
     let [kernel_height, kernel_width, _, out_channels] = w.dims();
     let window =
         Window { kernel: [kernel_height, kernel_width], stride: options.stride, padding: options.padding };
-    let shape = shaped(ConvShape::new(x.dims(), out_channels, window));
+    let shape = shaped(ConvShape::new(x.dims(), out_channels, window)).with_precision(precision);
     let output = [x.dims()[0], shape.out_height(), shape.out_width(), out_channels];
     match bias {
         Some(bias) => run(Conv2d { shape }, [x.into(), w.into(), bias.into()], output).0,

@@ -1,16 +1,17 @@
 //! Matrix products of a network: linear layers, and products of two batches.
 
 use burn::tensor::Tensor;
-use twinlens_kernels::{ConvShape, Window, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+use twinlens_kernels::{ConvShape, Precision, Window, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 
 use super::arrays::array;
 use super::bridge::{CpuOp, Point, run, shaped};
 use super::{Body, Conv2dOptions, conv2d};
 
-/// `y = x w + bias`: shapes `x [N, in]`, `w [in, out]`, `bias [out]`, result `[N, out]`.
-pub fn linear(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+/// `y = x w + bias`: shapes `x [N, in]`, `w [in, out]`, `bias [out]`, result `[N, out]`. `precision` as in
+/// [`conv2d`](super::conv2d()).
+pub fn linear(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>, precision: Precision) -> Tensor<2> {
     match Body::of(&x) {
-        Body::Kernels => kernels(x, w, bias),
+        Body::Kernels => kernels(x, w, bias, precision),
         Body::Composed => composed(x, w, bias),
     }
 }
@@ -24,11 +25,16 @@ pub(crate) fn composed(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>) -> T
 }
 
 /// A convolution of images of one pixel.
-pub(crate) fn kernels(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+pub(crate) fn kernels(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    precision: Precision,
+) -> Tensor<2> {
     let ([rows, inputs], [_, outputs]) = (x.dims(), w.dims());
     let options = Conv2dOptions { stride: [1, 1], padding: [0, 0] };
     let (x, w) = (x.reshape([rows, 1, 1, inputs]), w.reshape([1, 1, inputs, outputs]));
-    conv2d::kernels(x, w, bias, options).reshape([rows, outputs])
+    conv2d::kernels(x, w, bias, options, precision).reshape([rows, outputs])
 }
 
 /// `c = a^T b`, the products of all columns: shapes `a [N, A]`, `b [N, B]`, result `[A, B]`.

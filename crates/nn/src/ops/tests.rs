@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
-use twinlens_kernels::{Adam, HeavyBall};
+use twinlens_kernels::{Adam, HeavyBall, Precision};
 use twinlens_random::{Purpose, Stream};
 
 use super::*;
@@ -60,7 +60,7 @@ proptest! {
         let options = Conv2dOptions { stride: [stride; 2], padding: [padding; 2] };
         let bias = with_bias.then(|| random([outputs], seed ^ 2));
         let bodies = [
-            conv2d::kernels(x.clone(), w.clone(), bias.clone(), options),
+            conv2d::kernels(x.clone(), w.clone(), bias.clone(), options, Precision::F32),
             conv2d::composed(x.clone(), w.clone(), bias.clone(), options),
         ];
         agree(bodies, |grads| {
@@ -77,7 +77,7 @@ proptest! {
         let (x, w) = (random([rows, inputs], seed), random([inputs, outputs], seed ^ 1));
         let bias = with_bias.then(|| random([outputs], seed ^ 2));
         let bodies = [
-            linear::kernels(x.clone(), w.clone(), bias.clone()),
+            linear::kernels(x.clone(), w.clone(), bias.clone(), Precision::F32),
             linear::composed(x.clone(), w.clone(), bias.clone()),
         ];
         agree(bodies, |grads| {
@@ -210,8 +210,8 @@ fn without_autodiff_nothing_is_recorded_and_values_stay() {
     let x = random([2, 5, 5, 3], 1);
     let w = random([3, 3, 3, 4], 2);
     let options = Conv2dOptions { stride: [1, 1], padding: [1, 1] };
-    let tracked = conv2d(x.clone(), w.clone(), None, options);
-    let plain = conv2d(x.without_autodiff(), w.without_autodiff(), None, options);
+    let tracked = conv2d(x.clone(), w.clone(), None, options, Precision::F32);
+    let plain = conv2d(x.without_autodiff(), w.without_autodiff(), None, options, Precision::F32);
     assert!(tracked.is_autodiff() && !plain.is_autodiff());
     assert_eq!(read(tracked), read(plain));
 }
@@ -221,6 +221,32 @@ fn a_constant_input_needs_no_gradient_and_the_other_still_gets_its_own() {
     let x = random([2, 5, 5, 3], 1).detach().without_autodiff();
     let w = random([3, 3, 3, 4], 2);
     let options = Conv2dOptions { stride: [2, 2], padding: [0, 0] };
-    let grads = conv2d(x, w.clone(), None, options).sum().backward();
+    let grads = conv2d(x, w.clone(), None, options, Precision::F32).sum().backward();
     assert!(gradient(&w, &grads).iter().any(|g| *g != 0.0));
+}
+
+#[test]
+fn bf16_is_exact_on_numbers_that_it_holds_and_near_on_others() {
+    let tensors = |scale: f32| {
+        let halves = |x: Tensor<4>| (x * scale).round().div_scalar(scale).detach().require_grad();
+        [halves(random([3, 6, 6, 20], 1)), halves(random([3, 3, 20, 24], 2))]
+    };
+    let all = |[x, w]: [Tensor<4>; 2], precision: Precision| {
+        let options = Conv2dOptions { stride: [1, 1], padding: [1, 1] };
+        let y = conv2d(x.clone(), w.clone(), None, options, precision);
+        let rows = y.clone().reshape([108, 24]);
+        let z = linear(rows, w.clone().reshape([180, 24]).narrow(0, 0, 24), None, precision);
+        let grads = z.sum().backward();
+        [read(y), gradient(&x, &grads), gradient(&w, &grads)]
+    };
+    // Quarters; their sums stay below what single precision holds, but not below what bf16 does.
+    let [y, ..] = all(tensors(4.0), Precision::Bf16);
+    assert_eq!(y, all(tensors(4.0), Precision::F32)[0]);
+    let pairs = all(tensors(1e6), Precision::Bf16).into_iter().zip(all(tensors(1e6), Precision::F32));
+    for (rounded, single) in pairs {
+        let norm = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let difference: Vec<f32> = rounded.iter().zip(&single).map(|(a, b)| a - b).collect();
+        let relative = norm(&difference) / norm(&single);
+        assert!((1e-4..1e-2).contains(&relative), "{relative}");
+    }
 }

@@ -30,8 +30,8 @@ use std::fmt::Display;
 use burn::tensor::{Device, Tensor, TensorData};
 use twinlens_random::{Purpose, Stream};
 
-use crate::NnError;
 use crate::ops::read;
+use crate::{NnError, Precision};
 
 /// The place of an entry in its [`Weights`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -324,6 +324,7 @@ pub struct Pass<'a> {
     weights: &'a mut Weights,
     training: bool,
     tracked: bool,
+    precision: Precision,
     /// Step and view of the noise, if there is any.
     noise: Option<[u32; 2]>,
 }
@@ -331,22 +332,33 @@ pub struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// Training: batch statistics, running statistics updated, gradients recorded.
     pub fn train(weights: &'a mut Weights) -> Pass<'a> {
-        Pass { weights, training: true, tracked: true, noise: None }
+        Pass { weights, training: true, tracked: true, precision: Precision::F32, noise: None }
     }
 
     /// Evaluation: running statistics, nothing recorded.
     pub fn evaluate(weights: &'a mut Weights) -> Pass<'a> {
-        Pass { weights, training: false, tracked: false, noise: None }
+        Pass { weights, training: false, tracked: false, precision: Precision::F32, noise: None }
     }
 
     /// Batch statistics as in training, nothing recorded: a target network.
     pub fn constant(weights: &'a mut Weights) -> Pass<'a> {
-        Pass { weights, training: true, tracked: false, noise: None }
+        Pass { weights, training: true, tracked: false, precision: Precision::F32, noise: None }
     }
 
     /// Frozen statistics with gradients, as in fine-tuning with fixed batch norm.
     pub fn frozen_statistics(weights: &'a mut Weights) -> Pass<'a> {
-        Pass { weights, training: false, tracked: true, noise: None }
+        Pass { weights, training: false, tracked: true, precision: Precision::F32, noise: None }
+    }
+
+    /// Lets convolutions and linear layers multiply numbers of this precision, single precision where it is not said; all
+    /// else, norms and activations, is in single precision.
+    pub fn with_precision(self, precision: Precision) -> Pass<'a> {
+        Pass { precision, ..self }
+    }
+
+    /// What convolutions and linear layers multiply.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Lets layers with noise of their own (stochastic depth) draw it, as a function of the weights' seed, the training

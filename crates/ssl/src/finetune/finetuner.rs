@@ -119,12 +119,16 @@ impl Finetuner {
     /// Features and logits of `x [N, H, W, C]`. Of a frozen encoder nothing is recorded.
     fn forward(&mut self, x: Tensor<4>) -> (Tensor<2>, Tensor<2>) {
         let head_only = self.settings.stages[self.stage.number].trainable.is_head_only();
+        let precision = self.settings.precision.multiplied();
         if head_only {
-            let features = self.classifier.encoder().forward(&mut Pass::evaluate(&mut self.weights), x);
-            let logits = self.classifier.logits(&Pass::train(&mut self.weights), features.clone().autodiff());
+            let mut frozen = Pass::evaluate(&mut self.weights).with_precision(precision);
+            let features = self.classifier.encoder().forward(&mut frozen, x);
+            let pass = Pass::train(&mut self.weights).with_precision(precision);
+            let logits = self.classifier.logits(&pass, features.clone().autodiff());
             return (features, logits);
         }
-        let mut pass = Pass::train(&mut self.weights).with_noise(self.step as u32, 0);
+        let pass = Pass::train(&mut self.weights).with_precision(precision);
+        let mut pass = pass.with_noise(self.step as u32, 0);
         let features = self.classifier.encoder().forward(&mut pass, x);
         let logits = self.classifier.logits(&pass, features.clone());
         (features, logits)

@@ -308,9 +308,9 @@ impl FinetuneSettings {
     /// The device of these settings.
     ///
     /// # Errors
-    /// A device that is not there, or that `deterministic` rules out.
+    /// A device that is not there, or that `deterministic` or `precision` rules out.
     pub fn open_device(&self) -> Result<Device, SslError> {
-        open_device(&self.device, self.deterministic)
+        open_device(&self.device, self.deterministic, self.precision)
     }
 
     /// Everything that is wrong with these settings before any data is read.

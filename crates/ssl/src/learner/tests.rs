@@ -9,6 +9,7 @@ use twinlens_nn::weights::{Pass, Role};
 use twinlens_random::{Purpose, Stream};
 
 use super::*;
+use crate::Precision;
 use crate::methods::METHODS;
 use crate::testing::Tiny;
 
@@ -346,4 +347,20 @@ fn residual_branches_start_at_zero_where_asked() {
         learner.encoder_weights()["layer1.0.bn2.weight"].values[0]
     };
     assert_eq!((scale(false), scale(true)), (1.0, 0.0));
+}
+
+#[test]
+fn bf16_is_near_single_precision_in_every_method() {
+    for method in METHODS {
+        let sizes = views(method.id);
+        let first = |precision: Precision| {
+            let settings = Settings { precision, ..settings(method.id) };
+            let mut learner = learner(&settings);
+            run(&mut learner, 0, 1, &sizes)[0]
+        };
+        let (rounded, single) = (first(Precision::Bf16), first(Precision::F32));
+        assert!(rounded != single, "{}: nothing was rounded", method.id);
+        let near = (rounded - single).abs() < 0.03 * (1.0 + single.abs());
+        assert!(near, "{}: {rounded}, {single}", method.id);
+    }
 }

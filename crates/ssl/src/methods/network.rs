@@ -1,6 +1,7 @@
 //! The encoder with its weights, as a method sees it during a step.
 
 use burn::tensor::{Device, Tensor};
+use twinlens_nn::Precision;
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::{Pass, Weights};
@@ -12,6 +13,7 @@ pub struct Network<'a> {
     weights: &'a mut Weights,
     together: bool,
     tracked: bool,
+    precision: Precision,
     /// The training step that layers with noise draw for; without one they draw none.
     step: Option<u32>,
     /// Passes made so far, each with noise of its own.
@@ -22,7 +24,20 @@ impl<'a> Network<'a> {
     /// For training: gradients are recorded. `together` says whether views of one size that follow each other pass
     /// through as one batch, sharing their batch statistics.
     pub fn new(encoder: &'a dyn Encoder, weights: &'a mut Weights, together: bool) -> Network<'a> {
-        Network { encoder, weights, together, tracked: true, step: None, passes: 0 }
+        Network {
+            encoder,
+            weights,
+            together,
+            tracked: true,
+            precision: Precision::F32,
+            step: None,
+            passes: 0,
+        }
+    }
+
+    /// Lets convolutions and linear layers multiply numbers of this precision.
+    pub fn with_precision(self, precision: Precision) -> Network<'a> {
+        Network { precision, ..self }
     }
 
     /// Lets layers with noise of their own (stochastic depth) draw it, as a function of the training step.
@@ -38,6 +53,7 @@ impl<'a> Network<'a> {
             weights,
             together: self.together,
             tracked: false,
+            precision: self.precision,
             step: None,
             passes: 0,
         }
@@ -77,8 +93,8 @@ impl<'a> Network<'a> {
         let mut outputs = Vec::with_capacity(inputs.len());
         let together = self.together;
         for group in inputs.chunk_by(|one, next| together && one.dims() == next.dims()) {
-            let mut pass =
-                if self.tracked { Pass::train(self.weights) } else { Pass::constant(self.weights) };
+            let pass = if self.tracked { Pass::train(self.weights) } else { Pass::constant(self.weights) };
+            let mut pass = pass.with_precision(self.precision);
             if let Some(step) = self.step {
                 pass = pass.with_noise(step, self.passes);
                 self.passes += 1;

@@ -12,7 +12,7 @@ use twinlens_ssl::{Settings, StartFrom};
 use super::run_settings::RunSettings;
 use super::settings::SettingsArgs;
 use super::spec::{refuse_changes, resolve};
-use super::training::{Run, checkpoint_bytes, encoder_file, memory_held, read_encoder};
+use super::training::{Run, checkpoint_bytes, decided, encoder_file, memory_held, read_encoder};
 use super::{bytes, report};
 use crate::config::Request;
 use crate::exit::{Exit, Failure, Outcome};
@@ -72,6 +72,7 @@ pub fn run(args: &PretrainArgs, terminal: &Terminal) -> Outcome {
         return resume(args, folder, terminal);
     }
     let mut settings = resolve(&args.settings.request())?.settings;
+    settings.precision = decided(settings.precision);
     if args.smoke {
         return smoke(&mut settings, terminal);
     }

@@ -17,8 +17,8 @@ pub struct SettingsArgs {
     /// How often every training image is seen
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
-    /// Kind of numbers
-    #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16"])]
+    /// What is multiplied: f32, bf16, or auto, which takes bf16 where it is faster
+    #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16", "auto"])]
     pub precision: Option<String>,
     /// What every training has.
     #[command(flatten)]

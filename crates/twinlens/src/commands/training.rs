@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use twinlens_data::{DataSet, OpenOptions, open, open_bytes};
+use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
 use twinlens_ssl::{
-    Asked, DataSettings, Hooks, Learner, Outcome as Ended, Prepared, Progress, Settings, SslError, StartFrom,
-    train,
+    Asked, DataSettings, Hooks, Learner, Outcome as Ended, Precision, Prepared, Progress, Settings, SslError,
+    StartFrom, train,
 };
 
 use super::data::locate;
@@ -35,6 +36,17 @@ pub struct Run {
     pub data: DataSet,
     /// The images checked against the settings, and measured.
     pub prepared: Prepared,
+}
+
+/// The precision of a new run: `auto` decided, with a warning where it will be slow.
+pub fn decided(precision: Precision) -> Precision {
+    let precision = precision.decided();
+    if precision == Precision::Bf16 && !has_bf16() {
+        tracing::warn!(
+            "this processor has no AVX-512-BF16: bf16 is slower than f32 here, with the same result as elsewhere"
+        );
+    }
+    precision
 }
 
 impl Run {
@@ -372,7 +384,7 @@ impl From<SslError> for Failure {
             | SslError::UnknownRecipe { .. }
             | SslError::Settings { .. }
             | SslError::Views(_) => Exit::Usage,
-            SslError::NotDeterministic { .. } => Exit::Environment,
+            SslError::NotDeterministic { .. } | SslError::Bf16OnGpu { .. } => Exit::Environment,
             SslError::NoTrainingImages { .. }
             | SslError::NoVariation { .. }
             | SslError::NoImages { .. }

@@ -85,6 +85,7 @@ impl Epoch {
             data: args.data.clone().unwrap_or_default(),
             limit: args.limit.unwrap_or(0) as usize,
             device: args.device.clone(),
+            precision: args.precision,
             size: self.size,
             views: BARLOW.views(),
             ..network("resnet18", self.stem, self.batch)

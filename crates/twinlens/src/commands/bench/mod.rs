@@ -14,6 +14,8 @@ use std::time::Instant;
 use clap::ValueHint;
 use serde_json::{Map, Value, json};
 
+use twinlens_ssl::Precision;
+
 use super::list::matches;
 use crate::config::nearest;
 use crate::exit::{Exit, Failure, Outcome};
@@ -33,8 +35,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "NAME")]
     pub case: Option<String>,
     /// Kind of numbers
-    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = ["f32", "bf16"])]
-    pub precision: String,
+    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
     /// Timed repetitions [default: 5, and 1 of an epoch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: Option<u32>,
@@ -73,11 +75,14 @@ pub trait Work: Sync {
     /// # Errors
     /// Arguments that do not fit.
     fn check(&self, args: &BenchArgs) -> Outcome {
-        if !args.device.starts_with("gpu") {
-            return Ok(());
+        let refuse = |what: &str, hint: &str| {
+            Err(Failure::message(Exit::Usage, format!("{} {what}", self.name())).hint(hint))
+        };
+        match args.precision {
+            _ if args.device.starts_with("gpu") => refuse("runs on the CPU only", "leave --device out"),
+            Precision::F32 => Ok(()),
+            _ => refuse("trains nothing, so it has no precision", "leave --precision out"),
         }
-        Err(Failure::message(Exit::Usage, format!("{} runs on the CPU only", self.name()))
-            .hint("leave --device out"))
     }
 
     /// Does the work, several times.
@@ -119,14 +124,9 @@ pub fn cases() -> Vec<&'static dyn Work> {
 /// Runs `bench`.
 ///
 /// # Errors
-/// An unknown case, a precision or device that this build does not have, data that cannot be read.
+/// An unknown case, a device that this build does not have or a precision that the case does not, data that cannot be read.
 pub fn run(args: &BenchArgs, terminal: &Terminal) -> Outcome {
     let chosen = chosen(args.case.as_deref())?;
-    if args.precision != "f32" {
-        let failure =
-            Failure::message(Exit::Environment, format!("precision {} is not built yet", args.precision));
-        return Err(failure.hint("use --precision f32"));
-    }
     chosen.iter().try_for_each(|case| case.check(args))?;
     if let [case] = chosen[..] {
         let (document, text) = timed(case, args, terminal)?;
@@ -141,6 +141,14 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Outcome {
         texts += &text;
     }
     terminal.result(&json!({ "cases": documents }), || texts)
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    match name {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("expected f32 or bf16".to_owned()),
+    }
 }
 
 /// The cases called `name`, or matched by it.
@@ -212,8 +220,8 @@ mod tests {
     fn the_line_that_scripts_use_is_read() {
         let args: BenchArgs = parse("--case r18-cifar-32-b64 --precision bf16 --steps 2").unwrap();
         assert_eq!(
-            (args.case.as_deref(), args.precision.as_str(), args.repetitions(7)),
-            (Some("r18-cifar-32-b64"), "bf16", 2)
+            (args.case.as_deref(), args.precision, args.repetitions(7)),
+            (Some("r18-cifar-32-b64"), Precision::Bf16, 2)
         );
         let args: BenchArgs = parse("--case x --data blood.npz --limit 64").unwrap();
         assert_eq!((args.data.as_deref(), args.limit, args.repetitions(7)), (Some("blood.npz"), Some(64), 7));

@@ -63,8 +63,12 @@ impl Work for Step {
 
 impl Step {
     fn seconds(&self, args: &BenchArgs) -> Outcome<Vec<f64>> {
-        let device = twinlens_nn::device::open(&args.device)?;
-        let settings = network(self.encoder, self.stem, self.batch);
+        let settings = Settings {
+            device: args.device.clone(),
+            precision: args.precision,
+            ..network(self.encoder, self.stem, self.batch)
+        };
+        let device = settings.open_device()?;
         let mut learner = Learner::new(&settings, DataShape { channels: 3, classes: 0 }, 1, &device)?;
         let mut stream = Stream::new(0, Purpose::Evaluation, [0; 3]);
         let shape = [self.batch, self.size, self.size, 3];

@@ -29,7 +29,7 @@ use super::report;
 use super::run_settings::RunSettings;
 use super::settings::{CommonArgs, device};
 use super::spec::{refuse_changes, resolve_finetune};
-use super::training::{Watch, encoder_file, open_named, read_encoder};
+use super::training::{Watch, decided, encoder_file, open_named, read_encoder};
 use crate::config::{Flag, Request};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -186,6 +186,7 @@ impl FinetuneArgs {
             );
         }
         let mut settings = resolved.settings.clone();
+        settings.precision = decided(settings.precision);
         let file = read_init(&settings.init)?;
         if let Some(file) = &file {
             let stated = |key: &str| resolved.origin(key) != "built-in";
