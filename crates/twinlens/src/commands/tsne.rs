@@ -67,8 +67,20 @@ pub struct TsneArgs {
     /// Where to write
     ///
     /// A folder for the picture, the coordinates (CSV) and the page; without it, the plots of the first run.
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = folder)]
     pub out: Option<PathBuf>,
+}
+
+/// Not the name of one of the files that go there.
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("svg" | "png" | "csv" | "html") => {
+            Err("expected a folder, in which picture, coordinates and page get names of their own".to_owned())
+        }
+        _ => Ok(path),
+    }
 }
 
 /// Runs `tsne`.
@@ -333,9 +345,12 @@ mod tests {
         let args: TsneArgs = parse("runs/a runs/b c.safetensors --data b.npz --map pca --html").unwrap();
         assert_eq!((args.judge.encoder, args.more.len()), (PathBuf::from("runs/a"), 2));
         assert!(parse::<TsneArgs>("runs/a --data b.npz --through-epochs").unwrap().through_epochs);
-        for bad in
-            ["runs/a runs/b --data b.npz --through-epochs", "runs/a", "runs/a --data b.npz --perplexity 0"]
-        {
+        for bad in [
+            "runs/a runs/b --data b.npz --through-epochs",
+            "runs/a",
+            "runs/a --data b.npz --perplexity 0",
+            "runs/a --data b.npz --out map.svg",
+        ] {
             assert!(parse::<TsneArgs>(bad).is_err(), "{bad}");
         }
     }
