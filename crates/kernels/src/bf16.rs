@@ -2,8 +2,8 @@
 //!
 //! A bf16 number is a single with only the upper 16 of its 32 bits: the same range, 8 significant bits. Two neighbours in
 //! depth share a word, the first in its lower half: `sum + a0 b0 + a1 b1` is one step, by AVX-512's `vdpbf16ps` where the
-//! processor has it, elsewhere by two multiply-adds of the halves, which are exact products as well. The instruction takes
-//! numbers below `2^-126` for zero; nothing else differs.
+//! processor has it, elsewhere by two multiply-adds of the halves. Its manual describes the instruction as just these two
+//! steps, but for numbers below `2^-126`, which it takes for zero.
 
 use multiversion::multiversion;
 use pulp::Simd;
