@@ -34,8 +34,8 @@ pub struct BenchArgs {
     /// The case, or several by `*` and `?`; `twinlens list cases` tells which there are
     #[arg(long, value_name = "NAME")]
     pub case: Option<String>,
-    /// Kind of numbers
-    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = precision)]
+    /// What convolutions and linear layers multiply
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
     /// Timed repetitions [default: 5, and 1 of an epoch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
