@@ -18,8 +18,6 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
     /// What convolutions and linear layers multiply
-    ///
-    /// Single precision, or numbers rounded to bf16; auto takes bf16 where the processor has an instruction for it.
     #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16", "auto"])]
     pub precision: Option<String>,
     /// What every training has.
