@@ -12,7 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use twinlens_kernels::{
     Adam, Affine, BatchNormGrads, ConvShape, DepthwiseShape, Fused, HeavyBall, LayerNormGrads, PoolShape,
-    Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward, conv2d_input_grad,
+    Precision, Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward, conv2d_input_grad,
     conv2d_weight_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad, gelu_backward,
     gelu_forward, heavy_ball_step, layer_norm_backward, layer_norm_forward, max_pool_backward,
     max_pool_forward, sum_of_squares,
@@ -111,15 +111,18 @@ fn convolution(c: &mut Criterion, name: &str, x: [usize; 4], outputs: usize, win
         let mut group = c.benchmark_group(name);
         let products = shape.y_len() / outputs * shape.w_len();
         group.throughput(Throughput::Elements(2 * products as u64));
-        group.bench_function("forward", |b| {
-            b.iter(|| conv2d_forward(&shape, &x, &w, None, black_box(&mut y)));
-        });
-        group.bench_function("weight_grad", |b| {
-            b.iter(|| conv2d_weight_grad(&shape, &x, &y, black_box(&mut w)));
-        });
-        group.bench_function("input_grad", |b| {
-            b.iter(|| conv2d_input_grad(&shape, &y, &w, black_box(&mut x)));
-        });
+        for (precision, suffix) in [(Precision::F32, ""), (Precision::Bf16, "_bf16")] {
+            let shape = shape.with_precision(precision);
+            group.bench_function(format!("forward{suffix}"), |b| {
+                b.iter(|| conv2d_forward(&shape, &x, &w, None, black_box(&mut y)));
+            });
+            group.bench_function(format!("weight_grad{suffix}"), |b| {
+                b.iter(|| conv2d_weight_grad(&shape, &x, &y, black_box(&mut w)));
+            });
+            group.bench_function(format!("input_grad{suffix}"), |b| {
+                b.iter(|| conv2d_input_grad(&shape, &y, &w, black_box(&mut x)));
+            });
+        }
     }
 }
 

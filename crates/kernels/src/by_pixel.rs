@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed};
+use crate::matrix::{LANES, Number, Panels, Rows, Target, multiply, multiply_transposed};
 use crate::parallel::with_buffer;
-use crate::patches::transpose_to_lines;
+use crate::patches::transpose_to_panel;
 use crate::shape::ConvShape;
 use crate::winograd;
 
@@ -42,16 +42,16 @@ pub(crate) struct ByPixel<'a> {
 
 /// Pixels of every image, with their channels.
 #[derive(Clone, Copy)]
-struct Pixels<'a> {
-    data: &'a [f32],
+struct Pixels<'a, N> {
+    data: &'a [N],
     images: usize,
     pixels: usize,
     channels: usize,
 }
 
-impl<'a> Pixels<'a> {
+impl<'a, N> Pixels<'a, N> {
     /// Some channels of one pixel, a row for each image.
-    fn rows(self, pixel: usize, channels: Range<usize>) -> Rows<'a> {
+    fn rows(self, pixel: usize, channels: Range<usize>) -> Rows<'a, N> {
         Rows {
             data: &self.data[pixel * self.channels + channels.start..],
             rows: self.images,
@@ -65,19 +65,25 @@ impl<'a> ByPixel<'a> {
     /// The meetings of `shape`, if this is the way to compute it: many images, few meetings, a quarter of the
     /// multiplications saved, and no more left than by Winograd's algorithm.
     pub fn of(shape: &'a ConvShape) -> Option<ByPixel<'a>> {
-        let [rows, columns] = [met_and_all(shape, 0)?, met_and_all(shape, 1)?];
-        let [met, all] = [0, 1].map(|i| rows[i] * columns[i]);
+        let [met, all] = met_and_all(shape)?;
         let by_winograd = (shape.window.kernel == [3, 3] && shape.window.stride == [1, 1])
             .then(|| winograd::multiplications(shape.output));
-        let small = shape.images >= MIN_IMAGES && met <= MAX_MEETINGS;
         let saves = 4 * met <= 3 * all && by_winograd.is_none_or(|least| met <= least);
-        (small && saves).then(|| ByPixel { shape, meetings: meetings(shape) })
+        saves.then(|| ByPixel { shape, meetings: meetings(shape) })
+    }
+
+    /// [`ByPixel::of`] for a product with `columns` columns, or the meetings of a linear layer or the like whose matrix is
+    /// larger than what it is multiplied with: here each task reads a part of the matrix, elsewhere all of it.
+    pub fn of_product(shape: &'a ConvShape, columns: usize) -> Option<ByPixel<'a>> {
+        let [met, all] = met_and_all(shape)?;
+        let large = met == all && met == shape.input[0] * shape.input[1] && shape.images * met < columns;
+        if large { Some(ByPixel { shape, meetings: meetings(shape) }) } else { ByPixel::of(shape) }
     }
 
     /// As [`crate::conv2d_forward`].
-    pub fn forward(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    pub fn forward<N: Number>(&self, x: &[N], w: &[N], bias: Option<&[f32]>, y: &mut [f32]) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
-        let pack = |tap: usize, columns: Range<usize>, packed: &mut [f32]| {
+        let pack = |tap: usize, columns: Range<usize>, packed: &mut [N::Word]| {
             let data = &w[tap * inputs * outputs + columns.start..];
             Panels::pack(Rows { data, rows: inputs, columns: columns.len(), stride: outputs }, packed);
         };
@@ -85,12 +91,13 @@ impl<'a> ByPixel<'a> {
     }
 
     /// As [`crate::conv2d_input_grad`].
-    pub fn input_grad(&self, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    pub fn input_grad<N: Number>(&self, dy: &[N], w: &[N], dx: &mut [f32]) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
-        let pack = |tap: usize, columns: Range<usize>, packed: &mut [f32]| {
+        let pack = |tap: usize, columns: Range<usize>, packed: &mut [N::Word]| {
             let w = &w[(tap * inputs + columns.start) * outputs..][..columns.len() * outputs];
-            let panels = packed.chunks_exact_mut(outputs * LANES).zip(w.chunks(LANES * outputs));
-            panels.for_each(|(panel, rows)| transpose_to_lines(rows, outputs, panel));
+            let panels =
+                packed.chunks_exact_mut(Panels::<N>::len(outputs, LANES)).zip(w.chunks(LANES * outputs));
+            panels.for_each(|(panel, rows)| transpose_to_panel(&[rows], outputs, panel));
         };
         let turned = |meeting: &Meeting| Meeting { input: meeting.output, output: meeting.input, ..*meeting };
         let meetings: Vec<Meeting> = self.meetings.iter().map(turned).collect();
@@ -98,9 +105,9 @@ impl<'a> ByPixel<'a> {
     }
 
     /// As [`crate::conv2d_weight_grad`].
-    pub fn weight_grad(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    pub fn weight_grad<N: Number>(&self, x: &[N], dy: &[N], dw: &mut [f32]) {
         let (x, dy) = (self.input(x), self.output(dy));
-        let len = Panels::len(dy.images, dy.channels);
+        let len = Panels::<N>::len(dy.images, dy.channels);
         with_buffer(dy.pixels * len, |packed| {
             packed.par_chunks_exact_mut(len).enumerate().for_each(|(pixel, packed)| {
                 Panels::pack(dy.rows(pixel, 0..dy.channels), packed);
@@ -113,9 +120,9 @@ impl<'a> ByPixel<'a> {
                     let mut target = Target::Overwrite;
                     for meeting in self.meetings.iter().filter(|meeting| meeting.tap == tap) {
                         let dy = Panels::new(&packed[meeting.output * len..][..len], dy.images, dy.channels);
-                        with_buffer(Panels::len(x.images, rows), |packed| {
+                        with_buffer(Panels::<N>::len(x.images, rows), |packed| {
                             let x = Panels::pack(x.rows(meeting.input, channels.clone()), packed);
-                            multiply_transposed(tile, target, self.shape.precision, x, dy);
+                            multiply_transposed(tile, target, x, dy);
                         });
                         target = Target::Add;
                     }
@@ -127,12 +134,12 @@ impl<'a> ByPixel<'a> {
         });
     }
 
-    fn input<'x>(&self, x: &'x [f32]) -> Pixels<'x> {
+    fn input<'x, N>(&self, x: &'x [N]) -> Pixels<'x, N> {
         let ConvShape { images, input: [height, width], in_channels, .. } = *self.shape;
         Pixels { data: x, images, pixels: height * width, channels: in_channels }
     }
 
-    fn output<'y>(&self, y: &'y [f32]) -> Pixels<'y> {
+    fn output<'y, N>(&self, y: &'y [N]) -> Pixels<'y, N> {
         let ConvShape { images, output: [height, width], out_channels, .. } = *self.shape;
         Pixels { data: y, images, pixels: height * width, channels: out_channels }
     }
@@ -141,33 +148,33 @@ impl<'a> ByPixel<'a> {
     /// panels.
     ///
     /// A task has a block of columns, of all pixels and images, so that it packs each tap once.
-    fn multiply(
+    fn multiply<N: Number>(
         &self,
-        source: Pixels,
+        source: Pixels<N>,
         meetings: &[Meeting],
-        pack: impl Fn(usize, Range<usize>, &mut [f32]) + Sync,
+        pack: impl Fn(usize, Range<usize>, &mut [N::Word]) + Sync,
         bias: Option<&[f32]>,
         out: &mut [f32],
     ) {
         let images = source.images;
-        let taps = self.shape.w_len() / (self.shape.in_channels * self.shape.out_channels);
-        let columns = self.shape.w_len() / (taps * source.channels);
+        // The other channels than those of the source.
+        let columns = self.shape.in_channels * self.shape.out_channels / source.channels;
         let pixels = out.len() / (images * columns);
         let block = columns.div_ceil(LANES).div_ceil(MIN_BLOCKS) * LANES;
-        with_buffer(out.len(), |sums| {
+        with_buffer(out.len(), |sums: &mut [f32]| {
             sums.par_chunks_mut(block * pixels * images).enumerate().for_each(|(i, sums)| {
                 let width = sums.len() / (pixels * images);
                 let columns = i * block..i * block + width;
                 let mut targets = vec![Target::Overwrite; pixels];
-                with_buffer(Panels::len(source.channels, width), |packed| {
+                with_buffer(Panels::<N>::len(source.channels, width), |packed| {
                     for meetings in meetings.chunk_by(|a, b| a.tap == b.tap) {
                         pack(meetings[0].tap, columns.clone(), packed);
-                        let weight = Panels::new(packed, source.channels, width);
+                        let weight = Panels::<N>::new(packed, source.channels, width);
                         for meeting in meetings {
                             let sums = &mut sums[meeting.output * images * width..][..images * width];
                             let rows = source.rows(meeting.input, 0..source.channels);
                             let target = targets[meeting.output];
-                            multiply(sums, target, self.shape.precision, rows, weight);
+                            multiply(sums, target, rows, weight);
                             targets[meeting.output] = Target::Add;
                         }
                     }
@@ -204,11 +211,18 @@ fn put_in_order(
     });
 }
 
-/// Along one axis, how often a tap meets a pixel of the image, and how often it is anywhere. `None` for axes too long to be
-/// counted, which are not for this.
-fn met_and_all(shape: &ConvShape, axis: usize) -> Option<[usize; 2]> {
-    let all = shape.window.kernel[axis].checked_mul(shape.output[axis])?;
-    (all <= 9 * MAX_MEETINGS).then(|| [axis_meetings(shape, axis).count(), all])
+/// How often a tap meets a pixel of the image, and how often it is anywhere. `None` if images are too few for this or meetings
+/// too many.
+fn met_and_all(shape: &ConvShape) -> Option<[usize; 2]> {
+    let mut counts = [1, 1];
+    for axis in [0, 1] {
+        let all = shape.window.kernel[axis].checked_mul(shape.output[axis])?;
+        if all > 9 * MAX_MEETINGS {
+            return None;
+        }
+        counts = [counts[0] * axis_meetings(shape, axis).count(), counts[1] * all];
+    }
+    (shape.images >= MIN_IMAGES && counts[0] <= MAX_MEETINGS).then_some(counts)
 }
 
 /// Tap, position of the pixel and position of the window, wherever a tap meets a pixel along one axis.

@@ -10,11 +10,12 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::bf16::{Bf16, with_rounded, with_rounded_images};
 use crate::by_pixel::ByPixel;
-use crate::matrix::{Panels, Rows, Target, multiply_transposed};
+use crate::matrix::{Number, Panels, Rows, Target, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
-use crate::shape::{ConvShape, Window, assert_len};
+use crate::shape::{ConvShape, Precision, Window, assert_len};
 use crate::winograd::Winograd;
 
 /// Convolution: `y[n, i, j, o] = bias[o] + sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`,
@@ -33,10 +34,42 @@ pub fn conv2d_forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f3
     if let Some(bias) = bias {
         assert_len("bias", bias.len(), shape.out_channels);
     }
-    match ByPixel::of(shape) {
-        Some(by_pixel) => by_pixel.forward(x, w, bias, y),
-        None => multiply_patches(&input_patches(shape), x, w, bias, y),
+    let patches = input_patches(shape);
+    match (shape.precision, winograd(shape, &patches, shape.out_channels)) {
+        (_, Some(winograd)) => winograd.multiply(x, w, bias, y),
+        (Precision::F32, None) => forward(shape, &patches, x, w, bias, y),
+        (Precision::Bf16, None) => {
+            let columns = shape.out_channels;
+            with_rounded(w, |w| {
+                with_rounded_source(shape, &patches, columns, x, |x, patches| {
+                    forward(shape, patches, x, w, bias, y);
+                });
+            });
+        }
     }
+}
+
+fn forward<N: Number>(
+    shape: &ConvShape,
+    patches: &Patches,
+    x: &[N],
+    w: &[N],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    match ByPixel::of_product(shape, shape.out_channels) {
+        Some(by_pixel) => by_pixel.forward(x, w, bias, y),
+        None => with_buffer(patches.packed_len::<N>(shape.out_channels), |packed| {
+            patches.pack(w, shape.out_channels, packed);
+            multiply_packed(patches, x, packed, bias, y);
+        }),
+    }
+}
+
+/// The way to compute a convolution, or its gradients, from these patches to `columns` columns, if it is Winograd's.
+fn winograd<'a>(shape: &ConvShape, patches: &'a Patches, columns: usize) -> Option<Winograd<'a>> {
+    let applies = shape.precision == Precision::F32 && ByPixel::of(shape).is_none();
+    applies.then(|| Winograd::of(patches, columns)).flatten()
 }
 
 /// Gradient of the input: `dx[n, h, w, c] = sum over a, b, o of dy[n, (h + p - a) / s, (w + p - b) / s, o] w[a, b,
@@ -50,26 +83,52 @@ pub fn conv2d_input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("dx", dx.len(), shape.x_len());
-    match ByPixel::of(shape) {
-        Some(by_pixel) => by_pixel.input_grad(dy, w, dx),
-        None => input_grad(shape, dy, w, dx),
+    let phases = phases(shape);
+    let whole = phases.first().filter(|_| shape.window.stride == [1, 1]);
+    let winograd = whole.and_then(|all| Some((all, winograd(shape, &all.patches, shape.in_channels)?)));
+    match (shape.precision, winograd) {
+        (_, Some((all, winograd))) => with_buffer(shape.w_len(), |turned| {
+            turn_weight(shape, w, &all.taps, turned);
+            winograd.multiply(dy, turned, None, dx);
+        }),
+        (Precision::F32, None) => input_grad(shape, &phases, dy, w, dx),
+        (Precision::Bf16, None) => {
+            with_rounded(w, |w| match whole {
+                Some(all) => {
+                    with_rounded_source(shape, &all.patches, shape.in_channels, dy, |dy, patches| {
+                        input_grad(shape, &[Phase { patches: *patches, ..all.clone() }], dy, w, dx);
+                    });
+                }
+                None => with_rounded(dy, |dy| input_grad(shape, &phases, dy, w, dx)),
+            });
+        }
     }
 }
 
-fn input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let phases = phases(shape);
-    match &phases[..] {
-        [all] if shape.window.stride == [1, 1] => match Winograd::of(&all.patches, shape.in_channels) {
-            Some(winograd) => with_buffer(shape.w_len(), |turned| {
-                turn_weight(shape, w, &all.taps, turned);
-                winograd.multiply(dy, turned, None, dx);
-            }),
-            None => with_buffer(all.patches.packed_len(shape.in_channels), |packed| {
+/// [`with_rounded_images`] for a product of `columns` columns, without a border if it is computed by pixel.
+fn with_rounded_source<R>(
+    shape: &ConvShape,
+    patches: &Patches,
+    columns: usize,
+    images: &[f32],
+    work: impl FnOnce(&[Bf16], &Patches) -> R,
+) -> R {
+    match ByPixel::of_product(shape, columns) {
+        Some(_) => with_rounded(images, |images| work(images, patches)),
+        None => with_rounded_images(images, patches, work),
+    }
+}
+
+fn input_grad<N: Number>(shape: &ConvShape, phases: &[Phase], dy: &[N], w: &[N], dx: &mut [f32]) {
+    match (ByPixel::of_product(shape, shape.in_channels), phases) {
+        (Some(by_pixel), _) => by_pixel.input_grad(dy, w, dx),
+        (None, [all]) if shape.window.stride == [1, 1] => {
+            with_buffer(all.patches.packed_len::<N>(shape.in_channels), |packed| {
                 all.pack(shape, w, packed);
                 multiply_packed(&all.patches, dy, packed, None, dx);
-            }),
-        },
-        _ => strided_input_grad(shape, &phases, dy, w, dx),
+            });
+        }
+        _ => strided_input_grad(shape, phases, dy, w, dx),
     }
 }
 
@@ -113,25 +172,28 @@ pub fn conv2d_weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f3
     assert_len("x", x.len(), shape.x_len());
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("dw", dw.len(), shape.w_len());
-    match ByPixel::of(shape) {
-        Some(by_pixel) => by_pixel.weight_grad(x, dy, dw),
-        None => weight_grad(shape, x, dy, dw),
+    let patches = input_patches(shape);
+    match (shape.precision, winograd(shape, &patches, shape.out_channels)) {
+        (_, Some(winograd)) => winograd.weight_grad(x, dy, dw),
+        (Precision::F32, None) => weight_grad(shape, &patches, x, dy, dw),
+        (Precision::Bf16, None) => {
+            with_rounded(x, |x| with_rounded(dy, |dy| weight_grad(shape, &patches, x, dy, dw)));
+        }
     }
 }
 
-fn weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let patches = input_patches(shape);
-    if let Some(winograd) = Winograd::of(&patches, shape.out_channels) {
-        return winograd.weight_grad(x, dy, dw);
+fn weight_grad<N: Number>(shape: &ConvShape, patches: &Patches, x: &[N], dy: &[N], dw: &mut [f32]) {
+    if let Some(by_pixel) = ByPixel::of(shape) {
+        return by_pixel.weight_grad(x, dy, dw);
     }
-    let tiles = WeightTiles::new(&patches, shape.out_channels);
+    let tiles = WeightTiles::new(patches, shape.out_channels);
     let rows = patches.rows();
     let parts = (MIN_TASKS / tiles.count()).clamp(1, rows.div_ceil(MIN_PART_ROWS));
     if parts == 1 {
         return tiles.fill(x, dy, 0..rows, dw);
     }
     let part_rows = rows.div_ceil(parts);
-    with_buffer(parts * dw.len(), |sums| {
+    with_buffer(parts * dw.len(), |sums: &mut [f32]| {
         sums.par_chunks_mut(dw.len()).enumerate().for_each(|(part, sum)| {
             tiles.fill(x, dy, part * part_rows..rows.min((part + 1) * part_rows), sum);
         });
@@ -149,30 +211,17 @@ fn input_patches(shape: &ConvShape) -> Patches {
         step: shape.window.stride,
         first: shape.window.padding.map(|padding| -(padding as isize)),
         size: shape.window.kernel,
-        precision: shape.precision,
     }
 }
 
-/// The whole product of the patch matrix and `weight`, plus the bias of each column.
-fn multiply_patches(
+/// The whole product of the patch matrix and a packed weight, plus the bias of each column.
+fn multiply_packed<N: Number>(
     patches: &Patches,
-    source: &[f32],
-    weight: &[f32],
+    source: &[N],
+    packed: &[N::Word],
     bias: Option<&[f32]>,
     out: &mut [f32],
 ) {
-    let columns = out.len() / patches.rows();
-    if let Some(winograd) = Winograd::of(patches, columns) {
-        return winograd.multiply(source, weight, bias, out);
-    }
-    with_buffer(patches.packed_len(columns), |packed| {
-        patches.pack(weight, columns, packed);
-        multiply_packed(patches, source, packed, bias, out);
-    });
-}
-
-/// [`multiply_patches`] with a packed weight.
-fn multiply_packed(patches: &Patches, source: &[f32], packed: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
     let (block, columns) = (patches.block_rows(), out.len() / patches.rows());
     out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
         let rows = i * block..i * block + out.len() / columns;
@@ -188,6 +237,7 @@ fn multiply_packed(patches: &Patches, source: &[f32], packed: &[f32], bias: Opti
 }
 
 /// The input pixels that meet the same taps: those at `offset` plus a multiple of the stride.
+#[derive(Clone)]
 struct Phase {
     offset: [usize; 2],
     /// Index `kernel_row * kernel_width + kernel_column` of each tap, in the order of the output pixels it meets.
@@ -240,7 +290,7 @@ fn turn_weight(shape: &ConvShape, w: &[f32], taps: &[usize], turned: &mut [f32])
 
 /// The input gradient phase by phase: each phase's pixels lie a stride apart, so its product goes to a buffer and
 /// from there to `dx`. A task computes a band of image lines, or several whole images where they are small.
-fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], w: &[f32], dx: &mut [f32]) {
+fn strided_input_grad<N: Number>(shape: &ConvShape, phases: &[Phase], dy: &[N], w: &[N], dx: &mut [f32]) {
     const TASK_PIXELS: usize = 2048;
     let [height, width] = shape.input;
     let line_len = width * shape.in_channels;
@@ -250,8 +300,8 @@ fn strided_input_grad(shape: &ConvShape, phases: &[Phase], dy: &[f32], w: &[f32]
     } else {
         (TASK_PIXELS / width).max(1).next_multiple_of(shape.window.stride[0])
     };
-    let packed_len = |phase: &Phase| phase.patches.packed_len(shape.in_channels);
-    with_buffer(phases.iter().map(packed_len).sum(), |packed| {
+    let packed_len = |phase: &Phase| phase.patches.packed_len::<N>(shape.in_channels);
+    with_buffer(phases.iter().map(packed_len).sum(), |packed: &mut [N::Word]| {
         let mut rest = &mut *packed;
         for phase in phases.iter().filter(|phase| !phase.taps.is_empty()) {
             let (packed, tail) = rest.split_at_mut(packed_len(phase));
@@ -291,20 +341,26 @@ impl Phase {
                 step: [1, 1],
                 first: [rows.first, columns.first],
                 size: [rows.taps.len(), columns.taps.len()],
-                precision: shape.precision,
             },
         }
     }
 
     /// Writes the weights of this phase's taps as its patches read them.
-    fn pack(&self, shape: &ConvShape, w: &[f32], packed: &mut [f32]) {
-        let taps: Vec<&[f32]> = w.chunks_exact(shape.in_channels * shape.out_channels).collect();
-        let matrices: Vec<&[f32]> = self.taps.iter().map(|&tap| taps[tap]).collect();
+    fn pack<N: Number>(&self, shape: &ConvShape, w: &[N], packed: &mut [N::Word]) {
+        let taps: Vec<&[N]> = w.chunks_exact(shape.in_channels * shape.out_channels).collect();
+        let matrices: Vec<&[N]> = self.taps.iter().map(|&tap| taps[tap]).collect();
         self.patches.pack_transposes(&matrices, shape.in_channels, packed);
     }
 
     /// Computes this phase's pixels of `dx`, the image lines from `first_line` on (counted over all images).
-    fn fill(&self, shape: &ConvShape, dy: &[f32], packed: &[f32], first_line: usize, dx: &mut [f32]) {
+    fn fill<N: Number>(
+        &self,
+        shape: &ConvShape,
+        dy: &[N],
+        packed: &[N::Word],
+        first_line: usize,
+        dx: &mut [f32],
+    ) {
         let channels = shape.in_channels;
         let lines = first_line..first_line + dx.len() / (shape.input[1] * channels);
         let grid_width = self.patches.grid[1];
@@ -341,7 +397,7 @@ impl Phase {
 /// The weight gradient is cut into tiles of at most this many rows: what a tile reads of the patch matrix stays in the
 /// second-level cache.
 const MAX_TILE_ROWS: usize = 128;
-/// Rows of the patch matrix that are summed at a time.
+/// Words of the depth, rows of the patch matrix, that are summed at a time.
 const SUMMED_ROWS: usize = 256;
 /// Tasks wanted for one weight gradient; with fewer tiles, the rows are cut into parts whose sums are added in order.
 const MIN_TASKS: usize = 32;
@@ -373,20 +429,28 @@ impl WeightTiles<'_> {
     }
 
     /// Computes every tile from the given rows of the patch matrix.
-    fn fill(&self, x: &[f32], dy: &[f32], rows: Range<usize>, dw: &mut [f32]) {
+    fn fill<N: Number>(&self, x: &[N], dy: &[N], rows: Range<usize>, dw: &mut [f32]) {
         let columns = self.out_channels;
-        for start in rows.clone().step_by(SUMMED_ROWS) {
-            let block = start..rows.end.min(start + SUMMED_ROWS);
+        let step = SUMMED_ROWS * N::TERMS;
+        for start in rows.clone().step_by(step) {
+            let block = start..rows.end.min(start + step);
             let target = if start == rows.start { Target::Overwrite } else { Target::Add };
             let dy = Rows::new(&dy[block.start * columns..block.end * columns], columns);
-            with_buffer(Panels::len(block.len(), columns), |panels| {
+            with_buffer(Panels::<N>::len(block.len(), columns), |panels| {
                 self.add_block(x, Panels::pack_in_parallel(dy, panels), block, target, dw);
             });
         }
     }
 
     /// Adds a block of rows to every tile.
-    fn add_block(&self, x: &[f32], dy: Panels, rows: Range<usize>, target: Target, dw: &mut [f32]) {
+    fn add_block<N: Number>(
+        &self,
+        x: &[N],
+        dy: Panels<N>,
+        rows: Range<usize>,
+        target: Target,
+        dw: &mut [f32],
+    ) {
         let pixels = self.size[0] * self.size[1];
         let columns = self.patches.size[1] / self.size[1];
         let windows = dw.par_chunks_mut(pixels * self.patches.channels * self.out_channels).enumerate();
@@ -397,11 +461,10 @@ impl WeightTiles<'_> {
                 |(j, tile)| {
                     let first = j * self.channels;
                     let channels = first..self.patches.channels.min(first + self.channels);
-                    window.with_matrix(x, rows.clone(), channels, |patches| {
-                        with_buffer(Panels::len(patches.rows, patches.columns), |panels| {
-                            let patches = Panels::pack(patches, panels);
-                            multiply_transposed(tile, target, self.patches.precision, patches, dy);
-                        });
+                    let height = tile.len() / self.out_channels;
+                    with_buffer(Panels::<N>::len(rows.len(), height), |panels| {
+                        let patches = window.pack_rows(x, rows.clone(), channels, panels);
+                        multiply_transposed(tile, target, patches, dy);
                     });
                 },
             );
@@ -432,7 +495,6 @@ mod tests {
     use super::*;
     use crate::naive::{self, assert_close_sums, numbers, rounded, widen};
     use crate::parallel::tests::same_for_any_threads;
-    use crate::shape::Precision;
 
     fn shapes() -> impl Strategy<Value = ConvShape> {
         let channels = prop::sample::select(vec![1, 2, 3, 5, 16, 17, 33, 64]);
@@ -550,6 +612,12 @@ mod tests {
             conv([300, 1, 1, 160], 144, Window::square(3, 1, 1)),
             conv([300, 2, 2, 48], 64, Window::square(3, 1, 1)),
             conv([37, 4, 4, 40], 300, Window::square(3, 2, 1)),
+            // Patches that lie in lines: whole tiles of them, an odd number, overlapping ones, kernel rows on their own.
+            conv([3, 7, 32, 32], 64, Window::square(3, 1, 1)),
+            conv([1, 17, 16, 32], 32, Window { kernel: [3, 5], stride: [1, 1], padding: [1, 2] }),
+            conv([2, 9, 23, 64], 32, Window::square(3, 1, 1)),
+            conv([1, 5, 16, 160], 160, Window::square(3, 1, 1)),
+            conv([2, 40, 41, 32], 64, Window::square(3, 2, 1)),
             conv([2, 6, 5, 3], 4, Window { kernel: [3, 2], stride: [usize::MAX, 100], padding: [1, 2] }),
         ]
     }

@@ -8,6 +8,8 @@
 //! cross blocks are added in block order: on one machine the results are the same bits whatever the number of
 //! threads. Vector instructions are chosen at run time, so one binary serves every x86-64 and aarch64 machine.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod batch_norm;
 mod bf16;
 mod by_pixel;

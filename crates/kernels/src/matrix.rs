@@ -2,105 +2,195 @@
 //!
 //! The right operand comes in panels of [`LANES`] columns, one row of a panel after the other, so that a tile of
 //! [`TILE_ROWS`] rows reads it from one end to the other and each number of the left operand is read where it lies.
-//! The terms of an element are added in order of depth, [`MAX_DEPTH`] at a time: its value depends on its row and its
+//! The terms of an element are added in order of depth, [`max_depth`] at a time: its value depends on its row and its
 //! column alone.
 //!
-//! What is multiplied is a matter of [`Precision`]: single precision, or pairs of numbers rounded to bf16.
+//! What is multiplied, a [`Number`], is single precision or bf16, whose operands are pairs of neighbours in depth.
 
+use std::ops::Range;
+
+use multiversion::multiversion;
+use pulp::bytemuck::{Pod, Zeroable};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::bf16;
-use crate::shape::{Precision, assert_len};
+use crate::patches::Patches;
+use crate::shape::assert_len;
 
-/// Columns of a panel: a cache line.
+/// Columns of a panel: a cache line of single precision.
 pub(crate) const LANES: usize = 16;
 /// Rows of the result that are summed together. With one panel of two AVX registers, or four of one AVX-512 register,
 /// the sums and what they need fill the registers.
 const TILE_ROWS: usize = 6;
-/// Depth that is summed at a time: a panel stays in the first-level cache, and sums of sums round less than one long sum.
-pub(crate) const MAX_DEPTH: usize = 256;
+/// Depth that is summed at a time with so many panels: they stay in the first-level cache, and sums of sums round less than
+/// one long sum.
+const fn max_depth(panels: usize) -> usize {
+    if panels == 1 { 256 } else { 128 }
+}
+
+/// What a product multiplies: single precision, or [`Bf16`](crate::bf16::Bf16).
+pub(crate) trait Number: Pod + Send + Sync {
+    /// What is multiplied in one place of a vector: numbers that are neighbours in depth.
+    type Word: Pod + Send + Sync;
+    /// As many words as a vector has places.
+    type Vector<S: Simd>: Copy;
+    /// Numbers in a word.
+    const TERMS: usize;
+    /// Operands are filled up with zeros to a multiple of this many numbers in depth.
+    const DEPTH_STEP: usize;
+    /// A line of zeros.
+    const ZEROS: &[Self; LANES];
+
+    /// The words of some columns; `line` gives the numbers of each of [`Number::TERMS`] neighbours in depth.
+    fn fill_words<'a>(line: impl Fn(usize) -> &'a [Self], words: &mut [Self::Word]);
+
+    /// Lends `work` rows as a left operand.
+    fn with_left(rows: Rows<Self>, work: impl FnOnce(Left<Self>));
+
+    /// The words as vectors.
+    fn vectors<S: Simd>(words: &[Self::Word]) -> &[Self::Vector<S>];
+
+    /// The word in every place.
+    fn splat<S: Simd>(simd: S, word: Self::Word) -> Self::Vector<S>;
+
+    /// Computes a product with the best instructions of this machine.
+    fn run(product: Product<'_, Self>);
+
+    /// [`Patches::multiply`] in a way of its own. `false` if there is none here.
+    fn convolve(
+        _patches: &Patches,
+        _source: &[Self],
+        _rows: Range<usize>,
+        _packed: &[Self::Word],
+        _out: &mut [f32],
+        _target: Target,
+    ) -> bool {
+        false
+    }
+}
+
+/// Words of an operand that is `depth` numbers deep.
+pub(crate) fn words<N: Number>(depth: usize) -> usize {
+    depth.next_multiple_of(N::DEPTH_STEP) / N::TERMS
+}
+
+/// Lines of a panel of so many vectors added between two jumps.
+const fn unrolled(vectors: usize) -> usize {
+    if vectors <= 2 { 4 } else { 1 }
+}
 
 /// A matrix whose rows are contiguous and start every `stride` numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    pub data: &'a [f32],
+pub(crate) struct Rows<'a, N = f32> {
+    pub data: &'a [N],
     pub rows: usize,
     pub columns: usize,
     pub stride: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, N: Number> Rows<'a, N> {
     /// A matrix whose rows follow each other.
-    pub fn new(data: &'a [f32], columns: usize) -> Rows<'a> {
+    pub fn new(data: &'a [N], columns: usize) -> Rows<'a, N> {
         Rows { data, rows: data.len() / columns, columns, stride: columns }
     }
+}
 
-    /// Writes panel number `index`.
-    fn copy_panel(&self, index: usize, panel: &mut [f32]) {
-        let first = index * LANES;
-        let width = LANES.min(self.columns - first);
-        for (row, line) in panel.chunks_exact_mut(LANES).enumerate() {
-            let from = &self.data[row * self.stride + first..];
+/// What panels are packed from.
+pub(crate) trait Matrix<N>: Copy + Sync {
+    fn rows(&self) -> usize;
+
+    fn columns(&self) -> usize;
+
+    /// A row, or `None` if it is zeros.
+    fn row(&self, index: usize) -> Option<&[N]>;
+}
+
+impl<N: Number> Matrix<N> for Rows<'_, N> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.columns
+    }
+
+    #[inline(always)]
+    fn row(&self, index: usize) -> Option<&[N]> {
+        Some(&self.data[index * self.stride..][..self.columns])
+    }
+}
+
+/// Writes the panels of a matrix from panel number `first` on.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2+fma"))]
+fn copy_panels<N: Number, M: Matrix<N>>(matrix: M, first: usize, panels: &mut [N::Word]) {
+    let len = Panels::<N>::len(matrix.rows(), LANES);
+    for (i, panel) in panels.chunks_exact_mut(len).enumerate() {
+        let first = (first + i) * LANES;
+        let width = LANES.min(matrix.columns() - first);
+        for (i, line) in panel.chunks_exact_mut(LANES).enumerate() {
+            let numbers = |term: usize| {
+                let index = i * N::TERMS + term;
+                let row = if index < matrix.rows() { matrix.row(index) } else { None };
+                match row {
+                    Some(row) => &row[first..][..width],
+                    None => &N::ZEROS[..width],
+                }
+            };
             if width == LANES {
-                line.copy_from_slice(&from[..LANES]);
+                N::fill_words(numbers, line);
             } else {
-                line[..width].copy_from_slice(&from[..width]);
-                line[width..].fill(0.0);
+                N::fill_words(numbers, &mut line[..width]);
+                line[width..].fill(N::Word::zeroed());
             }
         }
     }
 }
 
-/// A matrix `[depth, columns]` in panels: `[columns / LANES, depth, LANES]`, the last one filled with zeros.
+/// A matrix `[depth, columns]` in panels of words: `[columns / LANES, depth, LANES]`, the last one filled with zeros.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels<'a, N = f32> {
-    pub data: &'a [N],
+pub(crate) struct Panels<'a, N: Number = f32> {
+    pub data: &'a [N::Word],
+    /// In words.
     pub depth: usize,
     pub columns: usize,
 }
 
-impl<'a> Panels<'a> {
-    /// What [`Panels::pack`] wrote, or the like.
-    pub fn new(data: &'a [f32], depth: usize, columns: usize) -> Panels<'a> {
-        assert_len("the panels of a matrix", data.len(), Panels::len(depth, columns));
-        Panels { data, depth, columns }
+impl<'a, N: Number> Panels<'a, N> {
+    /// What [`Panels::pack`] wrote, or the like, of a matrix of `depth` rows.
+    pub fn new(data: &'a [N::Word], depth: usize, columns: usize) -> Panels<'a, N> {
+        assert_len("the panels of a matrix", data.len(), Panels::<N>::len(depth, columns));
+        Panels { data, depth: words::<N>(depth), columns }
     }
 
-    /// Numbers in the panels of a matrix.
+    /// Words in the panels of a matrix of `depth` rows.
     pub fn len(depth: usize, columns: usize) -> usize {
-        depth * columns.next_multiple_of(LANES)
-    }
-
-    /// The place of a column's number in a row of panels of `depth` rows.
-    #[inline(always)]
-    pub fn place(depth: usize, row: usize, column: usize) -> usize {
-        column / LANES * LANES * depth + row * LANES + column % LANES
+        words::<N>(depth) * columns.next_multiple_of(LANES)
     }
 
     /// Writes a matrix to panels.
-    pub fn pack(matrix: Rows, panels: &'a mut [f32]) -> Panels<'a> {
-        panels
-            .chunks_exact_mut(matrix.rows * LANES)
-            .enumerate()
-            .for_each(|(i, panel)| matrix.copy_panel(i, panel));
-        Panels::new(panels, matrix.rows, matrix.columns)
+    pub fn pack(matrix: impl Matrix<N>, panels: &'a mut [N::Word]) -> Panels<'a, N> {
+        copy_panels(matrix, 0, panels);
+        Panels::new(panels, matrix.rows(), matrix.columns())
     }
 
     /// [`Panels::pack`] by all threads.
-    pub fn pack_in_parallel(matrix: Rows, panels: &'a mut [f32]) -> Panels<'a> {
-        let tasks = panels.par_chunks_exact_mut(matrix.rows * LANES).enumerate();
-        tasks.for_each(|(i, panel)| matrix.copy_panel(i, panel));
+    pub fn pack_in_parallel(matrix: Rows<N>, panels: &'a mut [N::Word]) -> Panels<'a, N> {
+        let len = Panels::<N>::len(matrix.rows, LANES);
+        panels.par_chunks_exact_mut(len).enumerate().for_each(|(i, panel)| copy_panels(matrix, i, panel));
         Panels::new(panels, matrix.rows, matrix.columns)
     }
-}
 
-impl<'a, N> Panels<'a, N> {
     /// A stretch of the depth of the panel that starts at a column.
-    fn part(&self, column: usize, depth: std::ops::Range<usize>) -> &'a [N] {
+    pub fn part(&self, column: usize, depth: Range<usize>) -> &'a [N::Word] {
         let panel = &self.data[column * self.depth..];
         &panel[depth.start * LANES..depth.end * LANES]
     }
+}
+
+/// The place of a column's word in a line of panels of `depth` words.
+#[inline(always)]
+pub(crate) fn place(depth: usize, line: usize, column: usize) -> usize {
+    column / LANES * LANES * depth + line * LANES + column % LANES
 }
 
 /// What a product does with the numbers already there.
@@ -113,59 +203,34 @@ pub(crate) enum Target {
 }
 
 /// The product of `left` and `right` on the current thread, to the contiguous rows of `out`.
-pub(crate) fn multiply(out: &mut [f32], target: Target, precision: Precision, left: Rows, right: Panels) {
-    match precision {
-        Precision::F32 => Left::rows(left).multiply(out, target, right),
-        Precision::Bf16 => bf16::with_pairs_of_rows(left, |left| {
-            bf16::with_pairs_of_panels(right, |right| left.multiply(out, target, right));
-        }),
-    }
+pub(crate) fn multiply<N: Number>(out: &mut [f32], target: Target, left: Rows<N>, right: Panels<N>) {
+    N::with_left(left, |left| left.multiply(out, target, right));
 }
 
 /// The product of the transpose of `left`, `[depth, rows]`, and `right`, as [`multiply`].
-pub(crate) fn multiply_transposed(
+pub(crate) fn multiply_transposed<N: Number>(
     out: &mut [f32],
     target: Target,
-    precision: Precision,
-    left: Panels,
-    right: Panels,
+    left: Panels<N>,
+    right: Panels<N>,
 ) {
-    match precision {
-        Precision::F32 => Left::transposed(left).multiply(out, target, right),
-        Precision::Bf16 => bf16::with_pairs_of_panels(left, |left| {
-            bf16::with_pairs_of_panels(right, |right| Left::transposed(left).multiply(out, target, right));
-        }),
-    }
+    let Panels { data, depth, columns: rows } = left;
+    Left { data, rows, depth, stride: LANES, transposed: true }.multiply(out, target, right);
 }
 
-/// A left operand, `[rows, depth]`: rows that start every `stride` numbers, or if it is transposed, panels whose
+/// A left operand, `[rows, depth]` in words: rows that start every `stride` words, or if it is transposed, panels whose
 /// columns are its rows.
 #[derive(Clone, Copy)]
-pub(crate) struct Left<'a, N> {
-    pub data: &'a [N],
+pub(crate) struct Left<'a, N: Number> {
+    pub data: &'a [N::Word],
     pub rows: usize,
     pub depth: usize,
     pub stride: usize,
     pub transposed: bool,
 }
 
-impl<'a> Left<'a, f32> {
-    fn rows(matrix: Rows<'a>) -> Left<'a, f32> {
-        let Rows { data, rows, columns: depth, stride } = matrix;
-        Left { data, rows, depth, stride, transposed: false }
-    }
-}
-
-impl<'a, N> Left<'a, N> {
-    fn transposed(panels: Panels<'a, N>) -> Left<'a, N> {
-        let Panels { data, depth, columns: rows } = panels;
-        Left { data, rows, depth, stride: LANES, transposed: true }
-    }
-
-    fn multiply(self, out: &mut [f32], target: Target, right: Panels<'_, N>)
-    where
-        N: Number,
-    {
+impl<N: Number> Left<'_, N> {
+    fn multiply(self, out: &mut [f32], target: Target, right: Panels<N>) {
         assert_eq!(self.depth, right.depth, "the inner sizes of a product differ");
         assert_len("a product", out.len(), self.rows * right.columns);
         if !out.is_empty() {
@@ -174,56 +239,57 @@ impl<'a, N> Left<'a, N> {
     }
 }
 
-/// What operands are made of.
-pub(crate) trait Number: Copy {
-    /// Computes a product with the best instructions of this machine.
-    fn run(product: Product<'_, Self>);
-}
-
-impl Number for f32 {
-    fn run(product: Product<'_, f32>) {
-        pulp::Arch::new().dispatch(ByTerms(product, Singles));
-    }
-}
-
 /// How numbers are multiplied, a vector at a time.
-pub(crate) trait Terms: Copy {
+pub(crate) trait Step: Copy {
     /// What operands are made of.
-    type Number: Copy;
-    /// As many of them as a vector has places.
-    type Vector<S: Simd>: Copy;
-    /// Terms of the sum in one number.
-    const TERMS: usize;
-
-    /// The numbers as vectors.
-    fn vectors<S: Simd>(numbers: &[Self::Number]) -> &[Self::Vector<S>];
-
-    /// The number in every place.
-    fn splat<S: Simd>(simd: S, number: Self::Number) -> Self::Vector<S>;
+    type Number: Number;
 
     /// `sum` and the products of `left` and `right`.
-    fn add_products<S: Simd>(simd: S, left: Self::Vector<S>, right: Self::Vector<S>, sum: S::f32s)
+    fn add_products<S: Simd>(simd: S, left: Vector<Self, S>, right: Vector<Self, S>, sum: S::f32s)
     -> S::f32s;
 }
 
-/// Each number is a term.
-#[derive(Clone, Copy)]
-struct Singles;
+/// What a step multiplies.
+type Vector<T, S> = <<T as Step>::Number as Number>::Vector<S>;
 
-impl Terms for Singles {
-    type Number = f32;
+impl Number for f32 {
+    type Word = f32;
     type Vector<S: Simd> = S::f32s;
     const TERMS: usize = 1;
+    const DEPTH_STEP: usize = 1;
+    const ZEROS: &[f32; LANES] = &[0.0; LANES];
 
     #[inline(always)]
-    fn vectors<S: Simd>(numbers: &[f32]) -> &[S::f32s] {
-        S::as_simd_f32s(numbers).0
+    fn fill_words<'a>(line: impl Fn(usize) -> &'a [f32], words: &mut [f32]) {
+        words.copy_from_slice(line(0));
+    }
+
+    fn with_left(rows: Rows, work: impl FnOnce(Left<f32>)) {
+        let Rows { data, rows, columns: depth, stride } = rows;
+        work(Left { data, rows, depth, stride, transposed: false });
     }
 
     #[inline(always)]
-    fn splat<S: Simd>(simd: S, number: f32) -> S::f32s {
-        simd.splat_f32s(number)
+    fn vectors<S: Simd>(words: &[f32]) -> &[S::f32s] {
+        S::as_simd_f32s(words).0
     }
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, word: f32) -> S::f32s {
+        simd.splat_f32s(word)
+    }
+
+    fn run(product: Product<'_, f32>) {
+        pulp::Arch::new().dispatch(BySteps(product, MultiplyAdd));
+    }
+}
+
+/// One multiply-add.
+#[derive(Clone, Copy)]
+struct MultiplyAdd;
+
+impl Step for MultiplyAdd {
+    type Number = f32;
 
     #[inline(always)]
     fn add_products<S: Simd>(simd: S, left: S::f32s, right: S::f32s, sum: S::f32s) -> S::f32s {
@@ -231,17 +297,17 @@ impl Terms for Singles {
     }
 }
 
-pub(crate) struct Product<'a, N> {
-    out: &'a mut [f32],
-    target: Target,
-    left: Left<'a, N>,
-    right: Panels<'a, N>,
+pub(crate) struct Product<'a, N: Number> {
+    pub out: &'a mut [f32],
+    pub target: Target,
+    pub left: Left<'a, N>,
+    pub right: Panels<'a, N>,
 }
 
 /// A product and how its numbers are multiplied.
-pub(crate) struct ByTerms<'a, T: Terms>(pub Product<'a, T::Number>, pub T);
+pub(crate) struct BySteps<'a, T: Step>(pub Product<'a, T::Number>, pub T);
 
-impl<T: Terms> WithSimd for ByTerms<'_, T> {
+impl<T: Step> WithSimd for BySteps<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -258,11 +324,11 @@ impl<T: Terms> WithSimd for ByTerms<'_, T> {
 /// Sums of a tile: rows, panels, vectors of a panel.
 type Sums<S, const V: usize, const P: usize, const R: usize> = [[[<S as Simd>::f32s; V]; P]; R];
 
-impl<N: Copy> Product<'_, N> {
+impl<N: Number> Product<'_, N> {
     /// The whole product with panels of `V` vectors, `P` panels at a time.
     #[inline(always)]
-    pub fn run<S: Simd, T: Terms<Number = N>, const V: usize, const P: usize>(mut self, simd: S) {
-        let step = MAX_DEPTH / T::TERMS;
+    pub fn run<S: Simd, T: Step<Number = N>, const V: usize, const P: usize>(mut self, simd: S) {
+        let step = max_depth(P) / N::TERMS;
         for start in (0..self.left.depth).step_by(step) {
             let depth = start..self.left.depth.min(start + step);
             let mut column = 0;
@@ -284,12 +350,12 @@ impl<N: Copy> Product<'_, N> {
     }
 
     #[inline(always)]
-    fn fill_columns<S: Simd, T: Terms<Number = N>, const V: usize, const P: usize>(
+    fn fill_columns<S: Simd, T: Step<Number = N>, const V: usize, const P: usize>(
         &mut self,
         simd: S,
         start: usize,
         column: usize,
-        panels: [&[N]; P],
+        panels: [&[N::Word]; P],
     ) {
         // A tile reads one panel of a transposed operand.
         let group = if self.left.transposed { LANES } else { self.left.rows };
@@ -313,32 +379,46 @@ impl<N: Copy> Product<'_, N> {
 
     /// The elements from `(row, column)` on, summed over the depth that starts at `start` and that the panels span.
     #[inline(always)]
-    fn fill_tile<S: Simd, T: Terms<Number = N>, const V: usize, const P: usize, const R: usize>(
+    fn fill_tile<S: Simd, T: Step<Number = N>, const V: usize, const P: usize, const R: usize>(
         &mut self,
         simd: S,
         row: usize,
         start: usize,
         column: usize,
-        panels: [&[N]; P],
+        panels: [&[N::Word]; P],
     ) {
         let mut sums: Sums<S, V, P, R> = [[[simd.splat_f32s(0.0); V]; P]; R];
         let depth = panels[0].len() / LANES;
-        let mut vectors = [T::vectors::<S>(panels[0]); P];
+        let mut vectors = [N::vectors::<S>(panels[0]); P];
         for (vectors, panel) in vectors.iter_mut().zip(panels) {
-            *vectors = T::vectors::<S>(panel);
+            *vectors = N::vectors::<S>(panel);
         }
         let Left { data, stride, transposed, .. } = self.left;
+        let mut left = [data; R];
         if transposed {
-            let left = &data[Panels::place(self.left.depth, start, row)..][..(depth - 1) * stride + R];
-            add_products::<S, T, V, P, R>(simd, &mut sums, vectors, depth, |i, p| p * stride + i, left);
+            let first = place(self.left.depth, start, row);
+            left.iter_mut().enumerate().for_each(|(i, left)| *left = &data[first + i..]);
+            add_products::<S, T, V, P, R, LANES>(simd, &mut sums, vectors, depth, left);
         } else {
-            let left = &data[row * stride + start..][..(R - 1) * stride + depth];
-            add_products::<S, T, V, P, R>(simd, &mut sums, vectors, depth, |i, p| i * stride + p, left);
+            let first = row * stride + start;
+            left.iter_mut().enumerate().for_each(|(i, left)| *left = &data[first + i * stride..]);
+            add_products::<S, T, V, P, R, 1>(simd, &mut sums, vectors, depth, left);
         }
-        for (i, sums) in sums.into_iter().enumerate() {
-            let line = &mut self.out[(row + i) * self.right.columns + column..];
-            let width = line.len().min(self.right.columns - column).min(P * LANES);
-            put(simd, &mut line[..width], self.target, sums);
+        let columns = self.right.columns;
+        let out = &mut self.out[row * columns + column..];
+        let width = out.len().min(columns - column).min(P * LANES);
+        if width < P * LANES {
+            for (i, sums) in sums.into_iter().enumerate() {
+                put(simd, &mut out[i * columns..][..width], self.target, sums);
+            }
+        } else if self.target == Target::Add {
+            for i in 0..R {
+                put_whole::<S, V, P>(&mut out[i * columns..], |p, v, old| simd.add_f32s(old, sums[i][p][v]));
+            }
+        } else {
+            for i in 0..R {
+                put_whole::<S, V, P>(&mut out[i * columns..], |p, v, _| sums[i][p][v]);
+            }
         }
     }
 }
@@ -351,30 +431,63 @@ fn tile_rows(left: usize) -> usize {
     }
 }
 
-/// Adds the products of each row of the panels with one number a row of the tile: `left[place(row, depth)]`.
+/// Adds the products of each line of the panels with one word of each of `left`'s rows, `STEP` words after the line before.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "one index goes through several arrays")]
-fn add_products<S: Simd, T: Terms, const V: usize, const P: usize, const R: usize>(
+fn add_products<S: Simd, T: Step, const V: usize, const P: usize, const R: usize, const STEP: usize>(
     simd: S,
     sums: &mut Sums<S, V, P, R>,
-    panels: [&[T::Vector<S>]; P],
+    panels: [&[Vector<T, S>]; P],
     depth: usize,
-    place: impl Fn(usize, usize) -> usize,
-    left: &[T::Number],
+    left: [&[<T::Number as Number>::Word]; R],
 ) {
-    assert!(place(R - 1, depth - 1) < left.len());
+    assert!(left.iter().all(|row| row.len() > (depth - 1) * STEP));
     assert!(panels.iter().all(|panel| panel.len() == depth * V));
-    for p in 0..depth {
-        for i in 0..R {
-            // SAFETY: `place` grows with both arguments, and its greatest value was checked above.
-            #[expect(unsafe_code)]
-            let left = T::splat(simd, unsafe { *left.get_unchecked(place(i, p)) });
-            for panel in 0..P {
-                for v in 0..V {
-                    let right = panels[panel][p * V + v];
-                    sums[i][panel][v] = T::add_products(simd, left, right, sums[i][panel][v]);
-                }
+    let step = const { unrolled(V) };
+    let whole = depth - depth % step;
+    for p in (0..whole).step_by(step) {
+        for q in 0..step {
+            add_line::<S, T, V, P, R, STEP>(simd, sums, panels, p + q, left);
+        }
+    }
+    for p in whole..depth {
+        add_line::<S, T, V, P, R, STEP>(simd, sums, panels, p, left);
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one index goes through several arrays")]
+fn add_line<S: Simd, T: Step, const V: usize, const P: usize, const R: usize, const STEP: usize>(
+    simd: S,
+    sums: &mut Sums<S, V, P, R>,
+    panels: [&[Vector<T, S>]; P],
+    p: usize,
+    left: [&[<T::Number as Number>::Word]; R],
+) {
+    for i in 0..R {
+        // SAFETY: `add_products` has checked the last place.
+        #[expect(unsafe_code)]
+        let left = T::Number::splat(simd, unsafe { *left[i].get_unchecked(p * STEP) });
+        for panel in 0..P {
+            for v in 0..V {
+                // SAFETY: as above.
+                #[expect(unsafe_code)]
+                let right = unsafe { *panels[panel].get_unchecked(p * V + v) };
+                sums[i][panel][v] = T::add_products(simd, left, right, sums[i][panel][v]);
             }
+        }
+    }
+}
+
+/// Replaces the vectors of a line of whole panels.
+#[inline(always)]
+fn put_whole<S: Simd, const V: usize, const P: usize>(
+    line: &mut [f32],
+    new: impl Fn(usize, usize, S::f32s) -> S::f32s,
+) {
+    let vectors = S::as_mut_simd_f32s(&mut line[..P * LANES]).0;
+    for panel in 0..P {
+        for v in 0..V {
+            vectors[panel * V + v] = new(panel, v, vectors[panel * V + v]);
         }
     }
 }
@@ -407,7 +520,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bf16::with_rounded;
     use crate::naive::rounded;
+    use crate::parallel::with_buffer;
+    use crate::shape::Precision;
 
     /// The product by its definition, in double precision.
     fn naive(
@@ -423,6 +539,21 @@ mod tests {
 
     fn numbers(len: usize, seed: usize) -> Vec<f32> {
         (0..len).map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 9 & 1023) as f32 / 512.0 - 1.0).collect()
+    }
+
+    fn product<N: Number>(out: &mut [f32], target: Target, left: Rows<N>, transposed: bool, right: Rows<N>) {
+        let pack = |matrix: Rows<N>, work: &mut dyn FnMut(Panels<N>)| {
+            with_buffer(Panels::<N>::len(matrix.rows, matrix.columns), |buffer| {
+                work(Panels::pack(matrix, buffer));
+            });
+        };
+        pack(right, &mut |right| {
+            if transposed {
+                pack(left, &mut |left| multiply_transposed(out, target, left, right));
+            } else {
+                multiply(out, target, left, right);
+            }
+        });
     }
 
     proptest! {
@@ -442,16 +573,15 @@ mod tests {
             let a = numbers(lines * stride, usize::from(seed));
             let b = numbers(depth * columns, usize::from(seed) + 7);
             let left = Rows { data: &a, rows: lines, columns: line, stride };
-            let mut buffers = [Panels::len(depth, columns), Panels::len(depth, rows)].map(|len| vec![f32::NAN; len]);
-            let [right_buffer, left_buffer] = &mut buffers;
-            let right = Panels::pack(Rows::new(&b, columns), right_buffer);
             let start = if add { 1.0 } else { f32::NAN };
             let mut out = vec![start; rows * columns];
             let target = if add { Target::Add } else { Target::Overwrite };
-            if transposed {
-                multiply_transposed(&mut out, target, precision, Panels::pack(left, left_buffer), right);
-            } else {
-                multiply(&mut out, target, precision, left, right);
+            match precision {
+                Precision::F32 => product(&mut out, target, left, transposed, Rows::new(&b, columns)),
+                Precision::Bf16 => with_rounded(&a, |a| with_rounded(&b, |b| {
+                    let left = Rows { data: a, rows: lines, columns: line, stride };
+                    product(&mut out, target, left, transposed, Rows::new(b, columns));
+                })),
             }
             let [a, b] = [a, b].map(|numbers| rounded(precision, &numbers));
             let at = |i: usize, p: usize| if transposed { a[p * stride + i] } else { a[i * stride + p] };
@@ -467,6 +597,6 @@ mod tests {
     #[should_panic(expected = "the inner sizes of a product differ")]
     fn sizes_that_do_not_meet_are_refused() {
         let (a, b) = ([0.0; 6], [0.0; 48]);
-        multiply(&mut [0.0; 48], Target::Overwrite, Precision::F32, Rows::new(&a, 2), Panels::new(&b, 3, 16));
+        multiply(&mut [0.0; 48], Target::Overwrite, Rows::new(&a, 2), Panels::new(&b, 3, 16));
     }
 }

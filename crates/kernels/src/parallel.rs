@@ -1,7 +1,8 @@
 //! How work is cut into blocks, and the buffers that the blocks use.
 
 use std::cell::RefCell;
-use std::thread::LocalKey;
+
+use pulp::bytemuck::{Pod, cast_slice_mut};
 
 /// Whether the machine that a `multiversion` function is compiled for multiplies and adds in one instruction.
 macro_rules! multiplies_and_adds_at_once {
@@ -33,41 +34,25 @@ pub(crate) fn optional_chunks_mut(
     }
 }
 
-/// Buffers at rest, one for each level of nesting that a thread has reached.
-type Shelf<T> = RefCell<Vec<Vec<T>>>;
-
 thread_local! {
-    static NUMBERS: Shelf<f32> = const { RefCell::new(Vec::new()) };
-    static WORDS: Shelf<u32> = const { RefCell::new(Vec::new()) };
+    /// Buffers at rest, one for each level of nesting that a thread has reached.
+    static SHELF: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Lends `work` a buffer of `len` numbers that starts on a cache line and holds arbitrary values.
 ///
 /// Buffers stay with their thread, so a training loop allocates them once. Calls may nest.
-pub(crate) fn with_buffer<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    lend(&NUMBERS, len, work)
-}
-
-/// [`with_buffer`] of words.
-pub(crate) fn with_words<R>(len: usize, work: impl FnOnce(&mut [u32]) -> R) -> R {
-    lend(&WORDS, len, work)
-}
-
-fn lend<T: Copy + Default, R>(
-    shelf: &'static LocalKey<Shelf<T>>,
-    len: usize,
-    work: impl FnOnce(&mut [T]) -> R,
-) -> R {
+pub(crate) fn with_buffer<T: Pod, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
     const LINE_BYTES: usize = 64;
-    let mut buffer = shelf.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let padded = len + LINE_BYTES / size_of::<T>();
+    let mut buffer = SHELF.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let padded = (len * size_of::<T>() + LINE_BYTES).div_ceil(size_of::<u64>());
     if buffer.len() < padded {
         // A new one, as growing would copy old numbers that nobody will read.
-        buffer = vec![T::default(); padded];
+        buffer = vec![0; padded];
     }
     let start = buffer.as_ptr().align_offset(LINE_BYTES);
-    let result = work(&mut buffer[start..start + len]);
-    shelf.with_borrow_mut(|buffers| buffers.push(buffer));
+    let result = work(&mut cast_slice_mut(&mut buffer[start..])[..len]);
+    SHELF.with_borrow_mut(|buffers| buffers.push(buffer));
     result
 }
 
@@ -89,16 +74,16 @@ pub(crate) mod tests {
 
     #[test]
     fn buffers_are_aligned_nest_and_are_reused() {
-        let address = with_buffer(100, |outer| {
+        let address = with_buffer(100, |outer: &mut [f32]| {
             assert_eq!((outer.len(), outer.as_ptr() as usize % 64), (100, 0));
             outer.fill(1.0);
-            with_buffer(50, |inner| {
+            with_buffer(50, |inner: &mut [f32]| {
                 assert_eq!((inner.len(), inner.as_ptr() as usize % 64), (50, 0));
                 inner.fill(2.0);
             });
             assert!(outer.iter().all(|&x| x == 1.0));
             outer.as_ptr() as usize
         });
-        with_buffer(60, |again| assert_eq!(again.as_ptr() as usize, address));
+        with_buffer(60, |again: &mut [f32]| assert_eq!(again.as_ptr() as usize, address));
     }
 }

@@ -2,18 +2,19 @@
 
 use std::ops::Range;
 
+use pulp::bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
-use crate::matrix::{LANES, Panels, Rows, Target, multiply};
+use crate::matrix::{LANES, Matrix, Number, Panels, Rows, Target, multiply};
 use crate::parallel::with_buffer;
-use crate::shape::Precision;
 
 /// Numbers gathered at a time: the patch rows of a block and the weights beside them share the second-level cache.
 const BLOCK_ELEMENTS: usize = 96 * 1024;
 /// Blocks wanted, so that threads share the work evenly.
 const MIN_BLOCKS: usize = 16;
-/// Fewer rows than this are not worth a block of their own: each reads the whole weight.
-const MIN_BLOCK_ROWS: usize = 32;
+/// Blocks have a multiple of this many rows: whole tiles of every kind of product, and as each block reads the whole weight,
+/// fewer would not be worth one.
+const BLOCK_STEP: usize = 32;
 /// Patches longer than this are gathered kernel row by kernel row.
 const MAX_DEPTH: usize = 1024;
 
@@ -30,8 +31,6 @@ pub(crate) struct Patches {
     pub step: [usize; 2],
     pub first: [isize; 2],
     pub size: [usize; 2],
-    /// What products of the patch matrix multiply.
-    pub precision: Precision,
 }
 
 impl Patches {
@@ -56,34 +55,107 @@ impl Patches {
         self.size == [1, 1] && self.first == [0, 0] && self.step == [1, 1] && self.grid == self.image
     }
 
-    /// Lends `work` the given rows of the patch matrix, restricted to `channels`.
-    pub fn with_matrix(
+    /// The same patches of images with a border of zeros just so wide that no patch crosses it.
+    pub fn with_border(&self) -> Patches {
+        let before = self.first.map(|first| first.min(0).unsigned_abs());
+        let after = [0, 1].map(|axis| {
+            let last =
+                (self.step[axis] * (self.grid[axis] - 1) + self.size[axis]) as isize + self.first[axis];
+            (last - self.image[axis] as isize).max(0) as usize
+        });
+        Patches {
+            image: [0, 1].map(|axis| before[axis] + self.image[axis] + after[axis]),
+            first: [0, 1].map(|axis| self.first[axis] + before[axis] as isize),
+            ..*self
+        }
+    }
+
+    /// Whether a tile of patches can be read from the images, a pixel's whole tiles of channels after the other: wide lines of
+    /// patches that start at the corner of their image and do not leave it.
+    pub fn lie_in_lines(&self) -> bool {
+        let inside =
+            |axis: usize| self.step[axis] * (self.grid[axis] - 1) + self.size[axis] <= self.image[axis];
+        self.grid[1] >= LANES
+            && self.first == [0, 0]
+            && self.channels.is_multiple_of(2 * LANES)
+            && inside(0)
+            && inside(1)
+            && self.size != [1, 1]
+    }
+
+    /// Lends `work` the given rows of the patch matrix, restricted to `channels`. Rows that are gathered are filled up with
+    /// zeros to a multiple of [`Number::DEPTH_STEP`].
+    pub fn with_matrix<N: Number>(
         &self,
-        source: &[f32],
+        source: &[N],
         rows: Range<usize>,
         channels: Range<usize>,
-        work: impl FnOnce(Rows),
+        work: impl FnOnce(Rows<N>),
     ) {
         if self.is_identity() {
             let data = &source[rows.start * self.channels + channels.start..];
             return work(Rows { data, rows: rows.len(), columns: channels.len(), stride: self.channels });
         }
         let columns = self.size[0] * self.size[1] * channels.len();
-        with_buffer(rows.len() * columns, |buffer| {
-            self.gather(source, rows.start, channels, buffer);
-            work(Rows::new(buffer, columns));
+        let stride = columns.next_multiple_of(N::DEPTH_STEP);
+        with_buffer(rows.len() * stride, |buffer| {
+            self.gather(source, rows.start, channels, buffer, stride);
+            work(Rows { data: buffer, rows: rows.len(), columns, stride });
         });
+    }
+
+    /// Writes the given rows of the patch matrix, restricted to `channels`, to panels.
+    pub fn pack_rows<'a, N: Number>(
+        &self,
+        source: &[N],
+        rows: Range<usize>,
+        channels: Range<usize>,
+        panels: &'a mut [N::Word],
+    ) -> Panels<'a, N> {
+        let (height, width) = (rows.len(), self.size[0] * self.size[1] * channels.len());
+        if self.size == [1, 1] {
+            with_buffer(rows.len(), |places| {
+                self.fill_places(rows.start, places);
+                Panels::pack(&Pixels { source, places, pixel_len: self.channels, channels }, panels);
+            });
+        } else {
+            self.with_matrix(source, rows, channels, |rows| {
+                Panels::pack(rows, panels);
+            });
+        }
+        Panels::new(panels, height, width)
+    }
+
+    /// The pixels' places in the images, counted over all of them, of patches of one pixel from `first_row` on.
+    fn fill_places(&self, first_row: usize, mut places: &mut [usize]) {
+        let (mut line, mut first) = (first_row / self.grid[1], first_row % self.grid[1]);
+        while !places.is_empty() {
+            let (these, rest) = places.split_at_mut((self.grid[1] - first).min(places.len()));
+            let image = line / self.grid[0];
+            let y = (line % self.grid[0] * self.step[0]) as isize + self.first[0];
+            let inside = (0..self.image[0] as isize).contains(&y);
+            let line_place = (image * self.image[0]) as isize + y;
+            for (i, place) in these.iter_mut().enumerate() {
+                let x = ((first + i) * self.step[1]) as isize + self.first[1];
+                let inside = inside && (0..self.image[1] as isize).contains(&x);
+                *place = if inside { (line_place * self.image[1] as isize + x) as usize } else { OUTSIDE };
+            }
+            (line, first, places) = (line + 1, 0, rest);
+        }
     }
 
     /// Rows of a block whose patches fit in the cache, fewer where they would make few blocks; a function of the shape
     /// alone.
     pub fn block_rows(&self) -> usize {
         let fitting = (BLOCK_ELEMENTS / self.depth().min(MAX_DEPTH)).clamp(64, 1024);
-        fitting.min(self.rows().div_ceil(MIN_BLOCKS).max(MIN_BLOCK_ROWS))
+        let sharing = self.rows().div_ceil(MIN_BLOCKS).next_multiple_of(BLOCK_STEP);
+        let rows = sharing.min(fitting / BLOCK_STEP * BLOCK_STEP);
+        // Whole lines, if there is room for one.
+        if rows < self.grid[1] { rows } else { rows - rows % self.grid[1] }
     }
 
     /// Kernel rows that are gathered at a time.
-    fn kernel_rows(&self) -> usize {
+    pub fn kernel_rows(&self) -> usize {
         if self.depth() > MAX_DEPTH { 1 } else { self.size[0] }
     }
 
@@ -92,90 +164,106 @@ impl Patches {
         self.kernel_rows() * self.size[1]
     }
 
-    /// Numbers that [`Patches::pack`] writes.
-    pub fn packed_len(&self, columns: usize) -> usize {
-        Panels::len(self.depth(), columns)
+    /// Words that [`Patches::pack`] writes.
+    pub fn packed_len<N: Number>(&self, columns: usize) -> usize {
+        let parts = self.size[0] / self.kernel_rows().max(1);
+        parts * Panels::<N>::len(self.part_pixels() * self.channels, columns)
     }
 
     /// Writes `weight`, `[depth, columns]`, as [`Patches::multiply`] reads it.
-    pub fn pack(&self, weight: &[f32], columns: usize, packed: &mut [f32]) {
+    pub fn pack<N: Number>(&self, weight: &[N], columns: usize, packed: &mut [N::Word]) {
         let depth = self.part_pixels() * self.channels;
-        let parts =
-            packed.par_chunks_mut(Panels::len(depth, columns)).zip(weight.par_chunks(depth * columns));
+        let len = Panels::<N>::len(depth, columns);
+        let parts = packed.par_chunks_mut(len).zip(weight.par_chunks(depth * columns));
         parts.for_each(|(packed, weight)| {
             Panels::pack_in_parallel(Rows::new(weight, columns), packed);
         });
     }
 
     /// [`Patches::pack`] of the transposes of several matrices `[columns, channels]`, one for each pixel of a patch.
-    pub fn pack_transposes(&self, matrices: &[&[f32]], columns: usize, packed: &mut [f32]) {
+    pub fn pack_transposes<N: Number>(&self, matrices: &[&[N]], columns: usize, packed: &mut [N::Word]) {
         let (pixels, channels) = (self.part_pixels(), self.channels);
-        let panel_len = pixels * channels * LANES;
-        let parts =
-            packed.par_chunks_mut(Panels::len(pixels * channels, columns)).zip(matrices.par_chunks(pixels));
+        let len = Panels::<N>::len(pixels * channels, columns);
+        let parts = packed.par_chunks_mut(len).zip(matrices.par_chunks(pixels));
         parts.for_each(|(packed, matrices)| {
+            let panel_len = Panels::<N>::len(pixels * channels, LANES);
             packed.par_chunks_mut(panel_len).enumerate().for_each(|(i, panel)| {
                 let these = i * LANES * channels..columns.min((i + 1) * LANES) * channels;
-                for (lines, matrix) in panel.chunks_exact_mut(channels * LANES).zip(matrices) {
-                    transpose_to_lines(&matrix[these.clone()], channels, lines);
-                }
+                let rows: Vec<&[N]> = matrices.iter().map(|matrix| &matrix[these.clone()]).collect();
+                transpose_to_panel(&rows, channels, panel);
             });
         });
     }
 
     /// The product of `rows` of the patch matrix and a weight from [`Patches::pack`].
-    pub fn multiply(
+    pub fn multiply<N: Number>(
         &self,
-        source: &[f32],
+        source: &[N],
         rows: Range<usize>,
-        packed: &[f32],
+        packed: &[N::Word],
         out: &mut [f32],
         target: Target,
     ) {
+        if N::convolve(self, source, rows.clone(), packed, out, target) {
+            return;
+        }
         let (columns, kernel_rows) = (out.len() / rows.len(), self.kernel_rows());
         let depth = kernel_rows * self.size[1] * self.channels;
-        for (i, panels) in packed.chunks_exact(Panels::len(depth, columns)).enumerate() {
+        for (i, panels) in packed.chunks_exact(Panels::<N>::len(depth, columns)).enumerate() {
             let part = self.part(i * kernel_rows..(i + 1) * kernel_rows, 0..self.size[1]);
             let target = if i == 0 { target } else { Target::Add };
             part.with_matrix(source, rows.clone(), 0..self.channels, |patches| {
-                multiply(out, target, self.precision, patches, Panels::new(panels, depth, columns));
+                let filled = depth.next_multiple_of(N::DEPTH_STEP);
+                // The zeros behind gathered rows belong to the operand.
+                let columns_of_patches = if patches.stride == filled { filled } else { depth };
+                let patches = Rows { columns: columns_of_patches, ..patches };
+                multiply(out, target, patches, Panels::new(panels, depth, columns));
             });
         }
     }
 
-    /// Fills `out` with the patch rows from `first_row` on, grid line by grid line.
-    fn gather(&self, source: &[f32], first_row: usize, channels: Range<usize>, mut out: &mut [f32]) {
+    /// Fills `out` with the patch rows from `first_row` on, one every `stride` numbers, grid line by grid line.
+    fn gather<N: Number>(
+        &self,
+        source: &[N],
+        first_row: usize,
+        channels: Range<usize>,
+        mut out: &mut [N],
+        stride: usize,
+    ) {
         let run_len = self.size[1] * channels.len();
         let patch_len = self.size[0] * run_len;
         let line_len = self.image[1] * self.channels;
         let (mut line, mut first) = (first_row / self.grid[1], first_row % self.grid[1]);
         while !out.is_empty() {
-            let patches = (self.grid[1] - first).min(out.len() / patch_len);
-            let (these, rest) = out.split_at_mut(patches * patch_len);
+            let patches = (self.grid[1] - first).min(out.len() / stride);
+            let (these, rest) = out.split_at_mut(patches * stride);
             let (image, top) =
                 (line / self.grid[0], (line % self.grid[0] * self.step[0]) as isize + self.first[0]);
             for row in 0..self.size[0] {
-                let runs =
-                    these.chunks_exact_mut(patch_len).map(|patch| &mut patch[row * run_len..][..run_len]);
+                let runs = these.chunks_exact_mut(stride).map(|patch| &mut patch[row * run_len..][..run_len]);
                 match usize::try_from(top + row as isize) {
                     Ok(y) if y < self.image[0] => {
                         let source = &source[(image * self.image[0] + y) * line_len..][..line_len];
                         self.gather_runs(source, first, channels.clone(), runs);
                     }
-                    _ => runs.for_each(|run| run.fill(0.0)),
+                    _ => runs.for_each(|run| run.fill(N::zeroed())),
                 }
+            }
+            if patch_len < stride {
+                these.chunks_exact_mut(stride).for_each(|patch| patch[patch_len..].fill(N::zeroed()));
             }
             (line, first, out) = (line + 1, 0, rest);
         }
     }
 
     /// Fills the runs of the patches from grid column `first` on with their pixels of one image line.
-    fn gather_runs<'o>(
+    fn gather_runs<'o, N: Number>(
         &self,
-        line: &[f32],
+        line: &[N],
         first: usize,
         channels: Range<usize>,
-        runs: impl Iterator<Item = &'o mut [f32]>,
+        runs: impl Iterator<Item = &'o mut [N]>,
     ) {
         let (columns, width) = (self.size[1], self.image[1]);
         let all_channels = channels.len() == self.channels;
@@ -191,32 +279,72 @@ impl Patches {
     }
 
     /// Fills `run` with the pixels `left..left + size[1]` of one image line, some of which may lie outside of it.
-    fn gather_clipped_run(&self, line: &[f32], left: isize, channels: Range<usize>, run: &mut [f32]) {
+    fn gather_clipped_run<N: Number>(&self, line: &[N], left: isize, channels: Range<usize>, run: &mut [N]) {
         for (column, to) in run.chunks_exact_mut(channels.len()).enumerate() {
             match usize::try_from(left + column as isize) {
                 Ok(x) if x < self.image[1] => {
                     to.copy_from_slice(&line[x * self.channels..][channels.clone()]);
                 }
-                _ => to.fill(0.0),
+                _ => to.fill(N::zeroed()),
             }
         }
     }
 }
 
-/// Writes the transpose of `matrix`, at most [`LANES`] rows of `columns` numbers, as lines of [`LANES`] numbers; those
-/// beyond the matrix are zeros.
-pub(crate) fn transpose_to_lines(matrix: &[f32], columns: usize, lines: &mut [f32]) {
+/// The place of a pixel that lies outside of its image.
+const OUTSIDE: usize = usize::MAX;
+
+/// Some channels of pixels anywhere.
+struct Pixels<'a, N> {
+    source: &'a [N],
+    places: &'a [usize],
+    pixel_len: usize,
+    channels: Range<usize>,
+}
+
+impl<N: Number> Matrix<N> for &Pixels<'_, N> {
+    fn rows(&self) -> usize {
+        self.places.len()
+    }
+
+    fn columns(&self) -> usize {
+        self.channels.len()
+    }
+
+    #[inline(always)]
+    fn row(&self, index: usize) -> Option<&[N]> {
+        let place = self.places[index];
+        (place != OUTSIDE).then(|| &self.source[place * self.pixel_len..][self.channels.clone()])
+    }
+}
+
+/// Writes the transposes of matrices of at most [`LANES`] rows of `columns` numbers, one below the other, as one panel;
+/// what is beyond the matrices is zeros.
+pub(crate) fn transpose_to_panel<N: Number>(matrices: &[&[N]], columns: usize, panel: &mut [N::Word]) {
+    let len = matrices.len() * columns * LANES;
+    if N::TERMS == 1 {
+        return transpose_to_lines(matrices, columns, cast_slice_mut(panel));
+    }
+    with_buffer(len, |lines| {
+        transpose_to_lines(matrices, columns, lines);
+        Panels::pack(Rows::new(lines, LANES), panel);
+    });
+}
+
+fn transpose_to_lines<N: Number>(matrices: &[&[N]], columns: usize, lines: &mut [N]) {
     /// Columns read at a time: a cache line of each row.
     const BLOCK: usize = 16;
-    if matrix.len() < LANES * columns {
-        lines.fill(0.0);
-    }
-    for (block, lines) in lines.chunks_mut(BLOCK * LANES).enumerate() {
-        let width = lines.len() / LANES;
-        for (lane, row) in matrix.chunks_exact(columns).enumerate() {
-            let row = &row[block * BLOCK..][..width];
-            for (line, &x) in lines.chunks_exact_mut(LANES).zip(row) {
-                line[lane] = x;
+    for (matrix, lines) in matrices.iter().zip(lines.chunks_exact_mut(columns * LANES)) {
+        if matrix.len() < LANES * columns {
+            lines.fill(N::zeroed());
+        }
+        for (block, lines) in lines.chunks_mut(BLOCK * LANES).enumerate() {
+            let width = lines.len() / LANES;
+            for (lane, row) in matrix.chunks_exact(columns).enumerate() {
+                let row = &row[block * BLOCK..][..width];
+                for (line, &x) in lines.chunks_exact_mut(LANES).zip(row) {
+                    line[lane] = x;
+                }
             }
         }
     }

@@ -36,12 +36,18 @@ fn squares(g: &[f32], decay: Option<(&[f32], f32)>) -> f64 {
     const SIDE_BY_SIDE: usize = 16;
     let mut sums = [0.0f64; SIDE_BY_SIDE];
     let mut add = |i: usize, x: f32| sums[i] += f64::from(x) * f64::from(x);
+    let (rows, rest) = g.as_chunks::<SIDE_BY_SIDE>();
     match decay {
-        None => g.chunks(SIDE_BY_SIDE).for_each(|g| g.iter().enumerate().for_each(|(i, &g)| add(i, g))),
+        None => {
+            rows.iter().for_each(|g| g.iter().enumerate().for_each(|(i, &g)| add(i, g)));
+            rest.iter().enumerate().for_each(|(i, &g)| add(i, g));
+        }
         Some((p, decay)) => {
-            for (g, p) in g.chunks(SIDE_BY_SIDE).zip(p.chunks(SIDE_BY_SIDE)) {
+            let (p_rows, p_rest) = p.as_chunks::<SIDE_BY_SIDE>();
+            for (g, p) in rows.iter().zip(p_rows) {
                 g.iter().zip(p).enumerate().for_each(|(i, (&g, &p))| add(i, g + decay * p));
             }
+            rest.iter().zip(p_rest).enumerate().for_each(|(i, (&g, &p))| add(i, g + decay * p));
         }
     }
     sums.iter().sum()

@@ -20,10 +20,9 @@ use std::ops::{Add, Mul, Neg, Range, Sub};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed};
+use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed, place};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
-use crate::shape::Precision;
 
 /// Outputs of a tile along one axis.
 const OUT: usize = 2;
@@ -113,14 +112,13 @@ struct Tile {
 impl<'a> Winograd<'a> {
     /// The product of the patch matrix with `columns` columns of weights, if this is the way to compute it: patches of
     /// 3x3 neighbouring pixels one pixel apart, whole lanes of channels, many tiles, and at least a quarter of the
-    /// multiplications saved in spite of tiles that overlap the border. In single precision alone, as bf16 would be
-    /// rounded anew after each transform.
+    /// multiplications saved in spite of tiles that overlap the border. For single precision alone, as bf16 would be rounded
+    /// anew after each transform.
     pub fn of(patches: &'a Patches, columns: usize) -> Option<Winograd<'a>> {
         let tiles = tiles(patches.grid);
         let plain = 9 * patches.grid[0] * patches.grid[1];
         let applies = patches.size == [3, 3]
             && patches.step == [1, 1]
-            && patches.precision == Precision::F32
             && patches.channels.is_multiple_of(LANES)
             && columns.is_multiple_of(LANES)
             && patches.images * tiles[0] * tiles[1] >= MIN_TILES
@@ -175,7 +173,7 @@ impl<'a> Winograd<'a> {
                     parts.enumerate().for_each(|(i, (inputs, gradients))| {
                         let tiles = tiles_of(i);
                         let count = tiles.len();
-                        let place = |t: usize, channel: usize| Panels::place(count, t, channel);
+                        let place = |t: usize, channel: usize| place(count, t, channel);
                         transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
                         transform_gradients(self, dy, tiles, gradients, gradient_len);
                     });
@@ -186,11 +184,11 @@ impl<'a> Winograd<'a> {
                                 break;
                             }
                             let input = &inputs[i * inputs_len + element * input_len..];
-                            let input = Panels::new(&input[..count * channels], count, channels);
+                            let input = Panels::<f32>::new(&input[..count * channels], count, channels);
                             let gradient = &gradients[i * gradients_len + element * gradient_len..];
                             let gradient = Panels::new(&gradient[..count * columns], count, columns);
                             let target = if start + i == 0 { Target::Overwrite } else { Target::Add };
-                            multiply_transposed(sum, target, Precision::F32, input, gradient);
+                            multiply_transposed(sum, target, input, gradient);
                         }
                     });
                 }
@@ -233,7 +231,7 @@ impl<'a> Winograd<'a> {
                     let input = Rows::new(&input[..input_len], channels);
                     let weight = Panels::new(weight, channels, columns);
                     let product = &mut product[..product_len];
-                    multiply(product, Target::Overwrite, Precision::F32, input, weight);
+                    multiply(product, Target::Overwrite, input, weight);
                 }
                 transform_products(self, products, bias, tiles, out);
             });
@@ -332,7 +330,7 @@ fn transform_gradients(of: &Winograd, dy: &[f32], tiles: Range<usize>, out: &mut
     for (t, tile) in tiles.enumerate() {
         let Tile { first: [line, left], size, .. } = of.tile(tile);
         for column in (0..columns).step_by(LANES) {
-            let at = Panels::place(count, t, column);
+            let at = place(count, t, column);
             let load = |i: usize, j: usize| {
                 if i >= size[0] || j >= size[1] {
                     return Lanes::ZERO;
@@ -354,7 +352,7 @@ fn transform_weight(weight: &[f32], row: usize, columns: usize, out: &mut [f32])
         let line = [0, 1, 2]
             .map(|b| one_way::kernel([0, 1, 2].map(|a| Lanes::load(weight, (a * 3 + b) * pairs + at)))[row]);
         for (j, value) in one_way::kernel(line).into_iter().enumerate() {
-            value.store(out, j * pairs + Panels::place(channels, channel, column));
+            value.store(out, j * pairs + place(channels, channel, column));
         }
     }
 }

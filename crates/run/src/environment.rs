@@ -59,10 +59,18 @@ fn cpu_features() -> Vec<&'static str> {
         ("fma", std::arch::is_x86_feature_detected!("fma")),
         ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
         ("avx512bf16", std::arch::is_x86_feature_detected!("avx512bf16")),
+        ("amx_bf16", has_amx_bf16()),
     ]
     .into_iter()
     .filter_map(|(name, found)| found.then_some(name))
     .collect()
+}
+
+/// The standard library does not tell it yet.
+#[cfg(target_arch = "x86_64")]
+fn has_amx_bf16() -> bool {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & 1 << 22 != 0
 }
 
 /// The instruction sets found on this CPU, among those that the program has code for.

@@ -89,7 +89,8 @@ pub struct Settings {
 pub enum Precision {
     /// Single precision.
     F32,
-    /// Numbers rounded to bf16, on the CPU. Faster where the processor has AVX-512-BF16, slower elsewhere.
+    /// Numbers rounded to bf16, on the CPU. Faster where the processor has AMX or multiplies them as quickly by
+    /// AVX-512-BF16, slower elsewhere.
     Bf16,
     /// `bf16` where it is faster, else `f32`. A run keeps what the machine it began on decides.
     Auto,

@@ -228,8 +228,8 @@ fn a_constant_input_needs_no_gradient_and_the_other_still_gets_its_own() {
 #[test]
 fn bf16_is_exact_on_numbers_that_it_holds_and_near_on_others() {
     let tensors = |scale: f32| {
-        let halves = |x: Tensor<4>| (x * scale).round().div_scalar(scale).detach().require_grad();
-        [halves(random([3, 6, 6, 20], 1)), halves(random([3, 3, 20, 24], 2))]
+        let multiples = |x: Tensor<4>| (x * scale).round().div_scalar(scale).detach().require_grad();
+        [multiples(random([3, 6, 6, 20], 1)), multiples(random([3, 3, 20, 24], 2))]
     };
     let all = |[x, w]: [Tensor<4>; 2], precision: Precision| {
         let options = Conv2dOptions { stride: [1, 1], padding: [1, 1] };

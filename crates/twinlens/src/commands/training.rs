@@ -43,7 +43,7 @@ pub fn decided(precision: Precision) -> Precision {
     let precision = precision.decided();
     if precision == Precision::Bf16 && !has_bf16() {
         tracing::warn!(
-            "this processor has no AVX-512-BF16: bf16 is slower than f32 here, with the same result as elsewhere"
+            "this processor has no fast instructions for bf16, which is slower than f32 here; precision=auto takes the faster"
         );
     }
     precision

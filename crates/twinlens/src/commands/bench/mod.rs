@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use clap::ValueHint;
 use serde_json::{Map, Value, json};
-
 use twinlens_ssl::Precision;
 
 use super::list::matches;

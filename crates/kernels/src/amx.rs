@@ -1,0 +1,439 @@
+//! Matrix products of bf16 numbers by AMX, a unit of Intel's processors that multiplies whole tiles.
+//!
+//! A tile is a register of at most 16 rows of 64 bytes. One instruction adds to a tile of 16 x 16 sums the products of 16 rows
+//! of 16 words (pairs of bf16 numbers) with 16 lines of 16 words: 8,192 multiply-adds. Panels are such lines, and rows of
+//! words such rows, so both are read where they lie.
+//!
+//! Four tiles of sums, two of the left operand and two panels are worked on at a time, all eight that there are.
+
+use std::arch::asm;
+use std::arch::x86_64::{
+    __cpuid, __cpuid_count, __m512i, _mm512_shuffle_i32x4, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+};
+use std::array::from_fn;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use pulp::bytemuck::try_cast_slice;
+use pulp::cast;
+
+use crate::bf16::Bf16;
+use crate::matrix::{LANES, Number, Product, Target, place};
+use crate::parallel::with_buffer;
+use crate::patches::Patches;
+
+/// Rows of a tile, and words in a row.
+const SIDE: usize = 16;
+/// Rows of the result that are summed together.
+const BLOCK: usize = 2 * SIDE;
+/// Depth in words that is summed at a time: two panels stay in the first-level cache.
+const MAX_DEPTH: usize = 320;
+
+/// Whether the processor has the unit, be it that the system lets nobody use it.
+pub(crate) fn processor_has() -> bool {
+    const BF16: u32 = 1 << 22;
+    const TILE: u32 = 1 << 24;
+    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & (BF16 | TILE) == BF16 | TILE
+}
+
+/// Whether this process may use the unit: Linux hands it out on request, once for all threads.
+pub(crate) fn available() -> bool {
+    #[cfg(target_os = "linux")]
+    fn granted() -> bool {
+        const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+        const TILE_DATA: libc::c_long = 18;
+        // SAFETY: the request takes a number and touches no memory of ours.
+        #[expect(unsafe_code)]
+        let answer = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) };
+        answer == 0
+    }
+    #[cfg(not(target_os = "linux"))]
+    fn granted() -> bool {
+        false
+    }
+    static AVAILABLE: LazyLock<bool> =
+        LazyLock::new(|| processor_has() && std::arch::is_x86_feature_detected!("avx512f") && granted());
+    *AVAILABLE
+}
+
+/// A proof that this process may use the unit.
+#[derive(Clone, Copy)]
+pub(crate) struct Tiles(());
+
+/// The sizes of the eight tiles, as the processor reads them.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Configuration {
+    /// Sums in tiles 0 to 3, left operands in 4 and 5, of `first` and `second` rows; panels in 6 and 7.
+    fn new(first: usize, second: usize) -> Configuration {
+        let (first, second, all) = (first as u8, second as u8, SIDE as u8);
+        let mut configuration =
+            Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+        configuration.rows[..8].copy_from_slice(&[first, first, second, second, first, second, all, all]);
+        configuration.row_bytes[..8].fill(64);
+        configuration
+    }
+}
+
+/// How to walk along the depth of a left operand, a tile's row of words after the other.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    /// Bytes from each row of words to the next; what the last says is walked, but not read.
+    steps: &'a [usize],
+    /// Words from the first to the end of the last.
+    reach: usize,
+}
+
+impl Walk<'_> {
+    /// Straight on, `depth` words.
+    fn straight(depth: usize) -> Walk<'static> {
+        static STEPS: [usize; MAX_DEPTH / SIDE] = [SIDE * size_of::<u32>(); MAX_DEPTH / SIDE];
+        Walk { steps: &STEPS[..depth / SIDE], reach: depth }
+    }
+}
+
+/// Two tiles' rows of the left operand.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    words: &'a [u32],
+    /// Words from one row to the next.
+    stride: usize,
+    /// Where the two begin, and how many rows each has.
+    starts: [usize; 2],
+    rows: [usize; 2],
+    walk: Walk<'a>,
+}
+
+/// Where the sums of a pair go: two places in the result.
+struct Sums<'a> {
+    out: &'a mut [f32],
+    /// From one row to the next.
+    stride: usize,
+    places: [usize; 2],
+    target: Target,
+}
+
+impl Tiles {
+    /// `None` where the unit is missing or refused.
+    pub fn available() -> Option<Tiles> {
+        available().then_some(Tiles(()))
+    }
+
+    /// Computes a product.
+    pub fn run(self, mut product: Product<'_, Bf16>) {
+        let all = product.left.depth;
+        let step = all.div_ceil(all.div_ceil(MAX_DEPTH)).next_multiple_of(SIDE);
+        for start in (0..all).step_by(step) {
+            let depth = start..all.min(start + step);
+            let rows = product.left.rows;
+            let whole = rows - rows % BLOCK;
+            for (part, block) in [(0..whole, BLOCK), (whole..rows, rows - whole)] {
+                if !part.is_empty() {
+                    self.configure(rows_of_pair(block));
+                    self.add_rows(&mut product, part, depth.clone());
+                }
+            }
+            product.target = Target::Add;
+        }
+        self.release();
+    }
+
+    /// Multiplies some rows of the patch matrix, whole lines of the grid, with a weight from [`Patches::pack`], without
+    /// gathering: neighbouring patches lie side by side in the images. `false` if that is not so, or for other reasons not the
+    /// way to compute it.
+    pub fn convolve(
+        self,
+        patches: &Patches,
+        source: &[Bf16],
+        rows: Range<usize>,
+        packed: &[u32],
+        out: &mut [f32],
+        target: Target,
+    ) -> bool {
+        let (width, columns) = (patches.grid[1], out.len() / rows.len());
+        let kernel_rows = patches.kernel_rows();
+        // A tile that overlaps another must not add to what that one wrote.
+        let disjoint =
+            width.is_multiple_of(SIDE) || patches.size[0] == kernel_rows && target == Target::Overwrite;
+        let whole = columns.is_multiple_of(BLOCK)
+            && rows.start.is_multiple_of(width)
+            && rows.len().is_multiple_of(width);
+        let (true, Ok(words)) = (patches.lie_in_lines() && disjoint && whole, try_cast_slice(source)) else {
+            return false;
+        };
+        self.configure([SIDE; 2]);
+        let stride = patches.step[1] * patches.channels / Bf16::TERMS;
+        let tiles = tiles_in_lines(patches, rows, columns);
+        let depth = kernel_rows * patches.size[1] * patches.channels / Bf16::TERMS;
+        for (part, panels) in packed.chunks_exact(depth * columns).enumerate() {
+            let (first, steps) = steps_over_taps(patches, part * kernel_rows..(part + 1) * kernel_rows);
+            let reach = steps.iter().sum::<usize>() / size_of::<u32>() + SIDE;
+            let walk = Walk { steps: &steps, reach };
+            let target = if part == 0 { target } else { Target::Add };
+            for column in (0..columns).step_by(BLOCK) {
+                let right = [column, column + LANES].map(|column| &panels[column * depth..][..LANES * depth]);
+                for pair in tiles.chunks(2) {
+                    // A last tile without a partner is multiplied twice, and written twice with the same sums.
+                    let pair = [pair[0], pair[pair.len() - 1]];
+                    let starts = pair.map(|[start, _]| start + first);
+                    let left = Pair { words, stride, starts, rows: [SIDE; 2], walk };
+                    let places = pair.map(|[_, place]| place + column);
+                    self.multiply(left, right, Sums { out, stride: columns, places, target });
+                }
+            }
+        }
+        self.release();
+        true
+    }
+
+    /// Gives the unit's registers back.
+    fn release(self) {
+        // SAFETY: `available`, which alone makes a `Tiles`, has asked for the unit.
+        #[expect(unsafe_code)]
+        unsafe {
+            asm!("tilerelease", options(nomem, nostack));
+        }
+    }
+
+    /// Sets the tiles for pairs of so many rows.
+    fn configure(self, [first, second]: [usize; 2]) {
+        let configuration = Configuration::new(first, second);
+        // SAFETY: as in `release`; the sizes are those that palette 1 allows.
+        #[expect(unsafe_code)]
+        unsafe {
+            asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(readonly, nostack));
+        }
+    }
+
+    /// Adds the products of some rows over a stretch of the depth.
+    fn add_rows(self, product: &mut Product<'_, Bf16>, rows: Range<usize>, depth: Range<usize>) {
+        let left = product.left;
+        if !left.transposed {
+            let words = &left.data[rows.start * left.stride + depth.start..];
+            return self.add_strip(product, rows, depth, words, left.stride);
+        }
+        let stride = depth.len();
+        with_buffer(rows.len().next_multiple_of(SIDE) * stride, |words| {
+            for (i, words) in words.chunks_exact_mut(SIDE * stride).enumerate() {
+                let lines = &left.data[place(left.depth, depth.start, rows.start + i * SIDE)..];
+                for (p, lines) in lines.chunks_exact(SIDE * LANES).take(stride / SIDE).enumerate() {
+                    self.transpose(lines, &mut words[p * SIDE..], stride);
+                }
+            }
+            self.add_strip(product, rows, depth, words, stride);
+        });
+    }
+
+    /// Adds the products of some rows, whose words over the stretch of the depth start every `stride` in `words`.
+    fn add_strip(
+        self,
+        product: &mut Product<'_, Bf16>,
+        rows: Range<usize>,
+        depth: Range<usize>,
+        words: &[u32],
+        stride: usize,
+    ) {
+        let columns = product.right.columns;
+        let walk = Walk::straight(depth.len());
+        for column in (0..columns).step_by(BLOCK) {
+            // A last panel without a partner is multiplied twice.
+            let second = if column + LANES < columns { column + LANES } else { column };
+            let right = [column, second].map(|column| product.right.part(column, depth.clone()));
+            let width = BLOCK.min(columns - column);
+            for row in (0..rows.len()).step_by(BLOCK) {
+                let count = BLOCK.min(rows.len() - row);
+                let start = row * stride;
+                let starts = [start, if count > SIDE { start + SIDE * stride } else { start }];
+                let left = Pair { words, stride, starts, rows: rows_of_pair(count), walk };
+                let out = &mut product.out[(rows.start + row) * columns + column..];
+                if count == BLOCK && width == BLOCK {
+                    let places = [0, SIDE * columns];
+                    self.multiply(left, right, Sums { out, stride: columns, places, target: product.target });
+                    continue;
+                }
+                let mut sums = [0.0; BLOCK * BLOCK];
+                let places = [0, SIDE * BLOCK];
+                self.multiply(
+                    left,
+                    right,
+                    Sums { out: &mut sums, stride: BLOCK, places, target: Target::Overwrite },
+                );
+                for (out, sums) in out.chunks_mut(columns).zip(sums.chunks_exact(BLOCK)).take(count) {
+                    for (out, &sum) in out[..width].iter_mut().zip(sums) {
+                        *out = if product.target == Target::Add { *out + sum } else { sum };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets or adds to the sums the products of a pair with two panels.
+    fn multiply(self, left: Pair, right: [&[u32]; 2], sums: Sums) {
+        let steps = left.walk.steps.len();
+        assert!(steps > 0 && right.iter().all(|panel| panel.len() == steps * SIDE * LANES));
+        for i in 0..2 {
+            assert!(left.starts[i] + (left.rows[i] - 1) * left.stride + left.walk.reach <= left.words.len());
+            assert!(sums.places[i] + (left.rows[i] - 1) * sums.stride + BLOCK <= sums.out.len());
+        }
+        let [first, second] = left.starts.map(|at| left.words[at..].as_ptr());
+        let [upper, lower] = sums.places.map(|at| sums.out[at..].as_mut_ptr());
+        // SAFETY: as in `release`. The tiles have the rows of `left`, of which each is read as far as `reach`, and as many rows
+        // of the sums are read and written; all lengths were checked above.
+        #[expect(unsafe_code)]
+        unsafe {
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "test {add:e}, {add:e}",
+                "jz 2f",
+                "tileloadd tmm0, [{upper} + {out_bytes}]",
+                "tileloadd tmm1, [{upper} + {out_bytes} + 64]",
+                "tileloadd tmm2, [{lower} + {out_bytes}]",
+                "tileloadd tmm3, [{lower} + {out_bytes} + 64]",
+                "2:",
+                "tileloadd tmm4, [{first} + {left_bytes}]",
+                "tileloadd tmm6, [{left_panel} + {line_bytes}]",
+                "tileloadd tmm7, [{right_panel} + {line_bytes}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{second} + {left_bytes}]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {first}, [{walk}]",
+                "add {second}, [{walk}]",
+                "add {walk}, 8",
+                "add {left_panel}, 1024",
+                "add {right_panel}, 1024",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{upper} + {out_bytes}], tmm0",
+                "tilestored [{upper} + {out_bytes} + 64], tmm1",
+                "tilestored [{lower} + {out_bytes}], tmm2",
+                "tilestored [{lower} + {out_bytes} + 64], tmm3",
+                first = inout(reg) first => _,
+                second = inout(reg) second => _,
+                walk = inout(reg) left.walk.steps.as_ptr() => _,
+                left_bytes = in(reg) left.stride * size_of::<u32>(),
+                left_panel = inout(reg) right[0].as_ptr() => _,
+                right_panel = inout(reg) right[1].as_ptr() => _,
+                line_bytes = in(reg) LANES * size_of::<u32>(),
+                upper = in(reg) upper,
+                lower = in(reg) lower,
+                out_bytes = in(reg) sums.stride * size_of::<f32>(),
+                steps = inout(reg) steps => _,
+                add = in(reg) u32::from(sums.target == Target::Add),
+                options(nostack),
+            );
+        }
+    }
+
+    /// Writes a tile's lines as columns of `out`, whose rows start every `stride` words.
+    fn transpose(self, lines: &[u32], out: &mut [u32], stride: usize) {
+        // SAFETY: `available`, which alone makes a `Tiles`, has asked for AVX-512.
+        #[expect(unsafe_code)]
+        unsafe {
+            transpose(lines, out, stride);
+        }
+    }
+}
+
+/// Where the tiles of some rows of the patch matrix begin, whole lines of the grid: the word of the images at the first tap,
+/// and the place in the result. The last tile of a line ends where the line ends, and may overlap the one before.
+fn tiles_in_lines(patches: &Patches, rows: Range<usize>, columns: usize) -> Vec<[usize; 2]> {
+    let (width, pixel) = (patches.grid[1], patches.channels / Bf16::TERMS);
+    let lines = rows.start / width..rows.end / width;
+    let tiles_of_line = |line: usize| {
+        let (image, y) = (line / patches.grid[0], line % patches.grid[0]);
+        let source = (image * patches.image[0] + y * patches.step[0]) * patches.image[1];
+        (0..width.div_ceil(SIDE)).map(move |i| {
+            let x = (i * SIDE).min(width - SIDE);
+            [(source + x * patches.step[1]) * pixel, ((line - rows.start / width) * width + x) * columns]
+        })
+    };
+    lines.flat_map(tiles_of_line).collect()
+}
+
+/// The way of a patch through some rows of the kernel: the first word, counted from the patch's corner, and the bytes from
+/// each row of words to the next, the last of which has no next.
+fn steps_over_taps(patches: &Patches, kernel_rows: Range<usize>) -> (usize, Vec<usize>) {
+    let pixel = patches.channels / Bf16::TERMS;
+    let taps = kernel_rows.flat_map(|row| (0..patches.size[1]).map(move |x| row * patches.image[1] + x));
+    let offsets: Vec<usize> =
+        taps.flat_map(|tap| (0..pixel).step_by(SIDE).map(move |word| tap * pixel + word)).collect();
+    let mut steps: Vec<usize> = offsets.windows(2).map(|two| (two[1] - two[0]) * size_of::<u32>()).collect();
+    steps.push(0);
+    (offsets[0], steps)
+}
+
+/// The rows of a pair's two tiles; the second, if there are none for it, is worked on for nothing, but has one.
+fn rows_of_pair(rows: usize) -> [usize; 2] {
+    [rows.min(SIDE), rows.saturating_sub(SIDE).max(1)]
+}
+
+/// In each step, vectors that hold more neighbours of a column: two, four, eight, all sixteen.
+#[target_feature(enable = "avx512f")]
+fn transpose(lines: &[u32], out: &mut [u32], stride: usize) {
+    let mut lines: [__m512i; SIDE] = {
+        let (lines, _) = lines.as_chunks::<LANES>();
+        from_fn(|i| cast(lines[i]))
+    };
+    for i in (0..SIDE).step_by(2) {
+        let (a, b) = (lines[i], lines[i + 1]);
+        lines[i] = _mm512_unpacklo_epi32(a, b);
+        lines[i + 1] = _mm512_unpackhi_epi32(a, b);
+    }
+    for i in (0..SIDE).step_by(4) {
+        let [a, b, c, d] = from_fn(|k| lines[i + k]);
+        lines[i] = _mm512_unpacklo_epi64(a, c);
+        lines[i + 1] = _mm512_unpackhi_epi64(a, c);
+        lines[i + 2] = _mm512_unpacklo_epi64(b, d);
+        lines[i + 3] = _mm512_unpackhi_epi64(b, d);
+    }
+    // A quarter of a vector now holds four neighbours of one column: quarter `q` of vector `4 i + j` those of rows `4 i` on of
+    // column `4 q + j`.
+    for j in 0..4 {
+        let [a, b, c, d] = from_fn(|i| lines[4 * i + j]);
+        const EVEN: i32 = 0b10_00_10_00;
+        const ODD: i32 = 0b11_01_11_01;
+        let (even, odd) = (_mm512_shuffle_i32x4::<EVEN>(a, b), _mm512_shuffle_i32x4::<ODD>(a, b));
+        let (late_even, late_odd) = (_mm512_shuffle_i32x4::<EVEN>(c, d), _mm512_shuffle_i32x4::<ODD>(c, d));
+        let columns = [
+            _mm512_shuffle_i32x4::<EVEN>(even, late_even),
+            _mm512_shuffle_i32x4::<EVEN>(odd, late_odd),
+            _mm512_shuffle_i32x4::<ODD>(even, late_even),
+            _mm512_shuffle_i32x4::<ODD>(odd, late_odd),
+        ];
+        for (q, column) in columns.into_iter().enumerate() {
+            let column: [u32; LANES] = cast(column);
+            out[(4 * q + j) * stride..][..LANES].copy_from_slice(&column);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_is_transposed() {
+        let Some(tiles) = Tiles::available() else { return };
+        let lines: Vec<u32> = (0..256).collect();
+        let mut out = vec![u32::MAX; 16 * 20];
+        tiles.transpose(&lines, &mut out, 20);
+        for (row, out) in out.chunks_exact(20).enumerate() {
+            let expected: Vec<u32> = (0..16).map(|line| line * 16 + row as u32).collect();
+            assert_eq!(out[..16], expected);
+            assert_eq!(out[16..], [u32::MAX; 4], "beside the tile");
+        }
+    }
+}
