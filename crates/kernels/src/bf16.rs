@@ -62,11 +62,7 @@ pub(crate) fn with_rounded_images<R>(
     work: impl FnOnce(&[Bf16], &Patches) -> R,
 ) -> R {
     let padded = patches.with_border();
-    #[cfg(target_arch = "x86_64")]
-    let lie_in_lines = padded.lie_in_lines() && amx::available();
-    #[cfg(not(target_arch = "x86_64"))]
-    let lie_in_lines = false;
-    if !lie_in_lines {
+    if !(has_tiles() && padded.lie_in_lines()) {
         return with_rounded(images, |images| work(images, patches));
     }
     let border = [0, 1].map(|axis| (padded.first[axis] - patches.first[axis]) as usize);
@@ -90,11 +86,18 @@ pub(crate) fn with_rounded_images<R>(
     })
 }
 
+fn has_tiles() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return amx::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Whether this processor multiplies bf16 numbers faster than single precision. One that has AMX does so by AMX alone: it
 /// takes four times as long for `vdpbf16ps` as for a multiply-add.
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return amx::available() || !amx::processor_has() && dot::Dot::available().is_some();
+    return has_tiles() || !amx::processor_has() && dot::Dot::available().is_some();
     #[cfg(not(target_arch = "x86_64"))]
     false
 }

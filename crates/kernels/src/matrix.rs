@@ -25,7 +25,7 @@ const TILE_ROWS: usize = 6;
 /// Depth that is summed at a time with so many panels: they stay in the first-level cache, and sums of sums round less than
 /// one long sum.
 const fn max_depth(panels: usize) -> usize {
-    if panels == 1 { 256 } else { 128 }
+    if panels == 1 { 256 } else { 64 }
 }
 
 /// What a product multiplies: single precision, or [`Bf16`](crate::bf16::Bf16).
