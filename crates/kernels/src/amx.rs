@@ -285,8 +285,8 @@ impl Tiles {
         }
         let [first, second] = left.starts.map(|at| left.words[at..].as_ptr());
         let [upper, lower] = sums.places.map(|at| sums.out[at..].as_mut_ptr());
-        // SAFETY: as in `release`. The tiles have the rows of `left`, of which each is read as far as `reach`, and as many rows
-        // of the sums are read and written; all lengths were checked above.
+        // SAFETY: as in `release`. `run` and `convolve` have configured the tiles for the rows of `left`, of which each is read as
+        // far as `reach`, and as many rows of the sums are read and written; all lengths were checked above.
         #[expect(unsafe_code)]
         unsafe {
             asm!(
@@ -332,6 +332,14 @@ impl Tiles {
                 out_bytes = in(reg) sums.stride * size_of::<f32>(),
                 steps = inout(reg) steps => _,
                 add = in(reg) u32::from(sums.target == Target::Add),
+                out("tmm0") _,
+                out("tmm1") _,
+                out("tmm2") _,
+                out("tmm3") _,
+                out("tmm4") _,
+                out("tmm5") _,
+                out("tmm6") _,
+                out("tmm7") _,
                 options(nostack),
             );
         }
