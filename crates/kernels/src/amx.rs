@@ -15,18 +15,16 @@ use std::array::from_fn;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use pulp::bytemuck::try_cast_slice;
 use pulp::cast;
 
 use crate::bf16::Bf16;
-use crate::matrix::{LANES, Number, Product, Target, place};
+use crate::matrix::{LANES, Panels, Product, Target, place};
 use crate::parallel::with_buffer;
-use crate::patches::Patches;
 
 /// Rows of a tile, and words in a row.
-const SIDE: usize = 16;
+pub(crate) const SIDE: usize = 16;
 /// Rows of the result that are summed together.
-const BLOCK: usize = 2 * SIDE;
+pub(crate) const BLOCK: usize = 2 * SIDE;
 /// Depth in words that is summed at a time: two panels stay in the first-level cache.
 const MAX_DEPTH: usize = 320;
 
@@ -83,6 +81,58 @@ impl Configuration {
     }
 }
 
+/// Rows of words, of which tiles are made, that lie anywhere.
+#[derive(Clone, Copy)]
+pub(crate) struct LeftRows<'a> {
+    pub words: &'a [u32],
+    /// Words from one row to the next.
+    pub stride: usize,
+    /// How a row goes on: from [`steps_between`].
+    pub steps: &'a [usize],
+}
+
+/// Memory that is needed next, fetched to the second-level cache while tiles are multiplied.
+pub(crate) struct Ahead {
+    regions: [Range<*const f32>; 2],
+    region: usize,
+}
+
+/// As much memory as `numbers` take, behind them.
+pub(crate) fn following(numbers: &[f32]) -> Range<*const f32> {
+    let end = numbers.as_ptr_range().end;
+    end..end.wrapping_add(numbers.len())
+}
+
+impl Ahead {
+    /// Lines fetched in a step along the depth.
+    const LINES: usize = 8;
+
+    /// One region after the other, be they someone else's or nobody's: to fetch is not to read.
+    pub fn new(regions: [Range<*const f32>; 2]) -> Ahead {
+        Ahead { regions, region: 0 }
+    }
+
+    /// Where to begin to fetch during so many steps; what is behind the end may be fetched, too.
+    fn next(&mut self, steps: usize) -> Option<*const f32> {
+        while let Some(region) = self.regions.get_mut(self.region) {
+            let first = region.start;
+            if first < region.end {
+                region.start = first.wrapping_add(steps * Self::LINES * LANES);
+                return Some(first);
+            }
+            self.region += 1;
+        }
+        None
+    }
+}
+
+/// How to walk along the depth of a left operand that has a tile's row of words at each of these offsets, which ascend.
+pub(crate) fn steps_between(offsets: &[usize]) -> Vec<usize> {
+    let mut steps: Vec<usize> = offsets.windows(2).map(|two| (two[1] - two[0]) * size_of::<u32>()).collect();
+    steps.push(0);
+    steps
+}
+
 /// How to walk along the depth of a left operand, a tile's row of words after the other.
 #[derive(Clone, Copy)]
 struct Walk<'a> {
@@ -93,6 +143,11 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn new(steps: &[usize]) -> Walk<'_> {
+        let between = &steps[..steps.len() - 1];
+        Walk { steps, reach: between.iter().sum::<usize>() / size_of::<u32>() + SIDE }
+    }
+
     /// Straight on, `depth` words.
     fn straight(depth: usize) -> Walk<'static> {
         static STEPS: [usize; MAX_DEPTH / SIDE] = [SIDE * size_of::<u32>(); MAX_DEPTH / SIDE];
@@ -146,52 +201,75 @@ impl Tiles {
         self.release();
     }
 
-    /// Multiplies some rows of the patch matrix, whole lines of the grid, with a weight from [`Patches::pack`], without
-    /// gathering: neighbouring patches lie side by side in the images. `false` if that is not so, or for other reasons not the
-    /// way to compute it.
-    pub fn convolve(
+    /// Sets `out`, or adds to it, the products of tiles of the left operand with two panels: for each of `starts`, the word at
+    /// which a tile's first row begins, 16 rows of 32 numbers.
+    pub fn multiply_tiles(
         self,
-        patches: &Patches,
-        source: &[Bf16],
-        rows: Range<usize>,
-        packed: &[u32],
+        left: LeftRows<'_>,
+        starts: &[usize],
+        right: [&[u32]; 2],
         out: &mut [f32],
         target: Target,
-    ) -> bool {
-        let (width, columns) = (patches.grid[1], out.len() / rows.len());
-        let kernel_rows = patches.kernel_rows();
-        // A tile that overlaps another must not add to what that one wrote.
-        let disjoint =
-            width.is_multiple_of(SIDE) || patches.size[0] == kernel_rows && target == Target::Overwrite;
-        let whole = columns.is_multiple_of(BLOCK)
-            && rows.start.is_multiple_of(width)
-            && rows.len().is_multiple_of(width);
-        let (true, Ok(words)) = (patches.lie_in_lines() && disjoint && whole, try_cast_slice(source)) else {
-            return false;
-        };
+        ahead: &mut Ahead,
+    ) {
         self.configure([SIDE; 2]);
-        let stride = patches.step[1] * patches.channels / Bf16::TERMS;
-        let tiles = tiles_in_lines(patches, rows, columns);
-        let depth = kernel_rows * patches.size[1] * patches.channels / Bf16::TERMS;
-        for (part, panels) in packed.chunks_exact(depth * columns).enumerate() {
-            let (first, steps) = steps_over_taps(patches, part * kernel_rows..(part + 1) * kernel_rows);
-            let reach = steps.iter().sum::<usize>() / size_of::<u32>() + SIDE;
-            let walk = Walk { steps: &steps, reach };
-            let target = if part == 0 { target } else { Target::Add };
-            for column in (0..columns).step_by(BLOCK) {
-                let right = [column, column + LANES].map(|column| &panels[column * depth..][..LANES * depth]);
-                for pair in tiles.chunks(2) {
-                    // A last tile without a partner is multiplied twice, and written twice with the same sums.
-                    let pair = [pair[0], pair[pair.len() - 1]];
-                    let starts = pair.map(|[start, _]| start + first);
-                    let left = Pair { words, stride, starts, rows: [SIDE; 2], walk };
-                    let places = pair.map(|[_, place]| place + column);
-                    self.multiply(left, right, Sums { out, stride: columns, places, target });
-                }
-            }
+        let LeftRows { words, stride, steps } = left;
+        let walk = Walk::new(steps);
+        for first in (0..starts.len()).step_by(2) {
+            // A last tile without a partner is multiplied twice, and written twice with the same sums.
+            let tiles = [first, (first + 1).min(starts.len() - 1)];
+            let left = Pair { words, stride, starts: tiles.map(|tile| starts[tile]), rows: [SIDE; 2], walk };
+            let places = tiles.map(|tile| tile * SIDE * BLOCK);
+            let fetched = ahead.next(steps.len());
+            self.multiply(left, right, Sums { out, stride: BLOCK, places, target }, fetched);
         }
         self.release();
-        true
+    }
+
+    /// Sets `out`, `[rows, right.columns]`, or adds to it, the products of the left operand's rows from word `start` on with
+    /// panels. Both sizes are multiples of 32.
+    pub fn multiply_rows(
+        self,
+        left: LeftRows<'_>,
+        mut start: usize,
+        right: Panels<Bf16>,
+        out: &mut [f32],
+        mut target: Target,
+        ahead: &mut Ahead,
+    ) {
+        self.configure([SIDE; 2]);
+        let LeftRows { words, stride, steps } = left;
+        let (columns, mut depth) = (right.columns, 0);
+        let most = steps.len().div_ceil(steps.len().div_ceil(MAX_DEPTH / SIDE));
+        for steps in steps.chunks(most) {
+            let (walk, end) = (Walk::new(steps), depth + steps.len() * SIDE);
+            for row in (0..out.len() / columns).step_by(BLOCK) {
+                let starts = [row, row + SIDE].map(|row| start + row * stride);
+                let left = Pair { words, stride, starts, rows: [SIDE; 2], walk };
+                for column in (0..columns).step_by(BLOCK) {
+                    let right = [column, column + LANES].map(|column| right.part(column, depth..end));
+                    let places = [row, row + SIDE].map(|row| row * columns + column);
+                    let fetched = ahead.next(steps.len());
+                    self.multiply(left, right, Sums { out, stride: columns, places, target }, fetched);
+                }
+            }
+            start += steps.iter().sum::<usize>() / size_of::<u32>();
+            (depth, target) = (end, Target::Add);
+        }
+        self.release();
+    }
+
+    /// Writes the pairs that neighbouring pixels, of `channels` numbers each, make: word `p` of row `c` of `out`, whose rows
+    /// start every `stride` words, is channel `c` of the pixels `2 p` and `2 p + 1`. Channels and words are whole tiles.
+    pub fn transpose_pixels(self, pixels: &[Bf16], channels: usize, out: &mut [u32], stride: usize) {
+        assert!(channels.is_multiple_of(SIDE) && pixels.len().is_multiple_of(2 * SIDE * channels));
+        let words = pixels.len() / (2 * channels);
+        assert!(channels == 0 || (channels - 1) * stride + words <= out.len());
+        // SAFETY: `available`, which alone makes a `Tiles`, has asked for AVX-512.
+        #[expect(unsafe_code)]
+        unsafe {
+            transpose_pixels(pixels, channels, out, stride);
+        }
     }
 
     /// Gives the unit's registers back.
@@ -256,7 +334,12 @@ impl Tiles {
                 let out = &mut product.out[(rows.start + row) * columns + column..];
                 if count == BLOCK && width == BLOCK {
                     let places = [0, SIDE * columns];
-                    self.multiply(left, right, Sums { out, stride: columns, places, target: product.target });
+                    self.multiply(
+                        left,
+                        right,
+                        Sums { out, stride: columns, places, target: product.target },
+                        None,
+                    );
                     continue;
                 }
                 let mut sums = [0.0; BLOCK * BLOCK];
@@ -265,6 +348,7 @@ impl Tiles {
                     left,
                     right,
                     Sums { out: &mut sums, stride: BLOCK, places, target: Target::Overwrite },
+                    None,
                 );
                 for (out, sums) in out.chunks_mut(columns).zip(sums.chunks_exact(BLOCK)).take(count) {
                     for (out, &sum) in out[..width].iter_mut().zip(sums) {
@@ -276,7 +360,9 @@ impl Tiles {
     }
 
     /// Sets or adds to the sums the products of a pair with two panels.
-    fn multiply(self, left: Pair, right: [&[u32]; 2], sums: Sums) {
+    fn multiply(self, left: Pair, right: [&[u32]; 2], sums: Sums, fetched: Option<*const f32>) {
+        // If there is nothing to fetch, what is at hand: a step reads more of a panel than it fetches.
+        let fetched = fetched.unwrap_or(right[0].as_ptr().cast());
         let steps = left.walk.steps.len();
         assert!(steps > 0 && right.iter().all(|panel| panel.len() == steps * SIDE * LANES));
         for i in 0..2 {
@@ -285,7 +371,7 @@ impl Tiles {
         }
         let [first, second] = left.starts.map(|at| left.words[at..].as_ptr());
         let [upper, lower] = sums.places.map(|at| sums.out[at..].as_mut_ptr());
-        // SAFETY: as in `release`. `run` and `convolve` have configured the tiles for the rows of `left`, of which each is read as
+        // SAFETY: as in `release`. All callers have configured the tiles for the rows of `left`, of which each is read as
         // far as `reach`, and as many rows of the sums are read and written; all lengths were checked above.
         #[expect(unsafe_code)]
         unsafe {
@@ -304,14 +390,23 @@ impl Tiles {
                 "tileloadd tmm4, [{first} + {left_bytes}]",
                 "tileloadd tmm6, [{left_panel} + {line_bytes}]",
                 "tileloadd tmm7, [{right_panel} + {line_bytes}]",
+                "prefetcht1 [{fetched}]",
+                "prefetcht1 [{fetched} + 64]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
+                "prefetcht1 [{fetched} + 128]",
+                "prefetcht1 [{fetched} + 192]",
                 "tileloadd tmm5, [{second} + {left_bytes}]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
+                "prefetcht1 [{fetched} + 256]",
+                "prefetcht1 [{fetched} + 320]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
+                "prefetcht1 [{fetched} + 384]",
+                "prefetcht1 [{fetched} + 448]",
                 "tdpbf16ps tmm3, tmm5, tmm7",
                 "add {first}, [{walk}]",
                 "add {second}, [{walk}]",
                 "add {walk}, 8",
+                "add {fetched}, 512",
                 "add {left_panel}, 1024",
                 "add {right_panel}, 1024",
                 "dec {steps}",
@@ -331,6 +426,7 @@ impl Tiles {
                 lower = in(reg) lower,
                 out_bytes = in(reg) sums.stride * size_of::<f32>(),
                 steps = inout(reg) steps => _,
+                fetched = inout(reg) fetched => _,
                 add = in(reg) u32::from(sums.target == Target::Add),
                 out("tmm0") _,
                 out("tmm1") _,
@@ -355,32 +451,21 @@ impl Tiles {
     }
 }
 
-/// Where the tiles of some rows of the patch matrix begin, whole lines of the grid: the word of the images at the first tap,
-/// and the place in the result. The last tile of a line ends where the line ends, and may overlap the one before.
-fn tiles_in_lines(patches: &Patches, rows: Range<usize>, columns: usize) -> Vec<[usize; 2]> {
-    let (width, pixel) = (patches.grid[1], patches.channels / Bf16::TERMS);
-    let lines = rows.start / width..rows.end / width;
-    let tiles_of_line = |line: usize| {
-        let (image, y) = (line / patches.grid[0], line % patches.grid[0]);
-        let source = (image * patches.image[0] + y * patches.step[0]) * patches.image[1];
-        (0..width.div_ceil(SIDE)).map(move |i| {
-            let x = (i * SIDE).min(width - SIDE);
-            [(source + x * patches.step[1]) * pixel, ((line - rows.start / width) * width + x) * columns]
-        })
-    };
-    lines.flat_map(tiles_of_line).collect()
-}
-
-/// The way of a patch through some rows of the kernel: the first word, counted from the patch's corner, and the bytes from
-/// each row of words to the next, the last of which has no next.
-fn steps_over_taps(patches: &Patches, kernel_rows: Range<usize>) -> (usize, Vec<usize>) {
-    let pixel = patches.channels / Bf16::TERMS;
-    let taps = kernel_rows.flat_map(|row| (0..patches.size[1]).map(move |x| row * patches.image[1] + x));
-    let offsets: Vec<usize> =
-        taps.flat_map(|tap| (0..pixel).step_by(SIDE).map(move |word| tap * pixel + word)).collect();
-    let mut steps: Vec<usize> = offsets.windows(2).map(|two| (two[1] - two[0]) * size_of::<u32>()).collect();
-    steps.push(0);
-    (offsets[0], steps)
+/// [`Tiles::transpose_pixels`].
+#[target_feature(enable = "avx512f")]
+fn transpose_pixels(pixels: &[Bf16], channels: usize, out: &mut [u32], stride: usize) {
+    for (tile, pixels) in pixels.chunks_exact(2 * SIDE * channels).enumerate() {
+        for channel in (0..channels).step_by(SIDE) {
+            let mut lines = [0u32; SIDE * SIDE];
+            for (line, two) in lines.chunks_exact_mut(SIDE).zip(pixels.chunks_exact(2 * channels)) {
+                let [first, second] = [channel, channels + channel].map(|at| &two[at..][..SIDE]);
+                for (word, (&first, &second)) in line.iter_mut().zip(first.iter().zip(second)) {
+                    *word = u32::from(first) | u32::from(second) << 16;
+                }
+            }
+            transpose(&lines, &mut out[channel * stride + tile * SIDE..], stride);
+        }
+    }
 }
 
 /// The rows of a pair's two tiles; the second, if there are none for it, is worked on for nothing, but has one.

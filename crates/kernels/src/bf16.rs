@@ -6,21 +6,14 @@
 //! steps, but for numbers below `2^-126`, which it takes for zero. Processors with AMX do 16 x 16 x 16 steps at once
 //! ([`amx`](crate::amx)).
 
-#[cfg(target_arch = "x86_64")]
-use std::ops::Range;
-
 use multiversion::multiversion;
 use pulp::Simd;
 use pulp::bytemuck::try_cast_slice;
 use rayon::prelude::*;
 
-#[cfg(target_arch = "x86_64")]
 use crate::amx;
-#[cfg(target_arch = "x86_64")]
-use crate::matrix::Target;
 use crate::matrix::{BySteps, LANES, Left, Number, Product, Rows, Step, words};
 use crate::parallel::with_buffer;
-use crate::patches::Patches;
 
 /// The bits of a bf16 number.
 pub(crate) type Bf16 = u16;
@@ -35,7 +28,7 @@ fn round(x: f32) -> Bf16 {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw", "x86_64+avx2+fma"))]
-fn round_all(numbers: &[f32], rounded: &mut [Bf16]) {
+pub(crate) fn round_all(numbers: &[f32], rounded: &mut [Bf16]) {
     rounded.iter_mut().zip(numbers).for_each(|(to, &x)| *to = round(x));
 }
 
@@ -54,50 +47,15 @@ pub(crate) fn with_rounded<R>(numbers: &[f32], work: impl FnOnce(&[Bf16]) -> R) 
     })
 }
 
-/// Lends `work` images rounded to bf16 and the patches of them. Where a tile can read neighbouring patches from the images, they
-/// have a border of zeros, so that no patch crosses it.
-pub(crate) fn with_rounded_images<R>(
-    images: &[f32],
-    patches: &Patches,
-    work: impl FnOnce(&[Bf16], &Patches) -> R,
-) -> R {
-    let padded = patches.with_border();
-    if !(has_tiles() && padded.lie_in_lines()) {
-        return with_rounded(images, |images| work(images, patches));
-    }
-    let border = [0, 1].map(|axis| (padded.first[axis] - patches.first[axis]) as usize);
-    let [height, width] = patches.image;
-    let (len, padded_len) = (width * patches.channels, padded.image[1] * patches.channels);
-    with_buffer(patches.images * padded.image[0] * padded_len, |rounded| {
-        rounded.par_chunks_mut(padded_len).enumerate().for_each(|(i, to)| {
-            let (image, y) = (i / padded.image[0], i % padded.image[0]);
-            match y.checked_sub(border[0]).filter(|&y| y < height) {
-                Some(y) => {
-                    let (before, rest) = to.split_at_mut(border[1] * patches.channels);
-                    let (line, after) = rest.split_at_mut(len);
-                    before.fill(0);
-                    round_all(&images[(image * height + y) * len..][..len], line);
-                    after.fill(0);
-                }
-                None => to.fill(0),
-            }
-        });
-        work(rounded, &padded)
-    })
-}
-
-fn has_tiles() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return amx::available();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
 /// Whether this processor multiplies bf16 numbers faster than single precision. One that has AMX does so by AMX alone: it
 /// takes four times as long for `vdpbf16ps` as for a multiply-add.
 pub fn has_bf16() -> bool {
+    amx::available() || !amx::processor_has() && has_dot()
+}
+
+fn has_dot() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return has_tiles() || !amx::processor_has() && dot::Dot::available().is_some();
+    return dot::Dot::available().is_some();
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
@@ -151,7 +109,6 @@ impl Number for Bf16 {
     }
 
     fn run(product: Product<'_, Bf16>) {
-        #[cfg(target_arch = "x86_64")]
         if let Some(tiles) = amx::Tiles::available() {
             return tiles.run(product);
         }
@@ -160,19 +117,6 @@ impl Number for Bf16 {
             return dot.run(product);
         }
         pulp::Arch::new().dispatch(BySteps(product, Halves));
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    fn convolve(
-        patches: &Patches,
-        source: &[Bf16],
-        rows: Range<usize>,
-        packed: &[u32],
-        out: &mut [f32],
-        target: Target,
-    ) -> bool {
-        let tiles = amx::Tiles::available();
-        tiles.is_some_and(|tiles| tiles.convolve(patches, source, rows, packed, out, target))
     }
 }
 

@@ -10,8 +10,9 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::bf16::{Bf16, with_rounded, with_rounded_images};
+use crate::bf16::with_rounded;
 use crate::by_pixel::ByPixel;
+use crate::lines::Lines;
 use crate::matrix::{Number, Panels, Rows, Target, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
@@ -38,14 +39,12 @@ pub fn conv2d_forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f3
     match (shape.precision, winograd(shape, &patches, shape.out_channels)) {
         (_, Some(winograd)) => winograd.multiply(x, w, bias, y),
         (Precision::F32, None) => forward(shape, &patches, x, w, bias, y),
-        (Precision::Bf16, None) => {
-            let columns = shape.out_channels;
-            with_rounded(w, |w| {
-                with_rounded_source(shape, &patches, columns, x, |x, patches| {
-                    forward(shape, patches, x, w, bias, y);
-                });
-            });
-        }
+        (Precision::Bf16, None) => with_rounded(w, |w| match lines(shape, &patches, shape.out_channels) {
+            Some(lines) => with_packed(&patches, w, shape.out_channels, |packed| {
+                lines.multiply(x, packed, bias, y);
+            }),
+            None => with_rounded(x, |x| forward(shape, &patches, x, w, bias, y)),
+        }),
     }
 }
 
@@ -59,11 +58,24 @@ fn forward<N: Number>(
 ) {
     match ByPixel::of_product(shape, shape.out_channels) {
         Some(by_pixel) => by_pixel.forward(x, w, bias, y),
-        None => with_buffer(patches.packed_len::<N>(shape.out_channels), |packed| {
-            patches.pack(w, shape.out_channels, packed);
+        None => with_packed(patches, w, shape.out_channels, |packed| {
             multiply_packed(patches, x, packed, bias, y);
         }),
     }
+}
+
+/// Lends `work` a weight as [`Patches::multiply`] reads it.
+fn with_packed<N: Number>(patches: &Patches, w: &[N], columns: usize, work: impl FnOnce(&[N::Word])) {
+    with_buffer(patches.packed_len::<N>(columns), |packed| {
+        patches.pack(w, columns, packed);
+        work(packed);
+    });
+}
+
+/// The way to compute a convolution in bf16, or its gradients, from these patches to `columns` columns, if it is by lines.
+fn lines<'a>(shape: &ConvShape, patches: &'a Patches, columns: usize) -> Option<Lines<'a>> {
+    let applies = ByPixel::of_product(shape, columns).is_none();
+    applies.then(|| Lines::of(patches, columns)).flatten()
 }
 
 /// The way to compute a convolution, or its gradients, from these patches to `columns` columns, if it is Winograd's.
@@ -92,30 +104,14 @@ pub fn conv2d_input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32
             winograd.multiply(dy, turned, None, dx);
         }),
         (Precision::F32, None) => input_grad(shape, &phases, dy, w, dx),
-        (Precision::Bf16, None) => {
-            with_rounded(w, |w| match whole {
-                Some(all) => {
-                    with_rounded_source(shape, &all.patches, shape.in_channels, dy, |dy, patches| {
-                        input_grad(shape, &[Phase { patches: *patches, ..all.clone() }], dy, w, dx);
-                    });
+        (Precision::Bf16, None) => with_rounded(w, |w| {
+            match whole.and_then(|all| Some((all, lines(shape, &all.patches, shape.in_channels)?))) {
+                Some((all, lines)) => {
+                    all.with_packed(shape, w, |packed| lines.multiply(dy, packed, None, dx));
                 }
                 None => with_rounded(dy, |dy| input_grad(shape, &phases, dy, w, dx)),
-            });
-        }
-    }
-}
-
-/// [`with_rounded_images`] for a product of `columns` columns, without a border if it is computed by pixel.
-fn with_rounded_source<R>(
-    shape: &ConvShape,
-    patches: &Patches,
-    columns: usize,
-    images: &[f32],
-    work: impl FnOnce(&[Bf16], &Patches) -> R,
-) -> R {
-    match ByPixel::of_product(shape, columns) {
-        Some(_) => with_rounded(images, |images| work(images, patches)),
-        None => with_rounded_images(images, patches, work),
+            }
+        }),
     }
 }
 
@@ -123,10 +119,7 @@ fn input_grad<N: Number>(shape: &ConvShape, phases: &[Phase], dy: &[N], w: &[N],
     match (ByPixel::of_product(shape, shape.in_channels), phases) {
         (Some(by_pixel), _) => by_pixel.input_grad(dy, w, dx),
         (None, [all]) if shape.window.stride == [1, 1] => {
-            with_buffer(all.patches.packed_len::<N>(shape.in_channels), |packed| {
-                all.pack(shape, w, packed);
-                multiply_packed(&all.patches, dy, packed, None, dx);
-            });
+            all.with_packed(shape, w, |packed| multiply_packed(&all.patches, dy, packed, None, dx));
         }
         _ => strided_input_grad(shape, phases, dy, w, dx),
     }
@@ -176,9 +169,10 @@ pub fn conv2d_weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f3
     match (shape.precision, winograd(shape, &patches, shape.out_channels)) {
         (_, Some(winograd)) => winograd.weight_grad(x, dy, dw),
         (Precision::F32, None) => weight_grad(shape, &patches, x, dy, dw),
-        (Precision::Bf16, None) => {
-            with_rounded(x, |x| with_rounded(dy, |dy| weight_grad(shape, &patches, x, dy, dw)));
-        }
+        (Precision::Bf16, None) => match Lines::of_weight_grad(&patches, shape.out_channels) {
+            Some(lines) if ByPixel::of(shape).is_none() => lines.weight_grad(x, dy, dw),
+            _ => with_rounded(x, |x| with_rounded(dy, |dy| weight_grad(shape, &patches, x, dy, dw))),
+        },
     }
 }
 
@@ -237,7 +231,6 @@ fn multiply_packed<N: Number>(
 }
 
 /// The input pixels that meet the same taps: those at `offset` plus a multiple of the stride.
-#[derive(Clone)]
 struct Phase {
     offset: [usize; 2],
     /// Index `kernel_row * kernel_width + kernel_column` of each tap, in the order of the output pixels it meets.
@@ -350,6 +343,14 @@ impl Phase {
         let taps: Vec<&[N]> = w.chunks_exact(shape.in_channels * shape.out_channels).collect();
         let matrices: Vec<&[N]> = self.taps.iter().map(|&tap| taps[tap]).collect();
         self.patches.pack_transposes(&matrices, shape.in_channels, packed);
+    }
+
+    /// Lends `work` what [`Phase::pack`] writes.
+    fn with_packed<N: Number>(&self, shape: &ConvShape, w: &[N], work: impl FnOnce(&[N::Word])) {
+        with_buffer(self.patches.packed_len::<N>(shape.in_channels), |packed| {
+            self.pack(shape, w, packed);
+            work(packed);
+        });
     }
 
     /// Computes this phase's pixels of `dx`, the image lines from `first_line` on (counted over all images).
@@ -618,6 +619,14 @@ mod tests {
             conv([2, 9, 23, 64], 32, Window::square(3, 1, 1)),
             conv([1, 5, 16, 160], 160, Window::square(3, 1, 1)),
             conv([2, 40, 41, 32], 64, Window::square(3, 2, 1)),
+            // Several images in a band, several bands of an image, few of the last; pairs that begin with an odd pixel.
+            conv([37, 8, 8, 96], 64, Window::square(3, 1, 1)),
+            conv([21, 14, 13, 64], 160, Window::square(3, 1, 1)),
+            conv([3, 90, 61, 64], 32, Window::square(3, 1, 1)),
+            conv([19, 12, 12, 64], 96, Window::square(1, 1, 0)),
+            conv([2, 30, 33, 128], 64, Window { kernel: [2, 3], stride: [1, 1], padding: [0, 0] }),
+            conv([3, 3, 300, 32], 32, Window { kernel: [3, 4], stride: [1, 1], padding: [2, 0] }),
+            conv([2, 8, 9, 512], 256, Window::square(3, 1, 1)),
             conv([2, 6, 5, 3], 4, Window { kernel: [3, 2], stride: [usize::MAX, 100], padding: [1, 2] }),
         ]
     }

@@ -8,7 +8,7 @@
 //! cross blocks are added in block order: on one machine the results are the same bits whatever the number of
 //! threads. Vector instructions are chosen at run time, so one binary serves every x86-64 and aarch64 machine.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_amx.rs")]
 mod amx;
 mod batch_norm;
 mod bf16;
@@ -17,7 +17,9 @@ mod conv;
 mod depthwise;
 mod gelu;
 mod layer_norm;
+mod lines;
 mod matrix;
+mod memory;
 #[cfg(test)]
 mod naive;
 mod optimiser;
@@ -37,6 +39,7 @@ pub use conv::{bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad}
 pub use depthwise::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
 pub use gelu::{gelu_backward, gelu_forward};
 pub use layer_norm::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
+pub use memory::keep_freed_memory;
 pub use optimiser::{Adam, HeavyBall, adam_step, average_step, heavy_ball_step};
 pub use pool::{
     global_average_pool_backward, global_average_pool_forward, max_pool_backward, max_pool_forward,

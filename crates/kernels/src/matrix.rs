@@ -14,7 +14,6 @@ use pulp::bytemuck::{Pod, Zeroable};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::patches::Patches;
 use crate::shape::assert_len;
 
 /// Columns of a panel: a cache line of single precision.
@@ -55,18 +54,6 @@ pub(crate) trait Number: Pod + Send + Sync {
 
     /// Computes a product with the best instructions of this machine.
     fn run(product: Product<'_, Self>);
-
-    /// [`Patches::multiply`] in a way of its own. `false` if there is none here.
-    fn convolve(
-        _patches: &Patches,
-        _source: &[Self],
-        _rows: Range<usize>,
-        _packed: &[Self::Word],
-        _out: &mut [f32],
-        _target: Target,
-    ) -> bool {
-        false
-    }
 }
 
 /// Words of an operand that is `depth` numbers deep.

@@ -70,19 +70,6 @@ impl Patches {
         }
     }
 
-    /// Whether a tile of patches can be read from the images, a pixel's whole tiles of channels after the other: wide lines of
-    /// patches that start at the corner of their image and do not leave it.
-    pub fn lie_in_lines(&self) -> bool {
-        let inside =
-            |axis: usize| self.step[axis] * (self.grid[axis] - 1) + self.size[axis] <= self.image[axis];
-        self.grid[1] >= LANES
-            && self.first == [0, 0]
-            && self.channels.is_multiple_of(2 * LANES)
-            && inside(0)
-            && inside(1)
-            && self.size != [1, 1]
-    }
-
     /// Lends `work` the given rows of the patch matrix, restricted to `channels`. Rows that are gathered are filled up with
     /// zeros to a multiple of [`Number::DEPTH_STEP`].
     pub fn with_matrix<N: Number>(
@@ -149,9 +136,7 @@ impl Patches {
     pub fn block_rows(&self) -> usize {
         let fitting = (BLOCK_ELEMENTS / self.depth().min(MAX_DEPTH)).clamp(64, 1024);
         let sharing = self.rows().div_ceil(MIN_BLOCKS).next_multiple_of(BLOCK_STEP);
-        let rows = sharing.min(fitting / BLOCK_STEP * BLOCK_STEP);
-        // Whole lines, if there is room for one.
-        if rows < self.grid[1] { rows } else { rows - rows % self.grid[1] }
+        sharing.min(fitting / BLOCK_STEP * BLOCK_STEP)
     }
 
     /// Kernel rows that are gathered at a time.
@@ -204,9 +189,6 @@ impl Patches {
         out: &mut [f32],
         target: Target,
     ) {
-        if N::convolve(self, source, rows.clone(), packed, out, target) {
-            return;
-        }
         let (columns, kernel_rows) = (out.len() / rows.len(), self.kernel_rows());
         let depth = kernel_rows * self.size[1] * self.channels;
         for (i, panels) in packed.chunks_exact(Panels::<N>::len(depth, columns)).enumerate() {

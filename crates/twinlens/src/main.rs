@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    twinlens_nn::ops::keep_freed_memory();
     twinlens::exit::guard(|| twinlens::cli::run(std::env::args_os())).into()
 }

@@ -29,6 +29,7 @@ pub use linear::{column_products, linear};
 pub use pool::{global_average_pool, max_pool2d};
 pub use steps::{adam, average, decayed_sum_of_squares, heavy_ball};
 pub use sums::{squared_norm, sum, sum_of_squares};
+pub use twinlens_kernels::keep_freed_memory;
 
 /// Which body of an operation runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
