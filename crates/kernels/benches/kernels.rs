@@ -12,9 +12,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use twinlens_kernels::{
     Adam, Affine, BatchNormGrads, ConvShape, DepthwiseShape, Fused, HeavyBall, LayerNormGrads, PoolShape,
-    Precision, Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward, conv2d_input_grad,
-    conv2d_weight_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad, gelu_backward,
-    gelu_forward, heavy_ball_step, layer_norm_backward, layer_norm_forward, max_pool_backward,
+    Precision, Relu, Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward,
+    conv2d_input_grad, conv2d_weight_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad,
+    gelu_backward, gelu_forward, heavy_ball_step, layer_norm_backward, layer_norm_forward, max_pool_backward,
     max_pool_forward, sum_of_squares,
 };
 use twinlens_random::{Purpose, Stream};
@@ -148,7 +148,7 @@ fn batch_norms(c: &mut Criterion) {
                     dbeta: &mut dbeta,
                     dresidual: Some(&mut dresidual),
                 };
-                batch_norm_backward(&dy, &x, Some(&y), &statistics, &gamma, grads);
+                batch_norm_backward(&dy, &x, affine, Relu::Output(&y), &statistics, grads);
             });
         });
     }

@@ -371,7 +371,7 @@ impl Tiles {
         }
         let [first, second] = left.starts.map(|at| left.words[at..].as_ptr());
         let [upper, lower] = sums.places.map(|at| sums.out[at..].as_mut_ptr());
-        // SAFETY: as in `release`. All callers have configured the tiles for the rows of `left`, of which each is read as
+        // SAFETY: as in `release`, and to fetch does nothing where nothing is. All callers have configured the tiles for the rows of `left`, of which each is read as
         // far as `reach`, and as many rows of the sums are read and written; all lengths were checked above.
         #[expect(unsafe_code)]
         unsafe {
@@ -516,6 +516,29 @@ fn transpose(lines: &[u32], out: &mut [u32], stride: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_region_is_fetched_after_the_other() {
+        let numbers = vec![0.0f32; 1000];
+        let first = numbers.as_ptr();
+        let mut ahead = Ahead::new([numbers[..500].as_ptr_range(), following(&numbers[..500])]);
+        let places = std::iter::from_fn(|| ahead.next(2)).map(|place| (place.addr() - first.addr()) / 4);
+        assert_eq!(places.collect::<Vec<_>>(), [0, 256, 500, 756]);
+    }
+
+    #[test]
+    fn pixels_become_rows_of_pairs() {
+        let Some(tiles) = Tiles::available() else { return };
+        let pixels: Vec<Bf16> = (0..64 * 32).collect();
+        let (channels, stride) = (32, 40);
+        let mut out = vec![u32::MAX; channels * stride];
+        tiles.transpose_pixels(&pixels, channels, &mut out, stride);
+        for (channel, row) in out.chunks_exact(stride).enumerate() {
+            let at = |pixel: usize| u32::from(pixels[pixel * channels + channel]);
+            let pairs: Vec<u32> = (0..32).map(|word| at(2 * word) | at(2 * word + 1) << 16).collect();
+            assert_eq!((&row[..32], &row[32..]), (&pairs[..], &[u32::MAX; 8][..]), "channel {channel}");
+        }
+    }
 
     #[test]
     fn a_tile_is_transposed() {

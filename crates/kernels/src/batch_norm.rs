@@ -28,6 +28,17 @@ pub struct Fused<'a> {
     pub relu: bool,
 }
 
+/// The ReLU behind a normalisation, as its gradient needs it.
+#[derive(Clone, Copy, Debug)]
+pub enum Relu<'a> {
+    /// There is none.
+    Absent,
+    /// Directly behind it, without a residual: what it let pass is computed again from `x`, which is faster than to read it.
+    Direct,
+    /// Behind a residual: its output.
+    Output(&'a [f32]),
+}
+
 /// Per-channel statistics with which a batch was normalised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchStatistics {
@@ -125,19 +136,25 @@ pub fn batch_norm_eval_forward(
 /// With `g = dy` where `y > 0`, and `g = dy` everywhere without ReLU, and `xhat = (x - mean) inv_std`: `dbeta = sum
 /// g`, `dgamma = sum g xhat`, `dx = gamma inv_std (g - dbeta / rows - xhat dgamma / rows)` and `dresidual = g`.
 ///
-/// `relu_output` is the forward pass's `y` if it applied ReLU, else `None`. `dy` and `x` are `[rows, channels]`.
+/// `affine` is what the forward pass had, `dy` and `x` are `[rows, channels]`.
 ///
 /// # Panics
 /// When the slices' lengths do not fit together, or there are no rows or channels.
 pub fn batch_norm_backward(
     dy: &[f32],
     x: &[f32],
-    relu_output: Option<&[f32]>,
+    affine: Affine,
+    relu: Relu,
     statistics: &BatchStatistics,
-    gamma: &[f32],
     grads: BatchNormGrads,
 ) {
-    backward(Pass { dy, x, relu_output, statistics, gamma }, grads, true);
+    let scale = &product(affine.gamma, &statistics.inv_std);
+    backward(
+        Pass { dy, x, relu, mean: &statistics.mean, scale, shift: affine.beta },
+        statistics,
+        grads,
+        true,
+    );
 }
 
 /// Gradient of [`batch_norm_eval_forward`], whose statistics are constants: `dx = gamma inv_std g`; the rest and the
@@ -148,12 +165,18 @@ pub fn batch_norm_backward(
 pub fn batch_norm_eval_backward(
     dy: &[f32],
     x: &[f32],
-    relu_output: Option<&[f32]>,
+    affine: Affine,
+    relu: Relu,
     statistics: &BatchStatistics,
-    gamma: &[f32],
     grads: BatchNormGrads,
 ) {
-    backward(Pass { dy, x, relu_output, statistics, gamma }, grads, false);
+    let scale = &product(affine.gamma, &statistics.inv_std);
+    backward(
+        Pass { dy, x, relu, mean: &statistics.mean, scale, shift: affine.beta },
+        statistics,
+        grads,
+        false,
+    );
 }
 
 /// Numbers in a chunk of rows: small enough to be read twice from the second-level cache.
@@ -259,37 +282,38 @@ fn apply(map: &ChannelMap, x: &[f32], residual: Option<&[f32]>, y: &mut [f32]) {
         Some(residual) => {
             for ((y, x), residual) in rows.zip(residual.chunks_exact(n)) {
                 for c in 0..n {
-                    y[c] = clip((x[c] - mean[c]) * scale[c] + shift[c] + residual[c]);
+                    y[c] = clip(normalised(x[c], mean[c], scale[c], shift[c]) + residual[c]);
                 }
             }
         }
         None => {
             for (y, x) in rows {
                 for c in 0..n {
-                    y[c] = clip((x[c] - mean[c]) * scale[c] + shift[c]);
+                    y[c] = clip(normalised(x[c], mean[c], scale[c], shift[c]));
                 }
             }
         }
     }
 }
 
-/// The arguments of a backward pass.
+/// The arguments of a backward pass; `scale` is `gamma inv_std`.
 struct Pass<'a> {
     dy: &'a [f32],
     x: &'a [f32],
-    relu_output: Option<&'a [f32]>,
-    statistics: &'a BatchStatistics,
-    gamma: &'a [f32],
+    relu: Relu<'a>,
+    mean: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
 }
 
 impl Pass<'_> {
     fn assert_lengths(&self, grads: &BatchNormGrads) {
-        let (len, channels) = (self.x.len(), self.gamma.len());
+        let (len, channels) = (self.x.len(), self.scale.len());
         assert_rows(self.x, channels);
         assert_len("dy", self.dy.len(), len);
-        assert_len("relu_output", self.relu_output.map_or(len, <[f32]>::len), len);
-        assert_len("mean", self.statistics.mean.len(), channels);
-        assert_len("inv_std", self.statistics.inv_std.len(), channels);
+        assert_len("the output of ReLU", self.output().len(), len);
+        assert_len("mean", self.mean.len(), channels);
+        assert_len("beta", self.shift.len(), channels);
         assert_len("dx", grads.dx.len(), len);
         assert_len("dgamma", grads.dgamma.len(), channels);
         assert_len("dbeta", grads.dbeta.len(), channels);
@@ -299,38 +323,53 @@ impl Pass<'_> {
     /// The same arguments for the rows of chunk `i`, `chunk` numbers each.
     fn chunk(&self, i: usize, chunk: usize) -> Pass<'_> {
         let range = i * chunk..self.x.len().min((i + 1) * chunk);
-        Pass {
-            dy: &self.dy[range.clone()],
-            x: &self.x[range.clone()],
-            relu_output: self.relu_output.map(|y| &y[range]),
-            ..*self
-        }
+        let relu = match self.relu {
+            Relu::Output(y) => Relu::Output(&y[range.clone()]),
+            other => other,
+        };
+        Pass { dy: &self.dy[range.clone()], x: &self.x[range], relu, ..*self }
     }
 
-    /// The ReLU's output, or what stands for it where [`gradient`] does not look at it.
+    /// The ReLU's output, or what stands for it where nobody looks at it.
     fn output(&self) -> &[f32] {
-        self.relu_output.unwrap_or(self.dy)
+        if let Relu::Output(y) = self.relu { y } else { self.dy }
     }
 }
 
-/// `dy` where the ReLU, if there is one, let the number `y` pass, and 0 elsewhere.
+/// The values of a pass's constant parameter: which [`Relu`] it has.
+const ABSENT: u8 = 0;
+const DIRECT: u8 = 1;
+const OUTPUT: u8 = 2;
+
+/// A channel's `(x - mean) scale + shift`, as the forward pass computed it.
 #[inline(always)]
-fn gradient<const RELU: bool>(dy: f32, y: f32) -> f32 {
-    // Not `y > 0`: where y is NaN the gradient passes, as in PyTorch.
-    if RELU && y <= 0.0 { 0.0 } else { dy }
+fn normalised(x: f32, mean: f32, scale: f32, shift: f32) -> f32 {
+    (x - mean) * scale + shift
+}
+
+/// `dy` where the ReLU, if there is one, let pass the number that `normalised` gives or `output` is, and 0 elsewhere.
+#[inline(always)]
+fn gradient<const RELU: u8>(dy: f32, output: f32, normalised: impl FnOnce() -> f32) -> f32 {
+    // Not `> 0`: where the number is NaN the gradient passes, as in PyTorch.
+    let stopped = match RELU {
+        DIRECT => normalised() <= 0.0,
+        OUTPUT => output <= 0.0,
+        _ => false,
+    };
+    if stopped { 0.0 } else { dy }
 }
 
 /// Sums over the rows of `g` and of `g (x - mean)`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn sums<const RELU: bool>(pass: &Pass) -> [Vec<f32>; 2] {
-    let n = pass.gamma.len();
+fn sums<const RELU: u8>(pass: &Pass) -> [Vec<f32>; 2] {
+    let n = pass.scale.len();
     let (mut sums, mut moments) = (vec![0.0f32; n], vec![0.0f32; n]);
-    let mean = &pass.statistics.mean[..n];
+    let (mean, scale, shift) = (&pass.mean[..n], &pass.scale[..n], &pass.shift[..n]);
     let rows = pass.dy.chunks_exact(n).zip(pass.output().chunks_exact(n)).zip(pass.x.chunks_exact(n));
     for ((dy, y), x) in rows {
         let (sums, moments) = (&mut sums[..n], &mut moments[..n]);
         for c in 0..n {
-            let g = gradient::<RELU>(dy[c], y[c]);
+            let g = gradient::<RELU>(dy[c], y[c], || normalised(x[c], mean[c], scale[c], shift[c]));
             sums[c] += g;
             moments[c] += g * (x[c] - mean[c]);
         }
@@ -338,61 +377,61 @@ fn sums<const RELU: bool>(pass: &Pass) -> [Vec<f32>; 2] {
     [sums, moments]
 }
 
-/// `dx = scale (g - offset - (x - mean) slope)`, with one scale, offset and slope per channel, and `dresidual = g`.
+/// `dx = scale (g - offset - (x - mean) slope)`, with one offset and slope per channel, and `dresidual = g`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn fill<const RELU: bool>(
+fn fill<const RELU: u8>(
     pass: &Pass,
-    [scale, offset, slope]: [&[f32]; 3],
+    [offset, slope]: [&[f32]; 2],
     dx: &mut [f32],
     mut dresidual: Option<&mut [f32]>,
 ) {
-    let n = pass.gamma.len();
-    let (scale, offset, slope, mean) = (&scale[..n], &offset[..n], &slope[..n], &pass.statistics.mean[..n]);
+    let n = pass.scale.len();
+    let (mean, scale, shift) = (&pass.mean[..n], &pass.scale[..n], &pass.shift[..n]);
+    let (offset, slope) = (&offset[..n], &slope[..n]);
     let rows = pass.dy.chunks_exact(n).zip(pass.output().chunks_exact(n)).zip(pass.x.chunks_exact(n));
     for (row, (((dy, y), x), dx)) in rows.zip(dx.chunks_exact_mut(n)).enumerate() {
+        let g = |c: usize| gradient::<RELU>(dy[c], y[c], || normalised(x[c], mean[c], scale[c], shift[c]));
         for c in 0..n {
-            let g = gradient::<RELU>(dy[c], y[c]);
-            dx[c] = scale[c] * (g - offset[c] - (x[c] - mean[c]) * slope[c]);
+            dx[c] = scale[c] * (g(c) - offset[c] - (x[c] - mean[c]) * slope[c]);
         }
         if let Some(dresidual) = &mut dresidual {
             let dresidual = &mut dresidual[row * n..][..n];
-            for c in 0..n {
-                dresidual[c] = gradient::<RELU>(dy[c], y[c]);
-            }
+            dresidual.iter_mut().enumerate().for_each(|(c, to)| *to = g(c));
         }
     }
 }
 
 /// Both backward passes; `own_statistics` says whether mean and variance depend on `x`.
-fn backward(pass: Pass, grads: BatchNormGrads, own_statistics: bool) {
-    let n = pass.gamma.len();
+fn backward(pass: Pass, statistics: &BatchStatistics, grads: BatchNormGrads, own_statistics: bool) {
+    let n = pass.scale.len();
     pass.assert_lengths(&grads);
     let chunk = chunk_rows(n) * n;
     let chunks: Vec<[Vec<f32>; 2]> = (0..pass.x.len().div_ceil(chunk))
         .into_par_iter()
-        .map(|i| match pass.relu_output {
-            Some(_) => sums::<true>(&pass.chunk(i, chunk)),
-            None => sums::<false>(&pass.chunk(i, chunk)),
+        .map(|i| match pass.relu {
+            Relu::Absent => sums::<ABSENT>(&pass.chunk(i, chunk)),
+            Relu::Direct => sums::<DIRECT>(&pass.chunk(i, chunk)),
+            Relu::Output(_) => sums::<OUTPUT>(&pass.chunk(i, chunk)),
         })
         .collect();
     let sum = |which: usize, c: usize| chunks.iter().map(|sums| f64::from(sums[which][c])).sum::<f64>();
     let rows = (pass.x.len() / n) as f64;
     let (mut offset, mut slope) = (vec![0.0f32; n], vec![0.0f32; n]);
     for c in 0..n {
-        let inv_std = f64::from(pass.statistics.inv_std[c]);
+        let inv_std = f64::from(statistics.inv_std[c]);
         let (dbeta, dgamma) = (sum(0, c), sum(1, c) * inv_std);
         (grads.dbeta[c], grads.dgamma[c]) = (dbeta as f32, dgamma as f32);
         if own_statistics {
             (offset[c], slope[c]) = ((dbeta / rows) as f32, (dgamma * inv_std / rows) as f32);
         }
     }
-    let scale = product(pass.gamma, &pass.statistics.inv_std);
     let residuals = optional_chunks_mut(grads.dresidual, chunk, chunks.len());
     grads.dx.par_chunks_mut(chunk).zip(residuals).enumerate().for_each(|(i, (dx, dresidual))| {
-        let factors = [&scale[..], &offset, &slope];
-        match pass.relu_output {
-            Some(_) => fill::<true>(&pass.chunk(i, chunk), factors, dx, dresidual),
-            None => fill::<false>(&pass.chunk(i, chunk), factors, dx, dresidual),
+        let factors = [&offset[..], &slope];
+        match pass.relu {
+            Relu::Absent => fill::<ABSENT>(&pass.chunk(i, chunk), factors, dx, dresidual),
+            Relu::Direct => fill::<DIRECT>(&pass.chunk(i, chunk), factors, dx, dresidual),
+            Relu::Output(_) => fill::<OUTPUT>(&pass.chunk(i, chunk), factors, dx, dresidual),
         }
     });
 }
@@ -475,7 +514,12 @@ mod tests {
                 dbeta: &mut dbeta,
                 dresidual: dresidual.as_deref_mut(),
             };
-            backward(dy, x, self.relu.then_some(&y[..]), &statistics, gamma, grads);
+            let relu = match (self.relu, &self.residual) {
+                (false, _) => Relu::Absent,
+                (true, None) => Relu::Direct,
+                (true, Some(_)) => Relu::Output(&y),
+            };
+            backward(dy, x, affine, relu, &statistics, grads);
             Results { statistics, y, dx, dgamma, dbeta, dresidual }
         }
 
@@ -635,6 +679,25 @@ mod tests {
         batch_norm_eval_forward(&[f32::NAN, -1.0, 2.0], &statistics, affine, fused, &mut y);
         assert!(y[0].is_nan());
         assert_eq!(y[1..], [0.0, 2.0]);
+    }
+
+    #[test]
+    fn what_passed_is_the_same_computed_again() {
+        let mut case = Case::new(1, 500, 37, [false, true, false]);
+        case.x[40] = f32::NAN;
+        let [x, dy, channels] = [&case.x[..], &case.dy, &case.gamma];
+        let affine = Affine { gamma: channels, beta: &case.beta };
+        let mut y = vec![0.0; x.len()];
+        let fused = Fused { residual: None, relu: true };
+        let statistics = batch_norm_forward(x, affine, EPS, fused, &mut y);
+        let [again, read] = [Relu::Direct, Relu::Output(&y)].map(|relu| {
+            let (mut dx, mut dgamma, mut dbeta) = (vec![0.0; x.len()], vec![0.0; 37], vec![0.0; 37]);
+            let grads =
+                BatchNormGrads { dx: &mut dx, dgamma: &mut dgamma, dbeta: &mut dbeta, dresidual: None };
+            batch_norm_backward(dy, x, affine, relu, &statistics, grads);
+            [dx, dgamma, dbeta].concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        });
+        assert_eq!(again, read);
     }
 
     #[test]

@@ -571,6 +571,30 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn convolutions_by_lines_agree_with_their_naive_twins(shape in shapes_of_lines()) {
+            check(&shape.with_precision(Precision::Bf16));
+        }
+    }
+
+    /// Maps of whole tiles of channels.
+    fn shapes_of_lines() -> impl Strategy<Value = ConvShape> {
+        let channels = || prop::sample::select(vec![32, 64]);
+        let axis = |most: usize| (1..=most, 1..=4usize, 1..=2usize, 0..=2usize);
+        (1..=3usize, channels(), channels(), axis(12), axis(30)).prop_map(
+            |(images, inputs, outputs, y, x)| {
+                let size = |(more, kernel, _, padding): (usize, usize, usize, usize)| {
+                    kernel.saturating_sub(2 * padding) + more
+                };
+                let window = Window { kernel: [y.1, x.1], stride: [y.2, x.2], padding: [y.3, x.3] };
+                ConvShape::new([images, size(y), size(x), inputs], outputs, window).unwrap()
+            },
+        )
+    }
+
     /// Many images of few pixels.
     fn shapes_of_small_images() -> impl Strategy<Value = ConvShape> {
         let channels = || prop::sample::select(vec![1, 5, 16, 33, 150]);

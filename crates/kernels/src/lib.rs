@@ -31,7 +31,7 @@ mod sums;
 mod winograd;
 
 pub use batch_norm::{
-    Affine, BatchNormGrads, BatchStatistics, Fused, batch_norm_backward, batch_norm_eval_backward,
+    Affine, BatchNormGrads, BatchStatistics, Fused, Relu, batch_norm_backward, batch_norm_eval_backward,
     batch_norm_eval_forward, batch_norm_forward,
 };
 pub use bf16::has_bf16;

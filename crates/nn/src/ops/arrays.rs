@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::backend::flex::FlexTensor;
+use rayon::iter::{ParallelIterator, repeat_n};
 
 /// Shorter arrays are not worth a shelf.
 const SHORTEST: usize = 32 * 1024;
@@ -37,7 +38,8 @@ pub(crate) fn array(len: usize) -> Vec<f32> {
     let Some(mut array) = shelf.arrays.pop() else {
         shelf.made += 1;
         drop(shelves);
-        return vec![0.0; len];
+        // By all threads: memory that was used before is cleared.
+        return repeat_n(0.0, len).collect();
     };
     drop(shelves);
     if cfg!(debug_assertions) {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation};
 use twinlens_kernels::{
-    Affine, BatchNormGrads, BatchStatistics, Fused, batch_norm_backward, batch_norm_eval_backward,
+    Affine, BatchNormGrads, BatchStatistics, Fused, Relu, batch_norm_backward, batch_norm_eval_backward,
     batch_norm_eval_forward, batch_norm_forward,
 };
 
@@ -150,10 +150,15 @@ impl BatchNorm {
         let (dx, dgamma, dbeta, residual) = (next(), next(), next(), next());
         let dresidual = (N == 4).then_some(residual);
         let grads = BatchNormGrads { dx, dgamma, dbeta, dresidual };
-        let output = self.relu.then_some(at.output);
+        let affine = Affine { gamma, beta: at.inputs[2] };
+        let relu = match (self.relu, N) {
+            (false, _) => Relu::Absent,
+            (true, 4) => Relu::Output(at.output),
+            (true, _) => Relu::Direct,
+        };
         match self.running {
-            None => batch_norm_backward(at.gradient, x, output, at.saved, gamma, grads),
-            Some(_) => batch_norm_eval_backward(at.gradient, x, output, at.saved, gamma, grads),
+            None => batch_norm_backward(at.gradient, x, affine, relu, at.saved, grads),
+            Some(_) => batch_norm_eval_backward(at.gradient, x, affine, relu, at.saved, grads),
         }
         all.map(Some)
     }

@@ -123,7 +123,9 @@ fn smoke(settings: &mut Settings, terminal: &Terminal) -> Outcome {
     let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
     let run = Run::prepare(settings.clone(), terminal)?;
     let mut folder = run.create(&place.path().join("smoke"), false)?;
-    go(&run, &mut folder, StartFrom::Scratch, terminal)
+    go(&run, &mut folder, StartFrom::Scratch, terminal)?;
+    tracing::info!("a smoke test: {} is removed", folder.path().display());
+    Ok(())
 }
 
 /// `runs/METHOD-N`, the first that does not exist.

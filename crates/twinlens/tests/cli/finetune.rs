@@ -342,7 +342,10 @@ fn a_smoke_run_goes_through_everything_and_leaves_nothing() {
     assert_eq!(one["verdict"]["training_labels"], 32, "{one}");
     let before = files();
     let study = ["--smoke", "--rivals", "scratch,probe", "--seeds", "3,4", "--label-share", "0.01,1"];
-    let told = json(&output(&mut finetune(&place, &[&start], &study)));
+    let taken = output(&mut finetune(&place, &[&start], &study));
+    let log = String::from_utf8_lossy(&taken.stderr);
+    assert!(log.contains("a smoke test: ") && log.contains(" is removed"), "{log}");
+    let told = json(&taken);
     assert_eq!(told["points"].as_array().unwrap().len(), 3, "{told}");
     assert_eq!((&told["seeds"], &told["settings"]["label_share"]), (&serde_json::json!([3]), &0.01.into()));
     assert!(!Path::new(told["folder"].as_str().unwrap()).exists() && files() == before);

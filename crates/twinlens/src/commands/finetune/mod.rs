@@ -113,7 +113,10 @@ pub fn run(args: &FinetuneArgs, terminal: &Terminal) -> Outcome {
     let images = data.splits.train.as_ref().map_or(0, |train| train.len());
     let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
     let sweep = sweep.shortened(data.classes.len(), images);
-    begin(args, sweep, file, &data, Some(&place.path().join("smoke")), terminal)
+    let folder = place.path().join("smoke");
+    begin(args, sweep, file, &data, Some(&folder), terminal)?;
+    tracing::info!("a smoke test: {} is removed", folder.display());
+    Ok(())
 }
 
 /// One training or a whole study, in the folder `out`.
