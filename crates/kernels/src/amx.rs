@@ -18,15 +18,9 @@ use std::sync::LazyLock;
 use pulp::cast;
 
 use crate::bf16::Bf16;
-use crate::matrix::{LANES, Panels, Product, Target, place};
+use crate::matrix::{LANES, Number, Panels, Product, Target, place};
 use crate::parallel::with_buffer;
-
-/// Rows of a tile, and words in a row.
-pub(crate) const SIDE: usize = 16;
-/// Rows of the result that are summed together.
-pub(crate) const BLOCK: usize = 2 * SIDE;
-/// Depth in words that is summed at a time: two panels stay in the first-level cache.
-const MAX_DEPTH: usize = 320;
+use crate::tiles::{Ahead, BLOCK, LeftRows, MAX_STEPS, SIDE, stretch_of};
 
 /// Whether the processor has the unit, be it that the system lets nobody use it.
 pub(crate) fn processor_has() -> bool {
@@ -81,58 +75,6 @@ impl Configuration {
     }
 }
 
-/// Rows of words, of which tiles are made, that lie anywhere.
-#[derive(Clone, Copy)]
-pub(crate) struct LeftRows<'a> {
-    pub words: &'a [u32],
-    /// Words from one row to the next.
-    pub stride: usize,
-    /// How a row goes on: from [`steps_between`].
-    pub steps: &'a [usize],
-}
-
-/// Memory that is needed next, fetched to the second-level cache while tiles are multiplied.
-pub(crate) struct Ahead {
-    regions: [Range<*const f32>; 2],
-    region: usize,
-}
-
-/// As much memory as `numbers` take, behind them.
-pub(crate) fn following(numbers: &[f32]) -> Range<*const f32> {
-    let end = numbers.as_ptr_range().end;
-    end..end.wrapping_add(numbers.len())
-}
-
-impl Ahead {
-    /// Lines fetched in a step along the depth.
-    const LINES: usize = 8;
-
-    /// One region after the other, be they someone else's or nobody's: to fetch is not to read.
-    pub fn new(regions: [Range<*const f32>; 2]) -> Ahead {
-        Ahead { regions, region: 0 }
-    }
-
-    /// Where to begin to fetch during so many steps; what is behind the end may be fetched, too.
-    fn next(&mut self, steps: usize) -> Option<*const f32> {
-        while let Some(region) = self.regions.get_mut(self.region) {
-            let first = region.start;
-            if first < region.end {
-                region.start = first.wrapping_add(steps * Self::LINES * LANES);
-                return Some(first);
-            }
-            self.region += 1;
-        }
-        None
-    }
-}
-
-/// How to walk along the depth of a left operand that has a tile's row of words at each of these offsets, which ascend.
-pub(crate) fn steps_between(offsets: &[usize]) -> Vec<usize> {
-    let mut steps: Vec<usize> = offsets.windows(2).map(|two| (two[1] - two[0]) * size_of::<u32>()).collect();
-    steps.push(0);
-    steps
-}
-
 /// How to walk along the depth of a left operand, a tile's row of words after the other.
 #[derive(Clone, Copy)]
 struct Walk<'a> {
@@ -150,8 +92,8 @@ impl Walk<'_> {
 
     /// Straight on, `depth` words.
     fn straight(depth: usize) -> Walk<'static> {
-        static STEPS: [usize; MAX_DEPTH / SIDE] = [SIDE * size_of::<u32>(); MAX_DEPTH / SIDE];
-        Walk { steps: &STEPS[..depth / SIDE], reach: depth }
+        static STEPS: [usize; MAX_STEPS] = [SIDE * size_of::<u32>(); MAX_STEPS];
+        Walk::new(&STEPS[..depth / SIDE])
     }
 }
 
@@ -185,7 +127,7 @@ impl Tiles {
     /// Computes a product.
     pub fn run(self, mut product: Product<'_, Bf16>) {
         let all = product.left.depth;
-        let step = all.div_ceil(all.div_ceil(MAX_DEPTH)).next_multiple_of(SIDE);
+        let step = stretch_of(all / SIDE) * SIDE;
         for start in (0..all).step_by(step) {
             let depth = start..all.min(start + step);
             let rows = product.left.rows;
@@ -240,8 +182,7 @@ impl Tiles {
         self.configure([SIDE; 2]);
         let LeftRows { words, stride, steps } = left;
         let (columns, mut depth) = (right.columns, 0);
-        let most = steps.len().div_ceil(steps.len().div_ceil(MAX_DEPTH / SIDE));
-        for steps in steps.chunks(most) {
+        for steps in steps.chunks(stretch_of(steps.len())) {
             let (walk, end) = (Walk::new(steps), depth + steps.len() * SIDE);
             for row in (0..out.len() / columns).step_by(BLOCK) {
                 let starts = [row, row + SIDE].map(|row| start + row * stride);
@@ -262,9 +203,9 @@ impl Tiles {
     /// Writes the pairs that neighbouring pixels, of `channels` numbers each, make: word `p` of row `c` of `out`, whose rows
     /// start every `stride` words, is channel `c` of the pixels `2 p` and `2 p + 1`. Channels and words are whole tiles.
     pub fn transpose_pixels(self, pixels: &[Bf16], channels: usize, out: &mut [u32], stride: usize) {
-        assert!(channels.is_multiple_of(SIDE) && pixels.len().is_multiple_of(2 * SIDE * channels));
-        let words = pixels.len() / (2 * channels);
-        assert!(channels == 0 || (channels - 1) * stride + words <= out.len());
+        assert!(channels > 0 && channels.is_multiple_of(SIDE));
+        assert!(pixels.len().is_multiple_of(2 * SIDE * channels));
+        assert!((channels - 1) * stride + pixels.len() / (2 * channels) <= out.len());
         // SAFETY: `available`, which alone makes a `Tiles`, has asked for AVX-512.
         #[expect(unsafe_code)]
         unsafe {
@@ -371,8 +312,8 @@ impl Tiles {
         }
         let [first, second] = left.starts.map(|at| left.words[at..].as_ptr());
         let [upper, lower] = sums.places.map(|at| sums.out[at..].as_mut_ptr());
-        // SAFETY: as in `release`, and to fetch does nothing where nothing is. All callers have configured the tiles for the rows of `left`, of which each is read as
-        // far as `reach`, and as many rows of the sums are read and written; all lengths were checked above.
+        // SAFETY: as in `release`. All callers have configured the tiles for the rows of `left`, of which each is read as far as
+        // `reach`, and as many rows of the sums are read and written; all lengths were checked above. To fetch is no access.
         #[expect(unsafe_code)]
         unsafe {
             asm!(
@@ -458,10 +399,7 @@ fn transpose_pixels(pixels: &[Bf16], channels: usize, out: &mut [u32], stride: u
         for channel in (0..channels).step_by(SIDE) {
             let mut lines = [0u32; SIDE * SIDE];
             for (line, two) in lines.chunks_exact_mut(SIDE).zip(pixels.chunks_exact(2 * channels)) {
-                let [first, second] = [channel, channels + channel].map(|at| &two[at..][..SIDE]);
-                for (word, (&first, &second)) in line.iter_mut().zip(first.iter().zip(second)) {
-                    *word = u32::from(first) | u32::from(second) << 16;
-                }
+                Bf16::fill_words(|pixel| &two[pixel * channels + channel..][..SIDE], line);
             }
             transpose(&lines, &mut out[channel * stride + tile * SIDE..], stride);
         }
@@ -516,15 +454,6 @@ fn transpose(lines: &[u32], out: &mut [u32], stride: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_region_is_fetched_after_the_other() {
-        let numbers = vec![0.0f32; 1000];
-        let first = numbers.as_ptr();
-        let mut ahead = Ahead::new([numbers[..500].as_ptr_range(), following(&numbers[..500])]);
-        let places = std::iter::from_fn(|| ahead.next(2)).map(|place| (place.addr() - first.addr()) / 4);
-        assert_eq!(places.collect::<Vec<_>>(), [0, 256, 500, 756]);
-    }
 
     #[test]
     fn pixels_become_rows_of_pairs() {

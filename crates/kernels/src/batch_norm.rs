@@ -148,13 +148,7 @@ pub fn batch_norm_backward(
     statistics: &BatchStatistics,
     grads: BatchNormGrads,
 ) {
-    let scale = &product(affine.gamma, &statistics.inv_std);
-    backward(
-        Pass { dy, x, relu, mean: &statistics.mean, scale, shift: affine.beta },
-        statistics,
-        grads,
-        true,
-    );
+    backward([dy, x], affine, relu, statistics, grads, true);
 }
 
 /// Gradient of [`batch_norm_eval_forward`], whose statistics are constants: `dx = gamma inv_std g`; the rest and the
@@ -170,13 +164,7 @@ pub fn batch_norm_eval_backward(
     statistics: &BatchStatistics,
     grads: BatchNormGrads,
 ) {
-    let scale = &product(affine.gamma, &statistics.inv_std);
-    backward(
-        Pass { dy, x, relu, mean: &statistics.mean, scale, shift: affine.beta },
-        statistics,
-        grads,
-        false,
-    );
+    backward([dy, x], affine, relu, statistics, grads, false);
 }
 
 /// Numbers in a chunk of rows: small enough to be read twice from the second-level cache.
@@ -402,8 +390,18 @@ fn fill<const RELU: u8>(
 }
 
 /// Both backward passes; `own_statistics` says whether mean and variance depend on `x`.
-fn backward(pass: Pass, statistics: &BatchStatistics, grads: BatchNormGrads, own_statistics: bool) {
-    let n = pass.scale.len();
+fn backward(
+    [dy, x]: [&[f32]; 2],
+    affine: Affine,
+    relu: Relu,
+    statistics: &BatchStatistics,
+    grads: BatchNormGrads,
+    own_statistics: bool,
+) {
+    let n = affine.gamma.len();
+    assert_len("inv_std", statistics.inv_std.len(), n);
+    let scale = &product(affine.gamma, &statistics.inv_std);
+    let pass = Pass { dy, x, relu, mean: &statistics.mean, scale, shift: affine.beta };
     pass.assert_lengths(&grads);
     let chunk = chunk_rows(n) * n;
     let chunks: Vec<[Vec<f32>; 2]> = (0..pass.x.len().div_ceil(chunk))

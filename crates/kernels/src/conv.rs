@@ -14,7 +14,7 @@ use crate::bf16::with_rounded;
 use crate::by_pixel::ByPixel;
 use crate::lines::Lines;
 use crate::matrix::{Number, Panels, Rows, Target, multiply_transposed};
-use crate::parallel::with_buffer;
+use crate::parallel::{add_in_order, with_buffer};
 use crate::patches::Patches;
 use crate::shape::{ConvShape, Precision, Window, assert_len};
 use crate::winograd::Winograd;
@@ -479,18 +479,14 @@ fn add_parts(sums: &[f32], dw: &mut [f32]) {
     let len = dw.len();
     dw.par_chunks_mut(CHUNK).enumerate().for_each(|(i, dw)| {
         let range = i * CHUNK..i * CHUNK + dw.len();
-        let mut parts = sums.chunks_exact(len).map(|part| &part[range.clone()]);
-        if let Some(first) = parts.next() {
-            dw.copy_from_slice(first);
-        }
-        for part in parts {
-            dw.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
-        }
+        add_in_order(dw, sums.chunks_exact(len).map(|part| &part[range.clone()]));
     });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -498,18 +494,31 @@ mod tests {
     use crate::parallel::tests::same_for_any_threads;
 
     fn shapes() -> impl Strategy<Value = ConvShape> {
-        let channels = prop::sample::select(vec![1, 2, 3, 5, 16, 17, 33, 64]);
         let axis = || (1..=5usize, 1..=3usize, 0..=3usize, 0..=9usize);
-        (1..=4usize, channels.clone(), channels, axis(), axis()).prop_map(
-            |(images, inputs, outputs, y, x)| {
-                // The image is at least the kernel less its padding, at least 1.
-                let size = |(kernel, _, padding, more): (usize, usize, usize, usize)| {
-                    kernel.saturating_sub(2 * padding).max(1) + more
-                };
-                let window = Window { kernel: [y.0, x.0], stride: [y.1, x.1], padding: [y.2, x.2] };
-                ConvShape::new([images, size(y), size(x), inputs], outputs, window).unwrap()
-            },
-        )
+        shapes_of(1..=4, &[1, 2, 3, 5, 16, 17, 33, 64], [axis(), axis()])
+    }
+
+    /// Maps of whole tiles of channels.
+    fn shapes_of_lines() -> impl Strategy<Value = ConvShape> {
+        let axis = |most| (1..=4usize, 1..=2usize, 0..=2usize, 0..=most);
+        shapes_of(1..=3, &[32, 64], [axis(11usize), axis(29)])
+    }
+
+    /// Along each axis kernel, stride, padding, and by how many pixels the image is larger than it must be.
+    fn shapes_of(
+        images: RangeInclusive<usize>,
+        channels: &'static [usize],
+        [y, x]: [impl Strategy<Value = (usize, usize, usize, usize)>; 2],
+    ) -> impl Strategy<Value = ConvShape> {
+        let channels = || prop::sample::select(channels);
+        (images, channels(), channels(), y, x).prop_map(|(images, inputs, outputs, y, x)| {
+            // The image is at least the kernel less its padding, at least 1.
+            let size = |(kernel, _, padding, more): (usize, usize, usize, usize)| {
+                kernel.saturating_sub(2 * padding).max(1) + more
+            };
+            let window = Window { kernel: [y.0, x.0], stride: [y.1, x.1], padding: [y.2, x.2] };
+            ConvShape::new([images, size(y), size(x), inputs], outputs, window).unwrap()
+        })
     }
 
     /// Input, weight, bias and output gradient of a shape.
@@ -578,21 +587,6 @@ mod tests {
         fn convolutions_by_lines_agree_with_their_naive_twins(shape in shapes_of_lines()) {
             check(&shape.with_precision(Precision::Bf16));
         }
-    }
-
-    /// Maps of whole tiles of channels.
-    fn shapes_of_lines() -> impl Strategy<Value = ConvShape> {
-        let channels = || prop::sample::select(vec![32, 64]);
-        let axis = |most: usize| (1..=most, 1..=4usize, 1..=2usize, 0..=2usize);
-        (1..=3usize, channels(), channels(), axis(12), axis(30)).prop_map(
-            |(images, inputs, outputs, y, x)| {
-                let size = |(more, kernel, _, padding): (usize, usize, usize, usize)| {
-                    kernel.saturating_sub(2 * padding) + more
-                };
-                let window = Window { kernel: [y.1, x.1], stride: [y.2, x.2], padding: [y.3, x.3] };
-                ConvShape::new([images, size(y), size(x), inputs], outputs, window).unwrap()
-            },
-        )
     }
 
     /// Many images of few pixels.

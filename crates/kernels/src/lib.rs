@@ -28,6 +28,8 @@ mod patches;
 mod pool;
 mod shape;
 mod sums;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AMX reads what is in here"))]
+mod tiles;
 mod winograd;
 
 pub use batch_norm::{

@@ -19,10 +19,11 @@ use std::ops::Range;
 
 use self::product::Product;
 use self::weight_grad::WeightGrad;
-use crate::amx::{BLOCK, SIDE, Tiles};
+use crate::amx::Tiles;
 use crate::bf16::{Bf16, round_all};
 use crate::matrix::Number;
 use crate::patches::Patches;
+use crate::tiles::{BLOCK, SIDE};
 
 /// Bands wanted, so that threads share the work evenly.
 const MIN_BANDS: usize = 16;
@@ -81,28 +82,22 @@ impl<'a> Lines<'a> {
         WeightGrad::new(self, x, dy).fill(dw);
     }
 
-    /// The size of bands of about so many pixels: of one image if it has more, of several if it has fewer.
-    fn band_size(&self, pixels: usize) -> Band {
-        let height = self.padded.grid[0];
-        let image = self.padded.image[0] * self.padded.image[1];
-        let sharing = (self.padded.images * image).div_ceil(MIN_BANDS);
-        let pixels = pixels.min(sharing);
-        let images = (pixels / image).clamp(1, self.padded.images);
-        let parts = if images > 1 { 1 } else { image.div_ceil(pixels).min(height) };
-        Band { first_image: 0, images, first_line: 0, lines: height.div_ceil(parts) }
-    }
-
-    /// All bands of such a size.
-    fn bands(&self, size: Band) -> Vec<Band> {
+    /// Bands of about so many pixels: of one image if it has more, of several if it has fewer.
+    fn bands(&self, pixels: usize) -> Vec<Band> {
         let (all, height) = (self.padded.images, self.padded.grid[0]);
+        let image = self.padded.image[0] * self.padded.image[1];
+        let pixels = pixels.min((all * image).div_ceil(MIN_BANDS));
+        let images = (pixels / image).clamp(1, all);
+        let parts = if images > 1 { 1 } else { image.div_ceil(pixels).min(height) };
+        let lines = height.div_ceil(parts);
         let band = |first_image: usize, first_line: usize| Band {
             first_image,
-            images: size.images.min(all - first_image),
+            images: images.min(all - first_image),
             first_line,
-            lines: size.lines.min(height - first_line),
+            lines: lines.min(height - first_line),
         };
-        let images = (0..all).step_by(size.images);
-        images.flat_map(|image| (0..height).step_by(size.lines).map(move |line| band(image, line))).collect()
+        let firsts = (0..all).step_by(images);
+        firsts.flat_map(|image| (0..height).step_by(lines).map(move |line| band(image, line))).collect()
     }
 
     /// Patches of one line of the result, with those left out.
@@ -148,13 +143,11 @@ impl<'a> Lines<'a> {
         let line_len = self.padded.image[1] * channels.len();
         let first_line = band.first_line * self.padded.step[0];
         let lines = self.source_lines(band.lines);
-        for (image, to) in to.chunks_mut(image_len).enumerate() {
-            let (filled, rest) = to.split_at_mut((lines * line_len).min(to.len()));
+        let (images, beyond) = to.split_at_mut(band.images * image_len);
+        beyond.fill(0);
+        for (image, to) in images.chunks_exact_mut(image_len).enumerate() {
+            let (filled, rest) = to.split_at_mut(lines * line_len);
             rest.fill(0);
-            if image >= band.images {
-                filled.fill(0);
-                continue;
-            }
             for (y, to) in filled.chunks_exact_mut(line_len).enumerate() {
                 let Some(y) = (first_line + y).checked_sub(border[0]).filter(|&y| y < height) else {
                     to.fill(0);

@@ -1,12 +1,8 @@
 //! Stands for [`amx`](crate::amx) where the processor cannot have it.
 
-use std::ops::Range;
-
 use crate::bf16::Bf16;
 use crate::matrix::{Panels, Product, Target};
-
-pub(crate) const SIDE: usize = 16;
-pub(crate) const BLOCK: usize = 2 * SIDE;
+use crate::tiles::{Ahead, LeftRows};
 
 pub(crate) fn processor_has() -> bool {
     false
@@ -19,30 +15,6 @@ pub(crate) fn available() -> bool {
 /// There is none.
 #[derive(Clone, Copy)]
 pub(crate) enum Tiles {}
-
-#[derive(Clone, Copy)]
-#[expect(dead_code, reason = "there is nothing that could read them")]
-pub(crate) struct LeftRows<'a> {
-    pub words: &'a [u32],
-    pub stride: usize,
-    pub steps: &'a [usize],
-}
-
-pub(crate) struct Ahead(());
-
-impl Ahead {
-    pub fn new(_: [Range<*const f32>; 2]) -> Ahead {
-        Ahead(())
-    }
-}
-
-pub(crate) fn following(_: &[f32]) -> Range<*const f32> {
-    std::ptr::null()..std::ptr::null()
-}
-
-pub(crate) fn steps_between(_: &[usize]) -> Vec<usize> {
-    Vec::new()
-}
 
 impl Tiles {
     pub fn available() -> Option<Tiles> {

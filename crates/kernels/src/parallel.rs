@@ -34,6 +34,16 @@ pub(crate) fn optional_chunks_mut(
     }
 }
 
+/// `sum` = the sum of `parts`, added in their order, of which there is at least one.
+pub(crate) fn add_in_order<'a>(sum: &mut [f32], mut parts: impl Iterator<Item = &'a [f32]>) {
+    if let Some(first) = parts.next() {
+        sum.copy_from_slice(first);
+    }
+    for part in parts {
+        sum.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
+    }
+}
+
 thread_local! {
     /// Buffers at rest, one for each level of nesting that a thread has reached.
     static SHELF: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };

@@ -7,16 +7,14 @@ use pulp::bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
 use super::{Band, Lines};
-use crate::amx::{Ahead, BLOCK, LeftRows, SIDE, following, steps_between};
 use crate::bf16::Bf16;
 use crate::matrix::{LANES, Number, Target};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
+use crate::tiles::{Ahead, BLOCK, LeftRows, SIDE, following, steps_between, stretch_of};
 
 /// Numbers of the images in a band.
 const BAND_NUMBERS: usize = 64 * 1024;
-/// Rows of words along which a tile is summed at a time: two panels of them stay in the first-level cache.
-const MAX_STEPS: usize = 20;
 
 /// A product of all patches.
 pub(super) struct Product<'a> {
@@ -52,10 +50,9 @@ impl<'a> Product<'a> {
     }
 
     pub fn fill(&self, out: &mut [f32]) {
-        let size = self.lines.band_size(BAND_NUMBERS / self.lines.padded.channels);
         let mut bands = Vec::new();
         let mut rest = out;
-        for band in self.lines.bands(size) {
+        for band in self.lines.bands(BAND_NUMBERS / self.lines.padded.channels) {
             let len = band.images * band.lines * self.lines.padded.grid[1] * self.columns;
             let (out, behind) = rest.split_at_mut(len);
             bands.push((band, out));
@@ -137,7 +134,7 @@ fn stretches(padded: &Patches) -> Vec<Stretch> {
         let taps = rows.flat_map(|row| (0..size[1]).map(move |x| row * width + x));
         let offsets: Vec<usize> =
             taps.flat_map(|tap| (0..pixel).step_by(SIDE).map(move |word| tap * pixel + word)).collect();
-        let most = offsets.len().div_ceil(offsets.len().div_ceil(MAX_STEPS));
+        let most = stretch_of(offsets.len());
         let stretch = |(i, offsets): (usize, &[usize])| {
             let start = i * most * SIDE;
             let depth = start..start + offsets.len() * SIDE;

@@ -6,11 +6,11 @@ use pulp::bytemuck::cast_slice;
 use rayon::prelude::*;
 
 use super::{Band, Lines, STEP_PIXELS};
-use crate::amx::{Ahead, BLOCK, LeftRows, SIDE, following, steps_between};
 use crate::bf16::{Bf16, round_all};
 use crate::matrix::{Number, Panels, Rows, Target};
-use crate::parallel::with_buffer;
+use crate::parallel::{add_in_order, with_buffer};
 use crate::patches::Patches;
+use crate::tiles::{Ahead, BLOCK, LeftRows, SIDE, following, steps_between};
 
 /// Pixels of the images in a band.
 const BAND_PIXELS: usize = 2048;
@@ -40,7 +40,7 @@ impl<'a> WeightGrad<'a> {
         // A divisor of the channels, and whole tiles.
         let fits = |block: &usize| channels.is_multiple_of(*block) && taps * block * columns <= MAX_SUMS;
         let block = (1..=channels / BLOCK).rev().map(|tiles| tiles * BLOCK).find(fits).unwrap_or(BLOCK);
-        WeightGrad { lines, x, dy, bands: lines.bands(lines.band_size(BAND_PIXELS)), columns, taps, block }
+        WeightGrad { lines, x, dy, bands: lines.bands(BAND_PIXELS), columns, taps, block }
     }
 
     pub fn fill(&self, dw: &mut [f32]) {
@@ -184,12 +184,7 @@ fn add_parts(sums: &[f32], [parts, taps, block]: [usize; 3], dw: &mut [f32]) {
     let blocks = sums.len() / (parts * taps * block);
     dw.par_chunks_exact_mut(block).enumerate().for_each(|(i, dw)| {
         let (tap, place) = (i / blocks, i % blocks);
-        for part in 0..parts {
-            let sums = &sums[((place * parts + part) * taps + tap) * block..][..block];
-            match part {
-                0 => dw.copy_from_slice(sums),
-                _ => dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw += sum),
-            }
-        }
+        let sum = |part: usize| &sums[((place * parts + part) * taps + tap) * block..][..block];
+        add_in_order(dw, (0..parts).map(sum));
     });
 }
