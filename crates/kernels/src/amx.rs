@@ -301,7 +301,7 @@ impl Tiles {
     }
 
     /// Sets or adds to the sums the products of a pair with two panels.
-    fn multiply(self, left: Pair, right: [&[u32]; 2], sums: Sums, fetched: Option<*const f32>) {
+    fn multiply(self, left: Pair, right: [&[u32]; 2], sums: Sums, fetched: Option<*const u8>) {
         // If there is nothing to fetch, what is at hand: a step reads more of a panel than it fetches.
         let fetched = fetched.unwrap_or(right[0].as_ptr().cast());
         let steps = left.walk.steps.len();
@@ -458,12 +458,12 @@ mod tests {
     #[test]
     fn pixels_become_rows_of_pairs() {
         let Some(tiles) = Tiles::available() else { return };
-        let pixels: Vec<Bf16> = (0..64 * 32).collect();
+        let pixels: Vec<Bf16> = (0..64 * 32).map(Bf16::from_bits).collect();
         let (channels, stride) = (32, 40);
         let mut out = vec![u32::MAX; channels * stride];
         tiles.transpose_pixels(&pixels, channels, &mut out, stride);
         for (channel, row) in out.chunks_exact(stride).enumerate() {
-            let at = |pixel: usize| u32::from(pixels[pixel * channels + channel]);
+            let at = |pixel: usize| u32::from(pixels[pixel * channels + channel].to_bits());
             let pairs: Vec<u32> = (0..32).map(|word| at(2 * word) | at(2 * word + 1) << 16).collect();
             assert_eq!((&row[..32], &row[32..]), (&pairs[..], &[u32::MAX; 8][..]), "channel {channel}");
         }

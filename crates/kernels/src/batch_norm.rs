@@ -7,6 +7,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::element::Element;
 use crate::parallel::optional_chunks_mut;
 use crate::shape::assert_len;
 
@@ -20,23 +21,23 @@ pub struct Affine<'a> {
 }
 
 /// What follows the normalisation in the same pass.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fused<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Fused<'a, E> {
     /// Added to the normalised numbers; shaped as `x`.
-    pub residual: Option<&'a [f32]>,
+    pub residual: Option<&'a [E]>,
     /// Whether negative results become 0 (NaN stays NaN).
     pub relu: bool,
 }
 
 /// The ReLU behind a normalisation, as its gradient needs it.
 #[derive(Clone, Copy, Debug)]
-pub enum Relu<'a> {
+pub enum Relu<'a, E> {
     /// There is none.
     Absent,
     /// Directly behind it, without a residual: what it let pass is computed again from `x`, which is faster than to read it.
     Direct,
     /// Behind a residual: its output.
-    Output(&'a [f32]),
+    Output(&'a [E]),
 }
 
 /// Per-channel statistics with which a batch was normalised.
@@ -64,15 +65,15 @@ impl BatchStatistics {
 
 /// Where the backward pass writes; every array is overwritten.
 #[derive(Debug)]
-pub struct BatchNormGrads<'a> {
+pub struct BatchNormGrads<'a, E> {
     /// Gradient of `x`, shaped as it.
-    pub dx: &'a mut [f32],
+    pub dx: &'a mut [E],
     /// Gradient of `gamma`, `[channels]`.
     pub dgamma: &'a mut [f32],
     /// Gradient of `beta`, `[channels]`.
     pub dbeta: &'a mut [f32],
     /// Gradient of the residual, shaped as `x`, if there was one.
-    pub dresidual: Option<&'a mut [f32]>,
+    pub dresidual: Option<&'a mut [E]>,
 }
 
 /// Training: normalises `x`, `[rows, channels]`, with the mean and biased variance of its own rows.
@@ -86,12 +87,12 @@ pub struct BatchNormGrads<'a> {
 ///
 /// # Panics
 /// When the slices' lengths do not fit together, or there are no rows or channels.
-pub fn batch_norm_forward(
-    x: &[f32],
+pub fn batch_norm_forward<E: Element>(
+    x: &[E],
     affine: Affine,
     eps: f32,
-    fused: Fused,
-    y: &mut [f32],
+    fused: Fused<E>,
+    y: &mut [E],
 ) -> BatchStatistics {
     let statistics = batch_statistics(x, affine.gamma.len(), eps);
     batch_norm_eval_forward(x, &statistics, affine, fused, y);
@@ -102,12 +103,12 @@ pub fn batch_norm_forward(
 ///
 /// # Panics
 /// When the slices' lengths do not fit together, or there are no rows or channels.
-pub fn batch_norm_eval_forward(
-    x: &[f32],
+pub fn batch_norm_eval_forward<E: Element>(
+    x: &[E],
     statistics: &BatchStatistics,
     affine: Affine,
-    fused: Fused,
-    y: &mut [f32],
+    fused: Fused<E>,
+    y: &mut [E],
 ) {
     let channels = affine.gamma.len();
     assert_rows(x, channels);
@@ -140,13 +141,13 @@ pub fn batch_norm_eval_forward(
 ///
 /// # Panics
 /// When the slices' lengths do not fit together, or there are no rows or channels.
-pub fn batch_norm_backward(
-    dy: &[f32],
-    x: &[f32],
+pub fn batch_norm_backward<E: Element>(
+    dy: &[E],
+    x: &[E],
     affine: Affine,
-    relu: Relu,
+    relu: Relu<E>,
     statistics: &BatchStatistics,
-    grads: BatchNormGrads,
+    grads: BatchNormGrads<E>,
 ) {
     backward([dy, x], affine, relu, statistics, grads, true);
 }
@@ -156,13 +157,13 @@ pub fn batch_norm_backward(
 ///
 /// # Panics
 /// When the slices' lengths do not fit together, or there are no rows or channels.
-pub fn batch_norm_eval_backward(
-    dy: &[f32],
-    x: &[f32],
+pub fn batch_norm_eval_backward<E: Element>(
+    dy: &[E],
+    x: &[E],
     affine: Affine,
-    relu: Relu,
+    relu: Relu<E>,
     statistics: &BatchStatistics,
-    grads: BatchNormGrads,
+    grads: BatchNormGrads<E>,
 ) {
     backward([dy, x], affine, relu, statistics, grads, false);
 }
@@ -175,7 +176,7 @@ fn chunk_rows(channels: usize) -> usize {
     (CHUNK_ELEMENTS / channels).clamp(1, 1024)
 }
 
-fn assert_rows(x: &[f32], channels: usize) {
+fn assert_rows<E>(x: &[E], channels: usize) {
     assert!(channels > 0 && !x.is_empty(), "batch norm needs at least one row and one channel");
     assert!(x.len().is_multiple_of(channels), "x has {} elements, not whole rows of {channels}", x.len());
 }
@@ -195,7 +196,7 @@ struct Moments {
     squares: Vec<f64>,
 }
 
-fn batch_statistics(x: &[f32], channels: usize, eps: f32) -> BatchStatistics {
+fn batch_statistics<E: Element>(x: &[E], channels: usize, eps: f32) -> BatchStatistics {
     assert_rows(x, channels);
     let chunk = chunk_rows(channels) * channels;
     let chunks: Vec<Moments> = x.par_chunks(chunk).map(|x| moments(x, channels)).collect();
@@ -211,19 +212,19 @@ fn batch_statistics(x: &[f32], channels: usize, eps: f32) -> BatchStatistics {
 
 /// Two passes with correction: the deviations' own sum repairs the rounding of the first mean.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn moments(x: &[f32], channels: usize) -> Moments {
+fn moments<E: Element>(x: &[E], channels: usize) -> Moments {
     let rows = x.len() / channels;
     let mut pivot = vec![0.0f32; channels];
     for row in x.chunks_exact(channels) {
         for (sum, &x) in pivot.iter_mut().zip(row) {
-            *sum += x;
+            *sum += x.widen();
         }
     }
     pivot.iter_mut().for_each(|sum| *sum /= rows as f32);
     let (mut sums, mut squares) = (vec![0.0f32; channels], vec![0.0f32; channels]);
     for row in x.chunks_exact(channels) {
         for ((sum, square), (&x, &pivot)) in sums.iter_mut().zip(&mut squares).zip(row.iter().zip(&pivot)) {
-            let deviation = x - pivot;
+            let deviation = x.widen() - pivot;
             *sum += deviation;
             *square += deviation * deviation;
         }
@@ -260,7 +261,7 @@ struct ChannelMap<'a> {
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn apply(map: &ChannelMap, x: &[f32], residual: Option<&[f32]>, y: &mut [f32]) {
+fn apply<E: Element>(map: &ChannelMap, x: &[E], residual: Option<&[E]>, y: &mut [E]) {
     let n = map.mean.len();
     let (mean, scale, shift) = (&map.mean[..n], &map.scale[..n], &map.shift[..n]);
     // A comparison, not `f32::max`, which would turn NaN into 0.
@@ -270,14 +271,15 @@ fn apply(map: &ChannelMap, x: &[f32], residual: Option<&[f32]>, y: &mut [f32]) {
         Some(residual) => {
             for ((y, x), residual) in rows.zip(residual.chunks_exact(n)) {
                 for c in 0..n {
-                    y[c] = clip(normalised(x[c], mean[c], scale[c], shift[c]) + residual[c]);
+                    let value = normalised(x[c].widen(), mean[c], scale[c], shift[c]);
+                    y[c] = E::nearest(clip(value + residual[c].widen()));
                 }
             }
         }
         None => {
             for (y, x) in rows {
                 for c in 0..n {
-                    y[c] = clip(normalised(x[c], mean[c], scale[c], shift[c]));
+                    y[c] = E::nearest(clip(normalised(x[c].widen(), mean[c], scale[c], shift[c])));
                 }
             }
         }
@@ -285,17 +287,17 @@ fn apply(map: &ChannelMap, x: &[f32], residual: Option<&[f32]>, y: &mut [f32]) {
 }
 
 /// The arguments of a backward pass; `scale` is `gamma inv_std`.
-struct Pass<'a> {
-    dy: &'a [f32],
-    x: &'a [f32],
-    relu: Relu<'a>,
+struct Pass<'a, E> {
+    dy: &'a [E],
+    x: &'a [E],
+    relu: Relu<'a, E>,
     mean: &'a [f32],
     scale: &'a [f32],
     shift: &'a [f32],
 }
 
-impl Pass<'_> {
-    fn assert_lengths(&self, grads: &BatchNormGrads) {
+impl<E: Element> Pass<'_, E> {
+    fn assert_lengths(&self, grads: &BatchNormGrads<E>) {
         let (len, channels) = (self.x.len(), self.scale.len());
         assert_rows(self.x, channels);
         assert_len("dy", self.dy.len(), len);
@@ -309,7 +311,7 @@ impl Pass<'_> {
     }
 
     /// The same arguments for the rows of chunk `i`, `chunk` numbers each.
-    fn chunk(&self, i: usize, chunk: usize) -> Pass<'_> {
+    fn chunk(&self, i: usize, chunk: usize) -> Pass<'_, E> {
         let range = i * chunk..self.x.len().min((i + 1) * chunk);
         let relu = match self.relu {
             Relu::Output(y) => Relu::Output(&y[range.clone()]),
@@ -319,7 +321,7 @@ impl Pass<'_> {
     }
 
     /// The ReLU's output, or what stands for it where nobody looks at it.
-    fn output(&self) -> &[f32] {
+    fn output(&self) -> &[E] {
         if let Relu::Output(y) = self.relu { y } else { self.dy }
     }
 }
@@ -349,7 +351,7 @@ fn gradient<const RELU: u8>(dy: f32, output: f32, normalised: impl FnOnce() -> f
 
 /// Sums over the rows of `g` and of `g (x - mean)`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn sums<const RELU: u8>(pass: &Pass) -> [Vec<f32>; 2] {
+fn sums<E: Element, const RELU: u8>(pass: &Pass<E>) -> [Vec<f32>; 2] {
     let n = pass.scale.len();
     let (mut sums, mut moments) = (vec![0.0f32; n], vec![0.0f32; n]);
     let (mean, scale, shift) = (&pass.mean[..n], &pass.scale[..n], &pass.shift[..n]);
@@ -357,9 +359,10 @@ fn sums<const RELU: u8>(pass: &Pass) -> [Vec<f32>; 2] {
     for ((dy, y), x) in rows {
         let (sums, moments) = (&mut sums[..n], &mut moments[..n]);
         for c in 0..n {
-            let g = gradient::<RELU>(dy[c], y[c], || normalised(x[c], mean[c], scale[c], shift[c]));
+            let (dy, y, x) = (dy[c].widen(), y[c].widen(), x[c].widen());
+            let g = gradient::<RELU>(dy, y, || normalised(x, mean[c], scale[c], shift[c]));
             sums[c] += g;
-            moments[c] += g * (x[c] - mean[c]);
+            moments[c] += g * (x - mean[c]);
         }
     }
     [sums, moments]
@@ -367,35 +370,39 @@ fn sums<const RELU: u8>(pass: &Pass) -> [Vec<f32>; 2] {
 
 /// `dx = scale (g - offset - (x - mean) slope)`, with one offset and slope per channel, and `dresidual = g`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn fill<const RELU: u8>(
-    pass: &Pass,
+fn fill<E: Element, const RELU: u8>(
+    pass: &Pass<E>,
     [offset, slope]: [&[f32]; 2],
-    dx: &mut [f32],
-    mut dresidual: Option<&mut [f32]>,
+    dx: &mut [E],
+    mut dresidual: Option<&mut [E]>,
 ) {
     let n = pass.scale.len();
     let (mean, scale, shift) = (&pass.mean[..n], &pass.scale[..n], &pass.shift[..n]);
     let (offset, slope) = (&offset[..n], &slope[..n]);
     let rows = pass.dy.chunks_exact(n).zip(pass.output().chunks_exact(n)).zip(pass.x.chunks_exact(n));
     for (row, (((dy, y), x), dx)) in rows.zip(dx.chunks_exact_mut(n)).enumerate() {
-        let g = |c: usize| gradient::<RELU>(dy[c], y[c], || normalised(x[c], mean[c], scale[c], shift[c]));
+        let g = |c: usize| {
+            let normalised = || normalised(x[c].widen(), mean[c], scale[c], shift[c]);
+            gradient::<RELU>(dy[c].widen(), y[c].widen(), normalised)
+        };
         for c in 0..n {
-            dx[c] = scale[c] * (g(c) - offset[c] - (x[c] - mean[c]) * slope[c]);
+            let deviation = x[c].widen() - mean[c];
+            dx[c] = E::nearest(scale[c] * (g(c) - offset[c] - deviation * slope[c]));
         }
         if let Some(dresidual) = &mut dresidual {
             let dresidual = &mut dresidual[row * n..][..n];
-            dresidual.iter_mut().enumerate().for_each(|(c, to)| *to = g(c));
+            dresidual.iter_mut().enumerate().for_each(|(c, to)| *to = E::nearest(g(c)));
         }
     }
 }
 
 /// Both backward passes; `own_statistics` says whether mean and variance depend on `x`.
-fn backward(
-    [dy, x]: [&[f32]; 2],
+fn backward<E: Element>(
+    [dy, x]: [&[E]; 2],
     affine: Affine,
-    relu: Relu,
+    relu: Relu<E>,
     statistics: &BatchStatistics,
-    grads: BatchNormGrads,
+    grads: BatchNormGrads<E>,
     own_statistics: bool,
 ) {
     let n = affine.gamma.len();
@@ -407,9 +414,9 @@ fn backward(
     let chunks: Vec<[Vec<f32>; 2]> = (0..pass.x.len().div_ceil(chunk))
         .into_par_iter()
         .map(|i| match pass.relu {
-            Relu::Absent => sums::<ABSENT>(&pass.chunk(i, chunk)),
-            Relu::Direct => sums::<DIRECT>(&pass.chunk(i, chunk)),
-            Relu::Output(_) => sums::<OUTPUT>(&pass.chunk(i, chunk)),
+            Relu::Absent => sums::<E, ABSENT>(&pass.chunk(i, chunk)),
+            Relu::Direct => sums::<E, DIRECT>(&pass.chunk(i, chunk)),
+            Relu::Output(_) => sums::<E, OUTPUT>(&pass.chunk(i, chunk)),
         })
         .collect();
     let sum = |which: usize, c: usize| chunks.iter().map(|sums| f64::from(sums[which][c])).sum::<f64>();
@@ -427,9 +434,9 @@ fn backward(
     grads.dx.par_chunks_mut(chunk).zip(residuals).enumerate().for_each(|(i, (dx, dresidual))| {
         let factors = [&offset[..], &slope];
         match pass.relu {
-            Relu::Absent => fill::<ABSENT>(&pass.chunk(i, chunk), factors, dx, dresidual),
-            Relu::Direct => fill::<DIRECT>(&pass.chunk(i, chunk), factors, dx, dresidual),
-            Relu::Output(_) => fill::<OUTPUT>(&pass.chunk(i, chunk), factors, dx, dresidual),
+            Relu::Absent => fill::<E, ABSENT>(&pass.chunk(i, chunk), factors, dx, dresidual),
+            Relu::Direct => fill::<E, DIRECT>(&pass.chunk(i, chunk), factors, dx, dresidual),
+            Relu::Output(_) => fill::<E, OUTPUT>(&pass.chunk(i, chunk), factors, dx, dresidual),
         }
     });
 }
@@ -439,8 +446,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::naive::{self, assert_close, assert_close_sums, dot, finite_differences, numbers, widen};
+    use crate::bf16::Bf16;
+    use crate::element::tests::{nearest, widened};
+    use crate::naive::{
+        self, assert_close, assert_close_sums, dot, finite_differences, numbers, rounded, widen,
+    };
     use crate::parallel::tests::same_for_any_threads;
+    use crate::shape::Precision;
 
     const EPS: f32 = 1e-5;
 
@@ -488,22 +500,28 @@ mod tests {
         }
 
         fn run(&self) -> Results {
-            let Case { x, gamma, dy, .. } = self;
-            let affine = Affine { gamma, beta: &self.beta };
-            let fused = Fused { residual: self.residual.as_deref(), relu: self.relu };
+            self.run_in::<f32>()
+        }
+
+        /// With maps of the given kind.
+        fn run_in<E: Element>(&self) -> Results {
+            let [x, dy] = [&self.x, &self.dy].map(|numbers| nearest::<E>(numbers));
+            let residual = self.residual.as_deref().map(nearest);
+            let affine = Affine { gamma: &self.gamma, beta: &self.beta };
+            let fused = Fused { residual: residual.as_deref(), relu: self.relu };
             // Not zero: every element must be overwritten.
             let array = |len: usize| vec![f32::NAN; len];
-            let mut y = array(x.len());
+            let map = || nearest::<E>(&array(x.len()));
+            let mut y = map();
             let statistics = match &self.running {
                 Some(running) => {
-                    batch_norm_eval_forward(x, running, affine, fused, &mut y);
+                    batch_norm_eval_forward(&x, running, affine, fused, &mut y);
                     running.clone()
                 }
-                None => batch_norm_forward(x, affine, EPS, fused, &mut y),
+                None => batch_norm_forward(&x, affine, EPS, fused, &mut y),
             };
-            let (mut dx, mut dgamma, mut dbeta) =
-                (array(x.len()), array(self.channels), array(self.channels));
-            let mut dresidual = self.residual.as_ref().map(|_| array(x.len()));
+            let (mut dx, mut dgamma, mut dbeta) = (map(), array(self.channels), array(self.channels));
+            let mut dresidual = residual.as_ref().map(|_| map());
             let backward =
                 if self.running.is_some() { batch_norm_eval_backward } else { batch_norm_backward };
             let grads = BatchNormGrads {
@@ -517,8 +535,9 @@ mod tests {
                 (true, None) => Relu::Direct,
                 (true, Some(_)) => Relu::Output(&y),
             };
-            backward(dy, x, affine, relu, &statistics, grads);
-            Results { statistics, y, dx, dgamma, dbeta, dresidual }
+            backward(&dy, &x, affine, relu, &statistics, grads);
+            let dresidual = dresidual.as_deref().map(widened);
+            Results { statistics, y: widened(&y), dx: widened(&dx), dgamma, dbeta, dresidual }
         }
 
         /// The naive output for the given inputs `[x, gamma, beta, residual]`.
@@ -632,6 +651,20 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn maps_in_bf16_give_the_same_rounded(mut case in cases(1..400usize, &[1, 3, 16, 17, 64, 130])) {
+            let round = |numbers: &[f32]| rounded(Precision::Bf16, numbers);
+            (case.x, case.dy) = (round(&case.x), round(&case.dy));
+            case.residual = case.residual.as_deref().map(round);
+            let [exact, ours] = [case.run(), case.run_in::<Bf16>()];
+            prop_assert_eq!(exact.statistics, ours.statistics);
+            prop_assert_eq!([round(&exact.y), round(&exact.dx)], [ours.y, ours.dx]);
+            prop_assert_eq!([exact.dgamma, exact.dbeta], [ours.dgamma, ours.dbeta]);
+            prop_assert_eq!(exact.dresidual, ours.dresidual);
+        }
+    }
+
     /// Several chunks of rows, so that sums cross chunks.
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
@@ -664,7 +697,8 @@ mod tests {
     fn a_single_row_gives_the_shift() {
         let mut y = [f32::NAN; 2];
         let affine = Affine { gamma: &[2.0, 3.0], beta: &[0.5, -0.5] };
-        let statistics = batch_norm_forward(&[7.0, 8.0], affine, EPS, Fused::default(), &mut y);
+        let statistics =
+            batch_norm_forward(&[7.0, 8.0], affine, EPS, Fused { residual: None, relu: false }, &mut y);
         assert_eq!((y, &statistics.variance[..]), ([0.5, -0.5], &[0.0, 0.0][..]));
     }
 
@@ -702,6 +736,6 @@ mod tests {
     #[should_panic(expected = "x has 5 elements, not whole rows of 2")]
     fn a_wrong_length_stops_the_call() {
         let affine = Affine { gamma: &[1.0; 2], beta: &[0.0; 2] };
-        batch_norm_forward(&[0.0; 5], affine, EPS, Fused::default(), &mut [0.0; 5]);
+        batch_norm_forward(&[0.0; 5], affine, EPS, Fused { residual: None, relu: false }, &mut [0.0; 5]);
     }
 }

@@ -6,6 +6,7 @@
 //! steps, but for numbers below `2^-126`, which it takes for zero. Processors with AMX do 16 x 16 x 16 steps at once
 //! ([`amx`](crate::amx)).
 
+pub(crate) use half::bf16 as Bf16;
 use multiversion::multiversion;
 use pulp::Simd;
 use pulp::bytemuck::try_cast_slice;
@@ -15,16 +16,13 @@ use crate::amx;
 use crate::matrix::{BySteps, LANES, Left, Number, Product, Rows, Step, words};
 use crate::parallel::with_buffer;
 
-/// The bits of a bf16 number.
-pub(crate) type Bf16 = u16;
-
 /// The nearest bf16 number, ties to even; what is not a number stays so.
 #[inline(always)]
-fn round(x: f32) -> Bf16 {
+pub(crate) fn round(x: f32) -> Bf16 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
     let quiet = bits >> 16 | 0x40;
-    (if x.is_nan() { quiet } else { rounded }) as u16
+    Bf16::from_bits(if x.is_nan() { quiet } else { rounded } as u16)
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw", "x86_64+avx2+fma"))]
@@ -34,7 +32,7 @@ pub(crate) fn round_all(numbers: &[f32], rounded: &mut [Bf16]) {
 
 #[inline(always)]
 fn pair(first: Bf16, second: Bf16) -> u32 {
-    u32::from(first) | u32::from(second) << 16
+    u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16
 }
 
 /// Lends `work` the numbers rounded to bf16.
@@ -67,7 +65,7 @@ impl Number for Bf16 {
     const TERMS: usize = 2;
     /// As deep as one of AMX's tiles.
     const DEPTH_STEP: usize = 32;
-    const ZEROS: &[Bf16; LANES] = &[0; LANES];
+    const ZEROS: &[Bf16; LANES] = &[Bf16::ZERO; LANES];
 
     #[inline(always)]
     fn fill_words<'a>(line: impl Fn(usize) -> &'a [Bf16], words: &mut [u32]) {
@@ -89,7 +87,7 @@ impl Number for Bf16 {
                 for (to, from) in words.chunks_exact_mut(depth).zip(data.chunks(stride)) {
                     let (filled, rest) = to.split_at_mut(columns.div_ceil(Bf16::TERMS));
                     filled.iter_mut().zip(from[..columns].chunks(Bf16::TERMS)).for_each(|(to, two)| {
-                        *to = pair(two[0], two.get(1).copied().unwrap_or(0));
+                        *to = pair(two[0], two.get(1).copied().unwrap_or(Bf16::ZERO));
                     });
                     rest.fill(0);
                 }
@@ -197,7 +195,7 @@ mod tests {
     use crate::shape::Precision;
 
     fn widened(x: Bf16) -> f32 {
-        f32::from_bits(u32::from(x) << 16)
+        f32::from_bits(u32::from(x.to_bits()) << 16)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::element::{Element, put};
 use crate::matrix::{LANES, Number, Panels, Rows, Target, multiply, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::transpose_to_panel;
@@ -81,7 +82,7 @@ impl<'a> ByPixel<'a> {
     }
 
     /// As [`crate::conv2d_forward`].
-    pub fn forward<N: Number>(&self, x: &[N], w: &[N], bias: Option<&[f32]>, y: &mut [f32]) {
+    pub fn forward<N: Number, E: Element>(&self, x: &[N], w: &[N], bias: Option<&[f32]>, y: &mut [E]) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
         let pack = |tap: usize, columns: Range<usize>, packed: &mut [N::Word]| {
             let data = &w[tap * inputs * outputs + columns.start..];
@@ -91,7 +92,7 @@ impl<'a> ByPixel<'a> {
     }
 
     /// As [`crate::conv2d_input_grad`].
-    pub fn input_grad<N: Number>(&self, dy: &[N], w: &[N], dx: &mut [f32]) {
+    pub fn input_grad<N: Number, E: Element>(&self, dy: &[N], w: &[N], dx: &mut [E]) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
         let pack = |tap: usize, columns: Range<usize>, packed: &mut [N::Word]| {
             let w = &w[(tap * inputs + columns.start) * outputs..][..columns.len() * outputs];
@@ -148,13 +149,13 @@ impl<'a> ByPixel<'a> {
     /// panels.
     ///
     /// A task has a block of columns, of all pixels and images, so that it packs each tap once.
-    fn multiply<N: Number>(
+    fn multiply<N: Number, E: Element>(
         &self,
         source: Pixels<N>,
         meetings: &[Meeting],
         pack: impl Fn(usize, Range<usize>, &mut [N::Word]) + Sync,
         bias: Option<&[f32]>,
-        out: &mut [f32],
+        out: &mut [E],
     ) {
         let images = source.images;
         // The other channels than those of the source.
@@ -191,21 +192,20 @@ impl<'a> ByPixel<'a> {
 }
 
 /// Writes `[columns / block, pixels, images, block]` as `[images, pixels, columns]` and adds the bias.
-fn put_in_order(
+fn put_in_order<E: Element>(
     sums: &[f32],
     [images, pixels, columns]: [usize; 3],
     block: usize,
     bias: Option<&[f32]>,
-    out: &mut [f32],
+    out: &mut [E],
 ) {
     out.par_chunks_mut(ORDERED_IMAGES * pixels * columns).enumerate().for_each(|(i, out)| {
         for (row, out) in out.chunks_exact_mut(columns).enumerate() {
             let (image, pixel) = (i * ORDERED_IMAGES + row / pixels, row % pixels);
-            for (sums, out) in sums.chunks(block * pixels * images).zip(out.chunks_mut(block)) {
-                out.copy_from_slice(&sums[(pixel * images + image) * out.len()..][..out.len()]);
-            }
-            if let Some(bias) = bias {
-                out.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
+            let blocks = sums.chunks(block * pixels * images).zip(out.chunks_mut(block));
+            for (i, (sums, out)) in blocks.enumerate() {
+                let sums = &sums[(pixel * images + image) * out.len()..][..out.len()];
+                put(sums, bias.map(|bias| &bias[i * block..][..out.len()]), out);
             }
         }
     });

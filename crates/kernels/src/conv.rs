@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::bf16::with_rounded;
 use crate::by_pixel::ByPixel;
+use crate::element::{Element, put};
 use crate::lines::Lines;
 use crate::matrix::{Number, Panels, Rows, Target, multiply_transposed};
 use crate::parallel::{add_in_order, with_buffer};
@@ -24,11 +25,12 @@ use crate::winograd::Winograd;
 /// the shape's precision says.
 ///
 /// `x` is `[images, height, width, in_channels]`, `w` `[kernel_height, kernel_width, in_channels, out_channels]`,
-/// `bias` `[out_channels]` and `y`, which is overwritten, `[images, out_height, out_width, out_channels]`.
+/// `bias` `[out_channels]` and `y`, which is overwritten, `[images, out_height, out_width, out_channels]`. Maps in bf16 are
+/// multiplied in bf16 whatever the precision.
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` gives it.
-pub fn conv2d_forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub fn conv2d_forward<E: Element>(shape: &ConvShape, x: &[E], w: &[f32], bias: Option<&[f32]>, y: &mut [E]) {
     assert_len("x", x.len(), shape.x_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("y", y.len(), shape.y_len());
@@ -36,25 +38,27 @@ pub fn conv2d_forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f3
         assert_len("bias", bias.len(), shape.out_channels);
     }
     let patches = input_patches(shape);
-    match (shape.precision, winograd(shape, &patches, shape.out_channels)) {
-        (_, Some(winograd)) => winograd.multiply(x, w, bias, y),
-        (Precision::F32, None) => forward(shape, &patches, x, w, bias, y),
-        (Precision::Bf16, None) => with_rounded(w, |w| match lines(shape, &patches, shape.out_channels) {
+    match (shape.precision, E::singles(x), E::singles_mut(y)) {
+        (Precision::F32, Some(x), Some(y)) => match winograd(shape, &patches, shape.out_channels) {
+            Some(winograd) => winograd.multiply(x, w, bias, y),
+            None => forward(shape, &patches, x, w, bias, y),
+        },
+        _ => with_rounded(w, |w| match lines(shape, &patches, shape.out_channels) {
             Some(lines) => with_packed(&patches, w, shape.out_channels, |packed| {
                 lines.multiply(x, packed, bias, y);
             }),
-            None => with_rounded(x, |x| forward(shape, &patches, x, w, bias, y)),
+            None => E::with_rounded(x, |x| forward(shape, &patches, x, w, bias, y)),
         }),
     }
 }
 
-fn forward<N: Number>(
+fn forward<N: Number, E: Element>(
     shape: &ConvShape,
     patches: &Patches,
     x: &[N],
     w: &[N],
     bias: Option<&[f32]>,
-    y: &mut [f32],
+    y: &mut [E],
 ) {
     match ByPixel::of_product(shape, shape.out_channels) {
         Some(by_pixel) => by_pixel.forward(x, w, bias, y),
@@ -78,9 +82,10 @@ fn lines<'a>(shape: &ConvShape, patches: &'a Patches, columns: usize) -> Option<
     applies.then(|| Lines::of(patches, columns)).flatten()
 }
 
-/// The way to compute a convolution, or its gradients, from these patches to `columns` columns, if it is Winograd's.
+/// The way to compute a convolution in single precision, or its gradients, from these patches to `columns` columns, if it is
+/// Winograd's.
 fn winograd<'a>(shape: &ConvShape, patches: &'a Patches, columns: usize) -> Option<Winograd<'a>> {
-    let applies = shape.precision == Precision::F32 && ByPixel::of(shape).is_none();
+    let applies = ByPixel::of(shape).is_none();
     applies.then(|| Winograd::of(patches, columns)).flatten()
 }
 
@@ -91,31 +96,34 @@ fn winograd<'a>(shape: &ConvShape, patches: &'a Patches, columns: usize) -> Opti
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` gives it.
-pub fn conv2d_input_grad(shape: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+pub fn conv2d_input_grad<E: Element>(shape: &ConvShape, dy: &[E], w: &[f32], dx: &mut [E]) {
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("dx", dx.len(), shape.x_len());
     let phases = phases(shape);
     let whole = phases.first().filter(|_| shape.window.stride == [1, 1]);
-    let winograd = whole.and_then(|all| Some((all, winograd(shape, &all.patches, shape.in_channels)?)));
-    match (shape.precision, winograd) {
-        (_, Some((all, winograd))) => with_buffer(shape.w_len(), |turned| {
-            turn_weight(shape, w, &all.taps, turned);
-            winograd.multiply(dy, turned, None, dx);
-        }),
-        (Precision::F32, None) => input_grad(shape, &phases, dy, w, dx),
-        (Precision::Bf16, None) => with_rounded(w, |w| {
+    match (shape.precision, E::singles(dy), E::singles_mut(dx)) {
+        (Precision::F32, Some(dy), Some(dx)) => {
+            match whole.and_then(|all| Some((all, winograd(shape, &all.patches, shape.in_channels)?))) {
+                Some((all, winograd)) => with_buffer(shape.w_len(), |turned| {
+                    turn_weight(shape, w, &all.taps, turned);
+                    winograd.multiply(dy, turned, None, dx);
+                }),
+                None => input_grad(shape, &phases, dy, w, dx),
+            }
+        }
+        _ => with_rounded(w, |w| {
             match whole.and_then(|all| Some((all, lines(shape, &all.patches, shape.in_channels)?))) {
                 Some((all, lines)) => {
                     all.with_packed(shape, w, |packed| lines.multiply(dy, packed, None, dx));
                 }
-                None => with_rounded(dy, |dy| input_grad(shape, &phases, dy, w, dx)),
+                None => E::with_rounded(dy, |dy| input_grad(shape, &phases, dy, w, dx)),
             }
         }),
     }
 }
 
-fn input_grad<N: Number>(shape: &ConvShape, phases: &[Phase], dy: &[N], w: &[N], dx: &mut [f32]) {
+fn input_grad<N: Number, E: Element>(shape: &ConvShape, phases: &[Phase], dy: &[N], w: &[N], dx: &mut [E]) {
     match (ByPixel::of_product(shape, shape.in_channels), phases) {
         (Some(by_pixel), _) => by_pixel.input_grad(dy, w, dx),
         (None, [all]) if shape.window.stride == [1, 1] => {
@@ -131,7 +139,7 @@ fn input_grad<N: Number>(shape: &ConvShape, phases: &[Phase], dy: &[N], w: &[N],
 ///
 /// # Panics
 /// When `dy` is not whole rows.
-pub fn bias_grad(dy: &[f32], db: &mut [f32]) {
+pub fn bias_grad<E: Element>(dy: &[E], db: &mut [f32]) {
     const CHUNK: usize = 32 * 1024;
     assert!(
         dy.len().is_multiple_of(db.len()),
@@ -147,10 +155,10 @@ pub fn bias_grad(dy: &[f32], db: &mut [f32]) {
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn sum_rows(x: &[f32], columns: usize) -> Vec<f32> {
+fn sum_rows<E: Element>(x: &[E], columns: usize) -> Vec<f32> {
     let mut sums = vec![0.0f32; columns];
     for row in x.chunks_exact(columns) {
-        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x.widen());
     }
     sums
 }
@@ -161,17 +169,19 @@ fn sum_rows(x: &[f32], columns: usize) -> Vec<f32> {
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` gives it.
-pub fn conv2d_weight_grad(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub fn conv2d_weight_grad<E: Element>(shape: &ConvShape, x: &[E], dy: &[E], dw: &mut [f32]) {
     assert_len("x", x.len(), shape.x_len());
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("dw", dw.len(), shape.w_len());
     let patches = input_patches(shape);
-    match (shape.precision, winograd(shape, &patches, shape.out_channels)) {
-        (_, Some(winograd)) => winograd.weight_grad(x, dy, dw),
-        (Precision::F32, None) => weight_grad(shape, &patches, x, dy, dw),
-        (Precision::Bf16, None) => match Lines::of_weight_grad(&patches, shape.out_channels) {
+    match (shape.precision, E::singles(x), E::singles(dy)) {
+        (Precision::F32, Some(x), Some(dy)) => match winograd(shape, &patches, shape.out_channels) {
+            Some(winograd) => winograd.weight_grad(x, dy, dw),
+            None => weight_grad(shape, &patches, x, dy, dw),
+        },
+        _ => match Lines::of_weight_grad(&patches, shape.out_channels) {
             Some(lines) if ByPixel::of(shape).is_none() => lines.weight_grad(x, dy, dw),
-            _ => with_rounded(x, |x| with_rounded(dy, |dy| weight_grad(shape, &patches, x, dy, dw))),
+            _ => E::with_rounded(x, |x| E::with_rounded(dy, |dy| weight_grad(shape, &patches, x, dy, dw))),
         },
     }
 }
@@ -209,24 +219,26 @@ fn input_patches(shape: &ConvShape) -> Patches {
 }
 
 /// The whole product of the patch matrix and a packed weight, plus the bias of each column.
-fn multiply_packed<N: Number>(
+fn multiply_packed<N: Number, E: Element>(
     patches: &Patches,
     source: &[N],
     packed: &[N::Word],
     bias: Option<&[f32]>,
-    out: &mut [f32],
+    out: &mut [E],
 ) {
     let (block, columns) = (patches.block_rows(), out.len() / patches.rows());
     out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
         let rows = i * block..i * block + out.len() / columns;
-        let target = match bias {
-            Some(bias) => {
-                out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
-                Target::Add
-            }
-            None => Target::Overwrite,
-        };
-        patches.multiply(source, rows, packed, out, target);
+        E::with_sums(out, |out| {
+            let target = match bias {
+                Some(bias) => {
+                    out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
+                    Target::Add
+                }
+                None => Target::Overwrite,
+            };
+            patches.multiply(source, rows, packed, out, target);
+        });
     });
 }
 
@@ -283,7 +295,13 @@ fn turn_weight(shape: &ConvShape, w: &[f32], taps: &[usize], turned: &mut [f32])
 
 /// The input gradient phase by phase: each phase's pixels lie a stride apart, so its product goes to a buffer and
 /// from there to `dx`. A task computes a band of image lines, or several whole images where they are small.
-fn strided_input_grad<N: Number>(shape: &ConvShape, phases: &[Phase], dy: &[N], w: &[N], dx: &mut [f32]) {
+fn strided_input_grad<N: Number, E: Element>(
+    shape: &ConvShape,
+    phases: &[Phase],
+    dy: &[N],
+    w: &[N],
+    dx: &mut [E],
+) {
     const TASK_PIXELS: usize = 2048;
     let [height, width] = shape.input;
     let line_len = width * shape.in_channels;
@@ -354,13 +372,13 @@ impl Phase {
     }
 
     /// Computes this phase's pixels of `dx`, the image lines from `first_line` on (counted over all images).
-    fn fill<N: Number>(
+    fn fill<N: Number, E: Element>(
         &self,
         shape: &ConvShape,
         dy: &[N],
         packed: &[N::Word],
         first_line: usize,
-        dx: &mut [f32],
+        dx: &mut [E],
     ) {
         let channels = shape.in_channels;
         let lines = first_line..first_line + dx.len() / (shape.input[1] * channels);
@@ -378,12 +396,12 @@ impl Phase {
             (line * shape.input[1] + self.offset[1] + x * stride_x) * channels
         };
         if self.taps.is_empty() {
-            return rows.for_each(|row| dx[pixel(row)..][..channels].fill(0.0));
+            return rows.for_each(|row| dx[pixel(row)..][..channels].fill(E::zeroed()));
         }
         with_buffer(rows.len() * channels, |gradient| {
             self.patches.multiply(dy, rows.clone(), packed, gradient, Target::Overwrite);
             for (row, gradient) in rows.zip(gradient.chunks_exact(channels)) {
-                dx[pixel(row)..][..channels].copy_from_slice(gradient);
+                put(gradient, None, &mut dx[pixel(row)..][..channels]);
             }
         });
     }
@@ -490,6 +508,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bf16::Bf16;
+    use crate::element::tests::{nearest, widened};
     use crate::naive::{self, assert_close_sums, numbers, rounded, widen};
     use crate::parallel::tests::same_for_any_threads;
 
@@ -532,13 +552,30 @@ mod tests {
     }
 
     fn all(shape: &ConvShape) -> [Vec<f32>; 3] {
+        all_in::<f32>(shape)
+    }
+
+    /// With maps of the given kind.
+    fn all_in<E: Element>(shape: &ConvShape) -> [Vec<f32>; 3] {
         let [x, w, bias, dy] = arrays(shape);
+        let [x, dy] = [x, dy].map(|map| nearest::<E>(&map));
         // Not zero: every element must be overwritten.
-        let mut out = [shape.y_len(), shape.x_len(), shape.w_len()].map(|len| vec![f32::NAN; len]);
-        conv2d_forward(shape, &x, &w, Some(&bias), &mut out[0]);
-        conv2d_input_grad(shape, &dy, &w, &mut out[1]);
-        conv2d_weight_grad(shape, &x, &dy, &mut out[2]);
-        out
+        let [mut y, mut dx] = [shape.y_len(), shape.x_len()].map(|len| nearest::<E>(&vec![f32::NAN; len]));
+        let mut dw = vec![f32::NAN; shape.w_len()];
+        conv2d_forward(shape, &x, &w, Some(&bias), &mut y);
+        conv2d_input_grad(shape, &dy, &w, &mut dx);
+        conv2d_weight_grad(shape, &x, &dy, &mut dw);
+        [widened(&y), widened(&dx), dw]
+    }
+
+    /// In bf16, too, with maps of either kind.
+    fn check_bf16(shape: &ConvShape) {
+        let shape = shape.with_precision(Precision::Bf16);
+        check(&shape);
+        let [y, dx, dw] = all(&shape);
+        let round = |numbers: &[f32]| rounded(Precision::Bf16, numbers);
+        let ours = all_in::<Bf16>(&shape.with_precision(Precision::F32));
+        assert_eq!([round(&y), round(&dx), dw], ours, "maps in bf16");
     }
 
     fn check(shape: &ConvShape) {
@@ -566,7 +603,7 @@ mod tests {
 
         #[test]
         fn products_of_bf16_agree_with_their_naive_twins(shape in shapes()) {
-            check(&shape.with_precision(Precision::Bf16));
+            check_bf16(&shape);
         }
 
         #[test]
@@ -577,6 +614,7 @@ mod tests {
         #[test]
         fn small_images_agree_with_their_naive_twins(shape in shapes_of_small_images()) {
             check(&shape);
+            check_bf16(&shape);
         }
     }
 
@@ -585,7 +623,7 @@ mod tests {
 
         #[test]
         fn convolutions_by_lines_agree_with_their_naive_twins(shape in shapes_of_lines()) {
-            check(&shape.with_precision(Precision::Bf16));
+            check_bf16(&shape);
         }
     }
 
@@ -653,19 +691,22 @@ mod tests {
     fn large_shapes_agree_with_their_naive_twins() {
         for shape in large_shapes() {
             check(&shape);
-            check(&shape.with_precision(Precision::Bf16));
+            check_bf16(&shape);
         }
     }
 
     #[test]
     fn the_gradient_of_the_bias_is_the_sum_of_the_rows() {
         for (rows, channels) in [(1, 1), (3, 5), (3000, 33)] {
-            let dy = numbers(1, rows * channels);
+            let dy = rounded(Precision::Bf16, &numbers(1, rows * channels));
             let sums = same_for_any_threads(|| {
                 let mut db = vec![f32::NAN; channels];
                 bias_grad(&dy, &mut db);
                 db
             });
+            let mut ours = vec![f32::NAN; channels];
+            bias_grad(&nearest::<Bf16>(&dy), &mut ours);
+            assert_eq!(ours, sums, "in bf16");
             for (c, sum) in sums.iter().enumerate() {
                 let expected: f64 = dy.iter().skip(c).step_by(channels).map(|&x| f64::from(x)).sum();
                 assert!(
@@ -680,7 +721,7 @@ mod tests {
     fn results_do_not_depend_on_the_number_of_threads() {
         for shape in large_shapes() {
             same_for_any_threads(|| all(&shape).concat());
-            same_for_any_threads(|| all(&shape.with_precision(Precision::Bf16)).concat());
+            same_for_any_threads(|| all_in::<Bf16>(&shape).concat());
         }
     }
 

@@ -15,6 +15,7 @@ mod bf16;
 mod by_pixel;
 mod conv;
 mod depthwise;
+mod element;
 mod gelu;
 mod layer_norm;
 mod lines;
@@ -39,7 +40,10 @@ pub use batch_norm::{
 pub use bf16::has_bf16;
 pub use conv::{bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 pub use depthwise::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
+pub use element::{Element, add, convert};
 pub use gelu::{gelu_backward, gelu_forward};
+/// A single with the upper 16 of its 32 bits: the same range, 8 significant bits.
+pub use half::bf16 as Bf16;
 pub use layer_norm::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
 pub use memory::keep_freed_memory;
 pub use optimiser::{Adam, HeavyBall, adam_step, average_step, heavy_ball_step};

@@ -20,7 +20,8 @@ use std::ops::Range;
 use self::product::Product;
 use self::weight_grad::WeightGrad;
 use crate::amx::Tiles;
-use crate::bf16::{Bf16, round_all};
+use crate::bf16::Bf16;
+use crate::element::Element;
 use crate::matrix::Number;
 use crate::patches::Patches;
 use crate::tiles::{BLOCK, SIDE};
@@ -72,13 +73,13 @@ impl<'a> Lines<'a> {
     }
 
     /// As [`crate::conv2d_forward`], with a weight from [`Patches::pack`].
-    pub fn multiply(&self, source: &[f32], packed: &[u32], bias: Option<&[f32]>, out: &mut [f32]) {
+    pub fn multiply<E: Element>(&self, source: &[E], packed: &[u32], bias: Option<&[f32]>, out: &mut [E]) {
         let columns = out.len() / self.patches.rows();
         Product::new(self, source, packed, bias, columns).fill(out);
     }
 
     /// As [`crate::conv2d_weight_grad`].
-    pub fn weight_grad(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    pub fn weight_grad<E: Element>(&self, x: &[E], dy: &[E], dw: &mut [f32]) {
         WeightGrad::new(self, x, dy).fill(dw);
     }
 
@@ -126,7 +127,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The lines of the images beside a band's lines of the result, as far as there are any.
-    fn source_of<'s>(&self, band: Band, source: &'s [f32]) -> &'s [f32] {
+    fn source_of<'s, E>(&self, band: Band, source: &'s [E]) -> &'s [E] {
         let (height, step) = (self.patches.image[0], self.padded.step[0]);
         let line = self.patches.image[1] * self.patches.channels;
         let first = (band.first_image * height + band.first_line * step) * line;
@@ -136,7 +137,14 @@ impl<'a> Lines<'a> {
 
     /// Rounds some channels of the image lines that a band needs and gives them their border; images begin every `image_len`
     /// numbers in `to`, and what is behind their lines becomes zero.
-    fn round(&self, source: &[f32], band: Band, channels: Range<usize>, image_len: usize, to: &mut [Bf16]) {
+    fn round<E: Element>(
+        &self,
+        source: &[E],
+        band: Band,
+        channels: Range<usize>,
+        image_len: usize,
+        to: &mut [Bf16],
+    ) {
         let border = [0, 1].map(|axis| (self.padded.first[axis] - self.patches.first[axis]) as usize);
         let [height, width] = self.patches.image;
         let all = self.patches.channels;
@@ -144,20 +152,20 @@ impl<'a> Lines<'a> {
         let first_line = band.first_line * self.padded.step[0];
         let lines = self.source_lines(band.lines);
         let (images, beyond) = to.split_at_mut(band.images * image_len);
-        beyond.fill(0);
+        beyond.fill(Bf16::ZERO);
         for (image, to) in images.chunks_exact_mut(image_len).enumerate() {
             let (filled, rest) = to.split_at_mut(lines * line_len);
-            rest.fill(0);
+            rest.fill(Bf16::ZERO);
             for (y, to) in filled.chunks_exact_mut(line_len).enumerate() {
                 let Some(y) = (first_line + y).checked_sub(border[0]).filter(|&y| y < height) else {
-                    to.fill(0);
+                    to.fill(Bf16::ZERO);
                     continue;
                 };
                 let line = &source[((band.first_image + image) * height + y) * width * all..][..width * all];
                 let (before, rest) = to.split_at_mut(border[1] * channels.len());
                 let (inside, after) = rest.split_at_mut(width * channels.len());
-                before.fill(0);
-                after.fill(0);
+                before.fill(Bf16::ZERO);
+                after.fill(Bf16::ZERO);
                 round_pixels(line, all, channels.clone(), inside);
             }
         }
@@ -165,11 +173,11 @@ impl<'a> Lines<'a> {
 }
 
 /// Rounds some of the channels of a line's pixels.
-fn round_pixels(line: &[f32], all: usize, channels: Range<usize>, to: &mut [Bf16]) {
+fn round_pixels<E: Element>(line: &[E], all: usize, channels: Range<usize>, to: &mut [Bf16]) {
     if channels.len() == all {
-        return round_all(line, to);
+        return E::round(line, to);
     }
     for (pixel, to) in line.chunks_exact(all).zip(to.chunks_exact_mut(channels.len())) {
-        round_all(&pixel[channels.clone()], to);
+        E::round(&pixel[channels.clone()], to);
     }
 }

@@ -23,11 +23,11 @@ pub(crate) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 }
 
 /// Cuts an optional array like the arrays beside it: `count` times a chunk, or `count` times nothing.
-pub(crate) fn optional_chunks_mut(
-    data: Option<&mut [f32]>,
+pub(crate) fn optional_chunks_mut<T>(
+    data: Option<&mut [T]>,
     chunk: usize,
     count: usize,
-) -> Vec<Option<&mut [f32]>> {
+) -> Vec<Option<&mut [T]>> {
     match data {
         Some(data) => data.chunks_mut(chunk).map(Some).collect(),
         None => (0..count).map(|_| None).collect(),

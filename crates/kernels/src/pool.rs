@@ -6,6 +6,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::element::Element;
 use crate::shape::{PoolShape, assert_len};
 
 /// Max pooling: `y[n, i, j, c]` is the largest of `x[n, i s - p + a, j s - p + b, c]` over the kernel's taps `a`, `b`,
@@ -17,7 +18,7 @@ use crate::shape::{PoolShape, assert_len};
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` gives it.
-pub fn max_pool_forward(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+pub fn max_pool_forward<E: Element>(shape: &PoolShape, x: &[E], y: &mut [E], argmax: &mut [u32]) {
     assert_len("x", x.len(), shape.x_len());
     assert_len("y", y.len(), shape.y_len());
     assert_len("argmax", argmax.len(), shape.y_len());
@@ -35,7 +36,7 @@ pub fn max_pool_forward(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mu
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` gives it.
-pub fn max_pool_backward(shape: &PoolShape, dy: &[f32], argmax: &[u32], dx: &mut [f32]) {
+pub fn max_pool_backward<E: Element>(shape: &PoolShape, dy: &[E], argmax: &[u32], dx: &mut [E]) {
     assert_len("dy", dy.len(), shape.y_len());
     assert_len("argmax", argmax.len(), shape.y_len());
     assert_len("dx", dx.len(), shape.x_len());
@@ -52,13 +53,13 @@ pub fn max_pool_backward(shape: &PoolShape, dy: &[f32], argmax: &[u32], dx: &mut
 ///
 /// # Panics
 /// When `channels` is 0, or `y` is empty or not whole rows of channels, or `x` not whole images of the same size.
-pub fn global_average_pool_forward(x: &[f32], channels: usize, y: &mut [f32]) {
+pub fn global_average_pool_forward<E: Element>(x: &[E], channels: usize, y: &mut [f32]) {
     let plane = plane_len(x.len(), y.len(), channels);
     let pixels = (plane / channels) as f64;
     y.par_chunks_mut(channels).zip(x.par_chunks(plane)).for_each(|(y, x)| {
         let mut sums = vec![0.0f64; channels];
         for pixel in x.chunks_exact(channels) {
-            sums.iter_mut().zip(pixel).for_each(|(sum, &x)| *sum += f64::from(x));
+            sums.iter_mut().zip(pixel).for_each(|(sum, &x)| *sum += f64::from(x.widen()));
         }
         y.iter_mut().zip(&sums).for_each(|(y, sum)| *y = (sum / pixels) as f32);
     });
@@ -70,11 +71,11 @@ pub fn global_average_pool_forward(x: &[f32], channels: usize, y: &mut [f32]) {
 ///
 /// # Panics
 /// As [`global_average_pool_forward`].
-pub fn global_average_pool_backward(dy: &[f32], channels: usize, dx: &mut [f32]) {
+pub fn global_average_pool_backward<E: Element>(dy: &[f32], channels: usize, dx: &mut [E]) {
     let plane = plane_len(dx.len(), dy.len(), channels);
     let share = 1.0 / (plane / channels) as f32;
     dx.par_chunks_mut(plane).zip(dy.par_chunks(channels)).for_each(|(dx, dy)| {
-        let shares: Vec<f32> = dy.iter().map(|dy| dy * share).collect();
+        let shares: Vec<E> = dy.iter().map(|dy| E::nearest(dy * share)).collect();
         dx.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(&shares));
     });
 }
@@ -109,7 +110,7 @@ fn covering(shape: &PoolShape, axis: usize, position: usize) -> Range<usize> {
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn max_pool_line(shape: &PoolShape, row: usize, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+fn max_pool_line<E: Element>(shape: &PoolShape, row: usize, x: &[E], y: &mut [E], argmax: &mut [u32]) {
     /// Channels compared side by side.
     const LANES: usize = 16;
     let n = shape.channels;
@@ -117,23 +118,23 @@ fn max_pool_line(shape: &PoolShape, row: usize, x: &[f32], y: &mut [f32], argmax
         let window = [covered(shape, 0, row), covered(shape, 1, column)];
         let ((blocks, rest), (at_blocks, at_rest)) = (y.as_chunks_mut(), argmax.as_chunks_mut());
         for (i, (y, argmax)) in blocks.iter_mut().zip(at_blocks).enumerate() {
-            (*y, *argmax) = largest::<LANES>(shape, &window, x, i * LANES);
+            (*y, *argmax) = largest::<E, LANES>(shape, &window, x, i * LANES);
         }
         let first = n / LANES * LANES;
         for (i, (y, argmax)) in rest.iter_mut().zip(at_rest).enumerate() {
-            ([*y], [*argmax]) = largest::<1>(shape, &window, x, first + i);
+            ([*y], [*argmax]) = largest::<E, 1>(shape, &window, x, first + i);
         }
     }
 }
 
 /// The largest numbers of `N` channels from `channel` on in a window, and their places.
 #[inline(always)]
-fn largest<const N: usize>(
+fn largest<E: Element, const N: usize>(
     shape: &PoolShape,
     [rows, columns]: &[Range<usize>; 2],
-    x: &[f32],
+    x: &[E],
     channel: usize,
-) -> ([f32; N], [u32; N]) {
+) -> ([E; N], [u32; N]) {
     let mut max = [f32::NEG_INFINITY; N];
     let mut at = [(rows.start * shape.input[1] + columns.start) as u32; N];
     for row in rows.clone() {
@@ -142,30 +143,33 @@ fn largest<const N: usize>(
             let x = &x[place * shape.channels + channel..][..N];
             for lane in 0..N {
                 // Not `if`: the compiler would make a branch of it, which a random image mispredicts half of the time.
-                let wins = (x[lane] > max[lane]) | x[lane].is_nan();
-                max[lane] = select_unpredictable(wins, x[lane], max[lane]);
+                let x = x[lane].widen();
+                let wins = (x > max[lane]) | x.is_nan();
+                max[lane] = select_unpredictable(wins, x, max[lane]);
                 at[lane] = select_unpredictable(wins, place as u32, at[lane]);
             }
         }
     }
-    (max, at)
+    (max.map(E::nearest), at)
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn max_pool_backward_line(shape: &PoolShape, row: usize, dy: &[f32], argmax: &[u32], dx: &mut [f32]) {
+fn max_pool_backward_line<E: Element>(shape: &PoolShape, row: usize, dy: &[E], argmax: &[u32], dx: &mut [E]) {
     let n = shape.channels;
+    let mut sums = vec![0.0f32; n];
     for (column, dx) in dx.chunks_exact_mut(n).enumerate() {
-        dx.fill(0.0);
+        sums.fill(0.0);
         let place = (row * shape.input[1] + column) as u32;
         let columns = covering(shape, 1, column);
         for window in
             covering(shape, 0, row).flat_map(|i| columns.clone().map(move |j| i * shape.output[1] + j))
         {
             let (dy, argmax) = (&dy[window * n..][..n], &argmax[window * n..][..n]);
-            for ((dx, &dy), &at) in dx.iter_mut().zip(dy).zip(argmax) {
-                *dx += if at == place { dy } else { 0.0 };
+            for ((sum, &dy), &at) in sums.iter_mut().zip(dy).zip(argmax) {
+                *sum += if at == place { dy.widen() } else { 0.0 };
             }
         }
+        dx.iter_mut().zip(&sums).for_each(|(dx, &sum)| *dx = E::nearest(sum));
     }
 }
 
@@ -174,9 +178,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::naive::{self, assert_close, numbers, widen};
+    use crate::bf16::Bf16;
+    use crate::element::tests::{nearest, widened};
+    use crate::naive::{self, assert_close, numbers, rounded, widen};
     use crate::parallel::tests::same_for_any_threads;
-    use crate::shape::Window;
+    use crate::shape::{Precision, Window};
 
     fn shapes() -> impl Strategy<Value = PoolShape> {
         let axis = || {
@@ -195,14 +201,14 @@ mod tests {
         )
     }
 
-    fn forward(shape: &PoolShape, x: &[f32]) -> (Vec<f32>, Vec<u32>) {
-        let (mut y, mut argmax) = (vec![f32::NAN; shape.y_len()], vec![u32::MAX; shape.y_len()]);
+    fn forward<E: Element>(shape: &PoolShape, x: &[E]) -> (Vec<E>, Vec<u32>) {
+        let (mut y, mut argmax) = (nearest(&vec![f32::NAN; shape.y_len()]), vec![u32::MAX; shape.y_len()]);
         max_pool_forward(shape, x, &mut y, &mut argmax);
         (y, argmax)
     }
 
-    fn backward(shape: &PoolShape, dy: &[f32], argmax: &[u32]) -> Vec<f32> {
-        let mut dx = vec![f32::NAN; shape.x_len()];
+    fn backward<E: Element>(shape: &PoolShape, dy: &[E], argmax: &[u32]) -> Vec<E> {
+        let mut dx = nearest(&vec![f32::NAN; shape.x_len()]);
         max_pool_backward(shape, dy, argmax, &mut dx);
         dx
     }
@@ -226,6 +232,27 @@ mod tests {
             let bits = |y: Vec<f32>| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
             let ((y, argmax), (naive_y, naive_argmax)) = (forward(&shape, &x), naive::max_pool(&shape, &x));
             prop_assert_eq!((bits(y), argmax), (bits(naive_y), naive_argmax));
+        }
+
+        #[test]
+        fn maps_in_bf16_give_the_same_rounded(shape in shapes()) {
+            let round = |numbers: &[f32]| rounded(Precision::Bf16, numbers);
+            let [x, dy] = [round(&numbers(1, shape.x_len())), round(&numbers(2, shape.y_len()))];
+            let (y, argmax) = forward(&shape, &x);
+            let (ours, places) = forward(&shape, &nearest::<Bf16>(&x));
+            prop_assert_eq!((y, argmax.clone()), (widened(&ours), places));
+            let dx = backward(&shape, &nearest::<Bf16>(&dy), &argmax);
+            prop_assert_eq!(round(&backward(&shape, &dy, &argmax)), widened(&dx));
+
+            let dy = numbers(3, shape.images * shape.channels);
+            let mut means = [0, 1].map(|_| vec![f32::NAN; dy.len()]);
+            global_average_pool_forward(&x, shape.channels, &mut means[0]);
+            global_average_pool_forward(&nearest::<Bf16>(&x), shape.channels, &mut means[1]);
+            prop_assert_eq!(&means[0], &means[1]);
+            let (mut dx, mut ours) = (vec![0.0; x.len()], vec![Bf16::ZERO; x.len()]);
+            global_average_pool_backward(&dy, shape.channels, &mut dx);
+            global_average_pool_backward(&dy, shape.channels, &mut ours);
+            prop_assert_eq!(round(&dx), widened(&ours));
         }
 
         #[test]

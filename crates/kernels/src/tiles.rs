@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::matrix::LANES;
+use pulp::bytemuck::{Pod, cast_slice};
 
 /// Rows of a tile, and words in a row.
 pub(crate) const SIDE: usize = 16;
@@ -28,31 +28,32 @@ pub(crate) struct LeftRows<'a> {
 
 /// Memory that is needed next, fetched to the second-level cache while tiles are multiplied.
 pub(crate) struct Ahead {
-    regions: [Range<*const f32>; 2],
+    regions: [Range<*const u8>; 2],
     region: usize,
 }
 
 /// As much memory as `numbers` take, behind them.
-pub(crate) fn following(numbers: &[f32]) -> Range<*const f32> {
-    let end = numbers.as_ptr_range().end;
-    end..end.wrapping_add(numbers.len())
+pub(crate) fn following<T: Pod>(numbers: &[T]) -> Range<*const u8> {
+    let bytes = cast_slice::<T, u8>(numbers);
+    let end = bytes.as_ptr_range().end;
+    end..end.wrapping_add(bytes.len())
 }
 
 impl Ahead {
-    /// Lines fetched in a step along the depth.
-    const LINES: usize = 8;
+    /// Bytes fetched in a step along the depth: eight lines.
+    const BYTES: usize = 512;
 
     /// One region after the other, be they someone else's or nobody's: to fetch is not to read.
-    pub fn new(regions: [Range<*const f32>; 2]) -> Ahead {
+    pub fn new(regions: [Range<*const u8>; 2]) -> Ahead {
         Ahead { regions, region: 0 }
     }
 
     /// Where to begin to fetch during so many steps; what is behind the end may be fetched, too.
-    pub fn next(&mut self, steps: usize) -> Option<*const f32> {
+    pub fn next(&mut self, steps: usize) -> Option<*const u8> {
         while let Some(region) = self.regions.get_mut(self.region) {
             let first = region.start;
             if first < region.end {
-                region.start = first.wrapping_add(steps * Self::LINES * LANES);
+                region.start = first.wrapping_add(steps * Self::BYTES);
                 return Some(first);
             }
             self.region += 1;
@@ -76,7 +77,8 @@ mod tests {
     fn one_region_is_fetched_after_the_other() {
         let numbers = vec![0.0f32; 1000];
         let first = numbers.as_ptr();
-        let mut ahead = Ahead::new([numbers[..500].as_ptr_range(), following(&numbers[..500])]);
+        let these = cast_slice::<f32, u8>(&numbers[..500]).as_ptr_range();
+        let mut ahead = Ahead::new([these, following(&numbers[..500])]);
         let places = std::iter::from_fn(|| ahead.next(2)).map(|place| (place.addr() - first.addr()) / 4);
         assert_eq!(places.collect::<Vec<_>>(), [0, 256, 500, 756]);
     }

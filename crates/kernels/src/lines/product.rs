@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use multiversion::multiversion;
-use pulp::bytemuck::cast_slice_mut;
+use pulp::bytemuck::{cast_slice, cast_slice_mut};
 use rayon::prelude::*;
 
 use super::{Band, Lines};
 use crate::bf16::Bf16;
+use crate::element::{Element, put};
 use crate::matrix::{LANES, Number, Target};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
@@ -17,9 +17,9 @@ use crate::tiles::{Ahead, BLOCK, LeftRows, SIDE, following, steps_between, stret
 const BAND_NUMBERS: usize = 64 * 1024;
 
 /// A product of all patches.
-pub(super) struct Product<'a> {
+pub(super) struct Product<'a, E> {
     lines: &'a Lines<'a>,
-    source: &'a [f32],
+    source: &'a [E],
     /// From [`Patches::pack`].
     packed: &'a [u32],
     bias: Option<&'a [f32]>,
@@ -38,18 +38,18 @@ struct Stretch {
     depth: Range<usize>,
 }
 
-impl<'a> Product<'a> {
+impl<'a, E: Element> Product<'a, E> {
     pub fn new(
         lines: &'a Lines<'a>,
-        source: &'a [f32],
+        source: &'a [E],
         packed: &'a [u32],
         bias: Option<&'a [f32]>,
         columns: usize,
-    ) -> Product<'a> {
+    ) -> Product<'a, E> {
         Product { lines, source, packed, bias, columns, stretches: stretches(&lines.padded) }
     }
 
-    pub fn fill(&self, out: &mut [f32]) {
+    pub fn fill(&self, out: &mut [E]) {
         let mut bands = Vec::new();
         let mut rest = out;
         for band in self.lines.bands(BAND_NUMBERS / self.lines.padded.channels) {
@@ -61,14 +61,14 @@ impl<'a> Product<'a> {
         bands.into_par_iter().for_each(|(band, out)| self.fill_band(band, out));
     }
 
-    fn fill_band(&self, band: Band, out: &mut [f32]) {
+    fn fill_band(&self, band: Band, out: &mut [E]) {
         let Patches { channels, step, size, image: [_, width], .. } = self.lines.padded;
         let image_len = self.lines.source_lines(band.lines) * width * channels;
         // What the last tile reads beyond the end goes to sums that are left out.
         let beyond = (SIDE * step[1] + size[1]) * channels;
         let starts = self.starts(band, image_len / Bf16::TERMS);
         let next = following(self.lines.source_of(band, self.source));
-        let mut ahead = Ahead::new([out.as_ptr_range(), next]);
+        let mut ahead = Ahead::new([cast_slice::<E, u8>(out).as_ptr_range(), next]);
         with_buffer((band.images * image_len + beyond) / Bf16::TERMS, |words: &mut [u32]| {
             self.lines.round(self.source, band, 0..channels, image_len, cast_slice_mut(words));
             with_buffer(starts.len() * SIDE * BLOCK, |sums| {
@@ -113,7 +113,7 @@ impl<'a> Product<'a> {
     }
 
     /// Writes the sums of a block of columns, plus their bias, to the rows of `out`.
-    fn put(&self, band: Band, column: usize, sums: &[f32], out: &mut [f32]) {
+    fn put(&self, band: Band, column: usize, sums: &[f32], out: &mut [E]) {
         let bias = self.bias.map(|bias| &bias[column..column + BLOCK]);
         let width = self.lines.padded.grid[1];
         let image_rows = self.lines.tiles_of_image(band.lines) * SIDE;
@@ -121,7 +121,9 @@ impl<'a> Product<'a> {
             let (image, y) = (line / band.lines, line % band.lines);
             let first = image * image_rows + y * self.lines.pitch();
             let sums = &sums[first * BLOCK..][..width * BLOCK];
-            put_rows(sums, bias, &mut out[column..], self.columns);
+            for (sums, out) in sums.chunks_exact(BLOCK).zip(out[column..].chunks_mut(self.columns)) {
+                put(sums, bias, &mut out[..BLOCK]);
+            }
         }
     }
 }
@@ -143,18 +145,4 @@ fn stretches(padded: &Patches) -> Vec<Stretch> {
         offsets.chunks(most).enumerate().map(stretch).collect::<Vec<_>>()
     };
     (0..size[0] / kernel_rows).flat_map(stretches_of).collect()
-}
-
-/// Writes rows of [`BLOCK`] sums, plus a bias, to rows of `columns`.
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn put_rows(sums: &[f32], bias: Option<&[f32]>, out: &mut [f32], columns: usize) {
-    for (sums, out) in sums.chunks_exact(BLOCK).zip(out.chunks_mut(columns)) {
-        match bias {
-            Some(bias) => {
-                let biased = sums.iter().zip(bias).map(|(sum, bias)| sum + bias);
-                out.iter_mut().zip(biased).for_each(|(out, sum)| *out = sum);
-            }
-            None => out[..BLOCK].copy_from_slice(sums),
-        }
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use pulp::bytemuck::cast_slice;
 use rayon::prelude::*;
 
 use super::{Band, Lines, STEP_PIXELS};
-use crate::bf16::{Bf16, round_all};
+use crate::bf16::Bf16;
+use crate::element::Element;
 use crate::matrix::{Number, Panels, Rows, Target};
 use crate::parallel::{add_in_order, with_buffer};
 use crate::patches::Patches;
@@ -20,10 +20,10 @@ const MIN_TASKS: usize = 32;
 const MAX_SUMS: usize = 160 * 1024;
 
 /// A weight gradient as tasks that have some bands and some input channels.
-pub(super) struct WeightGrad<'a> {
+pub(super) struct WeightGrad<'a, E> {
     lines: &'a Lines<'a>,
-    x: &'a [f32],
-    dy: &'a [f32],
+    x: &'a [E],
+    dy: &'a [E],
     bands: Vec<Band>,
     /// Output channels.
     columns: usize,
@@ -32,8 +32,8 @@ pub(super) struct WeightGrad<'a> {
     block: usize,
 }
 
-impl<'a> WeightGrad<'a> {
-    pub fn new(lines: &'a Lines<'a>, x: &'a [f32], dy: &'a [f32]) -> WeightGrad<'a> {
+impl<'a, E: Element> WeightGrad<'a, E> {
+    pub fn new(lines: &'a Lines<'a>, x: &'a [E], dy: &'a [E]) -> WeightGrad<'a, E> {
         let Patches { channels, size, .. } = lines.padded;
         let columns = dy.len() / lines.patches.rows();
         let taps = size[0] * size[1];
@@ -115,16 +115,16 @@ impl<'a> WeightGrad<'a> {
         let mut lines_of_dy = self.output_of(band).chunks_exact(width);
         for to in to.chunks_exact_mut(image_len) {
             let (lines, rest) = to.split_at_mut(band.lines * pitch);
-            rest.fill(0);
+            rest.fill(Bf16::ZERO);
             for (to, dy) in lines.chunks_exact_mut(pitch).zip(&mut lines_of_dy) {
                 let (inside, after) = to.split_at_mut(width);
-                round_all(dy, inside);
-                after.fill(0);
+                E::round(dy, inside);
+                after.fill(Bf16::ZERO);
             }
         }
     }
 
-    fn output_of(&self, band: Band) -> &[f32] {
+    fn output_of(&self, band: Band) -> &[E] {
         let [height, width] = self.lines.padded.grid;
         let line = width * self.columns;
         let first = (band.first_image * height + band.first_line) * line;
@@ -174,7 +174,7 @@ impl<'a> WeightGrad<'a> {
         if self.is_whole() {
             Ahead::new([following(self.lines.source_of(band, self.x)), following(self.output_of(band))])
         } else {
-            Ahead::new([following(cast_slice(dy.data)), following(&[])])
+            Ahead::new([following(dy.data), following::<E>(&[])])
         }
     }
 }

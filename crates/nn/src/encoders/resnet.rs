@@ -56,7 +56,7 @@ impl Encoder for ResNet {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2> {
-        let x = self.conv1.forward(pass, x);
+        let x = self.conv1.forward(pass, ops::in_precision(x, pass.precision()));
         let mut x = self.bn1.forward(pass, x, None, true);
         if self.pooled_stem {
             x = ops::max_pool2d(x, 3, 2, 1);
@@ -147,15 +147,12 @@ impl Block {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let shortcut = match &self.downsample {
-            Some((conv, norm)) => {
-                let projected = conv.forward(pass, x.clone());
-                norm.forward(pass, projected, None, false)
-            }
-            None => x.clone(),
-        };
+        let [mut y, mut shortcut] = ops::fork(x);
+        if let Some((conv, norm)) = &self.downsample {
+            shortcut = conv.forward(pass, shortcut);
+            shortcut = norm.forward(pass, shortcut, None, false);
+        }
         let mut shortcut = Some(shortcut);
-        let mut y = x;
         for (index, (conv, norm)) in self.layers.iter().enumerate() {
             y = conv.forward(pass, y);
             let last = index + 1 == self.layers.len();

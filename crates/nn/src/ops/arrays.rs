@@ -8,64 +8,94 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::backend::flex::FlexTensor;
+use burn::tensor::{DType, Element, ElementConversion};
 use rayon::iter::{ParallelIterator, repeat_n};
+use twinlens_kernels::Bf16;
 
 /// Shorter arrays are not worth a shelf.
 const SHORTEST: usize = 32 * 1024;
 
 /// Arrays of one length.
-#[derive(Default)]
-struct Shelf {
-    arrays: Vec<Vec<f32>>,
+pub(crate) struct Shelf<E> {
+    arrays: Vec<Vec<E>>,
     /// How many were made because the shelf was empty: it never holds more.
     made: usize,
 }
 
-static SHELVES: Mutex<BTreeMap<usize, Shelf>> = Mutex::new(BTreeMap::new());
+type Shelves<E> = Mutex<BTreeMap<usize, Shelf<E>>>;
 
-fn shelves() -> MutexGuard<'static, BTreeMap<usize, Shelf>> {
+/// A number of a tensor in this program's memory.
+pub(crate) trait Stored: twinlens_kernels::Element + Element {
+    fn shelves() -> &'static Shelves<Self>;
+}
+
+impl Stored for f32 {
+    fn shelves() -> &'static Shelves<f32> {
+        static SHELVES: Shelves<f32> = Mutex::new(BTreeMap::new());
+        &SHELVES
+    }
+}
+
+impl Stored for Bf16 {
+    fn shelves() -> &'static Shelves<Bf16> {
+        static SHELVES: Shelves<Bf16> = Mutex::new(BTreeMap::new());
+        &SHELVES
+    }
+}
+
+fn shelves<E: Stored>() -> MutexGuard<'static, BTreeMap<usize, Shelf<E>>> {
     // A panic elsewhere leaves nothing half-done in here.
-    SHELVES.lock().unwrap_or_else(PoisonError::into_inner)
+    E::shelves().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An array of `len` arbitrary numbers, for operations that overwrite all of it.
-pub(crate) fn array(len: usize) -> Vec<f32> {
+pub(crate) fn array<E: Stored>(len: usize) -> Vec<E> {
+    let zero = 0.0.elem::<E>();
     if len < SHORTEST {
-        return vec![0.0; len];
+        return vec![zero; len];
     }
-    let mut shelves = shelves();
-    let shelf = shelves.entry(len).or_default();
+    let mut shelves = shelves::<E>();
+    let shelf = shelves.entry(len).or_insert(Shelf { arrays: Vec::new(), made: 0 });
     let Some(mut array) = shelf.arrays.pop() else {
         shelf.made += 1;
         drop(shelves);
         // By all threads: memory that was used before is cleared.
-        return repeat_n(0.0, len).collect();
+        return repeat_n(zero, len).collect();
     };
     drop(shelves);
     if cfg!(debug_assertions) {
         // What is read before it is written shows.
-        array.fill(f32::NAN);
+        array.fill(f32::NAN.elem());
     }
     array
 }
 
 /// Puts the array of a tensor on its shelf, if nothing else holds it.
 pub(crate) fn give_back(tensor: FlexTensor) {
+    match tensor.dtype() {
+        DType::F32 => put_back::<f32>(tensor),
+        DType::BF16 => put_back::<Bf16>(tensor),
+        _ => {}
+    }
+}
+
+fn put_back<E: Stored>(tensor: FlexTensor) {
     let len = tensor.layout().num_elements();
-    let whole = tensor.is_contiguous() && tensor.bytes().len() == len * size_of::<f32>();
+    let whole = tensor.is_contiguous() && tensor.bytes().len() == len * size_of::<E>();
     if len < SHORTEST || !tensor.is_unique() || !whole {
         return;
     }
-    let mut shelves = shelves();
+    let mut shelves = shelves::<E>();
     let Some(shelf) = shelves.get_mut(&len).filter(|shelf| shelf.arrays.len() < shelf.made) else { return };
-    if let Ok(array) = tensor.into_data().try_into_vec::<f32>() {
+    if let Ok(array) = tensor.into_data().try_into_vec::<E>() {
         shelf.arrays.push(array);
     }
 }
 
 /// Gives all arrays at rest back to the system, as before work of another shape.
 pub fn release_arrays() {
-    shelves().clear();
+    shelves::<f32>().clear();
+    shelves::<Bf16>().clear();
 }
 
 #[cfg(test)]
@@ -77,26 +107,31 @@ mod tests {
     /// A length that no other test uses.
     const LEN: usize = SHORTEST + 12_345;
 
-    fn tensor(values: Vec<f32>) -> FlexTensor {
+    fn tensor<E: Stored>(values: Vec<E>) -> FlexTensor {
         FlexTensor::from_data(TensorData::new(values, [LEN]))
+    }
+
+    fn an_array_comes_back<E: Stored>() {
+        let first = array::<E>(LEN);
+        let place = first.as_ptr();
+        let held = tensor(first);
+        give_back(held.clone());
+        let second = array::<E>(LEN);
+        assert_ne!(second.as_ptr(), place);
+        give_back(held);
+        give_back(tensor(second));
+        let again = [array::<E>(LEN), array(LEN)];
+        assert!(again.iter().any(|array| array.as_ptr() == place));
+        assert!(again.iter().flatten().all(|x| !cfg!(debug_assertions) || x.elem::<f32>().is_nan()));
+        // No more than were made: an array from elsewhere finds no room.
+        let [a, b] = again;
+        [a, b, vec![1.0.elem(); LEN]].into_iter().for_each(|array| give_back(tensor(array)));
+        assert_eq!(shelves::<E>().get(&LEN).map(|shelf| shelf.arrays.len()), Some(2));
     }
 
     #[test]
     fn an_array_comes_back_unless_it_is_still_held() {
-        let first = array(LEN);
-        let place = first.as_ptr();
-        let held = tensor(first);
-        give_back(held.clone());
-        let second = array(LEN);
-        assert_ne!(second.as_ptr(), place);
-        give_back(held);
-        give_back(tensor(second));
-        let again = [array(LEN), array(LEN)];
-        assert!(again.iter().any(|array| array.as_ptr() == place));
-        assert!(again.iter().flatten().all(|x| !cfg!(debug_assertions) || x.is_nan()));
-        // No more than were made: an array from elsewhere finds no room.
-        let [a, b] = again;
-        [a, b, vec![1.0; LEN]].into_iter().for_each(|array| give_back(tensor(array)));
-        assert_eq!(shelves().get(&LEN).map(|shelf| shelf.arrays.len()), Some(2));
+        an_array_comes_back::<f32>();
+        an_array_comes_back::<Bf16>();
     }
 }

@@ -8,7 +8,7 @@ use twinlens_kernels::{
 
 use super::Body;
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, read, run};
+use super::bridge::{Array, CpuOp, Kind, Point, Values, by_kind, read, run};
 
 /// A normalised batch and the statistics it was normalised with.
 #[derive(Clone, Debug)]
@@ -125,10 +125,14 @@ struct BatchNorm {
     running: Option<[Vec<f32>; 2]>,
 }
 
+fn affine<'a>([gamma, beta]: [Values<'a>; 2]) -> Affine<'a> {
+    Affine { gamma: gamma.singles(), beta: beta.singles() }
+}
+
 impl BatchNorm {
-    fn output(&self, [x, gamma, beta]: [&[f32]; 3], residual: Option<&[f32]>) -> (Vec<f32>, BatchStatistics) {
+    fn output<E: Kind>(&self, x: &[E], affine: Affine, residual: Option<&[E]>) -> (Array, BatchStatistics) {
         let mut y = array(x.len());
-        let (affine, fused) = (Affine { gamma, beta }, Fused { residual, relu: self.relu });
+        let fused = Fused { residual, relu: self.relu };
         let statistics = match &self.running {
             None => batch_norm_forward(x, affine, self.eps, fused, &mut y),
             Some([mean, variance]) => {
@@ -137,53 +141,58 @@ impl BatchNorm {
                 statistics
             }
         };
-        (y, statistics)
+        (E::array(y), statistics)
     }
 
     /// Gradients of x, gamma, beta and, if there is one, the residual.
-    fn gradients<const N: usize>(&self, at: &Point<'_, N, BatchStatistics>) -> [Option<Vec<f32>>; N] {
-        let [x, gamma] = [at.inputs[0], at.inputs[1]];
-        let unset = |input: &&[f32]| array(input.len());
-        let mut all = at.inputs.each_ref().map(unset);
-        let mut parts = all.iter_mut().map(Vec::as_mut_slice);
-        let mut next = || parts.next().unwrap_or_default();
-        let (dx, dgamma, dbeta, residual) = (next(), next(), next(), next());
-        let dresidual = (N == 4).then_some(residual);
-        let grads = BatchNormGrads { dx, dgamma, dbeta, dresidual };
-        let affine = Affine { gamma, beta: at.inputs[2] };
-        let relu = match (self.relu, N) {
-            (false, _) => Relu::Absent,
-            (true, 4) => Relu::Output(at.output),
-            (true, _) => Relu::Direct,
+    fn gradients<E: Kind, const N: usize>(
+        &self,
+        x: &[E],
+        at: &Point<'_, N, BatchStatistics>,
+    ) -> ([Array; 3], Option<Array>) {
+        let affine = affine([at.inputs[1], at.inputs[2]]);
+        let has_residual = N == 4;
+        let (mut dx, mut dresidual) = (array::<E>(x.len()), has_residual.then(|| array::<E>(x.len())));
+        let [mut dgamma, mut dbeta] = [0, 1].map(|_| array::<f32>(affine.gamma.len()));
+        let grads = BatchNormGrads {
+            dx: &mut dx,
+            dgamma: &mut dgamma,
+            dbeta: &mut dbeta,
+            dresidual: dresidual.as_deref_mut(),
         };
-        match self.running {
-            None => batch_norm_backward(at.gradient, x, affine, relu, at.saved, grads),
-            Some(_) => batch_norm_eval_backward(at.gradient, x, affine, relu, at.saved, grads),
-        }
-        all.map(Some)
+        let relu = match (self.relu, has_residual) {
+            (false, _) => Relu::Absent,
+            (true, true) => Relu::Output(E::of(at.output)),
+            (true, false) => Relu::Direct,
+        };
+        let backward = if self.running.is_some() { batch_norm_eval_backward } else { batch_norm_backward };
+        backward(E::of(at.gradient), x, affine, relu, at.saved, grads);
+        ([E::array(dx), dgamma.into(), dbeta.into()], dresidual.map(E::array))
     }
 }
 
 impl CpuOp<3> for BatchNorm {
     type Saved = BatchStatistics;
 
-    fn forward(&self, inputs: [&[f32]; 3]) -> (Vec<f32>, BatchStatistics) {
-        self.output(inputs, None)
+    fn forward(&self, [x, gamma, beta]: [Values<'_>; 3]) -> (Array, BatchStatistics) {
+        by_kind!(x, |x| self.output(x, affine([gamma, beta]), None))
     }
 
-    fn backward(&self, at: Point<'_, 3, BatchStatistics>) -> [Option<Vec<f32>>; 3] {
-        self.gradients(&at)
+    fn backward(&self, at: Point<'_, 3, BatchStatistics>) -> [Option<Array>; 3] {
+        let (gradients, _) = by_kind!(at.inputs[0], |x| self.gradients(x, &at));
+        gradients.map(Some)
     }
 }
 
 impl CpuOp<4> for BatchNorm {
     type Saved = BatchStatistics;
 
-    fn forward(&self, [x, gamma, beta, residual]: [&[f32]; 4]) -> (Vec<f32>, BatchStatistics) {
-        self.output([x, gamma, beta], Some(residual))
+    fn forward(&self, [x, gamma, beta, residual]: [Values<'_>; 4]) -> (Array, BatchStatistics) {
+        by_kind!(x, |x| self.output(x, affine([gamma, beta]), Some(Kind::of(residual))))
     }
 
-    fn backward(&self, at: Point<'_, 4, BatchStatistics>) -> [Option<Vec<f32>>; 4] {
-        self.gradients(&at)
+    fn backward(&self, at: Point<'_, 4, BatchStatistics>) -> [Option<Array>; 4] {
+        let ([dx, dgamma, dbeta], dresidual) = by_kind!(at.inputs[0], |x| self.gradients(x, &at));
+        [Some(dx), Some(dgamma), Some(dbeta), dresidual]
     }
 }

@@ -9,7 +9,7 @@ use twinlens_kernels::{
 
 use super::Body;
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, run, shaped};
+use super::bridge::{Array, CpuOp, Kind, Point, Values, by_kind, run, shaped};
 
 /// Stride and zero padding, as (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub struct Conv2dOptions {
 ///
 /// Shapes: `x [N, H, W, C]`, `w [kh, kw, C, O]`, `bias [O]`, result `[N, H', W', O]` with
 /// `H' = (H + 2 pad - kh) / s + 1`, rounded down. Cross-correlation, as `torch.nn.Conv2d`. `precision` is of what is
-/// multiplied, here and in the gradients; devices other than the CPU take single precision whatever it says.
+/// multiplied, here and in the gradients; maps in bf16 are multiplied as they are, and give maps in bf16. Devices other than
+/// the CPU take single precision whatever it says.
 pub fn conv2d(
     x: Tensor<4>,
     w: Tensor<4>,
@@ -73,25 +74,36 @@ struct Conv2d {
 }
 
 impl Conv2d {
-    fn output(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    fn output<E: Kind>(&self, x: &[E], w: &[f32], bias: Option<&[f32]>) -> Array {
         let mut y = array(self.shape.y_len());
         conv2d_forward(&self.shape, x, w, bias, &mut y);
-        y
+        E::array(y)
     }
 
-    /// Gradients of input and weight.
-    fn gradients(&self, [x, w]: [&[f32]; 2], dy: &[f32], wanted: [bool; 2]) -> [Option<Vec<f32>>; 2] {
+    /// Gradients of input, weight and bias.
+    fn gradients<E: Kind>(
+        &self,
+        x: &[E],
+        [w, bias]: [&[f32]; 2],
+        dy: &[E],
+        wanted: [bool; 3],
+    ) -> [Option<Array>; 3] {
         let input = wanted[0].then(|| {
             let mut dx = array(x.len());
             conv2d_input_grad(&self.shape, dy, w, &mut dx);
-            dx
+            E::array(dx)
         });
         let weight = wanted[1].then(|| {
             let mut dw = array(w.len());
             conv2d_weight_grad(&self.shape, x, dy, &mut dw);
-            dw
+            dw.into()
         });
-        [input, weight]
+        let bias = wanted[2].then(|| {
+            let mut db = array(bias.len());
+            bias_grad(dy, &mut db);
+            db.into()
+        });
+        [input, weight, bias]
     }
 }
 
@@ -99,12 +111,15 @@ impl Conv2d {
 impl CpuOp<2> for Conv2d {
     type Saved = ();
 
-    fn forward(&self, [x, w]: [&[f32]; 2]) -> (Vec<f32>, ()) {
-        (self.output(x, w, None), ())
+    fn forward(&self, [x, w]: [Values<'_>; 2]) -> (Array, ()) {
+        (by_kind!(x, |x| self.output(x, w.singles(), None)), ())
     }
 
-    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Vec<f32>>; 2] {
-        self.gradients(at.inputs, at.gradient, at.wanted)
+    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Array>; 2] {
+        let ([x, w], [for_x, for_w]) = (at.inputs, at.wanted);
+        let (weights, wanted) = ([w.singles(), &[]], [for_x, for_w, false]);
+        let [dx, dw, _] = by_kind!(x, |x| self.gradients(x, weights, Kind::of(at.gradient), wanted));
+        [dx, dw]
     }
 }
 
@@ -112,18 +127,13 @@ impl CpuOp<2> for Conv2d {
 impl CpuOp<3> for Conv2d {
     type Saved = ();
 
-    fn forward(&self, [x, w, bias]: [&[f32]; 3]) -> (Vec<f32>, ()) {
-        (self.output(x, w, Some(bias)), ())
+    fn forward(&self, [x, w, bias]: [Values<'_>; 3]) -> (Array, ()) {
+        (by_kind!(x, |x| self.output(x, w.singles(), Some(bias.singles()))), ())
     }
 
-    fn backward(&self, at: Point<'_, 3, ()>) -> [Option<Vec<f32>>; 3] {
-        let ([x, w, bias], [for_x, for_w, for_bias]) = (at.inputs, at.wanted);
-        let [dx, dw] = self.gradients([x, w], at.gradient, [for_x, for_w]);
-        let db = for_bias.then(|| {
-            let mut db = array(bias.len());
-            bias_grad(at.gradient, &mut db);
-            db
-        });
-        [dx, dw, db]
+    fn backward(&self, at: Point<'_, 3, ()>) -> [Option<Array>; 3] {
+        let [x, w, bias] = at.inputs;
+        let weights = [w, bias].map(Values::singles);
+        by_kind!(x, |x| self.gradients(x, weights, Kind::of(at.gradient), at.wanted))
     }
 }

@@ -7,7 +7,7 @@ use twinlens_kernels::{DepthwiseShape, depthwise_forward, depthwise_input_grad, 
 
 use super::Body;
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, run, shaped};
+use super::bridge::{Array, CpuOp, Point, Values, run, shaped};
 
 /// `y[n, i, j, c] = bias[c] + sum_{p, q} w[p, q, c] x[n, i + p - r, j + q - r, c]`, zeros outside of the image: every
 /// channel is convolved with its own kernel of `2 r + 1` pixels, and keeps its size.
@@ -43,23 +43,24 @@ struct DepthwiseConv2d {
 impl CpuOp<2> for DepthwiseConv2d {
     type Saved = ();
 
-    fn forward(&self, [x, w]: [&[f32]; 2]) -> (Vec<f32>, ()) {
+    fn forward(&self, inputs: [Values<'_>; 2]) -> (Array, ()) {
+        let [x, w] = inputs.map(Values::singles);
         let mut y = array(x.len());
         depthwise_forward(&self.shape, x, w, &mut y);
-        (y, ())
+        (y.into(), ())
     }
 
-    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Vec<f32>>; 2] {
-        let [x, w] = at.inputs;
+    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Array>; 2] {
+        let ([x, w], dy) = (at.inputs.map(Values::singles), at.gradient.singles());
         let input = at.wanted[0].then(|| {
             let mut dx = array(x.len());
-            depthwise_input_grad(&self.shape, at.gradient, w, &mut dx);
-            dx
+            depthwise_input_grad(&self.shape, dy, w, &mut dx);
+            dx.into()
         });
         let weight = at.wanted[1].then(|| {
             let mut dw = array(w.len());
-            depthwise_weight_grad(&self.shape, x, at.gradient, &mut dw);
-            dw
+            depthwise_weight_grad(&self.shape, x, dy, &mut dw);
+            dw.into()
         });
         [input, weight]
     }

@@ -5,7 +5,7 @@ use twinlens_kernels::{gelu_backward, gelu_forward};
 
 use super::Body;
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, run};
+use super::bridge::{Array, CpuOp, Point, Values, run};
 
 /// `x (1 + erf(x / sqrt 2)) / 2`, exactly (Hendrycks and Gimpel 2016), as `torch.nn.GELU`.
 ///
@@ -33,15 +33,17 @@ struct Gelu;
 impl CpuOp<1> for Gelu {
     type Saved = ();
 
-    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
+    fn forward(&self, [x]: [Values<'_>; 1]) -> (Array, ()) {
+        let x = x.singles();
         let mut y = array(x.len());
         gelu_forward(x, &mut y);
-        (y, ())
+        (y.into(), ())
     }
 
-    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
-        let mut dx = array(at.inputs[0].len());
-        gelu_backward(at.gradient, at.inputs[0], &mut dx);
-        [Some(dx)]
+    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Array>; 1] {
+        let x = at.inputs[0].singles();
+        let mut dx = array(x.len());
+        gelu_backward(at.gradient.singles(), x, &mut dx);
+        [Some(dx.into())]
     }
 }

@@ -5,7 +5,7 @@ use twinlens_kernels::{LayerNormGrads, RowStatistics, layer_norm_backward, layer
 
 use super::Body;
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, run};
+use super::bridge::{Array, CpuOp, Point, Values, run};
 
 /// `gamma (x - mean) / sqrt(var + eps) + beta` with the mean and biased variance over the last dimension of `x` (Ba,
 /// Kiros and Hinton 2016), as `torch.nn.LayerNorm`; `gamma` and `beta` as long as that dimension.
@@ -35,17 +35,19 @@ struct LayerNorm {
 impl CpuOp<3> for LayerNorm {
     type Saved = Vec<RowStatistics>;
 
-    fn forward(&self, [x, gamma, beta]: [&[f32]; 3]) -> (Vec<f32>, Vec<RowStatistics>) {
+    fn forward(&self, inputs: [Values<'_>; 3]) -> (Array, Vec<RowStatistics>) {
+        let [x, gamma, beta] = inputs.map(Values::singles);
         let mut y = array(x.len());
         let statistics = layer_norm_forward(x, gamma, beta, self.eps, &mut y);
-        (y, statistics)
+        (y.into(), statistics)
     }
 
-    fn backward(&self, at: Point<'_, 3, Vec<RowStatistics>>) -> [Option<Vec<f32>>; 3] {
-        let [x, gamma, _] = at.inputs;
-        let mut all = at.inputs.map(|input| array(input.len()));
+    fn backward(&self, at: Point<'_, 3, Vec<RowStatistics>>) -> [Option<Array>; 3] {
+        let inputs = at.inputs.map(Values::singles);
+        let [x, gamma, _] = inputs;
+        let mut all = inputs.map(|input| array(input.len()));
         let [dx, dgamma, dbeta] = &mut all;
-        layer_norm_backward(at.gradient, x, at.saved, gamma, LayerNormGrads { dx, dgamma, dbeta });
-        all.map(Some)
+        layer_norm_backward(at.gradient.singles(), x, at.saved, gamma, LayerNormGrads { dx, dgamma, dbeta });
+        all.map(|gradient| Some(gradient.into()))
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use twinlens_kernels::{ConvShape, Precision, Window, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, run, shaped};
+use super::bridge::{Array, CpuOp, Point, Values, run, shaped};
 use super::{Body, Conv2dOptions, conv2d};
 
 /// `y = x w + bias`: shapes `x [N, in]`, `w [in, out]`, `bias [out]`, result `[N, out]`. `precision` as in
@@ -65,24 +65,25 @@ struct ColumnProducts {
 impl CpuOp<2> for ColumnProducts {
     type Saved = ();
 
-    fn forward(&self, [a, b]: [&[f32]; 2]) -> (Vec<f32>, ()) {
+    fn forward(&self, inputs: [Values<'_>; 2]) -> (Array, ()) {
+        let [a, b] = inputs.map(Values::singles);
         let mut c = array(self.shape.w_len());
         conv2d_weight_grad(&self.shape, a, b, &mut c);
-        (c, ())
+        (c.into(), ())
     }
 
     /// `da = b dc^T`, `db = a dc`.
-    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Vec<f32>>; 2] {
-        let [a, b] = at.inputs;
+    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Array>; 2] {
+        let ([a, b], dc) = (at.inputs.map(Values::singles), at.gradient.singles());
         let left = at.wanted[0].then(|| {
             let mut da = array(a.len());
-            conv2d_input_grad(&self.shape, b, at.gradient, &mut da);
-            da
+            conv2d_input_grad(&self.shape, b, dc, &mut da);
+            da.into()
         });
         let right = at.wanted[1].then(|| {
             let mut db = array(b.len());
-            conv2d_forward(&self.shape, a, at.gradient, None, &mut db);
-            db
+            conv2d_forward(&self.shape, a, dc, None, &mut db);
+            db.into()
         });
         [left, right]
     }

@@ -7,7 +7,7 @@ use twinlens_kernels::{self as kernels, PoolShape, Window};
 
 use super::Body;
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, run, shaped};
+use super::bridge::{Array, CpuOp, Kind, Point, Values, by_kind, run, shaped};
 
 /// The largest value of each window; padding never wins. `x [N, H, W, C]`, as `torch.nn.MaxPool2d`.
 pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
@@ -17,7 +17,7 @@ pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) ->
     }
 }
 
-/// The mean over all pixels of each channel: `[N, H, W, C]` to `[N, C]`.
+/// The mean over all pixels of each channel: `[N, H, W, C]` to `[N, C]`, in single precision.
 pub fn global_average_pool(x: Tensor<4>) -> Tensor<2> {
     match Body::of(&x) {
         Body::Kernels => average_kernels(x),
@@ -52,21 +52,31 @@ struct MaxPool {
     shape: PoolShape,
 }
 
+impl MaxPool {
+    fn largest<E: Kind>(&self, x: &[E]) -> (Array, Vec<u32>) {
+        let mut y = array(self.shape.y_len());
+        let mut argmax = vec![0; y.len()];
+        kernels::max_pool_forward(&self.shape, x, &mut y, &mut argmax);
+        (E::array(y), argmax)
+    }
+
+    fn gradient<E: Kind>(&self, dy: &[E], argmax: &[u32]) -> Array {
+        let mut dx = array(self.shape.x_len());
+        kernels::max_pool_backward(&self.shape, dy, argmax, &mut dx);
+        E::array(dx)
+    }
+}
+
 impl CpuOp<1> for MaxPool {
     /// Where each output came from.
     type Saved = Vec<u32>;
 
-    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, Vec<u32>) {
-        let mut y = array(self.shape.y_len());
-        let mut argmax = vec![0; y.len()];
-        kernels::max_pool_forward(&self.shape, x, &mut y, &mut argmax);
-        (y, argmax)
+    fn forward(&self, [x]: [Values<'_>; 1]) -> (Array, Vec<u32>) {
+        by_kind!(x, |x| self.largest(x))
     }
 
-    fn backward(&self, at: Point<'_, 1, Vec<u32>>) -> [Option<Vec<f32>>; 1] {
-        let mut dx = array(at.inputs[0].len());
-        kernels::max_pool_backward(&self.shape, at.gradient, at.saved, &mut dx);
-        [Some(dx)]
+    fn backward(&self, at: Point<'_, 1, Vec<u32>>) -> [Option<Array>; 1] {
+        [Some(by_kind!(at.gradient, |dy| self.gradient(dy, at.saved)))]
     }
 }
 
@@ -76,18 +86,25 @@ struct AveragePool {
     channels: usize,
 }
 
+impl AveragePool {
+    /// Of the kind of `x`.
+    fn gradient<E: Kind>(&self, dy: &[f32], x: &[E]) -> Array {
+        let mut dx = array::<E>(x.len());
+        kernels::global_average_pool_backward(dy, self.channels, &mut dx);
+        E::array(dx)
+    }
+}
+
 impl CpuOp<1> for AveragePool {
     type Saved = ();
 
-    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
+    fn forward(&self, [x]: [Values<'_>; 1]) -> (Array, ()) {
         let mut y = array(self.images * self.channels);
-        kernels::global_average_pool_forward(x, self.channels, &mut y);
-        (y, ())
+        by_kind!(x, |x| kernels::global_average_pool_forward(x, self.channels, &mut y));
+        (y.into(), ())
     }
 
-    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
-        let mut dx = array(at.inputs[0].len());
-        kernels::global_average_pool_backward(at.gradient, self.channels, &mut dx);
-        [Some(dx)]
+    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Array>; 1] {
+        [Some(by_kind!(at.inputs[0], |x| self.gradient(at.gradient.singles(), x)))]
     }
 }

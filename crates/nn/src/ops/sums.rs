@@ -5,7 +5,7 @@ use twinlens_kernels as kernels;
 
 use super::Body;
 use super::arrays::array;
-use super::bridge::{CpuOp, Point, run, with_values};
+use super::bridge::{Array, CpuOp, Point, Values, run, with_values};
 
 /// The sum of a matrix as a tensor of one element, row sums first.
 ///
@@ -41,14 +41,14 @@ struct SquaredNorm;
 impl CpuOp<1> for SquaredNorm {
     type Saved = ();
 
-    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
-        (vec![kernels::sum_of_squares(x) as f32], ())
+    fn forward(&self, [x]: [Values<'_>; 1]) -> (Array, ()) {
+        (vec![kernels::sum_of_squares(x.singles()) as f32].into(), ())
     }
 
-    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Vec<f32>>; 1] {
-        let [x] = at.inputs;
+    fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Array>; 1] {
+        let [x] = at.inputs.map(Values::singles);
         let mut dx = array(x.len());
-        kernels::sum_of_squares_grad(x, at.gradient.iter().sum(), &mut dx);
-        [Some(dx)]
+        kernels::sum_of_squares_grad(x, at.gradient.singles().iter().sum(), &mut dx);
+        [Some(dx.into())]
     }
 }

@@ -205,6 +205,51 @@ proptest! {
     }
 }
 
+/// A network of all operations on maps, and the gradients of its input and weights.
+fn maps(precision: Precision) -> Vec<Vec<f32>> {
+    let x = random([4, 9, 9, 3], 1);
+    let weights =
+        [random([3, 3, 3, 16], 2), random([3, 3, 16, 16], 3)].map(|w| (w * 0.2).detach().require_grad());
+    let [bias, gamma, beta] = [4, 5, 6].map(|seed| random([16], seed));
+    let conv = |x, w: &Tensor<4>, bias, stride| {
+        let options = Conv2dOptions { stride: [stride; 2], padding: [1, 1] };
+        conv2d(x, w.clone(), bias, options, precision)
+    };
+    let y = conv(in_precision(x.clone(), precision), &weights[0], Some(bias.clone()), 1);
+    let [y, shortcut] = fork(max_pool2d(y, 3, 2, 1));
+    let y = conv(y, &weights[1], None, 1);
+    let affine = Some([gamma.clone(), beta.clone()]);
+    let y = batch_norm_train(y, affine.clone(), 1e-5, Some(shortcut), true).output;
+    let y = batch_norm_train(y, affine, 1e-5, None, true).output;
+    let features = global_average_pool(y);
+    let grads = (features.clone() * random([4, 16], 7).detach()).sum().backward();
+    let [x, first, second] = [&x, &weights[0], &weights[1]].map(|tensor| gradient(tensor, &grads));
+    let [bias, gamma, beta] = [&bias, &gamma, &beta].map(|tensor| gradient(tensor, &grads));
+    vec![read(features), x, first, second, bias, gamma, beta]
+}
+
+#[test]
+fn maps_in_bf16_give_nearly_the_same() {
+    for (rounded, single) in maps(Precision::Bf16).iter().zip(&maps(Precision::F32)) {
+        let norm = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let difference: Vec<f32> = rounded.iter().zip(single).map(|(a, b)| a - b).collect();
+        let relative = norm(&difference) / norm(single);
+        // A rounding is off by 2^-9 at most; a ReLU that opens for one of them and not for the other by more.
+        assert!((1e-4..5e-2).contains(&relative), "{relative}");
+    }
+}
+
+#[test]
+fn the_gradient_of_a_fork_is_the_sum_of_those_of_its_ways() {
+    let x = random([300, 200], 1);
+    let loss = |[a, b]: [Tensor<2>; 2]| (a.square() * 3.0 + b.exp()).sum();
+    let [ours, clones] =
+        [loss(fork(x.clone())), loss([x.clone(), x.clone()])].map(|loss| gradient(&x, &loss.backward()));
+    assert_eq!(ours, clones);
+    let [a, b] = fork(x.clone().without_autodiff());
+    assert_eq!((read(a), read(b)), (read(x.clone()), read(x)));
+}
+
 #[test]
 fn without_autodiff_nothing_is_recorded_and_values_stay() {
     let x = random([2, 5, 5, 3], 1);

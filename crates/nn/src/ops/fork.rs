@@ -1,0 +1,61 @@
+//! A tensor that goes two ways.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::Tensor;
+use twinlens_kernels::add;
+
+use super::Body;
+use super::arrays::give_back;
+use super::bridge::{Input, Tracked, Values, by_kind, slice_mut, values};
+
+/// `x`, twice, for two ways that meet again, as around a residual block; the results must both reach the loss.
+///
+/// Like two clones, but that their gradients are added by all threads: burn adds them by one.
+pub fn fork<const D: usize>(x: Tensor<D>) -> [Tensor<D>; 2] {
+    if Body::of(&x) == Body::Composed {
+        return [x.clone(), x];
+    }
+    let meeting = Meeting::default();
+    [x.clone(), x].map(|x| match Input::from(x) {
+        Input::Constant(tensor) => Tensor::from_primitive::<Flex>(tensor),
+        Input::Tracked(tensor) => Tensor::from_primitive::<Autodiff<Flex>>(way(tensor, meeting.clone())),
+    })
+}
+
+fn way(x: Tracked, meeting: Meeting) -> Tracked {
+    let (tensor, guard) = x.into_parts();
+    match Backward::<Flex, 1>::prepare::<NoCheckpointing>(Way, [guard]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(meeting, tensor),
+        OpsKind::UnTracked(prep) => prep.finish(tensor),
+    }
+}
+
+/// The gradient that came first.
+type Meeting = Arc<Mutex<Option<FlexTensor>>>;
+
+#[derive(Debug)]
+struct Way;
+
+impl Backward<Flex, 1> for Way {
+    type State = Meeting;
+
+    fn backward(self, ops: Ops<Meeting, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let mut meeting = ops.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(first), [Some(parent)]) = (meeting.take(), ops.parents) else {
+            *meeting = Some(gradient);
+            return;
+        };
+        let mut sum = first;
+        by_kind!(values(&gradient), |gradient| add(gradient, slice_mut(&mut sum)));
+        give_back(gradient);
+        grads.register::<Flex>(parent.id, sum);
+    }
+}
