@@ -11,8 +11,8 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use twinlens_kernels::{
-    Adam, Affine, BatchNormGrads, ConvShape, DepthwiseShape, Fused, HeavyBall, LayerNormGrads, PoolShape,
-    Precision, Relu, Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward,
+    Adam, Affine, BatchNormGrads, ConvShape, DepthwiseShape, Epilogue, Fused, HeavyBall, LayerNormGrads,
+    PoolShape, Precision, Relu, Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward,
     conv2d_input_grad, conv2d_weight_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad,
     gelu_backward, gelu_forward, heavy_ball_step, layer_norm_backward, layer_norm_forward, max_pool_backward,
     max_pool_forward, sum_of_squares,
@@ -114,7 +114,7 @@ fn convolution(c: &mut Criterion, name: &str, x: [usize; 4], outputs: usize, win
         for (precision, suffix) in [(Precision::F32, ""), (Precision::Bf16, "_bf16")] {
             let shape = shape.with_precision(precision);
             group.bench_function(format!("forward{suffix}"), |b| {
-                b.iter(|| conv2d_forward(&shape, &x, &w, None, black_box(&mut y)));
+                b.iter(|| conv2d_forward(&shape, &x, &w, Epilogue::default(), black_box(&mut y)));
             });
             group.bench_function(format!("weight_grad{suffix}"), |b| {
                 b.iter(|| conv2d_weight_grad(&shape, &x, &y, black_box(&mut w)));

@@ -8,6 +8,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::element::Element;
+use crate::epilogue::at_least;
 use crate::parallel::optional_chunks_mut;
 use crate::shape::assert_len;
 
@@ -264,22 +265,21 @@ struct ChannelMap<'a> {
 fn apply<E: Element>(map: &ChannelMap, x: &[E], residual: Option<&[E]>, y: &mut [E]) {
     let n = map.mean.len();
     let (mean, scale, shift) = (&map.mean[..n], &map.scale[..n], &map.shift[..n]);
-    // A comparison, not `f32::max`, which would turn NaN into 0.
-    let clip = |value: f32| if value < map.floor { map.floor } else { value };
     let rows = y.chunks_exact_mut(n).zip(x.chunks_exact(n));
     match residual {
         Some(residual) => {
             for ((y, x), residual) in rows.zip(residual.chunks_exact(n)) {
                 for c in 0..n {
                     let value = normalised(x[c].widen(), mean[c], scale[c], shift[c]);
-                    y[c] = E::nearest(clip(value + residual[c].widen()));
+                    y[c] = E::nearest(at_least(map.floor, value + residual[c].widen()));
                 }
             }
         }
         None => {
             for (y, x) in rows {
                 for c in 0..n {
-                    y[c] = E::nearest(clip(normalised(x[c].widen(), mean[c], scale[c], shift[c])));
+                    let value = normalised(x[c].widen(), mean[c], scale[c], shift[c]);
+                    y[c] = E::nearest(at_least(map.floor, value));
                 }
             }
         }

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::element::{Element, put};
+use crate::element::Element;
+use crate::epilogue::Epilogue;
 use crate::matrix::{LANES, Number, Panels, Rows, Target, multiply, multiply_transposed};
 use crate::parallel::with_buffer;
 use crate::patches::transpose_to_panel;
@@ -82,13 +83,13 @@ impl<'a> ByPixel<'a> {
     }
 
     /// As [`crate::conv2d_forward`].
-    pub fn forward<N: Number, E: Element>(&self, x: &[N], w: &[N], bias: Option<&[f32]>, y: &mut [E]) {
+    pub fn forward<N: Number, E: Element>(&self, x: &[N], w: &[N], epilogue: Epilogue, y: &mut [E]) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
         let pack = |tap: usize, columns: Range<usize>, packed: &mut [N::Word]| {
             let data = &w[tap * inputs * outputs + columns.start..];
             Panels::pack(Rows { data, rows: inputs, columns: columns.len(), stride: outputs }, packed);
         };
-        self.multiply(self.input(x), &self.meetings, pack, bias, y);
+        self.multiply(self.input(x), &self.meetings, pack, epilogue, y);
     }
 
     /// As [`crate::conv2d_input_grad`].
@@ -102,7 +103,7 @@ impl<'a> ByPixel<'a> {
         };
         let turned = |meeting: &Meeting| Meeting { input: meeting.output, output: meeting.input, ..*meeting };
         let meetings: Vec<Meeting> = self.meetings.iter().map(turned).collect();
-        self.multiply(self.output(dy), &meetings, pack, None, dx);
+        self.multiply(self.output(dy), &meetings, pack, Epilogue::default(), dx);
     }
 
     /// As [`crate::conv2d_weight_grad`].
@@ -145,7 +146,7 @@ impl<'a> ByPixel<'a> {
         Pixels { data: y, images, pixels: height * width, channels: out_channels }
     }
 
-    /// Every output pixel as the sum over its meetings, plus the bias. `pack` writes some columns of a tap's matrix as
+    /// Every output pixel as the sum over its meetings. `pack` writes some columns of a tap's matrix as
     /// panels.
     ///
     /// A task has a block of columns, of all pixels and images, so that it packs each tap once.
@@ -154,7 +155,7 @@ impl<'a> ByPixel<'a> {
         source: Pixels<N>,
         meetings: &[Meeting],
         pack: impl Fn(usize, Range<usize>, &mut [N::Word]) + Sync,
-        bias: Option<&[f32]>,
+        epilogue: Epilogue,
         out: &mut [E],
     ) {
         let images = source.images;
@@ -186,17 +187,17 @@ impl<'a> ByPixel<'a> {
                     }
                 }
             });
-            put_in_order(sums, [images, pixels, columns], block, bias, out);
+            put_in_order(sums, [images, pixels, columns], block, epilogue, out);
         });
     }
 }
 
-/// Writes `[columns / block, pixels, images, block]` as `[images, pixels, columns]` and adds the bias.
+/// Writes `[columns / block, pixels, images, block]` as `[images, pixels, columns]`.
 fn put_in_order<E: Element>(
     sums: &[f32],
     [images, pixels, columns]: [usize; 3],
     block: usize,
-    bias: Option<&[f32]>,
+    epilogue: Epilogue,
     out: &mut [E],
 ) {
     out.par_chunks_mut(ORDERED_IMAGES * pixels * columns).enumerate().for_each(|(i, out)| {
@@ -205,7 +206,7 @@ fn put_in_order<E: Element>(
             let blocks = sums.chunks(block * pixels * images).zip(out.chunks_mut(block));
             for (i, (sums, out)) in blocks.enumerate() {
                 let sums = &sums[(pixel * images + image) * out.len()..][..out.len()];
-                put(sums, bias.map(|bias| &bias[i * block..][..out.len()]), out);
+                epilogue.of_channels(i * block..i * block + out.len()).put(sums, out);
             }
         }
     });

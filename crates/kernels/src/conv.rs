@@ -12,7 +12,8 @@ use rayon::prelude::*;
 
 use crate::bf16::with_rounded;
 use crate::by_pixel::ByPixel;
-use crate::element::{Element, put};
+use crate::element::Element;
+use crate::epilogue::Epilogue;
 use crate::lines::Lines;
 use crate::matrix::{Number, Panels, Rows, Target, multiply_transposed};
 use crate::parallel::{add_in_order, with_buffer};
@@ -20,34 +21,33 @@ use crate::patches::Patches;
 use crate::shape::{ConvShape, Precision, Window, assert_len};
 use crate::winograd::Winograd;
 
-/// Convolution: `y[n, i, j, o] = bias[o] + sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`,
-/// with stride `s`, padding `p` and zeros outside of the image. `x` and `w`, and in the gradients `dy`, are first rounded as
-/// the shape's precision says.
+/// Convolution: `y[n, i, j, o] = sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`, with stride `s`, padding
+/// `p` and zeros outside of the image, and what the epilogue makes of it. `x` and `w`, and in the gradients `dy`, are first
+/// rounded as the shape's precision says; maps in bf16 are multiplied in bf16 whatever it says.
 ///
-/// `x` is `[images, height, width, in_channels]`, `w` `[kernel_height, kernel_width, in_channels, out_channels]`,
-/// `bias` `[out_channels]` and `y`, which is overwritten, `[images, out_height, out_width, out_channels]`. Maps in bf16 are
-/// multiplied in bf16 whatever the precision.
+/// `x` is `[images, height, width, in_channels]`, `w` `[kernel_height, kernel_width, in_channels, out_channels]`
+/// and `y`, which is overwritten, `[images, out_height, out_width, out_channels]`.
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` gives it.
-pub fn conv2d_forward<E: Element>(shape: &ConvShape, x: &[E], w: &[f32], bias: Option<&[f32]>, y: &mut [E]) {
+pub fn conv2d_forward<E: Element>(shape: &ConvShape, x: &[E], w: &[f32], epilogue: Epilogue, y: &mut [E]) {
     assert_len("x", x.len(), shape.x_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("y", y.len(), shape.y_len());
-    if let Some(bias) = bias {
+    if let Some(bias) = epilogue.bias {
         assert_len("bias", bias.len(), shape.out_channels);
     }
     let patches = input_patches(shape);
     match (shape.precision, E::singles(x), E::singles_mut(y)) {
         (Precision::F32, Some(x), Some(y)) => match winograd(shape, &patches, shape.out_channels) {
-            Some(winograd) => winograd.multiply(x, w, bias, y),
-            None => forward(shape, &patches, x, w, bias, y),
+            Some(winograd) => winograd.multiply(x, w, epilogue, y),
+            None => forward(shape, &patches, x, w, epilogue, y),
         },
         _ => with_rounded(w, |w| match lines(shape, &patches, shape.out_channels) {
             Some(lines) => with_packed(&patches, w, shape.out_channels, |packed| {
-                lines.multiply(x, packed, bias, y);
+                lines.multiply(x, packed, epilogue, y);
             }),
-            None => E::with_rounded(x, |x| forward(shape, &patches, x, w, bias, y)),
+            None => E::with_rounded(x, |x| forward(shape, &patches, x, w, epilogue, y)),
         }),
     }
 }
@@ -57,13 +57,13 @@ fn forward<N: Number, E: Element>(
     patches: &Patches,
     x: &[N],
     w: &[N],
-    bias: Option<&[f32]>,
+    epilogue: Epilogue,
     y: &mut [E],
 ) {
     match ByPixel::of_product(shape, shape.out_channels) {
-        Some(by_pixel) => by_pixel.forward(x, w, bias, y),
+        Some(by_pixel) => by_pixel.forward(x, w, epilogue, y),
         None => with_packed(patches, w, shape.out_channels, |packed| {
-            multiply_packed(patches, x, packed, bias, y);
+            multiply_packed(patches, x, packed, epilogue, y);
         }),
     }
 }
@@ -107,7 +107,7 @@ pub fn conv2d_input_grad<E: Element>(shape: &ConvShape, dy: &[E], w: &[f32], dx:
             match whole.and_then(|all| Some((all, winograd(shape, &all.patches, shape.in_channels)?))) {
                 Some((all, winograd)) => with_buffer(shape.w_len(), |turned| {
                     turn_weight(shape, w, &all.taps, turned);
-                    winograd.multiply(dy, turned, None, dx);
+                    winograd.multiply(dy, turned, Epilogue::default(), dx);
                 }),
                 None => input_grad(shape, &phases, dy, w, dx),
             }
@@ -115,7 +115,7 @@ pub fn conv2d_input_grad<E: Element>(shape: &ConvShape, dy: &[E], w: &[f32], dx:
         _ => with_rounded(w, |w| {
             match whole.and_then(|all| Some((all, lines(shape, &all.patches, shape.in_channels)?))) {
                 Some((all, lines)) => {
-                    all.with_packed(shape, w, |packed| lines.multiply(dy, packed, None, dx));
+                    all.with_packed(shape, w, |packed| lines.multiply(dy, packed, Epilogue::default(), dx));
                 }
                 None => E::with_rounded(dy, |dy| input_grad(shape, &phases, dy, w, dx)),
             }
@@ -127,7 +127,9 @@ fn input_grad<N: Number, E: Element>(shape: &ConvShape, phases: &[Phase], dy: &[
     match (ByPixel::of_product(shape, shape.in_channels), phases) {
         (Some(by_pixel), _) => by_pixel.input_grad(dy, w, dx),
         (None, [all]) if shape.window.stride == [1, 1] => {
-            all.with_packed(shape, w, |packed| multiply_packed(&all.patches, dy, packed, None, dx));
+            all.with_packed(shape, w, |packed| {
+                multiply_packed(&all.patches, dy, packed, Epilogue::default(), dx)
+            });
         }
         _ => strided_input_grad(shape, phases, dy, w, dx),
     }
@@ -218,26 +220,19 @@ fn input_patches(shape: &ConvShape) -> Patches {
     }
 }
 
-/// The whole product of the patch matrix and a packed weight, plus the bias of each column.
+/// The whole product of the patch matrix and a packed weight.
 fn multiply_packed<N: Number, E: Element>(
     patches: &Patches,
     source: &[N],
     packed: &[N::Word],
-    bias: Option<&[f32]>,
+    epilogue: Epilogue,
     out: &mut [E],
 ) {
     let (block, columns) = (patches.block_rows(), out.len() / patches.rows());
     out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
         let rows = i * block..i * block + out.len() / columns;
-        E::with_sums(out, |out| {
-            let target = match bias {
-                Some(bias) => {
-                    out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
-                    Target::Add
-                }
-                None => Target::Overwrite,
-            };
-            patches.multiply(source, rows, packed, out, target);
+        epilogue.put_rows(columns, out, |sums| {
+            patches.multiply(source, rows, packed, sums, Target::Overwrite);
         });
     });
 }
@@ -401,7 +396,7 @@ impl Phase {
         with_buffer(rows.len() * channels, |gradient| {
             self.patches.multiply(dy, rows.clone(), packed, gradient, Target::Overwrite);
             for (row, gradient) in rows.zip(gradient.chunks_exact(channels)) {
-                put(gradient, None, &mut dx[pixel(row)..][..channels]);
+                Epilogue::default().put(gradient, &mut dx[pixel(row)..][..channels]);
             }
         });
     }
@@ -551,6 +546,11 @@ mod tests {
         ]
     }
 
+    /// Half of the shapes.
+    fn has_relu(shape: &ConvShape) -> bool {
+        shape.y_len().is_multiple_of(2)
+    }
+
     fn all(shape: &ConvShape) -> [Vec<f32>; 3] {
         all_in::<f32>(shape)
     }
@@ -558,11 +558,12 @@ mod tests {
     /// With maps of the given kind.
     fn all_in<E: Element>(shape: &ConvShape) -> [Vec<f32>; 3] {
         let [x, w, bias, dy] = arrays(shape);
+        let relu = has_relu(shape);
         let [x, dy] = [x, dy].map(|map| nearest::<E>(&map));
         // Not zero: every element must be overwritten.
         let [mut y, mut dx] = [shape.y_len(), shape.x_len()].map(|len| nearest::<E>(&vec![f32::NAN; len]));
         let mut dw = vec![f32::NAN; shape.w_len()];
-        conv2d_forward(shape, &x, &w, Some(&bias), &mut y);
+        conv2d_forward(shape, &x, &w, Epilogue { bias: Some(&bias), relu }, &mut y);
         conv2d_input_grad(shape, &dy, &w, &mut dx);
         conv2d_weight_grad(shape, &x, &dy, &mut dw);
         [widened(&y), widened(&dx), dw]
@@ -588,7 +589,11 @@ mod tests {
         let [y_terms, dx_terms, dw_terms] =
             [taps * shape.in_channels, taps * shape.out_channels, shape.y_len() / shape.out_channels]
                 .map(|terms| (terms as f64).sqrt());
-        assert_close_sums("y", &y, &naive::conv2d_forward(shape, &x, &w, &bias), y_terms);
+        let mut expected = naive::conv2d_forward(shape, &x, &w, &bias);
+        if has_relu(shape) {
+            expected.iter_mut().for_each(|y| *y = y.max(0.0));
+        }
+        assert_close_sums("y", &y, &expected, y_terms);
         assert_close_sums("dx", &dx, &naive::conv2d_input_grad(shape, &dy, &w), dx_terms);
         assert_close_sums("dw", &dw, &naive::conv2d_weight_grad(shape, &x, &dy), dw_terms);
     }
@@ -731,8 +736,8 @@ mod tests {
         let [x, w, ..] = arrays(&shape);
         let mut y = [0, 1].map(|_| vec![f32::NAN; shape.y_len()]);
         let [with_zeros, without] = &mut y;
-        conv2d_forward(&shape, &x, &w, Some(&[0.0; 4]), with_zeros);
-        conv2d_forward(&shape, &x, &w, None, without);
+        conv2d_forward(&shape, &x, &w, Epilogue { bias: Some(&[0.0; 4]), relu: false }, with_zeros);
+        conv2d_forward(&shape, &x, &w, Epilogue::default(), without);
         assert_eq!(with_zeros, without);
     }
 
@@ -740,6 +745,6 @@ mod tests {
     #[should_panic(expected = "x has 3 elements; its shape has 4")]
     fn a_wrong_length_stops_the_call() {
         let shape = ConvShape::new([1, 2, 2, 1], 1, Window::square(1, 1, 0)).unwrap();
-        conv2d_forward(&shape, &[0.0; 3], &[0.0], None, &mut [0.0; 4]);
+        conv2d_forward(&shape, &[0.0; 3], &[0.0], Epilogue::default(), &mut [0.0; 4]);
     }
 }

@@ -89,18 +89,20 @@ fn strip_of(channels: &[f32], strip: usize) -> &[f32] {
     &channels[strip * LANES..channels.len().min((strip + 1) * LANES)]
 }
 
-/// Depthwise convolution: `y[n, i, j, c] = sum over a, b of x[n, i + a - r, j + b - r, c] w[a, b, c]`, with kernels
-/// of `2 r + 1` pixels and zeros outside of the image.
+/// Depthwise convolution: `y[n, i, j, c] = bias[c] + sum over a, b of x[n, i + a - r, j + b - r, c] w[a, b, c]`, with
+/// kernels of `2 r + 1` pixels and zeros outside of the image.
 ///
-/// `x` and `y`, which is overwritten, are `[images, height, width, channels]`, `w` is `[kernel, kernel, channels]`.
+/// `x` and `y`, which is overwritten, are `[images, height, width, channels]`, `w` is `[kernel, kernel, channels]` and `bias`
+/// `[channels]`; its gradient is [`bias_grad`](crate::bias_grad).
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` gives it.
-pub fn depthwise_forward(shape: &DepthwiseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
+pub fn depthwise_forward(shape: &DepthwiseShape, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+    assert_len("bias", bias.len(), shape.channels);
     assert_len("x", x.len(), shape.x_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("y", y.len(), shape.x_len());
-    correlate(shape, x, &strips_of_weights(shape, w, false), y);
+    correlate(shape, x, &strips_of_weights(shape, w, false), &strips(bias), y);
 }
 
 /// Gradient of the input: the convolution of `dy` with the kernels turned around.
@@ -113,7 +115,8 @@ pub fn depthwise_input_grad(shape: &DepthwiseShape, dy: &[f32], w: &[f32], dx: &
     assert_len("dy", dy.len(), shape.x_len());
     assert_len("w", w.len(), shape.w_len());
     assert_len("dx", dx.len(), shape.x_len());
-    correlate(shape, dy, &strips_of_weights(shape, w, true), dx);
+    let zeros = vec![[0.0; LANES]; shape.strips()];
+    correlate(shape, dy, &strips_of_weights(shape, w, true), &zeros, dx);
 }
 
 /// Gradient of the weight: `dw[a, b, c] = sum over n, i, j of x[n, i + a - r, j + b - r, c] dy[n, i, j, c]`.
@@ -157,25 +160,44 @@ fn strips_of_weights(shape: &DepthwiseShape, w: &[f32], turned: bool) -> Vec<Lan
     strips
 }
 
-fn correlate(shape: &DepthwiseShape, x: &[f32], weights: &[Lanes], y: &mut [f32]) {
+/// A number for each channel as `[strip][LANES]`, zero beyond the last.
+fn strips(channels: &[f32]) -> Vec<Lanes> {
+    let lanes = |strip: &[f32]| {
+        let mut lanes = [0.0; LANES];
+        lanes[..strip.len()].copy_from_slice(strip);
+        lanes
+    };
+    channels.chunks(LANES).map(lanes).collect()
+}
+
+/// `first`, one for each strip, plus the sums over all taps.
+fn correlate(shape: &DepthwiseShape, x: &[f32], weights: &[Lanes], first: &[Lanes], y: &mut [f32]) {
     let image = shape.image_len();
     y.par_chunks_mut(image).zip(x.par_chunks(image)).for_each(|(y, x)| {
         with_buffer(shape.padded_len(), |padded| {
-            for (strip, weights) in weights.chunks_exact(shape.kernel * shape.kernel).enumerate() {
+            let strips = weights.chunks_exact(shape.kernel * shape.kernel).zip(first);
+            for (strip, (weights, first)) in strips.enumerate() {
                 shape.pad(x, strip, padded);
-                correlate_strip(shape, padded.as_chunks().0, weights, strip, y);
+                correlate_strip(shape, padded.as_chunks().0, (weights, first), strip, y);
             }
         });
     });
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn correlate_strip(shape: &DepthwiseShape, padded: &[Lanes], weights: &[Lanes], strip: usize, y: &mut [f32]) {
+fn correlate_strip(
+    shape: &DepthwiseShape,
+    padded: &[Lanes],
+    (weights, first): (&[Lanes], &Lanes),
+    strip: usize,
+    y: &mut [f32],
+) {
     const FUSED: bool = multiplies_and_adds_at_once!();
     let [_, width] = shape.size;
     for (i, line) in y.chunks_exact_mut(width * shape.channels).enumerate() {
         for (block, pixels) in line.chunks_mut(BLOCK * shape.channels).enumerate() {
-            let sums = correlate_block::<FUSED>(shape, padded, weights, i, block * BLOCK);
+            let mut sums = [*first; BLOCK];
+            add_taps::<FUSED>(shape, padded, weights, [i, block * BLOCK], &mut sums);
             for (pixel, sum) in pixels.chunks_exact_mut(shape.channels).zip(&sums) {
                 let last = shape.channels.min((strip + 1) * LANES);
                 let to = &mut pixel[strip * LANES..last];
@@ -185,16 +207,15 @@ fn correlate_strip(shape: &DepthwiseShape, padded: &[Lanes], weights: &[Lanes], 
     }
 }
 
-/// The sums over all taps for the pixels of line `i` from column `j` on.
+/// Adds the products of all taps for the pixels of line `i` from column `j` on.
 #[inline(always)]
-fn correlate_block<const FUSED: bool>(
+fn add_taps<const FUSED: bool>(
     shape: &DepthwiseShape,
     padded: &[Lanes],
     weights: &[Lanes],
-    i: usize,
-    j: usize,
-) -> [Lanes; BLOCK] {
-    let mut sums = [[0.0; LANES]; BLOCK];
+    [i, j]: [usize; 2],
+    sums: &mut [Lanes; BLOCK],
+) {
     for (a, weights) in weights.chunks_exact(shape.kernel).enumerate() {
         let line = &padded[(i + a) * shape.padded_width() + j..][..shape.kernel + BLOCK - 1];
         for (pixels, weight) in line.array_windows::<BLOCK>().zip(weights) {
@@ -203,7 +224,6 @@ fn correlate_block<const FUSED: bool>(
             }
         }
     }
-    sums
 }
 
 #[inline(always)]
@@ -277,7 +297,7 @@ mod tests {
         let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.w_len()), numbers(3, shape.x_len()));
         // Not zero: every element must be overwritten.
         let mut out = [shape.x_len(), shape.x_len(), shape.w_len()].map(|len| vec![f32::NAN; len]);
-        depthwise_forward(shape, &x, &w, &mut out[0]);
+        depthwise_forward(shape, &x, &w, &numbers(4, shape.channels), &mut out[0]);
         depthwise_input_grad(shape, &dy, &w, &mut out[1]);
         depthwise_weight_grad(shape, &x, &dy, &mut out[2]);
         out
@@ -299,7 +319,8 @@ mod tests {
             let of = |values: &[f32]| channel(values, shape.channels, c);
             let [x, w, dy] = [&x, &w, &dy].map(|values| widen(&of(values)));
             let taps = shape.kernel as f64;
-            assert_close_sums("y", &of(&y), &naive::conv2d_forward(&alone, &x, &w, &[0.0]), taps);
+            let bias = [f64::from(numbers(4, shape.channels)[c])];
+            assert_close_sums("y", &of(&y), &naive::conv2d_forward(&alone, &x, &w, &bias), taps);
             assert_close_sums("dx", &of(&dx), &naive::conv2d_input_grad(&alone, &dy, &w), taps);
             assert_close_sums("dw", &of(&dw), &naive::conv2d_weight_grad(&alone, &x, &dy), pixels.sqrt());
         }
@@ -336,6 +357,6 @@ mod tests {
     #[should_panic(expected = "x has 3 elements; its shape has 4")]
     fn a_wrong_length_stops_the_call() {
         let shape = DepthwiseShape::new([1, 2, 2, 1], 0).unwrap();
-        depthwise_forward(&shape, &[0.0; 3], &[0.0], &mut [0.0; 4]);
+        depthwise_forward(&shape, &[0.0; 3], &[0.0], &[0.0], &mut [0.0; 4]);
     }
 }

@@ -22,7 +22,6 @@ pub(crate) mod kind {
     use pulp::bytemuck::Pod;
 
     use crate::bf16::{Bf16, round, round_all, with_rounded};
-    use crate::parallel::with_buffer;
 
     pub trait Kind: Pod + Debug + Send + Sync {
         fn widen(self) -> f32;
@@ -41,9 +40,6 @@ pub(crate) mod kind {
 
         /// Lends `work` the numbers rounded to bf16.
         fn with_rounded<R>(numbers: &[Self], work: impl FnOnce(&[Bf16]) -> R) -> R;
-
-        /// Lends `work` a place for the sums that these numbers become.
-        fn with_sums(numbers: &mut [Self], work: impl FnOnce(&mut [f32]));
     }
 
     impl Kind for f32 {
@@ -71,10 +67,6 @@ pub(crate) mod kind {
 
         fn with_rounded<R>(numbers: &[f32], work: impl FnOnce(&[Bf16]) -> R) -> R {
             with_rounded(numbers, work)
-        }
-
-        fn with_sums(numbers: &mut [f32], work: impl FnOnce(&mut [f32])) {
-            work(numbers);
         }
     }
 
@@ -105,13 +97,6 @@ pub(crate) mod kind {
         fn with_rounded<R>(numbers: &[Bf16], work: impl FnOnce(&[Bf16]) -> R) -> R {
             work(numbers)
         }
-
-        fn with_sums(numbers: &mut [Bf16], work: impl FnOnce(&mut [f32])) {
-            with_buffer(numbers.len(), |sums| {
-                work(sums);
-                round_all(sums, numbers);
-            });
-        }
     }
 }
 
@@ -136,26 +121,32 @@ fn convert_chunk<A: Element, B: Element>(from: &[A], to: &mut [B]) {
 ///
 /// # Panics
 /// When there are more of the one than of the other.
-pub fn add<E: Element>(numbers: &[E], to: &mut [E]) {
+pub fn add_to<E: Element>(to: &mut [E], numbers: &[E]) {
     assert_len("to", to.len(), numbers.len());
-    to.par_chunks_mut(CHUNK).zip(numbers.par_chunks(CHUNK)).for_each(|(to, numbers)| add_chunk(numbers, to));
+    to.par_chunks_mut(CHUNK)
+        .zip(numbers.par_chunks(CHUNK))
+        .for_each(|(to, numbers)| add_to_chunk(to, numbers));
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw", "x86_64+avx2+fma"))]
-fn add_chunk<E: Element>(numbers: &[E], to: &mut [E]) {
+fn add_to_chunk<E: Element>(to: &mut [E], numbers: &[E]) {
     to.iter_mut().zip(numbers).for_each(|(to, x)| *to = E::nearest(to.widen() + x.widen()));
 }
 
-/// Writes sums, plus their bias.
+/// Writes `a + b`.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn add<E: Element>([a, b]: [&[E]; 2], sum: &mut [E]) {
+    assert_len("b", b.len(), a.len());
+    assert_len("the sum", sum.len(), a.len());
+    let chunks = sum.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)));
+    chunks.for_each(|(sum, (a, b))| add_chunk([a, b], sum));
+}
+
 #[multiversion(targets("x86_64+avx512f+avx512bw", "x86_64+avx2+fma"))]
-pub(crate) fn put<E: Element>(sums: &[f32], bias: Option<&[f32]>, out: &mut [E]) {
-    match bias {
-        Some(bias) => {
-            let biased = sums.iter().zip(bias).map(|(sum, bias)| sum + bias);
-            out.iter_mut().zip(biased).for_each(|(out, sum)| *out = E::nearest(sum));
-        }
-        None => out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = E::nearest(sum)),
-    }
+fn add_chunk<E: Element>([a, b]: [&[E]; 2], sum: &mut [E]) {
+    sum.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum = E::nearest(a.widen() + b.widen()));
 }
 
 #[cfg(test)]
@@ -177,22 +168,26 @@ pub(crate) mod tests {
     #[test]
     fn numbers_are_converted_to_the_nearest() {
         let numbers = numbers(1, 40_000);
-        let mut rounded = vec![Bf16::NAN; numbers.len()];
-        convert(&numbers, &mut rounded);
+        let mut halves = vec![Bf16::NAN; numbers.len()];
+        convert(&numbers, &mut halves);
         let mut back = vec![f32::NAN; numbers.len()];
-        convert(&rounded, &mut back);
+        convert(&halves, &mut back);
         assert_eq!(back, rounded(Precision::Bf16, &numbers));
     }
 
     #[test]
     fn numbers_are_added_and_rounded_once() {
         let [a, b] = [1, 2].map(|seed| rounded(Precision::Bf16, &numbers(seed, 40_000)));
-        let mut sum = b.clone();
-        add(&a, &mut sum);
-        assert!(sum.iter().zip(a.iter().zip(&b)).all(|(sum, (a, b))| *sum == a + b));
-        let mut ours = nearest::<Bf16>(&b);
-        add(&nearest::<Bf16>(&a), &mut ours);
-        assert_eq!(widened(&ours), rounded(Precision::Bf16, &sum));
+        let expected: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a + b).collect();
+        let [mut sum, mut to] = [vec![f32::NAN; a.len()], b.clone()];
+        add([&a, &b], &mut sum);
+        add_to(&mut to, &a);
+        assert_eq!([&sum, &to], [&expected; 2]);
+        let [a, b] = [a, b].map(|numbers| nearest::<Bf16>(&numbers));
+        let [mut sum, mut to] = [vec![Bf16::NAN; a.len()], b.clone()];
+        add([&a, &b], &mut sum);
+        add_to(&mut to, &a);
+        assert_eq!([sum, to].map(|sum| widened(&sum)), [(); 2].map(|_| rounded(Precision::Bf16, &expected)));
     }
 
     #[test]

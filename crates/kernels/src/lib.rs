@@ -16,6 +16,7 @@ mod by_pixel;
 mod conv;
 mod depthwise;
 mod element;
+mod epilogue;
 mod gelu;
 mod layer_norm;
 mod lines;
@@ -27,6 +28,7 @@ mod optimiser;
 mod parallel;
 mod patches;
 mod pool;
+mod relu;
 mod shape;
 mod sums;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AMX reads what is in here"))]
@@ -40,7 +42,8 @@ pub use batch_norm::{
 pub use bf16::has_bf16;
 pub use conv::{bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 pub use depthwise::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
-pub use element::{Element, add, convert};
+pub use element::{Element, add, add_to, convert};
+pub use epilogue::Epilogue;
 pub use gelu::{gelu_backward, gelu_forward};
 /// A single with the upper 16 of its 32 bits: the same range, 8 significant bits.
 pub use half::bf16 as Bf16;
@@ -50,5 +53,6 @@ pub use optimiser::{Adam, HeavyBall, adam_step, average_step, heavy_ball_step};
 pub use pool::{
     global_average_pool_backward, global_average_pool_forward, max_pool_backward, max_pool_forward,
 };
+pub use relu::relu_backward;
 pub use shape::{ConvShape, PoolShape, Precision, ShapeError, Window};
 pub use sums::{decayed_sum_of_squares, sum_of_squares, sum_of_squares_grad};

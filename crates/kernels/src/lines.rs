@@ -22,6 +22,7 @@ use self::weight_grad::WeightGrad;
 use crate::amx::Tiles;
 use crate::bf16::Bf16;
 use crate::element::Element;
+use crate::epilogue::Epilogue;
 use crate::matrix::Number;
 use crate::patches::Patches;
 use crate::tiles::{BLOCK, SIDE};
@@ -73,9 +74,9 @@ impl<'a> Lines<'a> {
     }
 
     /// As [`crate::conv2d_forward`], with a weight from [`Patches::pack`].
-    pub fn multiply<E: Element>(&self, source: &[E], packed: &[u32], bias: Option<&[f32]>, out: &mut [E]) {
+    pub fn multiply<E: Element>(&self, source: &[E], packed: &[u32], epilogue: Epilogue, out: &mut [E]) {
         let columns = out.len() / self.patches.rows();
-        Product::new(self, source, packed, bias, columns).fill(out);
+        Product::new(self, source, packed, epilogue, columns).fill(out);
     }
 
     /// As [`crate::conv2d_weight_grad`].

@@ -20,6 +20,7 @@ use std::ops::{Add, Mul, Neg, Range, Sub};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::epilogue::{Epilogue, at_least};
 use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed, place};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
@@ -126,8 +127,8 @@ impl<'a> Winograd<'a> {
         applies.then_some(Winograd { patches, columns, tiles })
     }
 
-    /// The product of the patch matrix and `weight` `[3, 3, channels, columns]`, plus the bias of each column.
-    pub fn multiply(&self, source: &[f32], weight: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    /// The product of the patch matrix and `weight` `[3, 3, channels, columns]`.
+    pub fn multiply(&self, source: &[f32], weight: &[f32], epilogue: Epilogue, out: &mut [f32]) {
         let (channels, columns) = (self.patches.channels, self.columns);
         let pairs = channels * columns;
         with_buffer(ELEMENTS * pairs, |transformed| {
@@ -148,7 +149,7 @@ impl<'a> Winograd<'a> {
                 out.par_chunks_mut(band * line_len).enumerate().for_each(|(i, out)| {
                     let first = group * images * height + i * band;
                     let lines = first..first + out.len() / line_len;
-                    self.multiply_block(source, weight, bias, lines, out);
+                    self.multiply_block(source, weight, epilogue, lines, out);
                 });
             });
         });
@@ -209,7 +210,7 @@ impl<'a> Winograd<'a> {
         &self,
         source: &[f32],
         weight: &[f32],
-        bias: Option<&[f32]>,
+        epilogue: Epilogue,
         lines: Range<usize>,
         out: &mut [f32],
     ) {
@@ -233,7 +234,7 @@ impl<'a> Winograd<'a> {
                     let product = &mut product[..product_len];
                     multiply(product, Target::Overwrite, input, weight);
                 }
-                transform_products(self, products, bias, tiles, out);
+                transform_products(self, products, epilogue, tiles, out);
             });
         });
     }
@@ -294,29 +295,30 @@ fn inside(first: isize, size: usize) -> Range<usize> {
     clipped(-first)..clipped(size as isize - first)
 }
 
-/// `A^T m A` of each tile plus the bias, to its pixels in `out`, which starts at the first tile's line.
+/// `A^T m A` of each tile to its pixels in `out`, which starts at the first tile's line.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn transform_products(
     of: &Winograd,
     products: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: Epilogue,
     tiles: Range<usize>,
     out: &mut [f32],
 ) {
     let (columns, width) = (of.columns, of.patches.grid[1]);
     let element_len = spread(tiles.len() * columns);
     let first_line = of.tile(tiles.start).first[0];
+    let floor = epilogue.floor();
     for (t, tile) in tiles.enumerate() {
         let Tile { first: [line, left], size, .. } = of.tile(tile);
         for column in (0..columns).step_by(LANES) {
             let at = t * columns + column;
             let load = |i: usize, j: usize| Lanes::load(products, (i * IN + j) * element_len + at);
-            let bias = bias.map_or(Lanes::ZERO, |bias| Lanes::load(bias, column));
+            let bias = epilogue.bias.map_or(Lanes::ZERO, |bias| Lanes::load(bias, column));
             both_ways(load, one_way::output, |element, y| {
                 let (i, j) = (element / OUT, element % OUT);
                 if i < size[0] && j < size[1] {
                     let pixel = (line - first_line + i) * width + left + j;
-                    (y + bias).store(out, pixel * columns + column);
+                    (y + bias).at_least(floor).store(out, pixel * columns + column);
                 }
             });
         }
@@ -415,6 +417,12 @@ impl Lanes {
     #[inline(always)]
     fn store(self, values: &mut [f32], at: usize) {
         values[at..at + LANES].copy_from_slice(&self.0);
+    }
+
+    #[inline(always)]
+    fn at_least(mut self, floor: f32) -> Lanes {
+        self.0.iter_mut().for_each(|x| *x = at_least(floor, *x));
+        self
     }
 
     #[inline(always)]

@@ -46,7 +46,7 @@ impl Conv2d {
             in_channels,
             out_channels,
             kernel_size,
-            options: Conv2dOptions { stride: [stride; 2], padding: [padding; 2] },
+            options: Conv2dOptions { stride: [stride; 2], padding: [padding; 2], relu: false },
         }
     }
 
@@ -63,9 +63,14 @@ impl Conv2d {
         ops::conv2d(x, pass.tensor(self.weight, shape), bias, self.options, pass.precision())
     }
 
+    /// `max(y, 0)` of [`Conv2d::forward`], in one operation.
+    pub fn forward_relu(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        Conv2d { options: Conv2dOptions { relu: true, ..self.options }, ..*self }.forward(pass, x)
+    }
+
     /// The node of [`Conv2d::forward`].
     pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
-        let Conv2dOptions { stride, padding } = self.options;
+        let Conv2dOptions { stride, padding, .. } = self.options;
         let ids = [Some(self.weight), self.bias];
         let name = convolution(graph, x, ids, windows([self.kernel_size; 2], stride, padding), 1);
         let side = |axis: usize| (x.size[axis] + 2 * padding[axis] - self.kernel_size) / stride[axis] + 1;

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::NnError;
 use crate::layers::Conv2d;
@@ -144,7 +144,7 @@ impl Layer {
 
     fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let x = if self.pooled { max_pool2d(x, 3, 2, 0) } else { x };
-        activation::relu(self.conv.forward(pass, x))
+        self.conv.forward_relu(pass, x)
     }
 }
 

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::{Band, Lines};
 use crate::bf16::Bf16;
-use crate::element::{Element, put};
+use crate::element::Element;
+use crate::epilogue::Epilogue;
 use crate::matrix::{LANES, Number, Target};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
@@ -22,7 +23,7 @@ pub(super) struct Product<'a, E> {
     source: &'a [E],
     /// From [`Patches::pack`].
     packed: &'a [u32],
-    bias: Option<&'a [f32]>,
+    epilogue: Epilogue<'a>,
     columns: usize,
     /// The whole depth.
     stretches: Vec<Stretch>,
@@ -43,10 +44,10 @@ impl<'a, E: Element> Product<'a, E> {
         lines: &'a Lines<'a>,
         source: &'a [E],
         packed: &'a [u32],
-        bias: Option<&'a [f32]>,
+        epilogue: Epilogue<'a>,
         columns: usize,
     ) -> Product<'a, E> {
-        Product { lines, source, packed, bias, columns, stretches: stretches(&lines.padded) }
+        Product { lines, source, packed, epilogue, columns, stretches: stretches(&lines.padded) }
     }
 
     pub fn fill(&self, out: &mut [E]) {
@@ -112,9 +113,9 @@ impl<'a, E: Element> Product<'a, E> {
         }
     }
 
-    /// Writes the sums of a block of columns, plus their bias, to the rows of `out`.
+    /// Writes the results of a block of columns to the rows of `out`.
     fn put(&self, band: Band, column: usize, sums: &[f32], out: &mut [E]) {
-        let bias = self.bias.map(|bias| &bias[column..column + BLOCK]);
+        let epilogue = self.epilogue.of_channels(column..column + BLOCK);
         let width = self.lines.padded.grid[1];
         let image_rows = self.lines.tiles_of_image(band.lines) * SIDE;
         for (line, out) in out.chunks_exact_mut(width * self.columns).enumerate() {
@@ -122,7 +123,7 @@ impl<'a, E: Element> Product<'a, E> {
             let first = image * image_rows + y * self.lines.pitch();
             let sums = &sums[first * BLOCK..][..width * BLOCK];
             for (sums, out) in sums.chunks_exact(BLOCK).zip(out[column..].chunks_mut(self.columns)) {
-                put(sums, bias, &mut out[..BLOCK]);
+                epilogue.put(sums, &mut out[..BLOCK]);
             }
         }
     }

@@ -165,11 +165,12 @@ impl Block {
 
     fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let [images, height, width, channels] = x.dims();
-        let y = self.depthwise.forward(pass, x.clone()).reshape([images * height * width, channels]);
+        let [x, shortcut] = ops::fork(x);
+        let y = self.depthwise.forward(pass, x).reshape([images * height * width, channels]);
         let y = self.norm.forward(pass, y);
         let y = ops::gelu(self.expand.forward(pass, y));
         let y = self.reduce.forward_scaled(pass, y, pass.tensor(self.scale, [self.width]));
-        x + self.depth.forward(pass, y.reshape([images, height, width, channels]))
+        ops::join(shortcut, self.depth.forward(pass, y.reshape([images, height, width, channels])))
     }
 
     fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {

@@ -1,7 +1,7 @@
 //! VGG (Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015),
 //! torchvision's variant, without its three fully connected layers.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 use super::Encoder;
 use crate::layers::{BatchNorm, Conv2d};
@@ -64,12 +64,15 @@ impl Encoder for Vgg {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, mut x: Tensor<4>) -> Tensor<2> {
+        x = ops::in_precision(x, pass.precision());
         for stage in &self.stages {
             for (conv, norm) in &stage.layers {
-                x = conv.forward(pass, x);
                 x = match norm {
-                    Some(norm) => norm.forward(pass, x, None, true),
-                    None => activation::relu(x),
+                    Some(norm) => {
+                        x = conv.forward(pass, x);
+                        norm.forward(pass, x, None, true)
+                    }
+                    None => conv.forward_relu(pass, x),
                 };
             }
             x = pool(x);

@@ -98,7 +98,7 @@ impl From<Vec<f32>> for Array {
 }
 
 impl Array {
-    fn tensor(self, shape: impl Into<burn::tensor::Shape>) -> FlexTensor {
+    pub fn tensor(self, shape: impl Into<burn::tensor::Shape>) -> FlexTensor {
         FlexTensor::from_data(match self {
             Array::F32(numbers) => TensorData::new(numbers, shape),
             Array::Bf16(numbers) => TensorData::new(numbers, shape),
@@ -120,6 +120,16 @@ pub(crate) struct Point<'a, const N: usize, S> {
 pub(crate) enum Input {
     Constant(FlexTensor),
     Tracked(Tracked),
+}
+
+impl Input {
+    /// As a node of the graph, a constant as one that needs no gradient.
+    pub fn tracked(self) -> Tracked {
+        match self {
+            Input::Constant(tensor) => Tracked::new(tensor),
+            Input::Tracked(tensor) => tensor,
+        }
+    }
 }
 
 impl<const D: usize> From<Tensor<D>> for Input {
@@ -153,10 +163,7 @@ pub(crate) fn run<const N: usize, const D: usize, Op: CpuOp<N>>(
     shape: [usize; D],
 ) -> (Tensor<D>, Arc<Op::Saved>) {
     let recorded = inputs.iter().any(|input| matches!(input, Input::Tracked(_)));
-    let nodes = inputs.map(|input| match input {
-        Input::Constant(tensor) => Tracked::new(tensor),
-        Input::Tracked(tensor) => tensor,
-    });
+    let nodes = inputs.map(Input::tracked);
     let mut guards = Vec::with_capacity(N);
     let tensors = nodes.map(|node| {
         let (primitive, guard) = node.into_parts();

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::conv2d as burn_conv2d;
 use burn::tensor::ops::ConvOptions;
-use twinlens_kernels::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
+use twinlens_kernels::{
+    DepthwiseShape, bias_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad,
+};
 
 use super::Body;
 use super::arrays::array;
@@ -15,24 +17,23 @@ use super::bridge::{Array, CpuOp, Point, Values, run, shaped};
 /// Shapes: `x [N, H, W, C]`, `w [k, k, C]` with odd `k`, `bias [C]`, result `[N, H, W, C]`. As `torch.nn.Conv2d` with
 /// `groups = C` and `padding = r`.
 pub fn depthwise_conv2d(x: Tensor<4>, w: Tensor<3>, bias: Tensor<1>) -> Tensor<4> {
-    let y = match Body::of(&x) {
-        Body::Kernels => kernels(x, w),
-        Body::Composed => composed(x, w),
-    };
-    y + bias.unsqueeze()
+    match Body::of(&x) {
+        Body::Kernels => kernels(x, w, bias),
+        Body::Composed => composed(x, w, bias),
+    }
 }
 
-pub(crate) fn composed(x: Tensor<4>, w: Tensor<3>) -> Tensor<4> {
+pub(crate) fn composed(x: Tensor<4>, w: Tensor<3>, bias: Tensor<1>) -> Tensor<4> {
     let [kernel, _, channels] = w.dims();
     let settings = ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels);
     let w = w.permute([2, 0, 1]).reshape([channels, 1, kernel, kernel]);
-    burn_conv2d(x.permute([0, 3, 1, 2]), w, None, settings).permute([0, 2, 3, 1])
+    burn_conv2d(x.permute([0, 3, 1, 2]), w, Some(bias), settings).permute([0, 2, 3, 1])
 }
 
-pub(crate) fn kernels(x: Tensor<4>, w: Tensor<3>) -> Tensor<4> {
+pub(crate) fn kernels(x: Tensor<4>, w: Tensor<3>, bias: Tensor<1>) -> Tensor<4> {
     let output = x.dims();
     let shape = shaped(DepthwiseShape::new(output, w.dims()[0] / 2));
-    run(DepthwiseConv2d { shape }, [x.into(), w.into()], output).0
+    run(DepthwiseConv2d { shape }, [x.into(), w.into(), bias.into()], output).0
 }
 
 #[derive(Clone, Debug)]
@@ -40,18 +41,18 @@ struct DepthwiseConv2d {
     shape: DepthwiseShape,
 }
 
-impl CpuOp<2> for DepthwiseConv2d {
+impl CpuOp<3> for DepthwiseConv2d {
     type Saved = ();
 
-    fn forward(&self, inputs: [Values<'_>; 2]) -> (Array, ()) {
-        let [x, w] = inputs.map(Values::singles);
+    fn forward(&self, inputs: [Values<'_>; 3]) -> (Array, ()) {
+        let [x, w, bias] = inputs.map(Values::singles);
         let mut y = array(x.len());
-        depthwise_forward(&self.shape, x, w, &mut y);
+        depthwise_forward(&self.shape, x, w, bias, &mut y);
         (y.into(), ())
     }
 
-    fn backward(&self, at: Point<'_, 2, ()>) -> [Option<Array>; 2] {
-        let ([x, w], dy) = (at.inputs.map(Values::singles), at.gradient.singles());
+    fn backward(&self, at: Point<'_, 3, ()>) -> [Option<Array>; 3] {
+        let ([x, w, bias], dy) = (at.inputs.map(Values::singles), at.gradient.singles());
         let input = at.wanted[0].then(|| {
             let mut dx = array(x.len());
             depthwise_input_grad(&self.shape, dy, w, &mut dx);
@@ -62,6 +63,11 @@ impl CpuOp<2> for DepthwiseConv2d {
             depthwise_weight_grad(&self.shape, x, dy, &mut dw);
             dw.into()
         });
-        [input, weight]
+        let shift = at.wanted[2].then(|| {
+            let mut db = array(bias.len());
+            bias_grad(dy, &mut db);
+            db.into()
+        });
+        [input, weight, shift]
     }
 }

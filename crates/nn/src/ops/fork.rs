@@ -1,4 +1,4 @@
-//! A tensor that goes two ways.
+//! Ways that part and meet, as around a residual block.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,13 +9,13 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
-use twinlens_kernels::add;
+use twinlens_kernels::{add, add_to};
 
 use super::Body;
-use super::arrays::give_back;
-use super::bridge::{Input, Tracked, Values, by_kind, slice_mut, values};
+use super::arrays::{array, give_back};
+use super::bridge::{Array, Input, Kind, Tracked, Values, by_kind, slice_mut, values};
 
-/// `x`, twice, for two ways that meet again, as around a residual block; the results must both reach the loss.
+/// `x`, twice, for two ways that meet again; the results must both reach the loss.
 ///
 /// Like two clones, but that their gradients are added by all threads: burn adds them by one.
 pub fn fork<const D: usize>(x: Tensor<D>) -> [Tensor<D>; 2] {
@@ -54,8 +54,49 @@ impl Backward<Flex, 1> for Way {
             return;
         };
         let mut sum = first;
-        by_kind!(values(&gradient), |gradient| add(gradient, slice_mut(&mut sum)));
+        by_kind!(values(&gradient), |gradient| add_to(slice_mut(&mut sum), gradient));
         give_back(gradient);
         grads.register::<Flex>(parent.id, sum);
+    }
+}
+
+/// `a + b`, of the same shape and kind, by all threads.
+pub fn join<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    if Body::of(&a) == Body::Composed {
+        return a + b;
+    }
+    let inputs = [a, b].map(Input::from);
+    let recorded = inputs.iter().any(|input| matches!(input, Input::Tracked(_)));
+    let [(a, a_guard), (b, b_guard)] = inputs.map(|input| input.tracked().into_parts());
+    let [a, b] = [a, b].map(|tensor| tensor.to_contiguous());
+    let sum = by_kind!(values(&a), |a| sum(a, Kind::of(values(&b)))).tensor(a.layout().shape().clone());
+    if !recorded {
+        return Tensor::from_primitive::<Flex>(sum);
+    }
+    let prep = Backward::<Flex, 2>::prepare::<NoCheckpointing>(Join, [a_guard, b_guard]);
+    let sum = match prep.compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((), sum),
+        OpsKind::UnTracked(prep) => prep.finish(sum),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(sum)
+}
+
+fn sum<E: Kind>(a: &[E], b: &[E]) -> Array {
+    let mut sum = array(a.len());
+    add([a, b], &mut sum);
+    E::array(sum)
+}
+
+#[derive(Debug)]
+struct Join;
+
+impl Backward<Flex, 2> for Join {
+    type State = ();
+
+    fn backward(self, ops: Ops<(), 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node);
+        for parent in ops.parents.into_iter().flatten() {
+            grads.register::<Flex>(parent.id, gradient.clone());
+        }
     }
 }

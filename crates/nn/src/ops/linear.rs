@@ -1,7 +1,9 @@
 //! Matrix products of a network: linear layers, and products of two batches.
 
 use burn::tensor::Tensor;
-use twinlens_kernels::{ConvShape, Precision, Window, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+use twinlens_kernels::{
+    ConvShape, Epilogue, Precision, Window, conv2d_forward, conv2d_input_grad, conv2d_weight_grad,
+};
 
 use super::arrays::array;
 use super::bridge::{Array, CpuOp, Point, Values, run, shaped};
@@ -32,7 +34,7 @@ pub(crate) fn kernels(
     precision: Precision,
 ) -> Tensor<2> {
     let ([rows, inputs], [_, outputs]) = (x.dims(), w.dims());
-    let options = Conv2dOptions { stride: [1, 1], padding: [0, 0] };
+    let options = Conv2dOptions { stride: [1, 1], padding: [0, 0], relu: false };
     let (x, w) = (x.reshape([rows, 1, 1, inputs]), w.reshape([1, 1, inputs, outputs]));
     conv2d::kernels(x, w, bias, options, precision).reshape([rows, outputs])
 }
@@ -82,7 +84,7 @@ impl CpuOp<2> for ColumnProducts {
         });
         let right = at.wanted[1].then(|| {
             let mut db = array(b.len());
-            conv2d_forward(&self.shape, a, dc, None, &mut db);
+            conv2d_forward(&self.shape, a, dc, Epilogue::default(), &mut db);
             db.into()
         });
         [left, right]

@@ -25,7 +25,7 @@ pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
 pub use bridge::read;
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use depthwise_conv2d::depthwise_conv2d;
-pub use fork::fork;
+pub use fork::{fork, join};
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::{column_products, linear};
