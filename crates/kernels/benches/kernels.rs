@@ -8,14 +8,15 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use twinlens_kernels::{
-    Adam, Affine, BatchNormGrads, ConvShape, DepthwiseShape, Epilogue, Fused, HeavyBall, LayerNormGrads,
-    PoolShape, Precision, Relu, Window, adam_step, batch_norm_backward, batch_norm_forward, conv2d_forward,
-    conv2d_input_grad, conv2d_weight_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad,
-    gelu_backward, gelu_forward, heavy_ball_step, layer_norm_backward, layer_norm_forward, max_pool_backward,
-    max_pool_forward, sum_of_squares,
+    Adam, Affine, BatchNormGrads, Bf16, ConvShape, DepthwiseShape, Element, Epilogue, Fused, HeavyBall,
+    LayerNormGrads, PoolShape, Precision, Relu, Window, adam_step, batch_norm_backward, batch_norm_forward,
+    conv2d_forward, conv2d_input_grad, conv2d_weight_grad, convert, depthwise_forward, depthwise_input_grad,
+    depthwise_weight_grad, gelu_backward, gelu_forward, heavy_ball_step, layer_norm_backward,
+    layer_norm_forward, max_pool_backward, max_pool_forward, sum_of_squares,
 };
 use twinlens_random::{Purpose, Stream};
 
@@ -51,6 +52,13 @@ const POINTWISE: [(&str, [usize; 4], usize); 7] = [
 fn numbers(len: usize) -> Vec<f32> {
     let mut stream = Stream::new(1, Purpose::Evaluation, [0, 0, 0]);
     (0..len).map(|_| stream.range(-1.0, 1.0) as f32).collect()
+}
+
+/// Numbers of a map.
+fn map<E: Element>(len: usize) -> Vec<E> {
+    let mut map = vec![E::zeroed(); len];
+    convert(&numbers(len), &mut map);
+    map
 }
 
 /// One product per thread, each `rows x depth` times `depth x columns`, row-major: the peak to compare with.
@@ -107,51 +115,68 @@ fn convolutions(c: &mut Criterion) {
 
 fn convolution(c: &mut Criterion, name: &str, x: [usize; 4], outputs: usize, window: Window) {
     if let Ok(shape) = ConvShape::new(x, outputs, window) {
-        let (mut x, mut w, mut y) = (numbers(shape.x_len()), numbers(shape.w_len()), numbers(shape.y_len()));
         let mut group = c.benchmark_group(name);
         let products = shape.y_len() / outputs * shape.w_len();
         group.throughput(Throughput::Elements(2 * products as u64));
-        for (precision, suffix) in [(Precision::F32, ""), (Precision::Bf16, "_bf16")] {
-            let shape = shape.with_precision(precision);
-            group.bench_function(format!("forward{suffix}"), |b| {
-                b.iter(|| conv2d_forward(&shape, &x, &w, Epilogue::default(), black_box(&mut y)));
-            });
-            group.bench_function(format!("weight_grad{suffix}"), |b| {
-                b.iter(|| conv2d_weight_grad(&shape, &x, &y, black_box(&mut w)));
-            });
-            group.bench_function(format!("input_grad{suffix}"), |b| {
-                b.iter(|| conv2d_input_grad(&shape, &y, &w, black_box(&mut x)));
-            });
-        }
+        directions::<f32>(&mut group, shape, "");
+        // As linear layers and ConvNeXt have it, and as the maps of ResNet and VGG are.
+        directions::<f32>(&mut group, shape.with_precision(Precision::Bf16), "_bf16_of_f32");
+        directions::<Bf16>(&mut group, shape.with_precision(Precision::Bf16), "_bf16");
     }
+}
+
+/// Forward and both gradients with maps of one kind.
+fn directions<E: Element>(group: &mut BenchmarkGroup<'_, WallTime>, shape: ConvShape, suffix: &str) {
+    let (mut x, mut y, mut w) = (map::<E>(shape.x_len()), map(shape.y_len()), numbers(shape.w_len()));
+    group.bench_function(format!("forward{suffix}"), |b| {
+        b.iter(|| conv2d_forward(&shape, &x, &w, Epilogue::default(), black_box(&mut y)));
+    });
+    group.bench_function(format!("weight_grad{suffix}"), |b| {
+        b.iter(|| conv2d_weight_grad(&shape, &x, &y, black_box(&mut w)));
+    });
+    group.bench_function(format!("input_grad{suffix}"), |b| {
+        b.iter(|| conv2d_input_grad(&shape, &y, &w, black_box(&mut x)));
+    });
 }
 
 fn batch_norms(c: &mut Criterion) {
     for (size, channels) in [(32, 64), (16, 128), (8, 256), (4, 512)] {
         let len = IMAGES * size * size * channels;
-        let (x, gamma, residual, dy) = (numbers(len), numbers(channels), numbers(len), numbers(len));
-        let (mut y, mut dx, mut dresidual) = (numbers(len), numbers(len), numbers(len));
-        let (mut dgamma, mut dbeta) = (numbers(channels), numbers(channels));
-        let affine = Affine { gamma: &gamma, beta: &gamma };
-        let fused = Fused { residual: Some(&residual), relu: true };
         let mut group = c.benchmark_group(format!("batch_norm_{size}px_{channels}"));
-        let bytes = |arrays: usize| Throughput::Bytes((arrays * len * size_of::<f32>()) as u64);
-        group.throughput(bytes(3));
-        group.bench_function("forward", |b| b.iter(|| batch_norm_forward(&x, affine, 1e-5, fused, &mut y)));
-        let statistics = batch_norm_forward(&x, affine, 1e-5, fused, &mut y);
-        group.throughput(bytes(5));
-        group.bench_function("backward", |b| {
-            b.iter(|| {
-                let grads = BatchNormGrads {
-                    dx: &mut dx,
-                    dgamma: &mut dgamma,
-                    dbeta: &mut dbeta,
-                    dresidual: Some(&mut dresidual),
-                };
-                batch_norm_backward(&dy, &x, affine, Relu::Output(&y), &statistics, grads);
-            });
-        });
+        batch_norm::<f32>(&mut group, len, channels, "");
+        batch_norm::<Bf16>(&mut group, len, channels, "_bf16");
     }
+}
+
+fn batch_norm<E: Element>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    len: usize,
+    channels: usize,
+    suffix: &str,
+) {
+    let (x, gamma, residual, dy) = (map::<E>(len), numbers(channels), map(len), map(len));
+    let (mut y, mut dx, mut dresidual) = (map(len), map(len), map(len));
+    let (mut dgamma, mut dbeta) = (numbers(channels), numbers(channels));
+    let affine = Affine { gamma: &gamma, beta: &gamma };
+    let fused = Fused { residual: Some(&residual), relu: true };
+    let bytes = |arrays: usize| Throughput::Bytes((arrays * len * size_of::<E>()) as u64);
+    group.throughput(bytes(3));
+    group.bench_function(format!("forward{suffix}"), |b| {
+        b.iter(|| batch_norm_forward(&x, affine, 1e-5, fused, &mut y))
+    });
+    let statistics = batch_norm_forward(&x, affine, 1e-5, fused, &mut y);
+    group.throughput(bytes(5));
+    group.bench_function(format!("backward{suffix}"), |b| {
+        b.iter(|| {
+            let grads = BatchNormGrads {
+                dx: &mut dx,
+                dgamma: &mut dgamma,
+                dbeta: &mut dbeta,
+                dresidual: Some(&mut dresidual),
+            };
+            batch_norm_backward(&dy, &x, affine, Relu::Output(&y), &statistics, grads);
+        });
+    });
 }
 
 fn pools(c: &mut Criterion) {
@@ -177,9 +202,12 @@ fn depthwise(c: &mut Criterion) {
     for (size, channels) in CONVNEXT {
         let Ok(shape) = DepthwiseShape::new([CONVNEXT_IMAGES, size, size, channels], 3) else { continue };
         let (mut x, mut w, mut y) = (numbers(shape.x_len()), numbers(shape.w_len()), numbers(shape.x_len()));
+        let bias = numbers(channels);
         let mut group = c.benchmark_group(format!("depthwise_7x7_{size}px_{channels}"));
         group.throughput(Throughput::Elements((2 * 49 * shape.x_len()) as u64));
-        group.bench_function("forward", |b| b.iter(|| depthwise_forward(&shape, &x, &w, black_box(&mut y))));
+        group.bench_function("forward", |b| {
+            b.iter(|| depthwise_forward(&shape, &x, &w, &bias, black_box(&mut y)))
+        });
         group.bench_function("weight_grad", |b| {
             b.iter(|| depthwise_weight_grad(&shape, &x, &y, black_box(&mut w)));
         });
