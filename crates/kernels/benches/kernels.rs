@@ -162,7 +162,7 @@ fn batch_norm<E: Element>(
     let bytes = |arrays: usize| Throughput::Bytes((arrays * len * size_of::<E>()) as u64);
     group.throughput(bytes(3));
     group.bench_function(format!("forward{suffix}"), |b| {
-        b.iter(|| batch_norm_forward(&x, affine, 1e-5, fused, &mut y))
+        b.iter(|| batch_norm_forward(&x, affine, 1e-5, fused, &mut y));
     });
     let statistics = batch_norm_forward(&x, affine, 1e-5, fused, &mut y);
     group.throughput(bytes(5));
@@ -206,7 +206,7 @@ fn depthwise(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("depthwise_7x7_{size}px_{channels}"));
         group.throughput(Throughput::Elements((2 * 49 * shape.x_len()) as u64));
         group.bench_function("forward", |b| {
-            b.iter(|| depthwise_forward(&shape, &x, &w, &bias, black_box(&mut y)))
+            b.iter(|| depthwise_forward(&shape, &x, &w, &bias, black_box(&mut y)));
         });
         group.bench_function("weight_grad", |b| {
             b.iter(|| depthwise_weight_grad(&shape, &x, &y, black_box(&mut w)));

@@ -17,10 +17,11 @@ use std::sync::LazyLock;
 
 use pulp::cast;
 
+use crate::ahead::Ahead;
 use crate::bf16::Bf16;
 use crate::matrix::{LANES, Number, Panels, Product, Target, place};
 use crate::parallel::with_buffer;
-use crate::tiles::{Ahead, BLOCK, LeftRows, MAX_STEPS, SIDE, stretch_of};
+use crate::tiles::{BLOCK, LeftRows, MAX_STEPS, SIDE, stretch_of};
 
 /// Whether the processor has the unit, be it that the system lets nobody use it.
 pub(crate) fn processor_has() -> bool {
@@ -48,6 +49,9 @@ pub(crate) fn available() -> bool {
         LazyLock::new(|| processor_has() && std::arch::is_x86_feature_detected!("avx512f") && granted());
     *AVAILABLE
 }
+
+/// Bytes fetched in a step along the depth: eight lines.
+const FETCHED: usize = 512;
 
 /// A proof that this process may use the unit.
 #[derive(Clone, Copy)]
@@ -162,7 +166,7 @@ impl Tiles {
             let tiles = [first, (first + 1).min(starts.len() - 1)];
             let left = Pair { words, stride, starts: tiles.map(|tile| starts[tile]), rows: [SIDE; 2], walk };
             let places = tiles.map(|tile| tile * SIDE * BLOCK);
-            let fetched = ahead.next(steps.len());
+            let fetched = ahead.next(steps.len() * FETCHED);
             self.multiply(left, right, Sums { out, stride: BLOCK, places, target }, fetched);
         }
         self.release();
@@ -190,7 +194,7 @@ impl Tiles {
                 for column in (0..columns).step_by(BLOCK) {
                     let right = [column, column + LANES].map(|column| right.part(column, depth..end));
                     let places = [row, row + SIDE].map(|row| row * columns + column);
-                    let fetched = ahead.next(steps.len());
+                    let fetched = ahead.next(steps.len() * FETCHED);
                     self.multiply(left, right, Sums { out, stride: columns, places, target }, fetched);
                 }
             }
@@ -272,6 +276,7 @@ impl Tiles {
                 let start = row * stride;
                 let starts = [start, if count > SIDE { start + SIDE * stride } else { start }];
                 let left = Pair { words, stride, starts, rows: rows_of_pair(count), walk };
+                let fetched = product.ahead.next(walk.steps.len() * FETCHED);
                 let out = &mut product.out[(rows.start + row) * columns + column..];
                 if count == BLOCK && width == BLOCK {
                     let places = [0, SIDE * columns];
@@ -279,7 +284,7 @@ impl Tiles {
                         left,
                         right,
                         Sums { out, stride: columns, places, target: product.target },
-                        None,
+                        fetched,
                     );
                     continue;
                 }
@@ -289,7 +294,7 @@ impl Tiles {
                     left,
                     right,
                     Sums { out: &mut sums, stride: BLOCK, places, target: Target::Overwrite },
-                    None,
+                    fetched,
                 );
                 for (out, sums) in out.chunks_mut(columns).zip(sums.chunks_exact(BLOCK)).take(count) {
                     for (out, &sum) in out[..width].iter_mut().zip(sums) {

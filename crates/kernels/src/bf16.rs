@@ -213,6 +213,7 @@ mod tests {
     /// A product of numbers of a million sizes, computed by `run`.
     #[cfg(target_arch = "x86_64")]
     fn product(transposed: bool, run: impl FnOnce(Product<'_, Bf16>)) -> Vec<f32> {
+        use crate::ahead::Ahead;
         use crate::matrix::{Panels, Target};
         let [rows, depth, columns] = [37, 700, 50];
         let a = numbers(1, rows * depth);
@@ -223,7 +224,10 @@ mod tests {
                 let mut buffers = [columns, rows].map(|columns| vec![0; Panels::<Bf16>::len(depth, columns)]);
                 let [right, left] = &mut buffers;
                 let right = Panels::pack(Rows::new(b, columns), right);
-                let run = |left: Left<Bf16>| run(Product { out: &mut out, target: Target::Add, left, right });
+                let ahead = &mut Ahead::nothing();
+                let run = |left: Left<Bf16>| {
+                    run(Product { out: &mut out, target: Target::Add, left, right, ahead });
+                };
                 if transposed {
                     let Panels { data, depth, .. } = Panels::pack(Rows::new(a, rows), left);
                     run(Left { data, rows, depth, stride: LANES, transposed });

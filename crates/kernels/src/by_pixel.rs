@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::ahead::Ahead;
 use crate::element::Element;
 use crate::epilogue::Epilogue;
 use crate::matrix::{LANES, Number, Panels, Rows, Target, multiply, multiply_transposed};
@@ -124,7 +125,7 @@ impl<'a> ByPixel<'a> {
                         let dy = Panels::new(&packed[meeting.output * len..][..len], dy.images, dy.channels);
                         with_buffer(Panels::<N>::len(x.images, rows), |packed| {
                             let x = Panels::pack(x.rows(meeting.input, channels.clone()), packed);
-                            multiply_transposed(tile, target, x, dy);
+                            multiply_transposed(tile, target, x, dy, &mut Ahead::nothing());
                         });
                         target = Target::Add;
                     }
@@ -176,7 +177,7 @@ impl<'a> ByPixel<'a> {
                             let sums = &mut sums[meeting.output * images * width..][..images * width];
                             let rows = source.rows(meeting.input, 0..source.channels);
                             let target = targets[meeting.output];
-                            multiply(sums, target, rows, weight);
+                            multiply(sums, target, rows, weight, &mut Ahead::nothing());
                             targets[meeting.output] = Target::Add;
                         }
                     }

@@ -10,6 +10,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::ahead::{Ahead, following, region_of};
 use crate::bf16::with_rounded;
 use crate::by_pixel::ByPixel;
 use crate::element::Element;
@@ -128,7 +129,7 @@ fn input_grad<N: Number, E: Element>(shape: &ConvShape, phases: &[Phase], dy: &[
         (Some(by_pixel), _) => by_pixel.input_grad(dy, w, dx),
         (None, [all]) if shape.window.stride == [1, 1] => {
             all.with_packed(shape, w, |packed| {
-                multiply_packed(&all.patches, dy, packed, Epilogue::default(), dx)
+                multiply_packed(&all.patches, dy, packed, Epilogue::default(), dx);
             });
         }
         _ => strided_input_grad(shape, phases, dy, w, dx),
@@ -231,8 +232,9 @@ fn multiply_packed<N: Number, E: Element>(
     let (block, columns) = (patches.block_rows(), out.len() / patches.rows());
     out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
         let rows = i * block..i * block + out.len() / columns;
+        let mut ahead = Ahead::new([region_of(out), patches.source_behind(source, rows.clone())]);
         epilogue.put_rows(columns, out, |sums| {
-            patches.multiply(source, rows, packed, sums, Target::Overwrite);
+            patches.multiply(source, rows, packed, sums, Target::Overwrite, &mut ahead);
         });
     });
 }
@@ -394,7 +396,8 @@ impl Phase {
             return rows.for_each(|row| dx[pixel(row)..][..channels].fill(E::zeroed()));
         }
         with_buffer(rows.len() * channels, |gradient| {
-            self.patches.multiply(dy, rows.clone(), packed, gradient, Target::Overwrite);
+            let mut ahead = Ahead::new([self.patches.source_behind(dy, rows.clone()), following::<E>(&[])]);
+            self.patches.multiply(dy, rows.clone(), packed, gradient, Target::Overwrite, &mut ahead);
             for (row, gradient) in rows.zip(gradient.chunks_exact(channels)) {
                 Epilogue::default().put(gradient, &mut dx[pixel(row)..][..channels]);
             }
@@ -478,7 +481,7 @@ impl WeightTiles<'_> {
                     let height = tile.len() / self.out_channels;
                     with_buffer(Panels::<N>::len(rows.len(), height), |panels| {
                         let patches = window.pack_rows(x, rows.clone(), channels, panels);
-                        multiply_transposed(tile, target, patches, dy);
+                        multiply_transposed(tile, target, patches, dy, &mut Ahead::nothing());
                     });
                 },
             );

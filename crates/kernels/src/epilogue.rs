@@ -60,12 +60,11 @@ pub(crate) fn at_least(floor: f32, value: f32) -> f32 {
 #[multiversion(targets("x86_64+avx512f+avx512bw", "x86_64+avx2+fma"))]
 fn put<E: Element>(epilogue: Epilogue, sums: &[f32], out: &mut [E]) {
     let floor = epilogue.floor();
+    let result = |sum: f32| E::nearest(at_least(floor, sum));
     let pairs = out.iter_mut().zip(sums);
     match epilogue.bias {
-        Some(bias) => {
-            pairs.zip(bias).for_each(|((out, sum), bias)| *out = E::nearest(at_least(floor, sum + bias)))
-        }
-        None => pairs.for_each(|(out, &sum)| *out = E::nearest(at_least(floor, sum))),
+        Some(bias) => pairs.zip(bias).for_each(|((out, sum), bias)| *out = result(sum + bias)),
+        None => pairs.for_each(|(out, &sum)| *out = result(sum)),
     }
 }
 

@@ -8,6 +8,7 @@
 //! cross blocks are added in block order: on one machine the results are the same bits whatever the number of
 //! threads. Vector instructions are chosen at run time, so one binary serves every x86-64 and aarch64 machine.
 
+mod ahead;
 #[cfg_attr(not(target_arch = "x86_64"), path = "no_amx.rs")]
 mod amx;
 mod batch_norm;

@@ -14,6 +14,7 @@ use pulp::bytemuck::{Pod, Zeroable};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::ahead::{Ahead, LINE, fetch};
 use crate::shape::assert_len;
 
 /// Columns of a panel: a cache line of single precision.
@@ -60,6 +61,9 @@ pub(crate) trait Number: Pod + Send + Sync {
 pub(crate) fn words<N: Number>(depth: usize) -> usize {
     depth.next_multiple_of(N::DEPTH_STEP) / N::TERMS
 }
+
+/// Lines of memory fetched between two jumps: with four panels, more than a tile reads of its left operand.
+const FETCHED: usize = 2;
 
 /// Lines of a panel of so many vectors added between two jumps.
 const fn unrolled(vectors: usize) -> usize {
@@ -189,9 +193,16 @@ pub(crate) enum Target {
     Add,
 }
 
-/// The product of `left` and `right` on the current thread, to the contiguous rows of `out`.
-pub(crate) fn multiply<N: Number>(out: &mut [f32], target: Target, left: Rows<N>, right: Panels<N>) {
-    N::with_left(left, |left| left.multiply(out, target, right));
+/// The product of `left` and `right` on the current thread, to the contiguous rows of `out`; meanwhile what is `ahead` is
+/// fetched.
+pub(crate) fn multiply<N: Number>(
+    out: &mut [f32],
+    target: Target,
+    left: Rows<N>,
+    right: Panels<N>,
+    ahead: &mut Ahead,
+) {
+    N::with_left(left, |left| left.multiply(out, target, right, ahead));
 }
 
 /// The product of the transpose of `left`, `[depth, rows]`, and `right`, as [`multiply`].
@@ -200,9 +211,10 @@ pub(crate) fn multiply_transposed<N: Number>(
     target: Target,
     left: Panels<N>,
     right: Panels<N>,
+    ahead: &mut Ahead,
 ) {
     let Panels { data, depth, columns: rows } = left;
-    Left { data, rows, depth, stride: LANES, transposed: true }.multiply(out, target, right);
+    Left { data, rows, depth, stride: LANES, transposed: true }.multiply(out, target, right, ahead);
 }
 
 /// A left operand, `[rows, depth]` in words: rows that start every `stride` words, or if it is transposed, panels whose
@@ -217,11 +229,11 @@ pub(crate) struct Left<'a, N: Number> {
 }
 
 impl<N: Number> Left<'_, N> {
-    fn multiply(self, out: &mut [f32], target: Target, right: Panels<N>) {
+    fn multiply(self, out: &mut [f32], target: Target, right: Panels<N>, ahead: &mut Ahead) {
         assert_eq!(self.depth, right.depth, "the inner sizes of a product differ");
         assert_len("a product", out.len(), self.rows * right.columns);
         if !out.is_empty() {
-            N::run(Product { out, target, left: self, right });
+            N::run(Product { out, target, left: self, right, ahead });
         }
     }
 }
@@ -289,6 +301,7 @@ pub(crate) struct Product<'a, N: Number> {
     pub target: Target,
     pub left: Left<'a, N>,
     pub right: Panels<'a, N>,
+    pub ahead: &'a mut Ahead,
 }
 
 /// A product and how its numbers are multiplied.
@@ -380,16 +393,19 @@ impl<N: Number> Product<'_, N> {
         for (vectors, panel) in vectors.iter_mut().zip(panels) {
             *vectors = N::vectors::<S>(panel);
         }
+        let fetched = depth / const { unrolled(V) } * FETCHED;
+        // If there is nothing to fetch, what is at hand.
+        let ahead = self.ahead.next(fetched * LINE).unwrap_or(panels[0].as_ptr().cast());
         let Left { data, stride, transposed, .. } = self.left;
         let mut left = [data; R];
         if transposed {
             let first = place(self.left.depth, start, row);
             left.iter_mut().enumerate().for_each(|(i, left)| *left = &data[first + i..]);
-            add_products::<S, T, V, P, R, LANES>(simd, &mut sums, vectors, depth, left);
+            add_products::<S, T, V, P, R, LANES>(simd, &mut sums, vectors, depth, left, ahead);
         } else {
             let first = row * stride + start;
             left.iter_mut().enumerate().for_each(|(i, left)| *left = &data[first + i * stride..]);
-            add_products::<S, T, V, P, R, 1>(simd, &mut sums, vectors, depth, left);
+            add_products::<S, T, V, P, R, 1>(simd, &mut sums, vectors, depth, left, ahead);
         }
         let columns = self.right.columns;
         let out = &mut self.out[row * columns + column..];
@@ -426,12 +442,17 @@ fn add_products<S: Simd, T: Step, const V: usize, const P: usize, const R: usize
     panels: [&[Vector<T, S>]; P],
     depth: usize,
     left: [&[<T::Number as Number>::Word]; R],
+    mut ahead: *const u8,
 ) {
     assert!(left.iter().all(|row| row.len() > (depth - 1) * STEP));
     assert!(panels.iter().all(|panel| panel.len() == depth * V));
     let step = const { unrolled(V) };
     let whole = depth - depth % step;
     for p in (0..whole).step_by(step) {
+        for line in 0..FETCHED {
+            fetch(ahead.wrapping_add(line * LINE));
+        }
+        ahead = ahead.wrapping_add(FETCHED * LINE);
         for q in 0..step {
             add_line::<S, T, V, P, R, STEP>(simd, sums, panels, p + q, left);
         }
@@ -536,9 +557,9 @@ mod tests {
         };
         pack(right, &mut |right| {
             if transposed {
-                pack(left, &mut |left| multiply_transposed(out, target, left, right));
+                pack(left, &mut |left| multiply_transposed(out, target, left, right, &mut Ahead::nothing()));
             } else {
-                multiply(out, target, left, right);
+                multiply(out, target, left, right, &mut Ahead::nothing());
             }
         });
     }
@@ -584,6 +605,12 @@ mod tests {
     #[should_panic(expected = "the inner sizes of a product differ")]
     fn sizes_that_do_not_meet_are_refused() {
         let (a, b) = ([0.0; 6], [0.0; 48]);
-        multiply(&mut [0.0; 48], Target::Overwrite, Rows::new(&a, 2), Panels::new(&b, 3, 16));
+        multiply(
+            &mut [0.0; 48],
+            Target::Overwrite,
+            Rows::new(&a, 2),
+            Panels::new(&b, 3, 16),
+            &mut Ahead::nothing(),
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Stands for [`amx`](crate::amx) where the processor cannot have it.
 
+use crate::ahead::Ahead;
 use crate::bf16::Bf16;
 use crate::matrix::{Panels, Product, Target};
-use crate::tiles::{Ahead, LeftRows};
+use crate::tiles::LeftRows;
 
 pub(crate) fn processor_has() -> bool {
     false

@@ -5,6 +5,7 @@ use std::ops::Range;
 use pulp::bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
+use crate::ahead::{Ahead, following};
 use crate::matrix::{LANES, Matrix, Number, Panels, Rows, Target, multiply};
 use crate::parallel::with_buffer;
 
@@ -188,6 +189,7 @@ impl Patches {
         packed: &[N::Word],
         out: &mut [f32],
         target: Target,
+        ahead: &mut Ahead,
     ) {
         let (columns, kernel_rows) = (out.len() / rows.len(), self.kernel_rows());
         let depth = kernel_rows * self.size[1] * self.channels;
@@ -199,9 +201,16 @@ impl Patches {
                 // The zeros behind gathered rows belong to the operand.
                 let columns_of_patches = if patches.stride == filled { filled } else { depth };
                 let patches = Rows { columns: columns_of_patches, ..patches };
-                multiply(out, target, patches, Panels::new(panels, depth, columns));
+                multiply(out, target, patches, Panels::new(panels, depth, columns), ahead);
             });
         }
+    }
+
+    /// The memory of the source that as many rows need as these, behind them.
+    pub fn source_behind<N: Number>(&self, source: &[N], rows: Range<usize>) -> Range<*const u8> {
+        let pixels = source.len() / self.channels;
+        let place = |row: usize| row * pixels / self.rows() * self.channels;
+        following(&source[place(rows.start)..place(rows.end)])
     }
 
     /// Fills `out` with the patch rows from `first_row` on, one every `stride` numbers, grid line by grid line.

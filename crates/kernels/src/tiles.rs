@@ -1,8 +1,4 @@
-//! What [`amx`](crate::amx) multiplies, and what it fetches meanwhile.
-
-use std::ops::Range;
-
-use pulp::bytemuck::{Pod, cast_slice};
+//! What [`amx`](crate::amx) multiplies.
 
 /// Rows of a tile, and words in a row.
 pub(crate) const SIDE: usize = 16;
@@ -26,42 +22,6 @@ pub(crate) struct LeftRows<'a> {
     pub steps: &'a [usize],
 }
 
-/// Memory that is needed next, fetched to the second-level cache while tiles are multiplied.
-pub(crate) struct Ahead {
-    regions: [Range<*const u8>; 2],
-    region: usize,
-}
-
-/// As much memory as `numbers` take, behind them.
-pub(crate) fn following<T: Pod>(numbers: &[T]) -> Range<*const u8> {
-    let bytes = cast_slice::<T, u8>(numbers);
-    let end = bytes.as_ptr_range().end;
-    end..end.wrapping_add(bytes.len())
-}
-
-impl Ahead {
-    /// Bytes fetched in a step along the depth: eight lines.
-    const BYTES: usize = 512;
-
-    /// One region after the other, be they someone else's or nobody's: to fetch is not to read.
-    pub fn new(regions: [Range<*const u8>; 2]) -> Ahead {
-        Ahead { regions, region: 0 }
-    }
-
-    /// Where to begin to fetch during so many steps; what is behind the end may be fetched, too.
-    pub fn next(&mut self, steps: usize) -> Option<*const u8> {
-        while let Some(region) = self.regions.get_mut(self.region) {
-            let first = region.start;
-            if first < region.end {
-                region.start = first.wrapping_add(steps * Self::BYTES);
-                return Some(first);
-            }
-            self.region += 1;
-        }
-        None
-    }
-}
-
 /// How to walk along the depth of a left operand that has a tile's row of words at each of these offsets, which ascend.
 pub(crate) fn steps_between(offsets: &[usize]) -> Vec<usize> {
     let mut steps: Vec<usize> = offsets.windows(2).map(|two| (two[1] - two[0]) * size_of::<u32>()).collect();
@@ -72,16 +32,6 @@ pub(crate) fn steps_between(offsets: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_region_is_fetched_after_the_other() {
-        let numbers = vec![0.0f32; 1000];
-        let first = numbers.as_ptr();
-        let these = cast_slice::<f32, u8>(&numbers[..500]).as_ptr_range();
-        let mut ahead = Ahead::new([these, following(&numbers[..500])]);
-        let places = std::iter::from_fn(|| ahead.next(2)).map(|place| (place.addr() - first.addr()) / 4);
-        assert_eq!(places.collect::<Vec<_>>(), [0, 256, 500, 756]);
-    }
 
     #[test]
     fn stretches_are_even() {

@@ -20,6 +20,7 @@ use std::ops::{Add, Mul, Neg, Range, Sub};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::ahead::{Ahead, following, region_of};
 use crate::epilogue::{Epilogue, at_least};
 use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed, place};
 use crate::parallel::with_buffer;
@@ -189,7 +190,7 @@ impl<'a> Winograd<'a> {
                             let gradient = &gradients[i * gradients_len + element * gradient_len..];
                             let gradient = Panels::new(&gradient[..count * columns], count, columns);
                             let target = if start + i == 0 { Target::Overwrite } else { Target::Add };
-                            multiply_transposed(sum, target, input, gradient);
+                            multiply_transposed(sum, target, input, gradient, &mut Ahead::nothing());
                         }
                     });
                 }
@@ -220,6 +221,7 @@ impl<'a> Winograd<'a> {
         let tiles = tile_at(lines.start)..tile_at(lines.end);
         let count = tiles.len();
         let (input_len, product_len) = (count * channels, count * columns);
+        let mut ahead = Ahead::new([region_of(out), self.source_behind(source, lines)]);
         with_buffer(ELEMENTS * spread(input_len), |inputs| {
             let place = |t: usize, channel: usize| t * channels + channel;
             transform_inputs(self, source, tiles.clone(), inputs, spread(input_len), place);
@@ -232,11 +234,17 @@ impl<'a> Winograd<'a> {
                     let input = Rows::new(&input[..input_len], channels);
                     let weight = Panels::new(weight, channels, columns);
                     let product = &mut product[..product_len];
-                    multiply(product, Target::Overwrite, input, weight);
+                    multiply(product, Target::Overwrite, input, weight, &mut ahead);
                 }
                 transform_products(self, products, epilogue, tiles, out);
             });
         });
+    }
+
+    /// The memory of the source that as many output lines need as these, behind them.
+    fn source_behind(&self, source: &[f32], lines: Range<usize>) -> Range<*const u8> {
+        let line = source.len() / (self.patches.images * self.patches.grid[0]);
+        following(&source[lines.start * line..lines.end * line])
     }
 
     #[inline(always)]

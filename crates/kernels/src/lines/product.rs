@@ -2,17 +2,18 @@
 
 use std::ops::Range;
 
-use pulp::bytemuck::{cast_slice, cast_slice_mut};
+use pulp::bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
 use super::{Band, Lines};
+use crate::ahead::{Ahead, following, region_of};
 use crate::bf16::Bf16;
 use crate::element::Element;
 use crate::epilogue::Epilogue;
 use crate::matrix::{LANES, Number, Target};
 use crate::parallel::with_buffer;
 use crate::patches::Patches;
-use crate::tiles::{Ahead, BLOCK, LeftRows, SIDE, following, steps_between, stretch_of};
+use crate::tiles::{BLOCK, LeftRows, SIDE, steps_between, stretch_of};
 
 /// Numbers of the images in a band.
 const BAND_NUMBERS: usize = 64 * 1024;
@@ -69,7 +70,7 @@ impl<'a, E: Element> Product<'a, E> {
         let beyond = (SIDE * step[1] + size[1]) * channels;
         let starts = self.starts(band, image_len / Bf16::TERMS);
         let next = following(self.lines.source_of(band, self.source));
-        let mut ahead = Ahead::new([cast_slice::<E, u8>(out).as_ptr_range(), next]);
+        let mut ahead = Ahead::new([region_of(out), next]);
         with_buffer((band.images * image_len + beyond) / Bf16::TERMS, |words: &mut [u32]| {
             self.lines.round(self.source, band, 0..channels, image_len, cast_slice_mut(words));
             with_buffer(starts.len() * SIDE * BLOCK, |sums| {

@@ -5,12 +5,13 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{Band, Lines, STEP_PIXELS};
+use crate::ahead::{Ahead, following};
 use crate::bf16::Bf16;
 use crate::element::Element;
 use crate::matrix::{Number, Panels, Rows, Target};
 use crate::parallel::{add_in_order, with_buffer};
 use crate::patches::Patches;
-use crate::tiles::{Ahead, BLOCK, LeftRows, SIDE, following, steps_between};
+use crate::tiles::{BLOCK, LeftRows, SIDE, steps_between};
 
 /// Pixels of the images in a band.
 const BAND_PIXELS: usize = 2048;

@@ -350,8 +350,9 @@ impl<'a> Pass<'a> {
         Pass { weights, training: false, tracked: true, precision: Precision::F32, noise: None }
     }
 
-    /// Lets convolutions and linear layers multiply numbers of this precision, single precision where it is not said; all
-    /// else, norms and activations, is in single precision.
+    /// Lets convolutions and linear layers multiply numbers of this precision, single precision where it is not said. The maps
+    /// of ResNet and VGG are kept in it, too (see [`crate::ops::in_precision`]); all else, from weights and statistics to
+    /// features and losses, is in single precision.
     pub fn with_precision(self, precision: Precision) -> Pass<'a> {
         Pass { precision, ..self }
     }

@@ -1,0 +1,76 @@
+//! Memory that is needed next, fetched while numbers are multiplied, which leaves it idle.
+
+use std::ops::Range;
+
+use pulp::bytemuck::{Pod, cast_slice};
+
+/// Bytes that the processor fetches at once.
+pub(crate) const LINE: usize = 64;
+
+/// Memory that is needed next, to be fetched to the second-level cache.
+pub(crate) struct Ahead {
+    regions: [Range<*const u8>; 2],
+    region: usize,
+}
+
+/// The memory that `numbers` take.
+pub(crate) fn region_of<T: Pod>(numbers: &[T]) -> Range<*const u8> {
+    cast_slice::<T, u8>(numbers).as_ptr_range()
+}
+
+/// As much memory as `numbers` take, behind them.
+pub(crate) fn following<T: Pod>(numbers: &[T]) -> Range<*const u8> {
+    let end = region_of(numbers).end;
+    end..end.wrapping_add(size_of_val(numbers))
+}
+
+impl Ahead {
+    /// One region after the other, be they someone else's or nobody's: to fetch is not to read.
+    pub fn new(regions: [Range<*const u8>; 2]) -> Ahead {
+        Ahead { regions, region: 0 }
+    }
+
+    /// Nothing, where all is at hand.
+    pub fn nothing() -> Ahead {
+        Ahead { regions: [const { std::ptr::null()..std::ptr::null() }; 2], region: 2 }
+    }
+
+    /// Where to begin to fetch so many bytes; what is behind the end may be fetched, too.
+    pub fn next(&mut self, bytes: usize) -> Option<*const u8> {
+        while let Some(region) = self.regions.get_mut(self.region) {
+            let first = region.start;
+            if first < region.end {
+                region.start = first.wrapping_add(bytes);
+                return Some(first);
+            }
+            self.region += 1;
+        }
+        None
+    }
+}
+
+#[inline(always)]
+pub(crate) fn fetch(_line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: to fetch is no access.
+    #[expect(unsafe_code)]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(_line.cast());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_region_is_fetched_after_the_other() {
+        let numbers = vec![0.0f32; 1000];
+        let first = numbers.as_ptr();
+        let mut ahead = Ahead::new([region_of(&numbers[..500]), following(&numbers[..500])]);
+        let places = std::iter::from_fn(|| ahead.next(1024)).map(|place| (place.addr() - first.addr()) / 4);
+        assert_eq!(places.collect::<Vec<_>>(), [0, 256, 500, 756]);
+        assert_eq!(Ahead::nothing().next(1), None);
+    }
+}
