@@ -17,7 +17,7 @@ use crate::element::Element;
 use crate::epilogue::Epilogue;
 use crate::lines::Lines;
 use crate::matrix::{Number, Panels, Rows, Target, multiply_transposed};
-use crate::parallel::{add_in_order, with_buffer};
+use crate::parallel::{add_parts, with_buffer};
 use crate::patches::Patches;
 use crate::shape::{ConvShape, Precision, Window, assert_len};
 use crate::winograd::Winograd;
@@ -487,16 +487,6 @@ impl WeightTiles<'_> {
             );
         });
     }
-}
-
-/// `dw` = the sum of the arrays of its length in `sums`, added in their order.
-fn add_parts(sums: &[f32], dw: &mut [f32]) {
-    const CHUNK: usize = 4096;
-    let len = dw.len();
-    dw.par_chunks_mut(CHUNK).enumerate().for_each(|(i, dw)| {
-        let range = i * CHUNK..i * CHUNK + dw.len();
-        add_in_order(dw, sums.chunks_exact(len).map(|part| &part[range.clone()]));
-    });
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use pulp::bytemuck::{Pod, cast_slice_mut};
+use rayon::prelude::*;
 
 /// Whether the machine that a `multiversion` function is compiled for multiplies and adds in one instruction.
 macro_rules! multiplies_and_adds_at_once {
@@ -42,6 +43,16 @@ pub(crate) fn add_in_order<'a>(sum: &mut [f32], mut parts: impl Iterator<Item = 
     for part in parts {
         sum.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
     }
+}
+
+/// `sum` = the sum of the arrays of its length in `parts`, added in their order by all threads.
+pub(crate) fn add_parts(parts: &[f32], sum: &mut [f32]) {
+    const CHUNK: usize = 4096;
+    let len = sum.len();
+    sum.par_chunks_mut(CHUNK).enumerate().for_each(|(i, sum)| {
+        let range = i * CHUNK..i * CHUNK + sum.len();
+        add_in_order(sum, parts.chunks_exact(len).map(|part| &part[range.clone()]));
+    });
 }
 
 thread_local! {

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use crate::ahead::{Ahead, following, region_of};
 use crate::epilogue::{Epilogue, at_least};
 use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed, place};
-use crate::parallel::with_buffer;
+use crate::parallel::{add_parts, with_buffer};
 use crate::patches::Patches;
 
 /// Outputs of a tile along one axis.
@@ -38,6 +38,11 @@ const MIN_TILES: usize = 256;
 const MIN_BLOCKS: usize = 8;
 /// Blocks that are transformed before their products are added to the weight gradient.
 const CHUNK_BLOCKS: usize = 8;
+/// Sums of a weight gradient that stay in the second-level cache, beside [`BLOCK_NUMBERS`] of transformed tiles.
+const MAX_SUMS: usize = 256 * 1024;
+const BLOCK_NUMBERS: usize = 192 * 1024;
+/// Parts of such a weight gradient wanted, so that threads can share the work.
+const MIN_PARTS: usize = 16;
 
 /// Some channels of one pixel or transformed element.
 #[derive(Clone, Copy)]
@@ -158,52 +163,118 @@ impl<'a> Winograd<'a> {
 
     /// The weight's gradient `[3, 3, channels, columns]` from the source and the output's gradient.
     pub fn weight_grad(&self, source: &[f32], dy: &[f32], dw: &mut [f32]) {
-        let (channels, columns) = (self.patches.channels, self.columns);
-        let tiles = self.patches.images * self.tiles[0] * self.tiles[1];
-        let block = self.block_tiles();
-        let blocks = CHUNK_BLOCKS.min(tiles.div_ceil(block));
-        let (input_len, gradient_len) = (spread(block * channels), spread(block * columns));
-        let (inputs_len, gradients_len) = (ELEMENTS * input_len, ELEMENTS * gradient_len);
-        with_buffer(ELEMENTS * channels * columns, |sums| {
-            with_buffer(blocks * (inputs_len + gradients_len), |buffer| {
-                let (inputs, gradients) = buffer.split_at_mut(blocks * inputs_len);
-                for start in (0..tiles).step_by(blocks * block) {
-                    let tiles_of =
-                        |i: usize| (start + i * block).min(tiles)..(start + (i + 1) * block).min(tiles);
-                    let parts =
-                        inputs.par_chunks_mut(inputs_len).zip(gradients.par_chunks_mut(gradients_len));
-                    parts.enumerate().for_each(|(i, (inputs, gradients))| {
-                        let tiles = tiles_of(i);
-                        let count = tiles.len();
-                        let place = |t: usize, channel: usize| place(count, t, channel);
-                        transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
-                        transform_gradients(self, dy, tiles, gradients, gradient_len);
-                    });
-                    sums.par_chunks_mut(channels * columns).enumerate().for_each(|(element, sum)| {
-                        for i in 0..blocks {
-                            let count = tiles_of(i).len();
-                            if count == 0 {
-                                break;
-                            }
-                            let input = &inputs[i * inputs_len + element * input_len..];
-                            let input = Panels::<f32>::new(&input[..count * channels], count, channels);
-                            let gradient = &gradients[i * gradients_len + element * gradient_len..];
-                            let gradient = Panels::new(&gradient[..count * columns], count, columns);
-                            let target = if start + i == 0 { Target::Overwrite } else { Target::Add };
-                            multiply_transposed(sum, target, input, gradient, &mut Ahead::nothing());
-                        }
-                    });
-                }
-            });
-            dw.par_chunks_mut(3 * channels * columns).enumerate().for_each(|(row, dw)| {
+        let pairs = self.patches.channels * self.columns;
+        with_buffer(ELEMENTS * pairs, |sums| {
+            if sums.len() <= MAX_SUMS {
+                self.sum_by_tiles(source, dy, sums);
+            } else {
+                self.sum_by_elements(source, dy, sums);
+            }
+            dw.par_chunks_mut(3 * pairs).enumerate().for_each(|(row, dw)| {
                 transform_weight_gradient(sums, row, dw);
             });
         });
     }
 
+    /// The sums over all tiles of each element: a task has some of the tiles, which stay where it transforms them.
+    fn sum_by_tiles(&self, source: &[f32], dy: &[f32], sums: &mut [f32]) {
+        let tiles = self.all_tiles();
+        let block = BLOCK_NUMBERS / (ELEMENTS * (self.patches.channels + self.columns));
+        let part = tiles.div_ceil(MIN_PARTS).next_multiple_of(block);
+        let len = sums.len();
+        with_buffer(tiles.div_ceil(part) * len, |parts: &mut [f32]| {
+            parts.par_chunks_exact_mut(len).enumerate().for_each(|(i, sums)| {
+                let tiles = i * part..tiles.min((i + 1) * part);
+                for start in tiles.clone().step_by(block) {
+                    let target = if start == tiles.start { Target::Overwrite } else { Target::Add };
+                    self.add_tiles(source, dy, start..tiles.end.min(start + block), sums, target);
+                }
+            });
+            add_parts(parts, sums);
+        });
+    }
+
+    /// Sets the sums, or adds to them, the products of some tiles.
+    fn add_tiles(&self, source: &[f32], dy: &[f32], tiles: Range<usize>, sums: &mut [f32], target: Target) {
+        let (channels, columns, count) = (self.patches.channels, self.columns, tiles.len());
+        let (input_len, gradient_len) = (spread(count * channels), spread(count * columns));
+        let mut ahead = Ahead::new([source, dy].map(|map| self.behind(map, tiles.clone())));
+        with_buffer(ELEMENTS * (input_len + gradient_len), |buffer| {
+            let (inputs, gradients) = buffer.split_at_mut(ELEMENTS * input_len);
+            let place = |t: usize, channel: usize| place(count, t, channel);
+            transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
+            transform_gradients(self, dy, tiles, gradients, gradient_len);
+            let parts = inputs.chunks_exact(input_len).zip(gradients.chunks_exact(gradient_len));
+            for (sum, parts) in sums.chunks_exact_mut(channels * columns).zip(parts) {
+                self.add_element(count, parts, sum, target, &mut ahead);
+            }
+        });
+    }
+
+    /// Adds the product of an element of some transformed tiles to its sum.
+    fn add_element(
+        &self,
+        tiles: usize,
+        (inputs, gradients): (&[f32], &[f32]),
+        sum: &mut [f32],
+        target: Target,
+        ahead: &mut Ahead,
+    ) {
+        let (channels, columns) = (self.patches.channels, self.columns);
+        let inputs = Panels::<f32>::new(&inputs[..tiles * channels], tiles, channels);
+        let gradients = Panels::new(&gradients[..tiles * columns], tiles, columns);
+        multiply_transposed(sum, target, inputs, gradients, ahead);
+    }
+
+    /// [`Winograd::sum_by_tiles`] where the sums are many: a task has one of the elements, of tiles that all have transformed.
+    fn sum_by_elements(&self, source: &[f32], dy: &[f32], sums: &mut [f32]) {
+        let (channels, columns) = (self.patches.channels, self.columns);
+        let (tiles, block) = (self.all_tiles(), self.block_tiles());
+        let blocks = CHUNK_BLOCKS.min(tiles.div_ceil(block));
+        let (input_len, gradient_len) = (spread(block * channels), spread(block * columns));
+        let (inputs_len, gradients_len) = (ELEMENTS * input_len, ELEMENTS * gradient_len);
+        with_buffer(blocks * (inputs_len + gradients_len), |buffer| {
+            let (inputs, gradients) = buffer.split_at_mut(blocks * inputs_len);
+            for start in (0..tiles).step_by(blocks * block) {
+                let tiles_of =
+                    |i: usize| (start + i * block).min(tiles)..(start + (i + 1) * block).min(tiles);
+                let parts = inputs.par_chunks_mut(inputs_len).zip(gradients.par_chunks_mut(gradients_len));
+                parts.enumerate().for_each(|(i, (inputs, gradients))| {
+                    let tiles = tiles_of(i);
+                    let count = tiles.len();
+                    let place = |t: usize, channel: usize| place(count, t, channel);
+                    transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
+                    transform_gradients(self, dy, tiles, gradients, gradient_len);
+                });
+                sums.par_chunks_mut(channels * columns).enumerate().for_each(|(element, sum)| {
+                    for i in 0..blocks {
+                        let count = tiles_of(i).len();
+                        if count == 0 {
+                            break;
+                        }
+                        let inputs = &inputs[i * inputs_len + element * input_len..];
+                        let gradients = &gradients[i * gradients_len + element * gradient_len..];
+                        let target = if start + i == 0 { Target::Overwrite } else { Target::Add };
+                        self.add_element(count, (inputs, gradients), sum, target, &mut Ahead::nothing());
+                    }
+                });
+            }
+        });
+    }
+
+    fn all_tiles(&self) -> usize {
+        self.patches.images * self.tiles[0] * self.tiles[1]
+    }
+
+    /// About the memory of a map that as many tiles need as these, behind them.
+    fn behind(&self, map: &[f32], tiles: Range<usize>) -> Range<*const u8> {
+        let place = |tile: usize| tile * (map.len() / LANES) / self.all_tiles() * LANES;
+        following(&map[place(tiles.start)..place(tiles.end)])
+    }
+
     /// Tiles worked on at a time: enough for a fast product, few enough to share the work; a function of the shape alone.
     fn block_tiles(&self) -> usize {
-        (self.patches.images * self.tiles[0] * self.tiles[1] / MIN_BLOCKS).clamp(30, 126)
+        (self.all_tiles() / MIN_BLOCKS).clamp(30, 126)
     }
 
     /// Computes some output lines (counted over all images) that hold whole tiles.
