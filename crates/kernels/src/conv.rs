@@ -452,18 +452,25 @@ impl WeightTiles<'_> {
         for start in rows.clone().step_by(step) {
             let block = start..rows.end.min(start + step);
             let target = if start == rows.start { Target::Overwrite } else { Target::Add };
-            let dy = Rows::new(&dy[block.start * columns..block.end * columns], columns);
+            let rows_of_dy = Rows::new(&dy[block.start * columns..block.end * columns], columns);
             with_buffer(Panels::<N>::len(block.len(), columns), |panels| {
-                self.add_block(x, Panels::pack_in_parallel(dy, panels), block, target, dw);
+                self.add_block([x, dy], Panels::pack_in_parallel(rows_of_dy, panels), block, target, dw);
             });
         }
+    }
+
+    /// What as many rows need as these, behind them.
+    fn ahead<N: Number>(&self, [x, dy]: [&[N]; 2], rows: Range<usize>) -> Ahead {
+        let columns = self.out_channels;
+        let dy = following(&dy[rows.start * columns..rows.end * columns]);
+        Ahead::new([dy, self.patches.source_behind(x, rows)])
     }
 
     /// Adds a block of rows to every tile.
     fn add_block<N: Number>(
         &self,
-        x: &[N],
-        dy: Panels<N>,
+        [x, dy]: [&[N]; 2],
+        gradient: Panels<N>,
         rows: Range<usize>,
         target: Target,
         dw: &mut [f32],
@@ -481,7 +488,12 @@ impl WeightTiles<'_> {
                     let height = tile.len() / self.out_channels;
                     with_buffer(Panels::<N>::len(rows.len(), height), |panels| {
                         let patches = window.pack_rows(x, rows.clone(), channels, panels);
-                        multiply_transposed(tile, target, patches, dy, &mut Ahead::nothing());
+                        // One of the tiles fetches the next block's rows.
+                        let mut ahead = match (i, j) {
+                            (0, 0) => self.ahead([x, dy], rows.clone()),
+                            _ => Ahead::nothing(),
+                        };
+                        multiply_transposed(tile, target, patches, gradient, &mut ahead);
                     });
                 },
             );
