@@ -676,6 +676,7 @@ mod tests {
             conv([70, 4, 4, 160], 144, Window::square(3, 1, 1)),
             conv([130, 2, 4, 16], 32, Window::square(3, 1, 1)),
             conv([2, 41, 70, 16], 32, Window::square(3, 1, 1)),
+            conv([5, 26, 26, 240], 16, Window::square(3, 1, 1)),
             conv([300, 1, 1, 160], 144, Window::square(3, 1, 1)),
             conv([300, 2, 2, 48], 64, Window::square(3, 1, 1)),
             conv([37, 4, 4, 40], 300, Window::square(3, 2, 1)),

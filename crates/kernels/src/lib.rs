@@ -1,7 +1,8 @@
 //! CPU compute on plain slices: convolution, norms, pooling, optimisers. No tensors, no input or output.
 //!
-//! Every array is a contiguous `f32` slice with channels innermost: images are `[images, height, width,
-//! channels]` (NHWC), convolution weights `[kernel_height, kernel_width, in_channels, out_channels]` (HWIO).
+//! Every array is a contiguous slice with channels innermost: images are `[images, height, width, channels]` (NHWC),
+//! convolution weights `[kernel_height, kernel_width, in_channels, out_channels]` (HWIO). Numbers are `f32`; maps and
+//! their gradients may be [`Bf16`] (see [`Element`]).
 //! Each operation has a hand-written backward pass beside its forward pass.
 //!
 //! Work is spread over the current rayon pool in blocks whose size depends on the shapes alone, and sums that

@@ -82,8 +82,8 @@ pub struct Settings {
     pub data_options: DataSettings,
 }
 
-/// What convolutions and linear layers multiply in training. Sums, norms, losses and weights are in single precision always,
-/// and so are the features by which an encoder is judged.
+/// What convolutions and linear layers multiply in training, and what a network's maps are kept in. Sums, statistics, losses and
+/// weights are in single precision always, and so are the features by which an encoder is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
