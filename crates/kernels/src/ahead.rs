@@ -24,6 +24,15 @@ pub(crate) fn following<T: Pod>(numbers: &[T]) -> Range<*const u8> {
     end..end.wrapping_add(size_of_val(numbers))
 }
 
+/// About the memory of the numbers that come behind a part of the work, if it is cut into `all` and goes through them evenly.
+pub(crate) fn behind<T: Pod>(numbers: &[T], part: Range<usize>, all: usize) -> Range<*const u8> {
+    let place = |step: usize| (step as u128 * numbers.len() as u128 / all as u128) as usize;
+    following(&numbers[place(part.start)..place(part.end)])
+}
+
+/// No memory.
+pub(crate) const NOWHERE: Range<*const u8> = std::ptr::null()..std::ptr::null();
+
 impl Ahead {
     /// One region after the other, be they someone else's or nobody's: to fetch is not to read.
     pub fn new(regions: [Range<*const u8>; 2]) -> Ahead {
@@ -32,7 +41,7 @@ impl Ahead {
 
     /// Nothing, where all is at hand.
     pub fn nothing() -> Ahead {
-        Ahead { regions: [const { std::ptr::null()..std::ptr::null() }; 2], region: 2 }
+        Ahead::new([NOWHERE; 2])
     }
 
     /// Where to begin to fetch so many bytes; what is behind the end may be fetched, too.
@@ -72,5 +81,13 @@ mod tests {
         let places = std::iter::from_fn(|| ahead.next(1024)).map(|place| (place.addr() - first.addr()) / 4);
         assert_eq!(places.collect::<Vec<_>>(), [0, 256, 500, 756]);
         assert_eq!(Ahead::nothing().next(1), None);
+    }
+
+    #[test]
+    fn as_much_is_behind_as_the_part_takes() {
+        let numbers = vec![0.0f32; 1000];
+        let next = behind(&numbers, 3..5, 10);
+        let bytes = |place: *const u8| place.addr() - numbers.as_ptr().addr();
+        assert_eq!([next.start, next.end].map(bytes), [4 * 500, 4 * 700]);
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::ahead::{Ahead, following, region_of};
+use crate::ahead::{Ahead, NOWHERE, behind, region_of};
 use crate::bf16::with_rounded;
 use crate::by_pixel::ByPixel;
 use crate::element::Element;
@@ -232,7 +232,7 @@ fn multiply_packed<N: Number, E: Element>(
     let (block, columns) = (patches.block_rows(), out.len() / patches.rows());
     out.par_chunks_mut(block * columns).enumerate().for_each(|(i, out)| {
         let rows = i * block..i * block + out.len() / columns;
-        let mut ahead = Ahead::new([region_of(out), patches.source_behind(source, rows.clone())]);
+        let mut ahead = Ahead::new([region_of(out), behind(source, rows.clone(), patches.rows())]);
         epilogue.put_rows(columns, out, |sums| {
             patches.multiply(source, rows, packed, sums, Target::Overwrite, &mut ahead);
         });
@@ -396,7 +396,7 @@ impl Phase {
             return rows.for_each(|row| dx[pixel(row)..][..channels].fill(E::zeroed()));
         }
         with_buffer(rows.len() * channels, |gradient| {
-            let mut ahead = Ahead::new([self.patches.source_behind(dy, rows.clone()), following::<E>(&[])]);
+            let mut ahead = Ahead::new([behind(dy, rows.clone(), self.patches.rows()), NOWHERE]);
             self.patches.multiply(dy, rows.clone(), packed, gradient, Target::Overwrite, &mut ahead);
             for (row, gradient) in rows.zip(gradient.chunks_exact(channels)) {
                 Epilogue::default().put(gradient, &mut dx[pixel(row)..][..channels]);
@@ -459,13 +459,6 @@ impl WeightTiles<'_> {
         }
     }
 
-    /// What as many rows need as these, behind them.
-    fn ahead<N: Number>(&self, [x, dy]: [&[N]; 2], rows: Range<usize>) -> Ahead {
-        let columns = self.out_channels;
-        let dy = following(&dy[rows.start * columns..rows.end * columns]);
-        Ahead::new([dy, self.patches.source_behind(x, rows)])
-    }
-
     /// Adds a block of rows to every tile.
     fn add_block<N: Number>(
         &self,
@@ -490,7 +483,9 @@ impl WeightTiles<'_> {
                         let patches = window.pack_rows(x, rows.clone(), channels, panels);
                         // One of the tiles fetches the next block's rows.
                         let mut ahead = match (i, j) {
-                            (0, 0) => self.ahead([x, dy], rows.clone()),
+                            (0, 0) => {
+                                Ahead::new([dy, x].map(|map| behind(map, rows.clone(), self.patches.rows())))
+                            }
                             _ => Ahead::nothing(),
                         };
                         multiply_transposed(tile, target, patches, gradient, &mut ahead);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
-use crate::ahead::{Ahead, following};
+use crate::ahead::Ahead;
 use crate::matrix::{LANES, Matrix, Number, Panels, Rows, Target, multiply};
 use crate::parallel::with_buffer;
 
@@ -204,13 +204,6 @@ impl Patches {
                 multiply(out, target, patches, Panels::new(panels, depth, columns), ahead);
             });
         }
-    }
-
-    /// The memory of the source that as many rows need as these, behind them.
-    pub fn source_behind<N: Number>(&self, source: &[N], rows: Range<usize>) -> Range<*const u8> {
-        let pixels = source.len() / self.channels;
-        let place = |row: usize| row * pixels / self.rows() * self.channels;
-        following(&source[place(rows.start)..place(rows.end)])
     }
 
     /// Fills `out` with the patch rows from `first_row` on, one every `stride` numbers, grid line by grid line.

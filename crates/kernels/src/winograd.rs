@@ -20,7 +20,7 @@ use std::ops::{Add, Mul, Neg, Range, Sub};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::ahead::{Ahead, following, region_of};
+use crate::ahead::{Ahead, behind, region_of};
 use crate::epilogue::{Epilogue, at_least};
 use crate::matrix::{LANES, Panels, Rows, Target, multiply, multiply_transposed, place};
 use crate::parallel::{add_parts, with_buffer};
@@ -198,17 +198,29 @@ impl<'a> Winograd<'a> {
     fn add_tiles(&self, source: &[f32], dy: &[f32], tiles: Range<usize>, sums: &mut [f32], target: Target) {
         let (channels, columns, count) = (self.patches.channels, self.columns, tiles.len());
         let (input_len, gradient_len) = (spread(count * channels), spread(count * columns));
-        let mut ahead = Ahead::new([source, dy].map(|map| self.behind(map, tiles.clone())));
+        let mut ahead = Ahead::new([source, dy].map(|map| behind(map, tiles.clone(), self.all_tiles())));
         with_buffer(ELEMENTS * (input_len + gradient_len), |buffer| {
             let (inputs, gradients) = buffer.split_at_mut(ELEMENTS * input_len);
-            let place = |t: usize, channel: usize| place(count, t, channel);
-            transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
-            transform_gradients(self, dy, tiles, gradients, gradient_len);
+            self.transform([source, dy], tiles, [inputs, gradients], [input_len, gradient_len]);
             let parts = inputs.chunks_exact(input_len).zip(gradients.chunks_exact(gradient_len));
             for (sum, parts) in sums.chunks_exact_mut(channels * columns).zip(parts) {
                 self.add_element(count, parts, sum, target, &mut ahead);
             }
         });
+    }
+
+    /// Writes what both operands become, in panels, their elements so many numbers apart.
+    fn transform(
+        &self,
+        [source, dy]: [&[f32]; 2],
+        tiles: Range<usize>,
+        [inputs, gradients]: [&mut [f32]; 2],
+        [input_len, gradient_len]: [usize; 2],
+    ) {
+        let count = tiles.len();
+        let place = |t: usize, channel: usize| place(count, t, channel);
+        transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
+        transform_gradients(self, dy, tiles, gradients, gradient_len);
     }
 
     /// Adds the product of an element of some transformed tiles to its sum.
@@ -240,11 +252,7 @@ impl<'a> Winograd<'a> {
                     |i: usize| (start + i * block).min(tiles)..(start + (i + 1) * block).min(tiles);
                 let parts = inputs.par_chunks_mut(inputs_len).zip(gradients.par_chunks_mut(gradients_len));
                 parts.enumerate().for_each(|(i, (inputs, gradients))| {
-                    let tiles = tiles_of(i);
-                    let count = tiles.len();
-                    let place = |t: usize, channel: usize| place(count, t, channel);
-                    transform_inputs(self, source, tiles.clone(), inputs, input_len, place);
-                    transform_gradients(self, dy, tiles, gradients, gradient_len);
+                    self.transform([source, dy], tiles_of(i), [inputs, gradients], [input_len, gradient_len]);
                 });
                 sums.par_chunks_mut(channels * columns).enumerate().for_each(|(element, sum)| {
                     for i in 0..blocks {
@@ -264,12 +272,6 @@ impl<'a> Winograd<'a> {
 
     fn all_tiles(&self) -> usize {
         self.patches.images * self.tiles[0] * self.tiles[1]
-    }
-
-    /// About the memory of a map that as many tiles need as these, behind them.
-    fn behind(&self, map: &[f32], tiles: Range<usize>) -> Range<*const u8> {
-        let place = |tile: usize| tile * (map.len() / LANES) / self.all_tiles() * LANES;
-        following(&map[place(tiles.start)..place(tiles.end)])
     }
 
     /// Tiles worked on at a time: enough for a fast product, few enough to share the work; a function of the shape alone.
@@ -292,7 +294,7 @@ impl<'a> Winograd<'a> {
         let tiles = tile_at(lines.start)..tile_at(lines.end);
         let count = tiles.len();
         let (input_len, product_len) = (count * channels, count * columns);
-        let mut ahead = Ahead::new([region_of(out), self.source_behind(source, lines)]);
+        let mut ahead = Ahead::new([region_of(out), behind(source, lines, self.patches.images * height)]);
         with_buffer(ELEMENTS * spread(input_len), |inputs| {
             let place = |t: usize, channel: usize| t * channels + channel;
             transform_inputs(self, source, tiles.clone(), inputs, spread(input_len), place);
@@ -310,12 +312,6 @@ impl<'a> Winograd<'a> {
                 transform_products(self, products, epilogue, tiles, out);
             });
         });
-    }
-
-    /// The memory of the source that as many output lines need as these, behind them.
-    fn source_behind(&self, source: &[f32], lines: Range<usize>) -> Range<*const u8> {
-        let line = source.len() / (self.patches.images * self.patches.grid[0]);
-        following(&source[lines.start * line..lines.end * line])
     }
 
     #[inline(always)]
