@@ -8,8 +8,8 @@ use pulp::bytemuck::{Pod, cast_slice};
 pub(crate) const LINE: usize = 64;
 
 /// Memory that is needed next, to be fetched to the second-level cache.
-pub(crate) struct Ahead {
-    regions: [Range<*const u8>; 2],
+pub(crate) struct Ahead<const N: usize = 2> {
+    regions: [Range<*const u8>; N],
     region: usize,
 }
 
@@ -33,15 +33,10 @@ pub(crate) fn behind<T: Pod>(numbers: &[T], part: Range<usize>, all: usize) -> R
 /// No memory.
 pub(crate) const NOWHERE: Range<*const u8> = std::ptr::null()..std::ptr::null();
 
-impl Ahead {
+impl<const N: usize> Ahead<N> {
     /// One region after the other, be they someone else's or nobody's: to fetch is not to read.
-    pub fn new(regions: [Range<*const u8>; 2]) -> Ahead {
+    pub fn new(regions: [Range<*const u8>; N]) -> Ahead<N> {
         Ahead { regions, region: 0 }
-    }
-
-    /// Nothing, where all is at hand.
-    pub fn nothing() -> Ahead {
-        Ahead::new([NOWHERE; 2])
     }
 
     /// Where to begin to fetch so many bytes; what is behind the end may be fetched, too.
@@ -58,14 +53,25 @@ impl Ahead {
     }
 }
 
+impl Ahead {
+    /// Nothing, where all is at hand.
+    pub fn nothing() -> Ahead {
+        Ahead::new([NOWHERE; 2])
+    }
+}
+
+/// How near to the processor a line is fetched: to the first-level cache, or to the second.
+pub(crate) const NEAR: i32 = 3;
+pub(crate) const FAR: i32 = 2;
+
+/// Fetches a line of memory.
 #[inline(always)]
-pub(crate) fn fetch(_line: *const u8) {
+pub(crate) fn fetch<const WHERE: i32>(_line: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: to fetch is no access.
     #[expect(unsafe_code)]
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(_line.cast());
+        std::arch::x86_64::_mm_prefetch::<WHERE>(_line.cast());
     }
 }
 

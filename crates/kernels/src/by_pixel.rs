@@ -21,8 +21,15 @@ use crate::winograd;
 const MAX_MEETINGS: usize = 128;
 /// Fewer images than this make products of too few rows.
 const MIN_IMAGES: usize = 32;
-/// Blocks of columns wanted, so that threads can share the work.
-const MIN_BLOCKS: usize = 8;
+/// Tasks wanted, so that threads can share the work.
+const MIN_TASKS: usize = 8;
+/// Columns of a task: at least as many as fill the registers, at most as many as keep their weights in the second-level cache.
+const MIN_COLUMNS: usize = 4 * LANES;
+const MAX_COLUMNS: usize = 16 * LANES;
+/// Channels of the weights that a task packs and multiplies at a time.
+const DEPTH: usize = 256;
+/// Numbers that a task reads and writes at a time: they stay in the second-level cache.
+const TASK_NUMBERS: usize = 256 * 1024;
 /// Input channels of a tile of the weight gradient.
 const TILE_ROWS: usize = 64;
 /// Images that a task puts in their order.
@@ -52,7 +59,24 @@ struct Pixels<'a, N> {
     channels: usize,
 }
 
-impl<'a, N> Pixels<'a, N> {
+impl<'a, N: Number> Pixels<'a, N> {
+    /// Some of the images.
+    fn part(self, first: usize, images: usize) -> Pixels<'a, N> {
+        let len = self.pixels * self.channels;
+        Pixels { data: &self.data[first * len..][..images * len], images, ..self }
+    }
+
+    /// Lends `work` each pixel as panels, a row for each image.
+    fn with_panels(self, work: impl FnOnce(PixelPanels<N>)) {
+        let len = Panels::<N>::len(self.images, self.channels);
+        with_buffer(self.pixels * len, |packed| {
+            packed.par_chunks_exact_mut(len).enumerate().for_each(|(pixel, packed)| {
+                Panels::pack(self.rows(pixel, 0..self.channels), packed);
+            });
+            work(PixelPanels { packed, images: self.images, channels: self.channels });
+        });
+    }
+
     /// Some channels of one pixel, a row for each image.
     fn rows(self, pixel: usize, channels: Range<usize>) -> Rows<'a, N> {
         Rows {
@@ -61,6 +85,22 @@ impl<'a, N> Pixels<'a, N> {
             columns: channels.len(),
             stride: self.pixels * self.channels,
         }
+    }
+}
+
+/// [`Pixels`] in panels, pixel by pixel.
+#[derive(Clone, Copy)]
+struct PixelPanels<'a, N: Number> {
+    packed: &'a [N::Word],
+    images: usize,
+    channels: usize,
+}
+
+impl<'a, N: Number> PixelPanels<'a, N> {
+    /// Some channels of a pixel; the first one begins a panel.
+    fn of(&self, pixel: usize, channels: Range<usize>) -> Panels<'a, N> {
+        let len = Panels::<N>::len(self.images, self.channels);
+        Panels::new(&self.packed[pixel * len..][..len], self.images, self.channels).columns(channels)
     }
 }
 
@@ -86,9 +126,10 @@ impl<'a> ByPixel<'a> {
     /// As [`crate::conv2d_forward`].
     pub fn forward<N: Number, E: Element>(&self, x: &[N], w: &[N], epilogue: Epilogue, y: &mut [E]) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
-        let pack = |tap: usize, columns: Range<usize>, packed: &mut [N::Word]| {
-            let data = &w[tap * inputs * outputs + columns.start..];
-            Panels::pack(Rows { data, rows: inputs, columns: columns.len(), stride: outputs }, packed);
+        let pack = |tap: usize, depth: Range<usize>, columns: Range<usize>, packed: &mut [N::Word]| {
+            let data = &w[(tap * inputs + depth.start) * outputs + columns.start..];
+            let part = Rows { data, rows: depth.len(), columns: columns.len(), stride: outputs };
+            Panels::pack(part, packed);
         };
         self.multiply(self.input(x), &self.meetings, pack, epilogue, y);
     }
@@ -96,11 +137,13 @@ impl<'a> ByPixel<'a> {
     /// As [`crate::conv2d_input_grad`].
     pub fn input_grad<N: Number, E: Element>(&self, dy: &[N], w: &[N], dx: &mut [E]) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
-        let pack = |tap: usize, columns: Range<usize>, packed: &mut [N::Word]| {
-            let w = &w[(tap * inputs + columns.start) * outputs..][..columns.len() * outputs];
-            let panels =
-                packed.chunks_exact_mut(Panels::<N>::len(outputs, LANES)).zip(w.chunks(LANES * outputs));
-            panels.for_each(|(panel, rows)| transpose_to_panel(&[rows], outputs, panel));
+        let pack = |tap: usize, depth: Range<usize>, columns: Range<usize>, packed: &mut [N::Word]| {
+            let panels = packed.chunks_exact_mut(Panels::<N>::len(depth.len(), LANES));
+            for (panel, first) in panels.zip(columns.clone().step_by(LANES)) {
+                let data = &w[(tap * inputs + first) * outputs + depth.start..];
+                let rows = LANES.min(columns.end - first);
+                transpose_to_panel(&[Rows { data, rows, columns: depth.len(), stride: outputs }], panel);
+            }
         };
         let turned = |meeting: &Meeting| Meeting { input: meeting.output, output: meeting.input, ..*meeting };
         let meetings: Vec<Meeting> = self.meetings.iter().map(turned).collect();
@@ -110,28 +153,21 @@ impl<'a> ByPixel<'a> {
     /// As [`crate::conv2d_weight_grad`].
     pub fn weight_grad<N: Number>(&self, x: &[N], dy: &[N], dw: &mut [f32]) {
         let (x, dy) = (self.input(x), self.output(dy));
-        let len = Panels::<N>::len(dy.images, dy.channels);
-        with_buffer(dy.pixels * len, |packed| {
-            packed.par_chunks_exact_mut(len).enumerate().for_each(|(pixel, packed)| {
-                Panels::pack(dy.rows(pixel, 0..dy.channels), packed);
-            });
-            let packed = &*packed;
-            dw.par_chunks_mut(x.channels * dy.channels).enumerate().for_each(|(tap, dw)| {
-                dw.par_chunks_mut(TILE_ROWS * dy.channels).enumerate().for_each(|(i, tile)| {
-                    let rows = tile.len() / dy.channels;
-                    let channels = i * TILE_ROWS..i * TILE_ROWS + rows;
-                    let mut target = Target::Overwrite;
-                    for meeting in self.meetings.iter().filter(|meeting| meeting.tap == tap) {
-                        let dy = Panels::new(&packed[meeting.output * len..][..len], dy.images, dy.channels);
-                        with_buffer(Panels::<N>::len(x.images, rows), |packed| {
-                            let x = Panels::pack(x.rows(meeting.input, channels.clone()), packed);
-                            multiply_transposed(tile, target, x, dy, &mut Ahead::nothing());
-                        });
-                        target = Target::Add;
-                    }
-                    if target == Target::Overwrite {
-                        tile.fill(0.0);
-                    }
+        let (rows, columns) = (x.channels, dy.channels);
+        x.with_panels(|x| {
+            dy.with_panels(|dy| {
+                dw.par_chunks_mut(rows * columns).enumerate().for_each(|(tap, dw)| {
+                    let meetings = || self.meetings.iter().filter(|meeting| meeting.tap == tap);
+                    dw.par_chunks_mut(TILE_ROWS * columns).enumerate().for_each(|(i, tile)| {
+                        let first = i * TILE_ROWS;
+                        let rows = first..first + tile.len() / columns;
+                        for start in (0..columns).step_by(MAX_COLUMNS) {
+                            let part = start..columns.min(start + MAX_COLUMNS);
+                            let pairs = meetings()
+                                .map(|of| [x.of(of.input, rows.clone()), dy.of(of.output, part.clone())]);
+                            fill_columns(pairs, part.clone(), columns, tile);
+                        }
+                    });
                 });
             });
         });
@@ -147,69 +183,132 @@ impl<'a> ByPixel<'a> {
         Pixels { data: y, images, pixels: height * width, channels: out_channels }
     }
 
-    /// Every output pixel as the sum over its meetings. `pack` writes some columns of a tap's matrix as
-    /// panels.
-    ///
-    /// A task has a block of columns, of all pixels and images, so that it packs each tap once.
+    /// Every output pixel as the sum over its meetings. `pack` writes some depth and columns of a tap's matrix as panels.
     fn multiply<N: Number, E: Element>(
         &self,
         source: Pixels<N>,
         meetings: &[Meeting],
-        pack: impl Fn(usize, Range<usize>, &mut [N::Word]) + Sync,
+        pack: impl Fn(usize, Range<usize>, Range<usize>, &mut [N::Word]) + Sync,
         epilogue: Epilogue,
         out: &mut [E],
     ) {
-        let images = source.images;
         // The other channels than those of the source.
         let columns = self.shape.in_channels * self.shape.out_channels / source.channels;
-        let pixels = out.len() / (images * columns);
-        let block = columns.div_ceil(LANES).div_ceil(MIN_BLOCKS) * LANES;
+        let pixels = out.len() / (source.images * columns);
+        let block = Block::new(source, pixels, columns);
         with_buffer(out.len(), |sums: &mut [f32]| {
-            sums.par_chunks_mut(block * pixels * images).enumerate().for_each(|(i, sums)| {
-                let width = sums.len() / (pixels * images);
-                let columns = i * block..i * block + width;
-                let mut targets = vec![Target::Overwrite; pixels];
-                with_buffer(Panels::<N>::len(source.channels, width), |packed| {
-                    for meetings in meetings.chunk_by(|a, b| a.tap == b.tap) {
-                        pack(meetings[0].tap, columns.clone(), packed);
-                        let weight = Panels::<N>::new(packed, source.channels, width);
-                        for meeting in meetings {
-                            let sums = &mut sums[meeting.output * images * width..][..images * width];
-                            let rows = source.rows(meeting.input, 0..source.channels);
-                            let target = targets[meeting.output];
-                            multiply(sums, target, rows, weight, &mut Ahead::nothing());
-                            targets[meeting.output] = Target::Add;
-                        }
-                    }
+            sums.par_chunks_mut(block.images * pixels * columns).enumerate().for_each(|(i, sums)| {
+                let images = sums.len() / (pixels * columns);
+                let source = source.part(i * block.images, images);
+                sums.par_chunks_mut(block.columns * pixels * images).enumerate().for_each(|(j, sums)| {
+                    let width = sums.len() / (pixels * images);
+                    let columns = j * block.columns..j * block.columns + width;
+                    let pack = |tap, depth, packed: &mut _| pack(tap, depth, columns.clone(), packed);
+                    add_meetings(source, meetings, pack, width, sums);
                 });
-                for (sums, target) in sums.chunks_exact_mut(images * width).zip(targets) {
-                    if target == Target::Overwrite {
-                        sums.fill(0.0);
-                    }
-                }
             });
-            put_in_order(sums, [images, pixels, columns], block, epilogue, out);
+            put_in_order(sums, [pixels, columns], block, epilogue, out);
         });
     }
 }
 
-/// Writes `[columns / block, pixels, images, block]` as `[images, pixels, columns]`.
+/// How a product is cut into tasks.
+#[derive(Clone, Copy)]
+struct Block {
+    images: usize,
+    columns: usize,
+}
+
+impl Block {
+    /// As many columns as there are tasks for, as many images as stay in the cache; a function of the shape alone.
+    fn new<N>(source: Pixels<N>, pixels: usize, columns: usize) -> Block {
+        let sharing = (columns / MIN_TASKS).next_power_of_two();
+        let block = sharing.clamp(MIN_COLUMNS, MAX_COLUMNS);
+        let numbers = pixels * block + source.pixels * source.channels.min(DEPTH);
+        let fitting = source.images.div_ceil((TASK_NUMBERS / numbers).max(1));
+        let parts = fitting.max(MIN_TASKS / columns.div_ceil(block));
+        Block { images: source.images.div_ceil(parts), columns: block }
+    }
+}
+
+/// Sets some columns of all output pixels, `[pixels, images, width]`, to the sums over their meetings.
+fn add_meetings<N: Number>(
+    source: Pixels<N>,
+    meetings: &[Meeting],
+    pack: impl Fn(usize, Range<usize>, &mut [N::Word]),
+    width: usize,
+    sums: &mut [f32],
+) {
+    let len = source.images * width;
+    let mut targets = vec![Target::Overwrite; sums.len() / len];
+    for meetings in meetings.chunk_by(|a, b| a.tap == b.tap) {
+        for start in (0..source.channels).step_by(DEPTH) {
+            let depth = start..source.channels.min(start + DEPTH);
+            with_buffer(Panels::<N>::len(depth.len(), width), |packed| {
+                pack(meetings[0].tap, depth.clone(), packed);
+                let weight = Panels::<N>::new(packed, depth.len(), width);
+                for meeting in meetings {
+                    let sums = &mut sums[meeting.output * len..][..len];
+                    let target = if start == 0 { targets[meeting.output] } else { Target::Add };
+                    let rows = source.rows(meeting.input, depth.clone());
+                    multiply(sums, target, rows, weight, &mut Ahead::nothing());
+                }
+            });
+        }
+        meetings.iter().for_each(|meeting| targets[meeting.output] = Target::Add);
+    }
+    for (sums, target) in sums.chunks_exact_mut(len).zip(targets) {
+        if target == Target::Overwrite {
+            sums.fill(0.0);
+        }
+    }
+}
+
+/// Sets some columns of a tile to the sum of the products of these pairs.
+fn fill_columns<'a, N: Number>(
+    pairs: impl Iterator<Item = [Panels<'a, N>; 2]>,
+    columns: Range<usize>,
+    all_columns: usize,
+    tile: &mut [f32],
+) {
+    let rows = tile.len() / all_columns;
+    with_buffer(rows * columns.len(), |sums| {
+        let mut target = Target::Overwrite;
+        for [x, dy] in pairs {
+            multiply_transposed(sums, target, x, dy, &mut Ahead::nothing());
+            target = Target::Add;
+        }
+        if target == Target::Overwrite {
+            sums.fill(0.0);
+        }
+        for (line, sums) in tile.chunks_exact_mut(all_columns).zip(sums.chunks_exact(columns.len())) {
+            line[columns.clone()].copy_from_slice(sums);
+        }
+    });
+}
+
+/// Writes what the tasks computed, `[pixels, images, columns]` each, as `[images, pixels, columns]`.
 fn put_in_order<E: Element>(
     sums: &[f32],
-    [images, pixels, columns]: [usize; 3],
-    block: usize,
+    [pixels, columns]: [usize; 2],
+    block: Block,
     epilogue: Epilogue,
     out: &mut [E],
 ) {
-    out.par_chunks_mut(ORDERED_IMAGES * pixels * columns).enumerate().for_each(|(i, out)| {
-        for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-            let (image, pixel) = (i * ORDERED_IMAGES + row / pixels, row % pixels);
-            let blocks = sums.chunks(block * pixels * images).zip(out.chunks_mut(block));
-            for (i, (sums, out)) in blocks.enumerate() {
-                let sums = &sums[(pixel * images + image) * out.len()..][..out.len()];
-                epilogue.of_channels(i * block..i * block + out.len()).put(sums, out);
+    let len = block.images * pixels * columns;
+    out.par_chunks_mut(len).zip(sums.par_chunks(len)).for_each(|(out, sums)| {
+        let images = out.len() / (pixels * columns);
+        out.par_chunks_mut(ORDERED_IMAGES * pixels * columns).enumerate().for_each(|(i, out)| {
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                let (image, pixel) = (i * ORDERED_IMAGES + row / pixels, row % pixels);
+                let blocks = sums.chunks(block.columns * pixels * images).zip(out.chunks_mut(block.columns));
+                for (i, (sums, out)) in blocks.enumerate() {
+                    let sums = &sums[(pixel * images + image) * out.len()..][..out.len()];
+                    let first = i * block.columns;
+                    epilogue.of_channels(first..first + out.len()).put(sums, out);
+                }
             }
-        }
+        });
     });
 }
 

@@ -152,9 +152,11 @@ pub fn bias_grad<E: Element>(dy: &[E], db: &mut [f32]) {
     );
     let chunk = (CHUNK / db.len()).clamp(1, 1024) * db.len();
     let sums: Vec<Vec<f32>> = dy.par_chunks(chunk).map(|dy| sum_rows(dy, db.len())).collect();
-    for (c, db) in db.iter_mut().enumerate() {
-        *db = sums.iter().map(|sums| f64::from(sums[c])).sum::<f64>() as f32;
+    let mut totals = vec![0.0f64; db.len()];
+    for sums in &sums {
+        totals.iter_mut().zip(sums).for_each(|(total, &sum)| *total += f64::from(sum));
     }
+    db.iter_mut().zip(&totals).for_each(|(db, &total)| *db = total as f32);
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
@@ -436,8 +438,13 @@ impl WeightTiles<'_> {
         let [height, width] = patches.size;
         let fits = |size: &[usize; 2]| size[0] * size[1] * patches.channels <= MAX_TILE_ROWS;
         let size = [[height, width], [1, width]].into_iter().find(fits).unwrap_or([1, 1]);
-        let channels = if size == [1, 1] { MAX_TILE_ROWS } else { patches.channels };
-        WeightTiles { patches, out_channels, size, channels: channels.min(patches.channels) }
+        let channels = match patches.channels.div_ceil(MAX_TILE_ROWS) {
+            1 => patches.channels,
+            _ if size != [1, 1] => patches.channels,
+            // As many for one thread as for the other.
+            tiles => patches.channels.div_ceil(tiles.next_multiple_of(2)),
+        };
+        WeightTiles { patches, out_channels, size, channels }
     }
 
     fn count(&self) -> usize {

@@ -7,7 +7,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::parallel::{multiplies_and_adds_at_once, multiply_add, with_buffer};
+use crate::parallel::{add_parts, multiplies_and_adds_at_once, multiply_add, with_buffer};
 use crate::shape::{ConvShape, ShapeError, Window, assert_len};
 
 /// Channels computed together.
@@ -132,19 +132,16 @@ pub fn depthwise_weight_grad(shape: &DepthwiseShape, x: &[f32], dy: &[f32], dw: 
     assert_len("dy", dy.len(), shape.x_len());
     assert_len("dw", dw.len(), shape.w_len());
     let group = shape.images.div_ceil(GROUPS) * shape.image_len();
-    let sums: Vec<Vec<f32>> = (x.par_chunks(group), dy.par_chunks(group))
-        .into_par_iter()
-        .map(|(x, dy)| {
-            let mut sum = vec![0.0; dw.len()];
+    let groups = x.len().div_ceil(group);
+    with_buffer(groups * dw.len(), |sums: &mut [f32]| {
+        let tasks = (sums.par_chunks_exact_mut(dw.len()), x.par_chunks(group), dy.par_chunks(group));
+        tasks.into_par_iter().for_each(|(sum, x, dy)| {
+            sum.fill(0.0);
             let images = x.chunks_exact(shape.image_len()).zip(dy.chunks_exact(shape.image_len()));
-            images.for_each(|(x, dy)| add_weight_grad(shape, x, dy, &mut sum));
-            sum
-        })
-        .collect();
-    dw.fill(0.0);
-    for sum in sums {
-        dw.iter_mut().zip(&sum).for_each(|(dw, sum)| *dw += sum);
-    }
+            images.for_each(|(x, dy)| add_weight_grad(shape, x, dy, sum));
+        });
+        add_parts(sums, dw);
+    });
 }
 
 /// The weights as `[strip][tap][LANES]`, zero beyond the last channel; the taps in reverse if `turned`.

@@ -21,6 +21,7 @@ mod element;
 mod epilogue;
 mod gelu;
 mod layer_norm;
+mod layer_scale;
 mod lines;
 mod matrix;
 mod memory;
@@ -44,12 +45,13 @@ pub use batch_norm::{
 pub use bf16::has_bf16;
 pub use conv::{bias_grad, conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 pub use depthwise::{DepthwiseShape, depthwise_forward, depthwise_input_grad, depthwise_weight_grad};
-pub use element::{Element, add, add_to, convert};
+pub use element::{Element, add_to, convert};
 pub use epilogue::Epilogue;
 pub use gelu::{gelu_backward, gelu_forward};
 /// A single with the upper 16 of its 32 bits: the same range, 8 significant bits.
 pub use half::bf16 as Bf16;
 pub use layer_norm::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
+pub use layer_scale::{layer_scale_backward, layer_scale_forward};
 pub use memory::keep_freed_memory;
 pub use optimiser::{Adam, HeavyBall, adam_step, average_step, heavy_ball_step};
 pub use pool::{

@@ -14,7 +14,7 @@ use pulp::bytemuck::{Pod, Zeroable};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::ahead::{Ahead, LINE, fetch};
+use crate::ahead::{Ahead, FAR, LINE, NEAR, NOWHERE, fetch, region_of};
 use crate::shape::assert_len;
 
 /// Columns of a panel: a cache line of single precision.
@@ -111,29 +111,40 @@ impl<N: Number> Matrix<N> for Rows<'_, N> {
     }
 }
 
+/// Panels that are written beside each other: a row is read some lines of memory at a time.
+const PACKED: usize = 4;
+
 /// Writes the panels of a matrix from panel number `first` on.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2+fma"))]
 fn copy_panels<N: Number, M: Matrix<N>>(matrix: M, first: usize, panels: &mut [N::Word]) {
     let len = Panels::<N>::len(matrix.rows(), LANES);
-    for (i, panel) in panels.chunks_exact_mut(len).enumerate() {
-        let first = (first + i) * LANES;
-        let width = LANES.min(matrix.columns() - first);
-        for (i, line) in panel.chunks_exact_mut(LANES).enumerate() {
-            let numbers = |term: usize| {
-                let index = i * N::TERMS + term;
-                let row = if index < matrix.rows() { matrix.row(index) } else { None };
-                match row {
-                    Some(row) => &row[first..][..width],
-                    None => &N::ZEROS[..width],
-                }
-            };
-            if width == LANES {
-                N::fill_words(numbers, line);
-            } else {
-                N::fill_words(numbers, &mut line[..width]);
-                line[width..].fill(N::Word::zeroed());
+    for (i, panels) in panels.chunks_mut(PACKED * len).enumerate() {
+        for line in 0..len / LANES {
+            for (j, panel) in panels.chunks_exact_mut(len).enumerate() {
+                let column = (first + i * PACKED + j) * LANES;
+                copy_line(matrix, line, column, &mut panel[line * LANES..][..LANES]);
             }
         }
+    }
+}
+
+/// Writes the words of a line of the panel that starts at a column.
+#[inline(always)]
+fn copy_line<N: Number, M: Matrix<N>>(matrix: M, line: usize, column: usize, words: &mut [N::Word]) {
+    let width = LANES.min(matrix.columns() - column);
+    let numbers = |term: usize| {
+        let index = line * N::TERMS + term;
+        let row = if index < matrix.rows() { matrix.row(index) } else { None };
+        match row {
+            Some(row) => &row[column..][..width],
+            None => &N::ZEROS[..width],
+        }
+    };
+    if width == LANES {
+        N::fill_words(numbers, words);
+    } else {
+        N::fill_words(numbers, &mut words[..width]);
+        words[width..].fill(N::Word::zeroed());
     }
 }
 
@@ -167,8 +178,18 @@ impl<'a, N: Number> Panels<'a, N> {
     /// [`Panels::pack`] by all threads.
     pub fn pack_in_parallel(matrix: Rows<N>, panels: &'a mut [N::Word]) -> Panels<'a, N> {
         let len = Panels::<N>::len(matrix.rows, LANES);
-        panels.par_chunks_exact_mut(len).enumerate().for_each(|(i, panel)| copy_panels(matrix, i, panel));
+        panels
+            .par_chunks_mut(PACKED * len)
+            .enumerate()
+            .for_each(|(i, panels)| copy_panels(matrix, i * PACKED, panels));
         Panels::new(panels, matrix.rows, matrix.columns)
+    }
+
+    /// Some columns, of which the first begins a panel.
+    pub fn columns(&self, columns: Range<usize>) -> Panels<'a, N> {
+        let end = columns.end.next_multiple_of(LANES);
+        let data = &self.data[columns.start * self.depth..end * self.depth];
+        Panels { data, depth: self.depth, columns: columns.len() }
     }
 
     /// A stretch of the depth of the panel that starts at a column.
@@ -324,6 +345,16 @@ impl<T: Step> WithSimd for BySteps<'_, T> {
 /// Sums of a tile: rows, panels, vectors of a panel.
 type Sums<S, const V: usize, const P: usize, const R: usize> = [[[<S as Simd>::f32s; V]; P]; R];
 
+/// Columns of a product, and a stretch of its depth.
+struct Columns<'a, N: Number, const P: usize> {
+    first: usize,
+    /// Where the stretch starts.
+    start: usize,
+    panels: [&'a [N::Word]; P],
+    /// The panels that are read after these.
+    next: Ahead<P>,
+}
+
 impl<N: Number> Product<'_, N> {
     /// The whole product with panels of `V` vectors, `P` panels at a time.
     #[inline(always)]
@@ -333,16 +364,11 @@ impl<N: Number> Product<'_, N> {
             let depth = start..self.left.depth.min(start + step);
             let mut column = 0;
             while column + P * LANES <= self.right.columns {
-                let mut panels = [self.right.part(column, depth.clone()); P];
-                for (i, panel) in panels.iter_mut().enumerate() {
-                    *panel = self.right.part(column + i * LANES, depth.clone());
-                }
-                self.fill_columns::<S, T, V, P>(simd, start, column, panels);
+                self.fill_columns::<S, T, V, P>(simd, depth.clone(), column);
                 column += P * LANES;
             }
             while column < self.right.columns {
-                let panel = self.right.part(column, depth.clone());
-                self.fill_columns::<S, T, V, 1>(simd, start, column, [panel]);
+                self.fill_columns::<S, T, V, 1>(simd, depth.clone(), column);
                 column += LANES;
             }
             self.target = Target::Add;
@@ -353,10 +379,15 @@ impl<N: Number> Product<'_, N> {
     fn fill_columns<S: Simd, T: Step<Number = N>, const V: usize, const P: usize>(
         &mut self,
         simd: S,
-        start: usize,
+        depth: Range<usize>,
         column: usize,
-        panels: [&[N::Word]; P],
     ) {
+        let mut panels: [&[N::Word]; P] = [&[]; P];
+        for (i, panel) in panels.iter_mut().enumerate() {
+            *panel = self.right.part(column + i * LANES, depth.clone());
+        }
+        let next = self.next_panels::<P>(depth.clone(), column);
+        let mut columns = Columns { first: column, start: depth.start, panels, next };
         // A tile reads one panel of a transposed operand.
         let group = if self.left.transposed { LANES } else { self.left.rows };
         for first in (0..self.left.rows).step_by(group) {
@@ -365,28 +396,44 @@ impl<N: Number> Product<'_, N> {
             while row < end {
                 let rows = tile_rows(end - row);
                 match rows {
-                    TILE_ROWS => self.fill_tile::<S, T, V, P, TILE_ROWS>(simd, row, start, column, panels),
-                    5 => self.fill_tile::<S, T, V, P, 5>(simd, row, start, column, panels),
-                    4 => self.fill_tile::<S, T, V, P, 4>(simd, row, start, column, panels),
-                    3 => self.fill_tile::<S, T, V, P, 3>(simd, row, start, column, panels),
-                    2 => self.fill_tile::<S, T, V, P, 2>(simd, row, start, column, panels),
-                    _ => self.fill_tile::<S, T, V, P, 1>(simd, row, start, column, panels),
+                    TILE_ROWS => self.fill_tile::<S, T, V, P, TILE_ROWS>(simd, row, &mut columns),
+                    5 => self.fill_tile::<S, T, V, P, 5>(simd, row, &mut columns),
+                    4 => self.fill_tile::<S, T, V, P, 4>(simd, row, &mut columns),
+                    3 => self.fill_tile::<S, T, V, P, 3>(simd, row, &mut columns),
+                    2 => self.fill_tile::<S, T, V, P, 2>(simd, row, &mut columns),
+                    _ => self.fill_tile::<S, T, V, P, 1>(simd, row, &mut columns),
                 }
                 row += rows;
             }
         }
     }
 
-    /// The elements from `(row, column)` on, summed over the depth that starts at `start` and that the panels span.
+    /// The panels that are read after these.
+    fn next_panels<const P: usize>(&self, depth: Range<usize>, column: usize) -> Ahead<P> {
+        let next = column + P * LANES;
+        let (column, depth) = if next + P * LANES <= self.right.columns {
+            (next, depth)
+        } else {
+            (0, depth.end..self.right.depth.min(depth.end + depth.len()))
+        };
+        let mut regions = [NOWHERE; P];
+        for (i, region) in regions.iter_mut().enumerate() {
+            if column + i * LANES < self.right.columns {
+                *region = region_of(self.right.part(column + i * LANES, depth.clone()));
+            }
+        }
+        Ahead::new(regions)
+    }
+
+    /// The elements of these columns from `row` on, summed over the depth that the panels span.
     #[inline(always)]
     fn fill_tile<S: Simd, T: Step<Number = N>, const V: usize, const P: usize, const R: usize>(
         &mut self,
         simd: S,
         row: usize,
-        start: usize,
-        column: usize,
-        panels: [&[N::Word]; P],
+        columns: &mut Columns<N, P>,
     ) {
+        let Columns { first: column, start, panels, ref mut next } = *columns;
         let mut sums: Sums<S, V, P, R> = [[[simd.splat_f32s(0.0); V]; P]; R];
         let depth = panels[0].len() / LANES;
         let mut vectors = [N::vectors::<S>(panels[0]); P];
@@ -395,7 +442,15 @@ impl<N: Number> Product<'_, N> {
         }
         let fetched = depth / const { unrolled(V) } * FETCHED;
         // If there is nothing to fetch, what is at hand.
-        let ahead = self.ahead.next(fetched * LINE).unwrap_or(panels[0].as_ptr().cast());
+        let ahead = next.next(fetched * LINE).or_else(|| self.ahead.next(fetched * LINE));
+        let ahead = ahead.unwrap_or(panels[0].as_ptr().cast());
+        let columns = self.right.columns;
+        let out = &mut self.out[row * columns + column..];
+        for i in 0..R {
+            for panel in 0..P {
+                fetch::<NEAR>(out.as_ptr().wrapping_add(i * columns + panel * LANES).cast());
+            }
+        }
         let Left { data, stride, transposed, .. } = self.left;
         let mut left = [data; R];
         if transposed {
@@ -407,8 +462,6 @@ impl<N: Number> Product<'_, N> {
             left.iter_mut().enumerate().for_each(|(i, left)| *left = &data[first + i * stride..]);
             add_products::<S, T, V, P, R, 1>(simd, &mut sums, vectors, depth, left, ahead);
         }
-        let columns = self.right.columns;
-        let out = &mut self.out[row * columns + column..];
         let width = out.len().min(columns - column).min(P * LANES);
         if width < P * LANES {
             for (i, sums) in sums.into_iter().enumerate() {
@@ -450,7 +503,7 @@ fn add_products<S: Simd, T: Step, const V: usize, const P: usize, const R: usize
     let whole = depth - depth % step;
     for p in (0..whole).step_by(step) {
         for line in 0..FETCHED {
-            fetch(ahead.wrapping_add(line * LINE));
+            fetch::<FAR>(ahead.wrapping_add(line * LINE));
         }
         ahead = ahead.wrapping_add(FETCHED * LINE);
         for q in 0..step {

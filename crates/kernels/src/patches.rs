@@ -175,8 +175,8 @@ impl Patches {
             let panel_len = Panels::<N>::len(pixels * channels, LANES);
             packed.par_chunks_mut(panel_len).enumerate().for_each(|(i, panel)| {
                 let these = i * LANES * channels..columns.min((i + 1) * LANES) * channels;
-                let rows: Vec<&[N]> = matrices.iter().map(|matrix| &matrix[these.clone()]).collect();
-                transpose_to_panel(&rows, channels, panel);
+                let rows = matrices.iter().map(|matrix| Rows::new(&matrix[these.clone()], channels));
+                transpose_to_panel(&rows.collect::<Vec<_>>(), panel);
             });
         });
     }
@@ -302,34 +302,35 @@ impl<N: Number> Matrix<N> for &Pixels<'_, N> {
     }
 }
 
-/// Writes the transposes of matrices of at most [`LANES`] rows of `columns` numbers, one below the other, as one panel;
-/// what is beyond the matrices is zeros.
-pub(crate) fn transpose_to_panel<N: Number>(matrices: &[&[N]], columns: usize, panel: &mut [N::Word]) {
-    let len = matrices.len() * columns * LANES;
+/// Writes the transposes of matrices of at most [`LANES`] rows, one below the other, as one panel; what is beyond the
+/// matrices is zeros.
+pub(crate) fn transpose_to_panel<N: Number>(matrices: &[Rows<N>], panel: &mut [N::Word]) {
+    let len = matrices.iter().map(|matrix| matrix.columns * LANES).sum();
     if N::TERMS == 1 {
-        return transpose_to_lines(matrices, columns, cast_slice_mut(panel));
+        return transpose_to_lines(matrices, cast_slice_mut(panel));
     }
     with_buffer(len, |lines| {
-        transpose_to_lines(matrices, columns, lines);
+        transpose_to_lines(matrices, lines);
         Panels::pack(Rows::new(lines, LANES), panel);
     });
 }
 
-fn transpose_to_lines<N: Number>(matrices: &[&[N]], columns: usize, lines: &mut [N]) {
+fn transpose_to_lines<N: Number>(matrices: &[Rows<N>], mut lines: &mut [N]) {
     /// Columns read at a time: a cache line of each row.
     const BLOCK: usize = 16;
-    for (matrix, lines) in matrices.iter().zip(lines.chunks_exact_mut(columns * LANES)) {
-        if matrix.len() < LANES * columns {
-            lines.fill(N::zeroed());
+    for matrix in matrices {
+        let (these, rest) = lines.split_at_mut(matrix.columns * LANES);
+        if matrix.rows < LANES {
+            these.fill(N::zeroed());
         }
-        for (block, lines) in lines.chunks_mut(BLOCK * LANES).enumerate() {
-            let width = lines.len() / LANES;
-            for (lane, row) in matrix.chunks_exact(columns).enumerate() {
-                let row = &row[block * BLOCK..][..width];
+        for (block, lines) in these.chunks_mut(BLOCK * LANES).enumerate() {
+            for lane in 0..matrix.rows {
+                let row = &matrix.data[lane * matrix.stride + block * BLOCK..];
                 for (line, &x) in lines.chunks_exact_mut(LANES).zip(row) {
                     line[lane] = x;
                 }
             }
         }
+        lines = rest;
     }
 }

@@ -36,8 +36,10 @@ const ELEMENTS: usize = IN * IN;
 const MIN_TILES: usize = 256;
 /// Blocks wanted for one convolution, so that threads can share the work.
 const MIN_BLOCKS: usize = 8;
-/// Blocks that are transformed before their products are added to the weight gradient.
-const CHUNK_BLOCKS: usize = 8;
+/// Tiles that a task transforms at a time for a weight gradient, and how often before their products are added to it: from
+/// one thread's second-level cache to the other's.
+const SUMMED_TILES: usize = 64;
+const CHUNK_BLOCKS: usize = 4;
 /// Sums of a weight gradient that stay in the second-level cache, beside [`BLOCK_NUMBERS`] of transformed tiles.
 const MAX_SUMS: usize = 256 * 1024;
 const BLOCK_NUMBERS: usize = 192 * 1024;
@@ -241,7 +243,7 @@ impl<'a> Winograd<'a> {
     /// [`Winograd::sum_by_tiles`] where the sums are many: a task has one of the elements, of tiles that all have transformed.
     fn sum_by_elements(&self, source: &[f32], dy: &[f32], sums: &mut [f32]) {
         let (channels, columns) = (self.patches.channels, self.columns);
-        let (tiles, block) = (self.all_tiles(), self.block_tiles());
+        let (tiles, block) = (self.all_tiles(), SUMMED_TILES);
         let blocks = CHUNK_BLOCKS.min(tiles.div_ceil(block));
         let (input_len, gradient_len) = (spread(block * channels), spread(block * columns));
         let (inputs_len, gradients_len) = (ELEMENTS * input_len, ELEMENTS * gradient_len);

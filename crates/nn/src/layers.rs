@@ -323,14 +323,8 @@ impl Linear {
 
     /// `x [N, in]` to `[N, out]`.
     pub fn forward(&self, pass: &Pass<'_>, x: Tensor<2>) -> Tensor<2> {
-        let (weight, bias) = self.tensors(pass);
-        ops::linear(x, weight, bias, pass.precision())
-    }
-
-    /// `scale y` with a factor for each output, `scale [out]`: the weights are scaled, as they are fewer than outputs.
-    pub fn forward_scaled(&self, pass: &Pass<'_>, x: Tensor<2>, scale: Tensor<1>) -> Tensor<2> {
-        let (weight, bias) = self.tensors(pass);
-        let (weight, bias) = (weight * scale.clone().unsqueeze(), bias.map(|bias| bias * scale));
+        let weight = pass.tensor(self.weight, [self.in_features, self.out_features]);
+        let bias = self.bias.map(|id| pass.tensor(id, [self.out_features]));
         ops::linear(x, weight, bias, pass.precision())
     }
 
@@ -343,11 +337,6 @@ impl Linear {
             Some(bias) => graph.node("Add", &[&y, &bias], Vec::new()),
             None => y,
         }
-    }
-
-    fn tensors(&self, pass: &Pass<'_>) -> (Tensor<2>, Option<Tensor<1>>) {
-        let weight = pass.tensor(self.weight, [self.in_features, self.out_features]);
-        (weight, self.bias.map(|id| pass.tensor(id, [self.out_features])))
     }
 }
 

@@ -169,8 +169,9 @@ impl Block {
         let y = self.depthwise.forward(pass, x).reshape([images * height * width, channels]);
         let y = self.norm.forward(pass, y);
         let y = ops::gelu(self.expand.forward(pass, y));
-        let y = self.reduce.forward_scaled(pass, y, pass.tensor(self.scale, [self.width]));
-        ops::join(shortcut, self.depth.forward(pass, y.reshape([images, height, width, channels])))
+        let y = self.reduce.forward(pass, y).reshape([images, height, width, channels]);
+        let scale = pass.tensor(self.scale, [self.width]);
+        ops::join(shortcut, self.depth.forward(pass, y), scale)
     }
 
     fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {

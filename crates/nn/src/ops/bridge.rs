@@ -21,10 +21,13 @@ pub(crate) trait CpuOp<const N: usize>: Clone + Debug + Send + Sync + 'static {
     /// What the backward pass needs beside inputs and output.
     type Saved: Debug + Send + Sync + 'static;
 
+    /// Inputs whose gradient is that of the output.
+    const PASSES: [bool; N] = [false; N];
+
     /// The output and what to save.
     fn forward(&self, inputs: [Values<'_>; N]) -> (Array, Self::Saved);
 
-    /// The gradients of the inputs, of the same kinds; those not `wanted` may be `None`.
+    /// The gradients of the inputs, of the same kinds; those not `wanted`, or that pass, may be `None`.
     fn backward(&self, at: Point<'_, N, Self::Saved>) -> [Option<Array>; N];
 }
 
@@ -273,9 +276,15 @@ impl<const N: usize, Op: CpuOp<N>> Backward<Flex, N> for Step<Op> {
             wanted: parents.each_ref().map(Option::is_some),
         };
         let results = self.op.backward(point);
-        for ((parent, result), input) in parents.iter().zip(results).zip(state.inputs.iter()) {
-            if let (Some(node), Some(gradient)) = (parent, result) {
-                grads.register::<Flex>(node.id, gradient.tensor(input.layout().shape().clone()));
+        for (((parent, result), input), passes) in
+            parents.iter().zip(results).zip(state.inputs.iter()).zip(Op::PASSES)
+        {
+            match (parent, result) {
+                (Some(node), _) if passes => grads.register::<Flex>(node.id, gradient.clone()),
+                (Some(node), Some(result)) => {
+                    grads.register::<Flex>(node.id, result.tensor(input.layout().shape().clone()));
+                }
+                _ => {}
             }
         }
         give_back(gradient);

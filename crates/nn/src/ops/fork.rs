@@ -9,11 +9,11 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
-use twinlens_kernels::{add, add_to};
+use twinlens_kernels::{add_to, layer_scale_backward, layer_scale_forward};
 
 use super::Body;
 use super::arrays::{array, give_back};
-use super::bridge::{Array, Input, Kind, Tracked, Values, by_kind, slice_mut, values};
+use super::bridge::{Array, CpuOp, Input, Kind, Point, Tracked, Values, by_kind, run, slice_mut, values};
 
 /// `x`, twice, for two ways that meet again; the results must both reach the loss.
 ///
@@ -60,43 +60,53 @@ impl Backward<Flex, 1> for Way {
     }
 }
 
-/// `a + b`, of the same shape and kind, by all threads.
-pub fn join<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
-    if Body::of(&a) == Body::Composed {
-        return a + b;
+/// The end of a residual block with layer scale, `shortcut + gamma branch` (Touvron et al. 2021, equation 3): shapes `shortcut`
+/// and `branch` the same, `gamma` their last dimension.
+pub fn join<const D: usize>(shortcut: Tensor<D>, branch: Tensor<D>, gamma: Tensor<1>) -> Tensor<D> {
+    match Body::of(&shortcut) {
+        Body::Kernels => {
+            let shape = shortcut.dims();
+            run(Join, [shortcut.into(), branch.into(), gamma.into()], shape).0
+        }
+        Body::Composed => join_composed(shortcut, branch, gamma),
     }
-    let inputs = [a, b].map(Input::from);
-    let recorded = inputs.iter().any(|input| matches!(input, Input::Tracked(_)));
-    let [(a, a_guard), (b, b_guard)] = inputs.map(|input| input.tracked().into_parts());
-    let [a, b] = [a, b].map(|tensor| tensor.to_contiguous());
-    let sum = by_kind!(values(&a), |a| sum(a, Kind::of(values(&b)))).tensor(a.layout().shape().clone());
-    if !recorded {
-        return Tensor::from_primitive::<Flex>(sum);
-    }
-    let prep = Backward::<Flex, 2>::prepare::<NoCheckpointing>(Join, [a_guard, b_guard]);
-    let sum = match prep.compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish((), sum),
-        OpsKind::UnTracked(prep) => prep.finish(sum),
-    };
-    Tensor::from_primitive::<Autodiff<Flex>>(sum)
 }
 
-fn sum<E: Kind>(a: &[E], b: &[E]) -> Array {
-    let mut sum = array(a.len());
-    add([a, b], &mut sum);
-    E::array(sum)
+pub(crate) fn join_composed<const D: usize>(
+    shortcut: Tensor<D>,
+    branch: Tensor<D>,
+    gamma: Tensor<1>,
+) -> Tensor<D> {
+    shortcut + branch * gamma.unsqueeze()
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Join;
 
-impl Backward<Flex, 2> for Join {
-    type State = ();
+impl CpuOp<3> for Join {
+    type Saved = ();
+    const PASSES: [bool; 3] = [true, false, false];
 
-    fn backward(self, ops: Ops<(), 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<Flex>(&ops.node);
-        for parent in ops.parents.into_iter().flatten() {
-            grads.register::<Flex>(parent.id, gradient.clone());
-        }
+    fn forward(&self, [shortcut, branch, gamma]: [Values<'_>; 3]) -> (Array, ()) {
+        (by_kind!(shortcut, |shortcut| joined(shortcut, Kind::of(branch), gamma.singles())), ())
     }
+
+    fn backward(&self, at: Point<'_, 3, ()>) -> [Option<Array>; 3] {
+        let [_, branch, gamma] = at.inputs;
+        let [dbranch, dgamma] =
+            by_kind!(branch, |branch| gradients(Kind::of(at.gradient), branch, gamma.singles()));
+        [None, Some(dbranch), Some(dgamma)]
+    }
+}
+
+fn joined<E: Kind>(shortcut: &[E], branch: &[E], gamma: &[f32]) -> Array {
+    let mut y = array(shortcut.len());
+    layer_scale_forward(shortcut, branch, gamma, &mut y);
+    E::array(y)
+}
+
+fn gradients<E: Kind>(dy: &[E], branch: &[E], gamma: &[f32]) -> [Array; 2] {
+    let (mut dbranch, mut dgamma) = (array(branch.len()), array(gamma.len()));
+    layer_scale_backward(dy, branch, gamma, &mut dbranch, &mut dgamma);
+    [E::array(dbranch), dgamma.into()]
 }

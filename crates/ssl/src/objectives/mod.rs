@@ -39,7 +39,7 @@ pub use w_mse::WMse;
 
 use burn::tensor::{Tensor, activation};
 use twinlens_nn::norms::unit_rows;
-use twinlens_nn::ops::{column_products, squared_norm, sum};
+use twinlens_nn::ops::{batch_norm_train, column_products, squared_norm, sum};
 
 /// A loss to minimise and the parts people look at.
 #[derive(Clone, Debug)]
@@ -92,9 +92,7 @@ fn centre(z: Tensor<2>) -> Tensor<2> {
 
 /// Columns shifted and scaled to mean 0 and variance 1 over the batch: `(z - mean) / sqrt(var + eps)`, biased.
 fn standardise(z: Tensor<2>, eps: f64) -> Tensor<2> {
-    let centred = centre(z);
-    let variance = centred.clone().square().mean_dim(0);
-    centred / variance.add_scalar(eps).sqrt()
+    batch_norm_train(z, None, eps, None, false).output
 }
 
 /// The sum of the squares off the diagonal of the Gram matrix `x^T x / divisor`.
