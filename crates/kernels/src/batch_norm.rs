@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::element::Element;
 use crate::epilogue::at_least;
 use crate::parallel::optional_chunks_mut;
-use crate::shape::assert_len;
+use crate::shape::{assert_len, assert_rows};
 
 /// The learned scale and shift, one number per channel.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +112,7 @@ pub fn batch_norm_eval_forward<E: Element>(
     y: &mut [E],
 ) {
     let channels = affine.gamma.len();
-    assert_rows(x, channels);
+    assert_some_rows(x, channels);
     assert_len("beta", affine.beta.len(), channels);
     assert_len("mean", statistics.mean.len(), channels);
     assert_len("y", y.len(), x.len());
@@ -177,9 +177,9 @@ fn chunk_rows(channels: usize) -> usize {
     (CHUNK_ELEMENTS / channels).clamp(1, 1024)
 }
 
-fn assert_rows<E>(x: &[E], channels: usize) {
-    assert!(channels > 0 && !x.is_empty(), "batch norm needs at least one row and one channel");
-    assert!(x.len().is_multiple_of(channels), "x has {} elements, not whole rows of {channels}", x.len());
+fn assert_some_rows<E>(x: &[E], channels: usize) {
+    assert!(!x.is_empty(), "batch norm needs at least one row");
+    assert_rows("x", x.len(), channels);
 }
 
 fn product(a: &[f32], b: &[f32]) -> Vec<f32> {
@@ -198,7 +198,7 @@ struct Moments {
 }
 
 fn batch_statistics<E: Element>(x: &[E], channels: usize, eps: f32) -> BatchStatistics {
-    assert_rows(x, channels);
+    assert_some_rows(x, channels);
     let chunk = chunk_rows(channels) * channels;
     let chunks: Vec<Moments> = x.par_chunks(chunk).map(|x| moments(x, channels)).collect();
     let mut total = Moments { rows: 0.0, mean: vec![0.0; channels], squares: vec![0.0; channels] };
@@ -299,7 +299,7 @@ struct Pass<'a, E> {
 impl<E: Element> Pass<'_, E> {
     fn assert_lengths(&self, grads: &BatchNormGrads<E>) {
         let (len, channels) = (self.x.len(), self.scale.len());
-        assert_rows(self.x, channels);
+        assert_some_rows(self.x, channels);
         assert_len("dy", self.dy.len(), len);
         assert_len("the output of ReLU", self.output().len(), len);
         assert_len("mean", self.mean.len(), channels);

@@ -19,7 +19,7 @@ use crate::lines::Lines;
 use crate::matrix::{Number, Panels, Rows, Target, multiply_transposed};
 use crate::parallel::{add_parts, with_buffer};
 use crate::patches::Patches;
-use crate::shape::{ConvShape, Precision, Window, assert_len};
+use crate::shape::{ConvShape, Precision, Window, assert_len, assert_rows};
 use crate::winograd::Winograd;
 
 /// Convolution: `y[n, i, j, o] = sum over a, b, c of x[n, i s - p + a, j s - p + b, c] w[a, b, c, o]`, with stride `s`, padding
@@ -144,12 +144,7 @@ fn input_grad<N: Number, E: Element>(shape: &ConvShape, phases: &[Phase], dy: &[
 /// When `dy` is not whole rows.
 pub fn bias_grad<E: Element>(dy: &[E], db: &mut [f32]) {
     const CHUNK: usize = 32 * 1024;
-    assert!(
-        dy.len().is_multiple_of(db.len()),
-        "dy has {} elements, not whole rows of {}",
-        dy.len(),
-        db.len()
-    );
+    assert_rows("dy", dy.len(), db.len());
     let chunk = (CHUNK / db.len()).clamp(1, 1024) * db.len();
     let sums: Vec<Vec<f32>> = dy.par_chunks(chunk).map(|dy| sum_rows(dy, db.len())).collect();
     let mut totals = vec![0.0f64; db.len()];
@@ -438,11 +433,11 @@ impl WeightTiles<'_> {
         let [height, width] = patches.size;
         let fits = |size: &[usize; 2]| size[0] * size[1] * patches.channels <= MAX_TILE_ROWS;
         let size = [[height, width], [1, width]].into_iter().find(fits).unwrap_or([1, 1]);
-        let channels = match patches.channels.div_ceil(MAX_TILE_ROWS) {
-            1 => patches.channels,
-            _ if size != [1, 1] => patches.channels,
-            // As many for one thread as for the other.
-            tiles => patches.channels.div_ceil(tiles.next_multiple_of(2)),
+        let channels = if size == [1, 1] && patches.channels > MAX_TILE_ROWS {
+            // As many tiles for one thread as for the other.
+            patches.channels.div_ceil(patches.channels.div_ceil(MAX_TILE_ROWS).next_multiple_of(2))
+        } else {
+            patches.channels
         };
         WeightTiles { patches, out_channels, size, channels }
     }

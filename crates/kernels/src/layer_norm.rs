@@ -6,7 +6,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::shape::assert_len;
+use crate::shape::{assert_len, assert_rows};
 
 /// Numbers in a chunk of rows, which one task computes.
 const CHUNK_ELEMENTS: usize = 32 * 1024;
@@ -48,7 +48,7 @@ pub fn layer_norm_forward(
     y: &mut [f32],
 ) -> Vec<RowStatistics> {
     let channels = gamma.len();
-    assert_rows(x, channels);
+    assert_rows("x", x.len(), channels);
     assert_len("beta", beta.len(), channels);
     assert_len("y", y.len(), x.len());
     let mut statistics = vec![RowStatistics { mean: 0.0, inv_std: 0.0 }; x.len() / channels];
@@ -94,7 +94,7 @@ pub fn layer_norm_backward(
     grads: LayerNormGrads,
 ) {
     let channels = gamma.len();
-    assert_rows(x, channels);
+    assert_rows("x", x.len(), channels);
     assert_len("dy", dy.len(), x.len());
     assert_len("statistics", statistics.len(), x.len() / channels);
     assert_len("dx", grads.dx.len(), x.len());
@@ -118,11 +118,6 @@ pub fn layer_norm_backward(
             total.iter_mut().zip(&sum[which]).for_each(|(total, sum)| *total += sum);
         }
     }
-}
-
-fn assert_rows(x: &[f32], channels: usize) {
-    assert!(channels > 0, "layer norm needs at least one channel");
-    assert!(x.len().is_multiple_of(channels), "x has {} elements, not whole rows of {channels}", x.len());
 }
 
 fn chunk_rows(channels: usize) -> usize {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::parallel::add_in_order;
-use crate::shape::assert_len;
+use crate::shape::{assert_len, assert_rows};
 
 /// Numbers that a task has, about.
 const CHUNK: usize = 32 * 1024;
@@ -24,7 +24,7 @@ fn chunk_len(channels: usize) -> usize {
 /// # Panics
 /// When the slices' lengths do not fit together, or there are no channels.
 pub fn layer_scale_forward<E: Element>(shortcut: &[E], branch: &[E], gamma: &[f32], y: &mut [E]) {
-    assert_rows(branch, gamma);
+    assert_rows("branch", branch.len(), gamma.len());
     assert_len("shortcut", shortcut.len(), branch.len());
     assert_len("y", y.len(), branch.len());
     let chunk = chunk_len(gamma.len());
@@ -59,7 +59,7 @@ pub fn layer_scale_backward<E: Element>(
     dbranch: &mut [E],
     dgamma: &mut [f32],
 ) {
-    assert_rows(branch, gamma);
+    assert_rows("branch", branch.len(), gamma.len());
     assert_len("dy", dy.len(), branch.len());
     assert_len("dbranch", dbranch.len(), branch.len());
     assert_len("dgamma", dgamma.len(), gamma.len());
@@ -87,16 +87,6 @@ fn backward_chunk<E: Element>(dy: &[E], branch: &[E], gamma: &[f32], dbranch: &m
         }
     }
     sums
-}
-
-fn assert_rows<E>(branch: &[E], gamma: &[f32]) {
-    assert!(!gamma.is_empty(), "layer scale needs at least one channel");
-    assert!(
-        branch.len().is_multiple_of(gamma.len()),
-        "branch has {} elements, not whole rows of {}",
-        branch.len(),
-        gamma.len()
-    );
 }
 
 #[cfg(test)]

@@ -233,6 +233,13 @@ pub(crate) fn assert_len(what: &str, actual: usize, expected: usize) {
     assert!(actual == expected, "{what} has {actual} elements; its shape has {expected}");
 }
 
+/// Stops a call whose slice is not whole rows of channels, or whose channels are none.
+#[track_caller]
+pub(crate) fn assert_rows(what: &str, len: usize, channels: usize) {
+    assert!(channels > 0, "{what} needs at least one channel");
+    assert!(len.is_multiple_of(channels), "{what} has {len} elements, not whole rows of {channels}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
