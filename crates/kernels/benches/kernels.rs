@@ -2,8 +2,8 @@
 //! 64 pixels with 64 images, and of a projector's linear layers.
 //!
 //! Convolutions report floating-point operations (two for each product) as "elements" per second: Gelem/s is
-//! GFLOP/s, to be held against `gemm`, the same arithmetic without gathering. Batch norm and pooling report the bytes
-//! that they must read and write at least once.
+//! GFLOP/s, to be held against `gemm`, the same arithmetic without gathering. They also report the bytes that must be read or
+//! written at least once, which is all that batch norm, layer norm and pooling report.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -61,6 +61,11 @@ fn map<E: Element>(len: usize) -> Vec<E> {
     map
 }
 
+/// Operations, and the bytes that they need at least.
+fn work(operations: usize, bytes: usize) -> Throughput {
+    Throughput::ElementsAndBytes { elements: operations as u64, bytes: bytes as u64 }
+}
+
 /// One product per thread, each `rows x depth` times `depth x columns`, row-major: the peak to compare with.
 fn gemm_peak(c: &mut Criterion) {
     let mut group = c.benchmark_group("gemm");
@@ -116,17 +121,23 @@ fn convolutions(c: &mut Criterion) {
 fn convolution(c: &mut Criterion, name: &str, x: [usize; 4], outputs: usize, window: Window) {
     if let Ok(shape) = ConvShape::new(x, outputs, window) {
         let mut group = c.benchmark_group(name);
-        let products = shape.y_len() / outputs * shape.w_len();
-        group.throughput(Throughput::Elements(2 * products as u64));
-        directions::<f32>(&mut group, shape, "");
+        let operations = 2 * shape.y_len() / outputs * shape.w_len();
+        directions::<f32>(&mut group, shape, operations, "");
         // As linear layers and ConvNeXt have it, and as the maps of ResNet and VGG are.
-        directions::<f32>(&mut group, shape.with_precision(Precision::Bf16), "_bf16_of_f32");
-        directions::<Bf16>(&mut group, shape.with_precision(Precision::Bf16), "_bf16");
+        directions::<f32>(&mut group, shape.with_precision(Precision::Bf16), operations, "_bf16_of_f32");
+        directions::<Bf16>(&mut group, shape.with_precision(Precision::Bf16), operations, "_bf16");
     }
 }
 
 /// Forward and both gradients with maps of one kind.
-fn directions<E: Element>(group: &mut BenchmarkGroup<'_, WallTime>, shape: ConvShape, suffix: &str) {
+fn directions<E: Element>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    shape: ConvShape,
+    operations: usize,
+    suffix: &str,
+) {
+    let bytes = size_of::<E>() * (shape.x_len() + shape.y_len()) + size_of::<f32>() * shape.w_len();
+    group.throughput(work(operations, bytes));
     let (mut x, mut y, mut w) = (map::<E>(shape.x_len()), map(shape.y_len()), numbers(shape.w_len()));
     group.bench_function(format!("forward{suffix}"), |b| {
         b.iter(|| conv2d_forward(&shape, &x, &w, Epilogue::default(), black_box(&mut y)));
@@ -204,7 +215,8 @@ fn depthwise(c: &mut Criterion) {
         let (mut x, mut w, mut y) = (numbers(shape.x_len()), numbers(shape.w_len()), numbers(shape.x_len()));
         let bias = numbers(channels);
         let mut group = c.benchmark_group(format!("depthwise_7x7_{size}px_{channels}"));
-        group.throughput(Throughput::Elements((2 * 49 * shape.x_len()) as u64));
+        let bytes = size_of::<f32>() * (2 * x.len() + w.len());
+        group.throughput(work(2 * 49 * x.len(), bytes));
         group.bench_function("forward", |b| {
             b.iter(|| depthwise_forward(&shape, &x, &w, &bias, black_box(&mut y)));
         });

@@ -297,9 +297,12 @@ fn strided_input_grad<N: Number, E: Element>(
     dx: &mut [E],
 ) {
     const TASK_PIXELS: usize = 2048;
+    /// Of whole images, as every task reads the whole weight.
+    const MIN_TASK_PIXELS: usize = 128;
     let [height, width] = shape.input;
     let line_len = width * shape.in_channels;
-    let images = (TASK_PIXELS / (height * width)).max(1);
+    let shared = (shape.images * height * width / MIN_TASKS).clamp(MIN_TASK_PIXELS, TASK_PIXELS);
+    let images = (shared / (height * width)).max(1);
     let band = if images > 1 {
         images * height
     } else {

@@ -33,6 +33,7 @@ mod patches;
 mod pool;
 mod relu;
 mod shape;
+mod stochastic_depth;
 mod sums;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AMX reads what is in here"))]
 mod tiles;
@@ -59,4 +60,5 @@ pub use pool::{
 };
 pub use relu::relu_backward;
 pub use shape::{ConvShape, PoolShape, Precision, ShapeError, Window};
+pub use stochastic_depth::{select_images, select_images_backward};
 pub use sums::{decayed_sum_of_squares, sum_of_squares, sum_of_squares_grad};

@@ -1,9 +1,9 @@
 //! The layers that networks are made of: sizes and places of weights, no values.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::onnx::{Attribute, Graph, Map, windows};
-use crate::ops::{self, Conv2dOptions};
+use crate::ops::{self, Conv2dOptions, Kept};
 use crate::weights::{Id, Init, Order, Pass, Scope};
 
 /// `torch.nn.Conv2d` with a square kernel, on `[N, H, W, C]`.
@@ -187,17 +187,14 @@ impl StochasticDepth {
         StochasticDepth { layer, drop }
     }
 
-    /// In training with noise (see [`Pass::with_noise`]), `0` for dropped samples and `x / (1 - drop)` for the others;
-    /// otherwise `x`. `x [N, H, W, C]`.
-    pub fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let Some(mut noise) = pass.noise(self.layer).filter(|_| self.drop > 0.0) else { return x };
-        let kept = (1.0 / (1.0 - self.drop)) as f32;
-        let images = x.dims()[0];
-        let scales: Vec<f32> =
-            (0..images).map(|_| if noise.chance(self.drop) { 0.0 } else { kept }).collect();
-        let scales =
-            Tensor::from_data(TensorData::new(scales, [images, 1, 1, 1]), &x.device().without_autodiff());
-        x * scales
+    /// The images of a batch that are kept. In training with noise (see [`Pass::with_noise`]), each is with probability
+    /// `1 - drop`, and their results are divided by it; otherwise all are.
+    pub fn kept(&self, pass: &Pass<'_>, batch: usize) -> Kept {
+        let noise = pass.noise(self.layer).filter(|_| self.drop > 0.0);
+        noise.map_or_else(
+            || Kept::all(batch),
+            |mut noise| Kept::drawn(batch, (1.0 / (1.0 - self.drop)) as f32, || !noise.chance(self.drop)),
+        )
     }
 }
 
@@ -345,7 +342,7 @@ mod tests {
     use super::*;
     use crate::ops::read;
     use crate::weights::Weights;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
 
     #[test]
     fn a_convolution_of_any_size_pads_images_smaller_than_its_kernel() {
@@ -403,12 +400,21 @@ mod tests {
     fn stochastic_depth_drops_whole_samples_and_keeps_the_mean() {
         let mut weights = Weights::new(3, &Device::flex());
         let layer = StochasticDepth::new(2, 0.25);
-        let x = Tensor::<4>::ones([4000, 1, 1, 2], &Device::flex());
-        let y = read(layer.forward(&Pass::train(&mut weights).with_noise(1, 0), x.clone()));
+        let through = |pass: &Pass<'_>, images: usize| {
+            let x = Tensor::<4>::ones([images, 1, 1, 2], &Device::flex());
+            let kept = layer.kept(pass, images);
+            let branch = ops::keep(x.clone(), &kept) * 2.0;
+            read(ops::join(x * 0.0, branch, Tensor::from_floats([1.0, 0.5], &Device::flex()), &kept))
+        };
+        let y = through(&Pass::train(&mut weights).with_noise(1, 0), 4000);
         let kept = y.chunks_exact(2).filter(|pixel| pixel[0] > 0.0).count();
-        assert!(y.chunks_exact(2).all(|pixel| pixel == [0.0; 2] || pixel == [1.0 / 0.75; 2]));
+        assert!(y.chunks_exact(2).all(|pixel| pixel == [0.0; 2] || pixel == [2.0 / 0.75, 1.0 / 0.75]));
         // Five standard deviations of a share of 4000 draws.
         assert!((kept as f64 / 4000.0 - 0.75).abs() < 5.0 * (0.25f64 * 0.75 / 4000.0).sqrt(), "{kept}");
-        assert_eq!(read(layer.forward(&Pass::train(&mut weights), x.clone())), read(x));
+        assert_eq!(through(&Pass::train(&mut weights), 2), [2.0, 1.0, 2.0, 1.0]);
+        // Batches of which nothing is kept.
+        let drops: Vec<f32> =
+            (0..40).flat_map(|step| through(&Pass::train(&mut weights).with_noise(step, 0), 1)).collect();
+        assert!(drops.contains(&0.0) && drops.contains(&(2.0 / 0.75)), "{drops:?}");
     }
 }

@@ -164,14 +164,16 @@ impl Block {
     }
 
     fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let [images, height, width, channels] = x.dims();
+        let kept = self.depth.kept(pass, x.dims()[0]);
         let [x, shortcut] = ops::fork(x);
+        let x = ops::keep(x, &kept);
+        let [images, height, width, channels] = x.dims();
         let y = self.depthwise.forward(pass, x).reshape([images * height * width, channels]);
         let y = self.norm.forward(pass, y);
         let y = ops::gelu(self.expand.forward(pass, y));
         let y = self.reduce.forward(pass, y).reshape([images, height, width, channels]);
         let scale = pass.tensor(self.scale, [self.width]);
-        ops::join(shortcut, self.depth.forward(pass, y), scale)
+        ops::join(shortcut, y, scale, &kept)
     }
 
     fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod batch_norm;
+mod branch;
 mod bridge;
 mod conv2d;
 mod depthwise_conv2d;
@@ -22,10 +23,11 @@ mod tests;
 
 pub use arrays::release_arrays;
 pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
+pub use branch::{Kept, join, keep};
 pub use bridge::read;
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use depthwise_conv2d::depthwise_conv2d;
-pub use fork::{fork, join};
+pub use fork::fork;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::{column_products, linear};

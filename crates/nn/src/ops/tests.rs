@@ -183,17 +183,27 @@ proptest! {
     }
 
     #[test]
-    fn joins_are_the_same_on_every_back_end(rows in 1usize..20, channels in 1usize..40, constant: bool, seed: u64) {
-        let [shortcut, branch] = [1, 2].map(|place| random([rows, channels], seed ^ place));
+    fn joins_are_the_same_on_every_back_end(
+        images in 1usize..9,
+        rows in 1usize..5,
+        channels in 1usize..40,
+        // Of few images, all or none may be kept.
+        probability in 0.0..1.0,
+        constant: bool,
+        seed: u64,
+    ) {
+        let [shortcut, x] = [1, 2].map(|place| random([images, rows, channels], seed ^ place));
         let gamma = random([channels], seed);
+        let mut draws = Stream::new(seed, Purpose::Evaluation, [0, 0, 0]);
+        let kept = Kept::drawn(images, 1.5, || draws.chance(probability));
         // A constant has no gradient and takes none away.
         let given = if constant { shortcut.clone().without_autodiff() } else { shortcut.clone() };
         let bodies = [
-            join(given.clone(), branch.clone(), gamma.clone()),
-            fork::join_composed(given, branch.clone(), gamma.clone()),
+            join(given.clone(), keep(x.clone(), &kept).exp(), gamma.clone(), &kept),
+            branch::join_composed(given, x.clone().exp(), gamma.clone(), &kept),
         ];
         agree(bodies, |grads| {
-            let mut all = vec![gradient(&branch, grads), gradient(&gamma, grads)];
+            let mut all = vec![gradient(&x, grads), gradient(&gamma, grads)];
             all.extend((!constant).then(|| gradient(&shortcut, grads)));
             all
         });
@@ -240,7 +250,15 @@ fn maps(precision: Precision) -> Vec<Vec<f32>> {
     let affine = Some([gamma.clone(), beta.clone()]);
     let y = batch_norm_train(y, affine.clone(), 1e-5, Some(shortcut), true).output;
     let [y, shortcut] = fork(y);
-    let y = join(shortcut, batch_norm_train(y, affine, 1e-5, None, true).output, bias.clone());
+    let kept = Kept::drawn(8, 1.25, {
+        let mut n = 0;
+        move || {
+            n += 1;
+            n != 3
+        }
+    });
+    let branch = batch_norm_train(keep(y, &kept), affine, 1e-5, None, true).output;
+    let y = join(shortcut, branch, bias.clone(), &kept);
     let features = global_average_pool(y);
     let grads = (features.clone() * random([8, 16], 7).detach()).sum().backward();
     let [x, first, second] = [&x, &weights[0], &weights[1]].map(|tensor| gradient(tensor, &grads));
