@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 /// Sums that wait for nothing but themselves: more than a processor has on its way at a time, fewer than it has registers.
 const CHAINS: usize = 12;
-const ROUNDS: usize = 1 << 16;
+/// So many that to wake the threads does not count.
+const ROUNDS: usize = 1 << 20;
 /// Numbers of a thread's arrays: more than any cache holds.
 const LEN: usize = 1 << 25;
 

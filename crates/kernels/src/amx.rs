@@ -46,7 +46,7 @@ pub(crate) fn available() -> bool {
         false
     }
     static AVAILABLE: LazyLock<bool> =
-        LazyLock::new(|| processor_has() && std::arch::is_x86_feature_detected!("avx512f") && granted());
+        LazyLock::new(|| std::arch::is_x86_feature_detected!("avx512f") && processor_has() && granted());
     *AVAILABLE
 }
 

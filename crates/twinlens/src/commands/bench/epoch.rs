@@ -25,6 +25,7 @@ pub(super) const CASES: &[Epoch] = &[
     Epoch { name: "epoch-r18-imagenet-28-b256", stem: Stem::Imagenet, size: 28, batch: 256 },
     Epoch { name: "epoch-r18-cifar-28-b64", stem: Stem::Cifar, size: 28, batch: 64 },
     Epoch { name: "epoch-r18-imagenet-64-b128", stem: Stem::Imagenet, size: 64, batch: 128 },
+    Epoch { name: "epoch-r18-imagenet-224-b16", stem: Stem::Imagenet, size: 224, batch: 16 },
 ];
 
 impl Work for Epoch {
