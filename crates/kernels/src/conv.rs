@@ -416,7 +416,7 @@ impl Phase {
 const MAX_TILE_ROWS: usize = 128;
 /// Words of the depth, rows of the patch matrix, that are summed at a time.
 const SUMMED_ROWS: usize = 256;
-/// Tasks wanted for one weight gradient; with fewer tiles, the rows are cut into parts whose sums are added in order.
+/// Tasks wanted for a gradient. Of a weight gradient with fewer tiles, the rows are cut into parts whose sums are added in order.
 const MIN_TASKS: usize = 32;
 /// Fewer rows than this are not worth a part of their own.
 const MIN_PART_ROWS: usize = 1024;

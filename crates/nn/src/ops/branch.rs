@@ -55,14 +55,12 @@ pub fn keep<const D: usize>(x: Tensor<D>, kept: &Kept) -> Tensor<D> {
     }
     let mut shape = x.dims();
     shape[0] = kept.images.len();
-    run(Keep { kept: kept.clone(), len: x.shape().num_elements() }, [x.into()], shape).0
+    run(Keep { kept: kept.clone() }, [x.into()], shape).0
 }
 
 #[derive(Clone, Debug)]
 struct Keep {
     kept: Kept,
-    /// Numbers in the whole batch.
-    len: usize,
 }
 
 impl CpuOp<1> for Keep {
@@ -73,19 +71,19 @@ impl CpuOp<1> for Keep {
     }
 
     fn backward(&self, at: Point<'_, 1, ()>) -> [Option<Array>; 1] {
-        [Some(by_kind!(at.gradient, |dy| self.put_back(dy)))]
+        [Some(by_kind!(at.inputs[0], |x| self.put_back(Kind::of(at.gradient), x)))]
     }
 }
 
 impl Keep {
     fn selected<E: Kind>(&self, x: &[E]) -> Array {
-        let mut y = array(self.len / self.kept.batch * self.kept.images.len());
+        let mut y = array(x.len() / self.kept.batch * self.kept.images.len());
         select_images(x, &self.kept.images, &mut y);
         E::array(y)
     }
 
-    fn put_back<E: Kind>(&self, dy: &[E]) -> Array {
-        let mut dx = array(self.len);
+    fn put_back<E: Kind>(&self, dy: &[E], x: &[E]) -> Array {
+        let mut dx = array(x.len());
         select_images_backward(dy, &self.kept.images, &mut dx);
         E::array(dx)
     }
@@ -118,11 +116,15 @@ pub(crate) fn join_composed<const D: usize>(
     gamma: Tensor<1>,
     kept: &Kept,
 ) -> Tensor<D> {
+    let branch = branch * gamma.unsqueeze();
+    if kept.is_all() && kept.scale == 1.0 {
+        return shortcut + branch;
+    }
     let mut shape = [1; D];
     shape[0] = kept.batch;
     let scales = TensorData::new(kept.scales(), shape);
     let scales = Tensor::<D>::from_data(scales, &branch.device().without_autodiff());
-    shortcut + branch * gamma.unsqueeze() * scales
+    shortcut + branch * scales
 }
 
 #[derive(Clone, Debug)]
