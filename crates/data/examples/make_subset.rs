@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use twinlens_data::{ImageSource, OpenOptions, Pixels, Split, SplitPolicy, open, take_share};
+use twinlens_data::{DataSettings, ImageSource, OpenOptions, Pixels, Split, SplitPolicy, open, take_share};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let counts: Vec<u64> = counts.iter().map(|count| count.parse()).collect::<Result<_, _>>()?;
     let seed = counts.get(3).copied().unwrap_or(0);
-    let options = OpenOptions { split_policy: SplitPolicy::AsDefined, ..OpenOptions::default() };
+    let options = OpenOptions::from(DataSettings { splits: SplitPolicy::Defined, ..DataSettings::default() });
     let set = open(Path::new(input), &options)?;
     let mut archive = ZipWriter::new(File::create(output)?);
     for (split, &count) in Split::ALL.into_iter().zip(&counts) {

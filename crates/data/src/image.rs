@@ -1,5 +1,6 @@
 //! One image in memory.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::DataError;
@@ -11,18 +12,26 @@ pub enum Pixels {
     U8(Vec<u8>),
     /// 16 bits, 0..=65535.
     U16(Vec<u16>),
+    /// 16 bits with a sign, as CT has them.
+    I16(Vec<i16>),
+    /// 32 bits.
+    U32(Vec<u32>),
     /// Floating point, in whatever range the source has.
     F32(Vec<f32>),
 }
 
 /// The number format of an image's samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PixelType {
     /// 8 bits, 0..=255.
     U8,
     /// 16 bits, 0..=65535.
     U16,
+    /// 16 bits with a sign, as CT has them.
+    I16,
+    /// 32 bits.
+    U32,
     /// Floating point, in whatever range the source has.
     F32,
 }
@@ -45,17 +54,20 @@ impl PixelType {
     pub fn bytes(self) -> usize {
         match self {
             PixelType::U8 => 1,
-            PixelType::U16 => 2,
-            PixelType::F32 => 4,
+            PixelType::U16 | PixelType::I16 => 2,
+            PixelType::U32 | PixelType::F32 => 4,
         }
     }
 
-    /// The largest value of an integer type (255 or 65535); `None` for floating point, which has no scale.
-    pub fn max_value(self) -> Option<f64> {
+    /// The smallest and the largest value of an integer type; 0 and 1 for floating point, whose images are made so by
+    /// convention.
+    pub fn bounds(self) -> [f64; 2] {
         match self {
-            PixelType::U8 => Some(255.0),
-            PixelType::U16 => Some(65535.0),
-            PixelType::F32 => None,
+            PixelType::U8 => [0.0, 255.0],
+            PixelType::U16 => [0.0, 65535.0],
+            PixelType::I16 => [-32768.0, 32767.0],
+            PixelType::U32 => [0.0, 4294967295.0],
+            PixelType::F32 => [0.0, 1.0],
         }
     }
 }
@@ -65,19 +77,31 @@ impl std::fmt::Display for PixelType {
         f.write_str(match self {
             PixelType::U8 => "u8",
             PixelType::U16 => "u16",
+            PixelType::I16 => "i16",
+            PixelType::U32 => "u32",
             PixelType::F32 => "f32",
         })
     }
 }
 
+/// Evaluates `$body` with `$values` bound to the samples, whatever their type.
+#[macro_export]
+macro_rules! each_pixel_type {
+    ($pixels:expr, $values:ident => $body:expr) => {
+        match $pixels {
+            $crate::Pixels::U8($values) => $body,
+            $crate::Pixels::U16($values) => $body,
+            $crate::Pixels::I16($values) => $body,
+            $crate::Pixels::U32($values) => $body,
+            $crate::Pixels::F32($values) => $body,
+        }
+    };
+}
+
 impl Pixels {
     /// Number of samples.
     pub fn len(&self) -> usize {
-        match self {
-            Pixels::U8(values) => values.len(),
-            Pixels::U16(values) => values.len(),
-            Pixels::F32(values) => values.len(),
-        }
+        each_pixel_type!(self, values => values.len())
     }
 
     /// Whether there are no samples.
@@ -90,29 +114,47 @@ impl Pixels {
         match self {
             Pixels::U8(_) => PixelType::U8,
             Pixels::U16(_) => PixelType::U16,
+            Pixels::I16(_) => PixelType::I16,
+            Pixels::U32(_) => PixelType::U32,
             Pixels::F32(_) => PixelType::F32,
         }
     }
 
+    /// All samples as numbers, exactly.
+    pub fn to_f64(&self) -> Vec<f64> {
+        each_pixel_type!(self, values => values.iter().map(|&value| f64::from(value)).collect())
+    }
+
     /// Appends the samples to `out`, little-endian.
     pub(crate) fn write_le(&self, out: &mut Vec<u8>) {
-        match self {
-            Pixels::U8(values) => out.extend_from_slice(values),
-            Pixels::U16(values) => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
-            Pixels::F32(values) => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
-        }
+        each_pixel_type!(self, values => out.extend(values.iter().flat_map(|value| value.to_le_bytes())));
     }
 
     /// Samples of type `pixel_type` from little-endian bytes.
     pub(crate) fn read_le(pixel_type: PixelType, bytes: &[u8]) -> Pixels {
+        fn numbers<T, const N: usize>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
+            bytes.as_chunks().0.iter().map(|&number| from(number)).collect()
+        }
         match pixel_type {
             PixelType::U8 => Pixels::U8(bytes.to_vec()),
-            PixelType::U16 => {
-                Pixels::U16(bytes.as_chunks().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect())
-            }
-            PixelType::F32 => {
-                Pixels::F32(bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect())
-            }
+            PixelType::U16 => Pixels::U16(numbers(bytes, u16::from_le_bytes)),
+            PixelType::I16 => Pixels::I16(numbers(bytes, i16::from_le_bytes)),
+            PixelType::U32 => Pixels::U32(numbers(bytes, u32::from_le_bytes)),
+            PixelType::F32 => Pixels::F32(numbers(bytes, f32::from_le_bytes)),
+        }
+    }
+
+    /// Every sample `count` times in a row.
+    fn repeated(self, count: usize) -> Pixels {
+        fn repeat<T: Copy>(values: &[T], count: usize) -> Vec<T> {
+            values.iter().flat_map(|&value| std::iter::repeat_n(value, count)).collect()
+        }
+        match self {
+            Pixels::U8(values) => Pixels::U8(repeat(&values, count)),
+            Pixels::U16(values) => Pixels::U16(repeat(&values, count)),
+            Pixels::I16(values) => Pixels::I16(repeat(&values, count)),
+            Pixels::U32(values) => Pixels::U32(repeat(&values, count)),
+            Pixels::F32(values) => Pixels::F32(repeat(&values, count)),
         }
     }
 }
@@ -143,23 +185,15 @@ impl Image {
     }
 
     /// The same picture with grey repeated to 3 channels, and 8 bits widened to 16 (times 257, which keeps
-    /// `value / max_value` exactly), where asked. Anything else is returned unchanged.
+    /// `value / largest` exactly), where asked. Anything else is returned unchanged.
     pub(crate) fn widened(mut self, channels: usize, pixel_type: PixelType) -> Image {
         if let (Pixels::U8(values), PixelType::U16) = (&self.pixels, pixel_type) {
             self.pixels = Pixels::U16(values.iter().map(|&v| u16::from(v) * 257).collect());
         }
         if self.channels == 1 && channels == 3 {
-            self.pixels = match &self.pixels {
-                Pixels::U8(values) => Pixels::U8(tripled(values)),
-                Pixels::U16(values) => Pixels::U16(tripled(values)),
-                Pixels::F32(values) => Pixels::F32(tripled(values)),
-            };
+            self.pixels = self.pixels.repeated(3);
             self.channels = 3;
         }
         self
     }
-}
-
-fn tripled<T: Copy>(values: &[T]) -> Vec<T> {
-    values.iter().flat_map(|&v| [v; 3]).collect()
 }

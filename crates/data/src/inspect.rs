@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::notice::Notice;
+use crate::range::{PixelRange, extremes};
 use crate::source::{Skipped, SplitOrigin, class_counts};
 use crate::statistics::Summary;
-use crate::{ChannelStatistics, DataError, DataSet, ImageSource, PixelType, Split, Tag};
+use crate::{ChannelStatistics, DataError, DataSet, ImageSource, PixelType, Split, Tag, each_pixel_type};
 
 /// A data set in figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,12 +26,18 @@ pub struct Inspection {
     pub classes: Vec<String>,
     /// Samples per pixel.
     pub channels: usize,
-    /// Kind of numbers.
+    /// Kind of numbers, as stored.
     pub pixel_type: PixelType,
+    /// Which values are black and white.
+    pub range: PixelRange,
+    /// Names of what else is known of every image: columns of the table of labels.
+    pub columns: Vec<String>,
     /// The splits there are.
     pub splits: BTreeMap<Split, SplitInspection>,
     /// Samples left out because they cannot be decoded.
     pub skipped: Skipped,
+    /// What else a person should know of how the set was read.
+    pub notices: Vec<Notice>,
     /// Bytes of decoded images held in memory; 0 when they are mapped from the cache.
     pub bytes_in_memory: u64,
 }
@@ -50,8 +59,12 @@ pub struct SplitInspection {
     pub height: [usize; 2],
     /// Smallest and largest width in pixels.
     pub width: [usize; 2],
-    /// Smallest and largest sample, as stored (not divided by the largest possible one).
+    /// Smallest and largest sample, as stored.
     pub value_range: [f64; 2],
+    /// Mean of every channel, as stored.
+    pub value_mean: Vec<f64>,
+    /// Share of the samples that lie beyond the range and are set to its ends.
+    pub outside_range: f64,
     /// Mean and standard deviation per channel; see [`crate::channel_statistics`].
     #[serde(flatten)]
     pub statistics: ChannelStatistics,
@@ -64,13 +77,16 @@ pub struct SplitInspection {
 pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
     let mut splits = BTreeMap::new();
     let mut form = None;
+    let mut columns: &[String] = &[];
     for split in Split::ALL {
         let Some(source) = set.splits.get(split) else { continue };
         let summary = Summary::of(source.as_ref())?;
-        form = form.or(Some(summary.form));
-        splits.insert(split, inspect_split(source.as_ref(), &summary, set.classes.len()));
+        let stored = Stored::of(source.as_ref(), &set.range)?;
+        form = form.or(Some(summary.form.0));
+        columns = source.columns();
+        splits.insert(split, inspect_split(source.as_ref(), &summary, stored, set.classes.len()));
     }
-    let (channels, pixel_type) = form.ok_or(DataError::NoSamples { what: "inspecting a data set" })?;
+    let channels = form.ok_or(DataError::NoSamples { what: "inspecting a data set" })?;
     Ok(Inspection {
         name: set.name.clone(),
         format: set.format.to_string(),
@@ -78,14 +94,55 @@ pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
         split_origin: set.split_origin,
         classes: set.classes.clone(),
         channels,
-        pixel_type,
+        pixel_type: set.range.pixel_type,
+        range: set.range.clone(),
+        columns: columns.to_vec(),
         splits,
         skipped: set.skipped.clone(),
+        notices: set.notices.clone(),
         bytes_in_memory: set.bytes_in_memory,
     })
 }
 
-fn inspect_split(source: &dyn ImageSource, summary: &Summary, classes: usize) -> SplitInspection {
+/// What is told of the samples as they are stored.
+struct Stored {
+    range: [f64; 2],
+    mean: Vec<f64>,
+    outside: f64,
+}
+
+impl Stored {
+    fn of(source: &dyn ImageSource, range: &PixelRange) -> Result<Stored, DataError> {
+        let count = range.channels.len();
+        let found = extremes(source, count)?;
+        let hull = found.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |hull, channel| {
+            [hull[0].min(channel[0]), hull[1].max(channel[1])]
+        });
+        let one = |index: usize| -> Result<(Vec<f64>, f64, usize), DataError> {
+            let image = source.stored(index)?;
+            let mut sums = vec![0.0; image.channels];
+            each_pixel_type!(&image.pixels, values => for pixel in values.chunks_exact(image.channels) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
+            });
+            Ok((sums, range.outside(&image) * image.pixels.len() as f64, image.pixels.len()))
+        };
+        let all: Vec<_> = (0..source.len()).into_par_iter().map(one).collect::<Result<_, DataError>>()?;
+        let samples: usize = all.iter().map(|(_, _, samples)| samples).sum();
+        let sum = |channel: usize| all.iter().map(|(sums, _, _)| sums[channel]).sum::<f64>();
+        Ok(Stored {
+            range: hull,
+            mean: (0..count).map(|channel| sum(channel) * count as f64 / samples as f64).collect(),
+            outside: all.iter().map(|(_, outside, _)| outside).sum::<f64>() / samples as f64,
+        })
+    }
+}
+
+fn inspect_split(
+    source: &dyn ImageSource,
+    summary: &Summary,
+    stored: Stored,
+    classes: usize,
+) -> SplitInspection {
     let counts = class_counts(source);
     let tags: Vec<&[Tag]> = (0..source.len()).filter_map(|index| source.tags(index)).collect();
     let tagged = |tag: Tag| {
@@ -104,7 +161,9 @@ fn inspect_split(source: &dyn ImageSource, summary: &Summary, classes: usize) ->
         not_judged,
         height: summary.height,
         width: summary.width,
-        value_range: summary.range,
+        value_range: stored.range,
+        value_mean: stored.mean,
+        outside_range: stored.outside,
         statistics: summary.statistics(),
     }
 }

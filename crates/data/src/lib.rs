@@ -10,8 +10,10 @@ mod error;
 mod formats;
 mod image;
 mod inspect;
+mod notice;
 mod open;
 mod options;
+mod range;
 mod source;
 mod split;
 mod statistics;
@@ -23,8 +25,12 @@ pub use error::DataError;
 pub use formats::formats;
 pub use image::{Image, PixelType, Pixels};
 pub use inspect::{Inspection, SplitInspection, inspect};
+pub use notice::Notice;
 pub use open::{open, open_bytes};
-pub use options::{OnBadSample, OpenOptions, SplitPolicy, SplitShares};
+pub use options::{
+    ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, SplitPolicy, SplitShares,
+};
+pub use range::{Percentiles, PixelRange, RangeChoice, RangeOrigin, RangeRule, Ranged};
 pub use source::{
     DataSet, ImageSource, Skipped, SkippedSample, Split, SplitOrigin, Splits, Tag, class_counts,
 };

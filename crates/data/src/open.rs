@@ -11,7 +11,10 @@ use crate::split::{draw_splits, take_share};
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
 use crate::tree::{Kind, Tree};
 use crate::wrap::Subset;
-use crate::{DataError, DataSet, ImageSource, OpenOptions, Split, SplitPolicy};
+use crate::{
+    DataError, DataSet, DataSettings, ImageSource, OpenOptions, RangeChoice, Ranged, Split, SplitPolicy,
+    SplitShares,
+};
 
 /// Opens the data set at `path`, whatever its format; formats are told by content, not by file name.
 ///
@@ -25,7 +28,7 @@ use crate::{DataError, DataSet, ImageSource, OpenOptions, Split, SplitPolicy};
 /// Splits are those the set defines. An undivided set, or one with a single part (whichever it is), is split
 /// into train, validation and test, stratified (by labels; images with tags are drawn alike) and seeded; a set with train and test but without validation
 /// gives part of train to validation (`val / (train + val)` of it). A test split is never drawn from train
-/// when the set defines one. [`SplitPolicy::AsDefined`] leaves all as it is.
+/// when the set defines one. [`SplitPolicy`] says what else there is.
 ///
 /// # Errors
 /// Any [`DataError`] about reading, formats, content, memory and the cache.
@@ -48,7 +51,11 @@ pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_bytes(name: &str, bytes: &'static [u8], options: &OpenOptions<'_>) -> Result<DataSet, DataError> {
+pub fn open_bytes(
+    name: &str,
+    bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+    options: &OpenOptions<'_>,
+) -> Result<DataSet, DataError> {
     options.check()?;
     let limit = options.memory_limit_bytes();
     open_tree(Tree::in_memory(name, bytes, limit)?, name.into(), options, limit)
@@ -75,8 +82,16 @@ fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) ->
 /// What decides the decoded content: the files, the format, and the options that concern reading.
 fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
     let mut hash = tree.key();
-    let OpenOptions { member, class_names, on_bad_sample, .. } = options;
-    hash.update(format!("{format} {member:?} {class_names:?} {on_bad_sample:?}"));
+    let settings = &options.settings;
+    let reading = DataSettings {
+        // What is decided after reading.
+        range: RangeChoice::default(),
+        rgb: false,
+        split_shares: SplitShares::default(),
+        split_seed: 0,
+        ..settings.clone()
+    };
+    hash.update(format!("{format} {:?} {reading:?}", options.class_names));
     hex(&hash.finalize())
 }
 
@@ -97,47 +112,82 @@ fn unknown_format(tree: &Tree) -> DataError {
 }
 
 fn data_set(
-    store: Store,
+    mut store: Store,
     name: String,
     format: &'static str,
     options: &OpenOptions<'_>,
 ) -> Result<DataSet, DataError> {
+    store.rgb = options.settings.rgb;
     let store = Arc::new(store);
-    let Index { classes, skipped, fingerprint, .. } = &store.index;
+    let Index { classes, skipped, fingerprint, notices, .. } = &store.index;
     let (classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
+    let notices = notices.clone();
     let parts = store.index.parts.iter();
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
-    let (splits, split_origin) = complete(&(store.clone() as Arc<dyn ImageSource>), parts, options)?;
+    let (mut splits, split_origin) =
+        decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
+    let measured = Split::ALL.iter().find_map(|split| splits.get(*split));
+    let measured = measured.ok_or(DataError::NoSamples { what: "opening a data set" })?;
+    let range = options.settings.range.of(measured.as_ref())?;
+    if !range.is_of_type() {
+        for split in Split::ALL {
+            let ranged = splits.get(split).map(|source| Ranged::wrap(source.clone(), &range));
+            ranged.into_iter().for_each(|source| splits.set(split, source));
+        }
+    }
     let bytes_in_memory = store.bytes_in_memory();
-    Ok(DataSet { name, format, splits, split_origin, classes, skipped, fingerprint, bytes_in_memory })
+    Ok(DataSet {
+        name,
+        format,
+        splits,
+        split_origin,
+        classes,
+        skipped,
+        notices,
+        range,
+        fingerprint,
+        bytes_in_memory,
+    })
 }
 
-/// The splits, drawn where the set leaves them open and the policy says so. `parts` are the indices in
-/// `source` of the parts that the set has.
-fn complete(
+/// The splits by the policy. `parts` are the indices in `source` of the parts that the set has.
+fn decide(
     source: &Arc<dyn ImageSource>,
     mut parts: Vec<(Split, Vec<usize>)>,
-    options: &OpenOptions<'_>,
+    settings: &DataSettings,
 ) -> Result<(Splits, SplitOrigin), DataError> {
+    let (shares, seed) = (settings.split_shares, settings.split_seed);
+    let draw = |indices: Vec<usize>| -> Result<Vec<(Split, Vec<usize>)>, DataError> {
+        let part = Subset::new(source.clone(), indices)?;
+        let drawn = draw_splits(&part, shares, seed).map(|indices| part.translate(&indices));
+        Ok(Split::ALL.into_iter().zip(drawn).collect())
+    };
     let mut origin = SplitOrigin::Defined;
-    let shares = options.shares;
-    match &mut parts[..] {
-        _ if options.split_policy == SplitPolicy::AsDefined => {}
-        [(_, only)] => {
-            let part = Subset::new(source.clone(), std::mem::take(only))?;
-            let drawn = draw_splits(&part, shares, options.seed).map(|indices| part.translate(&indices));
-            parts = Split::ALL.into_iter().zip(drawn).collect();
-            origin = SplitOrigin::Drawn;
+    match (settings.splits, &mut parts[..]) {
+        (SplitPolicy::Defined, _) => {}
+        (SplitPolicy::Column, _) => origin = SplitOrigin::Column,
+        (SplitPolicy::Drawn, _) => {
+            (parts, origin) = (draw((0..source.len()).collect())?, SplitOrigin::Drawn);
         }
-        [(Split::Train, train), (Split::Test, _)] => {
+        (SplitPolicy::Complete, _) => {
+            let (test, learnt): (Vec<_>, Vec<_>) =
+                parts.into_iter().partition(|(split, _)| *split == Split::Test);
+            let learnt = learnt.into_iter().flat_map(|(_, indices)| indices).collect();
+            parts = std::iter::once((Split::Train, learnt)).chain(test).collect();
+            origin = SplitOrigin::Complete;
+        }
+        (SplitPolicy::Auto, [(_, only)]) => {
+            (parts, origin) = (draw(std::mem::take(only))?, SplitOrigin::Drawn);
+        }
+        (SplitPolicy::Auto, [(Split::Train, train), (Split::Test, _)]) => {
             let part = Subset::new(source.clone(), std::mem::take(train))?;
-            let (val, rest) = take_share(&part, shares.val / (shares.train + shares.val), options.seed);
+            let (val, rest) = take_share(&part, shares.val / (shares.train + shares.val), seed);
             *train = part.translate(&rest);
             parts.push((Split::Val, part.translate(&val)));
             origin = SplitOrigin::ValFromTrain;
         }
-        _ => {}
+        (SplitPolicy::Auto, _) => {}
     }
     let mut splits = Splits::default();
     for (split, indices) in parts.into_iter().filter(|(_, indices)| !indices.is_empty()) {

@@ -1,13 +1,16 @@
 //! How to open a data set.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
+use crate::range::RangeChoice;
+use crate::{DataError, Split};
 
 /// What to do with an image that cannot be decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnBadSample {
     /// Leave it out, count it and name it.
@@ -17,20 +20,81 @@ pub enum OnBadSample {
     Fail,
 }
 
-/// What to do when the set does not define all three splits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Which images are learnt from and which are held out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitPolicy {
-    /// One part only: draw all three from it. Train and test but no validation: draw validation from train.
-    /// Anything else stays as it is.
+    /// As the set says; what it leaves open is drawn. One part only: all three from it. Train and test but no
+    /// validation: validation from train. Train and validation but no test: as they are.
     #[default]
+    Auto,
+    /// As the set says and no more (a set of one undivided part is its training split).
+    Defined,
+    /// Drawn from all images, whatever the set says.
+    Drawn,
+    /// Nothing is held out but the test images that the set names: all others learn.
     Complete,
-    /// Take the splits as the set defines them (a set of one undivided part is its training split).
-    AsDefined,
+    /// As the column [`DataSettings::split_column`] of the table of labels says.
+    Column,
+}
+
+/// The axes of an array of images, in order: number, depth, height, width, channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ArrayLayout {
+    /// `nhw` for three axes, `nhwc` for four, unless sizes say that it is something else: then the array is refused.
+    #[default]
+    Auto,
+    /// Images with channels last.
+    Nhwc,
+    /// Images with channels first.
+    Nchw,
+    /// Images of one channel.
+    Nhw,
+    /// One image with channels last.
+    Hwc,
+    /// One image with channels first.
+    Chw,
+    /// One image of one channel.
+    Hw,
+    /// Volumes of one channel; every slice is an image.
+    Ndhw,
+    /// Volumes with channels last; every slice is an image.
+    Ndhwc,
+    /// Volumes with channels first; every slice is an image.
+    Ncdhw,
+}
+
+/// What becomes of a file with several pages that are not the channels of one image: a z-stack, a time series, an
+/// animation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pages {
+    /// The first page, with a word.
+    #[default]
+    First,
+    /// The page in the middle.
+    Middle,
+    /// The largest value of all pages at every place (maximum intensity projection).
+    Max,
+    /// Every page is an image.
+    Each,
+}
+
+/// Whether images are turned as their files say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Orientation {
+    /// Upright, as viewers show them: EXIF's and TIFF's tag 274 is heeded.
+    #[default]
+    Upright,
+    /// As their pixels are stored.
+    Stored,
 }
 
 /// Shares of the images in splits that are drawn; they must add up to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SplitShares {
     /// Share of the training split.
     pub train: f64,
@@ -46,22 +110,54 @@ impl Default for SplitShares {
     }
 }
 
+/// `[data_options]`: what decides how a data set is understood. The defaults suit most.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataSettings {
+    /// What to do with a file that cannot be decoded: `skip` or `fail`.
+    pub on_bad_sample: OnBadSample,
+    /// The array of an .npz, or the folder of a set, that holds the images, where names do not say; empty to go by the
+    /// usual names.
+    pub member: String,
+    /// Where the labels are: an array of the .npz, or a table (CSV) beside the images or elsewhere; empty to look for
+    /// the usual names.
+    pub labels: String,
+    /// The column of the table that holds the labels; empty to go by the usual names.
+    pub labels_column: String,
+    /// The column of the table that names the image; empty to go by the usual names.
+    pub path_column: String,
+    /// Label values that mean "no label", besides -1.
+    pub ignore_labels: Vec<i64>,
+    /// The axes of arrays of images.
+    pub layout: ArrayLayout,
+    /// What becomes of files with several pages.
+    pub pages: Pages,
+    /// Whether images are turned as their files say.
+    pub orientation: Orientation,
+    /// Give grey images as RGB, each value three times.
+    pub rgb: bool,
+    /// The values that are black and white.
+    pub range: RangeChoice,
+    /// Which images are learnt from and which are held out.
+    pub splits: SplitPolicy,
+    /// Folders of each split, by their names, where these do not say it (`train = ["seg_train"]`).
+    pub split_folders: BTreeMap<Split, Vec<String>>,
+    /// The column of the table that says the split of an image, for `splits = "column"`; empty is `split`.
+    pub split_column: String,
+    /// Shares of the images in splits that are drawn.
+    pub split_shares: SplitShares,
+    /// Seed of splits that are drawn.
+    pub split_seed: u64,
+}
+
 /// How to open a data set; `OpenOptions::default()` suits most.
 #[derive(Clone, Default)]
 pub struct OpenOptions<'a> {
-    /// Which array of an .npz holds the images, where the usual keys do not say.
-    pub member: Option<String>,
+    /// What decides how the set is understood.
+    pub settings: DataSettings,
     /// Names of the classes, by class number; a label beyond them is an error. Sets that bring names (image
     /// folders) keep their own.
     pub class_names: Option<Vec<String>>,
-    /// What to do with an image that cannot be decoded.
-    pub on_bad_sample: OnBadSample,
-    /// What to do when the set does not define all three splits.
-    pub split_policy: SplitPolicy,
-    /// Shares for splits that are drawn.
-    pub shares: SplitShares,
-    /// Seed for splits that are drawn.
-    pub seed: u64,
     /// Bytes of decoded images to hold in memory, and the most that one image may need; `None` means half of
     /// the memory available now.
     pub memory_limit: Option<u64>,
@@ -71,6 +167,12 @@ pub struct OpenOptions<'a> {
     pub progress: Option<&'a dyn Fn(usize, usize)>,
 }
 
+impl From<DataSettings> for OpenOptions<'_> {
+    fn from(settings: DataSettings) -> Self {
+        OpenOptions { settings, ..OpenOptions::default() }
+    }
+}
+
 impl OpenOptions<'_> {
     /// The memory limit in bytes: as given, or half of the memory available now.
     pub fn memory_limit_bytes(&self) -> u64 {
@@ -78,11 +180,11 @@ impl OpenOptions<'_> {
     }
 
     pub(crate) fn check(&self) -> Result<(), DataError> {
-        let SplitShares { train, val, test } = self.shares;
+        let SplitShares { train, val, test } = self.settings.split_shares;
         let sound = [val, test].iter().all(|share| (0.0..1.0).contains(share)) && train > 0.0;
         if !sound || (train + val + test - 1.0).abs() > 1e-6 {
             return Err(DataError::BadOption {
-                name: "shares",
+                name: "split_shares",
                 expected: "train > 0, val >= 0, test >= 0, adding up to 1".into(),
                 got: format!("train {train}, val {val}, test {test}"),
             });
@@ -94,7 +196,7 @@ impl OpenOptions<'_> {
                 got: "an empty list".into(),
             });
         }
-        Ok(())
+        self.settings.range.check()
     }
 }
 

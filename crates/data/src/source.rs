@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::notice::Notice;
+use crate::range::{PixelRange, Ranged};
 use crate::{DataError, Image};
 
 /// Whether an image shows a class, in a set whose images may show several.
@@ -50,10 +53,70 @@ pub trait ImageSource: Send + Sync {
     fn name(&self, index: usize) -> String {
         format!("#{index}")
     }
+
+    /// Image `index` before its range of values was mapped onto that of a picture ([`crate::PixelRange`]).
+    ///
+    /// # Errors
+    /// As [`ImageSource::image`].
+    fn stored(&self, index: usize) -> Result<Image, DataError> {
+        self.image(index)
+    }
+
+    /// Names of what else is known of the images: columns of the table that came with them (patient, plate, site).
+    fn columns(&self) -> &[String] {
+        &[]
+    }
+
+    /// What is known of image `index`, one text for each of [`ImageSource::columns`]; empty where there are none.
+    fn metadata(&self, _index: usize) -> &[String] {
+        &[]
+    }
 }
 
+/// The methods of an [`ImageSource`] that has the images of another, in the same order, by asking the field of that name.
+macro_rules! forward {
+    ($field:ident) => {
+        fn len(&self) -> usize {
+            self.$field.len()
+        }
+
+        fn label(&self, index: usize) -> Option<usize> {
+            self.$field.label(index)
+        }
+
+        fn tags(&self, index: usize) -> Option<&[$crate::Tag]> {
+            self.$field.tags(index)
+        }
+
+        $crate::source::forward_known!($field);
+    };
+}
+
+/// [`forward!`] without labels and tags.
+macro_rules! forward_known {
+    ($field:ident) => {
+        fn name(&self, index: usize) -> String {
+            self.$field.name(index)
+        }
+
+        fn stored(&self, index: usize) -> Result<$crate::Image, $crate::DataError> {
+            self.$field.stored(index)
+        }
+
+        fn columns(&self) -> &[String] {
+            self.$field.columns()
+        }
+
+        fn metadata(&self, index: usize) -> &[String] {
+            self.$field.metadata(index)
+        }
+    };
+}
+
+pub(crate) use {forward, forward_known};
+
 /// Which part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// To learn from.
@@ -86,8 +149,12 @@ pub enum SplitOrigin {
     Defined,
     /// The set defines training and test images; validation was drawn from the training images.
     ValFromTrain,
-    /// The set has one part only; all splits were drawn from it.
+    /// All splits were drawn.
     Drawn,
+    /// The set defines them; what it would hold out to choose by is learnt from as well.
+    Complete,
+    /// A column of the table of labels says them.
+    Column,
 }
 
 /// The parts of a data set; a part that does not exist is `None`, never an empty source.
@@ -173,6 +240,10 @@ pub struct DataSet {
     pub classes: Vec<String>,
     /// What was left out.
     pub skipped: Skipped,
+    /// What else a person should know of how the set was read.
+    pub notices: Vec<Notice>,
+    /// Which values are black and white; the images of `splits` are given with it mapped onto that of a picture.
+    pub range: PixelRange,
     /// SHA-256 (hexadecimal) over what was read: split by split, each image's size, kind of numbers, pixels
     /// and label, before any seeded splitting. The same images in another container or under other names
     /// give the same fingerprint; an image, label or order changed gives another.
@@ -182,6 +253,30 @@ pub struct DataSet {
 }
 
 impl DataSet {
+    /// The same images with another range of values: that of the encoder which looks at them, for instance.
+    ///
+    /// # Errors
+    /// [`DataError::BadOption`] when the range is of another type of numbers or number of channels.
+    pub fn with_range(&self, range: &PixelRange) -> Result<DataSet, DataError> {
+        if range.pixel_type != self.range.pixel_type || range.channels.len() != self.range.channels.len() {
+            let describe =
+                |range: &PixelRange| format!("{} channels of {}", range.channels.len(), range.pixel_type);
+            return Err(DataError::BadOption {
+                name: "range",
+                expected: describe(&self.range),
+                got: describe(range),
+            });
+        }
+        let mut set = self.clone();
+        set.range = range.clone();
+        for split in Split::ALL {
+            if let Some(source) = self.splits.get(split) {
+                set.splits.set(split, Ranged::wrap(source.clone(), range));
+            }
+        }
+        Ok(set)
+    }
+
     /// Whether an image may show several classes: such images have tags instead of a label.
     pub fn has_tags(&self) -> bool {
         let splits = Split::ALL.iter().filter_map(|split| self.splits.get(*split));

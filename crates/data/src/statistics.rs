@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Image, ImageSource, Pixels};
+use crate::{DataError, Image, ImageSource, each_pixel_type};
 
 /// Images summed at a time; the sums are joined in the order of the images, whatever the threads do.
 const BATCH: usize = 1024;
@@ -18,8 +18,8 @@ pub struct ChannelStatistics {
     pub std: Vec<f64>,
 }
 
-/// Mean and standard deviation per channel of `value / max_value` for 8 and 16 bits (so in 0..=1, as
-/// torchvision's `ToTensor` scales), of the value itself for floating point.
+/// Mean and standard deviation per channel of `(value - smallest) / (largest - smallest)` of the type for whole numbers
+/// (so in 0..=1, as torchvision's `ToTensor` scales 8 bits), of the value itself for floating point.
 ///
 /// Computed in f64, two passes per image, images joined pairwise in their order (Chan, Golub and LeVeque,
 /// "Updating formulae and a pairwise algorithm for computing sample variances", 1979, eq. 2.1): the bits do
@@ -37,8 +37,6 @@ pub(crate) struct Summary {
     moments: Vec<Moments>,
     pub(crate) height: [usize; 2],
     pub(crate) width: [usize; 2],
-    /// Smallest and largest sample, as stored.
-    pub(crate) range: [f64; 2],
     pub(crate) form: (usize, crate::PixelType),
 }
 
@@ -80,14 +78,11 @@ impl Summary {
     }
 
     fn of_image(image: &Image) -> Summary {
-        let scale = image.pixel_type().max_value().unwrap_or(1.0);
-        let (moments, range) = match &image.pixels {
-            Pixels::U8(values) => summed(values, image.channels, scale),
-            Pixels::U16(values) => summed(values, image.channels, scale),
-            Pixels::F32(values) => summed(values, image.channels, scale),
-        };
+        let [low, high] = image.pixel_type().bounds();
+        let moments =
+            each_pixel_type!(&image.pixels, values => summed(values, image.channels, [low, high - low]));
         let (height, width) = ([image.height; 2], [image.width; 2]);
-        Summary { moments, height, width, range, form: (image.channels, image.pixel_type()) }
+        Summary { moments, height, width, form: (image.channels, image.pixel_type()) }
     }
 
     fn join(self, other: Summary, name: impl Fn() -> String) -> Result<Summary, DataError> {
@@ -104,7 +99,6 @@ impl Summary {
             moments: self.moments.iter().zip(other.moments).map(|(a, b)| a.join(b)).collect(),
             height: hull(self.height, other.height),
             width: hull(self.width, other.width),
-            range: [self.range[0].min(other.range[0]), self.range[1].max(other.range[1])],
             form: self.form,
         })
     }
@@ -117,15 +111,12 @@ impl Summary {
     }
 }
 
-fn summed<T: Copy + Into<f64>>(values: &[T], channels: usize, scale: f64) -> (Vec<Moments>, [f64; 2]) {
+fn summed<T: Copy + Into<f64>>(values: &[T], channels: usize, [black, scale]: [f64; 2]) -> Vec<Moments> {
     let count = (values.len() / channels) as f64;
     let mut sums = vec![0.0; channels];
-    let mut range = [f64::INFINITY, f64::NEG_INFINITY];
     for pixel in values.chunks_exact(channels) {
         for (sum, &value) in sums.iter_mut().zip(pixel) {
-            let value = value.into();
-            *sum += value;
-            range = [range[0].min(value), range[1].max(value)];
+            *sum += value.into();
         }
     }
     let means: Vec<f64> = sums.iter().map(|sum| sum / count).collect();
@@ -138,8 +129,8 @@ fn summed<T: Copy + Into<f64>>(values: &[T], channels: usize, scale: f64) -> (Ve
     }
     let scaled = |(mean, deviation): (&f64, &f64)| Moments {
         count,
-        mean: mean / scale,
+        mean: (mean - black) / scale,
         deviation: deviation / (scale * scale),
     };
-    (means.iter().zip(&deviations).map(scaled).collect(), range)
+    means.iter().zip(&deviations).map(scaled).collect()
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::notice::Notice;
 use crate::source::Skipped;
 use crate::{DataError, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag};
 
@@ -20,6 +21,8 @@ pub(crate) struct Store {
     offsets: Vec<usize>,
     channels: usize,
     pixel_type: PixelType,
+    /// Grey is given as RGB.
+    pub(crate) rgb: bool,
     pub(crate) index: Index,
 }
 
@@ -37,6 +40,9 @@ pub(crate) struct Index {
     pub(crate) parts: Vec<Part>,
     pub(crate) classes: Vec<String>,
     pub(crate) skipped: Skipped,
+    pub(crate) notices: Vec<Notice>,
+    /// What the images' metadata are called.
+    columns: Vec<String>,
     pub(crate) fingerprint: String,
 }
 
@@ -49,6 +55,9 @@ struct Record {
     label: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tags: Option<Vec<Tag>>,
+    /// One text for each of the index's columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metadata: Vec<String>,
 }
 
 /// A run of images that belong together.
@@ -94,7 +103,8 @@ impl ImageSource for Store {
             channels: record.channels as usize,
             pixels: Pixels::read_le(record.pixel_type, bytes),
         };
-        Ok(image.widened(self.channels, self.pixel_type))
+        let channels = if self.rgb && self.channels == 1 { 3 } else { self.channels };
+        Ok(image.widened(channels, self.pixel_type))
     }
 
     fn label(&self, index: usize) -> Option<usize> {
@@ -103,6 +113,14 @@ impl ImageSource for Store {
 
     fn tags(&self, index: usize) -> Option<&[Tag]> {
         self.index.records.get(index)?.tags.as_deref()
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.index.columns
+    }
+
+    fn metadata(&self, index: usize) -> &[String] {
+        self.index.records.get(index).map_or(&[], |record| &record.metadata)
     }
 
     fn name(&self, index: usize) -> String {
@@ -123,7 +141,7 @@ impl Store {
             offsets.push(end);
             end += record.bytes();
         }
-        Ok(Store { bytes, offsets, channels, pixel_type, index })
+        Ok(Store { bytes, offsets, channels, pixel_type, rgb: false, index })
     }
 
     /// Bytes of pixels held in memory.
@@ -154,8 +172,8 @@ fn common_form(index: &Index, place: &str) -> Result<(usize, PixelType), DataErr
         };
         let pixel_type = match (form.1, record.pixel_type) {
             (a, b) if a == b => Some(a),
-            (PixelType::F32, _) | (_, PixelType::F32) => None,
-            _ => Some(PixelType::U16),
+            (PixelType::U8 | PixelType::U16, PixelType::U8 | PixelType::U16) => Some(PixelType::U16),
+            _ => None,
         };
         let (Some(channels), Some(pixel_type)) = (channels, pixel_type) else {
             let name = |position: usize| index.names.get(position).cloned().unwrap_or(format!("#{position}"));
@@ -178,6 +196,15 @@ pub(crate) struct Sample {
     pub(crate) tags: Option<Vec<Tag>>,
     /// Its path; `None` in arrays, where its place says it.
     pub(crate) name: Option<String>,
+    /// One text for each column that [`StoreBuilder::columns`] named.
+    pub(crate) metadata: Vec<String>,
+}
+
+impl Sample {
+    /// An image of which no more is known.
+    pub(crate) fn of(image: Image) -> Sample {
+        Sample { image, label: None, tags: None, name: None, metadata: Vec::new() }
+    }
 }
 
 /// Takes decoded images in order; moves to a cache file when they outgrow memory.
@@ -264,7 +291,7 @@ impl<'a> StoreBuilder<'a> {
     }
 
     fn push_one(&mut self, sample: Sample) -> Result<(), DataError> {
-        let Sample { image, label, tags, name } = sample;
+        let Sample { image, label, tags, name, metadata } = sample;
         let narrow = |size: usize| {
             u32::try_from(size).map_err(|_| DataError::WrongShape {
                 place: self.place.clone(),
@@ -276,7 +303,7 @@ impl<'a> StoreBuilder<'a> {
         let (height, width) = (narrow(image.height)?, narrow(image.width)?);
         let channels = narrow(image.channels)?;
         let pixel_type = image.pixel_type();
-        self.index.records.push(Record { height, width, channels, pixel_type, label, tags });
+        self.index.records.push(Record { height, width, channels, pixel_type, label, tags, metadata });
         self.index.names.extend(name);
         if let Some(part) = self.index.parts.last_mut() {
             part.range.end = self.index.records.len();
@@ -322,9 +349,19 @@ impl<'a> StoreBuilder<'a> {
         Ok(())
     }
 
+    /// Notes what a person should know.
+    pub(crate) fn tell(&mut self, notice: Notice) {
+        notice.add_to(&mut self.index.notices);
+    }
+
+    /// Names what is known of every image besides its label.
+    pub(crate) fn columns(&mut self, columns: Vec<String>) {
+        self.index.columns = columns;
+    }
+
     /// Notes a sample that cannot be decoded, or stops, as the options say.
     pub(crate) fn bad_sample(&mut self, place: String, path: &str, reason: String) -> Result<(), DataError> {
-        if self.options.on_bad_sample == OnBadSample::Fail {
+        if self.options.settings.on_bad_sample == OnBadSample::Fail {
             return Err(DataError::BadSample { place, reason });
         }
         self.index.skipped.add(path.into(), reason);
@@ -397,6 +434,9 @@ fn digest(sample: &Sample) -> [u8; 32] {
     for size in [image.height, image.width, image.channels, image.pixel_type().bytes()] {
         hash.update((size as u64).to_le_bytes());
     }
+    if let PixelType::I16 | PixelType::U32 = image.pixel_type() {
+        hash.update(image.pixel_type().to_string()); // as wide as other types, which came first
+    }
     match &sample.tags {
         None => hash.update(sample.label.map_or(0, |label| u64::from(label) + 1).to_le_bytes()),
         Some(tags) => {
@@ -422,7 +462,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 // The cache file: MAGIC, pixels, index (JSON), then a foot of fixed length: length of the pixels, length of
 // the index, SHA-256 of the index, MAGIC. It is written under another name and renamed when complete.
 
-const MAGIC: &[u8; 8] = b"TWLDATA1";
+const MAGIC: &[u8; 8] = b"TWLDATA2";
 const FOOT: u64 = 8 + 8 + 32 + 8;
 
 fn cache_path(folder: &Path, key: &str) -> PathBuf {

@@ -85,7 +85,11 @@ impl Tree {
     }
 
     /// The tree of a file that is already in memory.
-    pub(crate) fn in_memory(name: &str, bytes: &'static [u8], limit: u64) -> Result<Tree, DataError> {
+    pub(crate) fn in_memory(
+        name: &str,
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+        limit: u64,
+    ) -> Result<Tree, DataError> {
         Tree::of_blob(name.into(), name.into(), Blob::memory(bytes), 0, limit)
     }
 

@@ -56,6 +56,18 @@ impl ImageSource for Subset {
     fn name(&self, index: usize) -> String {
         self.at(index).map_or(format!("#{index}"), |index| self.source.name(index))
     }
+
+    fn stored(&self, index: usize) -> Result<Image, DataError> {
+        self.source.stored(self.at(index)?)
+    }
+
+    fn columns(&self) -> &[String] {
+        self.source.columns()
+    }
+
+    fn metadata(&self, index: usize) -> &[String] {
+        self.at(index).map_or(&[], |index| self.source.metadata(index))
+    }
 }
 
 /// The first `n` images of `source`, in its order; all of them when it has no more.
@@ -116,6 +128,20 @@ impl ImageSource for Concat {
 
     fn name(&self, index: usize) -> String {
         self.at(index).map_or(format!("#{index}"), |(source, index)| source.name(index))
+    }
+
+    fn stored(&self, index: usize) -> Result<Image, DataError> {
+        let (source, index) = self.at(index)?;
+        source.stored(index)
+    }
+
+    /// Those of the first source: the parts of one set have the same.
+    fn columns(&self) -> &[String] {
+        self.sources.first().map_or(&[], |source| source.columns())
+    }
+
+    fn metadata(&self, index: usize) -> &[String] {
+        self.at(index).map_or(&[], |(source, index)| source.metadata(index))
     }
 }
 
@@ -252,7 +278,5 @@ impl ImageSource for LabelShare {
         self.source.tags(index).filter(|_| self.known[index])
     }
 
-    fn name(&self, index: usize) -> String {
-        self.source.name(index)
-    }
+    crate::source::forward_known!(source);
 }

@@ -252,7 +252,7 @@ fn samples(
         let Some(pixels) = element.pixels(bytes) else { continue }; // image_shape refused other types
         let image = Image::new(shape.height, shape.width, shape.channels, pixels)?;
         let (label, tags) = labels.map_or((None, None), |labels| labels.of(first + position));
-        samples.push(Sample { image, label, tags, name: None });
+        samples.push(Sample { label, tags, ..Sample::of(image) });
     }
     Ok(samples)
 }

@@ -185,7 +185,7 @@ fn read_batch(
             }
             largest = largest.max(Some(u32::from(label)));
             let image = Image::new(SIDE, SIDE, CHANNELS, Pixels::U8(interleaved(planes)))?;
-            samples.push(Sample { image, label: Some(label.into()), tags: None, name: None });
+            samples.push(Sample { label: Some(label.into()), ..Sample::of(image) });
         }
         done += samples.len();
         store.push(place, samples)?;

@@ -130,7 +130,7 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
     for (File { entry, label, tags }, decoded) in batch.into_iter().zip(decoded) {
         let path = &tree.entries[entry].path;
         match decoded {
-            Ok(image) => samples.push(Sample { image, label, tags, name: Some(path.clone()) }),
+            Ok(image) => samples.push(Sample { label, tags, name: Some(path.clone()), ..Sample::of(image) }),
             Err(reason) => store.bad_sample(tree.place_of(entry), path, reason)?,
         }
     }

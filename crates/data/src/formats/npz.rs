@@ -170,7 +170,8 @@ fn header_of(tree: &Tree, entry: usize) -> Result<(String, ArrayHeader), DataErr
 /// Which arrays are images and labels of which split.
 fn plans(tree: &Tree, arrays: &[Array], options: &OpenOptions<'_>) -> Result<Vec<Plan>, DataError> {
     let undivided = |entry: usize| vec![Plan { split: None, images: entry, labels: None }];
-    if let Some(member) = &options.member {
+    let member = &options.settings.member;
+    if !member.is_empty() {
         let chosen = arrays.iter().find(|array| &array.key == member);
         let hint = format!("no array is called {member:?}; choose one of these");
         return chosen.map(|array| undivided(array.entry)).ok_or_else(|| unknown_arrays(tree, arrays, hint));

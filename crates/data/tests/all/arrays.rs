@@ -3,7 +3,7 @@
 use twinlens_data::{OpenOptions, Pixels, SplitOrigin, open_bytes};
 use zip::CompressionMethod;
 
-use crate::make::{as_defined, bytes_of, gzipped, npy, npy_u8, npz, open_file, put, refusal, zipped};
+use crate::make::{as_defined, bytes_of, gzipped, npy, npy_u8, npz, open_file, put, refusal, with, zipped};
 
 fn ramp(count: usize) -> Vec<u8> {
     (0..count).map(|i| (i * 7) as u8).collect()
@@ -73,7 +73,7 @@ fn every_type_of_pixels_is_read_in_both_byte_orders() {
         ("|u1", vec![9, 8, 7, 6], &Pixels::U8(vec![9, 8, 7, 6])),
     ] {
         let set = open_file("a.npy", &npy(descr, false, &[1, 2, 2], &data), &as_defined()).unwrap();
-        assert_eq!(&set.splits.train.unwrap().image(0).unwrap().pixels, pixels, "{descr}");
+        assert_eq!(&set.splits.train.unwrap().stored(0).unwrap().pixels, pixels, "{descr}");
     }
 }
 
@@ -158,7 +158,7 @@ fn an_array_with_another_name_can_be_chosen() {
     let file = npz(&[("cells", npy_u8(&[2, 3, 3], &ramp(18))), ("tissue", npy_u8(&[5, 2, 2, 3], &ramp(60)))]);
     let message = refusal(open_file("a.npz", &file, &as_defined()));
     assert!(message.contains("cells (uint8 [2, 3, 3])") && message.contains("member"), "{message}");
-    let chosen = |name: &str| OpenOptions { member: Some(name.into()), ..as_defined() };
+    let chosen = |name: &str| with(|settings| settings.member = name.into());
     assert_eq!(open_file("a.npz", &file, &chosen("tissue")).unwrap().splits.train.unwrap().len(), 5);
     let message = refusal(open_file("a.npz", &file, &chosen("bone")));
     assert!(message.contains("bone") && message.contains("tissue"), "{message}");

@@ -2,7 +2,7 @@
 
 use twinlens_data::{LabelAmount, LabelChoice, LabelShare, OpenOptions, SplitShares};
 
-use crate::make::{Listed, as_defined, npy, npy_u8, npz, open_file, png, put, refusal};
+use crate::make::{Listed, as_defined, npy, npy_u8, npz, open_file, png, put, refusal, with};
 
 fn refused(file: &[u8]) -> String {
     refusal(open_file("set.npz", file, &as_defined()))
@@ -158,9 +158,12 @@ fn more_than_memory() {
 #[test]
 fn options_that_make_no_sense() {
     let shares = SplitShares { train: 0.5, val: 0.1, test: 0.2 };
-    let message =
-        refusal(open_file("a.npy", &npy_u8(&[1, 1, 1], &[0]), &OpenOptions { shares, ..as_defined() }));
-    says(&message, &["option shares", "adding up to 1"]);
+    let message = refusal(open_file(
+        "a.npy",
+        &npy_u8(&[1, 1, 1], &[0]),
+        &with(|settings| settings.split_shares = shares),
+    ));
+    says(&message, &["option split_shares", "adding up to 1"]);
     let source = std::sync::Arc::new(Listed(vec![], vec![Some(0)]));
     let shares = [0.0, -1.0, 1.5, f64::NAN].map(LabelAmount::Share);
     for amount in shares.into_iter().chain([LabelAmount::PerClass(0)]) {

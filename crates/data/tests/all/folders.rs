@@ -3,10 +3,12 @@
 use image::{
     DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgb32FImage, Rgba, RgbaImage,
 };
-use twinlens_data::{DataSet, OnBadSample, OpenOptions, PixelType, Pixels, Split, inspect};
+use twinlens_data::{DataSet, OpenOptions, PixelType, Pixels, Split, inspect};
 use zip::CompressionMethod;
 
-use crate::make::{as_defined, bytes_of, encoded, npy_u8, npz, open_file, png, put, refusal, rgb, zipped};
+use crate::make::{
+    as_defined, bytes_of, encoded, npy_u8, npz, open_file, png, put, refusal, rgb, strict, zipped,
+};
 
 fn opened(files: &[(&str, Vec<u8>)]) -> DataSet {
     let folder = tempfile::tempdir().unwrap();
@@ -16,7 +18,7 @@ fn opened(files: &[(&str, Vec<u8>)]) -> DataSet {
 
 /// The one image of a folder that holds `bytes` under a name that says nothing.
 fn decoded(bytes: Vec<u8>) -> twinlens_data::Image {
-    opened(&[("picture", bytes)]).splits.train.unwrap().image(0).unwrap()
+    opened(&[("picture", bytes)]).splits.train.unwrap().stored(0).unwrap()
 }
 
 #[test]
@@ -280,7 +282,7 @@ fn a_corrupt_jpeg_among_good_ones_is_skipped_and_named_or_stops() {
     let named: Vec<&str> = set.skipped.first.iter().map(|bad| bad.path.as_str()).collect();
     assert_eq!(named, ["a/cut.jpg", "b/empty.png", "b/text.jpg"]);
     assert!(set.skipped.first[1].reason.contains("empty"));
-    let strict = OpenOptions { on_bad_sample: OnBadSample::Fail, ..as_defined() };
+    let strict = strict();
     let message = refusal(twinlens_data::open(folder.path(), &strict));
     assert!(message.contains("cut.jpg cannot be decoded"), "{message}");
 }

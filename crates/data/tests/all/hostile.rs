@@ -1,10 +1,12 @@
 //! Cut and altered files give a data set or an error, never a panic, and take no memory on their word.
 
 use proptest::prelude::*;
-use twinlens_data::{OnBadSample, OpenOptions};
+use twinlens_data::OpenOptions;
 use zip::CompressionMethod;
 
-use crate::make::{as_defined, encoded, gzipped, idx, npy, npy_u8, npz, open_file, png, rgb, tarred, zipped};
+use crate::make::{
+    as_defined, encoded, gzipped, idx, npy, npy_u8, npz, open_file, png, rgb, strict, tarred, zipped,
+};
 
 /// Small valid files of every kind.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
@@ -39,7 +41,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
 /// Opens it both ways; whatever comes back is fine, as long as something does.
 fn open_both(name: &str, bytes: &[u8]) {
     let limited = OpenOptions { memory_limit: Some(64 << 20), ..as_defined() };
-    let strict = OpenOptions { on_bad_sample: OnBadSample::Fail, ..limited.clone() };
+    let strict = OpenOptions { settings: strict().settings, ..limited.clone() };
     for options in [limited, strict] {
         if let Ok(set) = open_file(name, bytes, &options)
             && let Some(source) = set.splits.train
@@ -52,7 +54,7 @@ fn open_both(name: &str, bytes: &[u8]) {
 #[test]
 fn the_samples_themselves_are_read() {
     for (name, bytes) in samples() {
-        open_file(name, &bytes, &OpenOptions { on_bad_sample: OnBadSample::Fail, ..as_defined() }).unwrap();
+        open_file(name, &bytes, &strict()).unwrap();
     }
 }
 
@@ -121,7 +123,7 @@ fn an_image_that_claims_more_than_the_limit_is_not_decoded() {
     let mut crc = flate2::Crc::new();
     crc.update(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
-    let strict = OpenOptions { on_bad_sample: OnBadSample::Fail, ..as_defined() };
+    let strict = strict();
     let message = crate::make::refusal(open_file("a.png", &bytes, &strict));
     assert!(message.contains("imit"), "{message}");
 }

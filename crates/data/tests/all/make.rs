@@ -7,7 +7,9 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::{DynamicImage, ImageFormat};
-use twinlens_data::{DataError, DataSet, Image, ImageSource, OpenOptions, Pixels, SplitPolicy};
+use twinlens_data::{
+    DataError, DataSet, DataSettings, Image, ImageSource, OnBadSample, OpenOptions, Pixels, SplitPolicy,
+};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -110,7 +112,21 @@ pub fn open_file(name: &str, bytes: &[u8], options: &OpenOptions<'_>) -> Result<
 
 /// Options that leave the splits as they are.
 pub fn as_defined() -> OpenOptions<'static> {
-    OpenOptions { split_policy: SplitPolicy::AsDefined, ..OpenOptions::default() }
+    OpenOptions::from(DataSettings { splits: SplitPolicy::Defined, ..DataSettings::default() })
+}
+
+/// [`as_defined`] with other settings.
+pub fn with(change: impl FnOnce(&mut DataSettings)) -> OpenOptions<'static> {
+    let mut options = as_defined();
+    change(&mut options.settings);
+    options
+}
+
+/// [`as_defined`], and an image that cannot be decoded is an error.
+pub fn strict() -> OpenOptions<'static> {
+    let mut options = as_defined();
+    options.settings.on_bad_sample = OnBadSample::Fail;
+    options
 }
 
 /// The message of the error that opening must give.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use twinlens_data::{
-    Concat, DataSet, ImageSource, LabelAmount, LabelChoice, LabelShare, OpenOptions, Split, SplitOrigin,
-    SplitPolicy, SplitShares, Subset, class_counts, draw_splits, limit,
+    Concat, DataSet, DataSettings, ImageSource, LabelAmount, LabelChoice, LabelShare, OpenOptions, Split,
+    SplitOrigin, SplitPolicy, SplitShares, Subset, class_counts, draw_splits, limit,
 };
 
-use crate::make::{Listed, bytes_of, npy_u8, npz, open_file};
+use crate::make::{Listed, bytes_of, npy_u8, npz, open_file, with};
 
 fn labelled(labels: &[usize]) -> Arc<dyn ImageSource> {
     Arc::new(Listed(Vec::new(), labels.iter().map(|&label| Some(label)).collect()))
@@ -47,19 +47,27 @@ fn what_the_set_defines_is_kept_and_what_it_lacks_is_drawn() {
     for only in ["", "train_", "test_"] {
         assert_eq!(open(&[(only, 100)]), ([70, 10, 20], SplitOrigin::Drawn), "{only:?}");
     }
-    let kept = OpenOptions { split_policy: SplitPolicy::AsDefined, ..OpenOptions::default() };
+    let kept = OpenOptions::from(DataSettings { splits: SplitPolicy::Defined, ..DataSettings::default() });
     assert_eq!(sizes(&with_parts(&[("test_", 100)], &kept)), [0, 0, 100]);
     assert_eq!(sizes(&with_parts(&[("", 100)], &kept)), [100, 0, 0]);
     let shares = SplitShares { train: 0.5, val: 0.0, test: 0.5 };
     assert_eq!(
-        sizes(&with_parts(&[("", 100)], &OpenOptions { shares, ..OpenOptions::default() })),
+        sizes(&with_parts(
+            &[("", 100)],
+            &with(|settings| (settings.splits, settings.split_shares) = (SplitPolicy::Auto, shares))
+        )),
         [50, 0, 50]
     );
 }
 
 #[test]
 fn drawn_splits_are_stratified_and_depend_on_the_seed_alone() {
-    let drawn = |seed| with_parts(&[("", 200)], &OpenOptions { seed, ..OpenOptions::default() });
+    let drawn = |seed| {
+        with_parts(
+            &[("", 200)],
+            &with(|settings| (settings.splits, settings.split_seed) = (SplitPolicy::Auto, seed)),
+        )
+    };
     let set = drawn(1);
     for (split, per_class) in [(Split::Train, 35), (Split::Val, 5), (Split::Test, 10)] {
         let counts = class_counts(set.splits.get(split).unwrap().as_ref());

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use twinlens_data::Tag::{Absent, NotJudged, Present};
 use twinlens_data::{
-    Concat, DataError, DataSet, ImageSource, LabelAmount, LabelChoice, LabelShare, OnBadSample, OpenOptions,
-    Split, SplitOrigin, Subset, Tag, inspect, limit,
+    Concat, DataError, DataSet, DataSettings, ImageSource, LabelAmount, LabelChoice, LabelShare, OnBadSample,
+    OpenOptions, Split, SplitOrigin, Subset, Tag, inspect, limit,
 };
 use zip::CompressionMethod;
 
@@ -276,6 +276,7 @@ fn pictures_that_cannot_be_decoded_are_skipped_or_stop() {
     let broken = with("JPEGImages/00002.jpg", Some(b"no picture"));
     let set = opened(&broken, &OpenOptions::default()).unwrap();
     assert_eq!((set.skipped.count, tags_of(&set, Split::Train)), (1, vec![vec![Present, Absent]]));
-    let strict = OpenOptions { on_bad_sample: OnBadSample::Fail, ..OpenOptions::default() };
+    let strict =
+        OpenOptions::from(DataSettings { on_bad_sample: OnBadSample::Fail, ..DataSettings::default() });
     says(&refusal(opened(&broken, &strict)), &["00002.jpg", "cannot be decoded"]);
 }
