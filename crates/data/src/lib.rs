@@ -35,5 +35,5 @@ pub use source::{
     DataSet, ImageSource, Skipped, SkippedSample, Split, SplitOrigin, Splits, Tag, class_counts,
 };
 pub use split::{draw_splits, take_share};
-pub use statistics::{ChannelStatistics, channel_statistics};
+pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side};
 pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, limit};

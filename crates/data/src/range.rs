@@ -30,6 +30,8 @@ pub enum RangeChoice {
     Same([f64; 2]),
     /// One for each channel.
     PerChannel(Vec<[f64; 2]>),
+    /// That of an encoder, for images of the same type and number of channels; `auto` for others.
+    Kept(PixelRange),
 }
 
 /// Percentiles between which the range lies.
@@ -97,7 +99,9 @@ impl RangeChoice {
                 0.0 <= *low && low < high && *high <= 100.0
             }
             RangeChoice::Same(bounds) => rising(bounds),
-            RangeChoice::PerChannel(all) => !all.is_empty() && all.iter().all(rising),
+            RangeChoice::PerChannel(all) | RangeChoice::Kept(PixelRange { channels: all, .. }) => {
+                !all.is_empty() && all.iter().all(rising)
+            }
         };
         if sound {
             return Ok(());
@@ -128,6 +132,10 @@ impl RangeChoice {
                 (widened(spread(train, *percentiles, count)?), RangeOrigin::Percentiles)
             }
             RangeChoice::Same(bounds) => (all(*bounds), RangeOrigin::Stated),
+            RangeChoice::Kept(range) if range.pixel_type == pixel_type && range.channels.len() == count => {
+                return Ok(range.clone());
+            }
+            RangeChoice::Kept(_) => guessed(train, pixel_type, count)?,
             RangeChoice::PerChannel(bounds) if bounds.len() == count => (bounds.clone(), RangeOrigin::Stated),
             RangeChoice::PerChannel(bounds) => {
                 return Err(DataError::BadOption {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::notice::Notice;
 use crate::range::{PixelRange, Ranged};
+use crate::wrap::Subset;
 use crate::{DataError, Image};
 
 /// Whether an image shows a class, in a set whose images may show several.
@@ -179,10 +180,14 @@ impl Splits {
     }
 
     pub(crate) fn set(&mut self, split: Split, source: Arc<dyn ImageSource>) {
+        self.put(split, Some(source));
+    }
+
+    fn put(&mut self, split: Split, source: Option<Arc<dyn ImageSource>>) {
         match split {
-            Split::Train => self.train = Some(source),
-            Split::Val => self.val = Some(source),
-            Split::Test => self.test = Some(source),
+            Split::Train => self.train = source,
+            Split::Val => self.val = source,
+            Split::Test => self.test = source,
         }
     }
 }
@@ -275,6 +280,32 @@ impl DataSet {
             }
         }
         Ok(set)
+    }
+
+    /// The set as it is judged: images without a label are left out of every split, and a split of which none has one is
+    /// left out as a whole; the notices tell so. A set without any label is given as it is.
+    pub fn for_judging(&self) -> DataSet {
+        let mut set = self.clone();
+        if self.classes.is_empty() {
+            return set;
+        }
+        for split in Split::ALL {
+            let Some(source) = self.splits.get(split) else { continue };
+            let labelled = |index: &usize| source.label(*index).is_some() || source.tags(*index).is_some();
+            let kept: Vec<usize> = (0..source.len()).filter(labelled).collect();
+            let without = source.len() - kept.len();
+            if without == 0 {
+                continue;
+            }
+            let message = match kept.is_empty() {
+                true => format!("no {} image has a label: they are not judged", split.name()),
+                false => format!("{without} {} images without a label are not judged", split.name()),
+            };
+            Notice::new("not-judged", message).add_to(&mut set.notices);
+            let kept = Subset::new(source.clone(), kept).ok().filter(|kept| !kept.is_empty());
+            set.splits.put(split, kept.map(|kept| Arc::new(kept) as Arc<dyn ImageSource>));
+        }
+        set
     }
 
     /// Whether an image may show several classes: such images have tags instead of a label.

@@ -32,6 +32,23 @@ pub fn channel_statistics(source: &dyn ImageSource) -> Result<ChannelStatistics,
     Ok(Summary::of(source)?.statistics())
 }
 
+/// The median of the images' shorter sides, in pixels; of two in the middle, the smaller. Where sizes differ and it is 32
+/// or more, it is rounded to a multiple of 8. Beside it the smallest and the largest.
+///
+/// # Errors
+/// As [`channel_statistics`].
+pub fn median_shorter_side(source: &dyn ImageSource) -> Result<(usize, [usize; 2]), DataError> {
+    let side = |index| source.image(index).map(|image: Image| image.height.min(image.width));
+    let mut sides: Vec<usize> = (0..source.len()).into_par_iter().map(side).collect::<Result<_, _>>()?;
+    sides.sort_unstable();
+    let (Some(&least), Some(&most)) = (sides.first(), sides.last()) else {
+        return Err(DataError::NoSamples { what: "choosing the size of views" });
+    };
+    let median = sides[(sides.len() - 1) / 2];
+    let rounded = if least == most || median < 32 { median } else { (median + 4) / 8 * 8 };
+    Ok((rounded, [least, most]))
+}
+
 /// What one pass over the images of a source tells.
 pub(crate) struct Summary {
     moments: Vec<Moments>,

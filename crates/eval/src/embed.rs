@@ -129,7 +129,7 @@ pub(crate) fn unreadable(error: ViewsError) -> EvalError {
     EvalError::Image { reason: error.to_string() }
 }
 
-/// Features joined with the labels of the images they came from; `None` if any image has no label.
+/// Features joined with the labels and names of the images they came from; `None` if any image has no label.
 ///
 /// # Errors
 /// A label that names no class.
@@ -140,7 +140,10 @@ pub fn with_labels(
 ) -> Result<Option<Labelled>, EvalError> {
     let labels: Option<Vec<usize>> = (0..source.len()).map(|index| source.label(index)).collect();
     Ok(match labels {
-        Some(labels) => Some(Labelled::new(features, labels, classes.to_vec())?),
+        Some(labels) => {
+            let names = (0..source.len()).map(|index| source.name(index)).collect();
+            Some(Labelled::new(features, labels, classes.to_vec())?.named(names)?)
+        }
         None => None,
     })
 }

@@ -104,6 +104,7 @@ pub struct Labelled {
     features: Features,
     labels: Vec<usize>,
     classes: Vec<String>,
+    names: Vec<String>,
 }
 
 impl Labelled {
@@ -114,7 +115,24 @@ impl Labelled {
     /// that names no class.
     pub fn new(features: Features, labels: Vec<usize>, classes: Vec<String>) -> Result<Labelled, EvalError> {
         check_labels("label", &labels, features.rows(), classes.len())?;
-        Ok(Labelled { features, labels, classes })
+        Ok(Labelled { features, labels, classes, names: Vec::new() })
+    }
+
+    /// The same, with what every row is called.
+    ///
+    /// # Errors
+    /// [`EvalError::Length`] unless there is one name per row.
+    pub fn named(self, names: Vec<String>) -> Result<Labelled, EvalError> {
+        let (expected, got) = (self.features.rows(), names.len());
+        match got == expected {
+            true => Ok(Labelled { names, ..self }),
+            false => Err(EvalError::Length { what: "name", expected, got }),
+        }
+    }
+
+    /// What every row is called; empty where that is not known.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// The features.
@@ -139,7 +157,8 @@ impl Labelled {
     pub fn subset(&self, indices: &[usize]) -> Result<Labelled, EvalError> {
         let features = self.features.subset(indices)?;
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        Ok(Labelled { features, labels, classes: self.classes.clone() })
+        let names = indices.iter().filter_map(|&index| self.names.get(index).cloned()).collect();
+        Ok(Labelled { features, labels, classes: self.classes.clone(), names })
     }
 
     /// The same labels with other features of the same rows.
@@ -147,7 +166,8 @@ impl Labelled {
     /// # Errors
     /// [`EvalError::Length`] unless there is one label per row.
     pub fn with_features(&self, features: Features) -> Result<Labelled, EvalError> {
-        Labelled::new(features, self.labels.clone(), self.classes.clone())
+        let labelled = Labelled::new(features, self.labels.clone(), self.classes.clone())?;
+        Ok(Labelled { names: self.names.clone(), ..labelled })
     }
 
     /// The classes without a single row here.

@@ -46,6 +46,9 @@ pub struct SplitVerdict {
     pub split: String,
     /// The metrics.
     pub scores: Scores,
+    /// What every sample is called: its file, or its place in an array; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The true class of every sample.
     pub labels: Vec<usize>,
     /// The predicted class of every sample.
@@ -101,7 +104,8 @@ impl Verdict {
         let consequence = "its recall and AUC are undefined and the macro means leave it out";
         self.warn_absent(&format!("split `{split}`"), &labels, consequence);
         let split = split.to_string();
-        self.splits.push(SplitVerdict { split, scores: judged, labels, predictions, macro_auc_draws });
+        let names = held_out.names().to_vec();
+        self.splits.push(SplitVerdict { split, scores: judged, names, labels, predictions, macro_auc_draws });
         Ok(())
     }
 

@@ -24,8 +24,8 @@ pub use checkpoint::checkpoint_encoder;
 pub use error::SslError;
 pub use learner::{DataShape, Learner, StepReport};
 pub use settings::{
-    CheckpointSettings, DataSettings, KnnSettings, Precision, PredictorSettings, Problem, ProjectorSettings,
-    Settings, TargetSettings,
+    CheckpointSettings, KnnSettings, Precision, PredictorSettings, Problem, ProjectorSettings, Settings,
+    TargetSettings,
 };
 pub use train::{
     Asked, EpochTime, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers,

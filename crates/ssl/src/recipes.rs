@@ -3,6 +3,8 @@
 //! A recipe changes the built-in defaults of [`Settings`](crate::Settings). Its comments state the hardware, the time
 //! and the score it was made for.
 
+use twinlens_views::{ViewPolicy, presets};
+
 use crate::SslError;
 
 /// Every recipe: its name (`FAMILY/METHOD`) and TOML text.
@@ -76,4 +78,15 @@ pub fn find(name: &str) -> Result<&'static str, SslError> {
 /// The recipe a method is trained with where none is named.
 pub fn default_for(method: &str) -> String {
     format!("medmnist/{method}")
+}
+
+/// Whether `views` are those of a named policy or of a recipe, not a person's own.
+pub fn is_ready_made(views: &[ViewPolicy]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Recipe {
+        views: Option<Vec<ViewPolicy>>,
+    }
+    let of_recipe = |text: &str| toml::from_str::<Recipe>(text).ok().and_then(|recipe| recipe.views);
+    presets::PRESETS.iter().any(|(name, _)| presets::preset(name).is_ok_and(|found| found == views))
+        || RECIPES.iter().any(|(_, text)| of_recipe(text).is_some_and(|found| found == views))
 }

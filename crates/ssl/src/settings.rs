@@ -5,7 +5,7 @@ use std::fmt;
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::OnBadSample;
+use twinlens_data::DataSettings;
 use twinlens_nn::encoders::{self, Stem};
 use twinlens_nn::heads::{Activation, LastNorm};
 use twinlens_nn::norms::IterNorm;
@@ -195,19 +195,6 @@ pub struct CheckpointSettings {
     pub keep: usize,
 }
 
-/// `[data_options]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DataSettings {
-    /// What to do with a file that is no image: `skip` or `fail`.
-    #[schemars(with = "String")]
-    pub on_bad_sample: OnBadSample,
-    /// The array of an .npz that holds the images, where its name does not say; empty to go by the usual names.
-    pub member: String,
-    /// Seed of splits that the data set does not define.
-    pub split_seed: u64,
-}
-
 impl Default for Settings {
     /// The built-in defaults: Barlow Twins on small images. A recipe comes on top.
     fn default() -> Settings {
@@ -255,11 +242,7 @@ impl Default for Settings {
             methods: MethodSettings::default(),
             knn: KnnSettings { every: 1, k: 20, temperature: 0.07, limit: 5000 },
             checkpoint: CheckpointSettings { every: 1, keep: 1 },
-            data_options: DataSettings {
-                on_bad_sample: OnBadSample::Skip,
-                member: String::new(),
-                split_seed: 0,
-            },
+            data_options: DataSettings::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
-use twinlens_data::{DataSet, ImageSource, channel_statistics, limit};
+use twinlens_data::{DataSet, ImageSource, PixelRange, channel_statistics, limit, median_shorter_side};
 use twinlens_eval::{Embedding, Knn, Labelled, Vote, with_labels};
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
 use twinlens_run::{Direction, Row, RunFolder};
@@ -16,6 +16,7 @@ use crate::checkpoint::{Position, State};
 use crate::drive::{Drive, Journal, Judged, Plan, Task, Watch, row};
 use crate::learner::{ENCODER, tensors};
 use crate::methods::{self, Images};
+use crate::recipes;
 use crate::{DataShape, KnnSettings, Learner, Problem, Settings, SslError, StepReport};
 
 /// What the outside wants between two steps.
@@ -95,6 +96,40 @@ pub struct Prepared {
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prepared").field("images", &self.train.len()).field("context", &self.context).finish()
+    }
+}
+
+impl Settings {
+    /// Brings settings that nobody wrote by hand into accord with the images: operations of a ready-made policy that
+    /// their channels forbid are left out. What was done, in words.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub fn fit(&mut self, data: &DataSet) -> Result<Vec<String>, SslError> {
+        let mut told = Vec::new();
+        let Some(train) = data.splits.train.as_deref() else { return Ok(told) };
+        if self.size == 0 {
+            let (side, [least, most]) = median_shorter_side(train)?;
+            if least != most {
+                told.push(format!(
+                    "the images' shorter sides are {least} to {most} pixels: views have {side}, the median; size=N \
+                     decides otherwise"
+                ));
+            }
+        }
+        if recipes::is_ready_made(&self.views) {
+            let first = train.image(0)?;
+            let (channels, mean) = (first.channels, vec![0.5; first.channels]);
+            let context =
+                BuildContext { size: 1, channels, pixel_type: first.pixel_type(), std: mean.clone(), mean };
+            let (views, left_out) = Policy::fitting(&self.views, &context);
+            if !left_out.is_empty() {
+                let names = left_out.into_iter().collect::<Vec<_>>().join(", ");
+                told.push(format!("images of {channels} channels: {names} left out of the views"));
+                self.views = views;
+            }
+        }
+        Ok(told)
     }
 }
 
@@ -207,8 +242,8 @@ pub struct EpochTime {
     pub waited: f64,
 }
 
-/// How images of `source` are prepared for a network that knows nothing of them yet: `size` pixels a side (0: as the
-/// images), normalised by their own channels. `name` is the data set's, for messages.
+/// How images of `source` are prepared for a network that knows nothing of them yet: `size` pixels a side (0: the
+/// median of their shorter sides), normalised by their own channels. `name` is the data set's, for messages.
 pub(crate) fn measured(source: &dyn ImageSource, size: usize, name: &str) -> Result<BuildContext, SslError> {
     let first = source.image(0)?;
     let statistics = channel_statistics(source)?;
@@ -219,7 +254,7 @@ pub(crate) fn measured(source: &dyn ImageSource, size: usize, name: &str) -> Res
     // A channel that never varies, as an unused one of a microscope, is 0 after centring: nothing to divide.
     let std: Vec<f64> = statistics.std.iter().map(|&std| if std == 0.0 { 1.0 } else { std }).collect();
     Ok(BuildContext {
-        size: if size > 0 { size } else { first.height.min(first.width) },
+        size: if size > 0 { size } else { median_shorter_side(source)?.0 },
         channels: first.channels,
         pixel_type: first.pixel_type(),
         mean: narrow(&statistics.mean),
@@ -237,16 +272,18 @@ pub fn workers(workers: usize) -> usize {
 pub fn encoder_description(
     settings: &Settings,
     context: &BuildContext,
+    range: &PixelRange,
     features: usize,
     origin: String,
 ) -> EncoderDescription {
     EncoderDescription {
-        version: 1,
+        version: 2,
         encoder: settings.encoder.clone(),
         stem: settings.stem.name().into(),
         channels: context.channels,
         features,
         size: context.size,
+        range: Some(range.clone()),
         mean: context.mean.clone(),
         std: context.std.clone(),
         origin,
@@ -371,9 +408,10 @@ impl Task for Pretraining<'_> {
 impl Pretraining<'_> {
     /// kNN accuracy of the present encoder on validation images, if there are labels.
     fn knn_accuracy(&mut self) -> Result<Option<f64>, SslError> {
-        let Some(val) = self.data.splits.val.clone() else { return Ok(None) };
+        let judged = self.data.for_judging();
+        let (Some(train), Some(val)) = (judged.splits.train, judged.splits.val) else { return Ok(None) };
         let KnnSettings { k, temperature, limit: most, .. } = self.settings.knn;
-        let train = self.prepared.train.clone();
+        let train = if self.settings.limit > 0 { limit(train, self.settings.limit) } else { train };
         let train = if most > 0 { limit(train, most) } else { train };
         let (Some(train), Some(val)) = (self.labelled(train)?, self.labelled(val)?) else { return Ok(None) };
         let knn = Knn {
@@ -404,7 +442,8 @@ impl Pretraining<'_> {
         let step = self.learner.steps();
         let origin = format!("{method} on {}, {epochs} epochs planned, {step} steps taken", self.data.name);
         let features = self.learner.network().0.features();
-        let description = encoder_description(self.settings, &self.prepared.context, features, origin);
+        let description =
+            encoder_description(self.settings, &self.prepared.context, &self.data.range, features, origin);
         write_encoder(folder, &self.learner.encoder_weights(), &description)?;
         folder.write_metrics_csv()?;
         Ok(())

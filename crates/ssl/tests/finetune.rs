@@ -147,6 +147,7 @@ fn encoder(seed: u64) -> EncoderFile {
         channels: 3,
         features: 512,
         size: 8,
+        range: None,
         mean: images.context.mean,
         std: images.context.std,
         origin: "made".into(),

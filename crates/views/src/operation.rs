@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
-use twinlens_data::{Image, PixelType, Pixels};
+use twinlens_data::{Image, PixelType};
 use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape, Workspace};
 use crate::error::{Problem, ViewsError};
-use crate::sample::{Sample, white};
+use crate::sample::{Sample, each_sample, white};
 
 /// What a policy is built for: the images that come in and the views that go out.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +60,7 @@ pub trait Transform: Clone + Debug + PartialEq + Serialize {
 /// `image` after `transform`.
 ///
 /// # Errors
-/// When `image` has not the number of samples that its shape needs.
+/// When `image` has not the number of samples that its shape needs, or samples without black and white.
 ///
 /// # Panics
 /// When `transform` names pixels that the image does not have.
@@ -80,11 +80,7 @@ pub fn transform(
         canvas.to_image()
     }
     let shape = Shape::check(image)?;
-    Ok(match &image.pixels {
-        Pixels::U8(samples) => run(shape, samples, transform, workspace),
-        Pixels::U16(samples) => run(shape, samples, transform, workspace),
-        Pixels::F32(samples) => run(shape, samples, transform, workspace),
-    })
+    each_sample!(&image.pixels, samples => run(shape, samples, transform, workspace))
 }
 
 /// Collects the problems of one operation's settings.

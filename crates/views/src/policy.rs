@@ -1,15 +1,17 @@
 //! Policies: which operations make which view, checked against the data and compiled.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::{Image, Pixels};
+use twinlens_data::Image;
 use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Canvas, Shape, Workspace};
 use crate::error::{Problem, ViewsError};
 use crate::operation::{BuildContext, Check, Transform};
 use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize, check_normalization};
-use crate::sample::Sample;
+use crate::sample::{Sample, each_sample};
 
 /// The operations that make one view, in the order in which they are applied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +116,32 @@ impl Policy {
         Ok(Policy { views: views.iter().flat_map(compile).collect(), context, normalize })
     }
 
+    /// `views` without the operations that only the number of channels in `context` forbids (those of colour, on two or
+    /// four channels), and the names of these.
+    pub fn fitting(
+        views: &[ViewPolicy],
+        context: &BuildContext,
+    ) -> (Vec<ViewPolicy>, BTreeSet<&'static str>) {
+        let rgb = BuildContext { channels: 3, mean: vec![0.5; 3], std: vec![0.5; 3], ..context.clone() };
+        let fits = |operation: &OperationSetting, context: &BuildContext| {
+            let mut problems = Vec::new();
+            operation.check(&mut Check::new(String::new(), context, &mut problems));
+            problems.is_empty()
+        };
+        let mut left_out = BTreeSet::new();
+        let mut views = views.to_vec();
+        for operations in views.iter_mut().map(|view| &mut view.operations) {
+            operations.retain(|operation| {
+                let unfit = !fits(operation, context) && fits(operation, &rgb);
+                if unfit {
+                    left_out.insert(operation.name());
+                }
+                !unfit
+            });
+        }
+        (views, left_out)
+    }
+
     /// The policy for judging an encoder: one view, the shorter side resized and the centre cropped to
     /// `context.size` where needed, nothing left to chance.
     ///
@@ -155,11 +183,7 @@ impl Policy {
         workspace: &mut Workspace,
     ) -> Result<Image, ViewsError> {
         let shape = self.check_image(image)?;
-        Ok(match &image.pixels {
-            Pixels::U8(samples) => self.draw(view, place, shape, samples, workspace).to_image(),
-            Pixels::U16(samples) => self.draw(view, place, shape, samples, workspace).to_image(),
-            Pixels::F32(samples) => self.draw(view, place, shape, samples, workspace).to_image(),
-        })
+        each_sample!(&image.pixels, samples => self.draw(view, place, shape, samples, workspace).to_image())
     }
 
     /// Writes view number `view` of `image`, normalised, to `out` (HWC, [`Policy::shape`] samples).
@@ -175,15 +199,9 @@ impl Policy {
         out: &mut [f32],
     ) -> Result<(), ViewsError> {
         let shape = self.check_image(image)?;
-        match &image.pixels {
-            Pixels::U8(samples) => self.finish(view, &self.draw(view, place, shape, samples, workspace), out),
-            Pixels::U16(samples) => {
-                self.finish(view, &self.draw(view, place, shape, samples, workspace), out)
-            }
-            Pixels::F32(samples) => {
-                self.finish(view, &self.draw(view, place, shape, samples, workspace), out)
-            }
-        }
+        each_sample!(&image.pixels, samples => {
+            self.finish(view, &self.draw(view, place, shape, samples, workspace), out)?;
+        })
     }
 
     fn draw<'a, T: Sample>(

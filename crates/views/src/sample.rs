@@ -12,9 +12,27 @@ pub(crate) fn white(pixel_type: PixelType) -> f32 {
     match pixel_type {
         PixelType::U8 => u8::WHITE,
         PixelType::U16 => u16::WHITE,
-        PixelType::F32 => f32::WHITE,
+        // Signed and 32-bit numbers come with their range mapped to floating point (`twinlens_data::Ranged`).
+        PixelType::F32 | PixelType::I16 | PixelType::U32 => f32::WHITE,
     }
 }
+
+/// Evaluates `$body` with `$samples` bound to the samples of a type that has white; refuses others.
+macro_rules! each_sample {
+    ($pixels:expr, $samples:ident => $body:expr) => {
+        match $pixels {
+            twinlens_data::Pixels::U8($samples) => Ok($body),
+            twinlens_data::Pixels::U16($samples) => Ok($body),
+            twinlens_data::Pixels::F32($samples) => Ok($body),
+            pixels => Err($crate::ViewsError::Image {
+                expected: "samples with black and white, as a data set with a range gives them".into(),
+                got: format!("{} as stored", pixels.pixel_type()),
+            }),
+        }
+    };
+}
+
+pub(crate) use each_sample;
 
 /// A sample of an image: `u8`, `u16` or `f32`.
 ///

@@ -84,6 +84,9 @@ pub struct ClusterVerdict {
     pub clusters: Vec<Cluster>,
     /// The cluster of every row, a place in `clusters`.
     pub assignments: Vec<usize>,
+    /// What every row is called, and its split; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowName>,
     /// What a reader should know before believing the numbers.
     pub warnings: Vec<String>,
 }
@@ -103,6 +106,15 @@ pub struct LabelAgreement {
     pub purity: f64,
     /// The AMI when the labels mean nothing.
     pub shuffled: Shuffled,
+}
+
+/// Which image a row of features is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowName {
+    /// `train`, `val` or `test`.
+    pub split: String,
+    /// Its file, or its place in an array.
+    pub name: String,
 }
 
 /// One cluster.
@@ -170,6 +182,7 @@ impl ClusterProtocol {
             classes: classes.to_vec(),
             clusters: members.iter().map(|rows| self.cluster(rows, labels, classes.len())).collect(),
             assignments,
+            rows: Vec::new(),
         })
     }
 

@@ -49,9 +49,10 @@ impl LinearProbe {
     /// # Errors
     /// An empty grid or a `c` that is not above 0; training labels of one class only; splits whose
     /// dimensions or classes differ.
-    pub fn run(&self, train: &Labelled, val: &Labelled, test: &Labelled) -> Result<Verdict, EvalError> {
-        let [fitted, val, test] = standardised(train, val, test)?;
-        let (c, model) = self.choose(&fitted, &val)?;
+    pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Verdict, EvalError> {
+        let (fitted, held_out) = standardised(train, held_out)?;
+        let val = to_choose_by(&held_out)?;
+        let (c, model) = self.choose(&fitted, val)?;
         let settings = [
             ("c_grid", self.c.clone().into()),
             ("c", c.into()),
@@ -60,7 +61,7 @@ impl LinearProbe {
             ("converged", model.converged.into()),
         ];
         let mut verdict = Verdict::new("linear-probe", settings, train);
-        for (name, set) in [("val", &val), ("test", &test)] {
+        for (name, set) in &held_out {
             verdict.judge(name, set, &model.probabilities(set.features())?)?;
         }
         verdict.warnings.extend(self.doubts(c, &model));
@@ -102,13 +103,29 @@ impl LinearProbe {
     }
 }
 
+/// Splits with their names.
+type Named<'a> = Vec<(&'a str, Labelled)>;
+
 /// All splits standardised by the training rows' mean and standard deviation.
-fn standardised(train: &Labelled, val: &Labelled, test: &Labelled) -> Result<[Labelled; 3], EvalError> {
-    train.check_comparable("val", val)?;
-    train.check_comparable("test", test)?;
+fn standardised<'a>(
+    train: &Labelled,
+    held_out: &[(&'a str, &Labelled)],
+) -> Result<(Labelled, Named<'a>), EvalError> {
     let standardiser = Standardiser::fit(train.features());
     let standardised = |set: &Labelled| set.with_features(standardiser.apply(set.features())?);
-    Ok([standardised(train)?, standardised(val)?, standardised(test)?])
+    let one = |&(name, set): &(&'a str, &Labelled)| {
+        train.check_comparable(name, set)?;
+        Ok((name, standardised(set)?))
+    };
+    Ok((standardised(train)?, held_out.iter().map(one).collect::<Result<_, EvalError>>()?))
+}
+
+/// The split that a penalty is chosen by: `val`.
+fn to_choose_by<'a>(held_out: &'a Named<'_>) -> Result<&'a Labelled, EvalError> {
+    let val = held_out.iter().find(|(name, _)| *name == "val").map(|(_, set)| set);
+    val.ok_or_else(|| EvalError::Empty {
+        what: "the validation split, by which the penalty is chosen,".to_string(),
+    })
 }
 
 /// A warning if the choice from a grid lies at its edge, where a better one may lie beyond.
@@ -130,7 +147,7 @@ mod tests {
         let (train, val, test) =
             (blobs(60, 3, 30, 4.0, 1), blobs(300, 3, 30, 4.0, 2), blobs(300, 3, 30, 4.0, 3));
         let probe = LinearProbe::default();
-        let verdict = probe.run(&train, &val, &test).unwrap();
+        let verdict = probe.run(&train, &[("val", &val), ("test", &test)]).unwrap();
         let accuracy = |verdict: &Verdict, split: &str| verdict.split(split).unwrap().scores.accuracy;
         assert!(accuracy(&verdict, "test") > 0.5, "{}", accuracy(&verdict, "test"));
         let alone: Vec<f64> = probe
@@ -138,7 +155,7 @@ mod tests {
             .iter()
             .map(|&c| {
                 let probe = LinearProbe { c: vec![c], ..probe.clone() };
-                accuracy(&probe.run(&train, &val, &test).unwrap(), "val")
+                accuracy(&probe.run(&train, &[("val", &val), ("test", &test)]).unwrap(), "val")
             })
             .collect();
         let best = alone.iter().copied().fold(0.0, f64::max);
@@ -160,7 +177,9 @@ mod tests {
             });
             set.with_features(Features::new(60, 4, values.collect()).unwrap()).unwrap()
         });
-        let run = |sets: &[Labelled; 3]| LinearProbe::default().run(&sets[0], &sets[1], &sets[2]).unwrap();
+        let run = |sets: &[Labelled; 3]| {
+            LinearProbe::default().run(&sets[0], &[("val", &sets[1]), ("test", &sets[2])]).unwrap()
+        };
         let (mut plain, mut moved) = (run(&sets).splits, run(&moved).splits);
         for (plain, moved) in plain.iter_mut().zip(&mut moved) {
             // Made of the probabilities themselves, which have other roundings.
@@ -174,11 +193,11 @@ mod tests {
     fn doubts_are_told() {
         let (train, val) = (blobs(60, 3, 10, 3.0, 1), blobs(60, 3, 10, 3.0, 2));
         let hasty = LinearProbe { c: vec![1.0], max_iterations: 1, ..LinearProbe::default() };
-        let verdict = hasty.run(&train, &val, &val).unwrap();
+        let verdict = hasty.run(&train, &[("val", &val), ("test", &val)]).unwrap();
         assert!(verdict.warnings.iter().any(|w| w.contains("before it converged")), "{:?}", verdict.warnings);
         assert_eq!(verdict.settings["converged"], false);
         let easy = (blobs(60, 3, 10, 0.01, 1), blobs(60, 3, 10, 0.01, 2));
-        let verdict = LinearProbe::default().run(&easy.0, &easy.1, &easy.1).unwrap();
+        let verdict = LinearProbe::default().run(&easy.0, &[("val", &easy.1), ("test", &easy.1)]).unwrap();
         assert_eq!(verdict.settings["c"], 1e-5, "of equal accuracies the strongest penalty");
         assert!(verdict.warnings[0].contains("edge of the grid"));
     }
@@ -187,12 +206,12 @@ mod tests {
     fn what_cannot_be_probed_is_refused() {
         let (train, val) = (blobs(60, 3, 10, 3.0, 1), blobs(60, 3, 10, 3.0, 2));
         let none = LinearProbe { c: vec![], ..LinearProbe::default() };
-        assert!(matches!(none.run(&train, &val, &val), Err(EvalError::Empty { .. })));
+        assert!(matches!(none.run(&train, &[("val", &val), ("test", &val)]), Err(EvalError::Empty { .. })));
         let wide = blobs(60, 3, 11, 3.0, 2);
-        let error = LinearProbe::default().run(&train, &val, &wide).unwrap_err();
+        let error = LinearProbe::default().run(&train, &[("val", &val), ("test", &wide)]).unwrap_err();
         assert_eq!(error.to_string(), "split `test` has 11 features per row, the training split has 10");
         let one_class = train.subset(&[0, 3, 6]).unwrap();
-        let error = LinearProbe::default().run(&one_class, &val, &val).unwrap_err();
+        let error = LinearProbe::default().run(&one_class, &[("val", &val), ("test", &val)]).unwrap_err();
         assert_eq!(error, EvalError::OneClass { class: 0, rows: 3 });
     }
 }

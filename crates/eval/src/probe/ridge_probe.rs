@@ -27,12 +27,13 @@ impl RidgeProbe {
     /// # Errors
     /// An empty grid or an `alpha` that is not above 0; training labels of one class only; splits whose dimensions or
     /// classes differ; [`EvalError::Numeric`] when an `alpha` is too small for these features.
-    pub fn run(&self, train: &Labelled, val: &Labelled, test: &Labelled) -> Result<Verdict, EvalError> {
-        let [fitted, val, test] = standardised(train, val, test)?;
-        let (alpha, model) = self.choose(&fitted, &val)?;
+    pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Verdict, EvalError> {
+        let (fitted, held_out) = standardised(train, held_out)?;
+        let val = to_choose_by(&held_out)?;
+        let (alpha, model) = self.choose(&fitted, val)?;
         let settings = [("alpha_grid", self.alpha.clone().into()), ("alpha", alpha.into())];
         let mut verdict = Verdict::new("ridge-probe", settings, train);
-        for (name, set) in [("val", &val), ("test", &test)] {
+        for (name, set) in &held_out {
             verdict.judge(name, set, &model.scores(set.features())?)?;
         }
         // They sum to 1, but are no probabilities even where all happen to lie between 0 and 1.
@@ -68,8 +69,11 @@ mod tests {
     #[test]
     fn the_alpha_that_is_best_on_val_is_kept_and_judged() {
         let sets = [blobs(50, 3, 30, 4.0, 1), blobs(300, 3, 30, 4.0, 2), blobs(300, 3, 30, 4.0, 3)];
-        let run =
-            |alpha: &[f64]| RidgeProbe { alpha: alpha.to_vec() }.run(&sets[0], &sets[1], &sets[2]).unwrap();
+        let run = |alpha: &[f64]| {
+            RidgeProbe { alpha: alpha.to_vec() }
+                .run(&sets[0], &[("val", &sets[1]), ("test", &sets[2])])
+                .unwrap()
+        };
         let accuracy = |verdict: &Verdict| verdict.split("val").unwrap().scores.accuracy;
         let grid = RidgeProbe::default().alpha;
         let alone: Vec<f64> = grid.iter().map(|&alpha| accuracy(&run(&[alpha]))).collect();
@@ -88,13 +92,13 @@ mod tests {
     #[test]
     fn doubts_and_refusals_are_told() {
         let easy = [1, 2].map(|seed| blobs(60, 3, 10, 0.01, seed));
-        let verdict = RidgeProbe::default().run(&easy[0], &easy[1], &easy[1]).unwrap();
+        let verdict = RidgeProbe::default().run(&easy[0], &[("val", &easy[1]), ("test", &easy[1])]).unwrap();
         assert!(
             verdict.warnings[0].starts_with("alpha = ") && verdict.warnings[0].contains("edge of the grid")
         );
-        let none = RidgeProbe { alpha: vec![] }.run(&easy[0], &easy[1], &easy[1]);
+        let none = RidgeProbe { alpha: vec![] }.run(&easy[0], &[("val", &easy[1]), ("test", &easy[1])]);
         assert!(matches!(none, Err(EvalError::Empty { .. })));
-        let bad = RidgeProbe { alpha: vec![0.0] }.run(&easy[0], &easy[1], &easy[1]);
+        let bad = RidgeProbe { alpha: vec![0.0] }.run(&easy[0], &[("val", &easy[1]), ("test", &easy[1])]);
         assert!(matches!(bad, Err(EvalError::Setting { setting: "alpha", .. })));
     }
 }

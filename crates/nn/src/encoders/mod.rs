@@ -7,7 +7,7 @@ mod recognise;
 mod resnet;
 mod vgg;
 
-pub use recognise::{Recognised, recognise};
+pub use recognise::{Recognised, recognise, torchvision_names};
 
 use std::fmt::Debug;
 

@@ -81,6 +81,41 @@ pub fn recognise(
     }
 }
 
+/// `tensors` with torchvision's names for ResNets that were kept as a sequence of their children, as lightly does:
+/// `0.weight` for `conv1.weight`, `1.` for `bn1.`, and four numbers in a row for `layer1.` to `layer4.`. All other names
+/// stay.
+pub fn torchvision_names(tensors: BTreeMap<String, NamedTensor>) -> BTreeMap<String, NamedTensor> {
+    let places: Vec<(String, usize)> = tensors.keys().filter_map(|name| sequence(&tensors, name)).collect();
+    let renamed = |name: String| {
+        for (place, first) in &places {
+            let Some((number, rest)) =
+                name.strip_prefix(place.as_str()).and_then(|rest| rest.split_once('.'))
+            else {
+                continue;
+            };
+            let module = match number.parse::<usize>() {
+                Ok(0) => "conv1".to_owned(),
+                Ok(1) => "bn1".to_owned(),
+                Ok(layer) if (*first..first + 4).contains(&layer) => format!("layer{}", layer - first + 1),
+                _ => continue,
+            };
+            return format!("{place}{module}.{rest}");
+        }
+        name
+    };
+    tensors.into_iter().map(|(name, tensor)| (renamed(name), tensor)).collect()
+}
+
+/// If `name` is the first weight of such a sequence: what stands before its numbers, and the number of `layer1`.
+fn sequence(tensors: &BTreeMap<String, NamedTensor>, name: &str) -> Option<(String, usize)> {
+    let place = name.strip_suffix("0.weight").filter(|place| place.is_empty() || place.ends_with('.'))?;
+    let has = |rest: &str| tensors.contains_key(&format!("{place}{rest}"));
+    let layers_from = |first: usize| (first..first + 4).all(|layer| has(&format!("{layer}.0.conv1.weight")));
+    // ReLU and pooling are modules of some and functions of others.
+    let first = (2..=4).find(|&first| layers_from(first))?;
+    has("1.running_mean").then(|| (place.to_owned(), first))
+}
+
 fn nothing(tensors: &BTreeMap<String, NamedTensor>, prefix: Option<&str>) -> NnError {
     let under = prefix.map(|prefix| format!(" under `{prefix}`")).unwrap_or_default();
     let example = tensors.keys().take(3).cloned().collect::<Vec<_>>().join(", ");
@@ -115,7 +150,10 @@ impl Candidate {
         let Some((first, _)) = entries.first() else { return Vec::new() };
         let place = |(name, tensor): (&String, &NamedTensor)| {
             let place = name.strip_suffix(first.as_str())?;
-            let wanted = prefix.is_none_or(|prefix| prefix == place);
+            // A checkpoint's own dictionaries may stand before it: `state_dict.module.encoder_q.`.
+            let wanted = prefix.is_none_or(|prefix| {
+                place.strip_suffix(prefix).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            });
             let whole = place.is_empty() || place.ends_with('.');
             let channels = *tensor.shape.get(1).filter(|&&channels| channels > 0)?;
             (wanted && whole).then(|| {
@@ -201,12 +239,47 @@ mod tests {
     }
 
     #[test]
+    fn a_network_kept_as_a_sequence_of_its_children_is_found() {
+        for first in [2, 3, 4] {
+            let file = tensors("resnet18", Stem::Imagenet, 3, "backbone.");
+            let numbered = |name: String| {
+                let name =
+                    name.replace("backbone.conv1.", "backbone.0.").replace("backbone.bn1.", "backbone.1.");
+                (1..5).fold(name, |name, layer| {
+                    name.replace(
+                        &format!("backbone.layer{layer}."),
+                        &format!("backbone.{}.", layer - 1 + first),
+                    )
+                })
+            };
+            let mut sequence: BTreeMap<String, NamedTensor> =
+                file.iter().map(|(name, tensor)| (numbered(name.clone()), tensor.clone())).collect();
+            assert!(sequence.contains_key(&format!("backbone.{first}.0.conv1.weight")));
+            assert!(recognise(&sequence, None).is_err());
+            sequence.insert("head.0.weight".into(), NamedTensor { shape: vec![1], values: vec![0.0] });
+            let renamed = torchvision_names(sequence);
+            assert_eq!(recognise(&renamed, None).unwrap().prefix, "backbone.");
+            assert_eq!(renamed.len(), file.len() + 1);
+            assert!(
+                file.iter().all(|(name, tensor)| renamed[name] == *tensor)
+                    && renamed.contains_key("head.0.weight")
+            );
+        }
+    }
+
+    #[test]
     fn two_encoders_in_a_file_need_a_prefix() {
         let mut file = tensors("resnet18", Stem::Imagenet, 3, "encoder_q.");
         file.extend(tensors("resnet18", Stem::Imagenet, 3, "encoder_k."));
         let error = recognise(&file, None).unwrap_err().to_string();
         assert!(error.contains("`encoder_k.`, `encoder_q.`"), "{error}");
         assert_eq!(recognise(&file, Some("encoder_q.")).unwrap().prefix, "encoder_q.");
+        let nested: BTreeMap<_, _> =
+            file.iter().map(|(name, tensor)| (format!("state_dict.module.{name}"), tensor.clone())).collect();
+        for prefix in ["state_dict.module.encoder_q.", "module.encoder_q.", "encoder_q."] {
+            assert_eq!(recognise(&nested, Some(prefix)).unwrap().prefix, "state_dict.module.encoder_q.");
+        }
+        assert!(recognise(&nested, Some("coder_q.")).is_err());
         let error = recognise(&file, Some("encoder.")).unwrap_err().to_string();
         assert!(error.contains("under `encoder.`"), "{error}");
     }

@@ -46,10 +46,13 @@ pub fn write_onnx(
             value_info("features", &[Dimension::Batch, Dimension::Size(description.features as u64)]),
         );
     let list = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+    let list_of =
+        |bounds: &[[f64; 2]]| bounds.iter().flatten().map(f64::to_string).collect::<Vec<_>>().join(",");
     let metadata = [
         ("mean", list(&description.mean)),
         ("std", list(&description.std)),
         ("origin", description.origin.clone()),
+        ("range", description.range.as_ref().map(|range| list_of(&range.channels)).unwrap_or_default()),
     ];
     let model = Message::new()
         .int(1, IR_VERSION)
@@ -279,12 +282,13 @@ mod tests {
         let mut weights = Weights::zeroed(&Device::flex());
         let encoder = spec.build(&mut weights.root(), Stem::Imagenet, 2);
         let description = EncoderDescription {
-            version: 1,
+            version: 2,
             encoder: spec.id.into(),
             stem: "imagenet".into(),
             channels: 2,
             features: spec.features,
             size,
+            range: None,
             mean: vec![0.5; 2],
             std: vec![0.25; 2],
             origin: "a test".into(),

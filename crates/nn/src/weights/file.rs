@@ -9,6 +9,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, View};
 use serde::{Deserialize, Serialize};
+use twinlens_data::PixelRange;
 
 use super::NamedTensor;
 use super::torch::{half_to_f32, read_torch};
@@ -30,6 +31,10 @@ pub struct EncoderDescription {
     pub features: usize,
     /// Side of the square input, in pixels.
     pub size: usize,
+    /// Which values of its training images were black and white: values become `(value - low) / (high - low)`, cut off at
+    /// 0 and 1. `None` for weights of another program; whole numbers are divided by the largest of their type then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<PixelRange>,
     /// Subtracted from each channel after scaling to `[0, 1]`.
     pub mean: Vec<f32>,
     /// Divides each channel after the mean is subtracted.

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use twinlens_data::{DataSet, ImageSource, LabelShare, Split, Subset};
+use twinlens_data::{DataSet, ImageSource, LabelShare, PixelRange, RangeChoice, RangeRule, Split, Subset};
 use twinlens_nn::weights::EncoderDescription;
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
 
@@ -33,12 +33,14 @@ pub struct LabelledImages {
     pub train: Arc<dyn ImageSource>,
     /// The validation images.
     pub val: Arc<dyn ImageSource>,
-    /// The test images.
-    pub test: Arc<dyn ImageSource>,
+    /// The test images, where there are any with labels; else validation alone is judged.
+    pub test: Option<Arc<dyn ImageSource>>,
     /// The names of all classes.
     pub classes: Vec<String>,
     /// Size, channels and normalisation of the images.
     pub context: BuildContext,
+    /// Which values are black and white.
+    pub range: PixelRange,
     /// The compiled view.
     pub policy: Arc<Policy>,
     /// Threads that make views.
@@ -63,13 +65,15 @@ impl LabelledImages {
     /// Settings that cannot be used, all of them together; a missing split; validation or test images without labels;
     /// chosen labels of one class only; images with other channels than the encoder's.
     pub fn new(settings: &FinetuneSettings, data: &DataSet) -> Result<LabelledImages, SslError> {
+        let data = &data.for_judging();
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(SslError::Settings { problems });
         }
         data.check_for_evaluation()?;
         let all = split(data, Split::Train)?;
-        let [val, test] = [judged(data, Split::Val)?, judged(data, Split::Test)?];
+        let val = judged(data, Split::Val)?;
+        let test = data.splits.test.as_ref().map(|_| judged(data, Split::Test)).transpose()?;
         let mut settings = settings.clone();
         settings.take_images(data)?;
         let context = context(&settings, all.as_ref(), &data.name)?;
@@ -92,6 +96,7 @@ impl LabelledImages {
             policy: Arc::new(Policy::build(&settings.views, context.clone())?),
             workers: workers(settings.workers),
             classes: data.classes.clone(),
+            range: data.range.clone(),
             train,
             val,
             test,
@@ -184,6 +189,9 @@ impl FinetuneSettings {
         if self.size == 0 {
             self.size = description.size;
         }
+        if self.data_options.range == RangeChoice::default() {
+            self.data_options.range = range_of(description);
+        }
         if self.mean.is_empty() && self.std.is_empty() {
             self.mean.clone_from(&description.mean);
             self.std.clone_from(&description.std);
@@ -207,6 +215,16 @@ impl FinetuneSettings {
             }
         }
         Ok(())
+    }
+}
+
+/// How images are to be read for an encoder: with the range of those that it learned from, where it says so. Descriptions
+/// of version 1 knew no range, and took that of the type.
+pub fn range_of(description: &EncoderDescription) -> RangeChoice {
+    match &description.range {
+        Some(range) => RangeChoice::Kept(range.clone()),
+        None if description.version < 2 => RangeChoice::Rule(RangeRule::Type),
+        None => RangeChoice::default(),
     }
 }
 

@@ -5,13 +5,13 @@ use std::fmt;
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::{LabelAmount, LabelChoice, OnBadSample};
+use twinlens_data::{DataSettings, LabelAmount, LabelChoice};
 use twinlens_nn::encoders::{self, Stem};
 use twinlens_nn::optim::{OptimiserName, OptimiserSettings, ScheduleName, ScheduleSettings};
 use twinlens_views::ViewPolicy;
 
 use crate::settings::{Problems, check_optimiser, open_device};
-use crate::{CheckpointSettings, DataSettings, Precision, Problem, SslError};
+use crate::{CheckpointSettings, Precision, Problem, SslError};
 
 /// What `init` is called where the encoder starts from random weights.
 pub const SCRATCH: &str = "scratch";
@@ -258,11 +258,7 @@ impl Default for FinetuneSettings {
                 keep_best: true,
             },
             checkpoint: CheckpointSettings { every: 10, keep: 0 },
-            data_options: DataSettings {
-                on_bad_sample: OnBadSample::Skip,
-                member: String::new(),
-                split_seed: 0,
-            },
+            data_options: DataSettings::default(),
         }
     }
 }

@@ -214,9 +214,8 @@ impl FinetuneTask<'_> {
             self.finetuner.revert(&best.weights)?;
         }
         let mut verdict = None;
-        for (split, source) in
-            [(Split::Val, self.images.val.clone()), (Split::Test, self.images.test.clone())]
-        {
+        let test = self.images.test.clone().map(|test| (Split::Test, test));
+        for (split, source) in std::iter::once((Split::Val, self.images.val.clone())).chain(test) {
             let (held_out, probabilities) = self.predict(source.clone())?;
             let verdict = verdict.get_or_insert_with(|| self.verdict(&held_out, epoch, epochs));
             verdict.judge(split.name(), &held_out, &probabilities)?;
@@ -229,7 +228,7 @@ impl FinetuneTask<'_> {
 
     /// Writes the encoder, the head and the table of metrics.
     fn write(&self, folder: &RunFolder, epoch: usize) -> Result<(), SslError> {
-        let LabelledImages { context, train, .. } = self.images;
+        let LabelledImages { context, train, range, .. } = self.images;
         let FinetuneSettings { init, encoder, stem, data, .. } = self.settings;
         let origin = format!(
             "fine-tuned on {} labels of {data}, from {init}, as after {epoch} of {} epochs",
@@ -237,12 +236,13 @@ impl FinetuneTask<'_> {
             self.settings.epochs()
         );
         let description = EncoderDescription {
-            version: 1,
+            version: 2,
             encoder: encoder.clone(),
             stem: stem.name().into(),
             channels: context.channels,
             features: self.finetuner.features(),
             size: context.size,
+            range: Some(range.clone()),
             mean: context.mean.clone(),
             std: context.std.clone(),
             origin,

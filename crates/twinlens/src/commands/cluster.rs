@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::json;
-use twinlens_data::ImageSource;
+use twinlens_data::{ImageSource, Split};
 use twinlens_eval::Repeated;
-use twinlens_eval::clustering::{Cluster, ClusterProtocol, ClusterVerdict, Number};
+use twinlens_eval::clustering::{Cluster, ClusterProtocol, ClusterVerdict, Number, RowName};
 use twinlens_report::{MontageRow, Picture, montage};
-use twinlens_run::{RunFolder, write_atomically};
+use twinlens_run::{RunFolder, csv_cell, write_atomically};
 
 use super::embed::Part;
-use super::images::{features_of, images, labels};
+use super::images::{features_of, images, labels, names};
 use super::judge::{JudgeArgs, name_of, write_document};
 use super::knn::Distance;
 use super::labels::{each_once, spread};
@@ -82,11 +82,14 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     let source = images(&data, args.split)?;
     let features = features_of(&subject, &data, args.split, &args.judge.computing(), terminal)?;
     let labels = labels(source.as_ref());
+    let named = |(split, name): (Split, String)| RowName { split: split.name().to_owned(), name };
+    let rows: Vec<RowName> = names(&data, args.split)?.into_iter().map(named).collect();
     let of_seed = |seed: u64| -> Outcome<ClusterVerdict> {
         let mut verdict = args.protocol(seed).run(&features, labels.as_deref(), &data.classes)?;
         let ClusterVerdict { settings, seeds, .. } = &mut verdict;
         args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &data);
         settings.insert("split".into(), args.split.name().into());
+        verdict.rows.clone_from(&rows);
         Ok(verdict)
     };
     let seeds = each_once(&args.seeds, args.seed as u64);
@@ -104,6 +107,7 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     let document = json!({ "verdicts": verdicts, "montages": pictures, "summary": summary });
     if let Some(out) = &args.out {
         write_document(out, &document)?;
+        write_atomically(&out.with_extension("csv"), csv(&verdicts).as_bytes())?;
     }
     terminal.result(&document, || {
         let shown = pictures.iter().map(|path| format!("\nThe clusters: {}", path.display()));
@@ -122,6 +126,18 @@ impl ClusterArgs {
             ..ClusterProtocol::default()
         }
     }
+}
+
+/// One line for each image of each clustering: seed, split, name, cluster.
+fn csv(verdicts: &[ClusterVerdict]) -> String {
+    let mut text = "seed,split,name,cluster\n".to_owned();
+    for verdict in verdicts {
+        let seed = verdict.seeds.get("clusters").map_or(String::new(), u64::to_string);
+        for (RowName { split, name }, cluster) in verdict.rows.iter().zip(&verdict.assignments) {
+            text += &format!("{seed},{split},{},{cluster}\n", csv_cell(name));
+        }
+    }
+    text
 }
 
 type Measure = fn(&ClusterVerdict) -> Option<f64>;
@@ -181,6 +197,7 @@ fn keep(args: &ClusterArgs, verdicts: &[ClusterVerdict], source: &dyn ImageSourc
     if let Some(run) = &run {
         for verdict in verdicts {
             run.write_verdict(&name(verdict), verdict)?;
+            run.write_predictions(&name(verdict), &csv(std::slice::from_ref(verdict)))?;
         }
     }
     let draw = |verdict: &ClusterVerdict| -> Outcome<Picture> {

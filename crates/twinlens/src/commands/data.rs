@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
-use clap::{Subcommand, ValueEnum, ValueHint};
+use clap::{Subcommand, ValueHint};
 use serde_json::json;
-use twinlens_data::{Inspection, OnBadSample, OpenOptions, SplitInspection};
+use twinlens_data::{
+    DataSettings, Inspection, OpenOptions, PixelRange, RangeOrigin, SplitInspection, SplitOrigin,
+};
 
+use super::reading::ReadingArgs;
 use super::{bytes, data_folder};
 use crate::config::nearest;
 use crate::download::Client;
@@ -69,30 +72,9 @@ pub struct InspectArgs {
     /// A file or folder of images (`twinlens list formats`), or a public data set by name
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: String,
-    /// What to do with an image that cannot be decoded
-    #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
-    pub on_bad_sample: BadSample,
-    /// The array of an .npz that holds the images, where its name does not say
-    #[arg(long, value_name = "NAME")]
-    pub member: Option<String>,
-}
-
-/// What to do with an image that cannot be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BadSample {
-    /// Leave it out and count it.
-    Skip,
-    /// Stop with an error.
-    Fail,
-}
-
-impl From<BadSample> for OnBadSample {
-    fn from(how: BadSample) -> OnBadSample {
-        match how {
-            BadSample::Skip => OnBadSample::Skip,
-            BadSample::Fail => OnBadSample::Fail,
-        }
-    }
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
 }
 
 /// Runs `data`.
@@ -275,9 +257,8 @@ fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let progress = |done: usize, total: usize| bar.set_of(done as u64, total as u64, "");
     let (path, class_names) = locate(&args.data)?;
     let options = OpenOptions {
+        settings: args.reading.over(&DataSettings::default())?,
         class_names,
-        member: args.member.clone(),
-        on_bad_sample: args.on_bad_sample.into(),
         cache_dir: data_folder(),
         progress: Some(&progress),
         ..OpenOptions::default()
@@ -289,15 +270,20 @@ fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
 }
 
 fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
-    let pixel = serde_json::to_value(inspection.pixel_type).ok();
-    let pixel = pixel.as_ref().and_then(|name| name.as_str()).unwrap_or("unknown");
     let mut text = format!(
-        "{}: {}, {} channel(s) of {pixel}, {} in memory\n\n",
+        "{}: {}, {} channel(s) of {}, {} in memory\nblack and white: {}\nsplits: {}\n",
         inspection.name,
         inspection.format,
         inspection.channels,
-        bytes(inspection.bytes_in_memory)
+        inspection.pixel_type,
+        bytes(inspection.bytes_in_memory),
+        range_in_words(&inspection.range),
+        origin_in_words(inspection.split_origin),
     );
+    if !inspection.columns.is_empty() {
+        text += &format!("known of every image: {}\n", inspection.columns.join(", "));
+    }
+    text += "\n";
     let span = |[low, high]: [usize; 2]| if low == high { low.to_string() } else { format!("{low}-{high}") };
     let decimals =
         |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
@@ -341,7 +327,42 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
             text += &format!("  {}: {}\n", sample.path, sample.reason);
         }
     }
+    for (split, part) in inspection.splits.iter().filter(|(_, part)| part.outside_range > 0.0) {
+        let share = 100.0 * part.outside_range;
+        text += &format!("\n{share:.3} % of the values of {} lie beyond black and white\n", split.name());
+    }
+    for notice in &inspection.notices {
+        text += &format!("\n{notice}\n");
+    }
     text
+}
+
+/// A range with where it comes from: one pair for all channels, where they agree.
+pub fn range_in_words(range: &PixelRange) -> String {
+    let pair = |[low, high]: &[f64; 2]| format!("{low} to {high}");
+    let pairs = match &range.channels[..] {
+        [first, rest @ ..] if rest.iter().all(|bounds| bounds == first) => pair(first),
+        all => all.iter().map(pair).collect::<Vec<_>>().join(", "),
+    };
+    let origin = match range.origin {
+        RangeOrigin::Type => "all values of the type",
+        RangeOrigin::Bits => "the fewest bits that hold the training images",
+        RangeOrigin::Measured => "smallest and largest value of the training images",
+        RangeOrigin::Percentiles => "percentiles of the training images",
+        RangeOrigin::Stated => "as stated",
+    };
+    format!("{pairs} ({origin})")
+}
+
+/// Where the splits come from.
+fn origin_in_words(origin: SplitOrigin) -> &'static str {
+    match origin {
+        SplitOrigin::Defined => "as the set says",
+        SplitOrigin::ValFromTrain => "train and test as the set says, validation drawn from train",
+        SplitOrigin::Drawn => "drawn from all images",
+        SplitOrigin::Complete => "nothing held out but the test images of the set",
+        SplitOrigin::Column => "as a column of the table says",
+    }
 }
 
 /// How many images of a split show a class, and how many are left open for it.

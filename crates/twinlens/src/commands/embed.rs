@@ -6,7 +6,7 @@ use clap::{ValueEnum, ValueHint};
 use serde_json::json;
 use twinlens_data::{DataSet, Split};
 use twinlens_nn::weights::{NamedTensor, write_safetensors};
-use twinlens_run::write_atomically;
+use twinlens_run::{csv_cell, write_atomically};
 
 use super::features::features;
 use super::judge::JudgeArgs;
@@ -69,11 +69,12 @@ pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
     for split in args.split.of(&data)? {
         let features = features(&subject, &data, split, &args.judge.computing(), terminal)?;
         table.dim = features.dim();
-        let label = |index: usize| data.splits.get(split).and_then(|source| source.label(index));
+        let Some(source) = data.splits.get(split) else { continue };
         table.rows.extend(features.iter().enumerate().map(|(index, row)| Row {
             split,
             index,
-            label: label(index),
+            name: source.name(index),
+            label: source.label(index),
             features: row.to_vec(),
         }));
     }
@@ -83,9 +84,17 @@ pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
         _ => table.safetensors()?,
     };
     write_atomically(&args.out, &bytes)?;
-    let document = json!({ "file": args.out, "rows": table.rows.len(), "features": table.dim });
+    // Numbers alone do not say whose they are: CSV has a column of names, other formats a table beside them.
+    let names = (args.out.extension().is_none_or(|extension| extension != "csv"))
+        .then(|| args.out.with_extension("names.csv"));
+    if let Some(names) = &names {
+        write_atomically(names, &table.names(&data.classes))?;
+    }
+    let document =
+        json!({ "file": args.out, "names": names, "rows": table.rows.len(), "features": table.dim });
     terminal.result(&document, || {
-        format!("{} rows of {} features in {}\n", table.rows.len(), table.dim, args.out.display())
+        let beside = names.map(|path| format!(", their names in {}", path.display())).unwrap_or_default();
+        format!("{} rows of {} features in {}{beside}\n", table.rows.len(), table.dim, args.out.display())
     })
 }
 
@@ -126,7 +135,10 @@ struct Table {
 
 struct Row {
     split: Split,
+    /// Its place in the split.
     index: usize,
+    /// Its file, or its place in an array.
+    name: String,
     label: Option<usize>,
     features: Vec<f32>,
 }
@@ -145,14 +157,27 @@ impl Table {
         bytes
     }
 
-    /// One line an image: split, index in it, label (empty if unknown), features.
+    /// One line an image: split, index in it, name, class number and class (empty if unknown).
+    fn names(&self, classes: &[String]) -> Vec<u8> {
+        let mut text = "split,index,name,label,class\n".to_owned();
+        for Row { split, index, name, label, .. } in &self.rows {
+            let class = label.and_then(|label| classes.get(label)).map(|class| csv_cell(class));
+            let (label, class) =
+                (label.map_or(String::new(), |label| label.to_string()), class.unwrap_or_default());
+            text += &format!("{},{index},{},{label},{class}\n", split.name(), csv_cell(name));
+        }
+        text.into_bytes()
+    }
+
+    /// One line an image: split, index in it, name, label (empty if unknown), features.
     fn csv(&self) -> Vec<u8> {
         let names: Vec<String> = (0..self.dim).map(|column| format!("f{column}")).collect();
-        let mut text = format!("split,index,label,{}\n", names.join(","));
+        let mut text = format!("split,index,name,label,{}\n", names.join(","));
         for row in &self.rows {
             let label = row.label.map_or(String::new(), |label| label.to_string());
             let values: Vec<String> = row.features.iter().map(f32::to_string).collect();
-            text += &format!("{},{},{label},{}\n", row.split.name(), row.index, values.join(","));
+            let (split, name) = (row.split.name(), csv_cell(&row.name));
+            text += &format!("{split},{},{name},{label},{}\n", row.index, values.join(","));
         }
         text.into_bytes()
     }
@@ -198,6 +223,7 @@ mod tests {
         let row = |features: [f32; 2]| Row {
             split: Split::Test,
             index: 0,
+            name: "a, b.png".into(),
             label: None,
             features: features.to_vec(),
         };
@@ -214,7 +240,10 @@ mod tests {
         let values: Vec<f32> =
             bytes[10 + length..].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
         assert_eq!(values, [1.0, -2.5, 0.25, 4.0]);
-        assert_eq!(String::from_utf8(table.csv()).unwrap().lines().nth(1), Some("test,0,,1,-2.5"));
+        assert_eq!(
+            String::from_utf8(table.csv()).unwrap().lines().nth(1),
+            Some("test,0,\"a, b.png\",,1,-2.5")
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use twinlens_data::{DataSet, ImageSource, Split, SplitOrigin};
+use twinlens_data::{DataSet, ImageSource, Split};
 use twinlens_eval::{Embedding, Features, Labelled, Tagged, with_labels, with_tags};
 use twinlens_nn::encoders::{self, Encoder, Stem};
 use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
@@ -180,7 +180,11 @@ fn context(file: &EncoderFile, source: &dyn ImageSource) -> Outcome<BuildContext
     if first.channels != description.channels {
         let (got, expected) = (first.channels, description.channels);
         let message = format!("the images have {got} channels, the encoder was trained on {expected}");
-        return Err(Failure::message(Exit::Data, message));
+        let failure = Failure::message(Exit::Data, message);
+        return Err(match (got, expected) {
+            (1, 3) => failure.hint("--rgb gives grey images as RGB"),
+            _ => failure.hint("`twinlens weights import --channels N` adapts weights to other channels"),
+        });
     }
     Ok(BuildContext {
         size: description.size,
@@ -199,7 +203,7 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
         Subject::Pixels(file) => ("pixels", file),
     };
     let description = serde_json::to_string(&file.description).ok()?;
-    let origin = format!("{:?}", data.split_origin);
+    let origin = format!("{:?} {:?}", data.split_origin, data.range);
     for text in [crate::VERSION, crate::COMMIT, kind, &description, &data.fingerprint, &origin, split.name()]
     {
         hash.update(text.as_bytes());
@@ -208,13 +212,11 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
     if kind == "encoder" {
         add_weights(&mut hash, file);
     }
-    // Splits that were drawn depend on the seed and shares, which show in which images they hold.
-    if data.split_origin != SplitOrigin::Defined {
-        let source = data.splits.get(split)?;
-        for index in 0..source.len() {
-            hash.update(source.name(index));
-            hash.update([0]);
-        }
+    // Which images a split holds depends on how it was drawn, and on whether those without labels were left out.
+    let source = data.splits.get(split)?;
+    for index in 0..source.len() {
+        hash.update(source.name(index));
+        hash.update([0]);
     }
     Some(data_folder()?.join("features").join(format!("{}.safetensors", hexadecimal(hash))))
 }

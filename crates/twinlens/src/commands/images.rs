@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use twinlens_data::{Concat, DataSet, ImageSource};
+use twinlens_data::{Concat, DataSet, ImageSource, Split};
 use twinlens_eval::Features;
 
 use super::embed::Part;
@@ -37,6 +37,19 @@ pub fn features_of(
         (rows, dim) = (rows + found.rows(), found.dim());
     }
     Ok(Features::new(rows, dim, values)?)
+}
+
+/// The split and the name of every image of [`images`], in its order.
+///
+/// # Errors
+/// As [`images`].
+pub fn names(data: &DataSet, part: Part) -> Outcome<Vec<(Split, String)>> {
+    let mut names = Vec::new();
+    for split in part.of(data)? {
+        let Some(source) = data.splits.get(split) else { continue };
+        names.extend((0..source.len()).map(|index| (split, source.name(index))));
+    }
+    Ok(names)
 }
 
 /// Every label, if no image is without.

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use clap::{ValueEnum, ValueHint};
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinlens_data::{DataSet, Split};
+use twinlens_data::{DataSet, DataSettings, Split};
 use twinlens_eval::statistics::{Bootstrap, Interval};
 use twinlens_eval::{Labelled, Verdict, shift};
 use twinlens_nn::weights::EncoderFile;
-use twinlens_run::{RunFolder, write_atomically};
-use twinlens_ssl::Settings;
+use twinlens_run::{RunFolder, RunRecord, write_atomically};
+use twinlens_ssl::finetune::range_of;
 
-use super::data::BadSample;
 use super::features::{Computing, Subject, labelled, untrained};
 use super::labels::{repeated, summary};
+use super::reading::ReadingArgs;
+use super::run_settings::RunSettings;
 use super::tags;
-use super::training::{open_data, read_encoder};
+use super::training::{open_named, read_encoder};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -42,9 +43,9 @@ pub struct JudgeArgs {
     /// Seed of the untrained network's weights
     #[arg(long, value_name = "N", default_value = "0")]
     pub untrained_seed: u64,
-    /// What to do with an image that cannot be decoded
-    #[arg(long, value_name = "skip|fail", default_value = "skip", hide_possible_values = true)]
-    pub on_bad_sample: BadSample,
+    /// How the data are read; a run's own data are read as it read them.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// Images in a step
     #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
@@ -146,10 +147,20 @@ impl JudgeArgs {
     /// # Errors
     /// A missing or damaged encoder, data that cannot be read.
     pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
-        let subject = self.features.subject(read_encoder(&self.encoder)?, self.untrained_seed)?;
-        let mut settings = Settings { data: self.data.clone(), ..Settings::default() };
-        settings.data_options.on_bad_sample = self.on_bad_sample.into();
-        Ok((subject, open_data(&settings, terminal)?))
+        let file = read_encoder(&self.encoder)?;
+        let data = open_named(&self.data, &self.reading_for(&file)?, terminal)?;
+        Ok((self.features.subject(file, self.untrained_seed)?, data))
+    }
+
+    /// How the data are read: as the run read them, if they are its own, and by the range of values that the encoder
+    /// knows; flags win.
+    fn reading_for(&self, file: &EncoderFile) -> Outcome<DataSettings> {
+        let own = RunRecord::read(&self.encoder).ok().and_then(|record| RunSettings::of(&record).ok());
+        let own = own.filter(|settings| settings.common().data == self.data);
+        let mut settings =
+            own.map_or_else(DataSettings::default, |settings| settings.common().data_options.clone());
+        settings.range = range_of(&file.description);
+        self.reading.over(&settings)
     }
 
     /// How features are computed.
@@ -157,30 +168,20 @@ impl JudgeArgs {
         Computing { batch: self.batch as usize, ..Computing::new(0, &self.device) }
     }
 
-    /// Training, validation and test features with their labels.
+    /// Opens the data and leaves out what has no label, with a word.
     ///
     /// # Errors
-    /// A missing split or label, an encoder that does not fit.
-    pub fn splits(&self, terminal: &Terminal) -> Outcome<(DataSet, [Labelled; 3])> {
+    /// As [`JudgeArgs::open`].
+    pub fn open_labelled(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
         let (subject, data) = self.open(terminal)?;
-        let splits = self.splits_of(&subject, &data, terminal)?;
-        Ok((data, splits))
-    }
-
-    /// [`JudgeArgs::splits`] of data that are open.
-    ///
-    /// # Errors
-    /// As [`JudgeArgs::splits`].
-    pub fn splits_of(
-        &self,
-        subject: &Subject,
-        data: &DataSet,
-        terminal: &Terminal,
-    ) -> Outcome<[Labelled; 3]> {
-        data.check_for_evaluation()?;
-        let computing = self.computing();
-        let of = |split| labelled(subject, data, split, &computing, terminal);
-        Ok([of(Split::Train)?, of(Split::Val)?, of(Split::Test)?])
+        let judged = data.for_judging();
+        for notice in &judged.notices[data.notices.len()..] {
+            tracing::warn!("{}: {notice}", data.name);
+        }
+        if judged.splits.test.is_none() && judged.splits.val.is_some() {
+            tracing::warn!("{} has no test images with labels: validation alone is judged", data.name);
+        }
+        Ok((subject, judged))
     }
 
     /// Writes into verdicts whose features of which data they judge, tells their warnings, and keeps them with the run if
@@ -232,14 +233,61 @@ impl JudgeArgs {
                 None => told,
             }
         })?;
-        let test = |verdict: &Verdict| verdict.split("test").map(|split| split.scores.accuracy);
-        let worst = verdicts.iter().filter_map(test).fold(f64::INFINITY, f64::min);
-        match fail_under {
-            Some(least) if worst < least => {
-                Err(Failure::message(Exit::Failed, format!("test accuracy {worst:.4} is below {least}")))
+        // Validation and test, as far as they are there: the last is what is reported on.
+        let last = verdicts.iter().filter_map(|verdict| verdict.splits.last());
+        let worst = last.min_by(|a, b| a.scores.accuracy.total_cmp(&b.scores.accuracy));
+        match (fail_under, worst) {
+            (Some(least), Some(worst)) if worst.scores.accuracy < least => {
+                let (split, accuracy) = (&worst.split, worst.scores.accuracy);
+                Err(Failure::message(
+                    Exit::Failed,
+                    format!("{split} accuracy {accuracy:.4} is below {least}"),
+                ))
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The features of a data set with their labels.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What a protocol learns from.
+    pub train: Labelled,
+    /// What it is judged on: `val` and `test`, as far as they are there.
+    held_out: Vec<(&'static str, Labelled)>,
+}
+
+impl Judged {
+    /// The features of every split by `subject`.
+    ///
+    /// # Errors
+    /// Training images without labels of two classes; no held-out image with a label; an encoder that does not fit.
+    pub fn of(
+        subject: &Subject,
+        data: &DataSet,
+        computing: &Computing,
+        terminal: &Terminal,
+    ) -> Outcome<Judged> {
+        data.check_for_evaluation()?;
+        let of = |split| labelled(subject, data, split, computing, terminal);
+        let held_out: Vec<_> = [Split::Val, Split::Test]
+            .into_iter()
+            .filter(|&split| data.splits.get(split).is_some())
+            .map(|split| Ok((split.name(), of(split)?)))
+            .collect::<Outcome<_>>()?;
+        if held_out.is_empty() {
+            let message = format!("{} has no validation and no test images with labels", data.name);
+            let hint =
+                "--splits drawn holds some of the images out; `twinlens data inspect` shows the splits";
+            return Err(Failure::message(Exit::Data, message).hint(hint));
+        }
+        Ok(Judged { train: of(Split::Train)?, held_out })
+    }
+
+    /// The held-out splits with their names.
+    pub fn held_out(&self) -> Vec<(&str, &Labelled)> {
+        self.held_out.iter().map(|(name, set)| (*name, set)).collect()
     }
 }
 
@@ -269,6 +317,9 @@ pub fn holds_predictions(document: &Value) -> bool {
 /// The usual temperature of a vote by cosine.
 pub const TEMPERATURE: f64 = 0.07;
 
+/// The usual number of starts of k-means.
+const RESTARTS: u64 = 10;
+
 /// The name of a verdict's file, see [`name_of`].
 pub fn file_name(verdict: &Verdict) -> String {
     name_of(&verdict.protocol, &verdict.settings, &verdict.seeds)
@@ -286,12 +337,15 @@ pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTree
     let distance = part("distance").filter(|distance| distance != "cosine");
     let temperature = settings.get("temperature").filter(|value| value.as_f64() != Some(TEMPERATURE));
     let temperature = temperature.map(|value| format!("t{value}"));
+    let restarts = settings.get("restarts").filter(|value| value.as_u64() != Some(RESTARTS));
+    let restarts = restarts.map(|value| format!("restarts{value}"));
     let seeds = seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
     std::iter::once(protocol.to_owned())
         .chain(data)
         .chain(parts)
         .chain(distance)
         .chain(temperature)
+        .chain(restarts)
         .chain(seeds)
         .collect::<Vec<_>>()
         .join("-")

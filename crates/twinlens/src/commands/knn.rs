@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ValueEnum, ValueHint};
 use twinlens_eval::{Knn, Labelled};
 
-use super::judge::{JudgeArgs, positive, share};
+use super::judge::{JudgeArgs, Judged, positive, share};
 use super::labels::LabelsArgs;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
@@ -83,7 +83,8 @@ impl From<Distance> for twinlens_eval::Distance {
 pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
     // Told before minutes of work.
     let draws = args.labels.draws(args.seed as u64)?;
-    let (data, [train, val, test]) = args.judge.splits(terminal)?;
+    let (subject, data) = args.judge.open_labelled(terminal)?;
+    let judged = Judged::of(&subject, &data, &args.judge.computing(), terminal)?;
     let vote = match args.vote {
         Vote::Weighted => twinlens_eval::Vote::Weighted,
         Vote::Plain => twinlens_eval::Vote::Majority,
@@ -96,17 +97,17 @@ pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
             temperatures: args.temperature.clone(),
             distance: args.distance.into(),
         };
-        knn.run(train, &[("val", &val), ("test", &test)])
+        knn.run(train, &judged.held_out())
     };
     let mut verdicts = Vec::new();
     for draw in draws {
-        let mut drawn = judge(&train.subset(&draw.known(&data)?)?)?;
+        let mut drawn = judge(&judged.train.subset(&draw.known(&data)?)?)?;
         drawn.iter_mut().for_each(|verdict| draw.sign(verdict));
         verdicts.extend(drawn);
     }
     if verdicts.is_empty() {
         // With all labels nothing is drawn.
-        verdicts = judge(&train)?;
+        verdicts = judge(&judged.train)?;
     }
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }

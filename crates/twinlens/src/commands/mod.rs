@@ -22,6 +22,7 @@ pub mod man;
 pub mod pretrain;
 pub mod probe;
 pub mod quickstart;
+pub mod reading;
 pub mod report;
 pub mod run_settings;
 pub mod runs;

@@ -6,7 +6,7 @@ use clap::{ValueEnum, ValueHint};
 use twinlens_data::{DataSet, LabelAmount};
 use twinlens_eval::{Labelled, LinearProbe, RidgeProbe, SvmProbe, Verdict};
 
-use super::judge::{JudgeArgs, share};
+use super::judge::{JudgeArgs, Judged, share};
 use super::labels::{Draw, LabelsArgs};
 use super::tags;
 use crate::exit::Outcome;
@@ -62,11 +62,11 @@ impl Classifier {
     ///
     /// # Errors
     /// Labels of one class only, splits that differ.
-    pub fn judge(self, train: &Labelled, val: &Labelled, test: &Labelled) -> Outcome<Verdict> {
+    pub fn judge(self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Outcome<Verdict> {
         Ok(match self {
-            Classifier::Logistic => LinearProbe::default().run(train, val, test)?,
-            Classifier::Ridge => RidgeProbe::default().run(train, val, test)?,
-            Classifier::Svm => SvmProbe::default().run(train, &[("val", val), ("test", test)])?,
+            Classifier::Logistic => LinearProbe::default().run(train, held_out)?,
+            Classifier::Ridge => RidgeProbe::default().run(train, held_out)?,
+            Classifier::Svm => SvmProbe::default().run(train, held_out)?,
         })
     }
 }
@@ -76,21 +76,19 @@ impl Classifier {
 /// # Errors
 /// An encoder or data that cannot be used, an accuracy below `--fail-under`.
 pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
-    let (subject, data) = args.judge.open(terminal)?;
+    let (subject, data) = args.judge.open_labelled(terminal)?;
     if data.has_tags() {
         return tags::probe(args, &subject, &data, terminal);
     }
     // Told before minutes of work.
     let mut draws = args.labels.draws(args.seed as u64)?;
-    let [train, val, test] = args.judge.splits_of(&subject, &data, terminal)?;
+    let judged = Judged::of(&subject, &data, &args.judge.computing(), terminal)?;
     if draws.is_empty() {
         let (choice, seed) = (args.labels.choice(), args.seed as u64);
         draws.push(Draw { amount: LabelAmount::Share(1.0), choice, seed });
     }
-    let verdicts = draws
-        .iter()
-        .map(|draw| probe(args.classifier, draw, &data, &train, &val, &test))
-        .collect::<Outcome<Vec<_>>>()?;
+    let verdicts =
+        draws.iter().map(|draw| probe(args.classifier, draw, &data, &judged)).collect::<Outcome<Vec<_>>>()?;
     args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 
@@ -98,16 +96,9 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
 ///
 /// # Errors
 /// Labels of one class only.
-pub fn probe(
-    classifier: Classifier,
-    draw: &Draw,
-    data: &DataSet,
-    train: &Labelled,
-    val: &Labelled,
-    test: &Labelled,
-) -> Outcome<Verdict> {
+pub fn probe(classifier: Classifier, draw: &Draw, data: &DataSet, judged: &Judged) -> Outcome<Verdict> {
     let known = draw.known(data)?;
-    let mut verdict = classifier.judge(&train.subset(&known)?, val, test)?;
+    let mut verdict = classifier.judge(&judged.train.subset(&known)?, &judged.held_out())?;
     draw.sign(&mut verdict);
     Ok(verdict)
 }

@@ -4,12 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::json;
-use twinlens_data::Split;
 use twinlens_eval::{Knn, LinearProbe, Verdict, Vote};
 use twinlens_ssl::{Settings, StartFrom};
 
-use super::features::labelled;
-use super::judge::{Kind, file_name, table};
+use super::judge::{Judged, Kind, file_name, table};
 use super::report;
 use super::run_settings::RunSettings;
 use super::spec::resolve;
@@ -64,11 +62,10 @@ fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
     let mut verdicts = Vec::new();
     for kind in [Kind::Pixels, Kind::Untrained, Kind::Trained] {
         let subject = kind.subject(encoder.clone(), UNTRAINED_SEED)?;
-        let of = |split| labelled(&subject, &run.data, split, &run.computing(), terminal);
-        let [train, val, test] = [of(Split::Train)?, of(Split::Val)?, of(Split::Test)?];
+        let images = Judged::of(&subject, &run.data, &run.computing(), terminal)?;
         let knn = Knn { k: vec![20], votes: vec![Vote::Weighted], ..Knn::default() };
-        let mut judged = knn.run(&train, &[("val", &val), ("test", &test)])?;
-        let mut probe = LinearProbe::default().run(&train, &val, &test)?;
+        let mut judged = knn.run(&images.train, &images.held_out())?;
+        let mut probe = LinearProbe::default().run(&images.train, &images.held_out())?;
         probe.settings.insert("label_share".into(), 1.0.into());
         judged.push(probe);
         for verdict in &mut judged {

@@ -1,8 +1,9 @@
 //! The settings that a run saved: those of a pre-training or of a fine-tuning.
 
+use twinlens_data::DataSettings;
 use twinlens_run::{RunRecord, names};
+use twinlens_ssl::Settings;
 use twinlens_ssl::finetune::FinetuneSettings;
-use twinlens_ssl::{DataSettings, Settings};
 use twinlens_views::ViewPolicy;
 
 use super::features::Computing;

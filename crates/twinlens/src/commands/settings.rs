@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use toml::Value;
 
+use super::reading::ReadingArgs;
 use crate::config::{Flag, Request};
 
 /// Where settings come from, and the settings of pre-training with flags of their own.
@@ -59,6 +60,9 @@ pub struct CommonArgs {
     /// One setting, such as optim.lr=0.3; it wins over files
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// How the data are read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// Settings as with --set, such as optim.lr=0.3
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
@@ -107,7 +111,9 @@ impl CommonArgs {
             ("--device", "device", text(&self.device)),
             ("--workers", "workers", number(self.workers)),
         ];
-        given(all)
+        let mut flags = given(all);
+        flags.extend(self.reading.flags());
+        flags
     }
 }
 

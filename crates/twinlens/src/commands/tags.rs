@@ -246,6 +246,12 @@ mod tests {
             split_origin: twinlens_data::SplitOrigin::Defined,
             classes: vec!["a".into(), "b".into()],
             skipped: Default::default(),
+            notices: Vec::new(),
+            range: twinlens_data::PixelRange {
+                pixel_type: twinlens_data::PixelType::U8,
+                channels: vec![[0.0, 255.0]],
+                origin: twinlens_data::RangeOrigin::Type,
+            },
             fingerprint: String::new(),
             bytes_in_memory: 0,
         };

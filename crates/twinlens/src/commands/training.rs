@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
-use twinlens_data::{DataSet, OpenOptions, open, open_bytes};
+use twinlens_data::{DataSet, DataSettings, OpenOptions, open, open_bytes};
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
 use twinlens_ssl::{
-    Asked, DataSettings, Hooks, Learner, Outcome as Ended, Precision, Prepared, Progress, Settings, SslError,
-    StartFrom, train,
+    Asked, Hooks, Learner, Outcome as Ended, Precision, Prepared, Progress, Settings, SslError, StartFrom,
+    train,
 };
 
 use super::data::locate;
@@ -63,7 +63,10 @@ impl Run {
     ///
     /// # Errors
     /// Settings that do not fit the data.
-    pub fn with_data(settings: Settings, data: DataSet) -> Outcome<Run> {
+    pub fn with_data(mut settings: Settings, data: DataSet) -> Outcome<Run> {
+        for told in settings.fit(&data)? {
+            tracing::warn!("{told}");
+        }
         let prepared = Prepared::new(&settings, &data)?;
         // Opened again when training starts; a device that is missing is told before a folder is made.
         settings.open_device()?;
@@ -319,9 +322,7 @@ pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Ou
     }
     let bar = terminal.progress("reading images", 0);
     let options = OpenOptions {
-        member: Some(options.member.clone()).filter(|member| !member.is_empty()),
-        on_bad_sample: options.on_bad_sample,
-        seed: options.split_seed,
+        settings: options.clone(),
         cache_dir: data_folder(),
         progress: Some(&|done, total| bar.set_of(done as u64, total as u64, "")),
         ..OpenOptions::default()
@@ -337,6 +338,9 @@ pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Ou
         }
     };
     tell_skipped(&data);
+    for notice in &data.notices {
+        tracing::warn!("{}: {notice}", data.name);
+    }
     Ok(data)
 }
 

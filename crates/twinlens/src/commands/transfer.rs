@@ -82,17 +82,17 @@ struct Judged {
 
 /// Both protocols on one data set; support vector machines alone where an image may show several classes.
 fn of_one(args: &TransferArgs, judge: JudgeArgs, terminal: &Terminal) -> Outcome<Judged> {
-    let (subject, data) = judge.open(terminal)?;
+    let (subject, data) = judge.open_labelled(terminal)?;
     if data.has_tags() {
         tags::check(args.classifier, &data)?;
         let tagged = tags::verdicts(&judge, &[0], &subject, &data, terminal)?;
         return Ok(Judged { judge, data, verdicts: Vec::new(), tagged });
     }
-    let [train, val, test] = judge.splits_of(&subject, &data, terminal)?;
-    let k = usual(&args.k, train.features().rows());
+    let images = super::judge::Judged::of(&subject, &data, &judge.computing(), terminal)?;
+    let k = usual(&args.k, images.train.features().rows());
     let knn = Knn { k, votes: vec![Vote::Weighted], ..Knn::default() };
-    let mut verdicts = knn.run(&train, &[("val", &val), ("test", &test)])?;
-    let mut probe = args.classifier.judge(&train, &val, &test)?;
+    let mut verdicts = knn.run(&images.train, &images.held_out())?;
+    let mut probe = args.classifier.judge(&images.train, &images.held_out())?;
     probe.settings.insert("label_share".into(), 1.0.into());
     verdicts.push(probe);
     Ok(Judged { judge, data, verdicts, tagged: Vec::new() })

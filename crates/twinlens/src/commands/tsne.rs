@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::ValueHint;
 use serde_json::json;
-use twinlens_data::{DataSet, ImageSource, Subset};
+use twinlens_data::{DataSet, ImageSource, Split, Subset};
 use twinlens_eval::Features;
 use twinlens_eval::maps::{Tsne, sample};
 use twinlens_nn::weights::EncoderFile;
@@ -16,7 +16,7 @@ use twinlens_ssl::checkpoint_encoder;
 
 use super::embed::Part;
 use super::features::{Computing, Subject};
-use super::images::{features_of, images};
+use super::images::{features_of, images, names};
 use super::judge::{JudgeArgs, Kind, name_of, positive};
 use super::layout::{Layout, MOST, Method, frame, labels_of, thumbnails};
 use super::run_settings::RunSettings;
@@ -91,6 +91,7 @@ pub fn run(args: &TsneArgs, terminal: &Terminal) -> Outcome {
     let place = Place::of(args)?;
     let (first, data) = args.judge.open(terminal)?;
     let all = images(&data, args.split)?;
+    let all_names = names(&data, args.split)?;
     let drawn = sample(all.len(), args.most as usize, args.seed as u64);
     let layout = layout(args, drawn.len());
     let mut frames: Vec<Frame> = Vec::new();
@@ -100,6 +101,7 @@ pub fn run(args: &TsneArgs, terminal: &Terminal) -> Outcome {
         frames.push(next_frame(name, &layout, &features, frames.last())?);
     }
     let shown = Shown {
+        names: drawn.iter().map(|&image| all_names[image].clone()).collect(),
         args,
         data: &data,
         source: Arc::new(Subset::new(all.clone(), drawn.clone())?),
@@ -185,6 +187,8 @@ struct Shown<'a> {
     source: Arc<dyn ImageSource>,
     /// Their numbers among all.
     drawn: Vec<usize>,
+    /// Their splits and names.
+    names: Vec<(Split, String)>,
     layout: Layout,
 }
 
@@ -256,14 +260,16 @@ struct Drawn {
 
 impl Drawn {
     /// One line for each image on each map.
-    fn csv(&self, images: &[usize]) -> String {
-        let mut text = "map,index,label,x,y\n".to_owned();
+    fn csv(&self, images: &[usize], names: &[(Split, String)]) -> String {
+        let mut text = "map,index,split,name,label,x,y\n".to_owned();
         for frame in &self.frames {
             for (at, [x, y]) in frame.points.iter().enumerate() {
                 let class = self.colouring.as_ref().and_then(|one| one.categories.get(one.values[at]?));
                 let [map, label] = [&frame.name, class.unwrap_or(&String::new())].map(|text| csv_cell(text));
                 // Writing to a string cannot fail.
-                let _ = writeln!(text, "{map},{},{label},{x},{y}", images[at]);
+                let (split, name) = &names[at];
+                let (split, name) = (split.name(), csv_cell(name));
+                let _ = writeln!(text, "{map},{},{split},{name},{label},{x},{y}", images[at]);
             }
         }
         text
@@ -311,7 +317,7 @@ impl Place {
         let (name, picture) = (shown.file_name(), drawn.picture());
         let mut files = vec![
             self.put(&format!("{name}.{}", picture.extension()), picture.bytes())?,
-            self.put(&format!("{name}.csv"), drawn.csv(&shown.drawn).as_bytes())?,
+            self.put(&format!("{name}.csv"), drawn.csv(&shown.drawn, &shown.names).as_bytes())?,
         ];
         if shown.args.html {
             files.push(self.put(&format!("{name}.html"), drawn.page()?.as_bytes())?);
@@ -374,9 +380,11 @@ mod tests {
             frames: vec![frame("epoch 1"), frame("epoch 2")],
             colouring: Some(colouring),
         };
-        let expected = "map,index,label,x,y\nepoch 1,3,\"a, b\",1.5,-2\nepoch 1,8,,0,3\nepoch 2,3,\"a, b\",1.5,-2\n\
-                        epoch 2,8,,0,3\n";
-        assert_eq!(drawn.csv(&[3, 8]), expected);
+        let names = [(Split::Test, "a.png".to_owned()), (Split::Train, "b,1.png".to_owned())];
+        let expected = "map,index,split,name,label,x,y\nepoch 1,3,test,a.png,\"a, b\",1.5,-2\n\
+                        epoch 1,8,train,\"b,1.png\",,0,3\nepoch 2,3,test,a.png,\"a, b\",1.5,-2\n\
+                        epoch 2,8,train,\"b,1.png\",,0,3\n";
+        assert_eq!(drawn.csv(&[3, 8], &names), expected);
     }
 
     #[test]

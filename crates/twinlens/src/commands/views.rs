@@ -361,23 +361,17 @@ struct Span {
 }
 
 impl Span {
-    /// All that 8 bits can hold. Other images rarely use their whole range and would look black: for them, the
-    /// darkest and brightest sample.
+    /// Black and white of the type: images come with their range mapped onto it.
     fn of(image: &Image) -> Span {
-        let values = samples(image);
-        let (low, high) = match image.pixels {
-            Pixels::U8(_) => (0.0, 255.0),
-            _ => values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v))),
-        };
+        let [low, high] = image.pixel_type().bounds();
         Span { low, high }
     }
 
     /// `image` in the colours of a screen: three channels as red, green and blue, any other number as the grey of
     /// their mean.
     fn show(&self, image: &Image) -> Outcome<RgbImage> {
-        let width = self.high - self.low;
-        let scale = if width > 0.0 { 255.0 / width } else { 0.0 };
-        let values: Vec<f64> = samples(image).collect();
+        let scale = 255.0 / (self.high - self.low);
+        let values = image.pixels.to_f64();
         let shade = |value: f64| ((value - self.low) * scale).round().clamp(0.0, 255.0) as u8;
         let pixel = |pixel: &[f64]| match pixel {
             [red, green, blue] => [shade(*red), shade(*green), shade(*blue)],
@@ -388,14 +382,6 @@ impl Span {
             let shape = format!("{} x {}", image.height, image.width);
             Failure::message(Exit::Data, format!("an image of {shape} pixels does not fit a contact sheet"))
         })
-    }
-}
-
-fn samples(image: &Image) -> Box<dyn Iterator<Item = f64> + '_> {
-    match &image.pixels {
-        Pixels::U8(values) => Box::new(values.iter().map(|value| f64::from(*value))),
-        Pixels::U16(values) => Box::new(values.iter().map(|value| f64::from(*value))),
-        Pixels::F32(values) => Box::new(values.iter().map(|value| f64::from(*value))),
     }
 }
 
@@ -432,12 +418,12 @@ mod tests {
         let show = |image: Image| Span::of(&image).show(&image).unwrap().into_raw();
         let bytes = Image::new(1, 2, 3, Pixels::U8(vec![0, 1, 2, 253, 254, 255])).unwrap();
         assert_eq!(show(bytes), [0, 1, 2, 253, 254, 255]);
-        let dark = Image::new(1, 2, 1, Pixels::U16(vec![100, 300])).unwrap();
-        assert_eq!(show(dark), [0, 0, 0, 255, 255, 255]);
-        let two_channels = Image::new(2, 1, 2, Pixels::F32(vec![-1.0, 0.0, 1.0, 0.0])).unwrap();
+        let sixteen_bits = Image::new(1, 2, 1, Pixels::U16(vec![0, 65535])).unwrap();
+        assert_eq!(show(sixteen_bits), [0, 0, 0, 255, 255, 255]);
+        let two_channels = Image::new(2, 1, 2, Pixels::F32(vec![0.0, 0.5, 1.0, 0.5])).unwrap();
         assert_eq!(show(two_channels), [64, 64, 64, 191, 191, 191]);
-        let flat = Image::new(1, 1, 1, Pixels::F32(vec![7.0])).unwrap();
-        assert_eq!(show(flat), [0, 0, 0]);
+        let beyond = Image::new(1, 1, 1, Pixels::F32(vec![7.0])).unwrap();
+        assert_eq!(show(beyond), [255, 255, 255]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use twinlens_nn::encoders::{Recognised, Stem, recognise};
+use twinlens_nn::encoders::{Recognised, Stem, recognise, torchvision_names};
 use twinlens_nn::onnx::write_onnx;
 use twinlens_nn::weights::{
     EncoderDescription, IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, NamedTensor, PUBLISHED, Published,
@@ -150,7 +150,7 @@ pub fn run(args: &WeightsArgs, terminal: &Terminal) -> Outcome {
 }
 
 fn import(args: &ImportArgs, terminal: &Terminal) -> Outcome {
-    let tensors = read_weights(&args.file)?;
+    let tensors = torchvision_names(read_weights(&args.file)?);
     let found = recognise(&tensors, args.prefix.as_deref())?;
     let channels = args.channels.map_or(found.channels, usize::from);
     let statistics = |given: &Option<Vec<f32>>, usual: [f32; 3], flag: &str| match given {
@@ -164,12 +164,13 @@ fn import(args: &ImportArgs, terminal: &Terminal) -> Outcome {
     let sha256 = sha256(&args.file)?;
     keeps_its_name(&args.file, &sha256)?;
     let description = EncoderDescription {
-        version: 1,
+        version: 2,
         encoder: found.spec.id.to_owned(),
         stem: found.stem.name().to_owned(),
         channels,
         features: found.spec.features,
         size: args.size as usize,
+        range: None,
         mean: statistics(&args.mean, IMAGENET_MEAN, "--mean")?,
         std: statistics(&args.std, IMAGENET_STD, "--std")?,
         origin: origin(&args.file, &sha256, &found, channels),
@@ -243,7 +244,8 @@ fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let tensors = read_weights(&args.file)?;
     let sha256 = sha256(&args.file)?;
     let published = published(&sha256);
-    let recognised = recognise(&tensors, args.prefix.as_deref());
+    let named = torchvision_names(tensors.clone());
+    let recognised = recognise(&named, args.prefix.as_deref());
     let values: usize = tensors.values().map(|tensor| tensor.values.len()).sum();
     let shapes: BTreeMap<&String, &Vec<usize>> =
         tensors.iter().map(|(name, tensor)| (name, &tensor.shape)).collect();
@@ -254,7 +256,7 @@ fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
             "channels": found.channels,
             "features": found.spec.features,
             "prefix": found.prefix,
-            "unused": unused(&tensors, found),
+            "unused": unused(&named, found),
         })
     });
     let document = json!({
@@ -269,7 +271,7 @@ fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
         let mut text = format!("{}: {} tensors, {values} values\n", args.file.display(), tensors.len());
         text += &format!("sha256 {sha256}\n");
         text += &match &recognised {
-            Ok(found) => told(found, &unused(&tensors, found)),
+            Ok(found) => told(found, &unused(&named, found)),
             Err(error) => format!("{error}\n"),
         };
         if let Some(known) = published {

@@ -43,7 +43,7 @@ impl Operation for Solarize {
         let middle = match context.pixel_type {
             PixelType::U8 => 128.0,
             PixelType::U16 => 32768.0,
-            PixelType::F32 => 0.5,
+            _ => 0.5,
         };
         Solarized { threshold: self.threshold.unwrap_or(middle) }
     }

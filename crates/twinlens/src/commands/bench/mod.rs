@@ -6,6 +6,7 @@
 mod epoch;
 mod judging;
 mod operations;
+mod reading;
 mod steps;
 mod views;
 
@@ -44,7 +45,7 @@ pub struct BenchArgs {
     pub device: String,
     /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
     ///
-    /// Epochs are timed on it; its images must have three channels.
+    /// Epochs are timed on it, whose images must have three channels, and reading.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: Option<String>,
     /// Of epochs: only the first so many training images
@@ -117,7 +118,8 @@ pub fn cases() -> Vec<&'static dyn Work> {
     let views = views::CASES.iter().map(|case| case as &dyn Work);
     let operations = operations::CASES.iter().map(|case| case as &dyn Work);
     let judging = judging::CASES.iter().map(|case| case as &dyn Work);
-    steps.chain(epochs).chain(views).chain(operations).chain(judging).collect()
+    let reading = reading::CASES.iter().map(|case| case as &dyn Work);
+    steps.chain(epochs).chain(reading).chain(views).chain(operations).chain(judging).collect()
 }
 
 /// Runs `bench`.

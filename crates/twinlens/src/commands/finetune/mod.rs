@@ -330,7 +330,7 @@ fn tell_plan(job: &Job, trainings: usize, terminal: &Terminal) -> Outcome {
         "trainings": trainings,
         "labels": images.train.len(),
         "val": images.val.len(),
-        "test": images.test.len(),
+        "test": images.test.as_ref().map(|test| test.len()),
         "classes": images.classes,
         "size": images.context.size,
         "batch": images.batch(settings.batch),
@@ -348,7 +348,14 @@ fn tell_plan(job: &Job, trainings: usize, terminal: &Terminal) -> Outcome {
         let about = HumanDuration(Duration::from_secs_f64(seconds)).to_string();
         let rows = [
             ("labels", images.train.len().to_string()),
-            ("images", format!("{} validation, {} test", images.val.len(), images.test.len())),
+            (
+                "images",
+                format!(
+                    "{} validation, {} test",
+                    images.val.len(),
+                    images.test.as_ref().map_or(0, |test| test.len())
+                ),
+            ),
             ("steps", format!("{steps_per_epoch} an epoch, {steps} in all")),
             ("parameters", parameters.to_string()),
             ("learning, by stage", trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use twinlens_data::{DataSet, Split, class_counts};
+use twinlens_data::{DataSet, class_counts};
 use twinlens_eval::{Labelled, Verdict};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::label_efficiency;
 use twinlens_run::{State, command_line, names, write_atomically};
 
-use super::super::features::{Computing, labelled, weights_sha256};
-use super::super::judge::{Kind, write_document};
+use super::super::features::{Computing, weights_sha256};
+use super::super::judge::{Judged, Kind, write_document};
 use super::super::labels::{Draw, HEADINGS, rows};
 use super::super::probe::{Classifier, probe};
 use super::super::report;
@@ -179,7 +179,8 @@ impl Study<'_> {
             .map_err(|error| Failure::new(Exit::Environment, error).at(folder.display()))?;
         let sha256 = weights_sha256(file);
         // By the seed of the network, where there is one.
-        let mut features: BTreeMap<u64, [Labelled; 3]> = BTreeMap::new();
+        let mut features: BTreeMap<u64, Judged> = BTreeMap::new();
+        let data = self.data.for_judging();
         let mut one = |cell: Cell| {
             place.watch.go_on()?;
             let path = folder.join(format!("{}.json", cell.name()));
@@ -190,13 +191,11 @@ impl Study<'_> {
             let seed = if kind == Kind::Untrained { cell.seed } else { 0 };
             if let Entry::Vacant(free) = features.entry(seed) {
                 let subject = kind.subject(file.clone(), seed)?;
-                let of = |split| labelled(&subject, self.data, split, &self.computing, place.terminal);
-                free.insert([of(Split::Train)?, of(Split::Val)?, of(Split::Test)?]);
+                free.insert(Judged::of(&subject, &data, &self.computing, place.terminal)?);
             }
-            let [train, val, test] = &features[&seed];
             let draw =
                 Draw { amount: cell.amount, choice: self.sweep.settings.label_choice, seed: cell.seed };
-            let mut verdict = probe(Classifier::Logistic, &draw, self.data, train, val, test)?;
+            let mut verdict = probe(Classifier::Logistic, &draw, &data, &features[&seed])?;
             let Verdict { settings, seeds, .. } = &mut verdict;
             kind.sign(settings, seeds, seed, &self.sweep.settings.data, self.data);
             settings.extend(facts);

@@ -161,12 +161,13 @@ impl Sweep {
         let FinetuneSettings { encoder, stem, size, mean, std, .. } = &self.settings;
         let features = encoders::find(encoder).map_or(0, |spec| spec.features);
         let description = EncoderDescription {
-            version: 1,
+            version: 2,
             encoder: encoder.clone(),
             stem: stem.name().into(),
             channels: mean.len(),
             features,
             size: *size,
+            range: None, // the images come with theirs
             mean: mean.clone(),
             std: std.clone(),
             origin: self.settings.init.clone(),

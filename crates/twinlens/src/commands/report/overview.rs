@@ -7,6 +7,7 @@ use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Stage};
 
 use super::Kept;
 use super::seen::Seen;
+use crate::commands::data::range_in_words;
 use crate::commands::run_settings::{Common, RunSettings};
 
 /// What every report says about repeating a run elsewhere.
@@ -24,6 +25,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
     let mut blocks = vec![Block::Facts(facts(seen))];
     if let Ok(data) = seen.data {
         blocks.extend(skipped(data));
+        blocks.extend(data.notices.iter().map(|notice| Block::Warning(notice.to_string())));
         warn_of_other_data(seen, data, kept);
     }
     if let Err(reason) = &seen.data {
@@ -86,7 +88,7 @@ pub(super) fn stages(settings: &FinetuneSettings) -> Fact {
     Fact::new("Stages", stages.join(", then "))
 }
 
-fn data_facts(settings: &RunSettings, data: &DataSet) -> [Fact; 2] {
+fn data_facts(settings: &RunSettings, data: &DataSet) -> [Fact; 3] {
     // Only pre-training knows a limit; with labels, it is they that are few.
     let (limit, uses_labels) = match settings {
         RunSettings::Pretraining(settings) => (settings.limit, settings.method == "supervised"),
@@ -102,6 +104,8 @@ fn data_facts(settings: &RunSettings, data: &DataSet) -> [Fact; 2] {
         SplitOrigin::Defined => "splits as the data define them".to_owned(),
         SplitOrigin::ValFromTrain => format!("val drawn from the training images with seed {seed}"),
         SplitOrigin::Drawn => format!("all splits drawn with seed {seed}"),
+        SplitOrigin::Complete => "nothing held out but the test images of the data".to_owned(),
+        SplitOrigin::Column => "splits as a column of the table says".to_owned(),
     };
     let images = format!("{} ({origin})", told.collect::<Vec<_>>().join(", "));
     let classes = match data.classes.len() {
@@ -109,7 +113,11 @@ fn data_facts(settings: &RunSettings, data: &DataSet) -> [Fact; 2] {
         count => format!("{count}: {}", data.classes.join(", ")),
     };
     let used = if uses_labels { "Classes" } else { "Classes (never used in training)" };
-    [Fact::new("Images", images), Fact::new(used, classes)]
+    [
+        Fact::new("Images", images),
+        Fact::new(used, classes),
+        Fact::new("Black and white", range_in_words(&data.range)),
+    ]
 }
 
 /// How many files could not be read; arrays hold no files that could be left out.

@@ -1,0 +1,173 @@
+//! The arguments that decide how a data set is read, the same for every verb that reads one.
+
+use clap::ValueHint;
+use toml::{Table, Value};
+use twinlens_data::{DataSettings, RangeChoice};
+
+use crate::config::Flag;
+use crate::exit::{Exit, Failure, Outcome};
+
+/// How a data set is understood, where it does not say so itself.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+#[command(next_help_heading = "Reading the data")]
+pub struct ReadingArgs {
+    /// What to do with an image that cannot be decoded
+    #[arg(long, value_name = "skip|fail", value_parser = ["skip", "fail"], hide_possible_values = true)]
+    pub on_bad_sample: Option<String>,
+    /// The array of an .npz, or the folder, that holds the images, where names do not say
+    #[arg(long, value_name = "NAME")]
+    pub member: Option<String>,
+    /// Where the labels are: an array of the .npz, or a table (CSV)
+    #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::AnyPath)]
+    pub labels: Option<String>,
+    /// The column of the table that holds the labels
+    #[arg(long, value_name = "NAME")]
+    pub labels_column: Option<String>,
+    /// The column of the table that names the image
+    #[arg(long, value_name = "NAME")]
+    pub path_column: Option<String>,
+    /// Labels that mean "none", besides -1
+    #[arg(long, value_name = "N,..", value_delimiter = ',', allow_negative_numbers = true)]
+    pub ignore_labels: Vec<i64>,
+    /// The axes of arrays: nhwc, nchw, nhw, hwc, chw, hw, ndhw, ndhwc or ncdhw
+    #[arg(long, value_name = "AXES", value_parser = LAYOUTS, hide_possible_values = true)]
+    pub layout: Option<String>,
+    /// What becomes of files with several pages: the first, the middle one, their maximum, or each an image
+    #[arg(long, value_name = "first|middle|max|each", value_parser = ["first", "middle", "max", "each"], hide_possible_values = true)]
+    pub pages: Option<String>,
+    /// Whether images are turned as their files say, or left as stored
+    #[arg(long, value_name = "upright|stored", value_parser = ["upright", "stored"], hide_possible_values = true)]
+    pub orientation: Option<String>,
+    /// Give grey images as RGB
+    #[arg(long)]
+    pub rgb: bool,
+    /// Which values are black and white: auto, type, measured, LOW,HIGH, or percentiles as 0.1%,99.9%
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    pub range: Option<RangeChoice>,
+    /// What is held out: as the set says, what it leaves open drawn (auto); no more than it says (defined); drawn anew
+    /// (drawn); nothing but its test images (complete); as a column of the table says (column)
+    #[arg(long, value_name = "HOW", value_parser = ["auto", "defined", "drawn", "complete", "column"], hide_possible_values = true)]
+    pub splits: Option<String>,
+    /// A folder of a split, where its name does not say so, such as train=seg_train
+    #[arg(long, value_name = "SPLIT=FOLDER", value_parser = split_folder)]
+    pub split_folder: Vec<(String, String)>,
+    /// The column of the table that says the split
+    #[arg(long, value_name = "NAME")]
+    pub split_column: Option<String>,
+    /// Seed of splits that are drawn
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub split_seed: Option<i64>,
+}
+
+const LAYOUTS: [&str; 10] = ["auto", "nhwc", "nchw", "nhw", "hwc", "chw", "hw", "ndhw", "ndhwc", "ncdhw"];
+
+/// `train=FOLDER`, `val=FOLDER` or `test=FOLDER`.
+fn split_folder(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((split @ ("train" | "val" | "test"), folder)) if !folder.is_empty() => {
+            Ok((split.to_owned(), folder.to_owned()))
+        }
+        _ => Err("expected train=FOLDER, val=FOLDER or test=FOLDER".to_owned()),
+    }
+}
+
+impl ReadingArgs {
+    /// The flags that were given, as settings.
+    pub fn flags(&self) -> Vec<Flag> {
+        let text = |value: &Option<String>| value.clone().map(Value::String);
+        let ignored = || self.ignore_labels.iter().copied().map(Value::Integer).collect();
+        let all = [
+            ("--on-bad-sample", "data_options.on_bad_sample", text(&self.on_bad_sample)),
+            ("--member", "data_options.member", text(&self.member)),
+            ("--labels", "data_options.labels", text(&self.labels)),
+            ("--labels-column", "data_options.labels_column", text(&self.labels_column)),
+            ("--path-column", "data_options.path_column", text(&self.path_column)),
+            (
+                "--ignore-labels",
+                "data_options.ignore_labels",
+                (!self.ignore_labels.is_empty()).then(|| Value::Array(ignored())),
+            ),
+            ("--layout", "data_options.layout", text(&self.layout)),
+            ("--pages", "data_options.pages", text(&self.pages)),
+            ("--orientation", "data_options.orientation", text(&self.orientation)),
+            ("--rgb", "data_options.rgb", self.rgb.then_some(Value::Boolean(true))),
+            (
+                "--range",
+                "data_options.range",
+                self.range.as_ref().and_then(|range| Value::try_from(range).ok()),
+            ),
+            ("--splits", "data_options.splits", text(&self.splits)),
+            ("--split-folder", "data_options.split_folders", self.split_folders()),
+            ("--split-column", "data_options.split_column", text(&self.split_column)),
+            ("--split-seed", "data_options.split_seed", self.split_seed.map(Value::Integer)),
+        ];
+        all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
+    }
+
+    fn split_folders(&self) -> Option<Value> {
+        let mut folders = Table::new();
+        for (split, folder) in &self.split_folder {
+            let list = folders.entry(split).or_insert_with(|| Value::Array(Vec::new()));
+            list.as_array_mut()?.push(Value::String(folder.clone()));
+        }
+        (!folders.is_empty()).then_some(Value::Table(folders))
+    }
+
+    /// `settings` with the flags that were given.
+    ///
+    /// # Errors
+    /// Never for flags that were parsed.
+    pub fn over(&self, settings: &DataSettings) -> Outcome<DataSettings> {
+        let failed = |error: &dyn std::fmt::Display| Failure::message(Exit::Usage, error.to_string());
+        let mut table = Table::try_from(settings).map_err(|error| failed(&error))?;
+        for Flag { key, value, .. } in self.flags() {
+            table.insert(key.trim_start_matches("data_options.").to_owned(), value);
+        }
+        table.try_into().map_err(|error| failed(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use twinlens_data::{ArrayLayout, OnBadSample, Pages, Split, SplitPolicy};
+
+    use super::*;
+    use crate::commands::testing::parse;
+
+    #[test]
+    fn flags_change_what_they_name_and_nothing_else() {
+        let before = DataSettings { split_seed: 3, rgb: true, ..DataSettings::default() };
+        let read = |line: &str| parse::<ReadingArgs>(line).unwrap().over(&before).unwrap();
+        assert_eq!(read(""), before);
+        let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --path-column id \
+                    --ignore-labels 255,-2 --layout nchw --pages max --range -1024,3071 --splits column \
+                    --split-folder train=seg_train --split-folder train=extra --split-column fold";
+        let expected = DataSettings {
+            on_bad_sample: OnBadSample::Fail,
+            member: "imgs".into(),
+            labels: "l.csv".into(),
+            labels_column: "dx".into(),
+            path_column: "id".into(),
+            ignore_labels: vec![255, -2],
+            layout: ArrayLayout::Nchw,
+            pages: Pages::Max,
+            range: RangeChoice::Same([-1024.0, 3071.0]),
+            splits: SplitPolicy::Column,
+            split_folders: BTreeMap::from([(Split::Train, vec!["seg_train".into(), "extra".into()])]),
+            split_column: "fold".into(),
+            ..before.clone()
+        };
+        assert_eq!(read(line), expected);
+    }
+
+    #[test]
+    fn nonsense_is_refused_at_the_door() {
+        for line in
+            ["--range wide", "--layout whcn", "--splits maybe", "--split-folder seg_train", "--pages all"]
+        {
+            assert!(parse::<ReadingArgs>(line).is_err(), "{line}");
+        }
+    }
+}
