@@ -5,12 +5,16 @@
 
 use std::io::Read;
 
-use super::array::{ArrayHeader, Element, ElementKind};
-use crate::DataError;
+use super::array::{ArrayHeader, Element, ElementKind, ImageArray};
+use super::axes;
 use crate::error::read_error;
+use crate::{ArrayLayout, DataError, DataSettings, Image};
 
 /// NumPy itself refuses to evaluate headers of more than 10,000 characters.
 const MAX_HEADER: usize = 10_000;
+
+/// Longest text among labels, in characters.
+const MAX_TEXT: usize = 1 << 16;
 
 /// Reads the header of an .npy; the reader is left at the first number.
 pub(super) fn read_header(reader: &mut dyn Read, place: &str) -> Result<ArrayHeader, DataError> {
@@ -67,34 +71,89 @@ fn element(value: &str, place: &str) -> Result<Element, DataError> {
         hint: hint.into(),
     };
     if value.starts_with('[') {
-        return Err(wrong_type("a structured array", "save each field as an array of its own"));
+        return Err(wrong_type(
+            "a structured array",
+            "save each field as an array of its own: images[field]",
+        ));
     }
     let quote = value.chars().next().filter(|c| matches!(c, '\'' | '"'));
     let descr = quote.and_then(|quote| Some(value[1..].split_once(quote)?.0)).unwrap_or("");
     let code = descr.trim_start_matches(['<', '>', '|', '=']);
     let big_endian = descr.starts_with('>');
     let simple = |kind, bytes| Ok(Element { kind, bytes, big_endian });
-    match (code.chars().next(), code.get(1..).and_then(|size| size.parse().ok()).unwrap_or(0)) {
+    let size = code.get(1..).and_then(|size| size.parse().ok()).unwrap_or(0);
+    match (code.chars().next(), size) {
         (Some('b'), 1) | (Some('?'), _) => simple(ElementKind::Bool, 1),
         (Some('u'), bytes @ (1 | 2 | 4 | 8)) => simple(ElementKind::Unsigned, bytes),
         (Some('i'), bytes @ (1 | 2 | 4 | 8)) => simple(ElementKind::Signed, bytes),
         (Some('f'), bytes @ (2 | 4 | 8)) => simple(ElementKind::Float, bytes),
+        (Some('S' | 'a'), bytes @ 1..=MAX_TEXT) => simple(ElementKind::Bytes, bytes),
+        (Some('U'), points @ 1..=MAX_TEXT) => simple(ElementKind::Unicode, 4 * points),
         (Some('O'), _) => Err(wrong_type(
             "Python objects (pickle)",
             "a pickle can run any program when it is read, so none is ever read; save images of one size as \
-             one array of numbers, images of several sizes as image files in folders",
+             one array of numbers, images of several sizes as image files in folders, names of classes as text \
+             (names.astype(str))",
         )),
         (Some('c'), _) => {
             Err(wrong_type("complex numbers", "save the magnitude (numpy.abs) or both parts as channels"))
         }
-        (Some('U' | 'S' | 'a'), _) => {
-            Err(wrong_type("text", "number the classes: numpy.unique(names, return_inverse=True)[1]"))
-        }
+        (Some('U' | 'S' | 'a'), _) => Err(wrong_type(
+            &format!("text of {size} characters"),
+            "number the classes: numpy.unique(names, return_inverse=True)[1]",
+        )),
         _ => Err(wrong_type(
             &format!("type {descr:?}"),
             "convert with .astype(numpy.uint8) or .astype(numpy.float32)",
         )),
     }
+}
+
+/// The image that the .npy `bytes` holds: `[H, W]`, `[H, W, C]`, `[C, H, W]`, any of them in an array of one, or as the
+/// settings state its axes. `limit` is the most bytes that it may have.
+///
+/// # Errors
+/// What is wrong, and what to do, in words.
+pub(crate) fn image(bytes: &[u8], settings: &DataSettings, limit: u64) -> Result<Image, String> {
+    only_image(bytes, settings.layout, limit).map_err(|error| match error {
+        DataError::WrongShape { expected, got, hint, .. }
+        | DataError::WrongType { expected, got, hint, .. } => {
+            format!("expected {expected}, got {got}; {hint}")
+        }
+        DataError::Damaged { reason, .. } => reason,
+        other => other.to_string(),
+    })
+}
+
+fn only_image(mut bytes: &[u8], stated: ArrayLayout, limit: u64) -> Result<Image, DataError> {
+    let place = "the array";
+    let len = bytes.len() as u64;
+    let header = read_header(&mut bytes, place)?;
+    header.check_len(place, Some(len))?;
+    header.check_not_empty(place)?;
+    let one = |hint: &str| DataError::WrongShape {
+        place: place.into(),
+        expected: "one image of shape [H, W], [H, W, C] or [C, H, W]".into(),
+        got: header.shape_text(),
+        hint: hint.into(),
+    };
+    let layout = match stated {
+        ArrayLayout::Auto => {
+            let hint = "--layout hwc or --layout chw says what its axes are";
+            axes::layout_of_one(&header.shape).ok_or_else(|| one(hint))?
+        }
+        stated => stated,
+    };
+    let array = ImageArray::new(&header, layout, place, "")?;
+    if array.count() != 1 {
+        return Err(one("a file of several images is opened by itself"));
+    }
+    let needed = header.data_bytes(place)?.saturating_mul(2); // as read, and as pixels
+    if needed > limit {
+        let hint = "cut the image into tiles, or raise the memory limit".into();
+        return Err(DataError::TooLarge { place: place.into(), needed, limit, hint });
+    }
+    array.only_image(&mut bytes)
 }
 
 #[cfg(test)]
