@@ -145,7 +145,10 @@ pub(super) fn layout_of(
     stated: ArrayLayout,
     arrays: &[Question<'_>],
 ) -> Result<(ArrayLayout, Option<Notice>), DataError> {
-    arrays.iter().try_for_each(|array| array.header.check_not_empty(array.place))?;
+    arrays.iter().try_for_each(|array| {
+        array.header.check_not_empty(array.place)?;
+        array.header.data_bytes(array.place).map(drop)
+    })?;
     if stated != ArrayLayout::Auto {
         arrays.iter().try_for_each(|array| check_axes(stated, array))?;
         return Ok((stated, None));

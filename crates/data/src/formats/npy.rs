@@ -191,4 +191,62 @@ mod tests {
             assert!(header(text).is_err(), "{text}");
         }
     }
+
+    /// An .npy of u8 that counts from 0.
+    fn counting(shape: &[usize]) -> Vec<u8> {
+        let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+        let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({sizes})}}");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((text.len() as u16).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        bytes.extend((0..shape.iter().product()).map(|at| at as u8));
+        bytes
+    }
+
+    fn image_of(shape: &[usize], layout: ArrayLayout) -> Result<Image, String> {
+        image(&counting(shape), &DataSettings { layout, ..DataSettings::default() }, 1 << 20)
+    }
+
+    #[test]
+    fn a_file_of_one_image_is_read_where_its_axes_are_certain_or_stated() {
+        use ArrayLayout::{Auto, Chw, Hw, Hwc, Nchw};
+        for (shape, layout, form) in [
+            (&[6, 5][..], Auto, [6, 5, 1]),
+            (&[6, 5], Hw, [6, 5, 1]),
+            (&[6, 5, 3], Auto, [6, 5, 3]),
+            (&[8, 9, 5], Auto, [8, 9, 5]),
+            (&[1, 6, 5], Auto, [6, 5, 1]),
+            (&[1, 6, 5, 3], Auto, [6, 5, 3]),
+            (&[3, 6, 5], Auto, [6, 5, 3]),
+            (&[1, 3, 6, 5], Auto, [6, 5, 3]),
+            (&[6, 7, 5], Chw, [7, 5, 6]),
+            (&[3, 6, 2], Hwc, [3, 6, 2]),
+            (&[1, 6, 7, 5], Nchw, [7, 5, 6]),
+        ] {
+            let image = image_of(shape, layout).unwrap();
+            assert_eq!([image.height, image.width, image.channels], form, "{shape:?}");
+        }
+        let chw = image_of(&[2, 5, 6], Auto).unwrap();
+        let crate::Pixels::U8(values) = chw.pixels else { panic!("not 8 bits") };
+        assert_eq!(values[..4], [0, 30, 1, 31]);
+    }
+
+    #[test]
+    fn a_file_of_no_image_or_in_doubt_or_of_several_is_refused_in_words() {
+        for (shape, layout, words) in [
+            (&[3, 6, 2][..], ArrayLayout::Auto, "--layout hwc or --layout chw"),
+            (&[5, 6, 7], ArrayLayout::Auto, "[5, 6, 7]; --layout hwc"),
+            (&[2, 6, 5, 3], ArrayLayout::Nhwc, "a file of several images"),
+            (&[7], ArrayLayout::Auto, "expected one image of shape [H, W]"),
+            (&[6, 5], ArrayLayout::Chw, "3 axes, as --layout chw says"),
+            (&[0, 5], ArrayLayout::Auto, "empty"),
+        ] {
+            let reason = image_of(shape, layout).unwrap_err();
+            assert!(reason.contains(words), "{shape:?}: {reason}");
+        }
+        let settings = DataSettings::default();
+        assert!(image(&counting(&[9, 9]), &settings, 100).unwrap_err().contains("limit is 100"));
+        assert!(image(&counting(&[9, 9])[..60], &settings, 1000).is_err());
+        assert!(image(b"", &settings, 1000).is_err());
+    }
 }
