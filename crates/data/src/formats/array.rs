@@ -268,7 +268,7 @@ impl<'a> ImageArray<'a> {
     ) -> Result<Sample, DataError> {
         let element = self.header.element;
         let [height, width, channels] = self.shape.image();
-        let pixels = element.pixels(&self.shape.image_bytes(bytes, element.bytes, volume, slice));
+        let pixels = element.pixels(&self.shape.image_bytes(bytes, element.bytes, (volume, slice)));
         let volume = first + volume;
         let image =
             Image::new(height, width, channels, pixels.map_err(|value| self.inexact(volume, &value))?)?;
@@ -284,6 +284,14 @@ impl<'a> ImageArray<'a> {
             got: format!("{value} ({}) in sample {sample}", self.header.element),
             hint: "scale the images, or convert them with images.astype(numpy.uint16) if all values are 0..65535".into(),
         }
+    }
+
+    /// What a person should know of slices, which are alike within a volume.
+    fn told_of_volumes(&self) -> Option<Notice> {
+        let message = "every slice of a volume is an image: where splits are drawn, several may have slices of one volume";
+        let hint =
+            "give the splits as arrays of their own (train_images, test_images) to keep volumes together";
+        (self.shape.slices() > 1).then(|| Notice::new("volumes", message).hint(hint))
     }
 
     /// The only image of an array that holds one.
@@ -304,7 +312,8 @@ impl<'a> ImageArray<'a> {
         if !self.header.fortran {
             store.reserve(self.header.data_bytes(self.place)?);
         }
-        self.header.element.told().into_iter().for_each(|notice| store.tell(notice.about(self.key)));
+        let notices = [self.header.element.told(), self.told_of_volumes()];
+        notices.into_iter().flatten().for_each(|notice| store.tell(notice.about(self.key)));
         for first in (0..self.shape.volumes()).step_by(at_once) {
             let count = at_once.min(self.shape.volumes() - first);
             let bytes = read_fully(reader, count * self.volume_bytes(), self.place)?;

@@ -3,6 +3,8 @@
 //! Nothing in an array says whether `[60, 50, 3]` is one image with three channels or 60 narrow images. What could be read
 //! in several ways is refused with all of them; what is taken all the same, for a reason, is told.
 
+use std::borrow::Cow;
+
 use super::array::ArrayHeader;
 use crate::notice::Notice;
 use crate::{ArrayLayout, DataError};
@@ -89,13 +91,18 @@ impl ImageShape {
 
     /// The numbers of one image, pixel by pixel, out of volumes that start with the first of `bytes`; a number has `size`
     /// bytes.
-    pub(super) fn image_bytes(&self, bytes: &[u8], size: usize, volume: usize, slice: usize) -> Vec<u8> {
+    pub(super) fn image_bytes<'a>(
+        &self,
+        bytes: &'a [u8],
+        size: usize,
+        (volume, slice): (usize, usize),
+    ) -> Cow<'a, [u8]> {
         let [height, width, channels] = self.image();
         let [by_volume, by_slice, by_row, by_column, by_channel] = self.strides;
         let start = volume * by_volume + slice * by_slice;
         let len = height * width * channels;
         if self.is_in_order() {
-            return bytes[start * size..(start + len) * size].to_vec();
+            return Cow::Borrowed(&bytes[start * size..(start + len) * size]);
         }
         let mut out = Vec::with_capacity(len * size);
         for row in 0..height {
@@ -106,7 +113,7 @@ impl ImageShape {
                 }
             }
         }
-        out
+        Cow::Owned(out)
     }
 
     /// Whether the numbers of an image lie one after the other as they come out.
@@ -259,6 +266,9 @@ fn undecided(readings: &[ArrayLayout], array: &Question<'_>) -> DataError {
     };
     let all: Vec<String> = readings.iter().map(describe).collect();
     let hint = match (array.header.shape.len(), &all[..]) {
+        (3.., _) if array.labels.is_some() && array.labels == array.header.shape.last().copied() => {
+            "the labels are as many as the last axis: numpy.moveaxis(images, -1, 0) makes it the first".into()
+        }
         (2, [one, ..]) => format!("{one}, or reshape rows of numbers to images [N, H, W]"),
         (_, []) => "reshape the array to [N, H, W] or [N, H, W, C]".into(),
         _ => format!("say what the axes are: {}", all.join(", ")),

@@ -18,6 +18,9 @@ const MAX_CLASSES: usize = 65_536;
 /// The largest whole number up to which floating point of 64 bits holds all.
 const MAX_EXACT: f64 = (1u64 << 53) as f64;
 
+/// Bytes of labels that are held whatever the limit says, which is one of images.
+const ALWAYS_HELD: u64 = 64 << 20;
+
 /// The labels of images, in their order.
 pub(super) enum Labels {
     /// A class number each, where there is one.
@@ -90,6 +93,7 @@ pub(super) fn read(
 ) -> Result<LabelArray, DataError> {
     count(header, place)?;
     let len = header.data_bytes(place)?;
+    check_room(len, header, place, options)?;
     let bytes = array::read_fully(reader, usize::try_from(len).unwrap_or(usize::MAX), place)?;
     array::expect_end(reader, place)?;
     let values = match header.shape[..] {
@@ -98,6 +102,22 @@ pub(super) fn read(
         _ => Values::Numbers(numbers(&bytes, header.element, place)?),
     };
     Ok(LabelArray { place: place.into(), key: key.into(), shape: header.shape_text(), values })
+}
+
+/// Labels are all held at once: more than memory allows are refused before they are read.
+fn check_room(
+    len: u64,
+    header: &ArrayHeader,
+    place: &str,
+    options: &OpenOptions<'_>,
+) -> Result<(), DataError> {
+    let each = size_of::<Option<i128>>().max(header.element.bytes) as u64 + header.element.bytes as u64;
+    let needed = (len / header.element.bytes as u64).saturating_mul(each);
+    if needed <= ALWAYS_HELD || needed <= options.memory_limit_bytes() {
+        return Ok(());
+    }
+    let hint = "cut the set into several, or raise the memory limit".into();
+    Err(DataError::TooLarge { place: place.into(), needed, limit: options.memory_limit_bytes(), hint })
 }
 
 /// All numbers of `bytes`; `None` for NaN.
@@ -114,7 +134,8 @@ fn numbers(bytes: &[u8], element: Element, place: &str) -> Result<Vec<Option<i12
                 place: place.into(),
                 expected: "labels of whole numbers".into(),
                 got: format!("{value} ({element}) at number {sample}"),
-                hint: "give each image the number of its class; measured values are no classes".into(),
+                hint: "give each image the number of its class; --member NAME of the images reads them without labels"
+                    .into(),
             }),
         }
     };

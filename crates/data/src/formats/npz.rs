@@ -202,9 +202,10 @@ fn plans<'a>(tree: &Tree, arrays: &'a [Array], settings: &DataSettings) -> Resul
     let alone = plans.len() == 1;
     for plan in &mut plans {
         let others = arrays.iter().filter(|array| array.entry != plan.images.entry);
-        plan.labels = match settings.labels.is_empty() {
-            true => usual_labels(tree, others.collect(), plan)?,
-            false => called(tree, others.collect(), &settings.labels, plan.split, alone)?,
+        plan.labels = match (&settings.labels[..], &settings.member[..]) {
+            ("", "") => usual_labels(tree, others.collect(), plan)?,
+            ("", _) => None, // who names the images names the labels as well, or wants none
+            (name, _) => called(tree, others.collect(), name, plan.split, alone)?,
         };
     }
     if !settings.labels.is_empty() && plans.iter().all(|plan| plan.labels.is_none()) {
@@ -227,7 +228,8 @@ fn plans_of_images<'a>(tree: &Tree, arrays: &'a [Array], member: &str) -> Result
     for split in Split::ALL {
         match of_split(Some(split))? {
             Some(images) => plans.push(plan(Some(split), images)),
-            None => check_no_labels(tree, arrays, split)?,
+            None if member.is_empty() => check_no_labels(tree, arrays, split)?,
+            None => {}
         }
     }
     if !plans.is_empty() {
@@ -292,8 +294,7 @@ fn usual_labels<'a>(
     arrays: Vec<&'a Array>,
     plan: &Plan<'_>,
 ) -> Result<Option<&'a Array>, DataError> {
-    let split = plan.split.or(plan.images.split);
-    let Some(found) = first_usual(tree, arrays, &LABELS, split)? else { return Ok(None) };
+    let Some(found) = first_usual(tree, arrays, &LABELS, plan.split)? else { return Ok(None) };
     if !matches!(found.word.as_str(), "class" | "classes" | "categories") {
         return Ok(Some(found));
     }

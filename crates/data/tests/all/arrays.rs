@@ -319,7 +319,8 @@ fn slices_have_the_label_of_their_volume_and_say_where_they_are() {
     let file = npz(&[("train_images", volumes), ("train_labels", npy_u8(&[2], &[1, 0]))]);
     let set = open_file("a.npz", &file, &laid_out(ArrayLayout::Ndhw)).unwrap();
     assert_eq!(labels_of(&set, Split::Train), [1, 1, 1, 0, 0, 0].map(Some));
-    assert_eq!(set.splits.train.unwrap().name(4), "train_images[1][1]");
+    assert_eq!(set.splits.train.as_ref().unwrap().name(4), "train_images[1][1]");
+    says(&notice(&set, "volumes").message, &["slices of one volume"]);
 }
 
 #[test]
@@ -351,6 +352,8 @@ fn shapes_in_doubt_are_refused_with_the_option_that_decides() {
         let pixels = npy_u8(shape, &vec![7; shape.iter().product()]);
         says(&refusal(open_file("a.npy", &pixels, &as_defined())), parts);
     }
+    let last = [("images", npy_u8(&[8, 8, 3, 20], &[0; 3840])), ("labels", npy_u8(&[20], &[0; 20]))];
+    says(&refusal(open_file("a.npz", &npz(&last), &as_defined())), &["numpy.moveaxis(images, -1, 0)"]);
     let message = refusal(open_file("a.npy", &npy_u8(&[2, 2], &[0; 4]), &laid_out(ArrayLayout::Nchw)));
     says(&message, &["an array of 4 axes, as --layout nchw says", "[2, 2]"]);
 }
@@ -511,6 +514,14 @@ fn arrays_that_are_not_read_are_told_and_labels_can_be_named() {
         assert_eq!(labels_of(&set, Split::Train), [0, 1, 1].map(Some));
         assert_eq!(labels_of(&set, Split::Test), [1, 1, 0].map(Some));
     }
+    let measured =
+        npz(&[("images", images()), ("labels", npy("<f4", false, &[3], &bytes![0.5f32, 1f32, 2f32].0))]);
+    says(
+        &refusal(open_file("a.npz", &measured, &as_defined())),
+        &["--member NAME of the images reads them without"],
+    );
+    let images_alone = with(|settings| settings.member = "images".into());
+    assert_eq!(labels_of(&open_file("a.npz", &measured, &images_alone).unwrap(), Split::Train), [None; 3]);
     let both = with(|settings| (settings.member, settings.labels) = ("boxes".into(), "lbls".into()));
     assert_eq!(labels_of(&open_file("a.npz", &file, &both).unwrap(), Split::Train), [0, 1, 0].map(Some));
 }
@@ -563,6 +574,26 @@ fn real_files_of_their_kinds_keep_many_images_apart_when_read_piece_by_piece() {
     for (pixel, channel) in [(0, 0), (1, 2), (plane / 2 + 3, 1), (plane - 1, 2)] {
         assert_eq!(last[pixel * 3 + channel], data[(9 + channel) * plane + pixel]);
     }
+}
+
+#[test]
+fn labels_beyond_memory_are_refused_before_they_are_read() {
+    // Gzipped, so that nothing but the header says how many there are.
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "images.npy.gz", &gzipped(&npy_u8(&[1 << 40, 1, 1], &[1, 2, 3])));
+    put(folder.path(), "labels.npy.gz", &gzipped(&npy_u8(&[1 << 40], &[1, 2, 3])));
+    let limited = OpenOptions { memory_limit: Some(1 << 20), ..as_defined() };
+    let message = refusal(twinlens_data::open(folder.path(), &limited));
+    says(&message, &["labels.npy.gz needs", "bytes of memory, the limit is 1048576"]);
+    // Two that overflow when they are added.
+    put(folder.path(), "labels.npy.gz", &gzipped(&npy_u8(&[3], &[0, 1, 0])));
+    put(folder.path(), "images.npy.gz", &gzipped(&npy_u8(&[1 << 62, 1, 2], &[1, 2, 3])));
+    assert!(twinlens_data::open(folder.path(), &limited).is_err());
+    std::fs::remove_file(folder.path().join("labels.npy.gz")).unwrap();
+    for name in ["x_train.npy.gz", "x_test.npy.gz"] {
+        put(folder.path(), name, &gzipped(&npy_u8(&[1 << 63, 1, 1], &[1, 2, 3])));
+    }
+    says(&refusal(twinlens_data::open(folder.path(), &limited)), &["x_train.npy.gz", "damaged or cut short"]);
 }
 
 /// Any header and any numbers behind it.
