@@ -1,6 +1,7 @@
 //! Arrays of numbers, whatever wraps them: their types, and how images are read from them piece by piece.
 
 use std::io::Read;
+use std::ops::Range;
 
 use half::f16;
 use rayon::prelude::*;
@@ -14,6 +15,9 @@ use crate::{ArrayLayout, DataError, Image, Pixels};
 
 /// Bytes of images read at a time.
 const BATCH_BYTES: usize = 8 << 20;
+
+/// Most volumes that are made images at a time.
+const MOST_AT_ONCE: usize = 1 << 14;
 
 /// The largest whole number up to which floating point of 32 bits holds all.
 const EXACT: i128 = 1 << 24;
@@ -229,16 +233,19 @@ impl<'a> ImageArray<'a> {
         self.shape.numbers().saturating_mul(self.header.element.bytes)
     }
 
-    /// How many volumes are read at a time, if they may be held.
-    fn at_once(&self, limit: u64) -> Result<usize, DataError> {
-        let all = self.shape.volumes();
-        let fortran = self.header.fortran;
-        let count = if fortran { all } else { (BATCH_BYTES / self.volume_bytes()).clamp(1, all) };
-        let needed = (count as u64).saturating_mul(self.volume_bytes() as u64);
+    /// Volumes that are made images at a time.
+    fn at_once(&self) -> usize {
+        (BATCH_BYTES / self.volume_bytes()).clamp(1, MOST_AT_ONCE)
+    }
+
+    /// Refuses what cannot be read in pieces that may be held.
+    fn check_held(&self, limit: u64) -> Result<(), DataError> {
+        let held = if self.header.fortran { self.shape.volumes() } else { 1 };
+        let needed = (held as u64).saturating_mul(self.volume_bytes() as u64);
         if needed <= limit.max(BATCH_BYTES as u64) {
-            return Ok(count);
+            return Ok(());
         }
-        let (what, hint) = match (fortran, self.shape.of_volumes) {
+        let (what, hint) = match (self.header.fortran, self.shape.of_volumes) {
             (true, _) => (
                 "Fortran order",
                 "save the array in C order (numpy.ascontiguousarray), which can be read piece by piece",
@@ -250,45 +257,50 @@ impl<'a> ImageArray<'a> {
         Err(DataError::TooLarge { place, needed, limit, hint: hint.into() })
     }
 
-    /// The images of the volumes that start with the first of `bytes`, whose number is `first`.
-    fn samples(&self, bytes: &[u8], first: usize, labels: Option<&Labels>) -> Result<Vec<Sample>, DataError> {
+    /// The images of these volumes; the first one in `bytes` is number `start`.
+    fn samples(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        volumes: Range<usize>,
+        labels: Option<&Labels>,
+    ) -> Result<Vec<Sample>, DataError> {
         let slices = self.shape.slices();
-        let count = bytes.len() / self.volume_bytes() * slices;
-        let one = |at: usize| self.sample(bytes, (at / slices, at % slices), first, labels);
-        let all: Vec<Result<Sample, DataError>> = (0..count).into_par_iter().map(one).collect();
+        let one = |at: usize| {
+            let (volume, slice) = (volumes.start + at / slices, at % slices);
+            let image = self.image(bytes, start, volume, slice)?;
+            let (label, tags) = labels.map_or((None, None), |labels| labels.of(volume));
+            let name = self.shape.of_volumes.then(|| format!("{}[{volume}][{slice}]", self.key));
+            Ok(Sample { label, tags, name, ..Sample::of(image) })
+        };
+        let all: Vec<Result<Sample, DataError>> =
+            (0..volumes.len() * slices).into_par_iter().map(one).collect();
         all.into_iter().collect() // the first error, whatever the threads do
     }
 
-    fn sample(
-        &self,
-        bytes: &[u8],
-        (volume, slice): (usize, usize),
-        first: usize,
-        labels: Option<&Labels>,
-    ) -> Result<Sample, DataError> {
+    fn image(&self, bytes: &[u8], start: usize, volume: usize, slice: usize) -> Result<Image, DataError> {
         let element = self.header.element;
+        let numbers = self.shape.image_bytes(bytes, element.bytes, (volume - start, slice));
+        let pixels = element.pixels(&numbers).map_err(|value| self.inexact(volume, &value))?;
         let [height, width, channels] = self.shape.image();
-        let pixels = element.pixels(&self.shape.image_bytes(bytes, element.bytes, (volume, slice)));
-        let volume = first + volume;
-        let image =
-            Image::new(height, width, channels, pixels.map_err(|value| self.inexact(volume, &value))?)?;
-        let (label, tags) = labels.map_or((None, None), |labels| labels.of(volume));
-        let name = self.shape.of_volumes.then(|| format!("{}[{volume}][{slice}]", self.key));
-        Ok(Sample { label, tags, name, ..Sample::of(image) })
+        Image::new(height, width, channels, pixels)
     }
 
     fn inexact(&self, sample: usize, value: &str) -> DataError {
         DataError::WrongType {
             place: self.place.into(),
-            expected: "values that floating point of 32 bits holds: whole numbers up to 16777216, others up to 3.4e38".into(),
+            expected: "values that floating point of 32 bits holds (whole numbers up to 16777216, others up to \
+                       3.4e38)"
+                .into(),
             got: format!("{value} ({}) in sample {sample}", self.header.element),
-            hint: "scale the images, or convert them with images.astype(numpy.uint16) if all values are 0..65535".into(),
+            hint: "scale the images, or save them as uint8, uint16 or uint32 (images.astype) if their values fit".into(),
         }
     }
 
     /// What a person should know of slices, which are alike within a volume.
     fn told_of_volumes(&self) -> Option<Notice> {
-        let message = "every slice of a volume is an image: where splits are drawn, several may have slices of one volume";
+        let message = "every slice of a volume is an image: where splits are drawn, slices of one volume come into \
+                       several";
         let hint =
             "give the splits as arrays of their own (train_images, test_images) to keep volumes together";
         (self.shape.slices() > 1).then(|| Notice::new("volumes", message).hint(hint))
@@ -298,7 +310,7 @@ impl<'a> ImageArray<'a> {
     pub(super) fn only_image(&self, reader: &mut dyn Read) -> Result<Image, DataError> {
         let bytes = read_fully(reader, self.volume_bytes(), self.place)?;
         expect_end(reader, self.place)?;
-        Ok(self.sample(&bytes, (0, 0), 0, None)?.image)
+        self.image(&bytes, 0, 0, 0)
     }
 
     /// Reads the numbers after the header as images into the store; `labels` are theirs, if they have any.
@@ -308,16 +320,23 @@ impl<'a> ImageArray<'a> {
         labels: Option<&Labels>,
         store: &mut StoreBuilder<'_>,
     ) -> Result<(), DataError> {
-        let at_once = self.at_once(store.limit)?;
-        if !self.header.fortran {
+        self.check_held(store.limit)?;
+        let fortran = self.header.fortran;
+        if !fortran {
             store.reserve(self.header.data_bytes(self.place)?);
         }
         let notices = [self.header.element.told(), self.told_of_volumes()];
         notices.into_iter().flatten().for_each(|notice| store.tell(notice.about(self.key)));
-        for first in (0..self.shape.volumes()).step_by(at_once) {
-            let count = at_once.min(self.shape.volumes() - first);
-            let bytes = read_fully(reader, count * self.volume_bytes(), self.place)?;
-            store.push(self.place, self.samples(&bytes, first, labels)?)?;
+        let all = self.shape.volumes();
+        let mut bytes = Vec::new();
+        for first in (0..all).step_by(self.at_once()) {
+            let volumes = first..all.min(first.saturating_add(self.at_once()));
+            // In Fortran order the numbers of an image lie all over the array.
+            let (start, held) = if fortran { (0, all) } else { (first, volumes.len()) };
+            if first == start {
+                bytes = read_fully(reader, held * self.volume_bytes(), self.place)?;
+            }
+            store.push(self.place, self.samples(&bytes, start, volumes, labels)?)?;
         }
         expect_end(reader, self.place)
     }

@@ -563,8 +563,15 @@ fn further_usual_names_are_known_and_names_that_are_alike_refused() {
 }
 
 #[test]
-fn real_files_of_their_kinds_keep_many_images_apart_when_read_piece_by_piece() {
-    // More than is read at a time, channels first: 3 x 1024 x 1024 x 4 images of u8.
+fn images_are_read_piece_by_piece() {
+    // More images than are made at a time, and more bytes than are read at a time.
+    let small: Vec<u8> = (0..40_000).map(|at| (at / 3 % 251) as u8).collect();
+    for fortran in [false, true] {
+        let set = open_file("a.npy", &npy("|u1", fortran, &[20_000, 1, 2], &small), &as_defined()).unwrap();
+        let train = set.splits.train.unwrap();
+        let expected = if fortran { [small[19_999], small[39_999]] } else { [small[39_998], small[39_999]] };
+        assert_eq!((train.len(), bytes_of(&train, 19_999)), (20_000, expected.to_vec()));
+    }
     let side = 1024;
     let data: Vec<u8> = (0..4 * 3 * side * side).map(|at| (at / 7 % 251) as u8).collect();
     let file = npy_u8(&[4, 3, side, side], &data);

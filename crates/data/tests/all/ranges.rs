@@ -1,12 +1,14 @@
 //! Which values are black and white: every rule, and what becomes of images.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
 use twinlens_data::{
-    DataSet, Image, Percentiles, PixelRange, PixelType, Pixels, RangeChoice, RangeOrigin, RangeRule, Split,
-    inspect,
+    DataError, DataSet, Image, ImageSource, Percentiles, PixelRange, PixelType, Pixels, RangeChoice,
+    RangeOrigin, RangeRule, Split, inspect,
 };
 
-use crate::make::{as_defined, npy, npz, open_file, refusal, with};
+use crate::make::{Listed, as_defined, npy, npz, open_file, refusal, with};
 
 /// An .npy of one image of `[height, width, channels]` for each `height * width * channels` values.
 fn floats(shape: &[usize], values: &[f32]) -> Vec<u8> {
@@ -230,6 +232,47 @@ fn choices_are_written_as_text_and_as_settings() {
     }
     let message = toml::from_str::<Settings>("range = \"all\"").unwrap_err().to_string();
     assert!(message.contains("percentiles = [low, high]"), "{message}");
+}
+
+/// A source that counts how often it is asked for an image.
+struct Counting(Listed, AtomicUsize);
+
+impl ImageSource for Counting {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.image(index)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.0.label(index)
+    }
+}
+
+#[test]
+fn images_are_looked_at_only_where_the_range_depends_on_them() {
+    let looks = |pixels: Pixels, choice: RangeChoice| {
+        let source = Counting(Listed(vec![grey(pixels); 5], vec![None; 5]), AtomicUsize::new(0));
+        choice.of(&source).unwrap();
+        source.1.into_inner()
+    };
+    let (eight, real) = (|| Pixels::U8(vec![1, 2]), || Pixels::F32(vec![1.0, 2.0]));
+    assert_eq!(looks(eight(), RangeChoice::default()), 1);
+    assert_eq!(looks(real(), RangeChoice::Rule(RangeRule::Type)), 1);
+    assert_eq!(looks(real(), RangeChoice::Same([0.0, 1.0])), 1);
+    assert_eq!(looks(real(), RangeChoice::default()), 6);
+    assert_eq!(looks(eight(), RangeChoice::Rule(RangeRule::Measured)), 6);
+}
+
+#[test]
+fn percentiles_of_many_values_are_taken_of_some_at_even_distances() {
+    let values: Vec<u16> = (0..8 * 1024 * 1024).map(|at| (at % 997) as u16).collect();
+    let choice = RangeChoice::Percentiles(Percentiles { percentiles: [10.0, 90.0] });
+    let [low, high] = opened(&shorts(&[8, 1024, 1024], &values), choice).range.channels[0];
+    assert!((low - 99.6).abs() < 1.0 && (high - 896.4).abs() < 1.0, "{low} {high}");
 }
 
 proptest! {
