@@ -82,8 +82,8 @@ pub enum DataError {
     },
     /// A label that is no class number.
     #[error(
-        "{place}: sample {sample} has label {label}, expected 0..={max}\nhint: number the classes from 0; \
-         leave unlabelled samples out or give them without labels"
+        "{place}: sample {sample} has label {label}, expected 0..={max}\nhint: number the classes from 0 as they \
+         are named; give samples without a label -1, or name their value with --ignore-labels"
     )]
     LabelOutOfRange {
         /// The file and array.

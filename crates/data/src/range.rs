@@ -170,7 +170,7 @@ impl std::str::FromStr for RangeChoice {
 }
 
 fn rising([low, high]: &[f64; 2]) -> bool {
-    low.is_finite() && high.is_finite() && low < high
+    low < high && (high - low).is_finite()
 }
 
 /// What [`RangeRule::Auto`] says.
@@ -217,7 +217,7 @@ fn by_channel(found: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
 fn widened(mut bounds: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     for [low, high] in &mut bounds {
         if *high <= *low {
-            *high = *low + 1.0;
+            *high = (*low + 1.0).max(low.next_up()); // a large number plus 1 may be itself
         }
     }
     bounds
@@ -288,6 +288,11 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 impl PixelRange {
+    /// Refuses what no image can be mapped by: a range may come from a file.
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        RangeChoice::PerChannel(self.channels.clone()).check()
+    }
+
     /// Whether it is that of the type itself, so that images are given as they are.
     pub fn is_of_type(&self) -> bool {
         let kept = matches!(self.pixel_type, PixelType::U8 | PixelType::U16 | PixelType::F32);

@@ -261,8 +261,9 @@ impl DataSet {
     /// The same images with another range of values: that of the encoder which looks at them, for instance.
     ///
     /// # Errors
-    /// [`DataError::BadOption`] when the range is of another type of numbers or number of channels.
+    /// [`DataError::BadOption`] when the range is of another type of numbers or number of channels, or none.
     pub fn with_range(&self, range: &PixelRange) -> Result<DataSet, DataError> {
+        range.check()?;
         if range.pixel_type != self.range.pixel_type || range.channels.len() != self.range.channels.len() {
             let describe =
                 |range: &PixelRange| format!("{} channels of {}", range.channels.len(), range.pixel_type);

@@ -245,7 +245,7 @@ impl<'a> StoreBuilder<'a> {
 
     /// Announces `count` more images, for the progress bar.
     pub(crate) fn expect(&mut self, count: usize) {
-        self.total += count;
+        self.total = self.total.saturating_add(count); // headers may claim anything
     }
 
     /// Takes room for `bytes` more in advance, if that much may be held and can be had: a block that grows

@@ -1,18 +1,28 @@
-//! Arrays of numbers, whatever wraps them: `[N, H, W]` or `[N, H, W, C]` images and `[N]`, `[N, 1]` or `[N, L]` labels.
+//! Arrays of numbers, whatever wraps them: their types, and how images are read from them piece by piece.
 
 use std::io::Read;
+use std::ops::Range;
 
+use half::f16;
+use rayon::prelude::*;
+
+use super::axes::{self, ImageShape};
+use super::labels::Labels;
 use crate::error::read_error;
+use crate::notice::Notice;
 use crate::store::{Sample, StoreBuilder};
-use crate::{DataError, Image, OpenOptions, Pixels, Tag};
-
-/// Most classes a set may have: a larger label is taken for something else than a class number.
-const MAX_CLASSES: usize = 65_536;
+use crate::{ArrayLayout, DataError, Image, Pixels};
 
 /// Bytes of images read at a time.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// The numbers of an array.
+/// Most volumes that are made images at a time.
+const MOST_AT_ONCE: usize = 1 << 14;
+
+/// The largest whole number up to which floating point of 32 bits holds all.
+const EXACT: i128 = 1 << 24;
+
+/// One element of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) kind: ElementKind,
@@ -20,13 +30,17 @@ pub(super) struct Element {
     pub(super) big_endian: bool,
 }
 
-/// Kinds of numbers.
+/// Kinds of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ElementKind {
     Bool,
     Unsigned,
     Signed,
     Float,
+    /// Text of a fixed length in bytes, UTF-8.
+    Bytes,
+    /// Text of a fixed length in code points of 4 bytes.
+    Unicode,
 }
 
 /// What an array says of itself before its numbers.
@@ -39,54 +53,18 @@ pub(super) struct ArrayHeader {
     pub(super) offset: u64,
 }
 
-/// `[N, H, W, C]`, checked.
-pub(super) struct ImageShape {
-    pub(super) count: usize,
-    height: usize,
-    width: usize,
-    channels: usize,
-    image_bytes: usize,
-}
-
-/// The labels of images, in their order.
-pub(super) enum Labels {
-    /// A class number each.
-    Classes(Vec<u32>),
-    /// For each image and each of so many classes whether it shows the class.
-    Tags { classes: usize, tags: Vec<Tag> },
-}
-
-impl Labels {
-    /// The largest class number.
-    pub(super) fn largest(&self) -> Option<u32> {
-        match self {
-            Labels::Classes(labels) => labels.iter().max().copied(),
-            Labels::Tags { classes, .. } => u32::try_from(classes - 1).ok(),
-        }
-    }
-
-    /// The class numbers that say the same, if each image shows one class and no more.
-    pub(super) fn one_hot(&self) -> Option<Vec<u32>> {
-        let Labels::Tags { classes, tags } = self else { return None };
-        let class = |row: &[Tag]| {
-            let mut present = (0..).zip(row).filter(|(_, tag)| **tag == Tag::Present).map(|(class, _)| class);
-            present.next().filter(|_| present.next().is_none())
-        };
-        tags.chunks_exact(*classes).map(class).collect()
-    }
-
-    /// Label and tags of one image.
-    fn of(&self, image: usize) -> (Option<u32>, Option<Vec<Tag>>) {
-        match self {
-            Labels::Classes(labels) => (labels.get(image).copied(), None),
-            Labels::Tags { classes, tags } => {
-                (None, tags.chunks_exact(*classes).nth(image).map(<[Tag]>::to_vec))
-            }
-        }
-    }
+/// An array of images, checked.
+pub(super) struct ImageArray<'a> {
+    pub(super) header: &'a ArrayHeader,
+    pub(super) shape: ImageShape,
+    /// What errors call it.
+    pub(super) place: &'a str,
+    /// What its images are called after.
+    pub(super) key: &'a str,
 }
 
 impl std::fmt::Display for Element {
+    /// As NumPy calls it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let bits = 8 * self.bytes;
         match self.kind {
@@ -94,11 +72,16 @@ impl std::fmt::Display for Element {
             ElementKind::Unsigned => write!(f, "uint{bits}"),
             ElementKind::Signed => write!(f, "int{bits}"),
             ElementKind::Float => write!(f, "float{bits}"),
+            ElementKind::Bytes | ElementKind::Unicode => f.write_str("text"),
         }
     }
 }
 
 impl Element {
+    pub(super) fn is_text(self) -> bool {
+        matches!(self.kind, ElementKind::Bytes | ElementKind::Unicode)
+    }
+
     /// The bits of the number at the front of `bytes`, right-aligned.
     fn bits(self, bytes: &[u8]) -> u64 {
         let append = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
@@ -109,24 +92,32 @@ impl Element {
         }
     }
 
-    /// `bytes` as pixels: u8, u16 and f32 as they are, f64 rounded to f32. `None` for other types.
-    fn pixels(self, bytes: &[u8]) -> Option<Pixels> {
-        let numbers = || bytes.chunks_exact(self.bytes).map(|number| self.bits(number));
-        Some(match (self.kind, self.bytes) {
-            (ElementKind::Unsigned, 1) => Pixels::U8(bytes.to_vec()),
-            (ElementKind::Unsigned, 2) => Pixels::U16(numbers().map(|bits| bits as u16).collect()),
-            (ElementKind::Float, 4) => {
-                Pixels::F32(numbers().map(|bits| f32::from_bits(bits as u32)).collect())
+    /// `bytes` as pixels: booleans as 0 and 255, whole numbers of more than 32 bits as floating point (with a sign, of more
+    /// than 16), float64 rounded to float32, everything else exactly as it is.
+    ///
+    /// # Errors
+    /// A value that floating point of 32 bits does not hold: what it is.
+    fn pixels(self, bytes: &[u8]) -> Result<Pixels, String> {
+        use ElementKind::{Bool, Float, Signed, Unsigned};
+        let numbers = bytes.chunks_exact(self.bytes);
+        let bits = numbers.clone().map(|number| self.bits(number));
+        Ok(match (self.kind, self.bytes) {
+            (Bool, _) => Pixels::U8(bytes.iter().map(|&byte| if byte == 0 { 0 } else { 255 }).collect()),
+            (Unsigned, 1) => Pixels::U8(bytes.to_vec()),
+            (Unsigned, 2) => Pixels::U16(bits.map(|bits| bits as u16).collect()),
+            (Unsigned, 4) => Pixels::U32(bits.map(|bits| bits as u32).collect()),
+            (Signed, 1 | 2) => Pixels::I16(numbers.map(|number| self.integer(number) as i16).collect()),
+            (Float, 2) => Pixels::F32(bits.map(|bits| f16::from_bits(bits as u16).to_f32()).collect()),
+            (Float, 4) => Pixels::F32(bits.map(|bits| f32::from_bits(bits as u32)).collect()),
+            (Float, _) => {
+                Pixels::F32(bits.map(|bits| narrowed(f64::from_bits(bits))).collect::<Result<_, _>>()?)
             }
-            (ElementKind::Float, 8) => {
-                Pixels::F32(numbers().map(|bits| f64::from_bits(bits) as f32).collect())
-            }
-            _ => return None,
+            _ => Pixels::F32(numbers.map(|number| exactly(self.integer(number))).collect::<Result<_, _>>()?),
         })
     }
 
     /// The integer at the front of `bytes`.
-    fn integer(self, bytes: &[u8]) -> i128 {
+    pub(super) fn integer(self, bytes: &[u8]) -> i128 {
         let bits = self.bits(bytes);
         let unused = 64 - 8 * self.bytes as u32;
         match self.kind {
@@ -134,6 +125,42 @@ impl Element {
             _ => i128::from(bits),
         }
     }
+
+    /// The floating-point number at the front of `bytes`.
+    pub(super) fn float(self, bytes: &[u8]) -> f64 {
+        match (self.bytes, self.bits(bytes)) {
+            (2, bits) => f16::from_bits(bits as u16).to_f64(),
+            (4, bits) => f32::from_bits(bits as u32).into(),
+            (_, bits) => f64::from_bits(bits),
+        }
+    }
+
+    /// What a person should know of how images of this type are read.
+    fn told(self) -> Option<Notice> {
+        match (self.kind, self.bytes) {
+            (ElementKind::Bool, _) => {
+                Some(Notice::new("bool-images", "images of True and False are read as 255 and 0"))
+            }
+            (ElementKind::Signed, 4 | 8) | (ElementKind::Unsigned, 8) => {
+                let message =
+                    format!("images of {self} are read as floating point, which holds their values exactly");
+                let hint = "values of 8 or 16 bits take less room as uint8, uint16 or int16 (images.astype)";
+                Some(Notice::new("integer-images", message).hint(hint))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `value` in 32 bits, rounded.
+fn narrowed(value: f64) -> Result<f32, String> {
+    let narrow = value as f32;
+    if narrow.is_infinite() && value.is_finite() { Err(value.to_string()) } else { Ok(narrow) }
+}
+
+/// `value` in floating point of 32 bits, if that is exact.
+fn exactly(value: i128) -> Result<f32, String> {
+    if (-EXACT..=EXACT).contains(&value) { Ok(value as f32) } else { Err(value.to_string()) }
 }
 
 impl ArrayHeader {
@@ -142,7 +169,7 @@ impl ArrayHeader {
     }
 
     /// Bytes of all numbers.
-    fn data_bytes(&self, place: &str) -> Result<u64, DataError> {
+    pub(super) fn data_bytes(&self, place: &str) -> Result<u64, DataError> {
         let bytes =
             self.shape.iter().try_fold(self.element.bytes as u64, |product, &n| product.checked_mul(n));
         bytes.ok_or_else(|| DataError::Damaged {
@@ -167,190 +194,156 @@ impl ArrayHeader {
         }
     }
 
-    /// The shape as that of images.
-    pub(super) fn image_shape(&self, place: &str) -> Result<ImageShape, DataError> {
-        let wrong_shape = |hint: &str| DataError::WrongShape {
-            place: place.into(),
-            expected: "images of shape [N, H, W] or [N, H, W, C]".into(),
-            got: self.shape_text(),
-            hint: hint.into(),
-        };
-        if self.element.pixels(&[]).is_none() {
-            return Err(DataError::WrongType {
-                place: place.into(),
-                expected: "images of uint8, uint16, float32 or float64".into(),
-                got: self.element.to_string(),
-                hint: "convert with images.astype(numpy.uint8) if all values are 0..255, else numpy.float32"
-                    .into(),
-            });
-        }
-        let (count, sides) = match self.shape[..] {
-            [n, h, w] => (n, [h, w, 1]),
-            [n, c, h, w] if c <= 4 && h == w && h > 4 => {
-                let _ = (n, c);
-                return Err(wrong_shape("channels come last: images.transpose(0, 2, 3, 1)"));
-            }
-            [n, h, w, c] => (n, [h, w, c]),
-            _ => return Err(wrong_shape("reshape the array; a single image is [1, H, W, C]")),
-        };
+    pub(super) fn check_not_empty(&self, place: &str) -> Result<(), DataError> {
         if self.shape.contains(&0) {
             return Err(DataError::Empty { place: format!("{place} (shape {})", self.shape_text()) });
         }
-        self.data_bytes(place)?;
-        let [height, width, channels] = sides.map(|side| usize::try_from(side).unwrap_or(usize::MAX));
-        let image_bytes =
-            height.saturating_mul(width).saturating_mul(channels).saturating_mul(self.element.bytes);
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        Ok(ImageShape { count, height, width, channels, image_bytes })
+        Ok(())
     }
 }
 
-/// Reads the numbers after `header` as images into the store; `labels` are theirs, if they have any.
-pub(super) fn read_images(
-    reader: &mut dyn Read,
-    header: &ArrayHeader,
-    place: &str,
-    labels: Option<&Labels>,
-    store: &mut StoreBuilder<'_>,
-) -> Result<(), DataError> {
-    let shape = header.image_shape(place)?;
-    let at_once = if header.fortran { shape.count } else { (BATCH_BYTES / shape.image_bytes).max(1) };
-    let needed = (at_once.min(shape.count) as u64).saturating_mul(shape.image_bytes as u64);
-    if needed > store.limit.max(BATCH_BYTES as u64) {
-        let hint = match header.fortran {
-            true => "save the array in C order (numpy.ascontiguousarray), which can be read piece by piece",
-            false => "cut the images into tiles, or raise the memory limit",
+impl<'a> ImageArray<'a> {
+    /// The array of `header` as images in this layout.
+    ///
+    /// # Errors
+    /// [`DataError::WrongType`] when it holds text, and what [`axes::image_shape`] refuses.
+    pub(super) fn new(
+        header: &'a ArrayHeader,
+        layout: ArrayLayout,
+        place: &'a str,
+        key: &'a str,
+    ) -> Result<ImageArray<'a>, DataError> {
+        if header.element.is_text() {
+            return Err(DataError::WrongType {
+                place: place.into(),
+                expected: "images of numbers".into(),
+                got: header.element.to_string(),
+                hint: "--member NAME says which array holds the images".into(),
+            });
+        }
+        Ok(ImageArray { header, shape: axes::image_shape(layout, header, place)?, place, key })
+    }
+
+    /// Number of images.
+    pub(super) fn count(&self) -> usize {
+        self.shape.volumes().saturating_mul(self.shape.slices())
+    }
+
+    fn volume_bytes(&self) -> usize {
+        self.shape.numbers().saturating_mul(self.header.element.bytes)
+    }
+
+    /// Volumes that are made images at a time.
+    fn at_once(&self) -> usize {
+        (BATCH_BYTES / self.volume_bytes()).clamp(1, MOST_AT_ONCE)
+    }
+
+    /// Refuses what cannot be read in pieces that may be held.
+    fn check_held(&self, limit: u64) -> Result<(), DataError> {
+        let held = if self.header.fortran { self.shape.volumes() } else { 1 };
+        let needed = (held as u64).saturating_mul(self.volume_bytes() as u64);
+        if needed <= limit.max(BATCH_BYTES as u64) {
+            return Ok(());
+        }
+        let (what, hint) = match (self.header.fortran, self.shape.of_volumes) {
+            (true, _) => (
+                "Fortran order",
+                "save the array in C order (numpy.ascontiguousarray), which can be read piece by piece",
+            ),
+            (_, true) => ("one volume", "cut the volumes into smaller ones, or raise the memory limit"),
+            _ => ("one image", "cut the images into tiles, or raise the memory limit"),
         };
-        let place =
-            format!("{place}: reading {}", if header.fortran { "Fortran order" } else { "one image" });
-        return Err(DataError::TooLarge { place, needed, limit: store.limit, hint: hint.into() });
+        let place = format!("{}: reading {what}", self.place);
+        Err(DataError::TooLarge { place, needed, limit, hint: hint.into() })
     }
-    if !header.fortran {
-        store.reserve(header.data_bytes(place)?);
+
+    /// The images of these volumes; the first one in `bytes` is number `start`.
+    fn samples(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        volumes: Range<usize>,
+        labels: Option<&Labels>,
+    ) -> Result<Vec<Sample>, DataError> {
+        let slices = self.shape.slices();
+        let one = |at: usize| {
+            let (volume, slice) = (volumes.start + at / slices, at % slices);
+            let image = self.image(bytes, start, volume, slice)?;
+            let (label, tags) = labels.map_or((None, None), |labels| labels.of(volume));
+            let name = self.shape.of_volumes.then(|| format!("{}[{volume}][{slice}]", self.key));
+            Ok(Sample { label, tags, name, ..Sample::of(image) })
+        };
+        let all: Vec<Result<Sample, DataError>> =
+            (0..volumes.len() * slices).into_par_iter().map(one).collect();
+        all.into_iter().collect() // the first error, whatever the threads do
     }
-    let mut first = 0;
-    while first < shape.count {
-        let count = at_once.min(shape.count - first);
-        let mut bytes = read_fully(reader, count * shape.image_bytes, place)?;
-        if header.fortran {
-            bytes = in_c_order(&bytes, &shape, header.element.bytes);
+
+    fn image(&self, bytes: &[u8], start: usize, volume: usize, slice: usize) -> Result<Image, DataError> {
+        let element = self.header.element;
+        let numbers = self.shape.image_bytes(bytes, element.bytes, (volume - start, slice));
+        let pixels = element.pixels(&numbers).map_err(|value| self.inexact(volume, &value))?;
+        let [height, width, channels] = self.shape.image();
+        Image::new(height, width, channels, pixels)
+    }
+
+    fn inexact(&self, sample: usize, value: &str) -> DataError {
+        DataError::WrongType {
+            place: self.place.into(),
+            expected: "values that floating point of 32 bits holds (whole numbers up to 16777216, others up to \
+                       3.4e38)"
+                .into(),
+            got: format!("{value} ({}) in sample {sample}", self.header.element),
+            hint: "scale the images, or save them as uint8, uint16 or uint32 (images.astype) if their values fit".into(),
         }
-        store.push(place, samples(&bytes, header.element, &shape, (labels, first))?)?;
-        first += count;
     }
-    expect_end(reader, place)
-}
 
-fn samples(
-    bytes: &[u8],
-    element: Element,
-    shape: &ImageShape,
-    (labels, first): (Option<&Labels>, usize),
-) -> Result<Vec<Sample>, DataError> {
-    let mut samples = Vec::with_capacity(bytes.len() / shape.image_bytes);
-    for (position, bytes) in bytes.chunks_exact(shape.image_bytes).enumerate() {
-        let Some(pixels) = element.pixels(bytes) else { continue }; // image_shape refused other types
-        let image = Image::new(shape.height, shape.width, shape.channels, pixels)?;
-        let (label, tags) = labels.map_or((None, None), |labels| labels.of(first + position));
-        samples.push(Sample { label, tags, ..Sample::of(image) });
+    /// What a person should know of slices, which are alike within a volume.
+    fn told_of_volumes(&self) -> Option<Notice> {
+        let message = "every slice of a volume is an image: where splits are drawn, slices of one volume come into \
+                       several";
+        let hint =
+            "give the splits as arrays of their own (train_images, test_images) to keep volumes together";
+        (self.shape.slices() > 1).then(|| Notice::new("volumes", message).hint(hint))
     }
-    Ok(samples)
-}
 
-/// From first-index-fastest to last-index-fastest.
-fn in_c_order(bytes: &[u8], shape: &ImageShape, size: usize) -> Vec<u8> {
-    let ImageShape { count, height, width, channels, .. } = *shape;
-    let mut out = Vec::with_capacity(bytes.len());
-    for n in 0..count {
-        for h in 0..height {
-            for w in 0..width {
-                for c in 0..channels {
-                    let at = n + count * (h + height * (w + width * c));
-                    out.extend_from_slice(&bytes[at * size..(at + 1) * size]);
-                }
+    /// The only image of an array that holds one.
+    pub(super) fn only_image(&self, reader: &mut dyn Read) -> Result<Image, DataError> {
+        let bytes = read_fully(reader, self.volume_bytes(), self.place)?;
+        expect_end(reader, self.place)?;
+        self.image(&bytes, 0, 0, 0)
+    }
+
+    /// Reads the numbers after the header as images into the store; `labels` are theirs, if they have any.
+    pub(super) fn read(
+        &self,
+        reader: &mut dyn Read,
+        labels: Option<&Labels>,
+        store: &mut StoreBuilder<'_>,
+    ) -> Result<(), DataError> {
+        self.check_held(store.limit)?;
+        let fortran = self.header.fortran;
+        if !fortran {
+            store.reserve(self.header.data_bytes(self.place)?);
+        }
+        let notices = [self.header.element.told(), self.told_of_volumes()];
+        notices.into_iter().flatten().for_each(|notice| store.tell(notice.about(self.key)));
+        let all = self.shape.volumes();
+        let mut bytes = Vec::new();
+        for first in (0..all).step_by(self.at_once()) {
+            let volumes = first..all.min(first.saturating_add(self.at_once()));
+            // In Fortran order the numbers of an image lie all over the array.
+            let (start, held) = if fortran { (0, all) } else { (first, volumes.len()) };
+            if first == start {
+                bytes = read_fully(reader, held * self.volume_bytes(), self.place)?;
             }
+            store.push(self.place, self.samples(&bytes, start, volumes, labels)?)?;
         }
+        expect_end(reader, self.place)
     }
-    out
-}
-
-/// Number of labels that `header` announces.
-pub(super) fn label_count(header: &ArrayHeader, place: &str) -> Result<u64, DataError> {
-    let wrong_shape = |hint: &str| DataError::WrongShape {
-        place: place.into(),
-        expected: "labels of shape [N] or [N, 1], or [N, L] of 0 and 1".into(),
-        got: header.shape_text(),
-        hint: hint.into(),
-    };
-    if header.element.kind == ElementKind::Float {
-        return Err(DataError::WrongType {
-            place: place.into(),
-            expected: "labels of an integer type".into(),
-            got: header.element.to_string(),
-            hint: "convert with labels.astype(numpy.int64)".into(),
-        });
-    }
-    match header.shape[..] {
-        [n] => Ok(n),
-        [n, columns] if (1..=MAX_CLASSES as u64).contains(&columns) => Ok(n),
-        _ => {
-            Err(wrong_shape("give one class number per image, or for each class whether the image shows it"))
-        }
-    }
-}
-
-/// Reads the numbers after `header` as class numbers, or of several columns as tags.
-pub(super) fn read_labels(
-    reader: &mut dyn Read,
-    header: &ArrayHeader,
-    place: &str,
-    options: &OpenOptions<'_>,
-) -> Result<Labels, DataError> {
-    label_count(header, place)?;
-    let len = header.data_bytes(place)?;
-    let bytes = read_fully(reader, usize::try_from(len).unwrap_or(usize::MAX), place)?;
-    expect_end(reader, place)?;
-    if let [count, columns] = header.shape[..]
-        && columns > 1
-    {
-        return tags(&bytes, header, count as usize, columns as usize, place);
-    }
-    let max = options.class_names.as_ref().map_or(MAX_CLASSES, Vec::len) - 1;
-    let numbers = bytes.chunks_exact(header.element.bytes).enumerate();
-    numbers
-        .map(|(sample, number)| {
-            let label = header.element.integer(number);
-            let known = u32::try_from(label).ok().filter(|&label| label as usize <= max);
-            known.ok_or_else(|| DataError::LabelOutOfRange { place: place.into(), sample, label, max })
-        })
-        .collect::<Result<_, _>>()
-        .map(Labels::Classes)
-}
-
-/// `count` rows of tags, one for each of `classes`.
-fn tags(
-    bytes: &[u8],
-    header: &ArrayHeader,
-    count: usize,
-    classes: usize,
-    place: &str,
-) -> Result<Labels, DataError> {
-    let size = header.element.bytes;
-    let tag = |at: usize| {
-        let (sample, column) = (at / classes, at % classes);
-        let stored = if header.fortran { column * count + sample } else { at };
-        match header.element.integer(&bytes[stored * size..]) {
-            0 => Ok(Tag::Absent),
-            1 => Ok(Tag::Present),
-            value => Err(DataError::NoTag { place: place.into(), sample, column, value }),
-        }
-    };
-    let tags = (0..count * classes).map(tag).collect::<Result<_, _>>()?;
-    Ok(Labels::Tags { classes, tags })
 }
 
 /// `len` bytes; memory is taken as they arrive, never ahead on the word of a header.
-fn read_fully(reader: &mut dyn Read, len: usize, place: &str) -> Result<Vec<u8>, DataError> {
+pub(super) fn read_fully(reader: &mut dyn Read, len: usize, place: &str) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     reader.take(len as u64).read_to_end(&mut bytes).map_err(|source| read_error(place, source))?;
     if bytes.len() < len {
@@ -361,7 +354,7 @@ fn read_fully(reader: &mut dyn Read, len: usize, place: &str) -> Result<Vec<u8>,
 }
 
 /// Reads to the end, where archives compare checksums; anything that is left is an error.
-fn expect_end(reader: &mut dyn Read, place: &str) -> Result<(), DataError> {
+pub(super) fn expect_end(reader: &mut dyn Read, place: &str) -> Result<(), DataError> {
     match reader.read(&mut [0]) {
         Ok(0) => Ok(()),
         Ok(_) => {

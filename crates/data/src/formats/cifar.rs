@@ -7,7 +7,7 @@
 
 use std::io::Read;
 
-use super::{Format, class_names};
+use super::{Format, refuse_names};
 use crate::error::read_error;
 use crate::store::{Sample, StoreBuilder};
 use crate::tree::Tree;
@@ -96,6 +96,7 @@ fn read(
     store: &mut StoreBuilder<'_>,
 ) -> Result<Vec<String>, DataError> {
     let Some(layout) = Layout::of(tree) else { return Ok(Vec::new()) }; // it claimed nothing
+    refuse_names(options, "CIFAR's files")?;
     let names = names(tree, layout, options)?;
     let batches = layout.batches(tree);
     for (_, entry) in &batches {
@@ -112,7 +113,7 @@ fn read(
             tree.with_reader(entry, |reader| read_batch(reader, layout, names.len(), &place, store))?;
         largest = largest.max(found);
     }
-    Ok(class_names(Some(&names), largest))
+    Ok(largest.map_or(Vec::new(), |_| names))
 }
 
 /// The names of the classes: those asked for, else those of the set.

@@ -7,8 +7,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::array::{self, ArrayHeader, Element, ElementKind, Labels};
-use super::{Format, class_names};
+use super::array::{ArrayHeader, Element, ElementKind, ImageArray};
+use super::axes::{self, Question};
+use super::labels::{self, LabelArray};
+use super::{Format, refuse_names};
 use crate::error::read_error;
 use crate::store::StoreBuilder;
 use crate::tree::{Kind, Tree};
@@ -77,6 +79,38 @@ fn read(
     options: &OpenOptions<'_>,
     store: &mut StoreBuilder<'_>,
 ) -> Result<Vec<String>, DataError> {
+    refuse_names(options, "idx files")?;
+    let (images, labels) = images_and_labels(tree)?;
+    let labels_of = |images: &File| labels.iter().find(|labels| labels.split == images.split);
+    let mut questions = Vec::new();
+    for file in &images {
+        let count = labels_of(file).map(|labels| labels::count(&labels.header, &labels.place)).transpose()?;
+        questions.push(Question { header: &file.header, place: &file.place, labels: count });
+    }
+    let (layout, notice) = axes::layout_of(options.settings.layout, &questions)?;
+    notice.into_iter().for_each(|notice| store.tell(notice));
+    let mut arrays = Vec::new();
+    let mut given = Vec::new();
+    for file in &images {
+        let array = ImageArray::new(&file.header, layout, &file.place, &tree.entries[file.entry].path)?;
+        let labels = labels_of(file).map(|labels| read_labels(tree, labels, &array, options)).transpose()?;
+        store.expect(array.count());
+        given.push(labels);
+        arrays.push(array);
+    }
+    let (labels, classes) = labels::settle(given, options, store)?;
+    for ((file, array), labels) in images.iter().zip(&arrays).zip(&labels) {
+        store.begin(file.split, array.key);
+        tree.with_reader(file.entry, |reader| {
+            read_header(reader, &file.place)?;
+            array.read(reader, labels.as_ref(), store)
+        })?;
+    }
+    Ok(classes)
+}
+
+/// The files of images, in the order of their splits, and those of labels.
+fn images_and_labels(tree: &Tree) -> Result<(Vec<File>, Vec<File>), DataError> {
     let mut images = Vec::new();
     let mut labels = Vec::new();
     for entry in files(tree) {
@@ -90,21 +124,7 @@ fn read(
     }
     images.sort_by_key(|file| file.split);
     check_pairs(tree, &images, &labels)?;
-    for file in &images {
-        store.expect(file.header.image_shape(&file.place)?.count);
-    }
-    let mut largest = None;
-    for file in &images {
-        let labels = labels.iter().find(|labels| labels.split == file.split);
-        let labels = labels.map(|labels| read_labels(tree, labels, file, options)).transpose()?;
-        largest = largest.max(labels.as_ref().and_then(Labels::largest));
-        store.begin(file.split, &tree.entries[file.entry].path);
-        tree.with_reader(file.entry, |reader| {
-            read_header(reader, &file.place)?;
-            array::read_images(reader, &file.header, &file.place, labels.as_ref(), store)
-        })?;
-    }
-    Ok(class_names(options.class_names.as_ref(), largest))
+    Ok((images, labels))
 }
 
 /// There must be images, and no two files of a kind for the same split.
@@ -127,17 +147,14 @@ fn check_pairs(tree: &Tree, images: &[File], labels: &[File]) -> Result<(), Data
 fn read_labels(
     tree: &Tree,
     labels: &File,
-    images: &File,
+    images: &ImageArray<'_>,
     options: &OpenOptions<'_>,
-) -> Result<Labels, DataError> {
-    let count = images.header.shape.first().copied().unwrap_or(0);
-    let found = array::label_count(&labels.header, &labels.place)?;
-    if found != count {
-        return Err(DataError::CountMismatch { place: labels.place.clone(), images: count, labels: found });
-    }
+) -> Result<LabelArray, DataError> {
+    let place = &labels.place;
+    labels::check_count(images, labels::count(&labels.header, place)?, place)?;
     tree.with_reader(labels.entry, |reader| {
-        read_header(reader, &labels.place)?;
-        array::read_labels(reader, &labels.header, &labels.place, options)
+        read_header(reader, place)?;
+        labels::read(reader, &labels.header, (place, &tree.entries[labels.entry].path), options)
     })
 }
 

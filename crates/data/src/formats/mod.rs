@@ -5,9 +5,11 @@ use crate::tree::Tree;
 use crate::{DataError, OpenOptions};
 
 mod array;
+mod axes;
 mod cifar;
 mod folder;
 mod idx;
+mod labels;
 mod npy;
 mod npz;
 mod voc;
@@ -34,11 +36,16 @@ pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
     FORMATS.iter().map(|format| (format.name, format.description))
 }
 
-/// Names of classes that are only numbered: as given, or their numbers.
-fn class_names(given: Option<&Vec<String>>, largest: Option<u32>) -> Vec<String> {
-    match (largest, given) {
-        (None, _) => Vec::new(),
-        (Some(_), Some(names)) => names.clone(),
-        (Some(largest), None) => (0..=largest).map(|class| class.to_string()).collect(),
+/// Refuses settings that name arrays in a format that has none.
+fn refuse_names(options: &OpenOptions<'_>, what: &str) -> Result<(), DataError> {
+    for (name, value) in [("member", &options.settings.member), ("labels", &options.settings.labels)] {
+        if !value.is_empty() {
+            return Err(DataError::BadOption {
+                name,
+                expected: format!("nothing, as {what} say themselves what is image and what is label"),
+                got: value.clone(),
+            });
+        }
     }
+    Ok(())
 }

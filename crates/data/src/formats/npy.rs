@@ -5,12 +5,16 @@
 
 use std::io::Read;
 
-use super::array::{ArrayHeader, Element, ElementKind};
-use crate::DataError;
+use super::array::{ArrayHeader, Element, ElementKind, ImageArray};
+use super::axes;
 use crate::error::read_error;
+use crate::{ArrayLayout, DataError, DataSettings, Image};
 
 /// NumPy itself refuses to evaluate headers of more than 10,000 characters.
 const MAX_HEADER: usize = 10_000;
+
+/// Longest text among labels, in characters.
+const MAX_TEXT: usize = 1 << 16;
 
 /// Reads the header of an .npy; the reader is left at the first number.
 pub(super) fn read_header(reader: &mut dyn Read, place: &str) -> Result<ArrayHeader, DataError> {
@@ -67,34 +71,89 @@ fn element(value: &str, place: &str) -> Result<Element, DataError> {
         hint: hint.into(),
     };
     if value.starts_with('[') {
-        return Err(wrong_type("a structured array", "save each field as an array of its own"));
+        return Err(wrong_type(
+            "a structured array",
+            "save each field as an array of its own: images[field]",
+        ));
     }
     let quote = value.chars().next().filter(|c| matches!(c, '\'' | '"'));
     let descr = quote.and_then(|quote| Some(value[1..].split_once(quote)?.0)).unwrap_or("");
     let code = descr.trim_start_matches(['<', '>', '|', '=']);
     let big_endian = descr.starts_with('>');
     let simple = |kind, bytes| Ok(Element { kind, bytes, big_endian });
-    match (code.chars().next(), code.get(1..).and_then(|size| size.parse().ok()).unwrap_or(0)) {
+    let size = code.get(1..).and_then(|size| size.parse().ok()).unwrap_or(0);
+    match (code.chars().next(), size) {
         (Some('b'), 1) | (Some('?'), _) => simple(ElementKind::Bool, 1),
         (Some('u'), bytes @ (1 | 2 | 4 | 8)) => simple(ElementKind::Unsigned, bytes),
         (Some('i'), bytes @ (1 | 2 | 4 | 8)) => simple(ElementKind::Signed, bytes),
         (Some('f'), bytes @ (2 | 4 | 8)) => simple(ElementKind::Float, bytes),
+        (Some('S' | 'a'), bytes @ 1..=MAX_TEXT) => simple(ElementKind::Bytes, bytes),
+        (Some('U'), points @ 1..=MAX_TEXT) => simple(ElementKind::Unicode, 4 * points),
         (Some('O'), _) => Err(wrong_type(
             "Python objects (pickle)",
             "a pickle can run any program when it is read, so none is ever read; save images of one size as \
-             one array of numbers, images of several sizes as image files in folders",
+             one array of numbers, images of several sizes as image files in folders, names of classes as text \
+             (names.astype(str))",
         )),
         (Some('c'), _) => {
             Err(wrong_type("complex numbers", "save the magnitude (numpy.abs) or both parts as channels"))
         }
-        (Some('U' | 'S' | 'a'), _) => {
-            Err(wrong_type("text", "number the classes: numpy.unique(names, return_inverse=True)[1]"))
-        }
+        (Some('U' | 'S' | 'a'), _) => Err(wrong_type(
+            &format!("text of {size} characters"),
+            "number the classes: numpy.unique(names, return_inverse=True)[1]",
+        )),
         _ => Err(wrong_type(
             &format!("type {descr:?}"),
             "convert with .astype(numpy.uint8) or .astype(numpy.float32)",
         )),
     }
+}
+
+/// The image that the .npy `bytes` holds: `[H, W]`, `[H, W, C]`, `[C, H, W]`, any of them in an array of one, or as the
+/// settings state its axes. `limit` is the most bytes that it may have.
+///
+/// # Errors
+/// What is wrong, and what to do, in words.
+pub(crate) fn image(bytes: &[u8], settings: &DataSettings, limit: u64) -> Result<Image, String> {
+    only_image(bytes, settings.layout, limit).map_err(|error| match error {
+        DataError::WrongShape { expected, got, hint, .. }
+        | DataError::WrongType { expected, got, hint, .. } => {
+            format!("expected {expected}, got {got}; {hint}")
+        }
+        DataError::Damaged { reason, .. } => reason,
+        other => other.to_string(),
+    })
+}
+
+fn only_image(mut bytes: &[u8], stated: ArrayLayout, limit: u64) -> Result<Image, DataError> {
+    let place = "the array";
+    let len = bytes.len() as u64;
+    let header = read_header(&mut bytes, place)?;
+    header.check_len(place, Some(len))?;
+    header.check_not_empty(place)?;
+    let one = |hint: &str| DataError::WrongShape {
+        place: place.into(),
+        expected: "one image of shape [H, W], [H, W, C] or [C, H, W]".into(),
+        got: header.shape_text(),
+        hint: hint.into(),
+    };
+    let layout = match stated {
+        ArrayLayout::Auto => {
+            let hint = "--layout hwc or --layout chw says what its axes are";
+            axes::layout_of_one(&header.shape).ok_or_else(|| one(hint))?
+        }
+        stated => stated,
+    };
+    let array = ImageArray::new(&header, layout, place, "")?;
+    if array.count() != 1 {
+        return Err(one("a file of several images is opened by itself"));
+    }
+    let needed = header.data_bytes(place)?.saturating_mul(2); // as read, and as pixels
+    if needed > limit {
+        let hint = "cut the image into tiles, or raise the memory limit".into();
+        return Err(DataError::TooLarge { place: place.into(), needed, limit, hint });
+    }
+    array.only_image(&mut bytes)
 }
 
 #[cfg(test)]
@@ -131,5 +190,63 @@ mod tests {
         ] {
             assert!(header(text).is_err(), "{text}");
         }
+    }
+
+    /// An .npy of u8 that counts from 0.
+    fn counting(shape: &[usize]) -> Vec<u8> {
+        let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+        let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({sizes})}}");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((text.len() as u16).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        bytes.extend((0..shape.iter().product()).map(|at| at as u8));
+        bytes
+    }
+
+    fn image_of(shape: &[usize], layout: ArrayLayout) -> Result<Image, String> {
+        image(&counting(shape), &DataSettings { layout, ..DataSettings::default() }, 1 << 20)
+    }
+
+    #[test]
+    fn a_file_of_one_image_is_read_where_its_axes_are_certain_or_stated() {
+        use ArrayLayout::{Auto, Chw, Hw, Hwc, Nchw};
+        for (shape, layout, form) in [
+            (&[6, 5][..], Auto, [6, 5, 1]),
+            (&[6, 5], Hw, [6, 5, 1]),
+            (&[6, 5, 3], Auto, [6, 5, 3]),
+            (&[8, 9, 5], Auto, [8, 9, 5]),
+            (&[1, 6, 5], Auto, [6, 5, 1]),
+            (&[1, 6, 5, 3], Auto, [6, 5, 3]),
+            (&[3, 6, 5], Auto, [6, 5, 3]),
+            (&[1, 3, 6, 5], Auto, [6, 5, 3]),
+            (&[6, 7, 5], Chw, [7, 5, 6]),
+            (&[3, 6, 2], Hwc, [3, 6, 2]),
+            (&[1, 6, 7, 5], Nchw, [7, 5, 6]),
+        ] {
+            let image = image_of(shape, layout).unwrap();
+            assert_eq!([image.height, image.width, image.channels], form, "{shape:?}");
+        }
+        let chw = image_of(&[2, 5, 6], Auto).unwrap();
+        let crate::Pixels::U8(values) = chw.pixels else { panic!("not 8 bits") };
+        assert_eq!(values[..4], [0, 30, 1, 31]);
+    }
+
+    #[test]
+    fn a_file_of_no_image_or_in_doubt_or_of_several_is_refused_in_words() {
+        for (shape, layout, words) in [
+            (&[3, 6, 2][..], ArrayLayout::Auto, "--layout hwc or --layout chw"),
+            (&[5, 6, 7], ArrayLayout::Auto, "[5, 6, 7]; --layout hwc"),
+            (&[2, 6, 5, 3], ArrayLayout::Nhwc, "a file of several images"),
+            (&[7], ArrayLayout::Auto, "expected one image of shape [H, W]"),
+            (&[6, 5], ArrayLayout::Chw, "3 axes, as --layout chw says"),
+            (&[0, 5], ArrayLayout::Auto, "empty"),
+        ] {
+            let reason = image_of(shape, layout).unwrap_err();
+            assert!(reason.contains(words), "{shape:?}: {reason}");
+        }
+        let settings = DataSettings::default();
+        assert!(image(&counting(&[9, 9]), &settings, 100).unwrap_err().contains("limit is 100"));
+        assert!(image(&counting(&[9, 9])[..60], &settings, 1000).is_err());
+        assert!(image(b"", &settings, 1000).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use twinlens_data::{DataError, DataSet, Split};
 use zip::CompressionMethod;
 
-use crate::make::{as_defined, bytes_of, gzipped, open_file, png, put, refusal, tarred, zipped};
+use crate::make::{as_defined, bytes_of, gzipped, open_file, png, put, refusal, tarred, with, zipped};
 
 /// A record: labels, then a red, a green and a blue plane, each of one value.
 fn record(labels: &[u8], colour: [u8; 3]) -> Vec<u8> {
@@ -49,6 +49,15 @@ fn cifar_10_is_read_in_order_with_its_class_names() {
     let image = train.image(2).unwrap();
     assert_eq!((image.height, image.width, image.channels), (32, 32, 3));
     assert_eq!(bytes_of(train, 2)[..6], [5, 1, 2, 5, 1, 2]);
+}
+
+#[test]
+fn settings_that_name_arrays_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    ten().iter().for_each(|(path, bytes)| put(folder.path(), path, bytes));
+    let named = with(|settings| settings.member = "images".into());
+    let message = refusal(twinlens_data::open(folder.path(), &named));
+    assert!(message.contains("option member") && message.contains("CIFAR's files"), "{message}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! MNIST's files.
 
-use twinlens_data::{OpenOptions, SplitOrigin};
+use twinlens_data::{OpenOptions, Pixels, SplitOrigin};
 use zip::CompressionMethod;
 
-use crate::make::{as_defined, bytes_of, gzipped, idx, put, refusal, zipped};
+use crate::make::{as_defined, bytes_of, gzipped, idx, open_file, put, refusal, with, zipped};
 
 fn files() -> [(&'static str, Vec<u8>); 4] {
     [
@@ -81,7 +81,39 @@ fn contradictions_are_refused() {
     let cut = gzipped(&idx(&[40, 8, 8], &(0..2560).map(|i| (i * i % 251) as u8).collect::<Vec<u8>>()));
     let message = case(&[("train-images.gz", cut[..cut.len() / 2].to_vec())]);
     assert!(message.contains("cut short"), "{message}");
-    let mut ints = idx(&[1, 1, 1], &[0, 0, 0, 7]);
-    ints[2] = 0x0C;
-    assert!(case(&[("images", ints)]).contains("int32"));
+    let message = case(&[("images", typed(0x0C, &[1, 1, 1], &[1, 0, 0, 1]))]);
+    assert!(message.contains("16777217 (int32) in sample 0"), "{message}");
+    let message = case(&[("images", idx(&[4, 3, 8, 9], &[0; 864]))]);
+    assert!(message.contains("--layout nchw (4 images of 8 x 9, 3 channels)"), "{message}");
+}
+
+/// An idx file of numbers of the type `code`.
+fn typed(code: u8, shape: &[usize], data: &[u8]) -> Vec<u8> {
+    let mut bytes = idx(shape, data);
+    bytes[2] = code;
+    bytes
+}
+
+#[test]
+fn every_type_is_read_and_labels_of_any_value() {
+    for (code, data, pixels) in [
+        (0x09, vec![0x80, 127], Pixels::I16(vec![-128, 127])),
+        (0x0B, vec![0x80, 0, 0, 1], Pixels::I16(vec![-32768, 1])),
+        (0x0C, vec![255, 255, 255, 255, 0, 1, 0, 0], Pixels::F32(vec![-1.0, 65536.0])),
+        (0x0D, vec![0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0], Pixels::F32(vec![1.0, -2.0])),
+        (0x0E, vec![0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Pixels::F32(vec![1.0, 0.0])),
+    ] {
+        let set = open_file("images", &typed(code, &[1, 1, 2], &data), &as_defined()).unwrap();
+        assert_eq!(set.splits.train.unwrap().stored(0).unwrap().pixels, pixels, "type {code}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "train-images", &idx(&[3, 1, 1], &[1, 2, 3]));
+    put(folder.path(), "train-labels", &typed(0x0B, &[3], &[0x7f, 0xff, 0xff, 0xff, 0, 5]));
+    let set = twinlens_data::open(folder.path(), &as_defined()).unwrap();
+    let train = set.splits.train.unwrap();
+    assert_eq!([0, 1, 2].map(|index| train.label(index)), [Some(1), None, Some(0)]);
+    assert_eq!(set.classes, ["5", "32767"]);
+    let named = with(|settings| settings.labels = "x.npy".into());
+    let message = refusal(twinlens_data::open(folder.path(), &named));
+    assert!(message.contains("option labels") && message.contains("x.npy"), "{message}");
 }

@@ -10,6 +10,7 @@ mod cifar;
 mod folders;
 mod hostile;
 mod idx;
+mod ranges;
 mod splits;
 mod statistics;
 mod tags;

@@ -116,11 +116,32 @@ fn what_is_no_tag_is_refused() {
     let refused = |labels: Vec<u8>| refusal(open_file("a.npz", &labelled(labels), &as_defined()));
     let two = refused(npy_u8(&[2, 3], &[1, 0, 1, 0, 2, 0]));
     says(&two, &["labels.npy", "sample 1 has 2 in column 1", "expected 0 or 1"]);
-    says(&refused(npy("|i1", false, &[2, 3], &[255, 0, 1, 0, 2, 0])), &["sample 0 has -1 in column 0"]);
-    let nan: Vec<u8> = [1.0, f32::NAN, 0.0, 0.0].iter().flat_map(|value| value.to_le_bytes()).collect();
-    says(&refused(npy("<f4", false, &[2, 2], &nan)), &["labels of an integer type", "float32"]);
+    let half: Vec<u8> = [1.0, 0.5, 0.0, 0.0].iter().flat_map(|value: &f32| value.to_le_bytes()).collect();
+    says(&refused(npy("<f4", false, &[2, 2], &half)), &["labels of whole numbers", "0.5 (float32)"]);
     says(&refused(npy_u8(&[3, 2], &[0; 6])), &["2 images but 3 labels"]);
     says(&refused(npy_u8(&[2, 3], &[0; 5])), &["damaged"]);
+}
+
+#[test]
+fn minus_one_nan_and_ignored_values_in_a_column_are_left_open() {
+    let nan: Vec<u8> = [1.0, f32::NAN, 0.0, 0.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let mut ignoring = as_defined();
+    ignoring.settings.ignore_labels = vec![9];
+    for labels in [
+        npy("|i1", false, &[2, 2], &[1, 255, 0, 0]),
+        npy("<f4", false, &[2, 2], &nan),
+        npy_u8(&[2, 2], &[1, 9, 0, 0]),
+    ] {
+        let set = open_file("a.npz", &labelled(labels), &ignoring).unwrap();
+        assert_eq!(tags_of(&set, Split::Train), [[Present, NotJudged], [Absent, Absent]]);
+        let notice = set.notices.iter().find(|notice| notice.id == "not-judged").unwrap();
+        assert_eq!((notice.count, &notice.first[..]), (1, &["labels[0]".to_string()][..]));
+    }
+    // A row that leaves a class open is no one-hot row.
+    for rows in [[1, 255, 0, 1], [255, 0, 0, 1]] {
+        let set = open_file("a.npz", &labelled(npy("|i1", false, &[2, 2], &rows)), &as_defined());
+        assert!(set.unwrap().has_tags());
+    }
 }
 
 #[test]
