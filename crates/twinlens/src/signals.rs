@@ -120,6 +120,27 @@ fn listen(interrupt: Interrupt) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
+/// Makes a process that aborts, as Rust does when memory cannot be had, say so and end with [`Exit::Failed`]: scripts know
+/// that code, and not that of SIGABRT. What is on disk stays whole, as every file is renamed into its place.
+pub fn tell_aborts() {
+    #[cfg(unix)]
+    {
+        const TOLD: &[u8] = b"error: stopped, for the reason above; most often memory has run out\n\
+            hint: a smaller batch, size or encoder needs less; a run that has a folder goes on with --resume\n";
+        let tell = || {
+            let _ = rustix::io::write(rustix::stdio::stderr(), TOLD); // nobody is left to hear of a failure
+            signal_hook::low_level::exit(i32::from(Exit::Failed.code()));
+        };
+        // SAFETY: the handler makes two system calls (`write`, `_exit`), which may be made in any handler, and neither
+        // allocates nor locks.
+        #[expect(unsafe_code)]
+        let installed = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGABRT, tell) };
+        if let Err(error) = installed {
+            tracing::debug!("aborts will not be told: {error}");
+        }
+    }
+}
+
 #[cfg(not(unix))]
 fn listen(interrupt: Interrupt) -> io::Result<()> {
     ctrlc::set_handler(move || react(interrupt.stop(Signal::Interrupt))).map_err(io::Error::other)

@@ -4,6 +4,7 @@
 
 mod config;
 mod data;
+mod faults;
 mod finetune;
 mod program;
 mod several_classes;
