@@ -15,6 +15,8 @@ mod jpeg;
 mod pages;
 mod plain;
 mod sniff;
+#[cfg(test)]
+mod tests;
 mod tiff;
 mod turn;
 

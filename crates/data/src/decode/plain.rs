@@ -148,6 +148,12 @@ fn frames_in(bytes: &[u8], format: ImageFormat) -> Result<usize, String> {
             Ok(count)
         }
         ImageFormat::WebP => {
+            // A file that breaks off between two frames looks whole but for the length that it states.
+            let stated =
+                bytes.get(4..8).and_then(|len| len.first_chunk()).map_or(0, |&len| u32::from_le_bytes(len));
+            if u64::from(stated) + 8 > bytes.len() as u64 + 1 {
+                return Err("WebP: the file breaks off".into());
+            }
             let decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).map_err(text)?;
             Ok(decoder.num_frames() as usize)
         }

@@ -5,14 +5,19 @@
 //! end of a scan or of a restart interval. Baseline and progressive files (ITU-T T.81, annexes F and G) with Huffman
 //! codes are checked; of others nothing is said, as they are not decoded.
 
-/// Bytes that are neither zero nor fill, left at the end of a scan: some encoders write one or two too many.
+/// Bytes left at the end of a scan: some encoders write one or two too many.
 const MAX_LEFT: usize = 2;
 
 const BREAKS_OFF: &str = "the data break off: the file is truncated or damaged";
 const NO_CODE: &str = "the data are damaged: a code that does not exist";
 const BEYOND: &str = "the data are damaged: a coefficient beyond its block";
 const LEFT_OVER: &str = "the data are damaged: more of them than the picture has";
+const TOO_BRIGHT: &str = "the data are damaged: brightness far beyond white or black";
 const BAD_HEADER: &str = "a header is damaged";
+
+/// The mean of a block of 8 bits lies within 1024 of the middle, in the units of its first coefficient; damage makes it
+/// drift. Twice that leaves room for encoders that sharpen.
+const BRIGHTEST: i32 = 2048;
 
 type Checked<T> = Result<T, &'static str>;
 
@@ -38,11 +43,12 @@ pub(super) fn check(bytes: &[u8]) -> Checked<()> {
         let segment = segment.get(2..).unwrap_or_default();
         match marker {
             0xc4 => walk.tables(segment)?,
+            0xdb => walk.steps(segment)?,
             0xc0..=0xc2 => walk.frame(segment, marker == 0xc2)?,
             0xc3 | 0xc5..=0xc7 | 0xc9..=0xcf => return Ok(()),
             0xdd => {
                 walk.restart =
-                    segment.first_chunk().map_or(0, |&number| usize::from(u16::from_be_bytes(number)))
+                    segment.first_chunk().map_or(0, |&number| usize::from(u16::from_be_bytes(number)));
             }
             0xda => at = walk.scan(segment, bytes, at)?,
             _ => {}
@@ -72,12 +78,18 @@ struct Walk {
     units: [usize; 2],
     dc: [Option<Huffman>; 4],
     ac: [Option<Huffman>; 4],
+    /// The step of the first coefficient in each quantisation table.
+    steps: [i32; 4],
     /// MCUs between restart markers; 0 for none.
     restart: usize,
 }
 
 struct Component {
     id: u8,
+    /// Which quantisation table it has.
+    table: usize,
+    /// The first coefficient of the last block, in units of its step.
+    mean: i32,
     /// Blocks of one MCU, across and down.
     sampling: [usize; 2],
     /// Blocks that a scan of this component alone has.
@@ -96,6 +108,8 @@ struct Band {
     first: u32,
     last: u32,
     refine: bool,
+    /// How many of the lowest bits later scans bring.
+    low: u8,
 }
 
 impl Walk {
@@ -103,25 +117,24 @@ impl Walk {
         let [_, h1, h0, w1, w0, count, list @ ..] = segment else { return Err(BAD_HEADER) };
         let height = usize::from(u16::from_be_bytes([*h1, *h0]));
         let width = usize::from(u16::from_be_bytes([*w1, *w0]));
-        let list: Vec<(u8, [usize; 2])> = list
-            .chunks_exact(3)
-            .take(usize::from(*count))
-            .map(|one| (one[0], [usize::from(one[1] >> 4), usize::from(one[1] & 15)]))
-            .collect();
-        let most = |axis: usize| list.iter().map(|(_, sampling)| sampling[axis]).max().unwrap_or(0);
+        let one = |one: &[u8]| {
+            (one[0], [usize::from(one[1] >> 4), usize::from(one[1] & 15)], usize::from(one[2] & 3))
+        };
+        let list: Vec<_> = list.chunks_exact(3).take(usize::from(*count)).map(one).collect();
+        let most = |axis: usize| list.iter().map(|(_, sampling, _)| sampling[axis]).max().unwrap_or(0);
         let most = [most(0), most(1)];
-        if list.iter().any(|(_, sampling)| sampling.contains(&0)) || list.is_empty() {
+        if list.iter().any(|(_, sampling, _)| sampling.contains(&0)) || list.is_empty() {
             return Err(BAD_HEADER);
         }
         self.progressive = progressive;
         self.units = [width.div_ceil(8 * most[0]), height.div_ceil(8 * most[1])];
-        let component = |(id, sampling): (u8, [usize; 2])| {
+        let component = |(id, sampling, table): (u8, [usize; 2], usize)| {
             let blocks =
                 [(width * sampling[0]).div_ceil(8 * most[0]), (height * sampling[1]).div_ceil(8 * most[1])];
             let stride = self.units[0] * sampling[0];
             let history =
                 if progressive { vec![0; stride * self.units[1] * sampling[1]] } else { Vec::new() };
-            Component { id, sampling, blocks, stride, history, seen: false }
+            Component { id, table, mean: 0, sampling, blocks, stride, history, seen: false }
         };
         self.components = list.into_iter().map(component).collect();
         Ok(())
@@ -140,14 +153,31 @@ impl Walk {
         Ok(())
     }
 
+    /// Quantisation tables: of 8 bits or 16.
+    fn steps(&mut self, mut segment: &[u8]) -> Checked<()> {
+        while let [which, rest @ ..] = segment {
+            let wide = which >> 4 != 0;
+            let (table, rest) = rest.split_at_checked(if wide { 128 } else { 64 }).ok_or(BAD_HEADER)?;
+            let first = if wide { u16::from_be_bytes([table[0], table[1]]) } else { u16::from(table[0]) };
+            self.steps[usize::from(which & 3)] = i32::from(first);
+            segment = rest;
+        }
+        Ok(())
+    }
+
     /// Walks through the scan whose data begin at `at`; returns where they end.
     fn scan(&mut self, segment: &[u8], bytes: &[u8], at: usize) -> Checked<usize> {
         let [count, rest @ ..] = segment else { return Err(BAD_HEADER) };
         let (list, band) = rest.split_at_checked(2 * usize::from(*count)).ok_or(BAD_HEADER)?;
         let [first, last, bits, ..] = band else { return Err(BAD_HEADER) };
         let band = match self.progressive {
-            false => Band { first: 0, last: 63, refine: false },
-            true => Band { first: u32::from(*first), last: u32::from(*last), refine: bits >> 4 != 0 },
+            false => Band { first: 0, last: 63, refine: false, low: 0 },
+            true => Band {
+                first: u32::from(*first),
+                last: u32::from(*last),
+                refine: bits >> 4 != 0,
+                low: bits & 15,
+            },
         };
         if band.last > 63 || band.first > band.last {
             return Err(BAD_HEADER);
@@ -159,7 +189,7 @@ impl Walk {
             .ok_or(BAD_HEADER)?;
         let mut bits = Bits { bytes, at, held: 0, count: 0 };
         self.units_of_scan(&parts, band, &mut bits)?;
-        bits.finish()?;
+        bits.finish(true)?;
         for &(part, _) in &parts {
             self.components[part].seen |= band.first == 0;
         }
@@ -172,10 +202,12 @@ impl Walk {
             _ => self.units,
         };
         let mut run = 0;
+        self.components.iter_mut().for_each(|component| component.mean = 0);
         for unit in 0..across * down {
             if self.restart > 0 && unit > 0 && unit % self.restart == 0 {
                 bits.restart()?;
                 run = 0;
+                self.components.iter_mut().for_each(|component| component.mean = 0);
             }
             let (row, column) = (unit / across, unit % across);
             for &(part, tables) in parts {
@@ -186,7 +218,7 @@ impl Walk {
                 }
             }
         }
-        Ok(())
+        if run > 0 { Err(LEFT_OVER) } else { Ok(()) }
     }
 
     fn block(
@@ -202,13 +234,15 @@ impl Walk {
         let dc = self.dc.get(usize::from(tables >> 4)).and_then(Option::as_ref);
         let ac = self.ac.get(usize::from(tables & 15)).and_then(Option::as_ref);
         if !self.progressive {
-            dc_first(dc.ok_or(BAD_HEADER)?, bits)?;
+            component.brighten(dc.ok_or(BAD_HEADER)?, &self.steps, band, bits)?;
             return sequential(ac.ok_or(BAD_HEADER)?, bits);
+        }
+        if (band.first, band.refine) == (0, false) {
+            return component.brighten(dc.ok_or(BAD_HEADER)?, &self.steps, band, bits);
         }
         let history = component.history.get_mut(y * component.stride + x).ok_or(BAD_HEADER)?;
         match (band.first, band.refine) {
-            (0, false) => dc_first(dc.ok_or(BAD_HEADER)?, bits),
-            (0, true) => bits.take(1).map(drop),
+            (0, _) => bits.take(1).map(drop),
             (_, false) => ac_first(ac.ok_or(BAD_HEADER)?, band, history, run, bits),
             (_, true) => ac_refine(ac.ok_or(BAD_HEADER)?, band, history, run, bits),
         }
@@ -221,9 +255,29 @@ impl Walk {
     }
 }
 
-fn dc_first(table: &Huffman, bits: &mut Bits<'_>) -> Checked<()> {
-    let size = u32::from(table.symbol(bits)?);
-    if size > 16 { Err(NO_CODE) } else { bits.take(size).map(drop) }
+impl Component {
+    /// The first coefficient of a block, coded as the difference to that of the block before (T.81, F.2.2.1).
+    fn brighten(
+        &mut self,
+        table: &Huffman,
+        steps: &[i32; 4],
+        band: Band,
+        bits: &mut Bits<'_>,
+    ) -> Checked<()> {
+        let size = u32::from(table.symbol(bits)?);
+        if size > 15 {
+            return Err(NO_CODE);
+        }
+        let code = bits.take(size)? as i32;
+        let negative = size > 0 && code >> (size - 1) == 0;
+        let difference = if negative { code - (1 << size) + 1 } else { code };
+        self.mean = self.mean.saturating_add(difference << band.low.min(13));
+        let step = steps[self.table];
+        if self.mean.unsigned_abs().saturating_mul(step.unsigned_abs()) > (BRIGHTEST + step).unsigned_abs() {
+            return Err(TOO_BRIGHT);
+        }
+        Ok(())
+    }
 }
 
 fn sequential(table: &Huffman, bits: &mut Bits<'_>) -> Checked<()> {
@@ -420,18 +474,20 @@ impl Bits<'_> {
     }
 
     /// Passes over what is left before the next marker, which must be little.
-    fn finish(&mut self) -> Checked<()> {
+    ///
+    /// At the end of a scan (`padded`) zeros do not count: some encoders fill up with them.
+    fn finish(&mut self, padded: bool) -> Checked<()> {
         self.take(self.count % 8)?;
         let mut left = 0;
         while let Ok(byte) = self.take(8) {
-            left += usize::from(!matches!(byte, 0 | 0xff));
+            left += usize::from(byte != 0 || !padded);
         }
         if left > MAX_LEFT { Err(LEFT_OVER) } else { Ok(()) }
     }
 
     /// Passes over a restart marker.
     fn restart(&mut self) -> Checked<()> {
-        self.finish()?;
+        self.finish(false)?;
         let (marker, after) = next_marker(self.bytes, self.at).ok_or(BREAKS_OFF)?;
         if !(0xd0..=0xd7).contains(&marker) {
             return Err(BREAKS_OFF);

@@ -130,7 +130,7 @@ fn group4(bytes: &[u8], [width, height]: [usize; 2]) -> Result<Vec<u8>, String> 
         let black: Vec<bool> =
             fax::decoder::pels(decoder.transition(), width).map(|c| c == fax::Color::Black).collect();
         let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, &bit| byte >> 1 | u8::from(bit) << 7);
-        unpacked.extend(black.chunks(8).map(|bits| byte(bits)));
+        unpacked.extend(black.chunks(8).map(byte));
     }
     Ok(unpacked)
 }

@@ -150,7 +150,7 @@ fn described(directories: &[Directory<'_>], first: &Layout) -> Option<(Vec<Vec<P
     let fits = |found: &Vec<Plane>| {
         let like =
             |plane: &Plane| Layout::of(&directories[plane.directory]).is_ok_and(|layout| layout.like(first));
-        !found.is_empty() && found.len() % plan.channels == 0 && found.iter().all(like)
+        !found.is_empty() && found.len().is_multiple_of(plan.channels) && found.iter().all(like)
     };
     match found.filter(fits) {
         Some(found) => Some((found.chunks(plan.channels).map(<[Plane]>::to_vec).collect(), plan.remarks)),
