@@ -144,18 +144,33 @@ impl Pixels {
         }
     }
 
+    /// The samples at these places, in their order.
+    pub(crate) fn gathered(&self, places: impl Iterator<Item = usize>) -> Pixels {
+        match self {
+            Pixels::U8(values) => Pixels::U8(places.map(|at| values[at]).collect()),
+            Pixels::U16(values) => Pixels::U16(places.map(|at| values[at]).collect()),
+            Pixels::I16(values) => Pixels::I16(places.map(|at| values[at]).collect()),
+            Pixels::U32(values) => Pixels::U32(places.map(|at| values[at]).collect()),
+            Pixels::F32(values) => Pixels::F32(places.map(|at| values[at]).collect()),
+        }
+    }
+
+    /// Appends samples of the same type; `None` where the types differ.
+    pub(crate) fn append(&mut self, more: Pixels) -> Option<()> {
+        match (self, more) {
+            (Pixels::U8(values), Pixels::U8(more)) => values.extend(more),
+            (Pixels::U16(values), Pixels::U16(more)) => values.extend(more),
+            (Pixels::I16(values), Pixels::I16(more)) => values.extend(more),
+            (Pixels::U32(values), Pixels::U32(more)) => values.extend(more),
+            (Pixels::F32(values), Pixels::F32(more)) => values.extend(more),
+            _ => return None,
+        }
+        Some(())
+    }
+
     /// Every sample `count` times in a row.
     fn repeated(self, count: usize) -> Pixels {
-        fn repeat<T: Copy>(values: &[T], count: usize) -> Vec<T> {
-            values.iter().flat_map(|&value| std::iter::repeat_n(value, count)).collect()
-        }
-        match self {
-            Pixels::U8(values) => Pixels::U8(repeat(&values, count)),
-            Pixels::U16(values) => Pixels::U16(repeat(&values, count)),
-            Pixels::I16(values) => Pixels::I16(repeat(&values, count)),
-            Pixels::U32(values) => Pixels::U32(repeat(&values, count)),
-            Pixels::F32(values) => Pixels::F32(repeat(&values, count)),
-        }
+        self.gathered((0..self.len()).flat_map(|at| std::iter::repeat_n(at, count)))
     }
 }
 

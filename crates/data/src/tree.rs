@@ -14,6 +14,7 @@ use zip::ZipArchive;
 
 use crate::DataError;
 use crate::blob::Blob;
+use crate::decode::format_of;
 use crate::error::read_error;
 
 /// Deflate cannot shrink by more than this factor: a member that claims more is damaged or hostile.
@@ -356,8 +357,8 @@ fn kind_of(head: &[u8]) -> Kind {
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy,
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
         [0, 0, 0x08 | 0x09 | 0x0B..=0x0E, 1..=4, ..] => Kind::Idx,
-        _ => match image::guess_format(head) {
-            Ok(format) if format.reading_enabled() => Kind::Image(format),
+        _ => match format_of(head) {
+            Some(format) => Kind::Image(format),
             _ if head.get(257..262) == Some(b"ustar") => Kind::Tar,
             _ => Kind::Other,
         },

@@ -14,10 +14,10 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 
 use super::Format;
-use crate::decode::decode;
+use crate::decode::{DecodeOptions, Decoded, decode};
 use crate::store::{Sample, StoreBuilder};
 use crate::tree::{Kind, Tree};
-use crate::{DataError, OpenOptions, Split, Tag};
+use crate::{DataError, DataSettings, OpenOptions, Pages, Split, Tag};
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
@@ -117,24 +117,41 @@ pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), Dat
 }
 
 fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<(), DataError> {
-    let limit = store.limit;
-    let decoded: Vec<Result<crate::Image, String>> = batch
+    let &DataSettings { pages, orientation, .. } = store.settings();
+    let options = DecodeOptions { limit: store.limit, pages, orientation };
+    let decoded: Vec<Result<Decoded, String>> = batch
         .par_iter()
-        .map(|file| match tree.bytes(file.entry, limit) {
-            Ok(bytes) => decode(&bytes, limit),
+        .map(|file| match tree.bytes(file.entry, options.limit) {
+            Ok(bytes) => decode(&bytes, &options),
             Err(DataError::Damaged { reason, .. }) => Err(reason),
             Err(error) => Err(error.to_string()),
         })
         .collect();
     let mut samples = Vec::with_capacity(batch.len());
-    for (File { entry, label, tags }, decoded) in batch.into_iter().zip(decoded) {
-        let path = &tree.entries[entry].path;
+    for (file, decoded) in batch.into_iter().zip(decoded) {
+        let path = &tree.entries[file.entry].path;
         match decoded {
-            Ok(image) => samples.push(Sample { label, tags, name: Some(path.clone()), ..Sample::of(image) }),
-            Err(reason) => store.bad_sample(tree.place_of(entry), path, reason)?,
+            Ok(decoded) => {
+                decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
+                samples.extend(samples_of(file, path, decoded, pages));
+            }
+            Err(reason) => store.bad_sample(tree.place_of(file.entry), path, reason)?,
         }
     }
     store.push(tree.place(), samples)
+}
+
+/// The images of one file; pages are named by their number.
+fn samples_of(file: File, path: &str, decoded: Decoded, pages: Pages) -> impl Iterator<Item = Sample> {
+    let numbered = decoded.paged && pages == Pages::Each;
+    let name = move |path: &str, page: usize| if numbered { format!("{path}[{page}]") } else { path.into() };
+    let path = path.to_string();
+    decoded.images.into_iter().enumerate().map(move |(page, image)| Sample {
+        label: file.label,
+        tags: file.tags.clone(),
+        name: Some(name(&path, page)),
+        ..Sample::of(image)
+    })
 }
 
 /// Split and class of every image, from its path.

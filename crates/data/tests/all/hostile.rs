@@ -31,8 +31,10 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("tar.gz", gzipped(&tarred(&files))),
         ("png", png(9, 4)),
     ];
-    use image::ImageFormat::{Bmp, Jpeg, Tiff, WebP};
-    for (name, format) in [("jpeg", Jpeg), ("tiff", Tiff), ("bmp", Bmp), ("webp", WebP)] {
+    use image::ImageFormat::{Bmp, Gif, Jpeg, Pnm, Tiff, WebP};
+    for (name, format) in
+        [("jpeg", Jpeg), ("tiff", Tiff), ("bmp", Bmp), ("webp", WebP), ("gif", Gif), ("ppm", Pnm)]
+    {
         samples.push((name, encoded(&rgb(9, 4), format)));
     }
     samples

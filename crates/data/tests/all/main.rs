@@ -7,6 +7,7 @@ mod arrays;
 mod bad_input;
 mod cache;
 mod cifar;
+mod decoding;
 mod folders;
 mod hostile;
 mod idx;

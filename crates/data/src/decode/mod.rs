@@ -1,0 +1,187 @@
+//! From the bytes of one image file to images.
+//!
+//! - PNG (1 to 16 bits, palettes, interlaced; APNG), BMP, PNM, WebP, GIF: by crate `image` ([`plain`]).
+//! - JPEG: by crate `zune-jpeg`, after a check that the file holds all its data ([`jpeg`]).
+//! - TIFF and BigTIFF: the structure is read here, codecs are crates ([`tiff`]).
+//!
+//! Samples come as they are stored: 16 bits stay 16 bits, signed stay signed, floats stay floats. Grey stays one
+//! channel; palettes become the colours they stand for; alpha is dropped, not blended. Images are turned upright unless
+//! they are wanted as stored. Of several pages (animations, z-stacks, time series) those wanted are read. What a person
+//! should know of it comes along as [`Remark`]s. A file that breaks off or is damaged is refused, never filled up; no
+//! more memory is taken than a file of its length may need, and a decoder that panics costs one file ([`guard`]).
+
+mod guard;
+mod jpeg;
+mod pages;
+mod plain;
+mod sniff;
+#[cfg(test)]
+mod tests;
+mod tiff;
+mod turn;
+
+use image::ImageFormat;
+
+use self::pages::PageSource;
+pub(crate) use self::sniff::{format_of, name_of};
+use crate::{Image, Notice, Orientation, Pages};
+
+/// No image file is smaller than its pixels by more than this factor unless it is damaged or hostile; only
+/// images of more than [`SUSPICIOUS_BYTES`] are held to it, since tiny uniform ones may shrink further.
+const MAX_IMAGE_RATIO: u64 = 25_000;
+const SUSPICIOUS_BYTES: u64 = 64 << 20;
+
+/// How to decode.
+pub(crate) struct DecodeOptions {
+    /// The most memory, in bytes, that the images of a file may need.
+    pub(crate) limit: u64,
+    pub(crate) pages: Pages,
+    pub(crate) orientation: Orientation,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// One image, or with [`Pages::Each`] one for every page.
+    pub(crate) images: Vec<Image>,
+    /// Whether the file has several pages.
+    pub(crate) paged: bool,
+    /// What a person should know.
+    pub(crate) remarks: Vec<Remark>,
+}
+
+/// What a person should know of how a file was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remark {
+    /// The image was turned as the file says.
+    Turned,
+    /// The file has several pages, of which these were taken.
+    Paged(Pages),
+    /// The file has pages of another size or type than the first, which were left out.
+    OtherPages,
+    /// The file holds several series of images, of which the first was taken.
+    Series,
+    /// What the file says of its channels, slices and times does not fit its pages, which were taken one by one.
+    Misdescribed,
+    /// The list of pages breaks off.
+    BrokenList,
+    /// Alpha was left out.
+    Alpha,
+    /// Samples beyond the colours that the file does not say the meaning of became channels.
+    Undeclared,
+    /// 64-bit numbers were rounded to 32 bits.
+    Rounded,
+}
+
+impl Remark {
+    /// It as a notice about the file at `path`.
+    pub(crate) fn notice(self, path: &str) -> Notice {
+        let (id, message, hint) = match self {
+            Remark::Turned => (
+                "turned",
+                "images were turned upright, as their files say",
+                "data_options.orientation = \"stored\" (--orientation stored) leaves them as they are stored",
+            ),
+            Remark::Paged(pages) => ("pages", paged(pages), PAGES_HINT),
+            Remark::OtherPages => (
+                "other-pages",
+                "pages that differ in size or type from the first of their file were left out",
+                "",
+            ),
+            Remark::Series => (
+                "series",
+                "of files with several series of images only the first series was read",
+                "save each series as a file of its own to use them all",
+            ),
+            Remark::Misdescribed => (
+                "misdescribed",
+                "the channels, slices and times that files describe do not fit their pages, which were taken one by one",
+                PAGES_HINT,
+            ),
+            Remark::BrokenList => (
+                "broken-pages",
+                "the list of pages breaks off; pages may be missing",
+                "the files may be damaged: compare them with their origin",
+            ),
+            Remark::Alpha => ("alpha", "an alpha channel was left out (not blended)", ""),
+            Remark::Undeclared => (
+                "undeclared-channels",
+                "files have more samples than their colours need and do not say what these are: they are read as channels",
+                "where they are alpha, write the files with the tag ExtraSamples",
+            ),
+            Remark::Rounded => ("rounded", "64-bit numbers were rounded to 32 bits", ""),
+        };
+        let notice = Notice::new(id, message).about(path);
+        if hint.is_empty() { notice } else { notice.hint(hint) }
+    }
+}
+
+const PAGES_HINT: &str = "data_options.pages (--pages first|middle|max|each) decides";
+
+fn paged(pages: Pages) -> &'static str {
+    match pages {
+        Pages::First => "of files with several pages only the first page was read",
+        Pages::Middle => "of files with several pages only the middle page was read",
+        Pages::Max => "files with several pages became the largest value of all pages",
+        Pages::Each => "every page of files with several pages became an image",
+    }
+}
+
+/// Decodes a file, whose format is told by its content.
+///
+/// # Errors
+/// Why it cannot be read: unknown format, damage, a kind of samples that is not read, more memory than allowed.
+pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, String> {
+    let decoded = guard::guarded(|| decode_unguarded(bytes, options));
+    decoded.unwrap_or_else(|panic| Err(format!("the decoder failed on this file: {panic}")))
+}
+
+fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, String> {
+    let allowed = allowance(bytes, options.limit);
+    let mut source: Box<dyn PageSource> = match format_of(bytes).ok_or_else(|| unknown(bytes))? {
+        ImageFormat::Tiff => Box::new(tiff::Stack::open(bytes, allowed)?),
+        ImageFormat::Jpeg => Box::new(jpeg::open(bytes, allowed)?),
+        format => plain::open(bytes, format, allowed)?,
+    };
+    let mut images = pages::pick(source.as_mut(), options.pages, allowed)?;
+    let mut remarks = source.remarks();
+    let paged = source.count() > 1;
+    if paged {
+        remarks.push(Remark::Paged(options.pages));
+    }
+    let orientation = source.orientation();
+    if options.orientation == Orientation::Upright && orientation > 1 {
+        images =
+            images.into_iter().map(|image| turn::upright(image, orientation)).collect::<Result<_, _>>()?;
+        remarks.push(Remark::Turned);
+    }
+    Ok(Decoded { images, paged, remarks })
+}
+
+fn unknown(bytes: &[u8]) -> String {
+    match name_of(bytes) {
+        _ if bytes.is_empty() => "the file is empty".into(),
+        Some(name) => {
+            format!("the content is {name}, which is not read; hint: convert it to PNG or TIFF")
+        }
+        None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF or PNM".into(),
+    }
+}
+
+/// Bytes that decoding may take: the caller's limit, and no more than files of this length can hold.
+fn allowance(bytes: &[u8], limit: u64) -> u64 {
+    (bytes.len() as u64).saturating_mul(MAX_IMAGE_RATIO).max(SUSPICIOUS_BYTES).min(limit)
+}
+
+/// Bytes of `height` x `width` x `samples` numbers of `size` bytes, refused beyond `allowed`.
+fn checked_size(sides: [usize; 2], samples: usize, size: usize, allowed: u64) -> Result<usize, String> {
+    let bytes = sides[0].checked_mul(sides[1]).and_then(|area| area.checked_mul(samples));
+    let bytes = bytes.and_then(|bytes| bytes.checked_mul(size)).filter(|&bytes| bytes as u64 <= allowed);
+    bytes.ok_or_else(|| {
+        format!(
+            "{} x {} pixels of {samples} x {size} bytes go beyond the limit of {allowed} bytes for this file; hint: raise \
+             the memory limit if the file is sound",
+            sides[0], sides[1]
+        )
+    })
+}

@@ -1,0 +1,84 @@
+//! Of several pages, those that are wanted.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use super::Remark;
+use crate::{Image, Pages, Pixels};
+
+/// The pages of one file.
+pub(super) trait PageSource {
+    /// How many there are; at least 1.
+    fn count(&self) -> usize;
+
+    /// Decodes pages `range` and hands them over, in order.
+    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), String>;
+
+    /// How the file says that it must be turned, as EXIF numbers it; 1 for upright.
+    fn orientation(&self) -> u8 {
+        1
+    }
+
+    /// What there is to say after the visit.
+    fn remarks(&self) -> Vec<Remark> {
+        Vec::new()
+    }
+}
+
+/// Takes one page.
+pub(super) type Take<'a> = dyn FnMut(Image) -> Result<(), String> + 'a;
+
+/// The images that `pages` wants; together no more than `allowed` bytes.
+pub(super) fn pick(source: &mut dyn PageSource, pages: Pages, allowed: u64) -> Result<Vec<Image>, String> {
+    let count = source.count();
+    let range = match pages {
+        Pages::First => 0..1,
+        Pages::Middle => count / 2..count / 2 + 1,
+        Pages::Max | Pages::Each => 0..count,
+    };
+    let mut images: Vec<Image> = Vec::new();
+    let mut held = 0;
+    source.visit(range, &mut |image| {
+        if let (Some(largest), Pages::Max) = (images.last_mut(), pages) {
+            return raise(largest, &image);
+        }
+        held += (image.pixels.len() * image.pixel_type().bytes()) as u64;
+        images.push(image);
+        if held > allowed {
+            return Err(format!(
+                "its {count} pages need more than the limit of {allowed} bytes; hint: raise the memory limit"
+            ));
+        }
+        Ok(())
+    })?;
+    if images.is_empty() { Err("the file holds no image".into()) } else { Ok(images) }
+}
+
+/// Raises every sample of `largest` to that of `image`, if it is larger.
+fn raise(largest: &mut Image, image: &Image) -> Result<(), String> {
+    if [largest.height, largest.width, largest.channels] != [image.height, image.width, image.channels] {
+        return Err("its pages differ in size, so that they have no largest value; hint: --pages each".into());
+    }
+    match (&mut largest.pixels, &image.pixels) {
+        (Pixels::U8(all), Pixels::U8(new)) => raise_all(all, new),
+        (Pixels::U16(all), Pixels::U16(new)) => raise_all(all, new),
+        (Pixels::I16(all), Pixels::I16(new)) => raise_all(all, new),
+        (Pixels::U32(all), Pixels::U32(new)) => raise_all(all, new),
+        (Pixels::F32(all), Pixels::F32(new)) => raise_all(all, new),
+        _ => {
+            return Err(
+                "its pages differ in type, so that they have no largest value; hint: --pages each".into()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What cannot be compared (NaN) wins, so that it is not lost from sight.
+fn raise_all<T: PartialOrd + Copy>(all: &mut [T], new: &[T]) {
+    for (old, &new) in all.iter_mut().zip(new) {
+        if !matches!(new.partial_cmp(old), Some(Ordering::Less | Ordering::Equal)) {
+            *old = new;
+        }
+    }
+}

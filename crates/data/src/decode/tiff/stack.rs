@@ -1,0 +1,218 @@
+//! Which images of a TIFF are pages and which are channels of one page.
+//!
+//! ImageJ and OME write down which channel, slice and time each image is. Channels become channels; slices and times are
+//! pages. Without such a description every image is a page. Smaller copies and masks are no pages, and images that
+//! differ from the first in size or type are left out with a word.
+
+use std::ops::Range;
+
+use super::directory::*;
+use super::layout::Layout;
+use super::{ome, raster};
+use crate::decode::Remark;
+use crate::decode::pages::{PageSource, Take};
+use crate::{Image, Pixels};
+
+/// The pages of a TIFF.
+pub(crate) struct Stack<'a> {
+    directories: Vec<Directory<'a>>,
+    /// The images of each page, which are its channels.
+    pages: Vec<Vec<Plane>>,
+    /// Of the first image.
+    layout: Layout,
+    allowed: u64,
+    remarks: Vec<Remark>,
+}
+
+/// One image: its directory, and what is added to the place of its bytes.
+#[derive(Clone, Copy)]
+struct Plane {
+    directory: usize,
+    shift: u64,
+}
+
+/// The order of planes: how many channels, and the number of each plane in the file, page after page.
+pub(super) struct Plan {
+    pub(super) channels: usize,
+    /// `None` for planes that the file lacks.
+    pub(super) planes: Vec<Option<usize>>,
+    pub(super) remarks: Vec<Remark>,
+}
+
+impl<'a> Stack<'a> {
+    /// Reads the directories of a TIFF.
+    pub(crate) fn open(bytes: &'a [u8], allowed: u64) -> Result<Stack<'a>, String> {
+        let (directories, whole) = File::open(bytes)?;
+        let mut remarks = if whole { Vec::new() } else { vec![Remark::BrokenList] };
+        let (directories, full) = full_images(directories)?;
+        let layout = Layout::of(&directories[full[0]])?;
+        let pages = match described(&directories, &layout) {
+            Some((pages, more)) => {
+                remarks.extend(more);
+                pages
+            }
+            None => {
+                let alike = alike(&directories, &full, &layout);
+                if alike.len() < full.len() {
+                    remarks.push(Remark::OtherPages);
+                }
+                alike.into_iter().map(|directory| vec![Plane { directory, shift: 0 }]).collect()
+            }
+        };
+        Ok(Stack { directories, pages, layout, allowed, remarks })
+    }
+
+    fn plane(&mut self, plane: Plane) -> Result<Image, String> {
+        let tags = &self.directories[plane.directory];
+        let mut remarks = Vec::new();
+        let image = raster::read(tags, &Layout::of(tags)?, plane.shift, self.allowed, &mut remarks)?;
+        remarks.retain(|remark| !self.remarks.contains(remark));
+        self.remarks.extend(remarks);
+        Ok(image)
+    }
+
+    fn page(&mut self, planes: &[Plane]) -> Result<Image, String> {
+        let images = planes.iter().map(|&plane| self.plane(plane)).collect::<Result<Vec<_>, _>>()?;
+        interleaved(images)
+    }
+}
+
+impl PageSource for Stack<'_> {
+    fn count(&self) -> usize {
+        self.pages.len()
+    }
+
+    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
+        for page in range {
+            let planes = self.pages[page].clone();
+            take(self.page(&planes)?)?;
+        }
+        Ok(())
+    }
+
+    fn orientation(&self) -> u8 {
+        self.layout.orientation
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        self.remarks.clone()
+    }
+}
+
+/// The directories, and which of them are full images: not smaller copies or masks. Where all of the list are such, the
+/// full ones hang below them.
+fn full_images(mut directories: Vec<Directory<'_>>) -> Result<(Vec<Directory<'_>>, Vec<usize>), String> {
+    let full = |directories: &[Directory<'_>]| -> Vec<usize> {
+        (0..directories.len()).filter(|&index| !directories[index].is_reduced()).collect()
+    };
+    if full(&directories).is_empty() {
+        for index in 0..directories.len() {
+            let file = directories[index].file();
+            for at in directories[index].numbers(SUB_DIRECTORIES)?.unwrap_or_default() {
+                directories.push(file.directory(at)?.0);
+            }
+        }
+    }
+    let mut found = full(&directories);
+    if found.is_empty() {
+        found.push(0);
+    }
+    Ok((directories, found))
+}
+
+/// Those of the images that are like the first.
+fn alike(directories: &[Directory<'_>], images: &[usize], first: &Layout) -> Vec<usize> {
+    let like_first =
+        |&&index: &&usize| Layout::of(&directories[index]).is_ok_and(|layout| layout.like(first));
+    images
+        .iter()
+        .enumerate()
+        .filter(|(at, index)| *at == 0 || like_first(index))
+        .map(|(_, &index)| index)
+        .collect()
+}
+
+/// Pages as ImageJ, OME or MetaMorph describe them; `None` where no one does.
+fn described(directories: &[Directory<'_>], first: &Layout) -> Option<(Vec<Vec<Plane>>, Vec<Remark>)> {
+    let text = directories[0].text(DESCRIPTION);
+    let planes = planes(directories, first, &text);
+    let plan = if text.starts_with("ImageJ=") {
+        imagej(&text, planes.len(), first.samples)?
+    } else if text.contains("<OME") {
+        ome::plan(&text, first.samples)?
+    } else if directories[0].count(METAMORPH_PLANES) > 1 && planes.len() > 1 {
+        Plan { channels: 1, planes: (0..planes.len()).map(Some).collect(), remarks: Vec::new() }
+    } else {
+        return None;
+    };
+    let found: Option<Vec<Plane>> =
+        plan.planes.iter().map(|number| planes.get((*number)?).copied()).collect();
+    let fits = |found: &Vec<Plane>| {
+        let like =
+            |plane: &Plane| Layout::of(&directories[plane.directory]).is_ok_and(|layout| layout.like(first));
+        !found.is_empty() && found.len().is_multiple_of(plan.channels) && found.iter().all(like)
+    };
+    match found.filter(fits) {
+        Some(found) => Some((found.chunks(plan.channels).map(<[Plane]>::to_vec).collect(), plan.remarks)),
+        None => {
+            let single = planes.iter().filter(|plane| !directories[plane.directory].is_reduced());
+            Some((single.map(|&plane| vec![plane]).collect(), vec![Remark::Misdescribed]))
+        }
+    }
+}
+
+/// All images in the order of the file. ImageJ and MetaMorph write large stacks as one directory, whose images follow
+/// each other without compression.
+fn planes(directories: &[Directory<'_>], first: &Layout, text: &str) -> Vec<Plane> {
+    let hidden = match text.starts_with("ImageJ=") {
+        true => imagej_number(text, "images").unwrap_or(1),
+        false => directories[0].count(METAMORPH_PLANES).max(1),
+    };
+    if directories.len() > 1 || hidden < 2 || first.compression != 1 {
+        return (0..directories.len()).map(|directory| Plane { directory, shift: 0 }).collect();
+    }
+    let bits = first.width.saturating_mul(first.samples).saturating_mul(first.bits);
+    let len = (bits.div_ceil(8) as u64).saturating_mul(first.height as u64);
+    let room = (directories[0].file().bytes.len() as u64).saturating_sub(first.offsets[0]);
+    let there = (room / len.max(1)).min(hidden as u64);
+    (0..there.max(1)).map(|image| Plane { directory: 0, shift: image * len }).collect()
+}
+
+fn imagej_number(text: &str, name: &str) -> Option<usize> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+    value.trim().parse().ok()
+}
+
+/// ImageJ counts channels first, then slices, then frames. Colours of one image are its own channels.
+fn imagej(text: &str, found: usize, samples: usize) -> Option<Plan> {
+    let number = |name| imagej_number(text, name).filter(|&number| number > 0);
+    let channels = if samples > 1 { 1 } else { number("channels").unwrap_or(1) };
+    let said =
+        channels.checked_mul(number("slices").unwrap_or(1))?.checked_mul(number("frames").unwrap_or(1))?;
+    let images = number("images").unwrap_or(said);
+    let whole = images == found && (said == images || said == channels || said == 1);
+    let planes = if whole { (0..images).map(Some).collect() } else { Vec::new() };
+    Some(Plan { channels, planes, remarks: Vec::new() })
+}
+
+/// One image of the channels of several, which have the same size and type.
+fn interleaved(images: Vec<Image>) -> Result<Image, String> {
+    let count = images.len();
+    let mut images = images.into_iter();
+    let first = images.next().ok_or("TIFF: a page without images")?;
+    if count == 1 {
+        return Ok(first);
+    }
+    let Image { height, width, channels, .. } = first;
+    let mut planes = first.pixels;
+    for image in images {
+        let appended = (image.channels == channels).then(|| planes.append(image.pixels)).flatten();
+        appended.ok_or("TIFF: the channels of one image differ in type")?;
+    }
+    let plane = height * width * channels;
+    let places = (0..height * width).flat_map(|pixel| {
+        (0..count).flat_map(move |image| (0..channels).map(move |c| image * plane + pixel * channels + c))
+    });
+    let pixels: Pixels = planes.gathered(places);
+    Image::new(height, width, count * channels, pixels).map_err(|error| error.to_string())
+}
