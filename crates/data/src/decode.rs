@@ -1,5 +1,7 @@
 //! From the bytes of an image file to an [`Image`].
 
+pub(crate) mod sniff;
+
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits};

@@ -13,7 +13,9 @@ use tempfile::NamedTempFile;
 
 use crate::notice::Notice;
 use crate::source::Skipped;
-use crate::{DataError, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag};
+use crate::{
+    DataError, DataSettings, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag,
+};
 
 /// All images of a set, part after part, each as it was decoded.
 pub(crate) struct Store {
@@ -241,6 +243,11 @@ impl<'a> StoreBuilder<'a> {
             done: 0,
             total: 0,
         }
+    }
+
+    /// What decides how the set is understood.
+    pub(crate) fn settings(&self) -> &'a DataSettings {
+        &self.options.settings
     }
 
     /// Announces `count` more images, for the progress bar.

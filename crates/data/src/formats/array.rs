@@ -110,7 +110,7 @@ impl Element {
     }
 
     /// `bytes` as pixels: u8, u16 and f32 as they are, f64 rounded to f32. `None` for other types.
-    fn pixels(self, bytes: &[u8]) -> Option<Pixels> {
+    pub(super) fn pixels(self, bytes: &[u8]) -> Option<Pixels> {
         let numbers = || bytes.chunks_exact(self.bytes).map(|number| self.bits(number));
         Some(match (self.kind, self.bytes) {
             (ElementKind::Unsigned, 1) => Pixels::U8(bytes.to_vec()),

@@ -6,8 +6,8 @@
 use std::io::Read;
 
 use super::array::{ArrayHeader, Element, ElementKind};
-use crate::DataError;
 use crate::error::read_error;
+use crate::{DataError, DataSettings, Image};
 
 /// NumPy itself refuses to evaluate headers of more than 10,000 characters.
 const MAX_HEADER: usize = 10_000;
@@ -43,6 +43,23 @@ pub(super) fn read_header(reader: &mut dyn Read, place: &str) -> Result<ArrayHea
     let fortran = value("fortran_order")?.starts_with("True");
     let shape = shape(value("shape")?).ok_or_else(|| damaged("'shape' is no tuple of sizes"))?;
     Ok(ArrayHeader { element, shape, fortran, offset: (before + len) as u64 })
+}
+
+/// The one image of an .npy of `[H, W]` or `[H, W, C]`.
+pub(crate) fn image(bytes: &[u8], _: &DataSettings, limit: u64) -> Result<Image, String> {
+    let mut reader = bytes;
+    let header = read_header(&mut reader, "npy").map_err(|error| error.to_string())?;
+    let (height, width, channels) = match header.shape[..] {
+        [height, width] | [1, height, width] => (height, width, 1),
+        [height, width, channels] => (height, width, channels),
+        _ => return Err(format!("an array of {} is not one image", header.shape_text())),
+    };
+    if reader.len() as u64 > limit {
+        return Err("it needs more memory than allowed".into());
+    }
+    let pixels = header.element.pixels(reader).ok_or("its type of numbers is not read")?;
+    let [height, width, channels] = [height, width, channels].map(|size| size as usize);
+    Image::new(height, width, channels, pixels).map_err(|error| error.to_string())
 }
 
 /// What follows `'key':` in the literal of a Python dictionary.

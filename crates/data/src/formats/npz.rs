@@ -40,6 +40,12 @@ const KEYS: [(Option<Split>, &[&str], &[&str]); 4] = [
     (None, &["images", "x", "data", "imgs", "arr_0"], &["labels", "y", "targets", "label", "arr_1"]),
 ];
 
+/// Whether an array of that name holds the images or labels of a whole set.
+pub(super) fn is_known(name: &str) -> bool {
+    let among = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    KEYS.iter().any(|(_, images, labels)| among(images) || among(labels))
+}
+
 /// One array of a tree.
 struct Array {
     entry: usize,
