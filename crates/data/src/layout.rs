@@ -267,7 +267,7 @@ impl<'a> Reading<'a> {
         let mut images: BTreeSet<Vec<String>> = BTreeSet::new();
         for (parent, names) in children {
             if let Some(name) = images_among(&names) {
-                images.insert([parent, &[name.into()]].concat());
+                images.insert([parent, &[name]].concat());
             }
         }
         if images.is_empty() {
@@ -407,8 +407,9 @@ impl<'a> Reading<'a> {
                 && !roles.contains_key(&folders[0])
                 && Meaning::of(&folders[0]).clean_split().is_some()
         };
+        let refusal = self.unclear(0);
         if !drawn && self.barren.iter().any(empty) {
-            return Err(self.unclear(0));
+            return Err(refusal);
         }
         let role = |item: &Item<'_>| item.top().and_then(|top| roles.get(top)).copied();
         self.drop_roles(role);
@@ -429,9 +430,9 @@ impl<'a> Reading<'a> {
             })
             .collect();
         let wrapped = shared_below(&labelled);
-        let level = Level::of(names_at(&labelled, wrapped).into_keys());
-        if !drawn && level.holds_out() {
-            return Err(self.unclear(0));
+        let is_test = |name: &str| Meaning::of(name).clean_split() == Some(Split::Test);
+        if !drawn && names_at(&labelled, wrapped).into_keys().any(is_test) {
+            return Err(refusal);
         }
         for (item, role) in items.into_iter().zip(splits) {
             let class = item.folders.get(wrapped).cloned();
@@ -518,8 +519,29 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Looks through folders that are parts of one folder of images (`images_001`, `images_002`), and tells it.
+    fn join_parts(&mut self) {
+        let names = names_at(&self.items, 0);
+        let meanings: Vec<Meaning> = names.keys().map(|name| Meaning::of(name)).collect();
+        let part = |meaning: &Meaning| {
+            meaning.role == Some(Role::Images)
+                && meaning.rest == meanings[0].rest
+                && !meaning.numbers.is_empty()
+        };
+        if meanings.len() < 2 || !meanings.iter().all(part) {
+            return;
+        }
+        let message = "folders that differ in their numbers alone are parts of one, and no classes";
+        let notice = Notice::new("parts", message).hint("`--labels FILE` says the labels");
+        names.keys().fold(notice, |notice, name| notice.about(*name)).add_to(&mut self.notices);
+        let inside = self.items.iter_mut().filter(|item| !item.folders.is_empty());
+        inside.for_each(|item| drop(item.folders.remove(0)));
+        self.unwrap();
+    }
+
     /// The outermost folders are classes.
     fn undivided(&mut self) {
+        self.join_parts();
         let roles: BTreeMap<String, Role> = match names_at(&self.items, 0) {
             names if names.len() < 2 => BTreeMap::new(),
             names => {

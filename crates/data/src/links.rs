@@ -37,7 +37,7 @@ pub(crate) fn follow(files: &BTreeMap<String, usize>, links: &[Link]) -> Result<
     for link in links {
         match resolve(link, &by_path) {
             Some(target) if files.contains_key(&target) => {
-                followed.files.push((link.path.clone(), files[&target]))
+                followed.files.push((link.path.clone(), files[&target]));
             }
             Some(target) if !within(&link.path, &target) => folders.push((link, target)),
             _ => followed.lost.push(link.path.clone()),

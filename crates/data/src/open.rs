@@ -168,7 +168,7 @@ fn data_set(
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
     let (mut splits, split_origin) =
         decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
-    notices.extend(without_images(&splits, split_origin, &classes));
+    notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
     let measured = Split::ALL.iter().find_map(|split| splits.get(*split));
     let measured = measured.ok_or(DataError::NoSamples { what: "opening a data set" })?;
     let range = options.settings.range.of(measured.as_ref())?;
@@ -205,18 +205,19 @@ fn only_held_out(index: &Index, policy: SplitPolicy) -> Option<Notice> {
 fn without_images<'a>(
     splits: &'a Splits,
     origin: SplitOrigin,
+    shares: SplitShares,
     classes: &'a [String],
 ) -> impl Iterator<Item = Notice> + 'a {
-    let counts = |split: Split| splits.get(split).map(|source| class_counts(source.as_ref()));
-    let all: BTreeSet<usize> =
-        Split::ALL.into_iter().filter_map(counts).flat_map(BTreeMap::into_keys).collect();
-    let drawn = matches!(origin, SplitOrigin::Drawn | SplitOrigin::ValFromTrain);
-    let held_out: &[Split] = match origin {
-        SplitOrigin::Drawn => &[Split::Val, Split::Test],
-        _ => &[Split::Val],
-    };
-    held_out.iter().filter(move |_| drawn).filter_map(move |split| {
-        let counts = counts(*split)?;
+    let counts =
+        |split: Split| splits.get(split).map(|source| class_counts(source.as_ref())).unwrap_or_default();
+    let all: BTreeSet<usize> = Split::ALL.into_iter().map(counts).flat_map(BTreeMap::into_keys).collect();
+    let held_out = [(Split::Val, shares.val), (Split::Test, shares.test)];
+    let held_out = held_out.into_iter().filter(move |(split, share)| {
+        *share > 0.0
+            && (origin == SplitOrigin::Drawn || origin == SplitOrigin::ValFromTrain && *split == Split::Val)
+    });
+    held_out.filter_map(move |(split, _)| {
+        let counts = counts(split);
         let name = |class: &usize| classes.get(*class).cloned().unwrap_or_else(|| class.to_string());
         let missing = all.iter().filter(|class| !counts.contains_key(class)).map(name);
         let message = format!("classes have too few images for the share of {} and none in it", split.name());

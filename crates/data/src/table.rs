@@ -133,7 +133,8 @@ pub(crate) fn read(
     paths: &[Option<&str>],
     settings: &DataSettings,
 ) -> Result<Option<Known>, DataError> {
-    let needed = settings.splits == SplitPolicy::Column || !settings.labels_column.is_empty();
+    let columns = [&settings.labels_column, &settings.path_column];
+    let needed = settings.splits == SplitPolicy::Column || columns.iter().any(|column| !column.is_empty());
     let stated = !settings.labels.is_empty();
     let mut known = Known { stated, ..Known::default() };
     let tables =

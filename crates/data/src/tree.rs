@@ -170,7 +170,7 @@ impl Tree {
         let mut found = Found::default();
         for zip_index in 0..archive.len() {
             let member = archive.by_index_raw(zip_index).map_err(damaged)?;
-            let path = tidy(&zip_name(&member).replace('\\', "/"));
+            let path = tidy(&zip_name(&member));
             if member.is_dir() {
                 found.folders.push(path);
                 continue;
@@ -467,10 +467,10 @@ fn tidy(path: &str) -> String {
 fn zip_name(member: &zip::read::ZipFile<'_, Blob>) -> String {
     let raw = member.name_raw();
     match std::str::from_utf8(raw) {
-        Ok(name) => name.into(),
+        Ok(name) => name.replace('\\', "/"),
         // Read as UTF-8 it has characters that stand for others; code page 437 has none of these.
         Err(_) if member.name().contains(char::REPLACEMENT_CHARACTER) => shown(raw),
-        Err(_) => member.name().into(),
+        Err(_) => member.name().replace('\\', "/"),
     }
 }
 

@@ -348,7 +348,7 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
         let path = &tree.entries[entry].path;
         match decoded {
             Ok(image) => {
-                samples.push(Sample { label, tags, metadata, name: Some(path.clone()), ..Sample::of(image) })
+                samples.push(Sample { label, tags, metadata, name: Some(path.clone()), ..Sample::of(image) });
             }
             Err(reason) => store.bad_sample(tree.place_of(entry), path, reason)?,
         }

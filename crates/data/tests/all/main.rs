@@ -3,6 +3,7 @@
 
 mod make;
 
+mod archives;
 mod arrays;
 mod bad_input;
 mod cache;
@@ -10,6 +11,8 @@ mod cifar;
 mod folders;
 mod hostile;
 mod idx;
+mod layouts;
 mod splits;
 mod statistics;
+mod tables;
 mod tags;
