@@ -20,6 +20,7 @@
 //! | `train/ cats/`, `train1/ train2/ test1/`, `train/` and an empty `test/` | refused |
 //! | `cat/ dog/` | classes, undivided |
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
@@ -258,45 +259,19 @@ impl<'a> Reading<'a> {
 
     /// Leaves out what lies beside `images/` wherever that is, and looks through `images/`.
     fn drop_companions(&mut self) {
-        let mut children: BTreeMap<&[String], BTreeSet<&str>> = BTreeMap::new();
-        for item in &self.items {
-            for depth in 0..item.folders.len() {
-                children.entry(&item.folders[..depth]).or_default().insert(&item.folders[depth]);
-            }
-        }
-        let mut images: BTreeSet<Vec<String>> = BTreeSet::new();
-        for (parent, names) in children {
-            if let Some(name) = images_among(&names) {
-                images.insert([parent, &[name]].concat());
-            }
-        }
-        if images.is_empty() {
-            return;
-        }
-        let parents: BTreeSet<Vec<String>> =
-            images.iter().map(|path| path[..path.len() - 1].to_vec()).collect();
+        let images = folders_of_images(&self.items);
+        let parents: BTreeSet<&[String]> = images.iter().map(|path| &path[..path.len() - 1]).collect();
         let beside = |folders: &[String]| {
-            let outside =
-                |depth: usize| parents.contains(&folders[..depth]) && !images.contains(&folders[..=depth]);
-            (0..folders.len()).any(outside)
+            (0..folders.len())
+                .find(|depth| parents.contains(&folders[..*depth]) && !images.contains(&folders[..=*depth]))
         };
-        let out: BTreeSet<&str> = self
-            .items
-            .iter()
-            .filter(|item| beside(&item.folders))
-            .flat_map(|item| {
-                item.folders
-                    .iter()
-                    .map(String::as_str)
-                    .filter(|name| Meaning::of(name).role == Some(Role::Companion))
-            })
-            .collect();
-        let (names, first) =
-            (listed(out.iter().copied()), out.first().copied().unwrap_or_default().to_string());
-        let message = format!("beside the images lie {names}, which are no class and are left out");
-        let notice =
-            Notice::new("left-out", message).hint(format!("`--member {first}` reads that folder instead"));
-        self.leave_out(notice, |item| beside(&item.folders));
+        let names = self.items.iter().filter_map(|item| Some(item.folders[beside(&item.folders)?].clone()));
+        let names: BTreeSet<String> = names.collect();
+        let Some(first) = names.first() else { return };
+        let listed = listed(names.iter().map(String::as_str));
+        let message = format!("beside the images lie {listed}, which are no class and are left out");
+        let hint = format!("`--member {first}` reads that folder instead");
+        self.leave_out(Notice::new("left-out", message).hint(hint), |item| beside(&item.folders).is_some());
         let look_through = |folders: &mut Vec<String>| {
             for depth in (1..=folders.len()).rev() {
                 if images.contains(&folders[..depth]) {
@@ -377,19 +352,30 @@ impl<'a> Reading<'a> {
 
     /// Splits above the classes, below them, or none.
     fn divide(&mut self) -> Result<(), DataError> {
-        let drawn = matches!(self.settings.splits, SplitPolicy::Drawn | SplitPolicy::Column);
-        let level = Level::of(names_at(&self.items, 0).into_keys());
-        match level {
-            Level::Divided(roles) => self.above(&roles, drawn),
-            Level::Unclear if !drawn => Err(self.unclear(0)),
-            _ => match (1..self.depth()).find(|&depth| self.level(depth).holds_out()) {
-                Some(depth) => self.below(depth, drawn),
-                None => {
-                    self.undivided();
-                    Ok(())
+        let drawn = self.drawn();
+        match Level::of(names_at(&self.items, 0).into_keys()) {
+            Level::Divided(roles) => return self.above(&roles, drawn),
+            Level::Unclear if !drawn => return Err(self.unclear(0)),
+            Level::Unclear => {
+                // Whatever splits these are, they are no classes.
+                if let Some(roles) = all_beside_splits(names_at(&self.items, 0).into_keys()) {
+                    return self.above(&roles, drawn);
                 }
-            },
+            }
+            Level::Undivided => {}
         }
+        match (1..self.depth()).find(|&depth| self.level(depth).holds_out()) {
+            Some(depth) => self.below(depth, drawn),
+            None => {
+                self.undivided();
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether splits are decided without the folders.
+    fn drawn(&self) -> bool {
+        matches!(self.settings.splits, SplitPolicy::Drawn | SplitPolicy::Column)
     }
 
     fn depth(&self) -> usize {
@@ -402,13 +388,8 @@ impl<'a> Reading<'a> {
 
     /// `train/cat`: the outermost folders are splits.
     fn above(&mut self, roles: &BTreeMap<String, Role>, drawn: bool) -> Result<(), DataError> {
-        let empty = |folders: &Vec<String>| {
-            folders.len() == 1
-                && !roles.contains_key(&folders[0])
-                && Meaning::of(&folders[0]).clean_split().is_some()
-        };
         let refusal = self.unclear(0);
-        if !drawn && self.barren.iter().any(empty) {
+        if !drawn && self.lacks_a_split(roles) {
             return Err(refusal);
         }
         let role = |item: &Item<'_>| item.top().and_then(|top| roles.get(top)).copied();
@@ -416,26 +397,22 @@ impl<'a> Reading<'a> {
         self.tell_roles(roles, drawn);
         let mut items = std::mem::take(&mut self.items);
         let splits: Vec<Option<Role>> = items.iter().map(role).collect();
-        items
-            .iter_mut()
-            .filter(|item| !item.folders.is_empty())
-            .for_each(|item| drop(item.folders.remove(0)));
+        let inside = items.iter_mut().filter(|item| !item.folders.is_empty());
+        inside.for_each(|item| drop(item.folders.remove(0)));
         look_through_each(&mut items, &splits);
-        let labelled: Vec<Item<'_>> = items
-            .iter()
-            .zip(&splits)
-            .filter_map(|(item, role)| match role {
-                Some(Role::Split(_)) => Some(item.clone()),
-                _ => None,
-            })
-            .collect();
+        let is_split = |role: &Option<Role>| matches!(role, Some(Role::Split(_)));
+        let labelled =
+            items.iter().zip(&splits).filter(|(_, role)| is_split(role)).map(|(item, _)| item.clone());
+        let labelled: Vec<Item<'_>> = labelled.collect();
         let wrapped = shared_below(&labelled);
-        let is_test = |name: &str| Meaning::of(name).clean_split() == Some(Split::Test);
-        if !drawn && names_at(&labelled, wrapped).into_keys().any(is_test) {
+        let classes = names_at(&labelled, wrapped);
+        let is_test = |name: &&str| Meaning::of(name).clean_split() == Some(Split::Test);
+        if !drawn && classes.keys().any(is_test) {
             return Err(refusal);
         }
-        for (item, role) in items.into_iter().zip(splits) {
-            let class = item.folders.get(wrapped).cloned();
+        let unlabelled = self.unlabelled_among(&classes);
+        for (item, role) in items.iter().zip(splits) {
+            let class = item.folders.get(wrapped).filter(|name| !unlabelled.contains(*name)).cloned();
             let split = |split| Some(split).filter(|_| !drawn);
             self.places[item.number] = match role {
                 Some(Role::Split(name)) => Place::In { split: split(name), class },
@@ -445,6 +422,26 @@ impl<'a> Reading<'a> {
             };
         }
         Ok(())
+    }
+
+    /// Whether a folder beside the splits is called like one and holds no image.
+    fn lacks_a_split(&self, roles: &BTreeMap<String, Role>) -> bool {
+        self.barren.iter().any(|folders| match &folders[..] {
+            [name] => !roles.contains_key(name) && Meaning::of(name).clean_split().is_some(),
+            _ => false,
+        })
+    }
+
+    /// Folders among classes whose images have no label by their name; tells them.
+    fn unlabelled_among(&mut self, classes: &Names<'_>) -> BTreeSet<String> {
+        let unlabelled = |name: &&&str| classes.len() > 1 && beside_classes(name) == Some(Role::Unlabelled);
+        let names: BTreeSet<String> =
+            classes.keys().filter(unlabelled).map(|name| name.to_string()).collect();
+        if !names.is_empty() {
+            let message = format!("images of {} have no label", listed(names.iter().map(String::as_str)));
+            Notice::new("unlabelled", message).add_to(&mut self.notices);
+        }
+        names
     }
 
     /// Leaves out what lies beside splits and is not to learn from.
@@ -577,53 +574,33 @@ impl<'a> Reading<'a> {
 
     /// Splits by the names that the settings give; folders that they do not name keep what their name says.
     fn divide_as_stated(&mut self) -> Result<(), DataError> {
-        let stated: Vec<(Vec<String>, Split)> = self
-            .settings
-            .split_folders
-            .iter()
-            .flat_map(|(split, names)| names.iter().map(|name| (folders_of(name), *split)))
-            .collect();
-        let found = |name: &[String], folders: &[String]| {
-            (!name.is_empty()).then(|| folders.windows(name.len()).position(|window| window == name))?
-        };
-        for (name, split) in &stated {
-            if !self.items.iter().any(|item| found(name, &item.folders).is_some()) {
-                return Err(DataError::BadOption {
-                    name: "split_folders",
-                    expected: format!("folders that hold images: {}", self.describe(0)),
-                    got: format!("{}={}", split.name(), name.join("/")),
-                });
-            }
-        }
-        // Of several, the one whose folder lies outermost; of these the longest.
-        let split_of = |item: &Item<'_>| {
-            let hits = stated.iter().filter_map(|(name, split)| {
-                found(name, &item.folders).map(|at| (at, std::cmp::Reverse(name.len()), *split))
+        let stated = Stated::of(self.settings);
+        if let Some((name, split)) =
+            stated.0.iter().find(|(name, _)| !self.items.iter().any(|item| at(name, item).is_some()))
+        {
+            return Err(DataError::BadOption {
+                name: "split_folders",
+                expected: format!("folders that hold images: {}", self.describe(0)),
+                got: format!("{}={}", split.name(), name.join("/")),
             });
-            let by_name = || {
-                item.folders.iter().enumerate().find_map(|(at, name)| {
-                    Meaning::of(name).clean_split().map(|split| (at, std::cmp::Reverse(1), split))
-                })
-            };
-            hits.min().or_else(by_name)
-        };
+        }
         let message = "images outside the stated folders of the splits are left out";
         let notice = Notice::new("left-out", message).hint("`--split-folder train=FOLDER` takes them in");
-        self.leave_out(notice, |item| split_of(item).is_none());
+        self.leave_out(notice, |item| stated.split_of(item).is_none());
         let items = std::mem::take(&mut self.items);
         let mut rests = items.clone();
         for item in &mut rests {
-            let cut = split_of(item).map_or(0, |(at, len, _)| at + len.0);
+            let cut = stated.split_of(item).map_or(0, |hit| hit.end(item));
             item.folders.drain(..cut);
         }
         let wrapped = shared_below(&rests);
         let classes_above = rests.iter().all(|item| item.folders.is_empty());
-        let drawn = matches!(self.settings.splits, SplitPolicy::Drawn | SplitPolicy::Column);
+        let drawn = self.drawn();
         for (item, rest) in items.into_iter().zip(rests) {
-            let Some((at, _, split)) = split_of(&item) else { continue };
-            let above = item.folders[..at].last().filter(|_| classes_above);
+            let Some(hit) = stated.split_of(&item) else { continue };
+            let above = item.folders[..hit.at].last().filter(|_| classes_above);
             let class = rest.folders.get(wrapped).or(above).cloned();
-            self.places[item.number] = Place::In { split: Some(split).filter(|_| !drawn), class };
+            self.places[item.number] = Place::In { split: Some(hit.split).filter(|_| !drawn), class };
         }
         Ok(())
     }
@@ -673,6 +650,73 @@ impl<'a> Reading<'a> {
     fn unclear(&self, depth: usize) -> DataError {
         DataError::UnclearFolders { place: self.place.into(), found: self.describe(depth) }
     }
+}
+
+/// Splits by the names of folders that the settings give.
+struct Stated(Vec<(Vec<String>, Split)>);
+
+/// Where in a path the folder of a split stands.
+struct Hit {
+    at: usize,
+    len: usize,
+    split: Split,
+}
+
+impl Stated {
+    fn of(settings: &DataSettings) -> Stated {
+        let folders = settings.split_folders.iter();
+        let names = folders.flat_map(|(split, names)| names.iter().map(|name| (folders_of(name), *split)));
+        Stated(names.collect())
+    }
+
+    /// The split of an item: of several, that of the outermost folder, of these of the longest; else by its name.
+    fn split_of(&self, item: &Item<'_>) -> Option<Hit> {
+        let hit = |(name, split): &(Vec<String>, Split)| {
+            Some(Hit { at: at(name, item)?, len: name.len(), split: *split })
+        };
+        let by_name = || {
+            let split = |(at, name): (usize, &String)| {
+                Some(Hit { at, len: 1, split: Meaning::of(name).clean_split()? })
+            };
+            item.folders.iter().enumerate().find_map(split)
+        };
+        self.0.iter().filter_map(hit).min_by_key(|hit| (hit.at, Reverse(hit.len))).or_else(by_name)
+    }
+}
+
+impl Hit {
+    /// Where what lies below begins: a folder of the same name once more is looked through.
+    fn end(&self, item: &Item<'_>) -> usize {
+        let end = self.at + self.len;
+        end + usize::from(item.folders.get(end) == item.folders.get(end - 1))
+    }
+}
+
+/// Where a folder, or several in each other, stand in an item's path.
+fn at(name: &[String], item: &Item<'_>) -> Option<usize> {
+    if name.is_empty() { None } else { item.folders.windows(name.len()).position(|window| window == name) }
+}
+
+/// The roles of folders of which each is called like a split, however doubtful, or may lie beside splits.
+fn all_beside_splits<'n>(names: impl Iterator<Item = &'n str>) -> Option<BTreeMap<String, Role>> {
+    let role = |name: &str| match Meaning::of(name) {
+        Meaning { role: role @ Some(Role::Split(_)), .. } => role,
+        meaning => meaning.role.filter(|_| is_beside_splits(&meaning)),
+    };
+    names.map(|name| Some((name.to_string(), role(name)?))).collect()
+}
+
+/// The folders of images that have companions beside them.
+fn folders_of_images(items: &[Item<'_>]) -> BTreeSet<Vec<String>> {
+    let mut children: BTreeMap<&[String], BTreeSet<&str>> = BTreeMap::new();
+    for item in items {
+        for depth in 0..item.folders.len() {
+            children.entry(&item.folders[..depth]).or_default().insert(&item.folders[depth]);
+        }
+    }
+    let images =
+        |(parent, names): (&[String], BTreeSet<&str>)| Some([parent, &[images_among(&names)?]].concat());
+    children.into_iter().filter_map(images).collect()
 }
 
 /// Roles of folders beside classes.

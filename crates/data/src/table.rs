@@ -214,7 +214,9 @@ pub(crate) fn beside(path: &Path, settings: &DataSettings) -> Vec<PathBuf> {
 fn found_tables(tree: &Tree, notices: &mut Vec<Notice>) -> Vec<Table> {
     let is_table = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-        name.ends_with(".csv") || name.ends_with(".tsv") || name == "metadata.jsonl"
+        // What is to be handed in holds no labels but their places.
+        let to_hand_in = Meaning::of(stem(&name)).role == Some(Role::Predict);
+        !to_hand_in && (name.ends_with(".csv") || name.ends_with(".tsv") || name == "metadata.jsonl")
     };
     let mut tell = |table: Result<Table, DataError>| match table {
         Ok(table) => Some(table),
@@ -416,11 +418,13 @@ fn match_table(table: Table, index: &Index<'_>, settings: &DataSettings) -> Resu
         "" => vec![table.usual(PATHS).collect(), all],
         name => vec![vec![table.column(name).ok_or_else(|| table.no_column(name, "--path-column"))?]],
     };
-    for columns in candidates {
+    for (turn, columns) in candidates.into_iter().enumerate() {
+        // A column whose name says nothing must name images in most rows.
+        let least = if turn == 0 { 1 } else { table.rows.len().div_ceil(2) };
         let mut best: Option<(usize, Rows)> = None;
         for column in columns {
             let rows = rows_of(&table, column, index);
-            if rows.found > 0 && best.as_ref().is_none_or(|(_, best)| rows.found > best.found) {
+            if rows.found >= least && best.as_ref().is_none_or(|(_, best)| rows.found > best.found) {
                 best = Some((column, rows));
             }
         }

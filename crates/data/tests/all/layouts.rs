@@ -118,6 +118,9 @@ fn unlabelled_images_join_those_to_learn_from() {
     assert_eq!(summary(&set), "- 8, cat 3, dog 3 | cat 3, dog 3 | cat 3, dog 3");
     let told = notice(&set, "unlabelled");
     assert_eq!((told.count, told.first[0].as_str(), set.notices.len()), (8, "unlabeled/0.png", 1));
+    let set = paths(&["train/a/1.png", "train/b/2.png", "train/unlabeled/3.png", "test/a/4.png"]);
+    assert_eq!((summary(&set).as_str(), set.classes.len()), ("- 1, a 1, b 1 |  | a 1", 2));
+    assert!(notice(&set, "unlabelled").message.contains("\"unlabeled\" have no label"));
     let set = paths(&["train/a/1.png", "test/a/2.png", "extra/x/3.png"]);
     assert_eq!(summary(&set), "- 1, a 1 |  | a 1");
 }
@@ -210,6 +213,9 @@ fn stated_folders_decide() {
     let set = try_paths(&files, &stated(&[(Split::Train, &["A"]), (Split::Test, &["B"])])).unwrap();
     assert_eq!(summary(&set), "cat 1, dog 1 |  | cat 1, dog 1");
     let message = refusal(try_paths(&files, &stated(&[(Split::Test, &["C"])])));
+    let twice = ["A/A/cat/1.png", "A/A/dog/2.png", "B/B/cat/3.png"];
+    let set = try_paths(&twice, &stated(&[(Split::Train, &["A"]), (Split::Test, &["B"])])).unwrap();
+    assert_eq!(summary(&set), "cat 1, dog 1 |  | cat 1");
     assert!(message.contains("split_folders") && message.contains("\"cat\" (2 images)"), "{message}");
     let told = try_paths(
         &["test/a/1.png", "x/a/2.png"],
@@ -229,6 +235,9 @@ fn drawn_splits_take_the_folder_below_as_the_class() {
         ("a 14, b 14 | a 2, b 2 | a 4, b 4", SplitOrigin::Drawn)
     );
     assert!(notice(&set, "split-folders").message.contains("\"test\", \"train\""));
+    let set = try_paths(&["train1/a/1.png", "train2/b/2.png", "test1/a/3.png", "train1/b/4.png"], &options)
+        .unwrap();
+    assert_eq!(set.classes, ["a", "b"]);
     let set = try_paths(&["train/1.png", "cats/2.png", "cats/3.png", "train/4.png"], &options).unwrap();
     assert_eq!(set.classes, ["cats", "train"]);
 }

@@ -187,6 +187,15 @@ fn what_does_not_fit_is_counted() {
 }
 
 #[test]
+fn a_table_to_hand_in_holds_no_labels() {
+    let files: &[(&str, &[u8])] =
+        &[("train.csv", b"id,label\n1,cat\n"), ("sample_submission.csv", b"id,label\n2,dog\n")];
+    let read = try_set(&["train/1.png", "test/2.png"], files, &as_defined()).unwrap();
+    assert_eq!((labels(&read), read.classes.clone()), (vec!["cat".into()], vec!["cat".into()]));
+    assert_eq!(members(&read, Split::Test), [("test/2.png".into(), None)]);
+}
+
+#[test]
 fn a_name_that_several_images_have_names_none_of_them() {
     let images = ["x/1.png", "y/1.png", "y/2.png"];
     let stated = |table: &[u8]| {
