@@ -6,6 +6,7 @@
 //! in each split's folder) are read as one; paths are seen from a table's own folder first.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -569,38 +570,46 @@ impl Known {
         self.metadata = vec![Vec::new(); paths.len()];
         let mut named = vec![false; paths.len()];
         for matched in tables {
-            let labels = LabelColumns::of(matched, settings)?;
-            let split = split_column(&matched.table, settings)?;
-            self.tell(matched, &labels);
-            let columns: Vec<usize> = (0..matched.table.header.len())
-                .filter(|column| *column != matched.path && Some(*column) != split)
-                .filter(|column| !labels.hold(*column))
-                .collect();
-            let places = self.places_of(&matched.table, &columns);
-            for (row, image) in matched.table.rows.iter().zip(&matched.images) {
-                let Some(image) = *image else { continue };
-                let label = labels.label(&matched.table, row, settings);
-                let role = split.map(|column| Meaning::of(&row[column]).role).unwrap_or_default();
-                let again = std::mem::replace(&mut named[image], true);
-                self.take_row(
-                    matched,
-                    image,
-                    again,
-                    (label, !matches!(labels, LabelColumns::None)),
-                    (role, split.is_some()),
-                )?;
-                let texts = columns.iter().map(|column| &row[*column]);
-                let cells = &mut self.metadata[image];
-                cells.resize(cells.len().max(self.columns.len()), String::new());
-                places
-                    .iter()
-                    .zip(texts)
-                    .filter(|_| !again)
-                    .for_each(|(place, text)| cells[*place].clone_from(text));
-            }
+            self.take_table(matched, &mut named, settings)?;
         }
         self.metadata.iter_mut().for_each(|cells| cells.resize(self.columns.len(), String::new()));
         self.tell_unnamed(tables, paths, &named);
+        Ok(())
+    }
+
+    /// Takes the rows of one table and notes in `named` whose they are.
+    fn take_table(
+        &mut self,
+        matched: &Matched,
+        named: &mut [bool],
+        settings: &DataSettings,
+    ) -> Result<(), DataError> {
+        let Matched { table, path, .. } = matched;
+        let labels = LabelColumns::of(matched, settings)?;
+        let split = split_column(table, settings)?;
+        self.tell(matched, &labels);
+        let kept = |column: &usize| column != path && Some(*column) != split && !labels.hold(*column);
+        let columns: Vec<usize> = (0..table.header.len()).filter(kept).collect();
+        let places = self.places_of(table, &columns);
+        for (row, image) in table.rows.iter().zip(&matched.images) {
+            let Some(image) = *image else { continue };
+            named[image] = true;
+            if !matches!(labels, LabelColumns::None) {
+                let known = self.labels.get_or_insert_with(|| vec![None; named.len()]);
+                settle(&mut known[image], labels.label(table, row, settings), matched, row)?;
+            }
+            if let Some(column) = split {
+                let known = self.splits.get_or_insert_with(|| vec![None; named.len()]);
+                settle(&mut known[image], Meaning::of(&row[column]).role, matched, row)?;
+            }
+            let cells = &mut self.metadata[image];
+            cells.resize(self.columns.len(), String::new());
+            for (&place, &column) in places.iter().zip(&columns) {
+                if cells[place].is_empty() {
+                    cells[place].clone_from(&row[column]);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -614,41 +623,6 @@ impl Known {
             })
         };
         columns.iter().map(place).collect()
-    }
-
-    /// Takes the label and the split of one row, each with whether the table has such a column.
-    fn take_row(
-        &mut self,
-        matched: &Matched,
-        image: usize,
-        again: bool,
-        (label, labelled): (Option<String>, bool),
-        (role, divided): (Option<Role>, bool),
-    ) -> Result<(), DataError> {
-        let count = self.metadata.len();
-        let contradiction = |what: &str, first: String, second: String| {
-            let reason =
-                format!("two rows give one image different {what}: {first} and {second} (image {image})");
-            matched
-                .table
-                .wrong(reason, "leave one row for every image; --path-column says which column names it")
-        };
-        if labelled {
-            let labels = self.labels.get_or_insert_with(|| vec![None; count]);
-            if again && labels[image] != label {
-                let text = |label: &Option<String>| label.clone().unwrap_or_else(|| "none".into());
-                return Err(contradiction("labels", text(&labels[image]), text(&label)));
-            }
-            labels[image] = label;
-        }
-        if divided {
-            let splits = self.splits.get_or_insert_with(|| vec![None; count]);
-            if again && splits[image] != role {
-                return Err(contradiction("splits", format!("{:?}", splits[image]), format!("{role:?}")));
-            }
-            splits[image] = role;
-        }
-        Ok(())
     }
 
     /// Says what the table is read as.
@@ -689,6 +663,28 @@ impl Known {
             if notice.count > 0 {
                 notice.add_to(&mut self.notices);
             }
+        }
+    }
+}
+
+/// Takes what a row says of an image; what is known already must be the same.
+fn settle<T: PartialEq + Debug>(
+    known: &mut Option<T>,
+    new: Option<T>,
+    matched: &Matched,
+    row: &[String],
+) -> Result<(), DataError> {
+    match (known.as_ref(), new) {
+        (Some(first), Some(new)) if *first != new => {
+            let image = &row[matched.path];
+            let reason = format!("rows contradict each other: image {image} is {first:?} and {new:?}");
+            let hint = "leave one row for every image; --path-column says which column names it";
+            Err(matched.table.wrong(reason, hint))
+        }
+        (_, None) => Ok(()),
+        (_, new) => {
+            *known = new;
+            Ok(())
         }
     }
 }

@@ -60,6 +60,7 @@ fn images(tree: &Tree) -> Vec<usize> {
 }
 
 /// The arrays that are an image each: in several folders, or many in one, under names that arrays of images do not have.
+/// Those of an .npz never are.
 fn arrays(tree: &Tree) -> BTreeSet<usize> {
     let all = || (0..tree.entries.len()).filter(|&index| tree.entries[index].kind == Kind::Npy);
     let parts =
@@ -67,7 +68,8 @@ fn arrays(tree: &Tree) -> BTreeSet<usize> {
     let folders: BTreeSet<&str> = all().map(|index| parts(index).0).collect();
     let several = folders.len() > 1 || all().count() >= MIN_ARRAYS;
     let named = all().any(|index| npz::is_known(parts(index).1.trim_end_matches(".npy")));
-    if several && !named && !tree.is_file() { all().collect() } else { BTreeSet::new() }
+    let one_file = tree.is_file() || tree.place().ends_with(".npz");
+    if several && !named && !one_file { all().collect() } else { BTreeSet::new() }
 }
 
 /// What is known of an image before it is decoded.

@@ -181,7 +181,7 @@ fn what_does_not_fit_is_counted() {
     let message = refusal(try_set(&TWO, &[("labels.csv", b"image,label\n7.png,a\n")], &stated));
     assert!(message.contains("it names none of the images"), "{message}");
     let message = refusal(try_set(&TWO, &[("labels.csv", b"image,label\n1,a\n1.png,b\n")], &as_defined()));
-    assert!(message.contains("different labels: a and b"), "{message}");
+    assert!(message.contains("image 1.png is \"a\" and \"b\""), "{message}");
     let message = refusal(try_set(&TWO, &[("labels.csv", b"image,label\n1,a,b\n")], &stated));
     assert!(message.contains("labels.csv") && message.contains("line"), "{message}");
 }
@@ -193,6 +193,19 @@ fn a_table_to_hand_in_holds_no_labels() {
     let read = try_set(&["train/1.png", "test/2.png"], files, &as_defined()).unwrap();
     assert_eq!((labels(&read), read.classes.clone()), (vec!["cat".into()], vec!["cat".into()]));
     assert_eq!(members(&read, Split::Test), [("test/2.png".into(), None)]);
+}
+
+#[test]
+fn several_tables_are_read_as_one() {
+    let files: &[(&str, &[u8])] =
+        &[("a.csv", b"image,patient\n1,p1\n2,p2\n"), ("b.csv", b"id,label,age\n2,dog,9\n1,cat,8\n")];
+    let read = try_set(&TWO, files, &as_defined()).unwrap();
+    let train = read.splits.train.as_ref().unwrap();
+    assert_eq!(
+        (labels(&read).join(" ").as_str(), train.columns().join(" ").as_str()),
+        ("cat dog", "patient age")
+    );
+    assert_eq!((train.metadata(0).join(" "), train.metadata(1).join(" ")), ("p1 8".into(), "p2 9".into()));
 }
 
 #[test]
