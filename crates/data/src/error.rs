@@ -34,6 +34,38 @@ pub enum DataError {
         /// What it looks like instead.
         found: String,
     },
+    /// The content is of a kind that is known and not read here.
+    #[error("{place} is {what}, which is not read here\nhint: {hint}")]
+    NotRead {
+        /// The file or folder.
+        place: String,
+        /// What it is.
+        what: String,
+        /// How to bring its images here.
+        hint: String,
+    },
+    /// Folders of which some may be splits and others not, so that test images might be learnt from.
+    #[error(
+        "{place}: which folders hold images to learn from and which to test on is not clear: {found}\nhint: say which is \
+         which with --split-folder train=FOLDER and --split-folder test=FOLDER (data_options.split_folders), read one \
+         folder alone with --member FOLDER, or draw splits whatever the folders are called with --splits drawn"
+    )]
+    UnclearFolders {
+        /// The data set.
+        place: String,
+        /// The folders, and what they are taken for.
+        found: String,
+    },
+    /// A table of labels that cannot be read, contradicts itself or does not fit the images.
+    #[error("{place}: {reason}\nhint: {hint}")]
+    WrongTable {
+        /// The table.
+        place: String,
+        /// What is wrong.
+        reason: String,
+        /// How to mend it.
+        hint: String,
+    },
     /// The content starts right, then breaks off or contradicts itself.
     #[error(
         "{place} is damaged or cut short: {reason}\nhint: compare it with the original, or fetch it again"

@@ -5,11 +5,15 @@
 //! sources of sources.
 
 mod blob;
+mod containers;
 mod decode;
 mod error;
 mod formats;
 mod image;
 mod inspect;
+mod layout;
+mod links;
+mod names;
 mod notice;
 mod open;
 mod options;
@@ -18,6 +22,7 @@ mod source;
 mod split;
 mod statistics;
 mod store;
+mod table;
 mod tree;
 mod wrap;
 

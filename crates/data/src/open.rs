@@ -1,14 +1,18 @@
 //! Opening a data set: what format, which splits, in memory or mapped.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use sha2::Digest;
 
+use crate::containers::advice;
 use crate::formats::{FORMATS, labels_beside};
-use crate::source::{SplitOrigin, Splits};
-use crate::split::{draw_splits, take_share};
+use crate::notice::Notice;
+use crate::source::{SplitOrigin, Splits, class_counts};
+use crate::split::{draw_splits, draw_val};
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
+use crate::table;
 use crate::tree::{Kind, Tree};
 use crate::wrap::Subset;
 use crate::{
@@ -42,6 +46,7 @@ pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError
     {
         tree = Tree::pair(path, &labels, limit)?;
     }
+    tree.beside = table::beside(path, &options.settings);
     let name =
         path.file_name().map_or(path.display().to_string(), |name| name.to_string_lossy().into_owned());
     open_tree(tree, name, options, limit)
@@ -72,6 +77,7 @@ fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) ->
         Some(store) => store,
         None => {
             let mut builder = StoreBuilder::new(options, tree.place(), &key, limit);
+            tree.notices.iter().for_each(|notice| builder.tell(notice.clone()));
             let classes = (format.read)(&tree, options, &mut builder)?;
             builder.finish(classes)?
         }
@@ -95,20 +101,54 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
     hex(&hash.finalize())
 }
 
+/// What the files are, and what to do with them.
 fn unknown_format(tree: &Tree) -> DataError {
     let place = tree.place().to_string();
     if tree.entries.is_empty() {
         return DataError::NoImages { place, found: "it is empty".into() };
     }
-    if !tree.is_file() {
-        let names: Vec<&str> = tree.entries.iter().take(5).map(|entry| entry.path.as_str()).collect();
-        let found = format!("{} other files ({} ...)", tree.entries.len(), names.join(", "));
-        return DataError::NoImages { place, found };
+    let named = |wanted: &str| {
+        let known =
+            tree.entries.iter().filter(|entry| matches!(entry.kind, Kind::Known(what) if what == wanted));
+        known.map(|entry| entry.path.as_str()).collect::<Vec<&str>>()
+    };
+    let archives: Vec<&str> = tree
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.kind, Kind::Zip | Kind::Tar))
+        .map(|entry| entry.path.as_str())
+        .collect();
+    let first = tree.entries.iter().find_map(|entry| match entry.kind {
+        Kind::Known(what) => Some(what),
+        _ => None,
+    });
+    match (tree.is_file(), first, tree.entries[0].kind) {
+        (true, _, Kind::Unreadable) => DataError::Damaged { place, reason: "it cannot be unpacked".into() },
+        (true, Some(what), _) => DataError::NotRead { place, what: what.into(), hint: advice(what).into() },
+        (true, None, _) => {
+            DataError::UnknownFormat { place, found: "its first bytes are of no kind known here".into() }
+        }
+        (false, ..) if !archives.is_empty() => DataError::NotRead {
+            place,
+            what: format!("a folder of {} archives ({})", archives.len(), some(&archives)),
+            hint: "give one of them, or unpack them into one folder".into(),
+        },
+        (false, Some(what), _) => {
+            let what = format!("a folder of files of which each is {what} ({})", some(&named(what)));
+            DataError::NotRead { place, hint: advice(&what).into(), what }
+        }
+        (false, None, _) => {
+            let names: Vec<&str> = tree.entries.iter().map(|entry| entry.path.as_str()).collect();
+            let found = format!("{} other files ({})", names.len(), some(&names));
+            DataError::NoImages { place, found }
+        }
     }
-    match tree.entries[0].kind {
-        Kind::Unreadable => DataError::Damaged { place, reason: "it cannot be unpacked".into() },
-        _ => DataError::UnknownFormat { place, found: "its first bytes are of no kind known here".into() },
-    }
+}
+
+/// The first few names.
+fn some(names: &[&str]) -> String {
+    let more = if names.len() > 5 { " ..." } else { "" };
+    names.iter().take(5).copied().collect::<Vec<_>>().join(", ") + more
 }
 
 fn data_set(
@@ -121,12 +161,14 @@ fn data_set(
     let store = Arc::new(store);
     let Index { classes, skipped, fingerprint, notices, .. } = &store.index;
     let (classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
-    let notices = notices.clone();
+    let mut notices = notices.clone();
+    notices.extend(only_held_out(&store.index, options.settings.splits));
     let parts = store.index.parts.iter();
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
     let (mut splits, split_origin) =
         decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
+    notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
     let measured = Split::ALL.iter().find_map(|split| splits.get(*split));
     let measured = measured.ok_or(DataError::NoSamples { what: "opening a data set" })?;
     let range = options.settings.range.of(measured.as_ref())?;
@@ -148,6 +190,39 @@ fn data_set(
         range,
         fingerprint,
         bytes_in_memory,
+    })
+}
+
+/// Tells that images which the set calls test or validation images are learnt from, as it has no others.
+fn only_held_out(index: &Index, policy: SplitPolicy) -> Option<Notice> {
+    let [part] = &index.parts[..] else { return None };
+    let split = part.split.filter(|split| *split != Split::Train && policy == SplitPolicy::Auto)?;
+    let message = format!("the set has only {} images: all splits are drawn from these", split.name());
+    Some(Notice::new("test-in-training", message).hint("`--splits defined` keeps them as they are"))
+}
+
+/// Tells classes of which a drawn split has no image.
+fn without_images<'a>(
+    splits: &'a Splits,
+    origin: SplitOrigin,
+    shares: SplitShares,
+    classes: &'a [String],
+) -> impl Iterator<Item = Notice> + 'a {
+    let counts =
+        |split: Split| splits.get(split).map(|source| class_counts(source.as_ref())).unwrap_or_default();
+    let all: BTreeSet<usize> = Split::ALL.into_iter().map(counts).flat_map(BTreeMap::into_keys).collect();
+    let held_out = [(Split::Val, shares.val), (Split::Test, shares.test)];
+    let held_out = held_out.into_iter().filter(move |(split, share)| {
+        *share > 0.0
+            && (origin == SplitOrigin::Drawn || origin == SplitOrigin::ValFromTrain && *split == Split::Val)
+    });
+    held_out.filter_map(move |(split, _)| {
+        let counts = counts(split);
+        let name = |class: &usize| classes.get(*class).cloned().unwrap_or_else(|| class.to_string());
+        let missing = all.iter().filter(|class| !counts.contains_key(class)).map(name);
+        let message = format!("classes have too few images for the share of {} and none in it", split.name());
+        Some(missing.fold(Notice::new("few-images", message), Notice::about))
+            .filter(|notice| notice.count > 0)
     })
 }
 
@@ -182,7 +257,7 @@ fn decide(
         }
         (SplitPolicy::Auto, [(Split::Train, train), (Split::Test, _)]) => {
             let part = Subset::new(source.clone(), std::mem::take(train))?;
-            let (val, rest) = take_share(&part, shares.val / (shares.train + shares.val), seed);
+            let (val, rest) = draw_val(&part, shares.val / (shares.train + shares.val), seed);
             *train = part.translate(&rest);
             parts.push((Split::Val, part.translate(&val)));
             origin = SplitOrigin::ValFromTrain;

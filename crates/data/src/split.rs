@@ -1,5 +1,7 @@
 //! Seeded, stratified splitting.
 
+use std::collections::BTreeSet;
+
 use twinlens_random::{Purpose, Stream};
 
 use crate::{ImageSource, SplitShares};
@@ -14,10 +16,32 @@ pub fn take_share(source: &dyn ImageSource, share: f64, seed: u64) -> (Vec<usize
 }
 
 /// Indices of training, validation and test samples, drawn from one undivided source; each ascending.
+///
+/// A class that would have no training sample gets one back: of those drawn for validation, else of those for test.
 pub fn draw_splits(source: &dyn ImageSource, shares: SplitShares, seed: u64) -> [Vec<usize>; 3] {
-    let (test, rest) = take_share(source, shares.test, seed);
-    let (val, train) = take_from(rest, source, shares.val / (1.0 - shares.test), seed);
+    let (mut test, rest) = take_share(source, shares.test, seed);
+    let (mut val, mut train) = take_from(rest, source, shares.val / (1.0 - shares.test), seed);
+    for held_out in [&mut val, &mut test] {
+        give_back(source, held_out, &mut train);
+    }
     [train, val, test]
+}
+
+/// As [`take_share`], but a class that would have no sample left keeps one.
+pub(crate) fn draw_val(source: &dyn ImageSource, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let (mut val, mut train) = take_share(source, share, seed);
+    give_back(source, &mut val, &mut train);
+    (val, train)
+}
+
+/// Moves one sample of every class that `train` lacks from `held_out` to it.
+fn give_back(source: &dyn ImageSource, held_out: &mut Vec<usize>, train: &mut Vec<usize>) {
+    let mut present: BTreeSet<usize> = train.iter().filter_map(|&index| source.label(index)).collect();
+    let lacking = |index: &usize| source.label(*index).is_some_and(|label| present.insert(label));
+    let (back, kept) = std::mem::take(held_out).into_iter().partition(lacking);
+    *held_out = kept;
+    train.extend::<Vec<usize>>(back);
+    train.sort_unstable();
 }
 
 fn take_from(

@@ -1,6 +1,8 @@
 //! What lies at a path: one file, the files of a folder, or the members of a zip or tar archive, seen alike.
 //!
-//! Formats read from a tree and never learn which of these it is. Gzip is undone on the way.
+//! Formats read from a tree and never learn which of these it is. Gzip is undone on the way. Links in folders are followed
+//! wherever they lead, links in archives within the archive; what is no file (named pipes, sockets, devices) is passed
+//! over. Names that are not Unicode are shown with their bytes escaped (`\xff`).
 
 use std::fs;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -14,14 +16,20 @@ use zip::ZipArchive;
 
 use crate::DataError;
 use crate::blob::Blob;
-use crate::decode::format_of;
+use crate::containers;
+use crate::decode::{format_of, name_of};
 use crate::error::read_error;
+use crate::links::{self, Link};
+use crate::notice::Notice;
 
 /// Deflate cannot shrink by more than this factor: a member that claims more is damaged or hostile.
 const MAX_DEFLATE_RATIO: u64 = 1032;
 
-/// Bytes that tell what a file is: a tar says it after the name and rights of its first member.
-const HEAD: u64 = 262;
+/// Bytes that tell what a file is: the header of a tar's first member is one block.
+const HEAD: u64 = 512;
+
+/// Bytes of a symbolic link, at most.
+const MAX_LINK: u64 = 4096;
 
 /// Bytes that tell all other kinds.
 const ENOUGH: usize = 32;
@@ -32,6 +40,12 @@ pub(crate) struct Tree {
     root: Root,
     /// The files, sorted by path.
     pub(crate) entries: Vec<Entry>,
+    /// Folders that hold no file themselves, where they are known.
+    pub(crate) folders: Vec<String>,
+    /// Tables on disk that lie beside the tree, or that the settings name.
+    pub(crate) beside: Vec<PathBuf>,
+    /// What was passed over.
+    pub(crate) notices: Vec<Notice>,
 }
 
 enum Root {
@@ -41,10 +55,22 @@ enum Root {
     File(Blob),
 }
 
+/// What was found at a place, before it is a tree.
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    folders: Vec<String>,
+    notices: Vec<Notice>,
+    links: Vec<Link>,
+}
+
 /// One file of a tree.
+#[derive(Clone)]
 pub(crate) struct Entry {
-    /// Its path within the tree, with `/` between folders.
+    /// Its path within the tree, with `/` between folders; bytes that are not Unicode are escaped.
     pub(crate) path: String,
+    /// Its path as the system has it, where that is not Unicode.
+    raw: Option<PathBuf>,
     /// What its first bytes say it is, gzip undone.
     pub(crate) kind: Kind,
     /// Its length in bytes, where it can be known without unpacking it.
@@ -66,6 +92,8 @@ pub(crate) enum Kind {
     Idx,
     Image(ImageFormat),
     Empty,
+    /// Known, but not read here: what it is.
+    Known(&'static str),
     Other,
     Unreadable,
 }
@@ -75,10 +103,16 @@ impl Tree {
     pub(crate) fn open(path: &Path, limit: u64) -> Result<Tree, DataError> {
         let place = path.display().to_string();
         let cannot = |source| DataError::Read { place: path.display().to_string(), source };
-        if fs::metadata(path).map_err(cannot)?.is_dir() {
-            let mut found = Vec::new();
-            walk(path, "", &mut found).map_err(cannot)?;
-            return Tree { place, root: Root::Folder(path.into()), entries: found }.ready(limit);
+        let metadata = fs::metadata(path).map_err(cannot)?;
+        if metadata.is_dir() {
+            let mut walk =
+                Walk { found: Found::default(), inside: vec![fs::canonicalize(path).map_err(cannot)?] };
+            walk.folder(path, Path::new(""), "").map_err(cannot)?;
+            return Tree::new(place, Root::Folder(path.into()), walk.found).ready(limit);
+        }
+        if !metadata.is_file() {
+            let what = "a named pipe, a socket or a device".into();
+            return Err(DataError::NotRead { place, what, hint: "save its content as a file first".into() });
         }
         let blob = Blob::open(path).map_err(cannot)?;
         let name = path.file_name().map_or(place.clone(), |name| name.to_string_lossy().into_owned());
@@ -102,10 +136,15 @@ impl Tree {
             let cannot = |source| DataError::Read { place: path.display().to_string(), source };
             let len = Some(fs::metadata(path).map_err(cannot)?.len());
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let stamp = modified(path);
-            entries.push(Entry { path: name, kind: Kind::Other, len, gzip: false, at: 0, size: 0, stamp });
+            entries.push(Entry { len, stamp: modified(path), ..Entry::at(name) });
         }
-        Tree { place: first.display().to_string(), root: Root::Folder(folder.into()), entries }.ready(limit)
+        let found = Found { entries, ..Found::default() };
+        Tree::new(first.display().to_string(), Root::Folder(folder.into()), found).ready(limit)
+    }
+
+    fn new(place: String, root: Root, found: Found) -> Tree {
+        let Found { entries, folders, notices, .. } = found;
+        Tree { place, root, entries, folders, beside: Vec::new(), notices }
     }
 
     fn of_blob(place: String, name: String, blob: Blob, stamp: u64, limit: u64) -> Result<Tree, DataError> {
@@ -118,9 +157,8 @@ impl Tree {
             Kind::Tar => return Tree::of_tar(place, blob, stamp, limit),
             _ => {}
         }
-        let len = Some(blob.len());
-        let entry = Entry { path: name, kind: Kind::Other, len, gzip: false, at: 0, size: 0, stamp };
-        Tree { place, root: Root::File(blob), entries: vec![entry] }.ready(limit)
+        let entries = vec![Entry { len: Some(blob.len()), stamp, ..Entry::at(name) }];
+        Tree::new(place, Root::File(blob), Found { entries, ..Found::default() }).ready(limit)
     }
 
     fn of_zip(place: String, blob: Blob, limit: u64) -> Result<Tree, DataError> {
@@ -129,11 +167,12 @@ impl Tree {
             reason: format!("zip: {source}"),
         };
         let mut archive = ZipArchive::new(blob).map_err(damaged)?;
-        let mut entries = Vec::new();
+        let mut found = Found::default();
         for zip_index in 0..archive.len() {
             let member = archive.by_index_raw(zip_index).map_err(damaged)?;
-            let path = member.name().replace('\\', "/").trim_start_matches("./").to_string();
-            if member.is_dir() || hidden(&path) {
+            let path = tidy(&zip_name(&member));
+            if member.is_dir() {
+                found.folders.push(path);
                 continue;
             }
             let (size, packed) = (member.size(), member.compressed_size());
@@ -141,11 +180,17 @@ impl Tree {
                 let reason = format!("{path} claims to unpack from {packed} to {size} bytes");
                 return Err(DataError::Damaged { place, reason });
             }
+            if member.is_symlink() {
+                drop(member);
+                let (hard, target) = (false, zip_link(&mut archive, zip_index));
+                found.links.push(Link { path, target, hard });
+                continue;
+            }
             let stamp = u64::from(member.crc32());
             let at = zip_index as u64;
-            entries.push(Entry { path, kind: Kind::Other, len: Some(size), gzip: false, at, size, stamp });
+            found.entries.push(Entry { len: Some(size), at, size, stamp, ..Entry::at(path) });
         }
-        Tree { place, root: Root::Zip(archive), entries }.ready(limit)
+        Tree::of_archive(place, Root::Zip(archive), found, limit)
     }
 
     /// The members of a tar keep no checksum of their content: `stamp` is that of the archive.
@@ -153,21 +198,49 @@ impl Tree {
         let damaged = |reason: String| DataError::Damaged { place: place.clone(), reason };
         let broken = |source: io::Error| damaged(format!("tar: {source}"));
         let mut archive = tar::Archive::new(blob.clone());
-        let mut entries = Vec::new();
+        let mut found = Found::default();
         for member in archive.entries_with_seek().map_err(broken)? {
             let member = member.map_err(broken)?;
-            let path = String::from_utf8_lossy(&member.path_bytes()).trim_start_matches("./").to_owned();
-            if !member.header().entry_type().is_file() || hidden(&path) {
+            let path = tidy(&shown(&member.path_bytes()));
+            let kind = member.header().entry_type();
+            if let Some(target) =
+                member.link_name_bytes().filter(|_| kind.is_symlink() || kind.is_hard_link())
+            {
+                found.links.push(Link { path, target: shown(&target), hard: kind.is_hard_link() });
                 continue;
             }
-            let (at, size) = (member.raw_file_position(), member.size());
-            if at.checked_add(size).is_none_or(|end| end > blob.len()) {
-                return Err(damaged(format!("tar: {path} goes on beyond the end of the archive")));
+            match kind {
+                kind if kind.is_dir() => found.folders.push(path),
+                kind if kind.is_file() => {
+                    let (at, size) = (member.raw_file_position(), member.size());
+                    if at.checked_add(size).is_none_or(|end| end > blob.len()) {
+                        return Err(damaged(format!("tar: {path} goes on beyond the end of the archive")));
+                    }
+                    found.entries.push(Entry { len: Some(size), at, size, stamp, ..Entry::at(path) });
+                }
+                _ => passed_over(path).add_to(&mut found.notices),
             }
-            entries.push(Entry { path, kind: Kind::Other, len: Some(size), gzip: false, at, size, stamp });
         }
         drop(archive);
-        Tree { place, root: Root::Tar(blob), entries }.ready(limit)
+        Tree::of_archive(place, Root::Tar(blob), found, limit)
+    }
+
+    /// Follows the links of an archive and leaves out what systems left behind.
+    fn of_archive(place: String, root: Root, mut found: Found, limit: u64) -> Result<Tree, DataError> {
+        let numbers =
+            found.entries.iter().enumerate().map(|(number, entry)| (entry.path.clone(), number)).collect();
+        let followed = links::follow(&numbers, &found.links)
+            .map_err(|reason| DataError::Damaged { place: place.clone(), reason })?;
+        let linked = |(path, number): (String, usize)| Entry { path, ..found.entries[number].clone() };
+        let linked: Vec<Entry> = followed.files.into_iter().map(linked).collect();
+        found.entries.extend(linked);
+        found.entries.retain(|entry| !hidden(&entry.path));
+        found.folders.retain(|path| !hidden(path));
+        for path in followed.lost.into_iter().filter(|path| !hidden(path)) {
+            let message = "links that lead out of the archive, nowhere or in circles are passed over";
+            Notice::new("links", message).about(path).add_to(&mut found.notices);
+        }
+        Tree::new(place, root, found).ready(limit)
     }
 
     /// Sorts and classifies the entries; a lone archive within a folder or archive is opened in its place.
@@ -214,7 +287,7 @@ impl Tree {
         match &self.root {
             Root::File(_) => self.place.clone(),
             Root::Zip(_) | Root::Tar(_) => format!("{}: {}", self.place, self.entries[index].path),
-            Root::Folder(root) => root.join(&self.entries[index].path).display().to_string(),
+            Root::Folder(root) => self.entries[index].path_in(root).display().to_string(),
         }
     }
 
@@ -242,7 +315,7 @@ impl Tree {
         match &self.root {
             Root::File(blob) => Ok(read(&mut blob.clone())),
             Root::Folder(root) => {
-                let path = root.join(&entry.path);
+                let path = entry.path_in(root);
                 let mut file = fs::File::open(&path)
                     .map_err(|source| DataError::Read { place: path.display().to_string(), source })?;
                 Ok(read(&mut file))
@@ -296,39 +369,116 @@ impl Tree {
             hash.update(entry.len.unwrap_or(u64::MAX).to_le_bytes());
             hash.update(entry.stamp.to_le_bytes());
         }
+        for path in &self.beside {
+            hash.update(path.as_os_str().as_encoded_bytes());
+            hash.update(modified(path).to_le_bytes());
+        }
         hash
     }
 }
 
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<Entry>) -> io::Result<()> {
-    for item in fs::read_dir(folder)? {
-        let item = item?;
-        let name = item.file_name().to_string_lossy().into_owned();
-        if hidden(&name) {
-            continue;
-        }
-        let path = format!("{prefix}{name}");
-        let Ok(metadata) = fs::metadata(item.path()) else {
-            continue; // a link that leads nowhere
-        };
-        if metadata.is_dir() {
-            if !item.file_type()?.is_symlink() || !leads_back(&item.path(), folder) {
-                walk(&item.path(), &format!("{path}/"), found)?;
-            }
-        } else {
-            let (len, stamp) = (Some(metadata.len()), modified(&item.path()));
-            found.push(Entry { path, kind: Kind::Other, len, gzip: false, at: 0, size: 0, stamp });
-        }
+impl Entry {
+    /// A file at `path` of which no more is known.
+    fn at(path: String) -> Entry {
+        Entry { path, raw: None, kind: Kind::Other, len: None, gzip: false, at: 0, size: 0, stamp: 0 }
     }
-    Ok(())
+
+    /// Where it is on disk, in the folder `root`.
+    fn path_in(&self, root: &Path) -> PathBuf {
+        root.join(self.raw.as_deref().unwrap_or(Path::new(&self.path)))
+    }
 }
 
-/// Whether the link leads to a folder that holds `folder`, so that following it would never end.
-fn leads_back(link: &Path, folder: &Path) -> bool {
-    match (fs::canonicalize(link), fs::canonicalize(folder)) {
-        (Ok(target), Ok(folder)) => folder.starts_with(target),
-        _ => true,
+/// The way through the folders on a disk.
+struct Walk {
+    found: Found,
+    /// The folders that are walked now, one in the other, without links in their paths.
+    inside: Vec<PathBuf>,
+}
+
+impl Walk {
+    /// Notes the files of `folder`, which is called `raw` seen from the root, and shown as `prefix`.
+    fn folder(&mut self, folder: &Path, raw: &Path, prefix: &str) -> io::Result<()> {
+        let before = self.found.entries.len();
+        for item in fs::read_dir(folder)? {
+            let item = item?;
+            let name = shown(item.file_name().as_encoded_bytes());
+            if hidden(&name) {
+                continue;
+            }
+            let Ok(metadata) = fs::metadata(item.path()) else {
+                continue; // a link that leads nowhere
+            };
+            let (path, raw) = (format!("{prefix}{name}"), raw.join(item.file_name()));
+            if metadata.is_dir() {
+                self.enter(&item, &raw, &path)?;
+            } else if metadata.is_file() {
+                let (len, stamp) = (Some(metadata.len()), modified(&item.path()));
+                let raw = Some(raw).filter(|raw| raw.to_str().is_none());
+                self.found.entries.push(Entry { raw, len, stamp, ..Entry::at(path) });
+            } else {
+                passed_over(path).add_to(&mut self.found.notices);
+            }
+        }
+        if self.found.entries.len() == before && !prefix.is_empty() {
+            self.found.folders.push(prefix.trim_end_matches('/').into());
+        }
+        Ok(())
     }
+
+    /// Walks the folder `item`, unless it is a link to a folder that is walked now: following it would never end.
+    fn enter(&mut self, item: &fs::DirEntry, raw: &Path, path: &str) -> io::Result<()> {
+        let target = match item.file_type()?.is_symlink() {
+            true => fs::canonicalize(item.path())?,
+            false => self.inside.last().map_or(item.path(), |folder| folder.join(item.file_name())),
+        };
+        if self.inside.iter().any(|folder| folder.starts_with(&target)) {
+            return Ok(());
+        }
+        self.inside.push(target);
+        self.folder(&item.path(), raw, &format!("{path}/"))?;
+        self.inside.pop();
+        Ok(())
+    }
+}
+
+fn passed_over(path: String) -> Notice {
+    let message = "what is no file (a named pipe, a socket, a device) is passed over";
+    Notice::new("passed-over", message).about(path)
+}
+
+/// A name for people: as it is, if it is Unicode, else with other bytes escaped.
+fn shown(name: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+/// A path without empty parts and `.`.
+fn tidy(path: &str) -> String {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
+}
+
+/// The name of a member: UTF-8 if it can be that, else code page 437, as the format has it, unless the member claims to
+/// be UTF-8.
+fn zip_name(member: &zip::read::ZipFile<'_, Blob>) -> String {
+    let raw = member.name_raw();
+    match std::str::from_utf8(raw) {
+        Ok(name) => name.replace('\\', "/"),
+        // Read as UTF-8 it has characters that stand for others; code page 437 has none of these.
+        Err(_) if member.name().contains(char::REPLACEMENT_CHARACTER) => shown(raw),
+        Err(_) => member.name().replace('\\', "/"),
+    }
+}
+
+/// What a symbolic link in a zip names; nothing when that cannot be read.
+fn zip_link(archive: &mut ZipArchive<Blob>, zip_index: usize) -> String {
+    let mut target = Vec::new();
+    let read = archive.by_index(zip_index).map(|member| member.take(MAX_LINK).read_to_end(&mut target));
+    if matches!(read, Ok(Ok(_))) { shown(&target) } else { String::new() }
 }
 
 /// Nanoseconds since 1970 of the last change; 0 where the system keeps none.
@@ -337,9 +487,26 @@ fn modified(path: &Path) -> u64 {
     time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// Files that systems leave behind and no one means.
+/// Files and folders that systems leave behind and no one means, in lower case; also all that begin with a dot.
+const LEFT_BEHIND: &[&str] = &[
+    "__macosx",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "@eadir",
+    "@recycle",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "lost+found",
+    "__pycache__",
+];
+
 fn hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX" || part == "Thumbs.db")
+    let left_behind = |part: &str| LEFT_BEHIND.iter().any(|name| part.eq_ignore_ascii_case(name));
+    path.split('/').any(|part| part.starts_with('.') && part != ".." || left_behind(part))
 }
 
 fn head_of(reader: impl Read) -> io::Result<Vec<u8>> {
@@ -359,8 +526,22 @@ fn kind_of(head: &[u8]) -> Kind {
         [0, 0, 0x08 | 0x09 | 0x0B..=0x0E, 1..=4, ..] => Kind::Idx,
         _ => match format_of(head) {
             Some(format) => Kind::Image(format),
-            _ if head.get(257..262) == Some(b"ustar") => Kind::Tar,
-            _ => Kind::Other,
+            _ if is_tar(head) => Kind::Tar,
+            _ => match containers::name_of(head).or_else(|| name_of(head)) {
+                Some(name) => Kind::Known(name),
+                None => Kind::Other,
+            },
         },
     }
+}
+
+/// Whether `head` begins a tar: newer ones say so, in old ones the checksum of the first member's header is right.
+fn is_tar(head: &[u8]) -> bool {
+    let sum = |field: &[u8]| field.iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    let said = |field: &[u8]| {
+        let digits = std::str::from_utf8(field).ok()?.trim_matches(['\0', ' ']);
+        u32::from_str_radix(digits, 8).ok()
+    };
+    let checked = |head: &[u8]| said(&head[148..156]) == Some(sum(&head[..148]) + 8 * 32 + sum(&head[156..]));
+    head.get(257..262) == Some(b"ustar") || head.get(..512).is_some_and(checked)
 }

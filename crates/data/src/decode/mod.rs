@@ -50,6 +50,13 @@ pub(crate) struct Decoded {
     pub(crate) remarks: Vec<Remark>,
 }
 
+impl Decoded {
+    /// One image of which nothing is to be told.
+    pub(crate) fn one(image: Image) -> Decoded {
+        Decoded { images: vec![image], paged: false, remarks: Vec::new() }
+    }
+}
+
 /// What a person should know of how a file was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remark {

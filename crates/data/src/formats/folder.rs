@@ -1,29 +1,35 @@
 //! Image files in folders.
 //!
-//! - `class/file`: one folder per class; files in deeper folders belong to the topmost one.
-//! - `train/class/file`, `val/class/file`, `test/class/file` (also `valid`, `validation`).
-//! - files without folders: no labels.
+//! What the folders mean (splits, classes, companions such as masks) is told by [`crate::layout`], what a table beside the
+//! images says by [`crate::table`]. Classes are numbered in the byte order of their names, over all splits; labels of a
+//! table that are numbers in the order of these. Where both give labels, the folders count, unless the table is stated.
+//! Where folders divide the set, a split column of a table that was found does not count.
 //!
-//! A folder that holds all others (as archives often have) is looked through, down to the last folder above
-//! the files, which is a class. Classes are numbered in the byte order of their names, over all splits.
-//! An image beside the class folders has no label. Files that neither are images nor are named like images
-//! are ignored; files that are named like images and cannot be decoded are bad samples.
+//! An image beside the class folders has no label. Files that neither are images nor are named like images are left out;
+//! those that are images of a kind not decoded here are told. Files that are named like images and cannot be decoded are
+//! bad samples. NumPy arrays in class folders are images, one each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::Format;
+use super::{Format, npy, npz};
+use crate::containers::{advice, by_ending};
 use crate::decode::{DecodeOptions, Decoded, decode};
+use crate::layout::{self, Place};
+use crate::names::Role;
+use crate::notice::Notice;
 use crate::store::{Sample, StoreBuilder};
+use crate::table::{self, Known};
 use crate::tree::{Kind, Tree};
-use crate::{DataError, DataSettings, OpenOptions, Pages, Split, Tag};
+use crate::{DataError, DataSettings, OpenOptions, Pages, Split, SplitPolicy, Tag};
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
     description: "image files (PNG, JPEG, TIFF, BMP, WebP) in one folder per class, in train/val/test/class, \
                   or in one folder without labels; also zipped",
-    claims: |tree| images(tree).len(),
+    // Arrays that are images count for arrays too, which would come first.
+    claims: |tree| images(tree).len() + usize::from(!arrays(tree).is_empty()),
     read,
 };
 
@@ -32,14 +38,11 @@ const BATCH: usize = 256;
 
 const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp"];
 
-/// Where one file belongs.
-struct Place<'a> {
-    entry: usize,
-    split: Option<Split>,
-    class: Option<&'a str>,
-}
+/// Arrays that lie in one folder and are an image each, at least.
+const MIN_ARRAYS: usize = 10;
 
 fn images(tree: &Tree) -> Vec<usize> {
+    let arrays = arrays(tree);
     let named_like_one = |path: &str| {
         let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
         extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
@@ -48,39 +51,252 @@ fn images(tree: &Tree) -> Vec<usize> {
         let entry = &tree.entries[*index];
         match entry.kind {
             Kind::Image(_) => true,
-            Kind::Other | Kind::Empty | Kind::Unreadable => named_like_one(&entry.path),
+            Kind::Npy => arrays.contains(index),
+            Kind::Other | Kind::Known(_) | Kind::Empty | Kind::Unreadable => named_like_one(&entry.path),
             _ => false,
         }
     };
     (0..tree.entries.len()).filter(is_one).collect()
 }
 
-fn read(tree: &Tree, _: &OpenOptions<'_>, store: &mut StoreBuilder<'_>) -> Result<Vec<String>, DataError> {
+/// The arrays that are an image each: in several folders, or many in one, under names that arrays of images do not have.
+/// Those of an .npz never are.
+fn arrays(tree: &Tree) -> BTreeSet<usize> {
+    let all = || (0..tree.entries.len()).filter(|&index| tree.entries[index].kind == Kind::Npy);
+    let parts =
+        |index: usize| tree.entries[index].path.rsplit_once('/').unwrap_or(("", &tree.entries[index].path));
+    let folders: BTreeSet<&str> = all().map(|index| parts(index).0).collect();
+    let several = folders.len() > 1 || all().count() >= MIN_ARRAYS;
+    let named = all().any(|index| npz::is_known(parts(index).1.trim_end_matches(".npy")));
+    let one_file = tree.is_file() || tree.place().ends_with(".npz");
+    if several && !named && !one_file { all().collect() } else { BTreeSet::new() }
+}
+
+/// What is known of an image before it is decoded.
+struct Plan {
+    entry: usize,
+    split: Option<Split>,
+    label: Option<Label>,
+    metadata: Vec<String>,
+}
+
+fn read(
+    tree: &Tree,
+    options: &OpenOptions<'_>,
+    store: &mut StoreBuilder<'_>,
+) -> Result<Vec<String>, DataError> {
+    let settings = &options.settings;
     let images = images(tree);
     store.expect(images.len());
-    let places = places(tree, &images);
-    let classes: BTreeSet<&str> = places.iter().filter_map(|place| place.class).collect();
-    let classes: Vec<String> = classes.into_iter().map(String::from).collect();
-    let divided = places.iter().any(|place| place.split.is_some());
-    for split in [None, Some(Split::Train), Some(Split::Val), Some(Split::Test)] {
-        let members = places.iter().filter(|place| place.split == split);
-        if split.is_none() && divided {
-            for place in members {
-                let reason = "it lies outside the folders train, val and test".to_string();
-                store.bad_sample(tree.place_of(place.entry), &tree.entries[place.entry].path, reason)?;
-            }
-            continue;
-        }
-        store.begin(split, split.map_or("images", Split::name));
-        let label = |class: &str| classes.binary_search_by(|name| name.as_str().cmp(class)).ok();
-        let file = |place: &Place<'_>| {
-            let label = place.class.and_then(label).map(|label| label as u32);
-            File { entry: place.entry, label, tags: None }
-        };
-        read_files(tree, members.map(file).collect(), store)?;
+    let paths: Vec<&str> = images.iter().map(|&entry| tree.entries[entry].path.as_str()).collect();
+    let barren = barren(tree, &paths);
+    let layout = layout::understand(tree.place(), &paths, &barren, settings)?;
+    layout.notices.into_iter().for_each(|notice| store.tell(notice));
+    tell_not_read(tree, &images, store);
+    tell_empty_classes(&paths, &layout.places, &barren, store);
+    for (&entry, _) in images.iter().zip(&layout.places).filter(|(_, place)| **place == Place::Outside) {
+        let reason = "it lies outside the folders train, val and test".to_string();
+        store.bad_sample(tree.place_of(entry), &tree.entries[entry].path, reason)?;
     }
-    check_any(tree, store)?;
+    let inside = |place: &Place| matches!(place, Place::In { .. });
+    let named: Vec<Option<&str>> =
+        paths.iter().zip(&layout.places).map(|(path, place)| Some(*path).filter(|_| inside(place))).collect();
+    let mut known = table::read(tree, &named, settings)?.unwrap_or_default();
+    std::mem::take(&mut known.notices).into_iter().for_each(|notice| store.tell(notice));
+    store.columns(known.columns.clone());
+    let plans = plans(&images, &paths, layout.places, known, settings, store);
+    let classes = classes_of(&plans);
+    read_plans(tree, plans, &classes, store)?;
     Ok(classes)
+}
+
+/// Where a label comes from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Label {
+    Folder(String),
+    Table(String),
+}
+
+impl Label {
+    fn name(&self) -> &str {
+        let (Label::Folder(name) | Label::Table(name)) = self;
+        name
+    }
+}
+
+/// The names of classes by their letters; those of a table that are numbers, in the order of these.
+fn classes_of(plans: &[Plan]) -> Vec<String> {
+    let labels: BTreeSet<&Label> = plans.iter().filter_map(|plan| plan.label.as_ref()).collect();
+    let number = |label: &&Label| match label {
+        Label::Folder(_) => None,
+        Label::Table(name) => name.parse::<i64>().ok(),
+    };
+    let mut labels: Vec<&Label> = labels.into_iter().collect();
+    if labels.iter().all(|label| number(label).is_some()) {
+        labels.sort_by_key(number);
+    }
+    labels.into_iter().map(|label| label.name().to_string()).collect()
+}
+
+/// Joins what folders and tables say of every image.
+fn plans(
+    images: &[usize],
+    paths: &[&str],
+    places: Vec<Place>,
+    mut known: Known,
+    settings: &DataSettings,
+    store: &mut StoreBuilder<'_>,
+) -> Vec<Plan> {
+    let labels = labels_from(&places, &mut known, store);
+    let splits = splits_from(&places, &mut known, settings, store);
+    let mut plans = Vec::with_capacity(images.len());
+    for (number, place) in places.into_iter().enumerate() {
+        let Place::In { split, class } = place else { continue };
+        let mut label = match &labels {
+            Some(labels) => labels[number].clone().map(Label::Table),
+            None => class.map(Label::Folder),
+        };
+        let split = match splits.as_ref().map(|splits| splits[number]) {
+            None => split,
+            Some(Some(Role::Split(split))) => Some(split),
+            Some(Some(Role::Unlabelled)) => {
+                label = None;
+                Some(Split::Train)
+            }
+            Some(_) => {
+                let message =
+                    format!("{} gives these images no split to learn or judge with: left out", known.name);
+                store.tell(Notice::new("left-out", message).about(paths[number]));
+                continue;
+            }
+        };
+        let metadata = known.metadata.get_mut(number).map(std::mem::take).unwrap_or_default();
+        plans.push(Plan { entry: images[number], split, label, metadata });
+    }
+    plans
+}
+
+/// The labels of the table, where they count.
+fn labels_from(
+    places: &[Place],
+    known: &mut Known,
+    store: &mut StoreBuilder<'_>,
+) -> Option<Vec<Option<String>>> {
+    let class = |place: &Place| match place {
+        Place::In { class, .. } => class.clone(),
+        _ => None,
+    };
+    let classes: BTreeSet<String> = places.iter().filter_map(class).collect();
+    let labels = known.labels.take()?;
+    if classes.is_empty() {
+        return Some(labels);
+    }
+    let (folders, hint) = match known.stated {
+        true => {
+            ("but are those of the table, which was stated", "without `--labels` those of the folders count")
+        }
+        false => ("and are those of the folders", "`--labels FILE` makes those of the table count"),
+    };
+    if classes.len() < 2 {
+        return Some(labels); // one folder around all images says nothing
+    }
+    let message = format!("labels could come from the folders and from {}, {folders}", known.name);
+    store.tell(Notice::new("labels-twice", message).hint(hint));
+    known.stated.then_some(labels)
+}
+
+/// The splits of the table, where they count.
+fn splits_from(
+    places: &[Place],
+    known: &mut Known,
+    settings: &DataSettings,
+    store: &mut StoreBuilder<'_>,
+) -> Option<Vec<Option<Role>>> {
+    let splits = known.splits.take()?;
+    if settings.splits == SplitPolicy::Column {
+        return Some(splits);
+    }
+    let divided = places.iter().any(|place| matches!(place, Place::In { split: Some(_), .. }));
+    let (message, hint) = match divided {
+        true => {
+            ("splits are those of the folders, not those of", "`--splits column` takes those of the table")
+        }
+        false => ("splits are those of a column of", "`--splits drawn` draws them instead"),
+    };
+    store.tell(Notice::new("split-column", format!("{message} {}", known.name)).hint(hint));
+    (!divided).then_some(splits)
+}
+
+fn read_plans(
+    tree: &Tree,
+    plans: Vec<Plan>,
+    classes: &[String],
+    store: &mut StoreBuilder<'_>,
+) -> Result<(), DataError> {
+    let numbers: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
+    let mut parts: BTreeMap<Option<Split>, Vec<File>> = BTreeMap::new();
+    for Plan { entry, split, label, metadata } in plans {
+        let label = label.and_then(|label| numbers.get(label.name()).copied());
+        parts.entry(split).or_default().push(File { entry, label, tags: None, metadata });
+    }
+    for (split, files) in parts {
+        store.begin(split, split.map_or("images", Split::name));
+        read_files(tree, files, store)?;
+    }
+    check_any(tree, store)
+}
+
+/// Folders in which no image lies that is read here.
+fn barren(tree: &Tree, images: &[&str]) -> Vec<String> {
+    fn above(path: &str) -> impl Iterator<Item = &str> {
+        path.match_indices('/').map(|(at, _)| &path[..at])
+    }
+    let of_images: BTreeSet<&str> = images.iter().flat_map(|path| above(path)).collect();
+    let files = tree.entries.iter().flat_map(|entry| above(&entry.path));
+    let empty = tree.folders.iter().flat_map(|path| above(path).chain([path.as_str()]));
+    let all: BTreeSet<&str> = files.chain(empty).filter(|path| !of_images.contains(path)).collect();
+    all.into_iter().map(String::from).collect()
+}
+
+/// Tells image files of kinds that are not decoded here.
+fn tell_not_read(tree: &Tree, images: &[usize], store: &mut StoreBuilder<'_>) {
+    for (index, entry) in tree.entries.iter().enumerate() {
+        let what = match entry.kind {
+            Kind::Known(what) => Some(what),
+            Kind::Other | Kind::Unreadable => by_ending(&entry.path),
+            _ => None,
+        };
+        if let Some(what) = what.filter(|_| images.binary_search(&index).is_err()) {
+            let message = format!("files of a kind that is not read here are left out: {what}");
+            store.tell(Notice::new("not-read", message).hint(advice(what)).about(&entry.path));
+        }
+    }
+}
+
+/// Tells folders beside those of the classes that hold no image: classes of which nothing is left.
+fn tell_empty_classes(paths: &[&str], places: &[Place], barren: &[String], store: &mut StoreBuilder<'_>) {
+    let (mut parents, mut classes) = (BTreeSet::new(), BTreeSet::new());
+    for (path, place) in paths.iter().zip(places) {
+        let Place::In { class: Some(class), .. } = place else { continue };
+        let mut at = 0;
+        for part in path.split('/') {
+            if layout::composed(part) == *class {
+                parents.insert(&path[..at]);
+                classes.insert(class.as_str());
+                break;
+            }
+            at += part.len() + 1;
+        }
+    }
+    for folder in barren {
+        let name = folder.rfind('/').map_or(0, |at| at + 1);
+        if parents.contains(&folder[..name]) && !classes.contains(layout::composed(&folder[name..]).as_str())
+        {
+            let message = "folders beside those of the classes hold no image that is read here";
+            let hint = "if they are classes, convert their images to PNG, JPEG or TIFF";
+            store.tell(Notice::new("empty-class", message).hint(hint).about(folder));
+        }
+    }
 }
 
 /// An image file and what is known of it.
@@ -88,6 +304,8 @@ pub(super) struct File {
     pub(super) entry: usize,
     pub(super) label: Option<u32>,
     pub(super) tags: Option<Vec<Tag>>,
+    /// One text for each of the store's columns.
+    pub(super) metadata: Vec<String>,
 }
 
 /// Decodes files into the store, in their order.
@@ -117,11 +335,15 @@ pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), Dat
 }
 
 fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<(), DataError> {
-    let &DataSettings { pages, orientation, .. } = store.settings();
+    let settings = store.settings();
+    let &DataSettings { pages, orientation, .. } = settings;
     let options = DecodeOptions { limit: store.limit, pages, orientation };
     let decoded: Vec<Result<Decoded, String>> = batch
         .par_iter()
         .map(|file| match tree.bytes(file.entry, options.limit) {
+            Ok(bytes) if tree.entries[file.entry].kind == Kind::Npy => {
+                npy::image(&bytes, settings, options.limit).map(Decoded::one)
+            }
             Ok(bytes) => decode(&bytes, &options),
             Err(DataError::Damaged { reason, .. }) => Err(reason),
             Err(error) => Err(error.to_string()),
@@ -149,49 +371,8 @@ fn samples_of(file: File, path: &str, decoded: Decoded, pages: Pages) -> impl It
     decoded.images.into_iter().enumerate().map(move |(page, image)| Sample {
         label: file.label,
         tags: file.tags.clone(),
+        metadata: file.metadata.clone(),
         name: Some(name(&path, page)),
         ..Sample::of(image)
     })
-}
-
-/// Split and class of every image, from its path.
-fn places<'a>(tree: &'a Tree, images: &[usize]) -> Vec<Place<'a>> {
-    let paths: Vec<Vec<&str>> = images.iter().map(|&i| tree.entries[i].path.split('/').collect()).collect();
-    let shared = shared_folders(&paths);
-    let mut tops = paths.iter().filter(|path| path.len() > shared + 1).map(|path| path[shared]).peekable();
-    let divided = tops.peek().is_some() && tops.all(|top| split_named(top).is_some());
-    let mut places = Vec::with_capacity(images.len());
-    for (path, &entry) in paths.iter().zip(images) {
-        let mut rest = &path[shared..];
-        let split = if divided && rest.len() > 1 { split_named(rest[0]) } else { None };
-        if split.is_some() {
-            rest = &rest[1..];
-        }
-        places.push(Place { entry, split, class: (rest.len() > 1).then(|| rest[0]) });
-    }
-    places
-}
-
-/// How many leading folders hold everything and are neither a class nor a split: those below which most
-/// images lie in folders again.
-fn shared_folders(paths: &[Vec<&str>]) -> usize {
-    let mut shared = 0;
-    while let Some(name) = paths.first().and_then(|path| path.get(shared)) {
-        let holds_all = paths.iter().all(|path| path.len() > shared + 1 && path[shared] == *name);
-        let deeper = paths.iter().filter(|path| path.len() > shared + 2).count();
-        if !holds_all || 2 * deeper <= paths.len() || split_named(name).is_some() {
-            break;
-        }
-        shared += 1;
-    }
-    shared
-}
-
-fn split_named(folder: &str) -> Option<Split> {
-    match folder.to_ascii_lowercase().as_str() {
-        "train" | "training" => Some(Split::Train),
-        "val" | "valid" | "validation" => Some(Split::Val),
-        "test" | "testing" => Some(Split::Test),
-        _ => None,
-    }
 }

@@ -54,6 +54,12 @@ const LABELS: [&str; 12] = [
     "category",
 ];
 
+/// Whether an array of that name holds the images or labels of a whole set.
+pub(super) fn is_known(name: &str) -> bool {
+    let (_, word) = parsed(name);
+    IMAGES.contains(&word.as_str()) || LABELS.contains(&word.as_str())
+}
+
 /// One array of a tree.
 struct Array {
     entry: usize,

@@ -3,6 +3,7 @@
 
 mod make;
 
+mod archives;
 mod arrays;
 mod bad_input;
 mod cache;
@@ -11,7 +12,9 @@ mod decoding;
 mod folders;
 mod hostile;
 mod idx;
+mod layouts;
 mod ranges;
 mod splits;
 mod statistics;
+mod tables;
 mod tags;

@@ -120,10 +120,9 @@ fn two_processes_do_not_write_one_run() {
         pretrain(&out, &["epochs=200"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for(&out.join("metrics.jsonl"));
     let folder = out.to_str().unwrap();
-    for second in [
-        twinlens(&["pretrain", "--resume", folder]).output(),
-        pretrain(&out, &["--overwrite"]).output(),
-    ] {
+    for second in
+        [twinlens(&["pretrain", "--resume", folder]).output(), pretrain(&out, &["--overwrite"]).output()]
+    {
         let told = complaint(&second.unwrap(), 2);
         assert!(told.contains("hint: "), "{told}");
     }
@@ -152,7 +151,12 @@ fn clocks_that_were_wrong_change_nothing() {
             }
         }
     }
-    std::fs::File::options().append(true).open(out.join("metrics.jsonl")).unwrap().set_modified(future).unwrap();
+    std::fs::File::options()
+        .append(true)
+        .open(out.join("metrics.jsonl"))
+        .unwrap()
+        .set_modified(future)
+        .unwrap();
     json(&twinlens(&["pretrain", "--resume", out.to_str().unwrap(), "--json"]).output().unwrap());
     assert_eq!(encoder(&out), encoder(&whole));
 }

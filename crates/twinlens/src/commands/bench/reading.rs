@@ -33,12 +33,14 @@ impl Work for Reading {
 
     fn time(&self, args: &BenchArgs, _: &Terminal) -> Outcome<Figures> {
         let (path, class_names) = locate(args.data.as_deref().unwrap_or_default())?;
-        let settings = DataSettings { splits: SplitPolicy::Defined, pages: Pages::Each, ..DataSettings::default() };
+        let settings =
+            DataSettings { splits: SplitPolicy::Defined, pages: Pages::Each, ..DataSettings::default() };
         let options = OpenOptions { class_names, ..OpenOptions::from(settings) };
         let mut images = 0;
         let seconds = repeat(1, args.repetitions(REPETITIONS), || {
             let set = open(&path, &options)?;
-            images = Split::ALL.iter().filter_map(|split| set.splits.get(*split)).map(|part| part.len()).sum();
+            images =
+                Split::ALL.iter().filter_map(|split| set.splits.get(*split)).map(|part| part.len()).sum();
             Ok(())
         })?;
         let seconds = median(seconds);
