@@ -1,35 +1,5 @@
 //! Files that hold images but are not read here: what they are, and what to do with them.
 
-/// What a file is by its first bytes, as a sentence has it.
-pub(crate) fn name_of(head: &[u8]) -> Option<&'static str> {
-    let starts = |start: &[u8]| head.starts_with(start);
-    let found = |at: usize, what: &[u8]| head.get(at..at + what.len()) == Some(what);
-    Some(match head {
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => "an xz archive",
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => "a bzip2 archive",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "a zstd archive",
-        [0x04, 0x22, 0x4d, 0x18, ..] => "an lz4 archive",
-        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => "a 7z archive",
-        [b'R', b'a', b'r', b'!', 0x1a, 0x07, ..] => "a rar archive",
-        [0x89, b'H', b'D', b'F', b'\r', b'\n', ..] => "an HDF5 file",
-        _ if starts(b"MATLAB 5.0 MAT-file") => "a MAT file of MATLAB",
-        _ if starts(b"MATLAB 7.3 MAT-file") => "a MAT file of MATLAB (HDF5)",
-        _ if starts(b"PAR1") => "a Parquet table",
-        _ if starts(b"ARROW1") => "an Arrow table",
-        _ if starts(b"SQLite format 3\0") => "an SQLite database",
-        _ if starts(b"ZISRAWFILE") => "a CZI file of Zeiss",
-        _ if starts(b"%PDF-") => "a PDF",
-        _ if starts(b"{\\rtf") => "a text document",
-        [0x80, 2..=5, b'}' | b']' | b'(' | b'c' | b'q' | 0x95 | 0x8a | 0x8c | b'X', ..] => "a Python pickle",
-        [0x5c, 1, 0, 0, ..] | [0, 0, 1, 0x5c, ..] if found(344, b"n+1\0") || found(344, b"ni1\0") => {
-            "a NIfTI volume"
-        }
-        _ if found(128, b"DICM") => "a DICOM file",
-        [0x70, 0, 0, 0, _, _, _, _, 0x2a, ..] => "a LIF file of Leica",
-        _ => return None,
-    })
-}
-
 /// What to do with such a file.
 pub(crate) fn advice(name: &str) -> &'static str {
     let is = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -74,9 +44,7 @@ const ENDINGS: &[(&str, &str)] = &[
     ("exr", "OpenEXR"),
     ("hdr", "Radiance HDR"),
     ("tga", "TGA"),
-    ("pgm", "PGM"),
-    ("ppm", "PPM"),
-    ("nd2", "an ND2 file of Nikon"),
+            ("nd2", "an ND2 file of Nikon"),
     ("mp4", "a film"),
     ("avi", "a film"),
     ("mov", "a film"),

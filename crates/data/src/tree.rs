@@ -16,7 +16,6 @@ use zip::ZipArchive;
 
 use crate::DataError;
 use crate::blob::Blob;
-use crate::containers;
 use crate::decode::{format_of, name_of};
 use crate::error::read_error;
 use crate::links::{self, Link};
@@ -527,7 +526,7 @@ fn kind_of(head: &[u8]) -> Kind {
         _ => match format_of(head) {
             Some(format) => Kind::Image(format),
             _ if is_tar(head) => Kind::Tar,
-            _ => match containers::name_of(head).or_else(|| name_of(head)) {
+            _ => match name_of(head) {
                 Some(name) => Kind::Known(name),
                 None => Kind::Other,
             },

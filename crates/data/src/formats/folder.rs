@@ -26,8 +26,8 @@ use crate::{DataError, DataSettings, OpenOptions, Pages, Split, SplitPolicy, Tag
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
-    description: "image files (PNG, JPEG, TIFF, BMP, WebP) in one folder per class, in train/val/test/class, \
-                  or in one folder without labels; also zipped",
+    description: "image files (PNG, JPEG, TIFF, GIF, BMP, WebP, PNM) or one .npy an image, in one folder per class, in \
+                  train/val/test, or with a table of labels; also zipped",
     // Arrays that are images count for arrays too, which would come first.
     claims: |tree| images(tree).len() + usize::from(!arrays(tree).is_empty()),
     read,
@@ -36,7 +36,8 @@ pub(super) const FORMAT: Format = Format {
 /// Images decoded at a time: enough to keep all threads busy, few enough to hold twice.
 const BATCH: usize = 256;
 
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp"];
+const EXTENSIONS: [&str; 13] =
+    ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng"];
 
 /// Arrays that lie in one folder and are an image each, at least.
 const MIN_ARRAYS: usize = 10;
