@@ -17,7 +17,7 @@ pub fn memory(len: usize) -> usize {
 }
 
 /// The longest message that is still one.
-const LONGEST: usize = 20_000;
+const LONGEST: usize = 5_000;
 
 /// Settings that take different ways through the readers.
 pub fn settings() -> Vec<DataSettings> {

@@ -79,8 +79,10 @@ fn run(target: &Target, count: usize) -> Result<()> {
         }
     }
     println!("{}: {count} inputs, {} KiB at most, {slowest:.1?} at most", target.name, peak >> 10);
-    for (first, times, finding) in findings.values() {
-        println!("{times} times, first by input {first}: {finding}");
+    for (kind, (first, times, finding)) in &findings {
+        let path = std::env::temp_dir().join(format!("twinlens-fuzz-{}-{kind}", target.name));
+        std::fs::write(&path, mutate::input(&seeds, 0, *first))?;
+        println!("{times} times, first by input {first} ({}): {finding}", path.display());
     }
     ensure!(findings.is_empty(), "{} promises are broken", findings.len());
     Ok(())
