@@ -29,6 +29,8 @@ pub enum Purpose {
     Objective = 7,
     /// Noise inside a network in training; `at` = (step, view, layer).
     Network = 8,
+    /// Inputs made to try readers on; `at` = (number, number, 0).
+    Mutation = 9,
 }
 
 /// Blocks of four numbers that are made at a time where many are asked for.

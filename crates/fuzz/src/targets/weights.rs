@@ -1,0 +1,32 @@
+//! What must hold of tensors that were read from a file of weights.
+
+use std::collections::BTreeMap;
+
+use twinlens_nn::NnError;
+use twinlens_nn::encoders::recognise;
+use twinlens_nn::weights::NamedTensor;
+
+use crate::check::shown;
+
+/// Bytes become f32: twice as many from 16 bits; and there are names.
+pub(super) fn memory(len: usize) -> usize {
+    (4 << 20) + 64 * len
+}
+
+/// Tensors have as many values as their shapes say, and an encoder among them is found or not; errors can be shown.
+pub(super) fn read(result: Result<BTreeMap<String, NamedTensor>, NnError>) -> Result<(), String> {
+    let tensors = match result {
+        Ok(tensors) => tensors,
+        Err(error) => return shown(&error.to_string()),
+    };
+    for (name, NamedTensor { shape, values }) in &tensors {
+        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        if count != Some(values.len()) {
+            return Err(format!(
+                "another number of values than the shape says: {name}, {shape:?}, {}",
+                values.len()
+            ));
+        }
+    }
+    recognise(&tensors, None).map_or_else(|error| shown(&error.to_string()), |_| Ok(()))
+}
