@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use twinlens_data::{DataError, DataSet, Image, ImageSource, Pixels, Skipped, SplitOrigin, Splits};
+use twinlens_data::{
+    DataError, DataSet, Image, ImageSource, PixelRange, PixelType, Pixels, RangeOrigin, Skipped, SplitOrigin,
+    Splits,
+};
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
 use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Progress, Settings, SslError, StartFrom, train};
@@ -50,6 +53,12 @@ fn data_with(images: usize, varying: usize) -> DataSet {
         split_origin: SplitOrigin::Defined,
         classes: ["red", "green", "blue"].map(String::from).to_vec(),
         skipped: Skipped::default(),
+        notices: Vec::new(),
+        range: PixelRange {
+            pixel_type: PixelType::U8,
+            channels: vec![[0.0, 255.0]; 3],
+            origin: RangeOrigin::Type,
+        },
         fingerprint: "0".into(),
         bytes_in_memory: 0,
     }

@@ -43,11 +43,11 @@ impl Default for LinearProbe {
 }
 
 impl LinearProbe {
-    /// Fits `train`, chooses on `val`, judges on `val` and `test`. The verdict's settings hold the chosen
+    /// Fits `train`, chooses on the split called `val`, judges on all that are held out, by their names. The verdict's settings hold the chosen
     /// `c`; it warns of a choice at the edge of the grid and of a fit that did not converge.
     ///
     /// # Errors
-    /// An empty grid or a `c` that is not above 0; training labels of one class only; splits whose
+    /// No split called `val`; an empty grid or a `c` that is not above 0; training labels of one class only; splits whose
     /// dimensions or classes differ.
     pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Verdict, EvalError> {
         let (fitted, held_out) = standardised(train, held_out)?;

@@ -1,6 +1,6 @@
 //! The ridge probe: a linear read-out in closed form, its penalty chosen on validation.
 
-use super::{Ridge, RidgeModel, edge_of_grid, standardised};
+use super::{Ridge, RidgeModel, edge_of_grid, standardised, to_choose_by};
 use crate::metrics::predictions;
 use crate::{EvalError, Labelled, Verdict};
 
@@ -21,11 +21,11 @@ impl Default for RidgeProbe {
 }
 
 impl RidgeProbe {
-    /// Fits `train`, chooses on `val` (of several the strongest penalty), judges on `val` and `test`. The verdict's
+    /// Fits `train`, chooses on the split called `val` (of several the strongest penalty), judges on all that are held out. The verdict's
     /// settings hold the chosen `alpha`; it warns of a choice at the edge of the grid.
     ///
     /// # Errors
-    /// An empty grid or an `alpha` that is not above 0; training labels of one class only; splits whose dimensions or
+    /// No split called `val`; an empty grid or an `alpha` that is not above 0; training labels of one class only; splits whose dimensions or
     /// classes differ; [`EvalError::Numeric`] when an `alpha` is too small for these features.
     pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Verdict, EvalError> {
         let (fitted, held_out) = standardised(train, held_out)?;

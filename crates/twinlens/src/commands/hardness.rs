@@ -12,7 +12,7 @@ use twinlens_run::write_atomically;
 use twinlens_ssl::Settings;
 use twinlens_views::presets;
 
-use super::training::open_data;
+use super::training::{fitted, open_data};
 use super::views::{ViewsArgs, prepared};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -52,6 +52,7 @@ pub fn run(args: &ViewsArgs, policies: &[Settings], terminal: &Terminal) -> Outc
     let mut measured = Vec::new();
     for settings in policies {
         let name = name_of(settings);
+        let settings = fitted(settings, &data)?;
         let progress = terminal.progress(&format!("views of {name}"), u64::from(args.images));
         let mut told = |done: usize, total: usize| progress.set_of(done as u64, total as u64, "");
         let source = prepared.train.as_ref();

@@ -63,10 +63,8 @@ impl Run {
     ///
     /// # Errors
     /// Settings that do not fit the data.
-    pub fn with_data(mut settings: Settings, data: DataSet) -> Outcome<Run> {
-        for told in settings.fit(&data)? {
-            tracing::warn!("{told}");
-        }
+    pub fn with_data(settings: Settings, data: DataSet) -> Outcome<Run> {
+        let settings = fitted(&settings, &data)?;
         let prepared = Prepared::new(&settings, &data)?;
         // Opened again when training starts; a device that is missing is told before a folder is made.
         settings.open_device()?;
@@ -128,6 +126,18 @@ impl Run {
             Ok((ended == Ended::Done).then_some(()))
         })
     }
+}
+
+/// `settings` in accord with the images where nobody wrote them by hand, told.
+///
+/// # Errors
+/// Images that cannot be read.
+pub fn fitted(settings: &Settings, data: &DataSet) -> Outcome<Settings> {
+    let mut settings = settings.clone();
+    for told in settings.fit(data)? {
+        tracing::warn!("{told}");
+    }
+    Ok(settings)
 }
 
 /// Creates a run's folder for the images of `data`, opened from `source`, with checkpoints of so many bytes.

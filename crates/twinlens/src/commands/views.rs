@@ -9,7 +9,7 @@ use clap::ValueHint;
 use serde::Serialize;
 use serde_json::Value as Json;
 use toml::Value;
-use twinlens_data::{DataSet, Image, ImageSource, Pixels};
+use twinlens_data::{DataSet, Image, ImageSource};
 use twinlens_report::{Picture, RgbImage, contact_sheet};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::{FinetuneSettings, LabelledImages};
@@ -19,7 +19,7 @@ use twinlens_views::{BuildContext, Explanation, Place, Policy, Shape, Workspace}
 use super::hardness;
 use super::settings::SettingsArgs;
 use super::spec::resolve;
-use super::training::open_data;
+use super::training::{fitted, open_data};
 use crate::config::{Flag, Request};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -265,7 +265,7 @@ pub fn prepared(settings: &Settings, data: &DataSet) -> Outcome<Prepared> {
     let images = data.splits.train.as_ref().map_or(0, |train| train.len());
     let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
     let batch = settings.batch.min(used.max(2));
-    Ok(Prepared::new(&Settings { batch, ..settings.clone() }, data)?)
+    Ok(Prepared::new(&fitted(&Settings { batch, ..settings.clone() }, data)?, data)?)
 }
 
 /// What stands under one title: a view of every image.
@@ -387,6 +387,8 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
+    use twinlens_data::Pixels;
+
     use super::*;
     use crate::commands::testing::parse;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, class_counts};
-use twinlens_eval::{Labelled, Verdict};
+use twinlens_eval::Verdict;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::label_efficiency;
 use twinlens_run::{State, command_line, names, write_atomically};
