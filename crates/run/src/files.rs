@@ -13,11 +13,14 @@ use crate::RunError;
 pub(crate) const TEMPORARY: &str = ".twinlens-tmp-";
 
 /// Replaces the file `path` by `bytes`: written to a temporary file in the same folder, synced to disk,
-/// renamed, and the folder synced. The folder must exist.
+/// renamed, and the folder synced. A folder that is missing is made.
 ///
 /// # Errors
 /// [`RunError::DiskFull`], [`RunError::ReadOnly`] or [`RunError::Io`]; the old file is then still in place.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        create_folder(folder)?;
+    }
     stage(path, bytes)?.publish()
 }
 

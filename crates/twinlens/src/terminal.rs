@@ -232,9 +232,14 @@ impl Terminal {
         drop(set);
     }
 
-    /// From now on, what is said is also appended to `file`.
-    pub fn log_to(&self, file: File) {
-        *lock(&self.log.file) = Some(file);
+    /// From now on, what is said is also appended to `file`, and what was said before there was one: of the data that a
+    /// run learns from, for instance.
+    pub fn log_to(&self, mut file: File) {
+        let mut place = lock(&self.log.place);
+        if let LogPlace::Memory(said) = &*place {
+            let _ = file.write_all(said); // a log that cannot be written must not end a run, here as later
+        }
+        *place = LogPlace::File(file);
     }
 
     /// Whether the result is for people, not for programs.
@@ -408,22 +413,44 @@ impl Progress {
     }
 }
 
-/// The log file, once there is one.
+/// The log file, once there is one; until then, what it is to hold.
 #[derive(Clone, Default)]
 struct LogFile {
-    file: Arc<Mutex<Option<File>>>,
+    place: Arc<Mutex<LogPlace>>,
 }
+
+enum LogPlace {
+    Memory(Vec<u8>),
+    File(File),
+}
+
+impl Default for LogPlace {
+    fn default() -> LogPlace {
+        LogPlace::Memory(Vec::new())
+    }
+}
+
+/// Bytes said before there is a log file that it will hold, at most.
+const MOST_SAID: usize = 1 << 20;
 
 impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match lock(&self.file).as_mut() {
-            Some(file) => file.write(bytes),
-            None => Ok(bytes.len()),
+        match &mut *lock(&self.place) {
+            LogPlace::File(file) => file.write(bytes),
+            LogPlace::Memory(said) => {
+                if said.len() + bytes.len() <= MOST_SAID {
+                    said.extend_from_slice(bytes);
+                }
+                Ok(bytes.len())
+            }
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        lock(&self.file).as_mut().map_or(Ok(()), File::flush)
+        match &mut *lock(&self.place) {
+            LogPlace::File(file) => file.flush(),
+            LogPlace::Memory(_) => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
-use twinlens_data::{DataSet, DataSettings, OpenOptions, open, open_bytes};
+use twinlens_data::{DataSet, DataSettings, OpenOptions, RangeOrigin, open, open_bytes};
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
@@ -13,7 +13,7 @@ use twinlens_ssl::{
     train,
 };
 
-use super::data::locate;
+use super::data::{locate, range_in_words};
 use super::doctor::free_space;
 use super::features::Computing;
 use super::{bytes, data_folder};
@@ -350,6 +350,9 @@ pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Ou
     tell_skipped(&data);
     for notice in &data.notices {
         tracing::warn!("{}: {notice}", data.name);
+    }
+    if data.range.origin != RangeOrigin::Type {
+        tracing::info!("{}: black and white are {}", data.name, range_in_words(&data.range));
     }
     Ok(data)
 }

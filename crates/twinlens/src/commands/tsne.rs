@@ -94,6 +94,7 @@ pub fn run(args: &TsneArgs, terminal: &Terminal) -> Outcome {
     let all_names = names(&data, args.split)?;
     let drawn = sample(all.len(), args.most as usize, args.seed as u64);
     let layout = layout(args, drawn.len());
+    enough(args, &layout, drawn.len())?;
     let mut frames: Vec<Frame> = Vec::new();
     for (name, subject) in subjects(args, first)? {
         let computing = Computing { cached: !args.through_epochs, ..args.judge.computing() };
@@ -112,6 +113,22 @@ pub fn run(args: &TsneArgs, terminal: &Terminal) -> Outcome {
     let files = place.write(&shown, &atlas)?;
     let document = json!({ "files": files, "images": shown.drawn.len(), "maps": shown.names(&atlas) });
     terminal.result(&document, || files.iter().map(|file| format!("{}\n", file.display())).collect())
+}
+
+/// Refuses fewer images than a map needs.
+fn enough(args: &TsneArgs, layout: &Layout, images: usize) -> Outcome {
+    let (name, least) = match layout {
+        Layout::Tsne(_) => ("t-SNE", 4),
+        Layout::Pca => ("a map of principal components", 2),
+    };
+    if images >= least {
+        return Ok(());
+    }
+    let message = format!(
+        "{name} needs at least {least} images; of the split `{}` there are {images}",
+        args.split.name()
+    );
+    Err(Failure::message(Exit::Data, message).hint("--split all takes the images of all splits"))
 }
 
 /// One map, started from the one before.
@@ -385,6 +402,15 @@ mod tests {
                         epoch 1,8,train,\"b,1.png\",,0,3\nepoch 2,3,test,a.png,\"a, b\",1.5,-2\n\
                         epoch 2,8,train,\"b,1.png\",,0,3\n";
         assert_eq!(drawn.csv(&[3, 8], &names), expected);
+    }
+
+    #[test]
+    fn a_map_of_two_images_is_refused_with_what_to_do() {
+        let args: TsneArgs = parse("runs/a --data b.npz --split val").unwrap();
+        let refused = enough(&args, &layout(&args, 2), 2).unwrap_err().render(false);
+        assert!(refused.contains("at least 4 images") && refused.contains("--split all"), "{refused}");
+        assert!(enough(&args, &layout(&args, 4), 4).is_ok());
+        assert!(enough(&args, &Layout::Pca, 2).is_ok());
     }
 
     #[test]

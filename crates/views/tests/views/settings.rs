@@ -388,3 +388,25 @@ fn an_operation_alone_keeps_the_views_size() {
     }
     assert_eq!(policy.only("rotation", &context).operations[3], policy.operations[2]);
 }
+
+#[test]
+fn operations_that_channels_forbid_are_left_out_of_policies_and_no_others() {
+    let policy = presets::preset("simclr").unwrap();
+    let (same, nothing) = Policy::fitting(&policy, &context(32, 3, PixelType::U8));
+    assert!(same == policy && nothing.is_empty());
+    let (fitting, left_out) = Policy::fitting(&policy, &context(32, 2, PixelType::U8));
+    assert!(Policy::build(&policy, context(32, 2, PixelType::U8)).is_err());
+    assert!(Policy::build(&fitting, context(32, 2, PixelType::U8)).is_ok());
+    assert!(left_out.contains("color_jitter"), "{left_out:?}");
+    let count = |views: &[ViewPolicy]| views.iter().map(|view| view.operations.len()).sum::<usize>();
+    assert!(count(&fitting) > 0 && count(&fitting) < count(&policy));
+}
+
+#[test]
+fn samples_without_black_and_white_are_refused() {
+    let signed = Image::new(8, 8, 3, Pixels::I16(vec![-5; 192])).unwrap();
+    let policy = Policy::evaluation(context(8, 3, PixelType::I16)).unwrap();
+    let place = Place { seed: 0, epoch: 0, sample: 0 };
+    let refused = policy.image(0, place, &signed, &mut Workspace::default()).unwrap_err().to_string();
+    assert!(refused.contains("black and white") && refused.contains("i16"), "{refused}");
+}

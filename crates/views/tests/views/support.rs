@@ -17,6 +17,7 @@ pub fn noise(height: usize, width: usize, channels: usize, pixel_type: PixelType
         PixelType::U8 => Pixels::U8((0..samples).map(|_| stream.next_u32() as u8).collect()),
         PixelType::U16 => Pixels::U16((0..samples).map(|_| stream.next_u32() as u16).collect()),
         PixelType::F32 => Pixels::F32((0..samples).map(|_| stream.uniform() as f32).collect()),
+        other => panic!("views have no {other}"),
     };
     Image::new(height, width, channels, pixels).unwrap()
 }
@@ -36,9 +37,5 @@ pub fn bytes(image: &Image) -> &[u8] {
 
 /// The samples of any image.
 pub fn values(image: &Image) -> Vec<f64> {
-    match &image.pixels {
-        Pixels::U8(samples) => samples.iter().map(|&v| f64::from(v)).collect(),
-        Pixels::U16(samples) => samples.iter().map(|&v| f64::from(v)).collect(),
-        Pixels::F32(samples) => samples.iter().map(|&v| f64::from(v)).collect(),
-    }
+    image.pixels.to_f64()
 }
