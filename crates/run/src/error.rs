@@ -137,10 +137,10 @@ impl RunError {
     /// Sorts a system error that happened while doing `action` to `path` into the variant that says how to
     /// fix it.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> RunError {
-        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let path = path.to_path_buf();
         match source.kind() {
-            StorageFull | QuotaExceeded => RunError::DiskFull { path, action, source },
+            StorageFull | QuotaExceeded | FileTooLarge => RunError::DiskFull { path, action, source },
             ReadOnlyFilesystem | PermissionDenied => RunError::ReadOnly { path, action, source },
             _ => RunError::Io { path, action, source },
         }
