@@ -44,7 +44,7 @@ const ENDINGS: &[(&str, &str)] = &[
     ("exr", "OpenEXR"),
     ("hdr", "Radiance HDR"),
     ("tga", "TGA"),
-            ("nd2", "an ND2 file of Nikon"),
+    ("nd2", "an ND2 file of Nikon"),
     ("mp4", "a film"),
     ("avi", "a film"),
     ("mov", "a film"),

@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 
 use crate::notice::Notice;
 use crate::source::Skipped;
+use crate::text::escaped;
 use crate::{
     DataError, DataSettings, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag,
 };
@@ -371,7 +372,7 @@ impl<'a> StoreBuilder<'a> {
         if self.options.settings.on_bad_sample == OnBadSample::Fail {
             return Err(DataError::BadSample { place, reason });
         }
-        self.index.skipped.add(path.into(), reason);
+        self.index.skipped.add(path, &reason);
         self.done += 1;
         self.report();
         Ok(())
@@ -396,7 +397,7 @@ impl<'a> StoreBuilder<'a> {
     /// The finished store. `classes` are the names of the classes.
     pub(crate) fn finish(mut self, classes: Vec<String>) -> Result<Store, DataError> {
         self.index.parts.retain(|part| !part.range.is_empty());
-        self.index.classes = classes;
+        self.index.classes = classes.iter().map(|class| escaped(class)).collect();
         self.index.fingerprint = hex(&self.fingerprint.finalize());
         match self.bytes {
             Sink::Memory(mut bytes) => {
