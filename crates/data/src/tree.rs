@@ -3,7 +3,7 @@
 //! Formats read from a tree and never learn which of these it is. Gzip is undone on the way. Links in folders are followed
 //! wherever they lead, links in archives within the archive; what is no file (named pipes, sockets, devices) is passed
 //! over. Names that are not Unicode, or have control characters, are shown with these escaped (`\xff`, `\n`); files without
-//! a name are passed over.
+//! a name, or with one that no system takes, are passed over.
 
 use std::fs;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -29,8 +29,8 @@ const MAX_DEFLATE_RATIO: u64 = 1032;
 /// Bytes that tell what a file is: the header of a tar's first member is one block.
 const HEAD: u64 = 512;
 
-/// Bytes of a symbolic link, at most.
-const MAX_LINK: u64 = 4096;
+/// Bytes of a path and of a symbolic link, at most: more no system takes.
+const MAX_PATH: usize = 4096;
 
 /// Bytes that tell all other kinds.
 const ENOUGH: usize = 32;
@@ -226,8 +226,9 @@ impl Tree {
         Tree::of_archive(place, Root::Tar(blob), found, limit)
     }
 
-    /// Follows the links of an archive and leaves out what systems left behind.
+    /// Follows the links of an archive and leaves out what systems left behind, or could not take.
     fn of_archive(place: String, root: Root, mut found: Found, limit: u64) -> Result<Tree, DataError> {
+        found.links.retain(|link| link.path.len().max(link.target.len()) <= MAX_PATH);
         let numbers =
             found.entries.iter().enumerate().map(|(number, entry)| (entry.path.clone(), number)).collect();
         let followed = links::follow(&numbers, &found.links)
@@ -236,11 +237,12 @@ impl Tree {
         let linked: Vec<Entry> = followed.files.into_iter().map(linked).collect();
         found.entries.extend(linked);
         found.entries.retain(|entry| !hidden(&entry.path));
-        for _ in found.entries.extract_if(.., |entry| entry.path.is_empty()) {
-            let message = "files without a name are passed over";
-            Notice::new("passed-over", message).about("(no name)").add_to(&mut found.notices);
+        found.folders.retain(|path| !hidden(path) && is_name(path));
+        for entry in found.entries.extract_if(.., |entry| !is_name(&entry.path)) {
+            let message = "files without a name, or with one of more than 4096 bytes, are passed over";
+            let name = if entry.path.is_empty() { "(no name)" } else { &entry.path };
+            Notice::new("passed-over", message).about(name).add_to(&mut found.notices);
         }
-        found.folders.retain(|path| !hidden(path));
         for path in followed.lost.into_iter().filter(|path| !hidden(path)) {
             let message = "links that lead out of the archive, nowhere or in circles are passed over";
             Notice::new("links", message).about(path).add_to(&mut found.notices);
@@ -467,6 +469,11 @@ fn tidy(path: &str) -> String {
     path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
 }
 
+/// Whether a file can have this path.
+fn is_name(path: &str) -> bool {
+    (1..=MAX_PATH).contains(&path.len())
+}
+
 /// The name of a member: UTF-8 if it can be that, else code page 437, as the format has it, unless the member claims to
 /// be UTF-8.
 fn zip_name(member: &zip::read::ZipFile<'_, Blob>) -> String {
@@ -482,7 +489,8 @@ fn zip_name(member: &zip::read::ZipFile<'_, Blob>) -> String {
 /// What a symbolic link in a zip names; nothing when that cannot be read.
 fn zip_link(archive: &mut ZipArchive<Blob>, zip_index: usize) -> String {
     let mut target = Vec::new();
-    let read = archive.by_index(zip_index).map(|member| member.take(MAX_LINK).read_to_end(&mut target));
+    let read =
+        archive.by_index(zip_index).map(|member| member.take(MAX_PATH as u64).read_to_end(&mut target));
     if matches!(read, Ok(Ok(_))) { readable(&target) } else { String::new() }
 }
 
