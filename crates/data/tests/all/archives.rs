@@ -142,7 +142,7 @@ fn files_without_a_name_are_passed_over_with_a_word() {
     let mut tar = tarred(&[("Q", png(3, 1)), ("a/1.png", png(3, 2))]);
     each_header(&mut tar, |header| {
         if header[0] == b'Q' {
-            header[0] = b'/'
+            header[0] = b'/';
         }
     });
     let set = open_file("set.tar", &tar, &as_defined()).unwrap();
