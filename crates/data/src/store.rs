@@ -364,7 +364,7 @@ impl<'a> StoreBuilder<'a> {
 
     /// Names what is known of every image besides its label.
     pub(crate) fn columns(&mut self, columns: Vec<String>) {
-        self.index.columns = columns;
+        self.index.columns = columns.iter().map(|column| escaped(column)).collect();
     }
 
     /// Notes a sample that cannot be decoded, or stops, as the options say.
