@@ -2,14 +2,20 @@
 
 use std::path::PathBuf;
 
+use crate::text::{SENTENCE, shown};
+
 /// What failed, where, what was expected, what was found, and how to mend it.
 ///
-/// `place` names a file, or a file and what lies in it (`blood.npz: train_images`).
+/// `place` names a file, or a file and what lies in it (`blood.npz: train_images`). Messages escape control characters and
+/// shorten what is long; the fields do not.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// A file or folder could not be read at all.
-    #[error("cannot read {place}: {source}\nhint: check that it exists and that you may read it")]
+    #[error(
+        "cannot read {place}: {source}\nhint: check that it exists and that you may read it",
+        place = line(.place)
+    )]
     Read {
         /// The file or folder.
         place: String,
@@ -17,7 +23,10 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A file of 0 bytes, or an array without samples.
-    #[error("{place} is empty\nhint: the download or copy may have failed; fetch it again")]
+    #[error(
+        "{place} is empty\nhint: the download or copy may have failed; fetch it again",
+        place = line(.place)
+    )]
     Empty {
         /// The file.
         place: String,
@@ -26,7 +35,8 @@ pub enum DataError {
     #[error(
         "{place} holds no images in a format read here: {found}\nhint: give an .npz or .npy of images, \
          MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a folder class/file of PNG, JPEG, TIFF, BMP or \
-         WebP, or a zip or tar of these"
+         WebP, or a zip or tar of these",
+        place = line(.place), found = line(.found)
     )]
     UnknownFormat {
         /// The file or folder.
@@ -35,7 +45,10 @@ pub enum DataError {
         found: String,
     },
     /// The content is of a kind that is known and not read here.
-    #[error("{place} is {what}, which is not read here\nhint: {hint}")]
+    #[error(
+        "{place} is {what}, which is not read here\nhint: {hint}",
+        place = line(.place), what = line(.what)
+    )]
     NotRead {
         /// The file or folder.
         place: String,
@@ -46,9 +59,11 @@ pub enum DataError {
     },
     /// Folders of which some may be splits and others not, so that test images might be learnt from.
     #[error(
-        "{place}: which folders hold images to learn from and which to test on is not clear: {found}\nhint: say which is \
+        "{place}: which folders hold images to learn from and which to test on is not clear: {found}\nhint: say \
+         which is \
          which with --split-folder train=FOLDER and --split-folder test=FOLDER (data_options.split_folders), read one \
-         folder alone with --member FOLDER, or draw splits whatever the folders are called with --splits drawn"
+         folder alone with --member FOLDER, or draw splits whatever the folders are called with --splits drawn",
+        place = line(.place), found = line(.found)
     )]
     UnclearFolders {
         /// The data set.
@@ -57,7 +72,7 @@ pub enum DataError {
         found: String,
     },
     /// A table of labels that cannot be read, contradicts itself or does not fit the images.
-    #[error("{place}: {reason}\nhint: {hint}")]
+    #[error("{place}: {reason}\nhint: {hint}", place = line(.place), reason = line(.reason))]
     WrongTable {
         /// The table.
         place: String,
@@ -68,7 +83,8 @@ pub enum DataError {
     },
     /// The content starts right, then breaks off or contradicts itself.
     #[error(
-        "{place} is damaged or cut short: {reason}\nhint: compare it with the original, or fetch it again"
+        "{place} is damaged or cut short: {reason}\nhint: compare it with the original, or fetch it again",
+        place = line(.place), reason = line(.reason)
     )]
     Damaged {
         /// The file and, where known, the part of it.
@@ -77,7 +93,10 @@ pub enum DataError {
         reason: String,
     },
     /// An array of numbers (or other things) that cannot be images or labels.
-    #[error("{place}: expected {expected}, got {got}\nhint: {hint}")]
+    #[error(
+        "{place}: expected {expected}, got {got}\nhint: {hint}",
+        place = line(.place), expected = line(.expected), got = line(.got)
+    )]
     WrongType {
         /// The file and array.
         place: String,
@@ -89,7 +108,10 @@ pub enum DataError {
         hint: String,
     },
     /// An array whose shape cannot be that of images or labels.
-    #[error("{place}: expected {expected}, got {got}\nhint: {hint}")]
+    #[error(
+        "{place}: expected {expected}, got {got}\nhint: {hint}",
+        place = line(.place), expected = line(.expected), got = line(.got)
+    )]
     WrongShape {
         /// The file and array.
         place: String,
@@ -102,7 +124,8 @@ pub enum DataError {
     },
     /// Images and labels differ in number.
     #[error(
-        "{place}: {images} images but {labels} labels\nhint: there must be one label per image, in the same order"
+        "{place}: {images} images but {labels} labels\nhint: there must be one label per image, in the same order",
+        place = line(.place)
     )]
     CountMismatch {
         /// The file and array of labels.
@@ -115,7 +138,8 @@ pub enum DataError {
     /// A label that is no class number.
     #[error(
         "{place}: sample {sample} has label {label}, expected 0..={max}\nhint: number the classes from 0 as they \
-         are named; give samples without a label -1, or name their value with --ignore-labels"
+         are named; give samples without a label -1, or name their value with --ignore-labels",
+        place = line(.place)
     )]
     LabelOutOfRange {
         /// The file and array.
@@ -130,7 +154,8 @@ pub enum DataError {
     /// A number other than 0 and 1 among labels of several classes an image.
     #[error(
         "{place}: sample {sample} has {value} in column {column}, expected 0 or 1\nhint: several columns say for each \
-         class whether the image shows it; for one class number an image give one column"
+         class whether the image shows it; for one class number an image give one column",
+        place = line(.place)
     )]
     NoTag {
         /// The file and array.
@@ -143,7 +168,7 @@ pub enum DataError {
         value: i128,
     },
     /// A list of images, or a set of such lists, that contradicts itself or the images.
-    #[error("{place}: {reason}\nhint: {hint}")]
+    #[error("{place}: {reason}\nhint: {hint}", place = line(.place), reason = line(.reason))]
     WrongList {
         /// The list, or the set.
         place: String,
@@ -155,7 +180,8 @@ pub enum DataError {
     /// NaN or infinity among floating-point pixels.
     #[error(
         "{place}: sample {sample} has the value {value} at row {row}, column {column}, channel {channel}, \
-         expected finite numbers\nhint: mask or replace such pixels (numpy.nan_to_num) before training"
+         expected finite numbers\nhint: mask or replace such pixels (numpy.nan_to_num) before training",
+        place = line(.place)
     )]
     NotFinite {
         /// The file and array.
@@ -174,7 +200,8 @@ pub enum DataError {
     /// No readable image in a folder or archive.
     #[error(
         "{place} holds no readable image: {found}\nhint: put PNG, JPEG, TIFF, BMP or WebP files into one \
-         folder per class (or all into one folder, without labels)"
+         folder per class (or all into one folder, without labels)",
+        place = line(.place), found = line(.found)
     )]
     NoImages {
         /// The folder or archive.
@@ -183,7 +210,10 @@ pub enum DataError {
         found: String,
     },
     /// One image cannot be decoded, and bad samples are to stop the run.
-    #[error("{place} cannot be decoded: {reason}\nhint: remove or replace it, or let bad samples be skipped")]
+    #[error(
+        "{place} cannot be decoded: {reason}\nhint: remove or replace it, or let bad samples be skipped",
+        place = line(.place), reason = line(.reason)
+    )]
     BadSample {
         /// The file.
         place: String,
@@ -193,7 +223,8 @@ pub enum DataError {
     /// Images of one set that cannot be brought to a common form.
     #[error(
         "{place} mixes images that do not go together: {first}, but {second}\nhint: convert them to the same \
-         number of channels and the same kind of numbers (grey with RGB and 8 with 16 bits may be mixed)"
+         number of channels and the same kind of numbers (grey with RGB and 8 with 16 bits may be mixed)",
+        place = line(.place), first = line(.first), second = line(.second)
     )]
     MixedImages {
         /// The data set.
@@ -204,7 +235,10 @@ pub enum DataError {
         second: String,
     },
     /// Something needs more memory than allowed.
-    #[error("{place} needs {needed} bytes of memory, the limit is {limit}\nhint: {hint}")]
+    #[error(
+        "{place} needs {needed} bytes of memory, the limit is {limit}\nhint: {hint}",
+        place = line(.place)
+    )]
     TooLarge {
         /// What needs it.
         place: String,
@@ -227,7 +261,10 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// An array file without the arrays that make a data set.
-    #[error("{place}: cannot tell which array holds the images; it has {found}\nhint: {hint}")]
+    #[error(
+        "{place}: cannot tell which array holds the images; it has {found}\nhint: {hint}",
+        place = line(.place), found = line(.found)
+    )]
     UnknownArrays {
         /// The file.
         place: String,
@@ -237,7 +274,10 @@ pub enum DataError {
         hint: String,
     },
     /// An option has a value that makes no sense.
-    #[error("option {name}: expected {expected}, got {got}\nhint: change {name}")]
+    #[error(
+        "option {name}: expected {expected}, got {got}\nhint: change {name}",
+        expected = line(.expected), got = line(.got)
+    )]
     BadOption {
         /// The option.
         name: &'static str,
@@ -263,7 +303,8 @@ pub enum DataError {
     /// A protocol needs labels and there are none.
     #[error(
         "{name}: judging an encoder needs labels in the training split, got none\nhint: sort the images into \
-         one folder per class, or add an array of labels; pre-training alone needs none"
+         one folder per class, or add an array of labels; pre-training alone needs none",
+        name = line(.name)
     )]
     NoLabels {
         /// The data set.
@@ -273,7 +314,8 @@ pub enum DataError {
     #[error(
         "{name}: an image may show several classes, which can be judged by support vector machines alone\nhint: \
          `twinlens probe --classifier svm` tells the average precision of each class; pre-training, features, health and \
-         maps work as on images without labels"
+         maps work as on images without labels",
+        name = line(.name)
     )]
     SeveralLabels {
         /// The data set.
@@ -282,7 +324,8 @@ pub enum DataError {
     /// A protocol needs at least two classes and there is one.
     #[error(
         "{name}: judging an encoder needs at least 2 classes in the training split, got only \"{class}\"\n\
-         hint: add images of another class; pre-training alone needs no classes"
+         hint: add images of another class; pre-training alone needs no classes",
+        name = line(.name), class = line(.class)
     )]
     OneClass {
         /// The data set.
@@ -290,6 +333,11 @@ pub enum DataError {
         /// The only class.
         class: String,
     },
+}
+
+/// What messages say of a file, in which its maker may have written anything.
+fn line(text: &str) -> String {
+    shown(text, SENTENCE)
 }
 
 /// Sorts what went wrong while reading `place`: the content's fault, or the system's.

@@ -23,6 +23,7 @@ mod split;
 mod statistics;
 mod store;
 mod table;
+mod text;
 mod tree;
 mod wrap;
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{NAME, SENTENCE, shown};
+
 /// Something that was guessed, left out or changed while reading: told by `data inspect`, by the log of a run and in its
 /// report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +25,15 @@ impl Notice {
     /// How many names a notice shows.
     pub const SHOWN: usize = 10;
 
-    /// A notice about no image yet.
-    pub fn new(id: &str, message: impl Into<String>) -> Notice {
-        Notice { id: id.into(), message: message.into(), hint: None, count: 0, first: Vec::new() }
+    /// A notice about no image yet. Control characters of the message are escaped, and much text is shortened.
+    pub fn new(id: &str, message: impl AsRef<str>) -> Notice {
+        Notice {
+            id: id.into(),
+            message: shown(message.as_ref(), SENTENCE),
+            hint: None,
+            count: 0,
+            first: Vec::new(),
+        }
     }
 
     /// With a hint on what decides it otherwise.
@@ -37,10 +45,10 @@ impl Notice {
 
     /// With one more file or image that it concerns.
     #[must_use]
-    pub fn about(mut self, name: impl Into<String>) -> Notice {
+    pub fn about(mut self, name: impl AsRef<str>) -> Notice {
         self.count += 1;
         if self.first.len() < Notice::SHOWN {
-            self.first.push(name.into());
+            self.first.push(shown(name.as_ref(), NAME));
         }
         self
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::notice::Notice;
 use crate::range::{PixelRange, Ranged};
+use crate::text::{NAME, SENTENCE, shown};
 use crate::wrap::Subset;
 use crate::{DataError, Image};
 
@@ -211,7 +212,7 @@ pub struct Skipped {
 /// One sample that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedSample {
-    /// Its path in the set.
+    /// Its path in the set, in the middle shortened if it is long.
     pub path: String,
     /// What the decoder said.
     pub reason: String,
@@ -221,10 +222,10 @@ impl Skipped {
     /// How many skipped samples are named.
     pub const SHOWN: usize = 10;
 
-    pub(crate) fn add(&mut self, path: String, reason: String) {
+    pub(crate) fn add(&mut self, path: &str, reason: &str) {
         self.count += 1;
         if self.first.len() < Skipped::SHOWN {
-            self.first.push(SkippedSample { path, reason });
+            self.first.push(SkippedSample { path: shown(path, NAME), reason: shown(reason, SENTENCE) });
         }
     }
 }

@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 
 use crate::notice::Notice;
 use crate::source::Skipped;
+use crate::text::escaped;
 use crate::{
     DataError, DataSettings, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag,
 };
@@ -363,7 +364,7 @@ impl<'a> StoreBuilder<'a> {
 
     /// Names what is known of every image besides its label.
     pub(crate) fn columns(&mut self, columns: Vec<String>) {
-        self.index.columns = columns;
+        self.index.columns = columns.iter().map(|column| escaped(column)).collect();
     }
 
     /// Notes a sample that cannot be decoded, or stops, as the options say.
@@ -371,7 +372,7 @@ impl<'a> StoreBuilder<'a> {
         if self.options.settings.on_bad_sample == OnBadSample::Fail {
             return Err(DataError::BadSample { place, reason });
         }
-        self.index.skipped.add(path.into(), reason);
+        self.index.skipped.add(path, &reason);
         self.done += 1;
         self.report();
         Ok(())
@@ -396,7 +397,7 @@ impl<'a> StoreBuilder<'a> {
     /// The finished store. `classes` are the names of the classes.
     pub(crate) fn finish(mut self, classes: Vec<String>) -> Result<Store, DataError> {
         self.index.parts.retain(|part| !part.range.is_empty());
-        self.index.classes = classes;
+        self.index.classes = classes.iter().map(|class| escaped(class)).collect();
         self.index.fingerprint = hex(&self.fingerprint.finalize());
         match self.bytes {
             Sink::Memory(mut bytes) => {

@@ -2,7 +2,8 @@
 //!
 //! Formats read from a tree and never learn which of these it is. Gzip is undone on the way. Links in folders are followed
 //! wherever they lead, links in archives within the archive; what is no file (named pipes, sockets, devices) is passed
-//! over. Names that are not Unicode are shown with their bytes escaped (`\xff`).
+//! over. Names that are not Unicode, or have control characters, are shown with these escaped (`\xff`, `\n`); files without
+//! a name, or with one that no system takes, are passed over.
 
 use std::fs;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -20,6 +21,7 @@ use crate::decode::{format_of, name_of};
 use crate::error::read_error;
 use crate::links::{self, Link};
 use crate::notice::Notice;
+use crate::text::escaped;
 
 /// Deflate cannot shrink by more than this factor: a member that claims more is damaged or hostile.
 const MAX_DEFLATE_RATIO: u64 = 1032;
@@ -27,8 +29,8 @@ const MAX_DEFLATE_RATIO: u64 = 1032;
 /// Bytes that tell what a file is: the header of a tar's first member is one block.
 const HEAD: u64 = 512;
 
-/// Bytes of a symbolic link, at most.
-const MAX_LINK: u64 = 4096;
+/// Bytes of a path and of a symbolic link, at most: more no system takes.
+const MAX_PATH: usize = 4096;
 
 /// Bytes that tell all other kinds.
 const ENOUGH: usize = 32;
@@ -66,9 +68,9 @@ struct Found {
 /// One file of a tree.
 #[derive(Clone)]
 pub(crate) struct Entry {
-    /// Its path within the tree, with `/` between folders; bytes that are not Unicode are escaped.
+    /// Its path within the tree, with `/` between folders; control characters and what is not Unicode are escaped.
     pub(crate) path: String,
-    /// Its path as the system has it, where that is not Unicode.
+    /// Its path as the system has it, where that differs.
     raw: Option<PathBuf>,
     /// What its first bytes say it is, gzip undone.
     pub(crate) kind: Kind,
@@ -200,12 +202,12 @@ impl Tree {
         let mut found = Found::default();
         for member in archive.entries_with_seek().map_err(broken)? {
             let member = member.map_err(broken)?;
-            let path = tidy(&shown(&member.path_bytes()));
+            let path = tidy(&readable(&member.path_bytes()));
             let kind = member.header().entry_type();
             if let Some(target) =
                 member.link_name_bytes().filter(|_| kind.is_symlink() || kind.is_hard_link())
             {
-                found.links.push(Link { path, target: shown(&target), hard: kind.is_hard_link() });
+                found.links.push(Link { path, target: readable(&target), hard: kind.is_hard_link() });
                 continue;
             }
             match kind {
@@ -224,8 +226,9 @@ impl Tree {
         Tree::of_archive(place, Root::Tar(blob), found, limit)
     }
 
-    /// Follows the links of an archive and leaves out what systems left behind.
+    /// Follows the links of an archive and leaves out what systems left behind, or could not take.
     fn of_archive(place: String, root: Root, mut found: Found, limit: u64) -> Result<Tree, DataError> {
+        found.links.retain(|link| link.path.len().max(link.target.len()) <= MAX_PATH);
         let numbers =
             found.entries.iter().enumerate().map(|(number, entry)| (entry.path.clone(), number)).collect();
         let followed = links::follow(&numbers, &found.links)
@@ -234,7 +237,12 @@ impl Tree {
         let linked: Vec<Entry> = followed.files.into_iter().map(linked).collect();
         found.entries.extend(linked);
         found.entries.retain(|entry| !hidden(&entry.path));
-        found.folders.retain(|path| !hidden(path));
+        found.folders.retain(|path| !hidden(path) && is_name(path));
+        for entry in found.entries.extract_if(.., |entry| !is_name(&entry.path)) {
+            let message = "files without a name, or with one of more than 4096 bytes, are passed over";
+            let name = if entry.path.is_empty() { "(no name)" } else { &entry.path };
+            Notice::new("passed-over", message).about(name).add_to(&mut found.notices);
+        }
         for path in followed.lost.into_iter().filter(|path| !hidden(path)) {
             let message = "links that lead out of the archive, nowhere or in circles are passed over";
             Notice::new("links", message).about(path).add_to(&mut found.notices);
@@ -401,7 +409,7 @@ impl Walk {
         let before = self.found.entries.len();
         for item in fs::read_dir(folder)? {
             let item = item?;
-            let name = shown(item.file_name().as_encoded_bytes());
+            let name = readable(item.file_name().as_encoded_bytes());
             if hidden(&name) {
                 continue;
             }
@@ -413,7 +421,7 @@ impl Walk {
                 self.enter(&item, &raw, &path)?;
             } else if metadata.is_file() {
                 let (len, stamp) = (Some(metadata.len()), modified(&item.path()));
-                let raw = Some(raw).filter(|raw| raw.to_str().is_none());
+                let raw = Some(raw).filter(|raw| raw.to_str() != Some(&path));
                 self.found.entries.push(Entry { raw, len, stamp, ..Entry::at(path) });
             } else {
                 passed_over(path).add_to(&mut self.found.notices);
@@ -446,11 +454,11 @@ fn passed_over(path: String) -> Notice {
     Notice::new("passed-over", message).about(path)
 }
 
-/// A name for people: as it is, if it is Unicode, else with other bytes escaped.
-fn shown(name: &[u8]) -> String {
+/// A name for people: control characters and bytes that are not Unicode are escaped.
+fn readable(name: &[u8]) -> String {
     let mut text = String::new();
     for chunk in name.utf8_chunks() {
-        text.push_str(chunk.valid());
+        text.push_str(&escaped(chunk.valid()));
         chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
     }
     text
@@ -461,23 +469,29 @@ fn tidy(path: &str) -> String {
     path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
 }
 
+/// Whether a file can have this path.
+fn is_name(path: &str) -> bool {
+    (1..=MAX_PATH).contains(&path.len())
+}
+
 /// The name of a member: UTF-8 if it can be that, else code page 437, as the format has it, unless the member claims to
 /// be UTF-8.
 fn zip_name(member: &zip::read::ZipFile<'_, Blob>) -> String {
     let raw = member.name_raw();
     match std::str::from_utf8(raw) {
-        Ok(name) => name.replace('\\', "/"),
+        Ok(name) => escaped(&name.replace('\\', "/")),
         // Read as UTF-8 it has characters that stand for others; code page 437 has none of these.
-        Err(_) if member.name().contains(char::REPLACEMENT_CHARACTER) => shown(raw),
-        Err(_) => member.name().replace('\\', "/"),
+        Err(_) if member.name().contains(char::REPLACEMENT_CHARACTER) => readable(raw),
+        Err(_) => escaped(&member.name().replace('\\', "/")),
     }
 }
 
 /// What a symbolic link in a zip names; nothing when that cannot be read.
 fn zip_link(archive: &mut ZipArchive<Blob>, zip_index: usize) -> String {
     let mut target = Vec::new();
-    let read = archive.by_index(zip_index).map(|member| member.take(MAX_LINK).read_to_end(&mut target));
-    if matches!(read, Ok(Ok(_))) { shown(&target) } else { String::new() }
+    let read =
+        archive.by_index(zip_index).map(|member| member.take(MAX_PATH as u64).read_to_end(&mut target));
+    if matches!(read, Ok(Ok(_))) { readable(&target) } else { String::new() }
 }
 
 /// Nanoseconds since 1970 of the last change; 0 where the system keeps none.

@@ -69,9 +69,12 @@ pub fn refusal(error: &impl Display) -> Result<(), String> {
 /// # Errors
 /// What does not hold.
 pub fn shown(text: &str) -> Result<(), String> {
-    let control = |c: char| c.is_control() && c != '\n';
-    ensure(!text.contains(control), || format!("control characters in a message: {text:?}"))?;
+    plain("message", &text.replace('\n', " "))?;
     ensure(text.len() <= LONGEST, || format!("a message too long for people: {} bytes", text.len()))
+}
+
+fn plain(what: &str, text: &str) -> Result<(), String> {
+    ensure(!text.contains(char::is_control), || format!("control characters in a {what}: {text:?}"))
 }
 
 fn data_set(set: &DataSet) -> Result<(), String> {
@@ -79,10 +82,12 @@ fn data_set(set: &DataSet) -> Result<(), String> {
     let splits = Split::ALL.into_iter().filter_map(|split| Some((split, set.splits.get(split)?)));
     for (split, source) in splits {
         ensure(!source.is_empty(), || format!("an empty split: {}", split.name()))?;
+        source.columns().iter().try_for_each(|column| plain("column", column))?;
         (0..source.len()).try_for_each(|index| sample(source.as_ref(), index, set))?;
         ensure(source.image(source.len()).is_err(), || "an image after the last one".into())?;
     }
     figures(&found)?;
+    set.classes.iter().try_for_each(|class| plain("class", class))?;
     set.notices.iter().try_for_each(|notice| shown(&notice.to_string()))?;
     set.skipped.first.iter().try_for_each(|skipped| shown(&format!("{}{}", skipped.path, skipped.reason)))
 }
@@ -109,6 +114,7 @@ fn sample(source: &dyn ImageSource, index: usize, set: &DataSet) -> Result<(), S
     })?;
     let (columns, metadata) = (source.columns().len(), source.metadata(index).len());
     ensure(columns == metadata, || format!("not one text for each column: {metadata} of {columns}"))?;
+    plain("name", &source.name(index))?;
     ensure(!source.name(index).is_empty(), || format!("an image without a name: {index}"))
 }
 

@@ -95,11 +95,24 @@ pub fn encoded(image: &DynamicImage, format: ImageFormat) -> io::Result<Vec<u8>>
 /// # Errors
 /// When they cannot be read.
 pub fn folder(name: &str) -> io::Result<Vec<Vec<u8>>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    ending(name, &[""])
+}
+
+/// The files that the readers' own tests read, of those whose names end so.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn examples(endings: &[&str]) -> io::Result<Vec<Vec<u8>>> {
+    ending("../data/tests/files", endings)
+}
+
+fn ending(folder: &str, endings: &[&str]) -> io::Result<Vec<Vec<u8>>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     if !folder.exists() {
         return Ok(Vec::new());
     }
     let mut paths = fs::read_dir(folder)?.map(|file| Ok(file?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.retain(|path| endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)));
     paths.sort();
     paths.iter().map(fs::read).collect()
 }
@@ -116,6 +129,15 @@ mod tests {
         assert_eq!(unpack(&[3, b'a']), [("a".to_owned(), Vec::new())]);
         assert_eq!(unpack(&[1, b'a', 200, 0, 9]), [("a".to_owned(), vec![9])]);
         assert!(unpack(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_files_of_the_readers_tests_are_at_hand() {
+        let tiffs = examples(&[".tif"]).unwrap();
+        assert!(
+            tiffs.len() > 20 && tiffs.iter().all(|tiff| tiff.starts_with(b"II") || tiff.starts_with(b"MM"))
+        );
+        assert!(examples(&[".gif", ".webp"]).unwrap().len() >= 2);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use twinlens_fuzz::{Cost, Finding, TARGETS, Target, mutate, target};
@@ -71,14 +72,19 @@ fn told(result: &Result<Cost, Finding>) -> String {
 fn run(target: &Target, count: usize) -> Result<()> {
     let seeds = target.inputs()?;
     let mut findings: BTreeMap<String, (usize, usize, Finding)> = BTreeMap::new();
-    let (mut peak, mut slowest) = (0, std::time::Duration::ZERO);
+    let (mut peak, mut slowest) = (0, (Duration::ZERO, 0));
     for number in 0..count {
         match target.execute(&mutate::input(&seeds, 0, number)) {
-            Ok(cost) => (peak, slowest) = (peak.max(cost.peak), slowest.max(cost.time)),
+            Ok(cost) => (peak, slowest) = (peak.max(cost.peak), slowest.max((cost.time, number))),
             Err(finding) => findings.entry(finding.kind()).or_insert((number, 0, finding)).1 += 1,
         }
     }
-    println!("{}: {count} inputs, {} KiB at most, {slowest:.1?} at most", target.name, peak >> 10);
+    let (time, number) = slowest;
+    println!(
+        "{}: {count} inputs, {} KiB at most, {time:.1?} at most (input {number})",
+        target.name,
+        peak >> 10
+    );
     for (kind, (first, times, finding)) in &findings {
         let path = std::env::temp_dir().join(format!("twinlens-fuzz-{}-{kind}", target.name));
         std::fs::write(&path, mutate::input(&seeds, 0, *first))?;

@@ -55,6 +55,11 @@ impl Decoded {
     pub(crate) fn one(image: Image) -> Decoded {
         Decoded { images: vec![image], paged: false, remarks: Vec::new() }
     }
+
+    /// Bytes of all samples.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.images.iter().map(|image| (image.pixels.len() * image.pixel_type().bytes()) as u64).sum()
+    }
 }
 
 /// What a person should know of how a file was read.

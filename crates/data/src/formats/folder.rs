@@ -33,7 +33,8 @@ pub(super) const FORMAT: Format = Format {
     read,
 };
 
-/// Images decoded at a time: enough to keep all threads busy, few enough to hold twice.
+/// Files decoded at a time: enough to keep all threads busy. The first ones show how many fit into memory.
+const FIRST_BATCH: usize = 16;
 const BATCH: usize = 256;
 
 const EXTENSIONS: [&str; 13] =
@@ -312,12 +313,15 @@ pub(super) struct File {
 /// Decodes files into the store, in their order.
 pub(super) fn read_files(
     tree: &Tree,
-    mut files: Vec<File>,
+    files: Vec<File>,
     store: &mut StoreBuilder<'_>,
 ) -> Result<(), DataError> {
-    while !files.is_empty() {
-        let rest = files.split_off(BATCH.min(files.len()));
-        read_batch(tree, std::mem::replace(&mut files, rest), store)?;
+    let (mut files, mut size) = (files.into_iter(), FIRST_BATCH);
+    while files.len() > 0 {
+        let largest = read_batch(tree, files.by_ref().take(size).collect(), store)?;
+        // Twice the largest, as images of one set are seldom of one size.
+        let fitting = store.limit / largest.saturating_mul(2).max(1);
+        size = fitting.clamp(1, BATCH as u64) as usize;
     }
     Ok(())
 }
@@ -335,33 +339,44 @@ pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), Dat
     })
 }
 
-fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<(), DataError> {
-    let settings = store.settings();
-    let &DataSettings { pages, orientation, .. } = settings;
-    let options = DecodeOptions { limit: store.limit, pages, orientation };
-    let decoded: Vec<Result<Decoded, String>> = batch
-        .par_iter()
-        .map(|file| match tree.bytes(file.entry, options.limit) {
-            Ok(bytes) if tree.entries[file.entry].kind == Kind::Npy => {
-                npy::image(&bytes, settings, options.limit).map(Decoded::one)
-            }
-            Ok(bytes) => decode(&bytes, &options),
-            Err(DataError::Damaged { reason, .. }) => Err(reason),
-            Err(error) => Err(error.to_string()),
-        })
-        .collect();
-    let mut samples = Vec::with_capacity(batch.len());
-    for (file, decoded) in batch.into_iter().zip(decoded) {
+/// Decodes files side by side, each within its share of the memory limit, and those that need more one by one, so that no
+/// more than the limit is held at a time. Returns the bytes of the largest.
+fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<u64, DataError> {
+    let (settings, limit) = (store.settings(), store.limit);
+    let share = limit / batch.len().max(1) as u64;
+    let decoded: Vec<Result<Decoded, String>> =
+        batch.par_iter().map(|file| decode_file(tree, file.entry, settings, share)).collect();
+    let (mut samples, mut largest) = (Vec::with_capacity(batch.len()), 0);
+    for (file, mut decoded) in batch.into_iter().zip(decoded) {
         let path = &tree.entries[file.entry].path;
+        if decoded.is_err() && share < limit {
+            store.push(tree.place(), std::mem::take(&mut samples))?;
+            decoded = decode_file(tree, file.entry, settings, limit);
+        }
         match decoded {
             Ok(decoded) => {
+                largest = largest.max(decoded.bytes()).max(tree.entries[file.entry].len.unwrap_or(0));
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
-                samples.extend(samples_of(file, path, decoded, pages));
+                samples.extend(samples_of(file, path, decoded, settings.pages));
             }
             Err(reason) => store.bad_sample(tree.place_of(file.entry), path, reason)?,
         }
     }
-    store.push(tree.place(), samples)
+    store.push(tree.place(), samples)?;
+    Ok(largest)
+}
+
+/// Decodes a file that may need `limit` bytes.
+fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> Result<Decoded, String> {
+    let &DataSettings { pages, orientation, .. } = settings;
+    match tree.bytes(entry, limit) {
+        Ok(bytes) if tree.entries[entry].kind == Kind::Npy => {
+            npy::image(&bytes, settings, limit).map(Decoded::one)
+        }
+        Ok(bytes) => decode(&bytes, &DecodeOptions { limit, pages, orientation }),
+        Err(DataError::Damaged { reason, .. }) => Err(reason),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The images of one file; pages are named by their number.

@@ -3,7 +3,7 @@
 use twinlens_data::{DataSet, Split};
 
 use crate::layouts::{given, members, notice};
-use crate::make::{as_defined, npy_u8, npz, open_file, png, put, refusal, tarred, zipped};
+use crate::make::{as_defined, npy_u8, npz, open_file, png, put, refusal, strict, tarred, zipped};
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
@@ -78,19 +78,22 @@ fn altered(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     altered
 }
 
+/// Changes every header of a tar, and makes its checksum right again.
+fn each_header(tar: &mut [u8], change: impl Fn(&mut [u8])) {
+    for header in tar.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar") {
+        change(header);
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+}
+
 #[test]
 fn names_that_are_not_unicode_are_read_by_their_bytes() {
     let files = [("one/Q.png", png(3, 1)), ("one/W.png", png(3, 2)), ("two/3.png", png(3, 3))];
     // The header's checksum covers the name: what Q loses, the next byte must not; so the sum is set anew.
     let mut tar = altered(&altered(&tarred(&files), b"one/Q", b"one/\xff"), b"one/W", b"one/\xfe");
-    for header in tar.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar") {
-        let sum: u32 = header
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
-            .sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    }
+    each_header(&mut tar, |_| {});
     let set = open_file("set.tar", &tar, &as_defined()).unwrap();
     assert_eq!(names(&set), ["one/\\xfe.png", "one/\\xff.png", "two/3.png"]);
     // Without the mark of UTF-8 a zip's names are of code page 437: 0x84 is a with two dots, 0x94 o.
@@ -107,17 +110,75 @@ fn names_that_are_not_unicode_are_read_by_their_bytes() {
 }
 
 #[test]
+fn control_characters_of_names_are_escaped_wherever_a_set_comes_from() {
+    let files =
+        [("\u{1b}[2J/1\n.png", png(3, 1)), ("b/2\r.png", b"no picture".to_vec()), ("c/3.png", png(3, 3))];
+    let folder = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(path, bytes)| put(folder.path(), path, bytes));
+    for set in [
+        twinlens_data::open(folder.path(), &as_defined()),
+        open_file("set.zip", &zipped(&files, CompressionMethod::Stored), &as_defined()),
+        open_file("set.tar", &tarred(&files), &as_defined()),
+    ] {
+        let set = set.unwrap();
+        assert_eq!(names(&set), ["\\u{1b}[2J/1\\n.png", "c/3.png"]);
+        assert_eq!(set.classes, ["\\u{1b}[2J", "b", "c"]);
+        assert_eq!(set.skipped.first[0].path, "b/2\\r.png");
+    }
+}
+
+#[test]
+fn what_a_damaged_tar_holds_reaches_no_terminal() {
+    let mut tar = tarred(&[("a/1.png", png(3, 1)), ("b/2.png", png(3, 2))]);
+    let second = tar.windows(7).position(|name| name == b"b/2.png").unwrap();
+    tar[second..second + 7].copy_from_slice(b"b/\x1b[2Jg");
+    tar[second + 124..second + 136].copy_from_slice(b"\x1b]0;bell\x07...");
+    let message = refusal(open_file("set.tar", &tar, &as_defined()));
+    assert!(message.contains("damaged") && message.matches(char::is_control).eq(["\n"]), "{message:?}");
+}
+
+#[test]
+fn files_without_a_name_are_passed_over_with_a_word() {
+    let mut tar = tarred(&[("Q", png(3, 1)), ("a/1.png", png(3, 2))]);
+    each_header(&mut tar, |header| {
+        if header[0] == b'Q' {
+            header[0] = b'/';
+        }
+    });
+    let set = open_file("set.tar", &tar, &as_defined()).unwrap();
+    assert_eq!(names(&set), ["a/1.png"]);
+    assert_eq!((notice(&set, "passed-over").count, set.notices.len()), (1, 1));
+}
+
+#[test]
+fn long_names_are_read_whole_and_shown_by_their_ends() {
+    let long = |end: &str| format!("{}/{end}", "long/".repeat(800));
+    let files = [(&*long("1.png"), png(3, 1)), (&*long("2.png"), b"no picture".to_vec())];
+    let zip = zipped(&files, CompressionMethod::Stored);
+    let set = open_file("set.zip", &zip, &as_defined()).unwrap();
+    assert!(names(&set)[0].len() > 4000);
+    let skipped = &set.skipped.first[0].path;
+    assert!(skipped.len() < 300 && skipped.starts_with("long/") && skipped.contains("2.png"), "{skipped}");
+    let message = refusal(open_file("set.zip", &zip, &strict()));
+    assert!(message.len() < 1500 && message.contains("set.zip: long/long"), "{message}");
+    assert!(message.contains("/2.png") && message.contains("cannot be decoded"), "{message}");
+}
+
+#[test]
+fn names_that_no_system_takes_are_passed_over() {
+    let endless = format!("{}1.png", "x/".repeat(30_000));
+    let files = [(&*endless, png(3, 1)), ("b/2.png", png(3, 2))];
+    for bytes in [zipped(&files, CompressionMethod::Stored), tarred(&files)] {
+        let set = open_file("set", &bytes, &as_defined()).unwrap();
+        assert_eq!(names(&set), ["b/2.png"]);
+        assert!(notice(&set, "passed-over").first[0].starts_with("x/x/"));
+    }
+}
+
+#[test]
 fn an_old_tar_without_a_mark_is_a_tar() {
     let mut tar = tarred(&[("a/1.png", png(3, 1)), ("b/2.png", png(3, 2))]);
-    for header in tar.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar") {
-        header[257..].fill(0);
-        let sum: u32 = header
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
-            .sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    }
+    each_header(&mut tar, |header| header[257..].fill(0));
     assert_eq!(names(&open_file("set.tar", &tar, &as_defined()).unwrap()), ["a/1.png", "b/2.png"]);
 }
 

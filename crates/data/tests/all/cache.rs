@@ -56,6 +56,22 @@ fn mapped_from_the_cache_and_held_in_memory_are_the_same() {
 }
 
 #[test]
+fn images_larger_than_their_share_of_the_limit_are_read_all_the_same_and_in_order() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for number in 0..60 {
+        let side = if number % 7 == 3 || number > 40 { 40 } else { 4 };
+        put(folder.path(), &format!("{}/{number:02}.png", number % 2), &png(side, number));
+    }
+    put(folder.path(), "1/05.png", b"no picture");
+    let held = twinlens_data::open(folder.path(), &OpenOptions::default()).unwrap();
+    assert_eq!((held.skipped.count, held.skipped.first[0].path.as_str()), (1, "1/05.png"));
+    let limit = Some(20_000); // four of the large images, or 16 of at most 1250 bytes
+    let options =
+        OpenOptions { memory_limit: limit, cache_dir: Some(cache.path().into()), ..OpenOptions::default() };
+    assert_same(&held, &twinlens_data::open(folder.path(), &options).unwrap());
+}
+
+#[test]
 fn wide_and_floating_samples_survive_the_cache() {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let shorts: Vec<u8> = (0..600u16).flat_map(|v| (v * 109).to_le_bytes()).collect();

@@ -258,3 +258,14 @@ fn hugging_faces_metadata_lie_in_the_folder_of_each_split() {
         (&["n".to_string()][..], &["5".to_string()][..], &[String::new()][..],)
     );
 }
+
+#[test]
+fn what_a_table_holds_reaches_no_terminal() {
+    let stated = with(|settings| settings.labels_column = "label".into());
+    let table = b"image,a\x1b[2J\n1.png,cat\n2.png,dog\n";
+    let message = refusal(try_set(&TWO, &[("labels.csv", table)], &stated));
+    assert!(message.contains("its columns are image, a\\u{1b}[2J"), "{message:?}");
+    let read = set(&TWO, "image,label,x\u{7}\n1.png,\"a\nb\",1\n2.png,dog,2\n");
+    assert_eq!(read.classes, ["a\\nb", "dog"]);
+    assert_eq!(read.splits.train.unwrap().columns(), ["x\\u{7}"]);
+}

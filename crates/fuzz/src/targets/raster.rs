@@ -1,4 +1,6 @@
-//! One PNG, JPEG, WebP, BMP or GIF.
+//! One PNG, JPEG, WebP, BMP, GIF or PNM.
+
+use std::io;
 
 use image::{DynamicImage, ImageFormat};
 
@@ -8,7 +10,7 @@ use crate::files::{self, encoded, picture};
 
 pub(super) const TARGET: Target = Target {
     name: "raster",
-    about: "a PNG (checksums are mended), JPEG, WebP, BMP or GIF",
+    about: "a PNG (checksums are mended), JPEG, WebP, BMP, GIF or PNM",
     run,
     memory,
     seeds,
@@ -31,8 +33,8 @@ fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn seeds() -> std::io::Result<Vec<Vec<u8>>> {
-    let mut seeds = files::folder("seeds/raster")?;
+fn seeds() -> io::Result<Vec<Vec<u8>>> {
+    let mut seeds = files::examples(&[".png", ".jpg", ".bmp", ".gif", ".webp"])?;
     for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Bmp] {
         seeds.push(picture(9, 1, format)?);
     }
@@ -45,6 +47,17 @@ fn seeds() -> std::io::Result<Vec<Vec<u8>>> {
     ] {
         seeds.push(encoded(&image, ImageFormat::Png)?);
     }
+    let texts: [&[u8]; 8] = [
+        b"P1\n# bits\n3 2\n1 0 1\n0 1 0\n",
+        b"P2 3 2 15 1 2 3 4 5 15\n",
+        b"P3\n2 1\n255\n1 2 3 255 0 9\n",
+        b"P4\n9 2\n\xaa\x80\x55\x00",
+        b"P5\n2 2\n255\n\x00\x7f\x80\xff",
+        b"P5\n2 1\n65535\n\x00\x01\xff\xfe",
+        b"P6\n1 2\n100\n\x01\x02\x03\x32\x63\x64",
+        b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n12345678",
+    ];
+    seeds.extend(texts.map(<[u8]>::to_vec));
     Ok(seeds)
 }
 

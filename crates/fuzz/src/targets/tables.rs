@@ -41,7 +41,15 @@ fn seeds() -> io::Result<Vec<Vec<u8>>> {
         "filename\tlabel\tsite\nc/d.png\t-1\tnorth\nc/e.png\t2\tsouth\n",
         "\u{feff}id,target,weights\n./c/d.png,3,1.5\nmissing.png,4,\n\na.png,,7\n",
         "a.png,cat\nb.png,dog\n",
+        "file,label\n\"a.png\",\"two\nlines\"\nb.png,\"quote\"\"d\"\n",
+        "id,is_train,dx,age\na,1,mel,40\nb,0,nv,nan\nd,1,mel,\ne,0,nv,1e309\n",
+        "image,labels,split\na.png,cat|dog,train\nb.png,dog,unlabeled\nc/d.png,,predict\n",
+        "path,x,y,label\nc\\d.png,1,2,1.0\nC/E.PNG,3,4,2.0\na.png,5,6,10.0\n",
+        "image,cat,dog\na,1.0,0.0\nb,0.0,1.0\nd,1.0,0.0\n",
         "image,cat,dog\na.png,1,0\nb.png,0,1\nc/d.png,1,1\nc/e.png,0,0\n",
     ];
-    Ok(texts.map(|text| text.as_bytes().to_vec()).to_vec())
+    let wide = "image,label\na.png,\u{732b}\nb.png,dog\n".encode_utf16();
+    let wide = [0xfeff].into_iter().chain(wide).flat_map(u16::to_le_bytes).collect();
+    let latin1 = b"image,label\na.png,caf\xe9\nb.png,th\xe9\n".to_vec();
+    Ok(texts.map(|text| text.as_bytes().to_vec()).into_iter().chain([wide, latin1]).collect())
 }

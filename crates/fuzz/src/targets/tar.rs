@@ -7,7 +7,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::Target;
 use crate::check::{memory, opened, settings};
-use crate::files::{picture, tarred};
+use crate::files::{self, picture, tarred};
 
 pub(super) const TARGET: Target =
     Target { name: "tar", about: "a tar (checksums are mended)", run, memory, seeds };
@@ -33,7 +33,7 @@ fn seeds() -> io::Result<Vec<Vec<u8>>> {
     let plain =
         tarred([(&b"a/1.png"[..], png(1)?), (b"b/2.png", png(2)?), (b"b/notes.txt", b"text".to_vec())]);
     let inner = tarred([(&b"inner.tar"[..], plain.clone())]);
-    Ok(vec![plain, inner, with_links()?])
+    Ok([plain, inner, with_links()?].into_iter().chain(files::examples(&[".tar"])?).collect())
 }
 
 /// A tar with a long name, a hard link and a symbolic link, as GNU tar writes them.

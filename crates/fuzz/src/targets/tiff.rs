@@ -11,5 +11,5 @@ fn run(bytes: &[u8]) -> Result<(), String> {
 }
 
 fn seeds() -> std::io::Result<Vec<Vec<u8>>> {
-    files::folder("seeds/tiff")
+    files::examples(&[".tif"])
 }
