@@ -9,55 +9,57 @@ use crate::exit::{Exit, Failure, Outcome};
 
 /// How a data set is understood, where it does not say so itself.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
-#[command(next_help_heading = "Reading the data")]
 pub struct ReadingArgs {
     /// What to do with an image that cannot be decoded
-    #[arg(long, value_name = "skip|fail", value_parser = ["skip", "fail"], hide_possible_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "skip|fail", value_parser = ["skip", "fail"], hide_possible_values = true)]
     pub on_bad_sample: Option<String>,
     /// The array of an .npz, or the folder, that holds the images, where names do not say
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub member: Option<String>,
     /// Where the labels are: an array of the .npz, or a table (CSV)
-    #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::AnyPath)]
+    #[arg(long, help_heading = HEADING, value_name = "NAME|FILE", value_hint = ValueHint::AnyPath)]
     pub labels: Option<String>,
     /// The column of the table that holds the labels
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub labels_column: Option<String>,
     /// The column of the table that names the image
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub path_column: Option<String>,
     /// Labels that mean "none", besides -1
-    #[arg(long, value_name = "N,..", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, help_heading = HEADING, value_name = "N,..", value_delimiter = ',', allow_negative_numbers = true)]
     pub ignore_labels: Vec<i64>,
     /// The axes of arrays: nhwc, nchw, nhw, hwc, chw, hw, ndhw, ndhwc or ncdhw
-    #[arg(long, value_name = "AXES", value_parser = LAYOUTS, hide_possible_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "AXES", value_parser = LAYOUTS, hide_possible_values = true)]
     pub layout: Option<String>,
     /// What becomes of files with several pages: the first, the middle one, their maximum, or each an image
-    #[arg(long, value_name = "first|middle|max|each", value_parser = ["first", "middle", "max", "each"], hide_possible_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "first|middle|max|each", value_parser = ["first", "middle", "max", "each"], hide_possible_values = true)]
     pub pages: Option<String>,
     /// Whether images are turned as their files say, or left as stored
-    #[arg(long, value_name = "upright|stored", value_parser = ["upright", "stored"], hide_possible_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "upright|stored", value_parser = ["upright", "stored"], hide_possible_values = true)]
     pub orientation: Option<String>,
     /// Give grey images as RGB
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub rgb: bool,
     /// Which values are black and white: auto, type, measured, LOW,HIGH, or percentiles as 0.1%,99.9%
-    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "RANGE", allow_hyphen_values = true)]
     pub range: Option<RangeChoice>,
     /// What is held out: as the set says, what it leaves open drawn (auto); no more than it says (defined); drawn anew
     /// (drawn); nothing but its test images (complete); as a column of the table says (column)
-    #[arg(long, value_name = "HOW", value_parser = ["auto", "defined", "drawn", "complete", "column"], hide_possible_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "HOW", value_parser = ["auto", "defined", "drawn", "complete", "column"], hide_possible_values = true)]
     pub splits: Option<String>,
     /// A folder of a split, where its name does not say so, such as train=seg_train
-    #[arg(long, value_name = "SPLIT=FOLDER", value_parser = split_folder)]
+    #[arg(long, help_heading = HEADING, value_name = "SPLIT=FOLDER", value_parser = split_folder)]
     pub split_folder: Vec<(String, String)>,
     /// The column of the table that says the split
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub split_column: Option<String>,
     /// Seed of splits that are drawn
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, help_heading = HEADING, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub split_seed: Option<i64>,
 }
+
+/// Stands at every flag: a heading of the whole struct would go on over the flags that follow it.
+const HEADING: &str = "Reading the data";
 
 const LAYOUTS: [&str; 10] = ["auto", "nhwc", "nchw", "nhw", "hwc", "chw", "hw", "ndhw", "ndhwc", "ncdhw"];
 

@@ -142,7 +142,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     assert_eq!((verdict["samples"].as_u64(), verdict["k"].as_u64()), (Some(343), Some(8)));
     let (ami, shuffled) = (&verdict["agreement"]["ami"], &verdict["agreement"]["shuffled"]["mean"]);
     assert!(ami.as_f64().unwrap() > 0.1 && shuffled.as_f64().unwrap().abs() < 0.02, "{verdict}");
-    let name = format!("cluster-{}-pixels-test-8-euclidean-clusters0", &sha256[..8]);
+    let name = format!("cluster-{}-pixels-test-8-euclidean-restarts2-clusters0", &sha256[..8]);
     assert!(out.join(format!("eval/{name}.json")).exists());
     let picture = out.join(format!("plots/{name}.png"));
     assert_eq!(told["montages"], serde_json::json!([picture]));
