@@ -240,9 +240,15 @@ fn what_cannot_be_learned_from_or_judged_by_is_refused() {
 
     let mut unjudged = data(24);
     unjudged.splits.test = Some(Arc::new(Hidden(colours(9), 2)));
-    assert!(refusal(&settings(), &unjudged).contains("2 of the 9 test images"));
+    let prepared = LabelledImages::new(&settings(), &unjudged).unwrap();
+    assert_eq!(prepared.test.unwrap().len(), 7);
+    assert!(prepared.warnings[0].contains("2 test images without a label"), "{:?}", prepared.warnings);
     unjudged.splits.test = None;
-    assert!(refusal(&settings(), &unjudged).contains("no test images"));
+    let prepared = LabelledImages::new(&settings(), &unjudged).unwrap();
+    assert!(prepared.test.is_none());
+    assert!(prepared.warnings[0].contains("validation alone"), "{:?}", prepared.warnings);
+    unjudged.splits.val = None;
+    assert!(refusal(&settings(), &unjudged).contains("no val images"));
 
     let few = FinetuneSettings { label_share: 0.01, label_choice: LabelChoice::Random, ..settings() };
     let told = refusal(&few, &data(24));

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use twinlens_nn::NnError;
-use twinlens_nn::encoders::recognise;
 use twinlens_nn::weights::NamedTensor;
 
 use crate::check::shown;
@@ -13,7 +12,7 @@ pub(super) fn memory(len: usize) -> usize {
     (4 << 20) + 64 * len
 }
 
-/// Tensors have as many values as their shapes say, and an encoder among them is found or not; errors can be shown.
+/// Tensors have as many values as their shapes say; errors can be shown.
 pub(super) fn read(result: Result<BTreeMap<String, NamedTensor>, NnError>) -> Result<(), String> {
     let tensors = match result {
         Ok(tensors) => tensors,
@@ -28,5 +27,5 @@ pub(super) fn read(result: Result<BTreeMap<String, NamedTensor>, NnError>) -> Re
             ));
         }
     }
-    recognise(&tensors, None).map_or_else(|error| shown(&error.to_string()), |_| Ok(()))
+    Ok(())
 }

@@ -62,10 +62,18 @@ impl LabelledImages {
     /// Checks `settings` against `data` and chooses the labels.
     ///
     /// # Errors
-    /// Settings that cannot be used, all of them together; a missing split; validation or test images without labels;
+    /// Settings that cannot be used, all of them together; no training or validation images with labels;
     /// chosen labels of one class only; images with other channels than the encoder's.
     pub fn new(settings: &FinetuneSettings, data: &DataSet) -> Result<LabelledImages, SslError> {
+        let told = data.notices.len();
         let data = &data.for_judging();
+        let unjudged = data.notices[told..].iter().map(ToString::to_string);
+        let no_test = data
+            .splits
+            .test
+            .is_none()
+            .then(|| format!("{} has no test images with labels: validation alone is judged", data.name));
+        let unjudged: Vec<String> = unjudged.chain(no_test).collect();
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(SslError::Settings { problems });
@@ -92,7 +100,7 @@ impl LabelledImages {
             format!("class `{name}` has no label among the {labels} chosen: it can never be predicted")
         };
         Ok(LabelledImages {
-            warnings: absent.map(warning).collect(),
+            warnings: unjudged.into_iter().chain(absent.map(warning)).collect(),
             policy: Arc::new(Policy::build(&settings.views, context.clone())?),
             workers: workers(settings.workers),
             classes: data.classes.clone(),

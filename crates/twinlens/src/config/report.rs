@@ -118,10 +118,21 @@ impl fmt::Display for Report {
             count => writeln!(f, "the configuration has {count} mistakes")?,
         }
         for finding in &self.findings {
-            write!(f, "\n{finding}")?;
+            write!(f, "\n{}", harmless(&finding.to_string()))?;
         }
         Ok(())
     }
+}
+
+/// `text` for a terminal, which takes control characters for orders: one character for one, as carets point at them.
+fn harmless(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' => c,
+        '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 impl std::error::Error for Report {}
