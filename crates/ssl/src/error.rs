@@ -56,7 +56,7 @@ pub enum SslError {
     },
     /// A split that is needed has no images.
     #[error(
-        "data set `{name}` has no {split} images\nhint: fine-tuning needs training, validation and test images; `twinlens \
+        "data set `{name}` has no {split} images\nhint: fine-tuning needs training and validation images with labels; `twinlens \
          data inspect` shows what there is"
     )]
     NoImages {
