@@ -73,7 +73,8 @@ pub fn shown(text: &str) -> Result<(), String> {
     ensure(text.len() <= LONGEST, || format!("a message too long for people: {} bytes", text.len()))
 }
 
-fn plain(what: &str, text: &str) -> Result<(), String> {
+/// Text that a terminal takes for text alone.
+pub fn plain(what: &str, text: &str) -> Result<(), String> {
     ensure(!text.contains(char::is_control), || format!("control characters in a {what}: {text:?}"))
 }
 

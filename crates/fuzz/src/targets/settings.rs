@@ -8,7 +8,7 @@ use twinlens::commands::spec::{finetune_spec, is_finetuning, spec};
 use twinlens::config::{Report, Request, Resolved};
 
 use crate::Target;
-use crate::check::shown;
+use crate::check::plain;
 
 pub(super) const TARGET: Target = Target {
     name: "settings",
@@ -47,7 +47,8 @@ fn resolved<T>(result: Result<Resolved<T>, Report>) -> Result<(), String> {
     let resolved = match result {
         Ok(resolved) => resolved,
         Err(report) if report.is_empty() => return Err("a refusal without a reason".into()),
-        Err(report) => return shown(&report.to_string()),
+        // As long as there are mistakes.
+        Err(report) => return plain("report", &report.to_string().replace('\n', " ")),
     };
     for text in [resolved.to_toml(), resolved.to_toml_with_origins()] {
         let read: Table =
