@@ -17,6 +17,7 @@ fn shell(script: &str, place: &Path) -> Output {
 }
 
 /// [`shell`] where a file system may be mounted that nobody else sees; nothing where the system allows none.
+#[expect(clippy::print_stderr, reason = "what is not tested is told")]
 fn shell_with_mounts(script: &str, place: &Path) -> Option<Output> {
     let allowed = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
     if !allowed {
