@@ -6,10 +6,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::notice::Notice;
-use crate::range::{PixelRange, extremes};
+use crate::range::{PixelRange, extremes_of, hull};
 use crate::source::{Skipped, SplitOrigin, class_counts};
 use crate::statistics::Summary;
-use crate::{ChannelStatistics, DataError, DataSet, ImageSource, PixelType, Split, Tag, each_pixel_type};
+use crate::{
+    ChannelStatistics, DataError, DataSet, Image, ImageSource, PixelType, Split, Tag, each_pixel_type,
+};
 
 /// A data set in figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,34 +108,45 @@ pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
 
 /// What is told of the samples as they are stored.
 struct Stored {
+    /// Smallest and largest.
     range: [f64; 2],
-    mean: Vec<f64>,
+    /// By channel.
+    sums: Vec<f64>,
+    /// How many lie beyond the range of the set.
     outside: f64,
+    samples: f64,
 }
 
 impl Stored {
+    /// Of all images, joined in their order.
     fn of(source: &dyn ImageSource, range: &PixelRange) -> Result<Stored, DataError> {
-        let count = range.channels.len();
-        let found = extremes(source, count)?;
-        let hull = found.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |hull, channel| {
-            [hull[0].min(channel[0]), hull[1].max(channel[1])]
+        let one = |index| source.stored(index).map(|image| Stored::of_image(&image, range));
+        let all: Vec<Stored> = (0..source.len()).into_par_iter().map(one).collect::<Result<_, _>>()?;
+        all.into_iter().reduce(Stored::join).ok_or(DataError::NoSamples { what: "inspecting a data set" })
+    }
+
+    fn of_image(image: &Image, range: &PixelRange) -> Stored {
+        let mut sums = vec![0.0; image.channels];
+        each_pixel_type!(&image.pixels, values => for pixel in values.chunks_exact(image.channels) {
+            sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
         });
-        let one = |index: usize| -> Result<(Vec<f64>, f64, usize), DataError> {
-            let image = source.stored(index)?;
-            let mut sums = vec![0.0; image.channels];
-            each_pixel_type!(&image.pixels, values => for pixel in values.chunks_exact(image.channels) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
-            });
-            Ok((sums, range.outside(&image) * image.pixels.len() as f64, image.pixels.len()))
-        };
-        let all: Vec<_> = (0..source.len()).into_par_iter().map(one).collect::<Result<_, DataError>>()?;
-        let samples: usize = all.iter().map(|(_, _, samples)| samples).sum();
-        let sum = |channel: usize| all.iter().map(|(sums, _, _)| sums[channel]).sum::<f64>();
-        Ok(Stored {
-            range: hull,
-            mean: (0..count).map(|channel| sum(channel) * count as f64 / samples as f64).collect(),
-            outside: all.iter().map(|(_, outside, _)| outside).sum::<f64>() / samples as f64,
-        })
+        let samples = image.pixels.len() as f64;
+        Stored { range: hull(&extremes_of(image)), sums, outside: range.outside(image) * samples, samples }
+    }
+
+    fn join(mut self, other: Stored) -> Stored {
+        self.sums.iter_mut().zip(other.sums).for_each(|(sum, more)| *sum += more);
+        Stored {
+            range: hull(&[self.range, other.range]),
+            sums: self.sums,
+            outside: self.outside + other.outside,
+            samples: self.samples + other.samples,
+        }
+    }
+
+    fn means(&self) -> Vec<f64> {
+        let pixels = self.samples / self.sums.len() as f64;
+        self.sums.iter().map(|sum| sum / pixels).collect()
     }
 }
 
@@ -162,8 +175,8 @@ fn inspect_split(
         height: summary.height,
         width: summary.width,
         value_range: stored.range,
-        value_mean: stored.mean,
-        outside_range: stored.outside,
+        value_mean: stored.means(),
+        outside_range: stored.outside / stored.samples,
         statistics: summary.statistics(),
     }
 }

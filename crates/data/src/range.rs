@@ -184,7 +184,7 @@ fn guessed(
         return Ok((all(pixel_type.bounds()), RangeOrigin::Type));
     }
     let found = extremes(train, count)?;
-    let (low, high) = hull(&found);
+    let [low, high] = hull(&found);
     Ok(match pixel_type {
         PixelType::U16 => {
             let bits =
@@ -203,14 +203,14 @@ fn measured(train: &dyn ImageSource, count: usize) -> Result<Vec<[f64; 2]>, Data
     Ok(widened(by_channel(extremes(train, count)?)))
 }
 
-fn hull(found: &[[f64; 2]]) -> (f64, f64) {
-    found.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), [low, high]| (a.min(*low), b.max(*high)))
+/// The smallest and the largest of all bounds.
+pub(crate) fn hull(found: &[[f64; 2]]) -> [f64; 2] {
+    found.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], [low, high]| [a.min(*low), b.max(*high)])
 }
 
 /// Three channels are taken for RGB and share one range, so that colours stay what they are.
 fn by_channel(found: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
-    let (low, high) = hull(&found);
-    if found.len() == 3 { vec![[low, high]; 3] } else { found }
+    if found.len() == 3 { vec![hull(&found); 3] } else { found }
 }
 
 /// A channel of one value has a range all the same.
@@ -224,7 +224,7 @@ fn widened(mut bounds: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
 }
 
 /// Smallest and largest value of every channel.
-pub(crate) fn extremes(source: &dyn ImageSource, count: usize) -> Result<Vec<[f64; 2]>, DataError> {
+fn extremes(source: &dyn ImageSource, count: usize) -> Result<Vec<[f64; 2]>, DataError> {
     let none = || vec![[f64::INFINITY, f64::NEG_INFINITY]; count];
     let join = |mut a: Vec<[f64; 2]>, b: Vec<[f64; 2]>| {
         for (a, b) in a.iter_mut().zip(b) {
@@ -232,18 +232,20 @@ pub(crate) fn extremes(source: &dyn ImageSource, count: usize) -> Result<Vec<[f6
         }
         Ok(a)
     };
-    let of = |index: usize| -> Result<Vec<[f64; 2]>, DataError> {
-        let image = source.stored(index)?;
-        let mut found = vec![[f64::INFINITY, f64::NEG_INFINITY]; image.channels];
-        each_pixel_type!(&image.pixels, values => for pixel in values.chunks_exact(image.channels) {
-            for (bounds, &value) in found.iter_mut().zip(pixel) {
-                let value = f64::from(value);
-                *bounds = [bounds[0].min(value), bounds[1].max(value)];
-            }
-        });
-        Ok(found)
-    };
+    let of = |index: usize| source.stored(index).map(|image| extremes_of(&image));
     (0..source.len()).into_par_iter().map(of).try_reduce(none, join)
+}
+
+/// The same of one image.
+pub(crate) fn extremes_of(image: &Image) -> Vec<[f64; 2]> {
+    let mut found = vec![[f64::INFINITY, f64::NEG_INFINITY]; image.channels];
+    each_pixel_type!(&image.pixels, values => for pixel in values.chunks_exact(image.channels) {
+        for (bounds, &value) in found.iter_mut().zip(pixel) {
+            let value = f64::from(value);
+            *bounds = [bounds[0].min(value), bounds[1].max(value)];
+        }
+    });
+    found
 }
 
 /// Most values of one channel that percentiles are taken of.
@@ -254,7 +256,7 @@ const AT_MOST: usize = 4 << 20;
 fn spread(source: &dyn ImageSource, percentiles: [f64; 2], count: usize) -> Result<Vec<[f64; 2]>, DataError> {
     let pixels: usize = (0..source.len())
         .into_par_iter()
-        .map(|index| source.stored(index).map(|image| image.height * image.width))
+        .map(|index| source.size(index).map(|[height, width]| height * width))
         .try_reduce(|| 0, |a, b| Ok(a + b))?;
     let step = pixels.div_ceil(AT_MOST).max(1);
     let of = |index: usize| -> Result<Vec<Vec<f64>>, DataError> {

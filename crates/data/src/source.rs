@@ -43,6 +43,14 @@ pub trait ImageSource: Send + Sync {
     /// [`DataError::NoSuchSample`] when `index >= len()`.
     fn image(&self, index: usize) -> Result<Image, DataError>;
 
+    /// Height and width of image `index`; cheaper than the image where a source knows it without the pixels.
+    ///
+    /// # Errors
+    /// As [`ImageSource::image`].
+    fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
+        self.image(index).map(|image| [image.height, image.width])
+    }
+
     /// The class number of image `index`; `None` when it has no label or several, or there is no such image.
     fn label(&self, index: usize) -> Option<usize>;
 
@@ -97,6 +105,10 @@ macro_rules! forward {
 /// [`forward!`] without labels and tags.
 macro_rules! forward_known {
     ($field:ident) => {
+        fn size(&self, index: usize) -> Result<[usize; 2], $crate::DataError> {
+            self.$field.size(index)
+        }
+
         fn name(&self, index: usize) -> String {
             self.$field.name(index)
         }

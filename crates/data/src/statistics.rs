@@ -38,7 +38,7 @@ pub fn channel_statistics(source: &dyn ImageSource) -> Result<ChannelStatistics,
 /// # Errors
 /// As [`channel_statistics`].
 pub fn median_shorter_side(source: &dyn ImageSource) -> Result<(usize, [usize; 2]), DataError> {
-    let side = |index| source.image(index).map(|image: Image| image.height.min(image.width));
+    let side = |index| source.size(index).map(|[height, width]| height.min(width));
     let mut sides: Vec<usize> = (0..source.len()).into_par_iter().map(side).collect::<Result<_, _>>()?;
     sides.sort_unstable();
     let (Some(&least), Some(&most)) = (sides.first(), sides.last()) else {

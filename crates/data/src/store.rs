@@ -110,6 +110,12 @@ impl ImageSource for Store {
         Ok(image.widened(channels, self.pixel_type))
     }
 
+    fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
+        let none = DataError::NoSuchSample { index, len: self.len() };
+        let record = self.index.records.get(index).ok_or(none)?;
+        Ok([record.height as usize, record.width as usize])
+    }
+
     fn label(&self, index: usize) -> Option<usize> {
         self.index.records.get(index)?.label.map(|label| label as usize)
     }

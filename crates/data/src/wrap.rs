@@ -57,6 +57,10 @@ impl ImageSource for Subset {
         self.at(index).map_or(format!("#{index}"), |index| self.source.name(index))
     }
 
+    fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
+        self.source.size(self.at(index)?)
+    }
+
     fn stored(&self, index: usize) -> Result<Image, DataError> {
         self.source.stored(self.at(index)?)
     }
@@ -128,6 +132,11 @@ impl ImageSource for Concat {
 
     fn name(&self, index: usize) -> String {
         self.at(index).map_or(format!("#{index}"), |(source, index)| source.name(index))
+    }
+
+    fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
+        let (source, index) = self.at(index)?;
+        source.size(index)
     }
 
     fn stored(&self, index: usize) -> Result<Image, DataError> {
