@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
-use twinlens_data::{DataSet, ImageSource, PixelRange, channel_statistics, limit, median_shorter_side};
+use twinlens_data::{
+    DataSet, ImageSource, PixelRange, Splits, channel_statistics, limit, median_shorter_side,
+};
 use twinlens_eval::{Embedding, Knn, Labelled, Vote, with_labels};
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
 use twinlens_run::{Direction, Row, RunFolder};
@@ -319,7 +321,8 @@ pub fn train(
             )));
         }
     }
-    let task = Pretraining { settings, data, prepared: prepared.clone(), learner };
+    let task =
+        Pretraining { settings, data, judged: data.for_judging(), prepared: prepared.clone(), learner };
     let mut drive = Drive::new(task, folder, hooks);
     let outcome = drive.run(matches!(start, StartFrom::Checkpoint))?;
     drive.task.finish(drive.journal.folder)?;
@@ -341,6 +344,8 @@ pub enum StartFrom<'a> {
 struct Pretraining<'a> {
     settings: &'a Settings,
     data: &'a DataSet,
+    /// The images whose labels are looked at.
+    judged: DataSet,
     prepared: Prepared,
     learner: Learner,
 }
@@ -408,8 +413,9 @@ impl Task for Pretraining<'_> {
 impl Pretraining<'_> {
     /// kNN accuracy of the present encoder on validation images, if there are labels.
     fn knn_accuracy(&mut self) -> Result<Option<f64>, SslError> {
-        let judged = self.data.for_judging();
-        let (Some(train), Some(val)) = (judged.splits.train, judged.splits.val) else { return Ok(None) };
+        let Splits { train: Some(train), val: Some(val), .. } = self.judged.splits.clone() else {
+            return Ok(None);
+        };
         let KnnSettings { k, temperature, limit: most, .. } = self.settings.knn;
         let train = if self.settings.limit > 0 { limit(train, self.settings.limit) } else { train };
         let train = if most > 0 { limit(train, most) } else { train };

@@ -37,7 +37,7 @@ Examples:
     /// Download a public data set and verify it
     Fetch(FetchArgs),
     /// Tell what a data set holds: splits, classes, sizes, statistics, bad files
-    Inspect(InspectArgs),
+    Inspect(Box<InspectArgs>),
 }
 
 /// Arguments of `data fetch`.
