@@ -16,7 +16,7 @@ use crate::table;
 use crate::tree::{Kind, Tree};
 use crate::wrap::Subset;
 use crate::{
-    DataError, DataSet, DataSettings, ImageSource, OpenOptions, RangeChoice, Ranged, Split, SplitPolicy,
+    DataError, DataSet, DataSettings, ImageSource, OpenOptions, RangeChoice, RangeRule, Split, SplitPolicy,
     SplitShares,
 };
 
@@ -166,31 +166,21 @@ fn data_set(
     let parts = store.index.parts.iter();
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
-    let (mut splits, split_origin) =
-        decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
+    let (splits, split_origin) = decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
-    let measured = Split::ALL.iter().find_map(|split| splits.get(*split));
-    let measured = measured.ok_or(DataError::NoSamples { what: "opening a data set" })?;
-    let range = options.settings.range.of(measured.as_ref())?;
-    if !range.is_of_type() {
-        for split in Split::ALL {
-            let ranged = splits.get(split).map(|source| Ranged::wrap(source.clone(), &range));
-            ranged.into_iter().for_each(|source| splits.set(split, source));
-        }
-    }
-    let bytes_in_memory = store.bytes_in_memory();
-    Ok(DataSet {
+    let as_stored = DataSet {
         name,
         format,
+        range: RangeChoice::Rule(RangeRule::Type).of(store.as_ref())?,
         splits,
         split_origin,
         classes,
         skipped,
         notices,
-        range,
         fingerprint,
-        bytes_in_memory,
-    })
+        bytes_in_memory: store.bytes_in_memory(),
+    };
+    as_stored.ranged(&options.settings.range)
 }
 
 /// Tells that images which the set calls test or validation images are learnt from, as it has no others.

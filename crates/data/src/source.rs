@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::Notice;
-use crate::range::{PixelRange, Ranged};
+use crate::range::{PixelRange, RangeChoice, Ranged};
 use crate::text::{NAME, SENTENCE, shown};
 use crate::wrap::Subset;
 use crate::{DataError, Image};
@@ -271,7 +271,19 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// The same images with another range of values: that of the encoder which looks at them, for instance.
+    /// The same images with the range of values that `choice` gives: for an encoder which knows its own, for instance.
+    ///
+    /// # Errors
+    /// As [`DataSet::with_range`]; a list of another length than there are channels; what reading images gives.
+    pub fn ranged(&self, choice: &RangeChoice) -> Result<DataSet, DataError> {
+        let measured = Split::ALL.iter().find_map(|split| self.splits.get(*split));
+        let measured = measured.ok_or(DataError::NoSamples { what: "measuring the range of values" })?;
+        let range = choice.of(measured.as_ref())?;
+        // Numbers that are no picture's (signed, 32 bits) are mapped even by the range of their type.
+        if range == self.range && range.is_of_type() { Ok(self.clone()) } else { self.with_range(&range) }
+    }
+
+    /// The same images with this range of values.
     ///
     /// # Errors
     /// [`DataError::BadOption`] when the range is of another type of numbers or number of channels, or none.

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use twinlens_data::{DataError, DataSet, Image, ImageSource, LabelAmount, LabelChoice, Subset};
+use twinlens_data::{
+    DataError, DataSet, Image, ImageSource, LabelAmount, LabelChoice, PixelRange, RangeChoice, RangeOrigin,
+    Subset,
+};
 use twinlens_eval::Verdict;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, read_safetensors};
 use twinlens_run::{RunFolder, RunRecord};
@@ -260,6 +263,20 @@ fn what_cannot_be_learned_from_or_judged_by_is_refused() {
     grey.batch = 1;
     let told = refusal(&grey, &data(24));
     assert!(told.contains("stages") && told.contains("batch is 1"), "{told}");
+}
+
+#[test]
+fn an_encoder_sees_images_by_its_own_range() {
+    let mut own = settings();
+    let range = PixelRange { channels: vec![[0.0, 510.0]; 3], ..data(24).range };
+    own.data_options.range = RangeChoice::Kept(PixelRange { origin: RangeOrigin::Stated, ..range });
+    let [as_opened, by_its_own] = [settings(), own].map(|settings| {
+        let prepared = LabelledImages::new(&settings, &data(24)).unwrap();
+        (prepared.range.channels[0], prepared.val.image(0).unwrap().pixels.to_f64())
+    });
+    assert_eq!((as_opened.0, by_its_own.0), ([0.0, 255.0], [0.0, 510.0]));
+    let halves: Vec<f64> = as_opened.1.iter().map(|value| (value / 2.0).round()).collect();
+    assert_eq!(by_its_own.1, halves);
 }
 
 #[test]

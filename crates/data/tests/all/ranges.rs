@@ -206,6 +206,24 @@ fn another_range_replaces_the_one_before() {
 }
 
 #[test]
+fn a_set_that_is_open_is_given_by_the_range_of_another_encoder() {
+    let set = auto(&floats(&[1, 1, 3], &[0.0, 50.0, 100.0]));
+    let kept = |pixel_type| RangeChoice::Kept(range(pixel_type, &[[50.0, 150.0]]));
+    let other = set.ranged(&kept(PixelType::F32)).unwrap();
+    assert_eq!(image(&other, Split::Train, 0), Pixels::F32(vec![0.0, 0.0, 0.5]));
+    let own = other.ranged(&kept(PixelType::U16)).unwrap();
+    assert_eq!(own.range, set.range, "a range of other numbers is that of the images themselves");
+    assert_eq!(image(&own, Split::Train, 0), Pixels::F32(vec![0.0, 0.5, 1.0]));
+}
+
+#[test]
+fn signed_numbers_are_mapped_even_by_the_range_of_their_type() {
+    let whole = with(|settings| settings.range = RangeChoice::Rule(RangeRule::Type));
+    let set = open_file("a.npy", &npy("<i2", false, &[1, 1, 2], &[0, 0x80, 0xff, 0x7f]), &whole).unwrap();
+    assert_eq!(image(&set, Split::Train, 0), Pixels::F32(vec![0.0, 1.0]));
+}
+
+#[test]
 fn choices_are_written_as_text_and_as_settings() {
     let percentiles = RangeChoice::Percentiles(Percentiles { percentiles: [1.0, 99.5] });
     let each = RangeChoice::PerChannel(vec![[0.0, 1.0], [2.0, 3.0]]);

@@ -66,7 +66,7 @@ impl LabelledImages {
     /// chosen labels of one class only; images with other channels than the encoder's.
     pub fn new(settings: &FinetuneSettings, data: &DataSet) -> Result<LabelledImages, SslError> {
         let told = data.notices.len();
-        let data = &data.for_judging();
+        let data = &data.ranged(&settings.data_options.range)?.for_judging();
         let unjudged = data.notices[told..].iter().map(ToString::to_string);
         let no_test = data
             .splits

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use twinlens_data::{DataSet, ImageSource, Split};
+use twinlens_data::{DataSet, ImageSource, RangeChoice, Split};
 use twinlens_eval::{Embedding, Features, Labelled, Tagged, with_labels, with_tags};
 use twinlens_nn::encoders::{self, Encoder, Stem};
 use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
 use twinlens_run::write_atomically;
+use twinlens_ssl::finetune::range_of;
 use twinlens_views::{BuildContext, Policy, ViewPolicy};
 
 use super::data_folder;
@@ -69,8 +70,9 @@ pub fn features(
     computing: &Computing,
     terminal: &Terminal,
 ) -> Outcome<Features> {
-    let source = source(data, split)?;
     let (Subject::Encoder(file) | Subject::Pixels(file)) = subject;
+    let data = &seen_by(file, data)?;
+    let source = source(data, split)?;
     let context = context(file, source.as_ref())?;
     let place = computing.cached.then(|| cache_place(subject, data, split)).flatten();
     if let Some(features) = place.as_ref().and_then(|place| read_cached(place, source.len())) {
@@ -91,6 +93,14 @@ pub fn features(
         keep(&place, &features);
     }
     Ok(features)
+}
+
+/// The images with the range of values that the encoder in `file` knows, whatever the range that they were opened with.
+fn seen_by(file: &EncoderFile, data: &DataSet) -> Outcome<DataSet> {
+    match range_of(&file.description) {
+        choice if choice == RangeChoice::default() => Ok(data.clone()),
+        choice => Ok(data.ranged(&choice)?),
+    }
 }
 
 /// The features of the first views of every image of `source`: `(policy, views, seed)` say which.
@@ -258,5 +268,57 @@ fn keep(place: &std::path::Path, features: &Features) {
         && let Err(error) = write_atomically(place, &bytes)
     {
         tracing::warn!("features could not be kept for later: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use twinlens_data::{
+        DataSettings, OpenOptions, PixelRange, PixelType, RangeOrigin, SplitPolicy, open_bytes,
+    };
+    use twinlens_nn::weights::EncoderDescription;
+
+    use super::*;
+    use crate::terminal::{OutputArgs, Surroundings};
+
+    /// Pixels of one image of 0, 50, 100 and 150, as an encoder with this range sees them.
+    fn seen(range: Option<[f64; 2]>) -> Vec<f32> {
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2, 2), }";
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((header.len() as u16).to_le_bytes());
+        file.extend(header.bytes());
+        file.extend([0.0f32, 50.0, 100.0, 150.0].iter().flat_map(|value| value.to_le_bytes()));
+        let settings = DataSettings { splits: SplitPolicy::Defined, ..DataSettings::default() };
+        let data = open_bytes("a.npy", file, &OpenOptions::from(settings)).unwrap();
+        let range = range.map(|bounds| PixelRange {
+            pixel_type: PixelType::F32,
+            channels: vec![bounds],
+            origin: RangeOrigin::Measured,
+        });
+        let description = EncoderDescription {
+            version: 2,
+            encoder: "resnet18".into(),
+            stem: "cifar".into(),
+            channels: 1,
+            features: 512,
+            size: 2,
+            range,
+            mean: vec![0.0],
+            std: vec![1.0],
+            origin: String::new(),
+        };
+        let subject = Subject::Pixels(EncoderFile { description, tensors: BTreeMap::new() });
+        let computing = Computing { cached: false, ..Computing::new(1, "cpu") };
+        let terminal = Terminal::new(&OutputArgs::default(), &Surroundings::default());
+        features(&subject, &data, Split::Train, &computing, &terminal).unwrap().values().to_vec()
+    }
+
+    #[test]
+    fn every_encoder_sees_images_by_the_range_that_it_knows() {
+        assert_eq!(seen(Some([0.0, 200.0])), [0.0, 0.25, 0.5, 0.75]);
+        assert_eq!(seen(Some([0.0, 100.0])), [0.0, 0.5, 1.0, 1.0]);
+        assert_eq!(seen(None), [0.0, 50.0 / 150.0, 100.0 / 150.0, 1.0], "as they were opened");
     }
 }

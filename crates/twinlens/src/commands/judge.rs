@@ -147,9 +147,22 @@ impl JudgeArgs {
     /// # Errors
     /// A missing or damaged encoder, data that cannot be read.
     pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
-        let file = read_encoder(&self.encoder)?;
+        let file = self.read(&self.encoder)?;
         let data = open_named(&self.data, &self.reading_for(&file)?, terminal)?;
         Ok((self.features.subject(file, self.untrained_seed)?, data))
+    }
+
+    /// The encoder at `path`; it knows no range of values where the flags state one.
+    ///
+    /// # Errors
+    /// As [`read_encoder`].
+    pub fn read(&self, path: &Path) -> Outcome<EncoderFile> {
+        let mut file = read_encoder(path)?;
+        if self.reading.range.is_some() {
+            let description = &mut file.description;
+            (description.version, description.range) = (description.version.max(2), None);
+        }
+        Ok(file)
     }
 
     /// How the data are read: as the run read them, if they are its own, and by the range of values that the encoder

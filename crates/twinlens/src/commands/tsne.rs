@@ -20,7 +20,6 @@ use super::images::{features_of, images, names};
 use super::judge::{JudgeArgs, Kind, name_of, positive};
 use super::layout::{Layout, MOST, Method, frame, labels_of, thumbnails};
 use super::run_settings::RunSettings;
-use super::training::read_encoder;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -162,7 +161,7 @@ fn subjects<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String, Read
     let mut subjects = vec![(name(&args.judge.encoder), given)];
     for path in &args.more {
         let read: Reader =
-            Box::new(|| args.judge.features.subject(read_encoder(path)?, args.judge.untrained_seed));
+            Box::new(|| args.judge.features.subject(args.judge.read(path)?, args.judge.untrained_seed));
         subjects.push((name(path), read));
     }
     Ok(subjects)

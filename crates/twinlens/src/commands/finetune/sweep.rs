@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use twinlens_data::{DataSet, LabelAmount};
+use twinlens_data::{DataSet, LabelAmount, RangeChoice};
 use twinlens_nn::encoders;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
@@ -127,6 +127,9 @@ impl Sweep {
                     settings.init.clone_from(path);
                     // Another encoder sees images as it was trained to.
                     (settings.size, settings.mean, settings.std) = (0, vec![], vec![]);
+                    if let RangeChoice::Kept(_) = settings.data_options.range {
+                        settings.data_options.range = RangeChoice::default();
+                    }
                     take_file(&mut settings, &file)?;
                     (name.clone(), Way::tuned(settings, Some(file)))
                 }
