@@ -25,6 +25,32 @@ pub(super) trait PageSource {
     }
 }
 
+/// The one image of a file, or the first.
+pub(super) struct Still {
+    pub(super) image: Image,
+    pub(super) orientation: u8,
+    /// Alpha was left out.
+    pub(super) alpha: bool,
+}
+
+impl PageSource for Still {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn visit(&mut self, _: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
+        take(self.image.clone())
+    }
+
+    fn orientation(&self) -> u8 {
+        self.orientation
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        if self.alpha { vec![Remark::Alpha] } else { Vec::new() }
+    }
+}
+
 /// Takes one page.
 pub(super) type Take<'a> = dyn FnMut(Image) -> Result<(), String> + 'a;
 

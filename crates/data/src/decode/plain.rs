@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use image::{AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::Remark;
-use super::pages::{PageSource, Take};
+use super::pages::{PageSource, Still, Take};
 use super::turn::only_channels;
 use crate::{Image, Pixels};
 
@@ -21,60 +21,33 @@ pub(super) fn open<'a>(
     allowed: u64,
 ) -> Result<Box<dyn PageSource + 'a>, String> {
     let count = frames_in(bytes, format)?;
-    let still = Still::open(bytes, format, allowed)?;
+    let grey = grey_palette(bytes, format);
+    let still = still(bytes, format, allowed, grey)?;
     Ok(match count {
         0 | 1 => Box::new(still),
-        _ => Box::new(Animation { still, bytes, format, allowed, count }),
+        _ => Box::new(Animation { still, grey, bytes, format, allowed, count }),
     })
 }
 
-/// One image.
-struct Still {
-    image: Image,
-    orientation: u8,
-    alpha: bool,
-    /// The colours are shades of grey, given as one channel.
-    grey: bool,
-}
-
-impl Still {
-    fn open(bytes: &[u8], format: ImageFormat, allowed: u64) -> Result<Still, String> {
-        let reader = ImageReader::with_format(Cursor::new(bytes), format);
-        let mut decoder = reader.into_decoder().map_err(text)?;
-        decoder.set_limits(limits(allowed)).map_err(text)?;
-        let sides = decoder.dimensions();
-        let sample = usize::from(decoder.color_type().bytes_per_pixel());
-        super::checked_size([sides.1 as usize, sides.0 as usize], 1, sample, allowed)?;
-        let orientation = decoder.exif_metadata().ok().flatten().map_or(1, |exif| orientation_of(&exif));
-        let decoded = DynamicImage::from_decoder(decoder).map_err(text)?;
-        let alpha = decoded.color().has_alpha() && format != ImageFormat::Gif;
-        let grey = grey_palette(bytes, format);
-        Ok(Still { image: from_dynamic(decoded, grey)?, orientation, alpha, grey })
-    }
-}
-
-impl PageSource for Still {
-    fn count(&self) -> usize {
-        1
-    }
-
-    fn visit(&mut self, _: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
-        take(self.image.clone())
-    }
-
-    fn orientation(&self) -> u8 {
-        self.orientation
-    }
-
-    fn remarks(&self) -> Vec<Remark> {
-        if self.alpha { vec![Remark::Alpha] } else { Vec::new() }
-    }
+/// The image of a file, or the first; `grey` where its colours are shades of grey, to be given as one channel.
+fn still(bytes: &[u8], format: ImageFormat, allowed: u64, grey: bool) -> Result<Still, String> {
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder = reader.into_decoder().map_err(text)?;
+    decoder.set_limits(limits(allowed)).map_err(text)?;
+    let sides = decoder.dimensions();
+    let sample = usize::from(decoder.color_type().bytes_per_pixel());
+    super::checked_size([sides.1 as usize, sides.0 as usize], 1, sample, allowed)?;
+    let orientation = decoder.exif_metadata().ok().flatten().map_or(1, |exif| orientation_of(&exif));
+    let decoded = DynamicImage::from_decoder(decoder).map_err(text)?;
+    let alpha = decoded.color().has_alpha() && format != ImageFormat::Gif;
+    Ok(Still { image: from_dynamic(decoded, grey)?, orientation, alpha })
 }
 
 /// Several frames, each composed with those before it.
 struct Animation<'a> {
     /// The first frame, or what an APNG shows where animations are not known.
     still: Still,
+    grey: bool,
     bytes: &'a [u8],
     format: ImageFormat,
     allowed: u64,
@@ -110,7 +83,7 @@ impl PageSource for Animation<'_> {
         }
         for frame in self.frames()?.skip(range.start).take(range.len()) {
             let frame = DynamicImage::ImageRgba8(frame.map_err(text)?.into_buffer());
-            take(from_dynamic(frame, self.still.grey)?)?;
+            take(from_dynamic(frame, self.grey)?)?;
         }
         Ok(())
     }

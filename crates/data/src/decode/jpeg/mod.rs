@@ -5,14 +5,12 @@
 
 mod scan;
 
-use std::ops::Range;
-
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::pages::{PageSource, Take};
+use super::pages::Still;
 use super::plain::orientation_of;
 use crate::{Image, Pixels};
 
@@ -57,30 +55,11 @@ pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decod
     Ok(Decoded { width, height, channels: given.num_components(), samples, exif: decoder.exif().cloned() })
 }
 
-/// The one image of a JPEG file.
-pub(super) struct Jpeg {
-    image: Image,
-    orientation: u8,
-}
-
 /// Decodes a JPEG file: grey as one channel, anything else as RGB.
-pub(super) fn open(bytes: &[u8], allowed: u64) -> Result<Jpeg, String> {
+pub(super) fn open(bytes: &[u8], allowed: u64) -> Result<Still, String> {
     let Decoded { width, height, channels, samples, exif } = decode(bytes, Colors::Shown, allowed)?;
     let image =
         Image::new(height, width, channels, Pixels::U8(samples)).map_err(|error| error.to_string())?;
-    Ok(Jpeg { image, orientation: exif.map_or(1, |exif| orientation_of(&exif)) })
-}
-
-impl PageSource for Jpeg {
-    fn count(&self) -> usize {
-        1
-    }
-
-    fn visit(&mut self, _: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
-        take(self.image.clone())
-    }
-
-    fn orientation(&self) -> u8 {
-        self.orientation
-    }
+    let orientation = exif.map_or(1, |exif| orientation_of(&exif));
+    Ok(Still { image, orientation, alpha: false })
 }
