@@ -42,4 +42,5 @@ pub use source::{
 };
 pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side};
+pub use text::escaped;
 pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, limit};

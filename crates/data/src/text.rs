@@ -8,7 +8,7 @@ pub(crate) const NAME: usize = 250;
 pub(crate) const SENTENCE: usize = 1000;
 
 /// `text` with control characters escaped (`\n`, `\u{1b}`).
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter.is_control() {

@@ -45,6 +45,15 @@ fn a_cut_or_foreign_file_is_refused_by_name() {
 }
 
 #[test]
+fn values_may_be_repeated_but_not_without_end() {
+    let ones = NamedTensor { shape: vec![1 << 16], values: vec![1.0; 1 << 16] };
+    assert_eq!(read_weights(&file("expanded.pth")).unwrap(), [("ones".to_owned(), ones)].into());
+    // A GiB out of four bytes.
+    let error = read_weights(&file("endless.pth")).unwrap_err().to_string();
+    assert!(error.contains("endless.pth") && error.contains("1073741824 bytes"), "{error}");
+}
+
+#[test]
 fn safetensors_are_told_from_pickles_by_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.pth");

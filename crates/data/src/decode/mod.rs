@@ -10,6 +10,7 @@
 //! should know of it comes along as [`Remark`]s. A file that breaks off or is damaged is refused, never filled up; no
 //! more memory is taken than a file of its length may need, and a decoder that panics costs one file ([`guard`]).
 
+mod exif;
 mod guard;
 mod jpeg;
 mod pages;

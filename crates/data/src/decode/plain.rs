@@ -1,15 +1,16 @@
 //! PNG, BMP, PNM, WebP and GIF, as crate `image` decodes them; frames of animations are pages.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::ops::Range;
 
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
-use image::metadata::Orientation;
 use image::{AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::Remark;
+use super::exif::{exif_of_png, orientation_of};
 use super::pages::{PageSource, Still, Take};
 use super::turn::only_channels;
 use crate::{Image, Pixels};
@@ -31,15 +32,23 @@ pub(super) fn open<'a>(
 
 /// The image of a file, or the first; `grey` where its colours are shades of grey, to be given as one channel.
 fn still(bytes: &[u8], format: ImageFormat, allowed: u64, grey: bool) -> Result<Still, String> {
+    let bytes = if format == ImageFormat::Bmp { &*behind_palette(bytes) } else { bytes };
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder = reader.into_decoder().map_err(text)?;
     decoder.set_limits(limits(allowed)).map_err(text)?;
     let sides = decoder.dimensions();
     let sample = usize::from(decoder.color_type().bytes_per_pixel());
     super::checked_size([sides.1 as usize, sides.0 as usize], 1, sample, allowed)?;
-    let orientation = decoder.exif_metadata().ok().flatten().map_or(1, |exif| orientation_of(&exif));
+    let exif = match format {
+        ImageFormat::Png => exif_of_png(bytes),
+        _ => decoder.exif_metadata().ok().flatten(),
+    };
+    let orientation = exif.map_or(1, |exif| orientation_of(&exif));
     let decoded = DynamicImage::from_decoder(decoder).map_err(text)?;
-    let alpha = decoded.color().has_alpha() && format != ImageFormat::Gif;
+    let alpha = match format {
+        ImageFormat::Gif => shows_through(&decoded),
+        _ => decoded.color().has_alpha(),
+    };
     Ok(Still { image: from_dynamic(decoded, grey)?, orientation, alpha })
 }
 
@@ -138,10 +147,22 @@ fn frames_in(bytes: &[u8], format: ImageFormat) -> Result<usize, String> {
     }
 }
 
-/// The orientation in EXIF metadata, which some writers begin with a name.
-pub(super) fn orientation_of(exif: &[u8]) -> u8 {
-    let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    Orientation::from_exif_chunk(exif).map_or(1, Orientation::to_exif)
+/// Whether any pixel is transparent: every GIF is decoded with alpha, needed or not.
+fn shows_through(decoded: &DynamicImage) -> bool {
+    decoded.as_rgba8().is_some_and(|image| image.pixels().any(|pixel| pixel.0[3] < u8::MAX))
+}
+
+/// A BMP whose pixels begin behind its palette: where a writer forgot the palette, the header has them begin in it.
+fn behind_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let Some(palette) = bmp_palette_place(bytes) else { return Cow::Borrowed(bytes) };
+    match little_endian(bytes, 10, 4) {
+        Some(pixels) if pixels == palette.start => {
+            let mut mended = bytes.to_vec();
+            mended[10..14].copy_from_slice(&(palette.end as u32).to_le_bytes());
+            Cow::Owned(mended)
+        }
+        _ => Cow::Borrowed(bytes),
+    }
 }
 
 /// Whether a BMP or GIF has a palette that is no more than numbers of grey: entry `i` is the grey `i`, or in a BMP of two
@@ -158,21 +179,34 @@ fn grey_palette(bytes: &[u8], format: ImageFormat) -> bool {
         || palette.iter().enumerate().all(|(entry, color)| color.iter().all(|&v| usize::from(v) == entry))
 }
 
-/// The palette of a BMP of at most 8 bits a pixel. After 14 bytes the information header begins with its own length: 12
-/// (OS/2, with entries of 3 bytes) or more (entries of 4). Entries are blue, green, red.
+/// The palette of a BMP of at most 8 bits a pixel. Entries are blue, green, red.
 fn bmp_palette(bytes: &[u8]) -> Option<Vec<[u8; 3]>> {
-    let number = |at: usize, len: usize| -> Option<usize> {
-        Some(bytes.get(at..at + len)?.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte)))
-    };
-    let header = number(14, 4)?;
-    let (bits, entry) = if header == 12 { (number(24, 2)?, 3) } else { (number(28, 2)?, 4) };
-    let used = if header >= 36 { number(46, 4)? } else { 0 };
+    let entry = if little_endian(bytes, 14, 4)? == OS2 { 3 } else { 4 };
+    let table = bytes.get(bmp_palette_place(bytes)?)?;
+    Some(table.chunks_exact(entry).map(|entry| [entry[2], entry[1], entry[0]]).collect())
+}
+
+/// The length of the information header of OS/2, after which palettes have entries of 3 bytes; of 4 after others.
+const OS2: usize = 12;
+
+/// Where that palette lies. After 14 bytes the information header begins with its own length.
+fn bmp_palette_place(bytes: &[u8]) -> Option<Range<usize>> {
+    let header = little_endian(bytes, 14, 4)?;
+    let (bits, entry) =
+        if header == OS2 { (little_endian(bytes, 24, 2)?, 3) } else { (little_endian(bytes, 28, 2)?, 4) };
+    let used = if header >= 36 { little_endian(bytes, 46, 4)? } else { 0 };
     if bits > 8 {
         return None;
     }
     let count = if used == 0 { 1 << bits } else { used.min(256) };
-    let table = bytes.get(14 + header..)?.get(..count * entry)?;
-    Some(table.chunks_exact(entry).map(|entry| [entry[2], entry[1], entry[0]]).collect())
+    let start = header.checked_add(14)?;
+    let end = start.checked_add(count * entry)?;
+    (end <= bytes.len()).then_some(start..end)
+}
+
+/// The whole number of `len` bytes at `at`.
+fn little_endian(bytes: &[u8], at: usize, len: usize) -> Option<usize> {
+    Some(bytes.get(at..at + len)?.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte)))
 }
 
 /// The palette of a GIF, if it has one for all frames and the first frame has none of its own.

@@ -7,7 +7,9 @@ use crate::Pixels;
 
 mod tiff_writer;
 
-use tiff_writer::{TiffWriter, packed};
+use tiff_writer::packed;
+
+pub(super) use tiff_writer::TiffWriter;
 
 fn file(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/files/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -275,6 +277,33 @@ fn orientation_of_every_format() {
         assert_eq!(middle(&one(&jpeg)), middle(&one(&with_exif::jpeg(&image, &[]))));
         assert_eq!(first(&jpeg).remarks.contains(&Remark::Turned), orientation > 1);
     }
+}
+
+#[test]
+fn a_bmp_whose_header_forgets_the_palette_is_read_behind_it() {
+    let whole = file("gray_8bit.bmp");
+    let mut forgetful = whole.clone();
+    let header = u32::from_le_bytes(*whole[14..].first_chunk().unwrap());
+    forgetful[10..14].copy_from_slice(&(14 + header).to_le_bytes());
+    assert_ne!(forgetful, whole);
+    assert_eq!(one(&forgetful), one(&whole));
+}
+
+#[test]
+fn transparent_pixels_of_a_gif_are_told() {
+    let written = |transparent: Option<u8>| {
+        let mut bytes = Vec::new();
+        let mut encoder = gif::Encoder::new(&mut bytes, 2, 1, &[0, 0, 0, 200, 100, 50]).unwrap();
+        let frame =
+            gif::Frame { width: 2, height: 1, buffer: vec![1, 0].into(), transparent, ..Default::default() };
+        encoder.write_frame(&frame).unwrap();
+        drop(encoder);
+        bytes
+    };
+    assert_eq!(first(&written(None)).remarks, []);
+    assert_eq!(one(&written(None)).pixels, Pixels::U8(vec![200, 100, 50, 0, 0, 0]));
+    assert_eq!(first(&written(Some(1))).remarks, [Remark::Alpha]);
+    assert_eq!(one(&written(Some(1))).pixels, one(&written(None)).pixels, "not blended");
 }
 
 /// Files with EXIF metadata.

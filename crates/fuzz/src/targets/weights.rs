@@ -14,9 +14,7 @@ pub(super) fn memory(len: usize) -> usize {
 pub(super) fn read(result: Result<BTreeMap<String, NamedTensor>, NnError>) -> Result<(), String> {
     let tensors = match result {
         Ok(tensors) => tensors,
-        // Not done: what readers of other crates say may still hold control characters of the file.
-        Err(error) if error.to_string().is_empty() => return Err("a refusal without a reason".into()),
-        Err(_) => return Ok(()),
+        Err(error) => return refused(&error.to_string()),
     };
     for (name, NamedTensor { shape, values }) in &tensors {
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
@@ -28,4 +26,12 @@ pub(super) fn read(result: Result<BTreeMap<String, NamedTensor>, NnError>) -> Re
         }
     }
     Ok(())
+}
+
+/// A refusal has a reason, in which no control character of the file is left.
+fn refused(reason: &str) -> Result<(), String> {
+    match reason.is_empty() || reason.chars().any(char::is_control) {
+        true => Err(format!("a refusal without a reason, or with control characters: {reason:?}")),
+        false => Ok(()),
+    }
 }

@@ -122,8 +122,9 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, NnError> {
     std::fs::read(path).map_err(|e| file_error(path, e.to_string()))
 }
 
+/// Control characters of `reason`, which may be the file's own, are escaped.
 pub(super) fn file_error(path: &Path, reason: String) -> NnError {
-    NnError::File { path: path.to_owned(), reason }
+    NnError::File { path: path.to_owned(), reason: twinlens_data::escaped(&reason) }
 }
 
 /// Reads every tensor of a safetensors file in memory; `path` is for messages.

@@ -16,10 +16,12 @@ use crate::NnError;
 /// executed: no code in the file runs, and what is no tensor is left out.
 ///
 /// # Errors
-/// A missing, damaged or foreign file.
+/// A missing, damaged or foreign file; tensors that repeat their values until they are far larger than the file.
 pub(super) fn read_torch(path: &Path) -> Result<BTreeMap<String, NamedTensor>, NnError> {
+    let len = std::fs::metadata(path).map_err(|e| file_error(path, e.to_string()))?.len();
     let reader = PytorchReader::new(path)
         .map_err(|e| file_error(path, format!("not a complete PyTorch checkpoint: {e}")))?;
+    check_size(&reader, len).map_err(|reason| file_error(path, reason))?;
     let mut tensors = BTreeMap::new();
     for (name, tensor) in reader.into_tensors() {
         let Some(decode) = decoder(tensor.dtype()) else { continue };
@@ -28,6 +30,23 @@ pub(super) fn read_torch(path: &Path) -> Result<BTreeMap<String, NamedTensor>, N
     }
     Ok(tensors)
 }
+
+/// Refuses tensors that need far more memory than a file of `len` bytes can hold: one of stride 0 repeats few bytes to any
+/// size, and weights under several names are there once.
+fn check_size(reader: &PytorchReader, len: u64) -> Result<(), String> {
+    let floating = reader.tensors().values().filter(|tensor| decoder(tensor.dtype()).is_some());
+    let needed = floating.fold(0u64, |sum, tensor| sum.saturating_add(tensor.byte_len() as u64));
+    if needed <= len.saturating_mul(SHARED).saturating_add(ALLOWANCE) {
+        return Ok(());
+    }
+    Err(format!("its tensors need {needed} bytes, but the file has {len}: they repeat their values (stride 0)"))
+}
+
+/// How often the tensors of a file may repeat its bytes.
+const SHARED: u64 = 8;
+
+/// Bytes that tensors may need whatever the file's length: two encoders and a queue.
+const ALLOWANCE: u64 = 512 << 20;
 
 /// Values from their bytes.
 type Decode = fn(&[u8]) -> Vec<f32>;

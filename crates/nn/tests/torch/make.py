@@ -1,4 +1,4 @@
-"""Writes zip.pth and legacy.pth (PyTorch 2.11)."""
+"""Writes zip.pth, legacy.pth, expanded.pth and endless.pth (PyTorch 2.11; the last two 2.15)."""
 
 import torch
 
@@ -14,3 +14,6 @@ state = {
 checkpoint = {"epoch": 3, "state_dict": state}
 torch.save(checkpoint, "zip.pth")
 torch.save(checkpoint, "legacy.pth", _use_new_zipfile_serialization=False)
+
+torch.save({"ones": torch.ones(1).expand(1 << 16)}, "expanded.pth")
+torch.save({"ones": torch.ones(1).expand(1 << 28)}, "endless.pth")

@@ -5,6 +5,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::Value;
+use twinlens_random::{Purpose, Stream};
+
+use crate::finetune::{finetune, pretrained};
 use crate::training::{Place, SMALL, complaint, encoder, json, pretrain, twinlens};
 
 /// `script` in a shell, with the program as `$PROGRAM` and arguments of a small run as `$RUN`.
@@ -131,6 +135,54 @@ fn two_processes_do_not_write_one_run() {
     first.kill().unwrap();
     first.wait().unwrap();
     check_whole(&out);
+}
+
+/// Kills `begin`, and whatever goes on with it, so many times within `time`, then lets it end; returns what it prints.
+fn killed(kills: u64, time: Duration, out: &Path, begin: &dyn Fn(&Path) -> Command, verb: &str) -> Value {
+    let go_on = || match out.join("config.toml").exists() || out.join("study.toml").exists() {
+        true => twinlens(&[verb, "--resume", out.to_str().unwrap(), "--json"]),
+        false => {
+            let mut again = begin(out);
+            again.arg("--overwrite");
+            again
+        }
+    };
+    let mut moments = Stream::new(7, Purpose::Mutation, [0; 3]);
+    for _ in 0..kills {
+        let mut child = go_on().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(time.mul_f64(moments.uniform()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if out.exists() {
+            check_whole(out);
+        }
+    }
+    json(&go_on().output().unwrap())
+}
+
+/// `scripts/kill-test` does this a hundred times.
+#[test]
+fn runs_killed_at_any_moment_leave_whole_files_and_end_with_the_same_bits() {
+    let place = Place::new();
+    let start = pretrained(&place);
+    let train = |out: &Path| pretrain(out, &["epochs=4", "checkpoint.every=1"]);
+    let study = |out: &Path| {
+        let more = ["stages.1.epochs=1", "--label-share", "0.02", "--seeds", "0,1", "--rivals", "scratch"];
+        finetune(&place, &[&start], &[&more[..], &["--out", out.to_str().unwrap()]].concat())
+    };
+    let works: [(_, &dyn Fn(&Path) -> Command, _); 2] =
+        [("pretrain", &train, "loss"), ("finetune", &study, "points")];
+    for (verb, begin, result) in works {
+        let (whole, out) = (place.at(&format!("{verb}-whole")), place.at(&format!("{verb}-killed")));
+        let clock = Instant::now();
+        let expected = json(&begin(&whole).output().unwrap());
+        let told = killed(4, clock.elapsed(), &out, begin, verb);
+        assert_eq!(told[result], expected[result], "{verb}");
+        assert!(!told[result].is_null());
+        if verb == "pretrain" {
+            assert_eq!(encoder(&out), encoder(&whole));
+        }
+    }
 }
 
 #[test]

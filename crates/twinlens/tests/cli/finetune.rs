@@ -19,7 +19,7 @@ const SMALL: [&str; 7] = [
     "device=cpu",
 ];
 
-fn finetune(place: &Place, first: &[&str], more: &[&str]) -> Command {
+pub(crate) fn finetune(place: &Place, first: &[&str], more: &[&str]) -> Command {
     let mut command =
         twinlens(&[&["finetune"], first, &["--data", "bundled", "--json"], &SMALL, more].concat());
     command.env("TWINLENS_DATA_DIR", place.at("cache"));
@@ -31,7 +31,7 @@ fn output(command: &mut Command) -> Output {
 }
 
 /// An encoder after a short pre-training, to start from.
-fn pretrained(place: &Place) -> String {
+pub(crate) fn pretrained(place: &Place) -> String {
     let out = place.at("pretrained");
     json(&output(&mut pretrain(&out, &["epochs=1"])));
     out.display().to_string()

@@ -10,8 +10,8 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use super::exif::orientation_of;
 use super::pages::Still;
-use super::plain::orientation_of;
 use crate::{Image, Pixels};
 
 /// A decoded JPEG.

@@ -51,6 +51,8 @@ pub(super) struct File<'a> {
 pub(super) struct Directory<'a> {
     file: File<'a>,
     fields: BTreeMap<Tag, Field>,
+    /// Bytes of the list of tags.
+    len: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -61,19 +63,21 @@ struct Field {
 }
 
 impl<'a> File<'a> {
-    /// Reads the header and the directories of the main list, and whether this list is whole.
+    /// Reads the header and the directories of the main list, and whether this list is whole: it is not if directories
+    /// share bytes, which would let a small file list any number of them.
     pub(super) fn open(bytes: &'a [u8]) -> Result<(Vec<Directory<'a>>, bool), String> {
         let big_endian = bytes.starts_with(b"MM");
         let mut file = File { bytes, big_endian, big: false };
         file.big = file.number(2, 2)? == 43;
         let mut at = if file.big { file.number(8, 8)? } else { file.number(4, 4)? };
-        let (mut directories, mut seen) = (Vec::new(), BTreeSet::new());
+        let (mut directories, mut seen, mut listed) = (Vec::new(), BTreeSet::new(), 0);
         while at != 0 {
-            if !seen.insert(at) {
+            if !seen.insert(at) || listed > bytes.len() {
                 return Ok((directories, false));
             }
             match file.directory(at) {
                 Ok((directory, next)) => {
+                    listed += directory.len;
                     directories.push(directory);
                     at = next;
                 }
@@ -99,7 +103,7 @@ impl<'a> File<'a> {
         }
         // Some writers end the file after the last directory.
         let next = self.number(end, offset).unwrap_or(0);
-        Ok((Directory { file: self, fields }, next))
+        Ok((Directory { file: self, fields, len: end - start }, next))
     }
 
     fn field(self, at: usize, offset: usize) -> Result<(Tag, Field), String> {
@@ -203,5 +207,29 @@ impl<'a> Directory<'a> {
     pub(super) fn is_reduced(&self) -> bool {
         let number = |tag| self.number(tag).ok().flatten().unwrap_or(0);
         number(SUBFILE) & 0b101 != 0 || number(OLD_SUBFILE) == 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 60 directories of 20 tags each, 4 bytes apart, in 500 bytes.
+    fn overlapping() -> Vec<u8> {
+        let mut bytes = b"II\x2a\0\x08\0\0\0".to_vec();
+        bytes.resize(8 + 60 * 4 + 2 + 60 * 4, 0);
+        for index in 0..60u32 {
+            let at = 8 + 4 * index as usize;
+            bytes[at] = 20;
+            bytes[at + 2 + 20 * 12..][..4].copy_from_slice(&(8 + 4 * (index + 1)).to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn directories_that_share_their_bytes_are_not_all_read() {
+        let bytes = overlapping();
+        let (directories, whole) = File::open(&bytes).unwrap();
+        assert_eq!((directories.len(), whole), (3, false));
     }
 }

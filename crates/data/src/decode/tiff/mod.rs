@@ -19,3 +19,9 @@ mod raster;
 mod stack;
 
 pub(super) use stack::Stack;
+
+/// The orientation that the first directory of a TIFF states, which EXIF metadata are.
+pub(super) fn orientation_of(bytes: &[u8]) -> Option<u64> {
+    let (directories, _) = directory::File::open(bytes).ok()?;
+    directories[0].number(directory::ORIENTATION).ok()?
+}
