@@ -137,8 +137,11 @@ fn two_processes_do_not_write_one_run() {
     check_whole(&out);
 }
 
+/// The command that begins a piece of work in this folder.
+type Begin<'a> = &'a dyn Fn(&Path) -> Command;
+
 /// Kills `begin`, and whatever goes on with it, so many times within `time`, then lets it end; returns what it prints.
-fn killed(kills: u64, time: Duration, out: &Path, begin: &dyn Fn(&Path) -> Command, verb: &str) -> Value {
+fn killed(kills: u64, time: Duration, out: &Path, begin: Begin<'_>, verb: &str) -> Value {
     let go_on = || match out.join("config.toml").exists() || out.join("study.toml").exists() {
         true => twinlens(&[verb, "--resume", out.to_str().unwrap(), "--json"]),
         false => {
@@ -170,8 +173,7 @@ fn runs_killed_at_any_moment_leave_whole_files_and_end_with_the_same_bits() {
         let more = ["stages.1.epochs=1", "--label-share", "0.02", "--seeds", "0,1", "--rivals", "scratch"];
         finetune(&place, &[&start], &[&more[..], &["--out", out.to_str().unwrap()]].concat())
     };
-    let works: [(_, &dyn Fn(&Path) -> Command, _); 2] =
-        [("pretrain", &train, "loss"), ("finetune", &study, "points")];
+    let works: [(&str, Begin<'_>, &str); 2] = [("pretrain", &train, "loss"), ("finetune", &study, "points")];
     for (verb, begin, result) in works {
         let (whole, out) = (place.at(&format!("{verb}-whole")), place.at(&format!("{verb}-killed")));
         let clock = Instant::now();
