@@ -1,0 +1,174 @@
+//! Which image each row of a table names.
+
+use std::collections::HashMap;
+
+use super::parse::Table;
+use crate::layout::composed;
+use crate::{DataError, DataSettings};
+
+/// Columns that name an image, without spaces and in lower case; the first that fits counts.
+const PATHS: &[&str] = &[
+    "image",
+    "imageid",
+    "imagename",
+    "imagefile",
+    "imagefilename",
+    "imagepath",
+    "imageindex",
+    "filename",
+    "file",
+    "filepath",
+    "path",
+    "fname",
+    "img",
+    "imgid",
+    "imgname",
+    "imgpath",
+    "isicid",
+    "id",
+    "name",
+    "picture",
+    "photo",
+];
+
+/// A table whose rows are told apart by the images that they name.
+pub(super) struct Matched {
+    pub(super) table: Table,
+    /// The column of names.
+    pub(super) path: usize,
+    /// The image of every row.
+    pub(super) images: Vec<Option<usize>>,
+    /// Rows that could mean several images.
+    pub(super) ambiguous: usize,
+}
+
+/// Finds the column that names images, and the image of each row.
+pub(super) fn match_table(
+    table: Table,
+    index: &Index<'_>,
+    settings: &DataSettings,
+) -> Result<Matched, DataError> {
+    let all: Vec<usize> = (0..table.header.len()).collect();
+    let candidates: Vec<Vec<usize>> = match settings.path_column.as_str() {
+        "" => vec![table.usual(PATHS).collect(), all],
+        name => vec![vec![table.column(name).ok_or_else(|| table.no_column(name, "--path-column"))?]],
+    };
+    for (turn, columns) in candidates.into_iter().enumerate() {
+        // A column whose name says nothing must name images in most rows.
+        let least = if turn == 0 { 1 } else { table.rows.len().div_ceil(2) };
+        let mut best: Option<(usize, Rows)> = None;
+        for column in columns {
+            let rows = rows_of(&table, column, index);
+            if rows.found >= least && best.as_ref().is_none_or(|(_, best)| rows.found > best.found) {
+                best = Some((column, rows));
+            }
+        }
+        if let Some((path, rows)) = best {
+            return Ok(Matched { table, path, images: rows.images, ambiguous: rows.ambiguous });
+        }
+    }
+    let names: Vec<&str> = table.rows.iter().take(3).map(|row| row[0].as_str()).collect();
+    let reason = format!("it names none of the images (its rows begin with {})", names.join(", "));
+    Err(table.wrong(reason, "a column must hold the file names of the images; say which with --path-column"))
+}
+
+/// The images that a column names.
+struct Rows {
+    images: Vec<Option<usize>>,
+    found: usize,
+    ambiguous: usize,
+}
+
+/// The image of each row by the names in `column`. Where these begin in a folder that is not here, the same number of
+/// leading folders is passed over in all of them.
+fn rows_of(table: &Table, column: usize, index: &Index<'_>) -> Rows {
+    let values: Vec<String> = table.values(column).map(as_path).collect();
+    let depth = values.iter().map(|value| value.matches('/').count()).max().unwrap_or(0);
+    let mut rows = Rows { images: Vec::new(), found: 0, ambiguous: 0 };
+    for skip in 0..=depth {
+        let cut = |value: &'_ str| value.splitn(skip + 1, '/').nth(skip).map(String::from);
+        let hits: Vec<Option<Hit>> = values
+            .iter()
+            .map(|value| {
+                cut(value)
+                    .filter(|value| !value.is_empty())
+                    .and_then(|value| index.find(&table.folder, &value))
+            })
+            .collect();
+        rows.ambiguous = hits.iter().filter(|hit| matches!(hit, Some(Hit::Several))).count();
+        rows.images = hits
+            .into_iter()
+            .map(|hit| match hit {
+                Some(Hit::One(number)) => Some(number),
+                _ => None,
+            })
+            .collect();
+        rows.found = rows.images.iter().flatten().count();
+        if rows.found + rows.ambiguous > 0 {
+            break;
+        }
+    }
+    rows
+}
+
+/// Images by every ending of their path, at folders' borders.
+pub(super) struct Index<'a> {
+    whole: HashMap<&'a str, usize>,
+    /// `None` where several images end so.
+    endings: HashMap<&'a str, Option<usize>>,
+    /// The same without extension.
+    stems: HashMap<&'a str, Option<usize>>,
+}
+
+enum Hit {
+    One(usize),
+    Several,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn of(paths: &'a [Option<String>]) -> Index<'a> {
+        let mut index = Index { whole: HashMap::new(), endings: HashMap::new(), stems: HashMap::new() };
+        let all = paths.iter().enumerate().filter_map(|(number, path)| Some((number, path.as_deref()?)));
+        for (number, path) in all {
+            index.whole.insert(path, number);
+            let starts = path.match_indices('/').map(|(at, _)| at + 1);
+            for ending in [0].into_iter().chain(starts).map(|at| &path[at..]) {
+                for (map, key) in [(&mut index.endings, ending), (&mut index.stems, stem(ending))] {
+                    map.entry(key)
+                        .and_modify(|hit| *hit = hit.filter(|other| *other == number))
+                        .or_insert(Some(number));
+                }
+            }
+        }
+        index
+    }
+
+    /// The image that `value` names in a table of `folder`.
+    fn find(&self, folder: &str, value: &str) -> Option<Hit> {
+        let here = if folder.is_empty() { value.to_string() } else { format!("{folder}/{value}") };
+        if let Some(&number) = self.whole.get(here.as_str()).or_else(|| self.whole.get(value)) {
+            return Some(Hit::One(number));
+        }
+        let ended = |map: &HashMap<&str, Option<usize>>, key: &str| map.get(key).copied();
+        let hit = ended(&self.endings, &here)
+            .or_else(|| ended(&self.stems, &here))
+            .or_else(|| ended(&self.endings, value))
+            .or_else(|| ended(&self.stems, value))
+            .or_else(|| ended(&self.stems, stem(value)))?;
+        Some(hit.map_or(Hit::Several, Hit::One))
+    }
+}
+
+/// A file's name without the extension; folders stay.
+pub(super) fn stem(path: &str) -> &str {
+    match path.rsplit_once('.') {
+        Some((stem, ending)) if !ending.contains('/') && !stem.is_empty() && !stem.ends_with('/') => stem,
+        _ => path,
+    }
+}
+
+/// A value as a path: no leading `./` or `/`, and `/` between folders.
+fn as_path(value: &str) -> String {
+    let path = composed(&value.replace('\\', "/"));
+    path.trim_start_matches("./").trim_start_matches('/').to_string()
+}
