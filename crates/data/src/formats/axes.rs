@@ -225,8 +225,11 @@ fn told(layout: ArrayLayout, array: &Question<'_>) -> Option<Notice> {
     let shape = &array.header.shape;
     let by_labels = readings(shape, None).len() > 1;
     let many_channels = layout == ArrayLayout::Nhwc && shape.last().is_some_and(|&last| last > FEW);
+    // As likely one image of few columns, were there images of so few rows.
+    let tiny =
+        layout == ArrayLayout::Nhw && array.labels.is_none() && shape[1..].iter().all(|&side| side <= FEW);
     let usual = matches!(layout, ArrayLayout::Nhw | ArrayLayout::Nhwc);
-    if usual && !by_labels && !many_channels {
+    if usual && !by_labels && !many_channels && !tiny {
         return None;
     }
     let images = ImageShape::new(layout, array.header);

@@ -384,6 +384,8 @@ fn what_labels_or_sizes_settle_is_taken_and_told() {
         let set = labelled(usual, 6);
         assert_eq!((form(&set).0, &set.notices[..]), (6, &[][..]), "{usual:?}");
     }
+    let tiny = open_file("a.npy", &npy_u8(&[5, 1, 3], &ramp(15)), &as_defined()).unwrap();
+    says(&notice(&tiny, "layout").message, &["5 images of 1 x 3, 1 channel"]);
     // A test split of three images is read as the training split is.
     let file =
         npz(&[("x_train", npy_u8(&[9, 8, 8], &ramp(576))), ("x_test", npy_u8(&[3, 8, 8], &ramp(192)))]);
