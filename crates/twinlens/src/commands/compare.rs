@@ -7,12 +7,12 @@ use clap::ValueHint;
 use serde::Serialize;
 use serde_json::Value;
 use toml::Table;
+use twinlens_config::differences;
 use twinlens_eval::{SplitVerdict, Verdict};
 use twinlens_run::{RunRecord, names};
 
 use super::judge::{holds_predictions, protocol};
 use super::runs::{latest, short};
-use crate::config::differences;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
