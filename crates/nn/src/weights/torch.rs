@@ -39,7 +39,9 @@ fn check_size(reader: &PytorchReader, len: u64) -> Result<(), String> {
     if needed <= len.saturating_mul(SHARED).saturating_add(ALLOWANCE) {
         return Ok(());
     }
-    Err(format!("its tensors need {needed} bytes, but the file has {len}: they repeat their values (stride 0)"))
+    Err(format!(
+        "its tensors need {needed} bytes, but the file has {len}: they repeat their values (stride 0)"
+    ))
 }
 
 /// How often the tensors of a file may repeat its bytes.
