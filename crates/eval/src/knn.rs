@@ -188,7 +188,7 @@ mod tests {
                 let outcome = verdict.split("test").unwrap();
                 let predicted: Vec<i64> = outcome.predictions.iter().map(|&class| class as i64).collect();
                 case.check_exact(&format!("out.pred_{vote}"), &predicted);
-                case.check(&format!("out.accuracy_{vote}"), &[outcome.scores.accuracy]);
+                case.check(&format!("out.accuracy_{vote}"), &[outcome.scores.accuracy()]);
             }
             let neighbours = cosine_neighbours(train.features(), test.features(), k).unwrap();
             let variant = Variant { k, vote: Vote::Weighted, temperature: Some(temperature) };
@@ -212,7 +212,7 @@ mod tests {
             let outcome = verdict.split("test").unwrap();
             let predicted: Vec<i64> = outcome.predictions.iter().map(|&class| class as i64).collect();
             case.check_exact("out.pred_majority", &predicted);
-            case.check("out.accuracy_majority", &[outcome.scores.accuracy]);
+            case.check("out.accuracy_majority", &[outcome.scores.accuracy()]);
             assert_eq!(verdict.settings["distance"], "euclidean");
         }
     }

@@ -1,10 +1,12 @@
 //! One protocol repeated over seeds, in a few numbers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Confusion, Scores, mean_of_defined};
+use crate::metrics::{Confusion, Formula, MEASURES, mean_of_defined};
 use crate::statistics::{Bootstrap, Interval, mean_and_deviation};
-use crate::{EvalError, SplitVerdict, Verdict};
+use crate::{EvalError, Measure, SplitVerdict, Verdict};
 
 /// A measure over seeds. `None` (JSON `null`) stands where a number is undefined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,8 +19,8 @@ pub struct Repeated {
     /// measure.
     pub std: Option<f64>,
     /// Percentile bootstrap interval of the mean over seeds when the images of the split are drawn again, the same ones
-    /// for every seed: how far other images of the same kind would move it. `None` for an AUC of which the verdicts keep no
-    /// draws ([`SplitVerdict::macro_auc_draws`]) or that is undefined on most of them.
+    /// for every seed: how far other images of the same kind would move it. `None` for a measure of scores of which the
+    /// verdicts keep no draws ([`SplitVerdict::draws`]) or that is undefined on most of them.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -29,14 +31,9 @@ pub struct Repeats {
     pub split: String,
     /// Images of the split.
     pub samples: usize,
-    /// Share of images predicted right.
-    pub accuracy: Repeated,
-    /// Mean recall over the classes present.
-    pub balanced_accuracy: Repeated,
-    /// Mean F1 over the classes.
-    pub macro_f1: Repeated,
-    /// Mean one-vs-rest AUC.
-    pub macro_auc: Repeated,
+    /// Every one of [`MEASURES`], by its id.
+    #[serde(flatten)]
+    pub measures: BTreeMap<String, Repeated>,
 }
 
 impl Repeats {
@@ -57,29 +54,30 @@ impl Repeats {
                 return Err(EvalError::Undefined { what: "the mean over seeds", reason });
             }
         }
-        let (classes, bootstrap) = (verdicts[0].classes.len(), Bootstrap::default());
-        let measured = |measure: fn(&Scores) -> Option<f64>| {
-            Repeated::of(splits.iter().map(|split| measure(&split.scores)).collect())
-        };
-        let with_interval = |scored: fn(&Scores) -> Option<f64>, measure: fn(&Confusion) -> f64| {
-            let drawn = |images: &[usize]| on_images(&splits, classes, images, measure);
-            let found = bootstrap.interval(first.labels.len(), drawn)?;
-            Ok::<_, EvalError>(measured(scored)?.within([found.low, found.high]))
+        let drawn = draws_of_counts(&splits, verdicts[0].classes.len())?;
+        let repeated = |(at, measure): (usize, &Measure<Formula>)| {
+            let values = splits.iter().map(|split| measure.value(&split.scores)).collect();
+            let draws = match measure.of {
+                Formula::Counts(_) => drawn.iter().map(|row| row[at]).collect(),
+                Formula::Scores(_) => draws_of_scores(&splits, measure.id),
+            };
+            Ok((measure.id.to_owned(), Repeated::of(values)?.with_draws(draws)?))
         };
         Ok(Repeats {
             split: split.to_owned(),
             samples: first.labels.len(),
-            accuracy: with_interval(|scores| Some(scores.accuracy), Confusion::accuracy)?,
-            balanced_accuracy: with_interval(
-                |scores| Some(scores.balanced_accuracy),
-                Confusion::balanced_accuracy,
-            )?,
-            macro_f1: with_interval(|scores| Some(scores.macro_f1), Confusion::macro_f1)?,
-            macro_auc: Repeated {
-                interval: auc_interval(&splits, bootstrap)?,
-                ..measured(|scores| scores.macro_auc)?
-            },
+            measures: MEASURES.iter().enumerate().map(repeated).collect::<Result<_, EvalError>>()?,
         })
+    }
+
+    /// How many seeds there are.
+    pub fn seeds(&self) -> usize {
+        self.measures.values().map(|measure| measure.values.len()).max().unwrap_or(0)
+    }
+
+    /// What became of the measure called `id`.
+    pub fn get(&self, id: &str) -> Option<&Repeated> {
+        self.measures.get(id)
     }
 }
 
@@ -97,35 +95,39 @@ impl Repeated {
         Ok(Repeated { mean: mean_of_defined(values.iter().copied()), std, interval: None, values })
     }
 
-    fn within(self, interval: [f64; 2]) -> Repeated {
-        Repeated { interval: Some(interval), ..self }
+    /// With the interval that these draws of the mean give; none where it is undefined on most of them.
+    fn with_draws(self, draws: Vec<Option<f64>>) -> Result<Repeated, EvalError> {
+        let found = Bootstrap::default().interval_of_draws(self.mean, draws);
+        Ok(Repeated { interval: Interval::ends_where_defined(found)?, ..self })
     }
 }
 
-/// The mean over `splits` of a measure of the predictions for `images` alone, with repetitions.
-fn on_images(
-    splits: &[&SplitVerdict],
-    classes: usize,
-    images: &[usize],
-    measure: fn(&Confusion) -> f64,
-) -> Option<f64> {
+/// The mean over `splits` of every measure, of every draw of the images; only those of counts are taken.
+fn draws_of_counts(splits: &[&SplitVerdict], classes: usize) -> Result<Vec<Vec<Option<f64>>>, EvalError> {
+    let on_images = |drawn: &[Vec<usize>]| on_images(splits, classes, &drawn[0]);
+    Bootstrap::default().draws(&[splits[0].labels.len()], on_images)
+}
+
+/// The mean over `splits` of every measure of counts, taken of these `images`; `None` for other measures.
+fn on_images(splits: &[&SplitVerdict], classes: usize, images: &[usize]) -> Vec<Option<f64>> {
     let of = |values: &[usize]| images.iter().map(|&image| values[image]).collect::<Vec<_>>();
     let labels = of(&splits[0].labels);
-    let measured = splits
-        .iter()
-        .map(|split| Some(measure(&Confusion::new(&labels, &of(&split.predictions), classes).ok()?)));
-    mean_of_defined(measured)
+    let counts: Vec<Option<Confusion>> =
+        splits.iter().map(|split| Confusion::new(&labels, &of(&split.predictions), classes).ok()).collect();
+    let mean = |measure: &Measure<Formula>| match measure.of {
+        Formula::Counts(of) => mean_of_defined(counts.iter().map(|counts| of(counts.as_ref()?))),
+        Formula::Scores(_) => None,
+    };
+    MEASURES.iter().map(mean).collect()
 }
 
-/// The interval of the mean AUC over `splits`, draw by draw; `None` where it is undefined.
-fn auc_interval(splits: &[&SplitVerdict], bootstrap: Bootstrap) -> Result<Option<[f64; 2]>, EvalError> {
-    if splits.iter().any(|split| split.macro_auc_draws.len() != bootstrap.resamples) {
-        return Ok(None);
-    }
-    let draws = |number: usize| splits.iter().map(move |split| split.macro_auc_draws[number]);
-    let means = (0..bootstrap.resamples).map(|number| mean_of_defined(draws(number))).collect();
-    let value = mean_of_defined(splits.iter().map(|split| split.scores.macro_auc));
-    Interval::ends_where_defined(bootstrap.interval_of_draws(value, means))
+/// The mean over `splits` of a measure of scores, draw by draw; nothing where a verdict keeps no draws.
+fn draws_of_scores(splits: &[&SplitVerdict], id: &str) -> Vec<Option<f64>> {
+    let Some(draws) = splits.iter().map(|split| split.draws.get(id)).collect::<Option<Vec<_>>>() else {
+        return Vec::new();
+    };
+    let count = draws.iter().map(|draws| draws.len()).min().unwrap_or(0);
+    (0..count).map(|number| mean_of_defined(draws.iter().map(|draws| draws[number]))).collect()
 }
 
 #[cfg(test)]
@@ -151,21 +153,24 @@ mod tests {
     fn mean_deviation_and_interval_agree_with_a_computation_by_hand() {
         let (one, two) = (verdict(&[0, 1, 2, 3]), verdict(&(0..12).collect::<Vec<_>>()));
         let found = Repeats::of("test", &[&one, &two]).unwrap();
-        assert_eq!(found.accuracy.values, [Some(0.9), Some(0.7)]);
-        assert!((found.accuracy.mean.unwrap() - 0.8).abs() < 1e-12);
-        assert!((found.accuracy.std.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
+        assert_eq!(found.measures["accuracy"].values, [Some(0.9), Some(0.7)]);
+        assert!((found.measures["accuracy"].mean.unwrap() - 0.8).abs() < 1e-12);
+        assert!((found.measures["accuracy"].std.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
         // The mean over seeds is 0 on 4 images, 1/2 on 8 and 1 on 28: a mean of 40 with variance 0.11.
-        let [low, high] = found.accuracy.interval.unwrap();
+        let [low, high] = found.measures["accuracy"].interval.unwrap();
         let width = 2.0 * 1.96 * (0.11f64 / 40.0).sqrt();
         assert!(((high - low) / width - 1.0).abs() < 0.1, "{low} {high} {width}");
-        let [low, high] = found.macro_auc.interval.unwrap();
-        assert!(low < found.macro_auc.mean.unwrap() && found.macro_auc.mean.unwrap() < high);
+        let [low, high] = found.measures["macro_auc"].interval.unwrap();
+        assert!(
+            low < found.measures["macro_auc"].mean.unwrap()
+                && found.measures["macro_auc"].mean.unwrap() < high
+        );
         assert!(high - low < 0.2, "{low} {high}");
         let mut without = two.clone();
-        without.splits[0].macro_auc_draws.clear();
-        assert_eq!(Repeats::of("test", &[&one, &without]).unwrap().macro_auc.interval, None);
+        without.splits[0].draws.clear();
+        assert_eq!(Repeats::of("test", &[&one, &without]).unwrap().measures["macro_auc"].interval, None);
         let alone = Repeats::of("test", &[&one]).unwrap();
-        assert_eq!((alone.accuracy.std, alone.accuracy.mean), (None, Some(0.9)));
+        assert_eq!((alone.measures["accuracy"].std, alone.measures["accuracy"].mean), (None, Some(0.9)));
     }
 
     #[test]
@@ -187,13 +192,14 @@ mod tests {
             let verdicts: Vec<Verdict> = wrong.iter().map(|wrong| verdict(wrong)).collect();
             let splits: Vec<&SplitVerdict> = verdicts.iter().map(|one| &one.splits[0]).collect();
             let all: Vec<usize> = (0..40).collect();
-            let agree = |scored: fn(&Scores) -> f64, measure: fn(&Confusion) -> f64| {
-                let mean = splits.iter().map(|split| scored(&split.scores)).sum::<f64>() / splits.len() as f64;
-                (on_images(&splits, 3, &all, measure).unwrap() - mean).abs() < 1e-12
-            };
-            prop_assert!(agree(|s| s.accuracy, Confusion::accuracy));
-            prop_assert!(agree(|s| s.balanced_accuracy, Confusion::balanced_accuracy));
-            prop_assert!(agree(|s| s.macro_f1, Confusion::macro_f1));
+            let drawn = on_images(&splits, 3, &all);
+            for (measure, drawn) in MEASURES.iter().zip(drawn) {
+                let values: Vec<Option<f64>> = splits.iter().map(|split| measure.value(&split.scores)).collect();
+                match measure.of {
+                    Formula::Counts(_) => prop_assert_eq!(drawn, mean_of_defined(values)),
+                    Formula::Scores(_) => prop_assert_eq!(drawn, None),
+                }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Rising, Scores, mean_of_defined, predictions};
+use crate::metrics::{Formula, MEASURES, Scored, Scores, predictions};
 use crate::statistics::Bootstrap;
 use crate::{EvalError, Labelled};
 
@@ -53,10 +53,11 @@ pub struct SplitVerdict {
     pub labels: Vec<usize>,
     /// The predicted class of every sample.
     pub predictions: Vec<usize>,
-    /// The macro AUC of every draw of the usual [`Bootstrap`], from which follows its interval over any number of seeds.
-    /// Empty where the split has more than ten million scores (samples times classes).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub macro_auc_draws: Vec<Option<f64>>,
+    /// The measures of scores, by id, of every draw of the usual [`Bootstrap`], from which follow their intervals over any
+    /// number of seeds; those of counts follow from labels and predictions. Empty where the split has more than ten million
+    /// scores (samples times classes).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub draws: BTreeMap<String, Vec<Option<f64>>>,
 }
 
 impl Verdict {
@@ -99,13 +100,13 @@ impl Verdict {
         let classes = held_out.classes().len();
         let predictions = predictions(scores, classes);
         let labels = held_out.labels().to_vec();
-        let judged = Scores::new(&labels, &predictions, scores, classes)?;
-        let macro_auc_draws = macro_auc_draws(&labels, scores, classes)?;
+        let scored = Scored::new(&labels, scores, classes)?;
+        let (judged, draws) = (Scores::of(&scored, &predictions)?, draws(&scored)?);
         let consequence = "its recall and AUC are undefined and the macro means leave it out";
         self.warn_absent(&format!("split `{split}`"), &labels, consequence);
         let split = split.to_string();
         let names = held_out.names().to_vec();
-        self.splits.push(SplitVerdict { split, scores: judged, names, labels, predictions, macro_auc_draws });
+        self.splits.push(SplitVerdict { split, scores: judged, names, labels, predictions, draws });
         Ok(())
     }
 
@@ -134,19 +135,32 @@ impl Verdict {
     }
 }
 
-/// As [`SplitVerdict::macro_auc_draws`].
-fn macro_auc_draws(labels: &[usize], scores: &[f64], classes: usize) -> Result<Vec<Option<f64>>, EvalError> {
-    if scores.len() > MOST_SCORES {
-        return Ok(Vec::new());
+impl SplitVerdict {
+    /// Makes a measure undefined whose value says nothing about these scores.
+    pub(crate) fn undefine(&mut self, id: &str) {
+        self.scores.measures.insert(id.to_owned(), None);
+        self.draws.remove(id);
     }
-    let rising: Vec<Rising> =
-        (0..classes).map(|class| Rising::of_class(labels, scores, classes, class)).collect();
+}
+
+/// As [`SplitVerdict::draws`].
+fn draws(scored: &Scored<'_>) -> Result<BTreeMap<String, Vec<Option<f64>>>, EvalError> {
+    if scored.scores.len() > MOST_SCORES {
+        return Ok(BTreeMap::new());
+    }
+    let of_scores = MEASURES.iter().filter_map(|measure| match measure.of {
+        Formula::Counts(_) => None,
+        Formula::Scores(of) => Some((measure.id, of)),
+    });
+    let (ids, formulas): (Vec<&str>, Vec<_>) = of_scores.unzip();
     let of_draw = |drawn: &[Vec<usize>]| {
-        let mut times = vec![0; labels.len()];
+        let mut times = vec![0; scored.samples()];
         drawn[0].iter().for_each(|&sample| times[sample] += 1);
-        mean_of_defined(rising.iter().map(|class| class.auc(|sample| times[sample])))
+        formulas.iter().map(|of| of(scored, &times)).collect::<Vec<_>>()
     };
-    Bootstrap::default().draws(&[labels.len()], of_draw)
+    let drawn = Bootstrap::default().draws(&[scored.samples()], of_draw)?;
+    let column = |(at, id): (usize, &&str)| ((*id).to_owned(), drawn.iter().map(|row| row[at]).collect());
+    Ok(ids.iter().enumerate().map(column).collect())
 }
 
 /// As [`Verdict::asked`].
@@ -159,7 +173,7 @@ pub(crate) fn asked(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::auc_one_vs_rest;
+    use crate::metrics::{auc_one_vs_rest, mean_of_defined};
     use crate::testing::blobs;
 
     #[test]
@@ -191,7 +205,7 @@ mod tests {
             mean_of_defined(auc_one_vs_rest(&labels, &rows.collect::<Vec<_>>(), 3).unwrap())
         };
         let expected = Bootstrap::default().draws(&[30], of_samples).unwrap();
-        assert_eq!(verdict.splits[0].macro_auc_draws, expected);
+        assert_eq!(verdict.splits[0].draws["macro_auc"], expected);
     }
 
     #[test]
@@ -222,10 +236,9 @@ mod tests {
         }
         let read: Verdict = serde_json::from_value(old).unwrap();
         let (read, fresh) = (&read.splits[0].scores, &verdict.splits[0].scores);
-        assert_eq!(
-            (read.cohen_kappa, read.calibration_error, read.macro_average_precision),
-            (None, None, None)
-        );
-        assert_eq!((read.accuracy, read.macro_auc), (fresh.accuracy, fresh.macro_auc));
+        for measure in &MEASURES {
+            let lost = ["macro_average_precision", "cohen_kappa", "calibration_error"].contains(&measure.id);
+            assert_eq!(measure.value(read), if lost { None } else { measure.value(fresh) }, "{}", measure.id);
+        }
     }
 }

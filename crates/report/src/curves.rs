@@ -40,11 +40,7 @@ const SPECS: [Spec; 11] = [
     Spec { title: "Loss", keys: &["loss"], style: Axis::Free },
     Spec { title: "Parts of the loss", keys: &["loss.*", "loss/*", "loss_*"], style: Axis::Free },
     Spec { title: "Loss on validation images", keys: &["val_loss"], style: Axis::Free },
-    Spec {
-        title: "Validation images",
-        keys: &["val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_macro_auc"],
-        style: Axis::Share,
-    },
+    Spec { title: "Validation images", keys: &["val_*"], style: Axis::Share },
     Spec { title: "kNN accuracy on held-out labels", keys: &["knn*"], style: Axis::Share },
     Spec { title: "Embedding standard deviation", keys: &["embedding_std"], style: Axis::FromZero },
     Spec { title: "Effective rank of the embedding", keys: &["effective_rank"], style: Axis::FromZero },
@@ -151,6 +147,7 @@ fn series_of(rows: &[Map<String, Value>], spec: &Spec) -> Vec<Series> {
     for row in rows {
         for key in row.keys() {
             if let Some(name) = matched(spec.keys, key)
+                && !has_own_panel(key, spec)
                 && !names.iter().any(|(known, _)| known == key)
             {
                 names.push((key, name));
@@ -173,6 +170,11 @@ fn series_of(rows: &[Map<String, Value>], spec: &Spec) -> Vec<Series> {
         .map(|(key, name)| Series { name: clean(name).replace('_', " "), points: points(key) })
         .filter(|series| series.points.iter().any(|(_, value)| value.is_finite()))
         .collect()
+}
+
+/// Whether another panel than that of `spec` is for this key by its whole name.
+fn has_own_panel(key: &str, spec: &Spec) -> bool {
+    SPECS.iter().any(|other| other.title != spec.title && other.keys.contains(&key))
 }
 
 /// What of `key` is the name of its series, if one of `patterns` is for it.

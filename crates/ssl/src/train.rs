@@ -428,7 +428,7 @@ impl Pretraining<'_> {
         };
         let verdicts = knn.run(&train, &[("val", &val)])?;
         let val = verdicts.first().and_then(|verdict| verdict.split("val"));
-        Ok(val.map(|split| split.scores.accuracy))
+        Ok(val.map(|split| split.scores.accuracy()))
     }
 
     fn labelled(&mut self, source: Arc<dyn ImageSource>) -> Result<Option<Labelled>, SslError> {

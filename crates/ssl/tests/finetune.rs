@@ -105,10 +105,10 @@ fn it_learns_and_leaves_encoder_head_verdict_and_predictions() {
     let mut settings = FinetuneSettings { stages: vec![stage(8, Whole::All)], ..settings() };
     settings.validation.metric = Metric::Loss;
     let verdict = whole(&settings, &path);
-    let accuracy = |split: &str| verdict.split(split).unwrap().scores.accuracy;
+    let accuracy = |split: &str| verdict.split(split).unwrap().scores.accuracy();
     assert!(accuracy("val") > 0.8 && accuracy("test") > 0.8, "{} {}", accuracy("val"), accuracy("test"));
     assert_eq!((verdict.protocol.as_str(), verdict.training_labels), ("fine-tune", 24));
-    assert!(verdict.split("test").unwrap().scores.macro_auc.unwrap() > 0.9);
+    assert!(verdict.split("test").unwrap().scores.measures["macro_auc"].unwrap() > 0.9);
     let metrics = RunRecord::read(&path).unwrap().metrics;
     let losses: Vec<f64> = metrics.iter().filter_map(|row| row.get("loss")?.as_f64()).collect();
     assert!(losses[losses.len() - 1] < 0.5 * losses[0], "{losses:?}");
@@ -298,7 +298,7 @@ fn classes_that_are_absent_are_told() {
     let told = verdict.warnings.join("\n");
     assert!(told.contains("`blue` is absent from the training labels"), "{told}");
     assert!(told.contains("`green` is absent from split `test`"), "{told}");
-    assert_eq!(verdict.split("test").unwrap().scores.macro_auc, None);
+    assert_eq!(verdict.split("test").unwrap().scores.measures["macro_auc"], None);
 }
 
 #[test]

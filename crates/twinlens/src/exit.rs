@@ -7,10 +7,9 @@ use std::panic::UnwindSafe;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use twinlens_config::Report;
 use twinlens_data::DataError;
 use twinlens_run::RunError;
-
-use crate::config::Report;
 
 /// Exit codes. Scripts may rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

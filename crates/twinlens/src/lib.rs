@@ -2,7 +2,6 @@
 
 pub mod cli;
 pub mod commands;
-pub mod config;
 pub mod download;
 pub mod exit;
 pub mod known;

@@ -17,6 +17,7 @@ pub use chance::{Shuffled, shuffled_ami};
 pub use choose::{Choice, Tried, choose_k};
 pub use kmeans::{Clustering, KMeans, spherical_means};
 pub use protocol::{
-    CLUSTER_SCHEMA_VERSION, Cluster, ClusterProtocol, ClusterVerdict, LabelAgreement, Number, RowName,
+    CLUSTER_MEASURES, CLUSTER_SCHEMA_VERSION, Cluster, ClusterProtocol, ClusterVerdict, LabelAgreement,
+    Number, RowName,
 };
 pub use silhouette::{silhouette, silhouette_samples};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Agreement, Average, Choice, KMeans, Shuffled, Tried, choose_k, shuffled_ami};
-use crate::{EvalError, Features};
+use crate::{Better, EvalError, Features, Measure, MeasureOf, Unit};
 
 /// Version of the JSON written for a [`ClusterVerdict`]; it grows when a field changes its meaning or goes.
 pub const CLUSTER_SCHEMA_VERSION: u32 = 1;
@@ -89,6 +89,27 @@ pub struct ClusterVerdict {
     pub rows: Vec<RowName>,
     /// What a reader should know before believing the numbers.
     pub warnings: Vec<String>,
+}
+
+/// All measures, in the order in which they are shown.
+pub static CLUSTER_MEASURES: [MeasureOf<ClusterVerdict>; 6] = [
+    of_clusters("ami", "AMI", Unit::Number, |verdict| Some(verdict.agreement?.ami)),
+    of_clusters("ari", "ARI", Unit::Number, |verdict| Some(verdict.agreement?.ari)),
+    of_clusters("nmi", "NMI", Unit::Number, |verdict| Some(verdict.agreement?.nmi)),
+    of_clusters("purity", "purity", Unit::Share, |verdict| Some(verdict.agreement?.purity)),
+    of_clusters("silhouette", "silhouette", Unit::Number, |verdict| verdict.silhouette),
+    of_clusters("ami_shuffled", "AMI, labels shuffled", Unit::Number, |verdict| {
+        Some(verdict.agreement?.shuffled.mean)
+    }),
+];
+
+const fn of_clusters(
+    id: &'static str,
+    title: &'static str,
+    unit: Unit,
+    of: fn(&ClusterVerdict) -> Option<f64>,
+) -> MeasureOf<ClusterVerdict> {
+    Measure { id, title, unit, better: Better::Higher, of }
 }
 
 /// How far clusters and labels agree.

@@ -1,7 +1,19 @@
 //! Area under the ROC curve, one class against the rest.
 
-use super::{check_score_values, check_scores};
-use crate::EvalError;
+use super::measures::Formula;
+use super::{check_score_values, check_scores, mean_of_defined};
+use crate::{Better, EvalError, Measure, Unit};
+
+/// Mean one-vs-rest AUC over the classes for which it is defined.
+pub(super) const MACRO_AUC: Measure<Formula> = Measure {
+    id: "macro_auc",
+    title: "macro AUC",
+    unit: Unit::Share,
+    better: Better::Higher,
+    of: Formula::Scores(|scored, times| {
+        mean_of_defined(scored.rising.iter().map(|class| class.auc(|sample| times[sample])))
+    }),
+};
 
 /// Per class, the probability that a sample of the class scores higher than one of the rest, ties counting
 /// one half: the area under its ROC curve (Mann and Whitney's U over the number of pairs).
@@ -83,7 +95,6 @@ impl Rising {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::mean_of_defined;
     use crate::testing::classes_of;
     use proptest::prelude::*;
 

@@ -2,8 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_score_values, check_scores};
-use crate::EvalError;
+use super::measures::Formula;
+use super::{check_score_values, check_scores, mean_of_defined};
+use crate::{Better, EvalError, Measure, Unit};
+
+/// Mean one-vs-rest average precision ([`ApRule::Step`]) over the classes present in the truth.
+pub(super) const MACRO_AVERAGE_PRECISION: Measure<Formula> = Measure {
+    id: "macro_average_precision",
+    title: "mean AP",
+    unit: Unit::Share,
+    better: Better::Higher,
+    of: Formula::Scores(|scored, times| {
+        let of = |class: &Ranking| class.average_precision(|sample| times[sample] as usize, ApRule::Step);
+        mean_of_defined(scored.falling.iter().map(of))
+    }),
+};
 
 /// How the curve of precision over recall becomes one number.
 ///

@@ -1,7 +1,17 @@
 //! Are probabilities what they say?
 
-use super::{check_scores, predictions};
-use crate::EvalError;
+use super::check_scores;
+use super::measures::{Formula, Scored};
+use crate::{Better, EvalError, Measure, Unit};
+
+/// The expected calibration error in 15 bins, as Guo et al. have it; undefined when the scores are no probabilities.
+pub(super) const CALIBRATION_ERROR: Measure<Formula> = Measure {
+    id: "calibration_error",
+    title: "calibration error",
+    unit: Unit::Share,
+    better: Better::Lower,
+    of: Formula::Scores(|scored, times| calibration_error(scored, times, 15)),
+};
 
 /// Rows of scores that sum to 1 within this are probabilities.
 const ROUNDING: f64 = 1e-6;
@@ -29,21 +39,25 @@ pub fn expected_calibration_error(
         let expected = "choose at least 1".to_string();
         return Err(EvalError::Setting { setting: "bins", value: 0.0, expected });
     }
-    if !probabilities.chunks_exact(classes).all(is_distribution) {
-        return Ok(None);
-    }
-    // Hits minus confidences, summed per bin: |B| (accuracy - confidence).
-    let mut gaps = vec![0.0; bins];
-    let predicted = predictions(probabilities, classes);
-    for (sample, (&label, &prediction)) in labels.iter().zip(&predicted).enumerate() {
-        let confidence = probabilities[sample * classes + prediction];
-        let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
-        gaps[bin] += f64::from(u8::from(label == prediction)) - confidence;
-    }
-    Ok(Some(gaps.iter().map(|gap| gap.abs()).sum::<f64>() / labels.len() as f64))
+    let scored = Scored::new(labels, probabilities, classes)?;
+    Ok(calibration_error(&scored, &vec![1; labels.len()], bins))
 }
 
-fn is_distribution(row: &[f64]) -> bool {
+fn calibration_error(scored: &Scored<'_>, times: &[u32], bins: usize) -> Option<f64> {
+    // Hits minus confidences, summed per bin: |B| (accuracy - confidence).
+    let mut gaps = vec![0.0; bins];
+    for (sample, (&label, &prediction)) in scored.labels.iter().zip(&scored.predictions).enumerate() {
+        let confidence = scored.scores[sample * scored.classes + prediction];
+        let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
+        let hit = f64::from(u8::from(label == prediction));
+        gaps[bin] += f64::from(times[sample]) * (hit - confidence);
+    }
+    let samples: u32 = times.iter().sum();
+    scored.are_probabilities.then(|| gaps.iter().map(|gap| gap.abs()).sum::<f64>() / f64::from(samples))
+}
+
+/// Whether `row` holds the probabilities of all classes.
+pub(super) fn is_distribution(row: &[f64]) -> bool {
     row.iter().all(|&p| p >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() <= ROUNDING
 }
 

@@ -3,8 +3,28 @@
 use serde::{Deserialize, Serialize};
 
 use super::mean_of_defined;
-use crate::EvalError;
+use super::measures::Formula;
 use crate::features::check_labels;
+use crate::{Better, EvalError, Measure, Unit};
+
+const fn of_counts(
+    id: &'static str,
+    title: &'static str,
+    of: fn(&Confusion) -> Option<f64>,
+) -> Measure<Formula> {
+    Measure { id, title, unit: Unit::Share, better: Better::Higher, of: Formula::Counts(of) }
+}
+
+pub(super) const ACCURACY: Measure<Formula> =
+    of_counts("accuracy", "accuracy", |counts| Some(counts.accuracy()));
+pub(super) const BALANCED_ACCURACY: Measure<Formula> =
+    of_counts("balanced_accuracy", "balanced accuracy", |counts| Some(counts.balanced_accuracy()));
+pub(super) const MACRO_F1: Measure<Formula> =
+    of_counts("macro_f1", "macro F1", |counts| Some(counts.macro_f1()));
+pub(super) const MICRO_F1: Measure<Formula> =
+    of_counts("micro_f1", "micro F1", |counts| Some(counts.micro_f1()));
+pub(super) const COHEN_KAPPA: Measure<Formula> =
+    of_counts("cohen_kappa", "Cohen's kappa", Confusion::cohen_kappa);
 
 /// Counts of samples by true class (row) and predicted class (column); JSON: a list of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

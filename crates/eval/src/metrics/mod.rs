@@ -1,55 +1,39 @@
-//! Numbers that say how good predictions are. One file per family; [`Scores`] gathers them.
+//! Numbers that say how good predictions are. One file per family; [`MEASURES`] lists them, [`Scores`] holds them.
 
 mod auc;
 mod average_precision;
 mod calibration;
 mod confusion;
+mod measures;
 mod tags;
 mod top_k;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-pub(crate) use auc::Rising;
 pub use auc::{auc, auc_one_vs_rest};
 pub use average_precision::{ApRule, average_precision, average_precision_one_vs_rest};
 pub use calibration::expected_calibration_error;
 pub use confusion::Confusion;
-pub use tags::{ByRule, TagClassScores, TagScores};
+pub use measures::{Formula, MEASURES, Scored, measured};
+pub use tags::{ByRule, TAG_MEASURES, TagClassScores, TagScores};
 pub use top_k::top_k_accuracy;
 
-use crate::EvalError;
 use crate::features::check_labels;
-
-/// Bins of [`Scores::calibration_error`], as in Guo et al. 2017.
-const CALIBRATION_BINS: usize = 15;
+use crate::{EvalError, Measure};
 
 /// Everything said about the predictions on one split.
-///
-/// Values lie in 0..=1, kappa in -1..=1. `None` (JSON `null`) stands where a number is undefined, never 0 or NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Number of samples judged.
     pub samples: usize,
-    /// Share of samples predicted right (top-1).
-    pub accuracy: f64,
-    /// Share of samples whose class is among the five best-scored; `None` up to five classes, where it
-    /// would be 1 whatever the predictions.
-    pub top5_accuracy: Option<f64>,
-    /// Mean recall over the classes present in the truth.
-    pub balanced_accuracy: f64,
-    /// Mean F1 over the classes present in truth or predictions.
-    pub macro_f1: f64,
-    /// Mean one-vs-rest AUC over the classes for which it is defined; `None` when it is for none.
-    pub macro_auc: Option<f64>,
-    /// Mean one-vs-rest average precision ([`ApRule::Step`]) over the classes present in the truth.
-    pub macro_average_precision: Option<f64>,
-    /// Cohen's kappa of truth and predictions; `None` when both name one class only.
-    pub cohen_kappa: Option<f64>,
-    /// Expected calibration error in 15 bins; `None` when the scores are no probabilities.
-    pub calibration_error: Option<f64>,
+    /// The value of every one of [`MEASURES`], by its id. `None` (JSON `null`) stands where it is undefined, never 0 or NaN.
+    #[serde(flatten)]
+    pub measures: BTreeMap<String, Option<f64>>,
     /// Counts of true class (row) against predicted class (column).
     pub confusion: Confusion,
-    /// The same per class, in class order.
+    /// What is said about each class, in class order.
     pub per_class: Vec<ClassScores>,
 }
 
@@ -82,36 +66,36 @@ impl Scores {
         scores: &[f64],
         classes: usize,
     ) -> Result<Scores, EvalError> {
-        let confusion = Confusion::new(labels, predictions, classes)?;
-        let auc = auc_one_vs_rest(labels, scores, classes)?;
-        let average_precision = average_precision_one_vs_rest(labels, scores, classes, ApRule::Step)?;
-        let top5_accuracy = match classes {
-            0..=5 => None,
-            _ => Some(top_k_accuracy(labels, scores, classes, 5)?),
+        Scores::of(&Scored::new(labels, scores, classes)?, predictions)
+    }
+
+    /// As [`Scores::new`], of scores that are sorted already.
+    pub(crate) fn of(scored: &Scored<'_>, predictions: &[usize]) -> Result<Scores, EvalError> {
+        let confusion = Confusion::new(scored.labels, predictions, scored.classes)?;
+        let once = vec![1; scored.samples()];
+        let value = |measure: &Measure<Formula>| match measure.of {
+            Formula::Counts(of) => of(&confusion),
+            Formula::Scores(of) => of(scored, &once),
         };
-        let per_class = (0..classes)
-            .map(|class| ClassScores {
-                support: confusion.support(class),
-                recall: confusion.recall(class),
-                precision: confusion.precision(class),
-                f1: confusion.f1(class),
-                auc: auc[class],
-                average_precision: average_precision[class],
-            })
-            .collect();
+        let per_class = |class: usize| ClassScores {
+            support: confusion.support(class),
+            recall: confusion.recall(class),
+            precision: confusion.precision(class),
+            f1: confusion.f1(class),
+            auc: scored.rising[class].auc(|_| 1),
+            average_precision: scored.falling[class].average_precision(|_| 1, ApRule::Step),
+        };
         Ok(Scores {
-            samples: labels.len(),
-            accuracy: confusion.accuracy(),
-            top5_accuracy,
-            balanced_accuracy: confusion.balanced_accuracy(),
-            macro_f1: confusion.macro_f1(),
-            macro_auc: mean_of_defined(auc),
-            macro_average_precision: mean_of_defined(average_precision),
-            cohen_kappa: confusion.cohen_kappa(),
-            calibration_error: expected_calibration_error(labels, scores, classes, CALIBRATION_BINS)?,
+            samples: scored.samples(),
+            measures: MEASURES.iter().map(|measure| (measure.id.to_owned(), value(measure))).collect(),
+            per_class: (0..scored.classes).map(per_class).collect(),
             confusion,
-            per_class,
         })
+    }
+
+    /// Share of samples predicted right.
+    pub fn accuracy(&self) -> f64 {
+        confusion::ACCURACY.value(self).unwrap_or(f64::NAN)
     }
 }
 

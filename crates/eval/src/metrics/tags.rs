@@ -6,7 +6,7 @@ use twinlens_data::Tag;
 use super::average_precision::Ranking;
 use super::{ApRule, auc, check_score_values, mean_of_defined};
 use crate::statistics::{Bootstrap, Interval};
-use crate::{EvalError, Tagged};
+use crate::{Better, EvalError, Measure, MeasureOf, Tagged, Unit};
 
 /// An average precision by each [`ApRule`]; `None` where it is undefined.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,22 @@ pub struct TagClassScores {
     pub average_precision: ByRule,
     /// Area under the ROC curve; undefined unless some images show it and some do not.
     pub auc: Option<f64>,
+}
+
+/// All measures, in the order in which they are shown: mean average precision by each rule, and AUC.
+pub static TAG_MEASURES: [MeasureOf<TagScores>; 4] = [
+    of_tags("map", "mAP", |scores| scores.mean_average_precision.step),
+    of_tags("map_area", "mAP (area)", |scores| scores.mean_average_precision.area),
+    of_tags("map_voc07", "mAP (11 points)", |scores| scores.mean_average_precision.voc07),
+    of_tags("macro_auc", "macro AUC", |scores| scores.macro_auc),
+];
+
+const fn of_tags(
+    id: &'static str,
+    title: &'static str,
+    of: fn(&TagScores) -> Option<f64>,
+) -> MeasureOf<TagScores> {
+    Measure { id, title, unit: Unit::Share, better: Better::Higher, of }
 }
 
 /// The images judged for one class, in their order, and what was found of them.

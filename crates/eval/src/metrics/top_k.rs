@@ -1,7 +1,31 @@
 //! Top-k accuracy.
 
 use super::check_scores;
-use crate::EvalError;
+use super::measures::{Formula, Scored};
+use crate::{Better, EvalError, Measure, Unit};
+
+/// Share of samples whose true class is among the five best-scored; undefined up to five classes, where it would be 1
+/// whatever the predictions.
+pub(super) const TOP5_ACCURACY: Measure<Formula> = Measure {
+    id: "top5_accuracy",
+    title: "top-5 accuracy",
+    unit: Unit::Share,
+    better: Better::Higher,
+    of: Formula::Scores(top5_accuracy),
+};
+
+fn top5_accuracy(scored: &Scored<'_>, times: &[u32]) -> Option<f64> {
+    let hits = scored.ahead.iter().zip(times).filter(|(ahead, _)| **ahead < 5).map(|(_, &times)| times);
+    let samples: u32 = times.iter().sum();
+    (scored.classes > 5).then(|| f64::from(hits.sum::<u32>()) / f64::from(samples))
+}
+
+/// How many classes have a higher score in `row` than `label`, the lower of equal ones first.
+pub(super) fn ahead_of(label: usize, row: &[f64]) -> usize {
+    let ahead =
+        |&(class, &score): &(usize, &f64)| score > row[label] || (score == row[label] && class < label);
+    row.iter().enumerate().filter(ahead).count()
+}
 
 /// Share of samples whose true class is among the `k` highest of its row of `scores`
 /// (`[samples, classes]`). Of equal scores the lower class comes first, as in [`super::predictions`].
@@ -15,13 +39,8 @@ pub fn top_k_accuracy(labels: &[usize], scores: &[f64], classes: usize, k: usize
         let expected = format!("choose from 1 to {classes}, the number of classes");
         return Err(EvalError::Setting { setting: "top-k", value: k as f64, expected });
     }
-    let rank = |row: &[f64], label: usize| {
-        let ahead =
-            |&(class, &score): &(usize, &f64)| score > row[label] || (score == row[label] && class < label);
-        row.iter().enumerate().filter(ahead).count()
-    };
     let rows = scores.chunks_exact(classes).zip(labels);
-    let hits = rows.filter(|&(row, &label)| rank(row, label) < k).count();
+    let hits = rows.filter(|&(row, &label)| ahead_of(label, row) < k).count();
     Ok(hits as f64 / labels.len() as f64)
 }
 

@@ -148,7 +148,7 @@ mod tests {
             (blobs(60, 3, 30, 4.0, 1), blobs(300, 3, 30, 4.0, 2), blobs(300, 3, 30, 4.0, 3));
         let probe = LinearProbe::default();
         let verdict = probe.run(&train, &[("val", &val), ("test", &test)]).unwrap();
-        let accuracy = |verdict: &Verdict, split: &str| verdict.split(split).unwrap().scores.accuracy;
+        let accuracy = |verdict: &Verdict, split: &str| verdict.split(split).unwrap().scores.accuracy();
         assert!(accuracy(&verdict, "test") > 0.5, "{}", accuracy(&verdict, "test"));
         let alone: Vec<f64> = probe
             .c
@@ -183,7 +183,10 @@ mod tests {
         let (mut plain, mut moved) = (run(&sets).splits, run(&moved).splits);
         for (plain, moved) in plain.iter_mut().zip(&mut moved) {
             // Made of the probabilities themselves, which have other roundings.
-            let errors = [plain, moved].map(|split| split.scores.calibration_error.take().unwrap());
+            let errors = [&mut *plain, &mut *moved].map(|split| {
+                split.draws.remove("calibration_error");
+                split.scores.measures.remove("calibration_error").unwrap().unwrap()
+            });
             assert!((errors[0] - errors[1]).abs() < 1e-9, "{errors:?}");
         }
         assert_eq!(plain, moved);

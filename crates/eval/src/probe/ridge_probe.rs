@@ -37,7 +37,7 @@ impl RidgeProbe {
             verdict.judge(name, set, &model.scores(set.features())?)?;
         }
         // They sum to 1, but are no probabilities even where all happen to lie between 0 and 1.
-        verdict.splits.iter_mut().for_each(|split| split.scores.calibration_error = None);
+        verdict.splits.iter_mut().for_each(|split| split.undefine("calibration_error"));
         verdict.warnings.extend(edge_of_grid("alpha", &self.alpha, alpha));
         Ok(verdict)
     }
@@ -74,7 +74,7 @@ mod tests {
                 .run(&sets[0], &[("val", &sets[1]), ("test", &sets[2])])
                 .unwrap()
         };
-        let accuracy = |verdict: &Verdict| verdict.split("val").unwrap().scores.accuracy;
+        let accuracy = |verdict: &Verdict| verdict.split("val").unwrap().scores.accuracy();
         let grid = RidgeProbe::default().alpha;
         let alone: Vec<f64> = grid.iter().map(|&alpha| accuracy(&run(&[alpha]))).collect();
         let best = alone.iter().copied().fold(0.0, f64::max);
@@ -85,7 +85,7 @@ mod tests {
         let strongest = grid.iter().zip(&alone).rfind(|(_, accuracy)| **accuracy == best).unwrap().0;
         assert_eq!(verdict.settings["alpha"].as_f64(), Some(*strongest));
         assert_eq!(verdict.splits[1], run(&[*strongest]).splits[1]);
-        assert_eq!(verdict.split("test").unwrap().scores.calibration_error, None);
+        assert_eq!(verdict.split("test").unwrap().scores.measures["calibration_error"], None);
         assert_eq!(on_threads(1, || run(&grid)), on_threads(3, || run(&grid)));
     }
 

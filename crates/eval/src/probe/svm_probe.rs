@@ -233,8 +233,11 @@ mod tests {
         let run = || SvmProbe::default().run(&train, &[("val", &test), ("test", &test)]).unwrap();
         let verdict = run();
         let scores = &verdict.split("test").unwrap().scores;
-        assert!(scores.macro_average_precision.unwrap() > 0.97 && scores.accuracy > 0.93, "{scores:?}");
-        assert_eq!(scores.calibration_error, None);
+        assert!(
+            scores.measures["macro_average_precision"].unwrap() > 0.97 && scores.accuracy() > 0.93,
+            "{scores:?}"
+        );
+        assert_eq!(scores.measures["calibration_error"], None);
         assert_eq!(verdict.settings["c"].as_array().unwrap().len(), 3);
         assert_eq!(verdict, on_threads(1, run));
         assert_eq!(verdict, on_threads(3, run));

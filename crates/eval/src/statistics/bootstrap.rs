@@ -83,16 +83,16 @@ impl Bootstrap {
         self.interval_of_draws(value, self.draws(sizes, measure)?)
     }
 
-    /// The measure of every draw, in their order: of draw `i` of as many samples these are always the same samples, so that
+    /// What `measure` gives for every draw, in their order: of draw `i` of as many samples these are always the same samples, so that
     /// measures taken apart can be compared or averaged draw by draw.
     ///
     /// # Errors
     /// Settings outside their range, no samples.
-    pub fn draws(
+    pub fn draws<T: Send>(
         &self,
         sizes: &[usize],
-        measure: impl Fn(&[Vec<usize>]) -> Option<f64> + Sync,
-    ) -> Result<Vec<Option<f64>>, EvalError> {
+        measure: impl Fn(&[Vec<usize>]) -> T + Sync,
+    ) -> Result<Vec<T>, EvalError> {
         self.check(sizes.iter().copied().min().unwrap_or(0))?;
         let draw = |number: usize| {
             let mut draws = stream(self.seed, Draw::Bootstrap, number);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tempfile::NamedTempFile;
 use toml::Table;
 use twinlens::commands::spec::{finetune_spec, is_finetuning, spec};
-use twinlens::config::{Report, Request, Resolved};
+use twinlens_config::{Report, Request, Resolved};
 
 use crate::Target;
 use crate::check::plain;

@@ -7,6 +7,7 @@
 
 mod classifier;
 mod finetuner;
+mod metric;
 pub mod recipes;
 mod settings;
 mod task;
@@ -20,7 +21,8 @@ use twinlens_nn::weights::EncoderDescription;
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
 
 pub use finetuner::Finetuner;
-pub use settings::{FinetuneSettings, Head, Metric, SCRATCH, Stage, Trainable, ValidationSettings, Whole};
+pub use metric::Metric;
+pub use settings::{FinetuneSettings, Head, SCRATCH, Stage, Trainable, ValidationSettings, Whole};
 pub use task::{Finetuned, finetune};
 
 use crate::train::measured;

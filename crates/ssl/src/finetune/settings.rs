@@ -6,10 +6,12 @@ use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_data::{DataSettings, LabelAmount, LabelChoice};
+use twinlens_eval::metrics::MEASURES;
 use twinlens_nn::encoders::{self, Stem};
 use twinlens_nn::optim::{OptimiserName, OptimiserSettings, ScheduleName, ScheduleSettings};
 use twinlens_views::ViewPolicy;
 
+use super::Metric;
 use crate::settings::{Problems, check_optimiser, open_device};
 use crate::{CheckpointSettings, Precision, Problem, SslError};
 
@@ -186,22 +188,6 @@ pub struct ValidationSettings {
     pub keep_best: bool,
 }
 
-/// A number by which weights are compared on validation images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// The mean cross-entropy; lower is better.
-    Loss,
-    /// The share of images predicted right.
-    Accuracy,
-    /// The mean recall over classes.
-    BalancedAccuracy,
-    /// The mean F1 over classes.
-    MacroF1,
-    /// The mean one-vs-rest AUC over classes.
-    MacroAuc,
-}
-
 impl Default for FinetuneSettings {
     /// One linear layer and the whole encoder learn together. A recipe comes on top.
     fn default() -> FinetuneSettings {
@@ -253,7 +239,7 @@ impl Default for FinetuneSettings {
             },
             validation: ValidationSettings {
                 every: 1,
-                metric: Metric::Accuracy,
+                metric: Metric::Measure(&MEASURES[0]),
                 patience: 0,
                 keep_best: true,
             },

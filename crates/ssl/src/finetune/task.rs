@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use twinlens_data::{ImageSource, Split};
+use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{Embedding, EvalError, Labelled, Scores, Verdict, metrics, with_labels};
 use twinlens_nn::weights::{EncoderDescription, NamedTensor, write_safetensors};
 use twinlens_run::{RunFolder, csv_cell};
 use twinlens_views::{Batch, Loader};
 
 use super::finetuner::begin_of;
-use super::{FinetuneSettings, Finetuner, LabelledImages, Metric};
+use super::{FinetuneSettings, Finetuner, LabelledImages};
 use crate::checkpoint::{Position, State, joined, section};
 use crate::drive::{Drive, Journal, Judged, Plan, Task, row};
 use crate::train::write_encoder;
@@ -126,10 +127,7 @@ impl Task for FinetuneTask<'_> {
         let loss = cross_entropy(val.labels(), &probabilities, val.classes().len());
         let mut row = row(epoch, self.finetuner.steps());
         row.insert("val_loss".into(), json!(loss));
-        row.insert("val_accuracy".into(), json!(scores.accuracy));
-        row.insert("val_balanced_accuracy".into(), json!(scores.balanced_accuracy));
-        row.insert("val_macro_f1".into(), json!(scores.macro_f1));
-        row.insert("val_macro_auc".into(), json!(scores.macro_auc));
+        row.extend(MEASURES.iter().map(|one| (format!("val_{}", one.id), json!(one.value(&scores)))));
         journal.append(&row)?;
         self.compare(epoch, loss, &scores);
         Ok(None)
@@ -185,13 +183,7 @@ impl FinetuneTask<'_> {
     fn compare(&mut self, epoch: usize, loss: f64, scores: &Scores) {
         let validation = &self.settings.validation;
         // The greater the better; what is undefined is never better.
-        let value = match validation.metric {
-            Metric::Loss => -loss,
-            Metric::Accuracy => scores.accuracy,
-            Metric::BalancedAccuracy => scores.balanced_accuracy,
-            Metric::MacroF1 => scores.macro_f1,
-            Metric::MacroAuc => scores.macro_auc.unwrap_or(f64::NAN),
-        };
+        let value = validation.metric.goodness(loss, scores);
         let better = match &self.best {
             Some(best) => value > best.value,
             None => !value.is_nan(),

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::{ImageSource, Split};
-use twinlens_eval::Repeated;
-use twinlens_eval::clustering::{Cluster, ClusterProtocol, ClusterVerdict, Number, RowName};
+use twinlens_eval::clustering::{
+    CLUSTER_MEASURES, Cluster, ClusterProtocol, ClusterVerdict, Number, RowName,
+};
+use twinlens_eval::{MeasureOf, Repeated};
 use twinlens_report::{MontageRow, Picture, montage};
 use twinlens_run::{RunFolder, csv_cell, write_atomically};
 
@@ -140,27 +142,15 @@ fn csv(verdicts: &[ClusterVerdict]) -> String {
     text
 }
 
-type Measure = fn(&ClusterVerdict) -> Option<f64>;
-
-/// What is told of clusterings, by the names in JSON and in the table.
-const MEASURES: [(&str, &str, Measure); 6] = [
-    ("ami", "AMI", |verdict| Some(verdict.agreement?.ami)),
-    ("ari", "ARI", |verdict| Some(verdict.agreement?.ari)),
-    ("nmi", "NMI", |verdict| Some(verdict.agreement?.nmi)),
-    ("purity", "purity", |verdict| Some(verdict.agreement?.purity)),
-    ("silhouette", "silhouette", |verdict| verdict.silhouette),
-    ("ami_shuffled", "AMI, labels shuffled", |verdict| Some(verdict.agreement?.shuffled.mean)),
-];
-
 /// Every measure over seeds; nothing for one seed.
 fn summary(verdicts: &[ClusterVerdict]) -> Outcome<Option<BTreeMap<&'static str, Repeated>>> {
     if verdicts.len() < 2 {
         return Ok(None);
     }
-    let of = |(name, _, measure): &(&'static str, &str, Measure)| {
-        Ok((*name, Repeated::of(verdicts.iter().map(measure).collect())?))
+    let of = |measure: &MeasureOf<ClusterVerdict>| {
+        Ok((measure.id, Repeated::of(verdicts.iter().map(measure.of).collect())?))
     };
-    MEASURES.iter().map(of).collect::<Outcome<_>>().map(Some)
+    CLUSTER_MEASURES.iter().map(of).collect::<Outcome<_>>().map(Some)
 }
 
 /// Rows of the montage: the images of a cluster nearest to its centroid. `source` holds the images that were clustered.
@@ -227,16 +217,17 @@ fn table(
     terminal: &Terminal,
 ) -> String {
     let headings: Vec<&str> =
-        ["seed", "k"].into_iter().chain(MEASURES.iter().map(|(_, heading, _)| *heading)).collect();
+        ["seed", "k"].into_iter().chain(CLUSTER_MEASURES.iter().map(|measure| measure.title)).collect();
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let line = |verdict: &ClusterVerdict| {
         let seed = verdict.seeds.get("clusters").map_or("-".to_owned(), u64::to_string);
-        let measured = MEASURES.iter().map(|(_, _, measure)| number(measure(verdict)));
+        let measured = CLUSTER_MEASURES.iter().map(|measure| number((measure.of)(verdict)));
         [seed, verdict.k.to_string()].into_iter().chain(measured).collect()
     };
     let mut rows: Vec<Vec<String>> = verdicts.iter().map(line).collect();
     if let Some(summary) = summary {
-        let mean = MEASURES.iter().map(|(name, ..)| summary.get(name).map_or("-".to_owned(), spread));
+        let mean =
+            CLUSTER_MEASURES.iter().map(|measure| summary.get(measure.id).map_or("-".to_owned(), spread));
         rows.push(["mean".to_owned(), String::new()].into_iter().chain(mean).collect());
     }
     terminal.table(&headings, &rows)

@@ -7,12 +7,13 @@ use clap::ValueHint;
 use serde::Serialize;
 use serde_json::Value;
 use toml::Table;
+use twinlens_config::differences;
+use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{SplitVerdict, Verdict};
 use twinlens_run::{RunRecord, names};
 
-use super::judge::{holds_predictions, protocol};
+use super::judge::{holds_predictions, number, protocol};
 use super::runs::{latest, short};
-use crate::config::differences;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -63,10 +64,8 @@ struct Score {
     seeds: BTreeMap<String, u64>,
     split: String,
     run: PathBuf,
-    accuracy: f64,
-    balanced_accuracy: f64,
-    macro_f1: f64,
-    macro_auc: Option<f64>,
+    #[serde(flatten)]
+    measures: BTreeMap<String, Option<f64>>,
 }
 
 /// Runs `runs compare`.
@@ -128,36 +127,30 @@ impl Comparison {
         if self.verdicts.is_empty() {
             return "no verdicts; `twinlens knn RUN --data PATH` and `twinlens probe` give them\n".to_owned();
         }
-        let number = |value: f64| format!("{value:.4}");
+        let measures: Vec<_> = MEASURES.iter().filter(|measure| self.has(measure.id)).collect();
         let row = |score: &Score| {
             let seeds: Vec<String> =
                 score.seeds.iter().map(|(what, seed)| format!("{what} {seed}")).collect();
-            vec![
+            let words = [
                 score.protocol.clone(),
                 score.features.clone().unwrap_or("-".into()),
                 score.data_sha256.as_deref().map_or("-".into(), |sha256| sha256.chars().take(8).collect()),
                 if seeds.is_empty() { "-".into() } else { seeds.join(", ") },
                 score.split.clone(),
                 score.run.display().to_string(),
-                number(score.accuracy),
-                number(score.balanced_accuracy),
-                number(score.macro_f1),
-                score.macro_auc.map_or("-".into(), number),
-            ]
+            ];
+            let values =
+                measures.iter().map(|measure| number(score.measures.get(measure.id).copied().flatten()));
+            words.into_iter().chain(values).collect()
         };
-        let headings = [
-            "protocol",
-            "features",
-            "data",
-            "seeds",
-            "split",
-            "run",
-            "accuracy",
-            "balanced",
-            "macro F1",
-            "macro AUC",
-        ];
+        let words = ["protocol", "features", "data", "seeds", "split", "run"];
+        let headings: Vec<&str> = words.into_iter().chain(measures.iter().map(|one| one.title)).collect();
         terminal.table(&headings, &self.verdicts.iter().map(row).collect::<Vec<_>>())
+    }
+
+    /// Whether the measure of that id is defined for any verdict.
+    fn has(&self, id: &str) -> bool {
+        self.verdicts.iter().any(|score| score.measures.get(id).copied().flatten().is_some())
     }
 }
 
@@ -222,10 +215,7 @@ fn score(run: &Path, verdict: &Verdict, split: &SplitVerdict) -> Score {
         seeds: verdict.seeds.clone(),
         split: split.split.clone(),
         run: run.to_path_buf(),
-        accuracy: split.scores.accuracy,
-        balanced_accuracy: split.scores.balanced_accuracy,
-        macro_f1: split.scores.macro_f1,
-        macro_auc: split.scores.macro_auc,
+        measures: split.scores.measures.clone(),
     }
 }
 
@@ -261,10 +251,7 @@ mod tests {
             seeds: BTreeMap::new(),
             split: "test".into(),
             run: "a".into(),
-            accuracy: 0.5,
-            balanced_accuracy: 0.5,
-            macro_f1: 0.5,
-            macro_auc: None,
+            measures: BTreeMap::new(),
         }
     }
 

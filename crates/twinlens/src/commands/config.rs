@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
+use twinlens_config::{Request, Spec, diff, nearest, schema};
 use twinlens_run::names;
 use twinlens_ssl::finetune;
 
 use super::settings::SettingsArgs;
 use super::spec::is_finetuning;
-use crate::config::{Request, Spec, diff, nearest, schema};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
+use twinlens_config::nearest;
 use twinlens_data::{
     DataSettings, Inspection, OpenOptions, PixelRange, RangeOrigin, SplitInspection, SplitOrigin,
 };
 
 use super::reading::ReadingArgs;
 use super::{bytes, data_folder};
-use crate::config::nearest;
 use crate::download::Client;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::known::{self, Edition, KNOWN, Known};

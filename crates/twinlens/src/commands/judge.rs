@@ -7,6 +7,7 @@ use clap::{ValueEnum, ValueHint};
 use serde::Serialize;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, DataSettings, Split};
+use twinlens_eval::metrics::measured;
 use twinlens_eval::statistics::{Bootstrap, Interval};
 use twinlens_eval::{Labelled, Verdict, shift};
 use twinlens_nn::weights::EncoderFile;
@@ -248,10 +249,10 @@ impl JudgeArgs {
         })?;
         // Validation and test, as far as they are there: the last is what is reported on.
         let last = verdicts.iter().filter_map(|verdict| verdict.splits.last());
-        let worst = last.min_by(|a, b| a.scores.accuracy.total_cmp(&b.scores.accuracy));
+        let worst = last.min_by(|a, b| a.scores.accuracy().total_cmp(&b.scores.accuracy()));
         match (fail_under, worst) {
-            (Some(least), Some(worst)) if worst.scores.accuracy < least => {
-                let (split, accuracy) = (&worst.split, worst.scores.accuracy);
+            (Some(least), Some(worst)) if worst.scores.accuracy() < least => {
+                let (split, accuracy) = (&worst.split, worst.scores.accuracy());
                 Err(Failure::message(
                     Exit::Failed,
                     format!("{split} accuracy {accuracy:.4} is below {least}"),
@@ -366,27 +367,25 @@ pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTree
 
 /// The scores of verdicts, a line a split.
 pub fn table(verdicts: &[Verdict], terminal: &Terminal) -> String {
-    let headings =
-        ["protocol", "features", "split", "accuracy", "balanced", "macro F1", "macro AUC", "mean AP"];
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let splits = || verdicts.iter().flat_map(|verdict| &verdict.splits);
+    let measures = measured(splits().map(|split| &split.scores));
+    let headings: Vec<&str> =
+        ["protocol", "features", "split"].into_iter().chain(measures.iter().map(|one| one.title)).collect();
     let mut rows = Vec::new();
     for verdict in verdicts {
         let features = verdict.settings.get("features").and_then(Value::as_str).unwrap_or("-");
         for split in &verdict.splits {
-            let scores = &split.scores;
-            rows.push(vec![
-                protocol(verdict),
-                features.to_owned(),
-                split.split.clone(),
-                number(Some(scores.accuracy)),
-                number(Some(scores.balanced_accuracy)),
-                number(Some(scores.macro_f1)),
-                number(scores.macro_auc),
-                number(scores.macro_average_precision),
-            ]);
+            let words = [protocol(verdict), features.to_owned(), split.split.clone()];
+            let numbers = measures.iter().map(|measure| number(measure.value(&split.scores)));
+            rows.push(words.into_iter().chain(numbers).collect());
         }
     }
     terminal.table(&headings, &rows)
+}
+
+/// A number in tables; `-` where it is undefined.
+pub fn number(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.4}"))
 }
 
 /// A protocol with the settings that readers want to see.

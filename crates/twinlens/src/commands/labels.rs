@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, LabelAmount, LabelShare};
+use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{Repeated, Repeats, Verdict};
 
 use super::judge::share;
@@ -138,21 +139,21 @@ pub fn repeats(verdicts: &[&Verdict]) -> Outcome<Vec<Repeats>> {
 }
 
 /// The columns of [`rows`].
-pub const HEADINGS: [&str; 7] =
-    ["labels", "split", "seeds", "accuracy", "95 % interval", "balanced", "macro AUC"];
+pub fn headings() -> impl Iterator<Item = &'static str> {
+    let measures = MEASURES.iter().flat_map(|measure| [measure.title, "95 % interval"]);
+    ["labels", "split", "seeds"].into_iter().chain(measures)
+}
 
 /// A line for each split.
 pub fn rows(training_labels: &str, splits: &[Repeats]) -> Vec<Vec<String>> {
     let row = |of: &Repeats| {
-        vec![
-            training_labels.to_owned(),
-            of.split.clone(),
-            of.accuracy.values.len().to_string(),
-            spread(&of.accuracy),
-            of.accuracy.interval.map_or("-".to_owned(), |[low, high]| format!("{low:.4} to {high:.4}")),
-            spread(&of.balanced_accuracy),
-            spread(&of.macro_auc),
-        ]
+        let words = [training_labels.to_owned(), of.split.clone(), of.seeds().to_string()];
+        let interval = |of: &Repeated| of.interval.map(|[low, high]| format!("{low:.4} to {high:.4}"));
+        let numbers = MEASURES.iter().flat_map(|measure| match of.get(measure.id) {
+            Some(of) => [spread(of), interval(of).unwrap_or("-".to_owned())],
+            None => ["-", "-"].map(str::to_owned),
+        });
+        words.into_iter().chain(numbers).collect()
     };
     splits.iter().map(row).collect()
 }
@@ -203,7 +204,7 @@ pub fn summary(verdicts: &[Verdict], terminal: &Terminal) -> Outcome<Option<(Val
             "splits": splits,
         }));
     }
-    let headings: Vec<&str> = std::iter::once("protocol").chain(HEADINGS).collect();
+    let headings: Vec<&str> = std::iter::once("protocol").chain(headings()).collect();
     Ok(Some((json!(documents), terminal.table(&headings, &lines))))
 }
 

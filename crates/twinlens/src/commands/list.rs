@@ -2,13 +2,13 @@
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
+use twinlens_config::nearest;
 use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::finetune;
 use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::recipes::RECIPES;
 
 use super::bench;
-use crate::config::nearest;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::known::KNOWN;
 use crate::terminal::Terminal;

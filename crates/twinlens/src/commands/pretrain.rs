@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ValueHint;
 use indicatif::HumanDuration;
 use serde_json::{Value, json};
+use twinlens_config::Request;
 use twinlens_run::{RunFolder, RunRecord, State, names};
 use twinlens_ssl::{Settings, StartFrom};
 
@@ -14,7 +15,6 @@ use super::settings::SettingsArgs;
 use super::spec::{refuse_changes, resolve};
 use super::training::{Run, checkpoint_bytes, decided, encoder_file, memory_held, read_encoder};
 use super::{bytes, report};
-use crate::config::Request;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 

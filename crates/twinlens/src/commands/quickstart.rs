@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::json;
+use twinlens_config::Request;
 use twinlens_eval::{Knn, LinearProbe, Verdict, Vote};
 use twinlens_ssl::{Settings, StartFrom};
 
@@ -12,7 +13,6 @@ use super::report;
 use super::run_settings::RunSettings;
 use super::spec::resolve;
 use super::training::{BUNDLED, Run, read_encoder};
-use crate::config::Request;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 

@@ -2,9 +2,9 @@
 
 use clap::ValueHint;
 use toml::{Table, Value};
+use twinlens_config::Flag;
 use twinlens_data::{DataSettings, RangeChoice};
 
-use crate::config::Flag;
 use crate::exit::{Exit, Failure, Outcome};
 
 /// How a data set is understood, where it does not say so itself.

@@ -1,12 +1,17 @@
 //! The arguments that decide the settings of a run, the same for every verb that takes settings.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueHint;
 use toml::Value;
+use twinlens_config::{Flag, Request};
 
 use super::reading::ReadingArgs;
-use crate::config::{Flag, Request};
+use crate::known;
+
+/// Variables with the prefix of settings that are none: where golden cases and cached data lie, and where data come from.
+const RESERVED_VARIABLES: [&str; 3] = ["TWINLENS_GOLDEN", "TWINLENS_DATA_DIR", known::MIRROR];
 
 /// Where settings come from, and the settings of pre-training with flags of their own.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -87,9 +92,10 @@ impl CommonArgs {
     /// What these arguments and the environment of the process ask for. Variables that are no text are passed
     /// over: no key and no value is spelled so.
     pub fn request(&self) -> Request {
-        let variables = std::env::vars_os();
-        let environment =
-            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let environment = std::env::vars_os().filter_map(text);
+        let environment = environment.filter(|(name, _)| !RESERVED_VARIABLES.contains(&name.as_str()));
         Request {
             preset: self.preset.clone(),
             files: self.config.clone(),

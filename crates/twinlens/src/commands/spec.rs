@@ -1,11 +1,11 @@
 //! What the layers of the configuration resolve to: [`Settings`], their defaults, presets and checks.
 
 use toml::{Table, Value};
+use twinlens_config::{Problem, Request, Resolved, Spec, diff};
 use twinlens_ssl::finetune::{self, FinetuneSettings};
 use twinlens_ssl::{Settings, recipes};
 use twinlens_views::presets;
 
-use crate::config::{Problem, Request, Resolved, Spec, diff};
 use crate::exit::{Exit, Failure, Outcome};
 
 /// The settings of a run as the configuration knows them.
@@ -46,7 +46,7 @@ pub fn finetune_spec() -> Spec<FinetuneSettings> {
         supersedes: &[("policy", "views")],
         renamed: &[],
         validate: |settings| {
-            let problems = settings.problems().into_iter().map(Problem::from);
+            let problems = settings.problems().into_iter().map(found);
             problems.chain(unknown_policy(&settings.policy)).collect()
         },
     }
@@ -83,14 +83,12 @@ fn merge(below: &mut Table, above: Table) {
 }
 
 fn validate(settings: &Settings) -> Vec<Problem> {
-    let problems = settings.problems().into_iter().map(Problem::from);
+    let problems = settings.problems().into_iter().map(found);
     problems.chain(unknown_policy(&settings.policy)).collect()
 }
 
-impl From<twinlens_ssl::Problem> for Problem {
-    fn from(problem: twinlens_ssl::Problem) -> Problem {
-        Problem { key: problem.key.into(), expected: problem.expected, got: problem.got, hint: None }
-    }
+fn found(problem: twinlens_ssl::Problem) -> Problem {
+    Problem { key: problem.key.into(), expected: problem.expected, got: problem.got, hint: None }
 }
 
 /// Whether a `config.toml` holds the settings of a fine-tuning: no other has stages.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, Split};
-use twinlens_eval::metrics::TagScores;
-use twinlens_eval::{Repeated, SvmProbe, TagVerdict};
+use twinlens_eval::metrics::{TAG_MEASURES, TagScores};
+use twinlens_eval::{MeasureOf, Repeated, SvmProbe, TagVerdict};
 
 use super::features::{Subject, tagged};
 use super::judge::{JudgeArgs, keep, name_of, write_document};
@@ -17,17 +17,6 @@ use crate::terminal::Terminal;
 
 /// The protocol in verdicts.
 pub const PROTOCOL: &str = "svm-tags";
-
-/// A number of a split.
-pub type Measure = fn(&TagScores) -> Option<f64>;
-
-/// What is told of a split, and what tables call it: mean average precision by each rule, and AUC.
-pub const MEASURES: [(&str, Measure); 4] = [
-    ("mAP", |scores| scores.mean_average_precision.step),
-    ("mAP (area)", |scores| scores.mean_average_precision.area),
-    ("mAP (11 points)", |scores| scores.mean_average_precision.voc07),
-    ("macro AUC", |scores| scores.macro_auc),
-];
 
 /// `probe` of such data.
 ///
@@ -45,7 +34,8 @@ pub fn probe(args: &ProbeArgs, subject: &Subject, data: &DataSet, terminal: &Ter
     keep_all(&args.judge, &verdicts)?;
     let summary = summary(&verdicts)?;
     let over_seeds = |(split, values): &Summary| {
-        let named = MEASURES.iter().zip(values).map(|((name, _), value)| ((*name).to_owned(), json!(value)));
+        let named =
+            TAG_MEASURES.iter().zip(values).map(|(measure, value)| (measure.title.to_owned(), json!(value)));
         json!({ "split": split, "measures": named.collect::<serde_json::Map<_, _>>() })
     };
     let document =
@@ -120,19 +110,19 @@ pub fn keep_all(judge: &JudgeArgs, verdicts: &[TagVerdict]) -> Outcome {
     Ok(())
 }
 
-/// A split over seeds: its name, and each of [`MEASURES`].
+/// A split over seeds: its name, and each of [`TAG_MEASURES`].
 pub type Summary = (String, Vec<Repeated>);
 
 /// Every split over seeds, where there are several.
 fn summary(verdicts: &[TagVerdict]) -> Outcome<Vec<Summary>> {
     let splits =
         verdicts.first().filter(|_| verdicts.len() > 1).map_or(&[][..], |verdict| verdict.splits.as_slice());
-    let over_seeds = |split: &str, measure: Measure| {
-        let value = |verdict: &TagVerdict| measure(&verdict.split(split)?.scores);
+    let over_seeds = |split: &str, measure: &MeasureOf<TagScores>| {
+        let value = |verdict: &TagVerdict| (measure.of)(&verdict.split(split)?.scores);
         Repeated::of(verdicts.iter().map(value).collect())
     };
     let of = |split: &String| {
-        let all = MEASURES.iter().map(|(_, measure)| over_seeds(split, *measure));
+        let all = TAG_MEASURES.iter().map(|measure| over_seeds(split, measure));
         Ok((split.clone(), all.collect::<Result<_, _>>()?))
     };
     splits.iter().map(|split| of(&split.split)).collect()
@@ -145,7 +135,7 @@ fn number(value: Option<f64>) -> String {
 /// A line for each split of each verdict, then those over seeds.
 pub fn table(verdicts: &[TagVerdict], summary: &[Summary], terminal: &Terminal) -> String {
     let mut headings = vec!["data", "features", "seed", "split", "learned from"];
-    headings.extend(MEASURES.map(|(name, _)| name));
+    headings.extend(TAG_MEASURES.iter().map(|measure| measure.title));
     headings.push("95 % interval of mAP");
     let mut rows = Vec::new();
     for verdict in verdicts {
@@ -161,7 +151,7 @@ pub fn table(verdicts: &[TagVerdict], summary: &[Summary], terminal: &Terminal) 
                 split.split.clone(),
                 split.learned_from.join(" and "),
             ];
-            row.extend(MEASURES.map(|(_, measure)| number(measure(&split.scores))));
+            row.extend(TAG_MEASURES.iter().map(|measure| number((measure.of)(&split.scores))));
             let interval = split.scores.interval.map(|[low, high]| format!("{low:.4} to {high:.4}"));
             row.push(interval.unwrap_or("-".to_owned()));
             rows.push(row);

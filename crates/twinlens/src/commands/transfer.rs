@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use serde_json::{Value, json};
 use twinlens_data::DataSet;
+use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Interval;
-use twinlens_eval::{Knn, TagVerdict, Verdict, Vote};
+use twinlens_eval::{Knn, Measure, TagVerdict, Verdict, Vote};
 
-use super::judge::{JudgeArgs, document, protocol, shifts, write_document};
+use super::judge::{JudgeArgs, document, number, protocol, shifts, write_document};
 use super::knn::usual;
 use super::probe::Classifier;
 use super::tags;
@@ -100,34 +101,29 @@ fn of_one(args: &TransferArgs, judge: JudgeArgs, terminal: &Terminal) -> Outcome
 
 /// A line for each data set and protocol, validation and test side by side.
 fn table(verdicts: &[Verdict], shifts: &[Option<Interval>], terminal: &Terminal) -> String {
-    let headings = [
-        "data",
-        "protocol",
-        "features",
-        "val",
-        "test",
-        "test below val",
-        "95 % interval",
-        "test AUC",
-        "test mean AP",
-    ];
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let splits = verdicts.iter().flat_map(|verdict| &verdict.splits);
+    let measures = measured(splits.map(|split| &split.scores));
+    let mut headings: Vec<String> =
+        ["data", "protocol", "features", "val", "test", "test below val", "95 % interval"]
+            .map(str::to_owned)
+            .into();
+    headings.extend(measures.iter().skip(1).map(|measure| format!("test {}", measure.title)));
     let row = |(verdict, shift): (&Verdict, &Option<Interval>)| {
         let text = |key: &str| verdict.settings.get(key).and_then(Value::as_str).unwrap_or("-");
         let data = Path::new(text("data")).file_name().map_or("-".into(), |name| name.to_string_lossy());
-        let accuracy = |split: &str| verdict.split(split).map(|split| split.scores.accuracy);
-        vec![
+        let of = |split: &str, measure: &Measure<Formula>| measure.value(&verdict.split(split)?.scores);
+        let words = [
             data.into_owned(),
             protocol(verdict),
             text("features").to_owned(),
-            number(accuracy("val")),
-            number(accuracy("test")),
+            number(of("val", &MEASURES[0])),
+            number(of("test", &MEASURES[0])),
             number(shift.map(|shift| shift.value)),
             shift.map_or("-".to_owned(), |shift| format!("{:.4} to {:.4}", shift.low, shift.high)),
-            number(verdict.split("test").and_then(|split| split.scores.macro_auc)),
-            number(verdict.split("test").and_then(|split| split.scores.macro_average_precision)),
-        ]
+        ];
+        words.into_iter().chain(measures.iter().skip(1).map(|one| number(of("test", one)))).collect()
     };
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     terminal.table(&headings, &verdicts.iter().zip(shifts).map(row).collect::<Vec<_>>())
 }
 

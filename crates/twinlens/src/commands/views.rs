@@ -9,6 +9,7 @@ use clap::ValueHint;
 use serde::Serialize;
 use serde_json::Value as Json;
 use toml::Value;
+use twinlens_config::{Flag, Request};
 use twinlens_data::{DataSet, Image, ImageSource};
 use twinlens_report::{Picture, RgbImage, contact_sheet};
 use twinlens_run::write_atomically;
@@ -20,7 +21,6 @@ use super::hardness;
 use super::settings::SettingsArgs;
 use super::spec::resolve;
 use super::training::{fitted, open_data};
-use crate::config::{Flag, Request};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 

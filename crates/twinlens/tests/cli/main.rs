@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod config;
 mod data;
 mod faults;
 mod finetune;
 mod program;
 mod several_classes;
+#[path = "../../../config/tests/config/stand_in.rs"]
 mod stand_in;
 mod training;
 mod verbs;

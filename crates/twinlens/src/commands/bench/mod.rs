@@ -14,10 +14,10 @@ use std::time::Instant;
 
 use clap::ValueHint;
 use serde_json::{Map, Value, json};
+use twinlens_config::nearest;
 use twinlens_ssl::Precision;
 
 use super::list::matches;
-use crate::config::nearest;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 

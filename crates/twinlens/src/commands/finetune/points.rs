@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use twinlens_data::{LabelAmount, Split};
+use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{Repeats, Verdict};
 use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint};
 use twinlens_run::csv_cell;
@@ -59,13 +60,7 @@ pub fn csv(points: &[Point]) -> String {
             LabelAmount::PerClass(count) => format!(",{count}"),
         };
         for split in &point.splits {
-            let measures = [
-                ("accuracy", &split.accuracy),
-                ("balanced_accuracy", &split.balanced_accuracy),
-                ("macro_f1", &split.macro_f1),
-                ("macro_auc", &split.macro_auc),
-            ];
-            for (measure, of) in measures {
+            for (measure, of) in MEASURES.iter().filter_map(|one| Some((one.id, split.get(one.id)?))) {
                 let [low, high] = of.interval.map_or([None; 2], |ends| ends.map(Some));
                 let numbers = [of.mean, of.std, low, high].map(cell).join(",");
                 let (labels, seeds) = (point.training_labels, of.values.len());
@@ -101,7 +96,7 @@ pub fn label_curves(points: &[Point], data: &str, majority: Option<f64>) -> Labe
 }
 
 fn drawn(point: &Point) -> Option<LabelPoint> {
-    let accuracy = &point.split(Split::Test.name())?.accuracy;
+    let accuracy = point.split(Split::Test.name())?.get("accuracy")?;
     Some(LabelPoint {
         amount: match point.amount {
             LabelAmount::Share(share) => share,
@@ -116,6 +111,7 @@ fn drawn(point: &Point) -> Option<LabelPoint> {
 mod tests {
     use super::*;
     use twinlens_eval::Repeated;
+    use twinlens_eval::metrics::MEASURES;
 
     #[test]
     fn the_table_has_a_row_for_every_measure() {
@@ -123,17 +119,18 @@ mod tests {
         let split = Repeats {
             split: "test".into(),
             samples: 4,
-            accuracy: measure(Some(0.5)),
-            balanced_accuracy: measure(Some(0.5)),
-            macro_f1: measure(Some(0.5)),
-            macro_auc: Repeated { interval: None, ..measure(None) },
+            measures: [
+                ("accuracy".to_owned(), measure(Some(0.5))),
+                ("macro_auc".to_owned(), Repeated { interval: None, ..measure(None) }),
+            ]
+            .into(),
         };
         let (name, amount) = ("a, b".to_owned(), LabelAmount::PerClass(3));
         let warnings = BTreeSet::new();
         let text = csv(&[Point { name, amount, training_labels: 24, splits: vec![split], warnings }]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5);
+        assert_eq!(lines.len(), 3);
         assert_eq!(lines[1], "\"a, b\",,3,24,test,accuracy,1,0.5,,0.25,0.75");
-        assert_eq!(lines[4], "\"a, b\",,3,24,test,macro_auc,1,,,,");
+        assert_eq!(lines[2], "\"a, b\",,3,24,test,macro_auc,1,,,,");
     }
 }

@@ -14,7 +14,7 @@ use twinlens_run::{State, command_line, names, write_atomically};
 
 use super::super::features::{Computing, weights_sha256};
 use super::super::judge::{Judged, Kind, write_document};
-use super::super::labels::{Draw, HEADINGS, rows};
+use super::super::labels::{Draw, headings, rows};
 use super::super::probe::{Classifier, probe};
 use super::super::report;
 use super::super::training::Watch;
@@ -243,7 +243,7 @@ impl Study<'_> {
                 let rows = rows(&format!("{} ({})", point.training_labels, point.amount), &point.splits);
                 rows.into_iter().map(|row| [vec![point.name.clone()], row].concat()).collect::<Vec<_>>()
             };
-            let headings: Vec<&str> = std::iter::once("encoder").chain(HEADINGS).collect();
+            let headings: Vec<&str> = std::iter::once("encoder").chain(headings()).collect();
             let numbers = terminal.table(&headings, &points.iter().flat_map(line).collect::<Vec<_>>());
             format!("{numbers}\nThe report: {}\n", page.display())
         })

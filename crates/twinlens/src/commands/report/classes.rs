@@ -47,7 +47,7 @@ pub(super) fn matrix(verdict: &Verdict, test: &SplitVerdict) -> Outcome<Picture>
 
 /// The same in one sentence for those who cannot see it.
 pub(super) fn matrix_in_words(verdict: &Verdict, test: &SplitVerdict) -> String {
-    format!("Confusion matrix of {} classes; accuracy {:.3}.", verdict.classes.len(), test.scores.accuracy)
+    format!("Confusion matrix of {} classes; accuracy {:.3}.", verdict.classes.len(), test.scores.accuracy())
 }
 
 fn table(condition: &Condition, test: &SplitVerdict) -> Table {

@@ -75,6 +75,11 @@ impl Condition {
         self.first().settings.get(key)
     }
 
+    /// The scores of all splits and seeds.
+    pub(super) fn scores(&self) -> impl Iterator<Item = &Scores> {
+        self.verdicts.iter().flat_map(|verdict| &verdict.splits).map(|split| &split.scores)
+    }
+
     /// One value per seed, of those that are defined.
     pub(super) fn values(&self, split: &str, measure: impl Fn(&Scores) -> Option<f64>) -> Vec<f64> {
         let splits = self.verdicts.iter().filter_map(|verdict| verdict.split(split));
@@ -83,7 +88,7 @@ impl Condition {
 
     /// The mean accuracy over seeds; below all others where there is none.
     pub(super) fn accuracy(&self, split: &str) -> f64 {
-        let values = self.values(split, |scores| Some(scores.accuracy));
+        let values = self.values(split, |scores| Some(scores.accuracy()));
         if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
     }
 
@@ -176,7 +181,7 @@ mod tests {
     #[test]
     fn the_best_is_chosen_on_validation_and_the_first_of_several() {
         let mut low = verdict("knn", json!({"k": 5}), 0, 0.5);
-        low.splits[1].scores.accuracy = 0.9;
+        low.splits[1].scores.measures.insert("accuracy".into(), Some(0.9));
         let high = verdict("knn", json!({"k": 20}), 0, 0.6);
         let same = verdict("knn", json!({"k": 200}), 0, 0.6);
         let mut foreign = verdict("knn", json!({"k": 7, "data_sha256": "bb"}), 0, 0.99);

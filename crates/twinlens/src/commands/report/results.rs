@@ -1,7 +1,8 @@
 //! Every judgement by predictions in one table, validation and test side by side, and the same as bars.
 
 use twinlens_data::{ImageSource, class_counts};
-use twinlens_eval::{Scores, SplitVerdict};
+use twinlens_eval::SplitVerdict;
+use twinlens_eval::metrics::measured;
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Group, Plate, Section, Table, TableRow, comparison,
 };
@@ -12,17 +13,6 @@ use super::seen::Seen;
 use super::{Kept, absent, undrawn};
 use crate::commands::judge::Kind;
 use crate::exit::Outcome;
-
-type Measure = fn(&Scores) -> Option<f64>;
-
-/// The measures of the table, for validation and test each.
-const MEASURES: [(&str, Measure); 5] = [
-    ("accuracy", |scores| Some(scores.accuracy)),
-    ("balanced accuracy", |scores| Some(scores.balanced_accuracy)),
-    ("macro F1", |scores| Some(scores.macro_f1)),
-    ("macro AUC", |scores| scores.macro_auc),
-    ("mean AP", |scores| scores.macro_average_precision),
-];
 
 const CAPTION: &str = "Features of the trained encoder beside those it is compared with; within a protocol, everything but \
                        the features is the same. In per cent; choices were made on val, so test is what counts. “Test \
@@ -60,8 +50,9 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
     if with_runs {
         columns.insert(0, Column::text("Run"));
     }
-    for (name, _) in MEASURES {
-        columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {name}"))));
+    let measures = measured(conditions.iter().flat_map(|(_, condition, _)| condition.scores()));
+    for measure in &measures {
+        columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {}", measure.title))));
     }
     columns.push(Column::number("test below val"));
     if with_published {
@@ -71,8 +62,9 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
         let mut cells: Vec<Cell> = run.iter().map(|run| Cell::Text(run.clone())).collect();
         cells.push(Cell::Text(condition.protocol.clone()));
         cells.push(Cell::Text(condition.features().to_owned()));
-        for (_, measure) in MEASURES {
-            cells.extend(["val", "test"].map(|split| Cell::Share(condition.values(split, measure))));
+        for measure in &measures {
+            let values = |split| condition.values(split, |scores| measure.value(scores));
+            cells.extend(["val", "test"].map(|split| Cell::Share(values(split))));
         }
         cells.push(Cell::Gap(condition.gap()));
         if with_published {
@@ -92,7 +84,7 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
 pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> Outcome<Plate> {
     let mut groups: Vec<Group> = Vec::new();
     for (name, condition) in conditions {
-        let values = condition.values("test", |scores| Some(scores.accuracy));
+        let values = condition.values("test", |scores| Some(scores.accuracy()));
         let bar = Bar { name: name.clone(), values };
         match groups.iter_mut().find(|group| group.name == condition.protocol) {
             Some(group) => group.bars.push(bar),

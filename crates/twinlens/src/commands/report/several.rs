@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 
 use toml::Table as Toml;
+use twinlens_config::differences;
 use twinlens_report::{Block, Cell, Column, Fact, Page, Section, Table, TableRow};
 
 use super::conditions::Condition;
 use super::published::Published;
 use super::seen::Seen;
 use super::{Kept, Report, absent, clusters, health, map, overview, repeat, results, tags, training};
-use crate::config::differences;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 

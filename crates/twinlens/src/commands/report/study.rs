@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use twinlens_data::{LabelAmount, Split};
+use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Bootstrap;
-use twinlens_eval::{Repeated, SplitVerdict, Verdict, gain};
+use twinlens_eval::{Measure, Repeated, SplitVerdict, Verdict, gain};
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Page, Picture, Plate, Section, Table, TableRow,
     comparison, label_efficiency,
@@ -123,7 +124,7 @@ fn picture(found: &Found) -> Outcome<Picture> {
         return Ok(svg);
     }
     let bar = |(point, _): &Judged| {
-        let accuracy = &point.split(Split::Test.name())?.accuracy;
+        let accuracy = point.split(Split::Test.name())?.get("accuracy")?;
         Some(Bar { name: point.name.clone(), values: accuracy.values.iter().copied().flatten().collect() })
     };
     let amount = found.sweep.amounts.first().map(|amount| format!("{amount} of the labels"));
@@ -143,6 +144,8 @@ fn numbers(found: &Found, published: &Published) -> Table {
     let printed = |verdicts: &[Verdict]| verdicts.first().and_then(|verdict| published.value_of(verdict));
     let with_published = found.points.iter().any(|(_, verdicts)| printed(verdicts).is_some());
     let first = conditions(found).first().map(ToString::to_string);
+    let verdicts = found.points.iter().flat_map(|(_, verdicts)| verdicts);
+    let measures = measured(verdicts.flat_map(|verdict| &verdict.splits).map(|split| &split.scores));
     let row = |(point, verdicts): &Judged| {
         let mut cells = vec![
             Cell::Text(point.name.clone()),
@@ -152,31 +155,23 @@ fn numbers(found: &Found, published: &Published) -> Table {
         let shares = |of: Option<&Repeated>| {
             Cell::Share(of.into_iter().flat_map(|of| of.values.iter().copied().flatten()).collect())
         };
-        let [val, test] = [Split::Val, Split::Test].map(|split| point.split(split.name()));
-        cells.push(shares(val.map(|split| &split.accuracy)));
-        cells.push(shares(test.map(|split| &split.accuracy)));
-        cells.push(Cell::Interval(test.and_then(|split| split.accuracy.interval)));
-        cells.push(shares(test.map(|split| &split.balanced_accuracy)));
-        cells.push(shares(test.map(|split| &split.macro_f1)));
-        cells.push(shares(test.map(|split| &split.macro_auc)));
-        cells.push(Cell::Interval(test.and_then(|split| split.macro_auc.interval)));
+        let of = |split: Split, measure: &Measure<Formula>| point.split(split.name())?.get(measure.id);
+        cells.push(shares(of(Split::Val, &MEASURES[0])));
+        for measure in &measures {
+            let test = of(Split::Test, measure);
+            cells.extend([shares(test), Cell::Interval(test.and_then(|test| test.interval))]);
+        }
         if with_published {
             cells.push(Cell::Share(printed(verdicts).into_iter().collect()));
         }
         TableRow { ours: first.as_deref() == Some(&point.name), cells }
     };
-    let names = [
-        "labels",
-        "val accuracy",
-        "test accuracy",
-        "test accuracy 95 %",
-        "test balanced accuracy",
-        "test macro F1",
-        "test macro AUC",
-        "test macro AUC 95 %",
-    ];
-    let mut columns = vec![Column::text("Encoder"), Column::text("Share")];
-    columns.extend(names.map(Column::number));
+    let mut columns = vec![Column::text("Encoder"), Column::text("Share"), Column::number("labels")];
+    columns.push(Column::number(format!("val {}", MEASURES[0].title)));
+    for measure in &measures {
+        let title = measure.title;
+        columns.extend([format!("test {title}"), format!("test {title} 95 %")].map(Column::number));
+    }
     if with_published {
         columns.push(Column::number("published"));
     }

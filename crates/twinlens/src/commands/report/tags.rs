@@ -1,13 +1,12 @@
 //! Judgements of images that may show several classes: a line for each protocol, and a table of its classes.
 
 use twinlens_eval::TagVerdict;
-use twinlens_eval::metrics::{TagClassScores, TagScores};
+use twinlens_eval::metrics::{TAG_MEASURES, TagClassScores, TagScores};
 use twinlens_report::{Block, Cell, Column, Section, Table, TableRow};
 
 use super::seen::Seen;
 use super::{absent, file_name_of};
 use crate::commands::judge::Kind;
-use crate::commands::tags::MEASURES;
 
 /// Verdicts that differ in their seeds alone; never empty.
 pub(super) struct Group<'a> {
@@ -56,8 +55,8 @@ pub(super) fn measures<'a>(groups: impl Iterator<Item = (Option<String>, &'a Gro
     let row = |(run, group): (Option<String>, &Group)| {
         let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
         cells.push(Cell::Text(group.name.clone()));
-        for (_, measure) in MEASURES {
-            cells.extend(["val", "test"].map(|split| Cell::Share(group.values(split, measure))));
+        for measure in &TAG_MEASURES {
+            cells.extend(["val", "test"].map(|split| Cell::Share(group.values(split, measure.of))));
         }
         let test = group.verdicts[0].split("test");
         cells.push(Cell::Interval(test.and_then(|test| test.scores.interval)));
@@ -65,8 +64,8 @@ pub(super) fn measures<'a>(groups: impl Iterator<Item = (Option<String>, &'a Gro
     };
     let rows: Vec<TableRow> = groups.map(row).collect();
     let mut columns = vec![Column::text("Features")];
-    for (name, _) in MEASURES {
-        columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {name}"))));
+    for measure in &TAG_MEASURES {
+        columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {}", measure.title))));
     }
     columns.push(Column::number("95 % interval of test mAP"));
     if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {

@@ -40,11 +40,11 @@ use node::{Content, Node};
 use read::Overlay;
 use schema::{Schema, Which};
 
-pub use read::{ENVIRONMENT_PREFIX, RESERVED_VARIABLES, Rank, Source};
+pub use read::{ENVIRONMENT_PREFIX, Rank, Source};
 pub use report::{Problem, Report};
 pub use show::{Change, diff, differences};
 
-pub(crate) use schema::nearest;
+pub use schema::nearest;
 
 /// What the program fixes about its configuration of type `T`.
 pub struct Spec<T> {

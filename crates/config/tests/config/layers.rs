@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use twinlens::config::{Flag, Report, Request, Resolved, diff};
+use twinlens_config::{Flag, Report, Request, Resolved, diff};
 
 use crate::stand_in::{Operation, Optim, SPEC, Settings, Stem};
 
@@ -175,11 +175,8 @@ fn a_choice_replaces_the_details_of_layers_below() {
 fn every_mistake_of_every_layer_is_in_one_report() {
     let text = "epochs = \"ten\"\nstem = \"cifer\"\n\n[optim]\nlrr = 0.3\nmomentum = 1.5\n";
     let (report, clean) = with_file(text, |mut request| {
-        request.environment = vec![
-            ("TWINLENS_LIMTI".to_owned(), "7".to_owned()),
-            ("TWINLENS_GOLDEN".to_owned(), "/golden".to_owned()),
-            ("HOME".to_owned(), "/root".to_owned()),
-        ];
+        request.environment =
+            vec![("TWINLENS_LIMTI".to_owned(), "7".to_owned()), ("HOME".to_owned(), "/root".to_owned())];
         request.sets = vec!["lr=0.1".to_owned(), "deterministic=True".to_owned(), "epochs".to_owned()];
         request.flags = vec![Flag { name: "--limit", key: "limit", value: (-3).into() }];
         request.preset = Some("medmnits".to_owned());

@@ -463,7 +463,7 @@ pub(super) fn choices(names: &[&str]) -> String {
 }
 
 /// The name that `text` was probably meant to be.
-pub(crate) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
     let allowed = (text.chars().count() + 1) / 3;
     names

@@ -16,9 +16,6 @@ use super::schema::nearest;
 /// Environment variables that begin with this are settings.
 pub const ENVIRONMENT_PREFIX: &str = "TWINLENS_";
 
-/// Variables with the prefix that are no settings: where golden cases and cached data lie, and where data come from.
-pub const RESERVED_VARIABLES: [&str; 3] = ["TWINLENS_GOLDEN", "TWINLENS_DATA_DIR", crate::known::MIRROR];
-
 /// A table of this name in a preset or a file describes it and holds no settings.
 const ABOUT: &str = "about";
 
@@ -282,7 +279,7 @@ fn scalar_of(value: &DeValue<'_>) -> toml::Value {
 }
 
 fn is_setting(variable: &str) -> bool {
-    variable.starts_with(ENVIRONMENT_PREFIX) && !RESERVED_VARIABLES.contains(&variable)
+    variable.starts_with(ENVIRONMENT_PREFIX)
 }
 
 fn variable(name: &str, value: &str) -> Overlay {
