@@ -111,7 +111,6 @@ fn drawn(point: &Point) -> Option<LabelPoint> {
 mod tests {
     use super::*;
     use twinlens_eval::Repeated;
-    use twinlens_eval::metrics::MEASURES;
 
     #[test]
     fn the_table_has_a_row_for_every_measure() {
