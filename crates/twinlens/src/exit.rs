@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use twinlens_config::Report;
 use twinlens_data::DataError;
+use twinlens_lab::catalogue::FetchError;
 use twinlens_run::RunError;
 
 /// Exit codes. Scripts may rely on them.
@@ -143,6 +144,17 @@ impl From<DataError> for Failure {
             _ => Exit::Data,
         };
         Failure::new(exit, error)
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Failure {
+        let exit = match error {
+            FetchError::Checksum { .. } => Exit::Data,
+            _ => Exit::Environment,
+        };
+        let (hint, place) = (error.hint(), error.place());
+        Failure::new(exit, error).at(place).hint(hint)
     }
 }
 

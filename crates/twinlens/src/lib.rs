@@ -2,9 +2,7 @@
 
 pub mod cli;
 pub mod commands;
-pub mod download;
 pub mod exit;
-pub mod known;
 pub mod signals;
 pub mod terminal;
 

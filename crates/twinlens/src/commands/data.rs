@@ -9,12 +9,11 @@ use twinlens_config::nearest;
 use twinlens_data::{
     DataSettings, Inspection, OpenOptions, PixelRange, RangeOrigin, SplitInspection, SplitOrigin,
 };
+use twinlens_lab::catalogue::{self, Client, Edition, PublicSet};
 
 use super::reading::ReadingArgs;
 use super::{bytes, data_folder};
-use crate::download::Client;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::known::{self, Edition, KNOWN, Known};
 use crate::terminal::Terminal;
 
 /// Arguments of `data`.
@@ -49,7 +48,7 @@ Examples:
   twinlens pretrain --data bloodmnist_64 --out runs/a")]
 pub struct FetchArgs {
     /// The data set (`twinlens data list`)
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(KNOWN.iter().map(|known| known.name)))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(catalogue::sets().iter().map(|set| set.name.as_str())))]
     pub name: String,
     /// Side of the images in pixels
     ///
@@ -99,9 +98,9 @@ pub fn locate(data: &str) -> Outcome<(PathBuf, Option<Vec<String>>)> {
     if path.exists() {
         return Ok((path, None));
     }
-    let Some(edition) = known::find(data) else {
+    let Some(edition) = catalogue::find(data) else {
         let names: Vec<String> =
-            KNOWN.iter().flat_map(Known::editions).map(|edition| edition.name()).collect();
+            catalogue::sets().iter().flat_map(PublicSet::editions).map(|edition| edition.name()).collect();
         return match nearest(data, names.iter().map(String::as_str)) {
             Some(near) => {
                 let message = format!("`{data}` is neither a file or folder nor a public data set");
@@ -116,9 +115,8 @@ pub fn locate(data: &str) -> Outcome<(PathBuf, Option<Vec<String>>)> {
         let failure = Failure::message(Exit::Data, message).at(edition.path(&folder).display());
         return Err(failure.hint(format!("`{}` downloads it", how_to_fetch(&edition))));
     }
-    let names = edition.known.class_names;
-    let names = (!names.is_empty()).then(|| names.iter().map(|name| (*name).to_owned()).collect());
-    Ok((edition.path(&folder), names))
+    let names = &edition.set.class_names;
+    Ok((edition.path(&folder), (!names.is_empty()).then(|| names.clone())))
 }
 
 fn downloads() -> Outcome<PathBuf> {
@@ -130,7 +128,7 @@ fn downloads() -> Outcome<PathBuf> {
 }
 
 fn how_to_fetch(edition: &Edition) -> String {
-    let Known { name, .. } = edition.known;
+    let name = &edition.set.name;
     match edition.name() == *name {
         true => format!("twinlens data fetch {name}"),
         false => format!("twinlens data fetch {name} --size {}", edition.side),
@@ -148,22 +146,22 @@ fn list(terminal: &Terminal) -> Outcome {
             "here": is_here(&edition),
         })
     };
-    let set = |known: &'static Known| {
-        let [train, val, test] = known.images;
+    let described = |set: &'static PublicSet| {
+        let [train, val, test] = set.images;
         json!({
-            "name": known.name,
-            "summary": known.summary,
+            "name": set.name,
+            "summary": set.summary,
             "images": {"train": train, "val": val, "test": test},
-            "classes": known.classes,
-            "channels": known.channels,
-            "licence": known.licence,
-            "editions": known.editions().into_iter().map(edition).collect::<Vec<_>>(),
+            "classes": set.classes,
+            "channels": set.channels,
+            "licence": set.licence,
+            "editions": set.editions().into_iter().map(edition).collect::<Vec<_>>(),
         })
     };
-    let document = json!({"datasets": KNOWN.iter().map(set).collect::<Vec<_>>()});
+    let document = json!({"datasets": catalogue::sets().iter().map(described).collect::<Vec<_>>()});
     terminal.result(&document, || {
-        let row = |known: &'static Known| {
-            let editions = known.editions();
+        let row = |set: &'static PublicSet| {
+            let editions = set.editions();
             let sides = |editions: &mut dyn Iterator<Item = &Edition>| {
                 editions.map(|edition| edition.side.to_string()).collect::<Vec<_>>().join(" ")
             };
@@ -171,27 +169,27 @@ fn list(terminal: &Terminal) -> Outcome {
             let lengths =
                 editions.iter().flat_map(|edition| edition.files(None)).map(|(_, remote)| remote.bytes);
             vec![
-                known.name.to_owned(),
-                known.summary.to_owned(),
-                known.images.iter().sum::<u32>().to_string(),
-                known.classes.to_string(),
-                known.channels.to_string(),
+                set.name.clone(),
+                set.summary.clone(),
+                set.images.iter().sum::<u32>().to_string(),
+                set.classes.to_string(),
+                set.channels.to_string(),
                 sides(&mut editions.iter()),
                 lengths.sum::<Option<u64>>().map_or("not known".to_owned(), bytes),
-                known.licence.to_owned(),
+                set.licence.clone(),
                 if here.is_empty() { "-".to_owned() } else { here },
             ]
         };
         let headings =
             ["name", "what", "images", "classes", "channels", "sizes", "download", "licence", "here"];
-        terminal.table(&headings, &KNOWN.iter().map(row).collect::<Vec<_>>())
+        terminal.table(&headings, &catalogue::sets().iter().map(row).collect::<Vec<_>>())
     })
 }
 
 impl FetchArgs {
     fn edition(&self) -> Outcome<Edition> {
-        let editions: Vec<Edition> =
-            KNOWN.iter().filter(|known| known.name == self.name).flat_map(Known::editions).collect();
+        let own = catalogue::sets().iter().filter(|set| set.name == self.name);
+        let editions: Vec<Edition> = own.flat_map(PublicSet::editions).collect();
         let wanted = |edition: &&Edition| self.size.is_none_or(|size| size == edition.side);
         editions.iter().find(wanted).copied().ok_or_else(|| {
             let sides: Vec<String> = editions.iter().map(|edition| edition.side.to_string()).collect();
@@ -217,7 +215,7 @@ fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
     let document = json!({
         "name": edition.name(),
         "path": path,
-        "licence": edition.known.licence,
+        "licence": edition.set.licence,
         "files": edition.places(&folder),
         "was_here": was_here,
     });
@@ -228,9 +226,9 @@ fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
 }
 
 fn download(edition: &Edition, folder: &Path, terminal: &Terminal) -> Outcome {
-    let Known { summary, licence, .. } = edition.known;
+    let PublicSet { summary, licence, .. } = edition.set;
     tracing::info!("{}: {summary}; licence: {licence}", edition.name());
-    let mirror = std::env::var(known::MIRROR).ok().filter(|mirror| !mirror.is_empty());
+    let mirror = std::env::var(catalogue::MIRROR).ok().filter(|mirror| !mirror.is_empty());
     let client = Client::new();
     let files = edition.files(mirror.as_deref()).into_iter().zip(edition.places(folder));
     for ((name, remote), place) in files.filter(|(_, place)| !place.is_file()) {

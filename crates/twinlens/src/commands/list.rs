@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use twinlens_config::nearest;
+use twinlens_lab::catalogue;
 use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::finetune;
 use twinlens_ssl::methods::METHODS;
@@ -10,7 +11,6 @@ use twinlens_ssl::recipes::RECIPES;
 
 use super::bench;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::known::KNOWN;
 use crate::terminal::Terminal;
 
 /// Arguments of `list`.
@@ -128,12 +128,12 @@ pub fn catalogue() -> Catalogue {
             .iter()
             .map(|spec| entry(spec.id, spec.summary, vec![("features", spec.features.to_string())]))
             .collect(),
-        datasets: KNOWN
+        datasets: catalogue::sets()
             .iter()
-            .map(|known| {
-                let images = known.images.iter().sum::<u32>().to_string();
-                let details = [("images", images), ("classes", known.classes.to_string())];
-                entry(known.name, known.summary, details.into())
+            .map(|set| {
+                let images = set.images.iter().sum::<u32>().to_string();
+                let details = [("images", images), ("classes", set.classes.to_string())];
+                entry(&set.name, &set.summary, details.into())
             })
             .collect(),
         formats: twinlens_data::formats().map(|(name, what)| entry(name, what, vec![])).collect(),

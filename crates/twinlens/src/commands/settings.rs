@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use toml::Value;
 use twinlens_config::{Flag, Request};
+use twinlens_lab::catalogue;
 
 use super::reading::ReadingArgs;
-use crate::known;
 
 /// Variables with the prefix of settings that are none: where golden cases and cached data lie, and where data come from.
-const RESERVED_VARIABLES: [&str; 3] = ["TWINLENS_GOLDEN", "TWINLENS_DATA_DIR", known::MIRROR];
+const RESERVED_VARIABLES: [&str; 3] = ["TWINLENS_GOLDEN", "TWINLENS_DATA_DIR", catalogue::MIRROR];
 
 /// Where settings come from, and the settings of pre-training with flags of their own.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use twinlens_data::{DataSet, DataSettings, OpenOptions, RangeOrigin, open, open_bytes};
+use twinlens_lab::catalogue;
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
@@ -18,7 +19,6 @@ use super::doctor::free_space;
 use super::features::Computing;
 use super::{bytes, data_folder};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::known;
 use crate::signals::{Interrupt, Signal};
 use crate::terminal::Terminal;
 
@@ -339,7 +339,7 @@ pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Ou
     };
     let data = match name {
         BUNDLED => {
-            let class_names = Some(known::BLOOD_CELLS.iter().map(|name| (*name).to_owned()).collect());
+            let class_names = catalogue::find("bloodmnist").map(|edition| edition.set.class_names.clone());
             open_bytes("blood_cells_28.npz", BLOOD_CELLS, &OpenOptions { class_names, ..options })?
         }
         name => {

@@ -10,13 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use md5::Md5;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ureq::http::StatusCode;
 use ureq::http::header::{CONTENT_RANGE, RANGE};
 use ureq::{Agent, Proxy};
-
-use crate::exit::{Exit, Failure, Outcome};
 
 /// How long a server may take to answer, or to send the next bytes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,13 +23,107 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(20);
 
 /// A checksum as its publisher gives it, in hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Checksum {
     /// MD5: it finds a damaged file, not a forged one.
-    Md5(&'static str),
+    Md5(String),
     /// SHA-256.
-    Sha256(&'static str),
+    Sha256(String),
+}
+
+/// Why a file was not fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// Another process is at it.
+    #[error("another process is downloading this file")]
+    Busy {
+        /// The file that grows.
+        path: PathBuf,
+    },
+    /// The disk does not take it.
+    #[error("the downloaded file cannot be kept: {source}")]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No connection.
+    #[error("the server cannot be reached: {reason}")]
+    Unreachable {
+        /// The address asked for.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another answer than the file.
+    #[error("the server answered {status}, expected the file")]
+    Refused {
+        /// The address asked for.
+        url: String,
+        /// The answer.
+        status: StatusCode,
+    },
+    /// The connection ended before the file did; what is here is kept.
+    #[error("the download broke off after {done}{} bytes: {reason}", total.map_or(String::new(), |total| format!(" of {total}")))]
+    BrokenOff {
+        /// The address asked for.
+        url: String,
+        /// Bytes that are here.
+        done: u64,
+        /// Bytes in all, if the server said so.
+        total: Option<u64>,
+        /// Why.
+        reason: String,
+    },
+    /// Another file than the one that the publisher describes; it was removed.
+    #[error("the downloaded file has the {kind} {found}, expected {expected}; it was removed")]
+    Checksum {
+        /// The address asked for.
+        url: String,
+        /// Which checksum.
+        kind: &'static str,
+        /// That of the file.
+        found: String,
+        /// That of the publisher.
+        expected: String,
+    },
+}
+
+impl FetchError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            FetchError::Busy { .. } => "wait for it, or stop it",
+            FetchError::Disk { .. } => {
+                "free some space, or set TWINLENS_DATA_DIR to a folder that can be written; then fetch it again"
+            }
+            FetchError::Unreachable { .. } => {
+                "check the network and HTTPS_PROXY, or fetch the file by other means and give its path"
+            }
+            FetchError::Refused { status, .. } if matches!(status.as_u16(), 404 | 410) => {
+                "the file may have moved: fetch it by other means and give its path"
+            }
+            FetchError::Refused { .. } => "try again later",
+            FetchError::BrokenOff { .. } => "repeat the command: it goes on from there",
+            FetchError::Checksum { .. } => {
+                "fetch it again; if this repeats, the file was replaced or something between alters it"
+            }
+        }
+    }
+
+    /// The file or address that it is about.
+    pub fn place(&self) -> String {
+        match self {
+            FetchError::Busy { path } | FetchError::Disk { path, .. } => path.display().to_string(),
+            FetchError::Unreachable { url, .. }
+            | FetchError::Refused { url, .. }
+            | FetchError::BrokenOff { url, .. }
+            | FetchError::Checksum { url, .. } => url.clone(),
+        }
+    }
 }
 
 /// A file and where it is.
@@ -80,7 +172,7 @@ impl Client {
         remote: &Remote,
         target: &Path,
         progress: &mut dyn FnMut(u64, Option<u64>),
-    ) -> Outcome {
+    ) -> Result<(), FetchError> {
         let part = Part::open(target)?;
         // Whoever held the lock before may have finished the file.
         if target.is_file() {
@@ -106,7 +198,7 @@ struct Part {
 }
 
 impl Part {
-    fn open(target: &Path) -> Outcome<Part> {
+    fn open(target: &Path) -> Result<Part, FetchError> {
         let mut name: OsString = target.as_os_str().to_owned();
         name.push(".part");
         let path = PathBuf::from(name);
@@ -116,23 +208,28 @@ impl Part {
         });
         let file = opened.map_err(|error| on_disk(error, &path))?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                let failure = Failure::message(Exit::Environment, "another process is downloading this file");
-                Err(failure.at(path.display()).hint("wait for it, or stop it"))
-            }
+            Err(TryLockError::WouldBlock) => Err(FetchError::Busy { path }),
             // A file system without locks must not keep anybody from downloading.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(Part { path, file }),
         }
     }
 
     /// Asks for what is missing and writes it.
-    fn fill(&self, agent: &Agent, remote: &Remote, progress: &mut dyn FnMut(u64, Option<u64>)) -> Outcome {
+    fn fill(
+        &self,
+        agent: &Agent,
+        remote: &Remote,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<(), FetchError> {
         let here = self.file.metadata().map_err(|error| on_disk(error, &self.path))?.len();
         let mut request = agent.get(&remote.url);
         if here > 0 {
             request = request.header(RANGE, format!("bytes={here}-"));
         }
-        let mut response = request.call().map_err(|error| unreachable_server(&error, &remote.url))?;
+        let mut response = request.call().map_err(|error| FetchError::Unreachable {
+            url: remote.url.clone(),
+            reason: error.to_string(),
+        })?;
         let goes_on =
             |range: Option<&str>| range.is_some_and(|range| range.starts_with(&format!("bytes {here}-")));
         let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
@@ -141,7 +238,7 @@ impl Part {
             StatusCode::PARTIAL_CONTENT if goes_on(range) => here,
             // All is here already; the checksum will tell whether it is right.
             StatusCode::RANGE_NOT_SATISFIABLE if here > 0 => return Ok(()),
-            status => return Err(refused(status, remote)),
+            status => return Err(FetchError::Refused { url: remote.url.clone(), status }),
         };
         let total = response.body().content_length().map(|more| start + more);
         let mut out = &self.file;
@@ -169,29 +266,26 @@ impl Part {
     }
 
     /// Gives the file its name if it is what it should be, and removes it otherwise.
-    fn finish(self, remote: &Remote, target: &Path) -> Outcome {
+    fn finish(self, remote: &Remote, target: &Path) -> Result<(), FetchError> {
         let Part { path, mut file } = self;
         let failed = |error| on_disk(error, &path);
         file.sync_all().map_err(failed)?;
-        let (kind, expected) = match remote.checksum {
+        let (kind, expected) = match &remote.checksum {
             Checksum::Md5(digits) => ("MD5", digits),
             Checksum::Sha256(digits) => ("SHA-256", digits),
         };
         let found = remote.checksum.of(&mut file).map_err(failed)?;
-        if found != expected {
+        if found != *expected {
             fs::remove_file(&path).map_err(failed)?;
-            let message =
-                format!("the downloaded file has the {kind} {found}, expected {expected}; it was removed");
-            let hint =
-                "fetch it again; if this repeats, the file was replaced or something between alters it";
-            return Err(Failure::message(Exit::Data, message).at(&remote.url).hint(hint));
+            let (url, expected) = (remote.url.clone(), expected.clone());
+            return Err(FetchError::Checksum { url, kind, found, expected });
         }
         fs::rename(&path, target).map_err(failed)
     }
 }
 
 impl Checksum {
-    fn of(self, file: &mut File) -> io::Result<String> {
+    fn of(&self, file: &mut File) -> io::Result<String> {
         file.seek(SeekFrom::Start(0))?;
         match self {
             Checksum::Md5(_) => digest::<Md5>(file),
@@ -211,34 +305,12 @@ fn digest<D: Digest>(file: &mut File) -> io::Result<String> {
     }
 }
 
-fn on_disk(error: io::Error, path: &Path) -> Failure {
-    let error = anyhow::Error::new(error).context("the downloaded file cannot be kept");
-    let hint =
-        "free some space, or set TWINLENS_DATA_DIR to a folder that can be written; then fetch it again";
-    Failure::new(Exit::Environment, error).at(path.display()).hint(hint)
+fn on_disk(source: io::Error, path: &Path) -> FetchError {
+    FetchError::Disk { path: path.to_owned(), source }
 }
 
-fn unreachable_server(error: &ureq::Error, url: &str) -> Failure {
-    let failure = Failure::message(Exit::Environment, format!("the server cannot be reached: {error}"));
-    failure
-        .at(url)
-        .hint("check the network and HTTPS_PROXY, or fetch the file by other means and give its path")
-}
-
-fn refused(status: StatusCode, remote: &Remote) -> Failure {
-    let message = format!("the server answered {status}, expected the file");
-    let hint = match status.as_u16() {
-        404 | 410 => "the file may have moved: fetch it by other means and give its path",
-        _ => "try again later",
-    };
-    Failure::message(Exit::Environment, message).at(&remote.url).hint(hint)
-}
-
-fn broken_off(why: &str, done: u64, total: Option<u64>, remote: &Remote) -> Failure {
-    let of = total.map_or(String::new(), |total| format!(" of {total}"));
-    let message = format!("the download broke off after {done}{of} bytes: {why}");
-    let hint = "repeat the command: it goes on from there";
-    Failure::message(Exit::Environment, message).at(&remote.url).hint(hint)
+fn broken_off(reason: &str, done: u64, total: Option<u64>, remote: &Remote) -> FetchError {
+    FetchError::BrokenOff { url: remote.url.clone(), done, total, reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -251,9 +323,13 @@ mod tests {
 
     const CONTENT: &[u8] = b"The quick brown fox jumps over the lazy dog";
     /// Of `CONTENT`, by md5sum and sha256sum.
-    const MD5: Checksum = Checksum::Md5("9e107d9d372bb6826bd81d3542a419d6");
-    const SHA256: Checksum =
-        Checksum::Sha256("d7a8fbb307d7809469ca9abcb0082e4f8d5651e46d3cdb762d02d0bf37c9e592");
+    fn md5() -> Checksum {
+        Checksum::Md5("9e107d9d372bb6826bd81d3542a419d6".into())
+    }
+
+    fn sha256() -> Checksum {
+        Checksum::Sha256("d7a8fbb307d7809469ca9abcb0082e4f8d5651e46d3cdb762d02d0bf37c9e592".into())
+    }
 
     /// Serves one request with `answer`, and returns the head of the request in small letters.
     fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + 'static) -> (String, JoinHandle<String>) {
@@ -315,22 +391,22 @@ mod tests {
             fs::write(self.part(), bytes).unwrap();
         }
 
-        fn fetch(&self, url: &str, checksum: Checksum) -> Outcome {
+        fn fetch(&self, url: &str, checksum: Checksum) -> Result<(), FetchError> {
             let remote = Remote { url: url.to_owned(), bytes: None, checksum };
             Client::through(None).fetch(&remote, &self.target(), &mut |_, _| {})
         }
 
-        /// The exit code and text of a failed download.
-        fn complaint(&self, url: &str) -> (Exit, String) {
-            let failure = self.fetch(url, MD5).unwrap_err();
+        /// Why a download failed.
+        fn complaint(&self, url: &str) -> FetchError {
+            let error = self.fetch(url, md5()).unwrap_err();
             assert!(!self.target().exists());
-            (failure.exit(), failure.render(false))
+            error
         }
     }
 
     #[test]
     fn a_file_is_downloaded_and_verified() {
-        for checksum in [MD5, SHA256] {
+        for checksum in [md5(), sha256()] {
             let place = Place::new();
             let (url, served) = serve(with_ranges);
             let remote = Remote { url, bytes: None, checksum };
@@ -349,7 +425,7 @@ mod tests {
         let place = Place::new();
         place.begin(&CONTENT[..10]);
         let (url, served) = serve(with_ranges);
-        place.fetch(&url, SHA256).unwrap();
+        place.fetch(&url, sha256()).unwrap();
         assert_eq!(fs::read(place.target()).unwrap(), CONTENT);
         assert!(served.join().unwrap().contains("range: bytes=10-"));
     }
@@ -359,7 +435,7 @@ mod tests {
         let place = Place::new();
         place.begin(b"something else, longer than what the server is going to send");
         let (url, served) = serve(|_, stream| send(stream, "200 OK", "", CONTENT));
-        place.fetch(&url, SHA256).unwrap();
+        place.fetch(&url, sha256()).unwrap();
         assert_eq!(fs::read(place.target()).unwrap(), CONTENT);
         served.join().unwrap();
     }
@@ -369,7 +445,7 @@ mod tests {
         let place = Place::new();
         place.begin(CONTENT);
         let (url, served) = serve(with_ranges);
-        place.fetch(&url, MD5).unwrap();
+        place.fetch(&url, md5()).unwrap();
         assert_eq!(fs::read(place.target()).unwrap(), CONTENT);
         served.join().unwrap();
     }
@@ -378,13 +454,11 @@ mod tests {
     fn another_checksum_is_wrong_data_and_nothing_stays() {
         let place = Place::new();
         let (url, served) = serve(|_, stream| send(stream, "200 OK", "", b"forged"));
-        let (exit, told) = place.complaint(&url);
-        assert_eq!(exit, Exit::Data);
+        let error = place.complaint(&url);
         assert!(
-            told.contains("expected 9e107d9d372bb6826bd81d3542a419d6") && told.contains("hint: "),
-            "{told}"
+            matches!(&error, FetchError::Checksum { expected, .. } if expected == "9e107d9d372bb6826bd81d3542a419d6")
         );
-        assert!(told.contains(&url), "{told}");
+        assert_eq!(error.place(), url);
         assert!(!place.part().exists(), "a wrong part would be wrong for ever");
         served.join().unwrap();
     }
@@ -396,9 +470,8 @@ mod tests {
         {
             let place = Place::new();
             let (url, served) = serve(move |_, stream| send(stream, status, "", b"<html>"));
-            let (exit, told) = place.complaint(&url);
-            assert_eq!(exit, Exit::Environment);
-            assert!(told.contains(status) && told.contains(word), "{told}");
+            let error = place.complaint(&url);
+            assert!(error.to_string().contains(status) && error.hint().contains(word), "{error}");
             served.join().unwrap();
         }
     }
@@ -410,7 +483,7 @@ mod tests {
         let (url, served) = serve(|_, stream| {
             send(stream, "206 Partial Content", "Content-Range: bytes 0-42/43\r\n", CONTENT);
         });
-        assert!(place.complaint(&url).1.contains("206"));
+        assert!(place.complaint(&url).to_string().contains("206"));
         assert_eq!(fs::read(place.part()).unwrap(), &CONTENT[..10], "what was there stays");
         served.join().unwrap();
     }
@@ -423,15 +496,12 @@ mod tests {
             stream.write_all(head.as_bytes()).unwrap();
             stream.write_all(&CONTENT[..20]).unwrap();
         });
-        let (exit, told) = place.complaint(&url);
-        assert_eq!(exit, Exit::Environment);
-        assert!(
-            told.contains("broke off after 20 of 43 bytes") && told.contains("goes on from there"),
-            "{told}"
-        );
+        let error = place.complaint(&url);
+        assert!(error.to_string().contains("broke off after 20 of 43 bytes"), "{error}");
+        assert!(error.hint().contains("goes on from there"));
         served.join().unwrap();
         let (url, served) = serve(with_ranges);
-        place.fetch(&url, SHA256).unwrap();
+        place.fetch(&url, sha256()).unwrap();
         assert_eq!(fs::read(place.target()).unwrap(), CONTENT);
         assert!(served.join().unwrap().contains("range: bytes=20-"));
     }
@@ -441,9 +511,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/file.npz", listener.local_addr().unwrap());
         drop(listener);
-        let (exit, told) = Place::new().complaint(&url);
-        assert_eq!(exit, Exit::Environment);
-        assert!(told.contains("cannot be reached") && told.contains(&url), "{told}");
+        let error = Place::new().complaint(&url);
+        assert!(error.to_string().contains("cannot be reached") && error.place() == url, "{error}");
     }
 
     #[test]
@@ -451,7 +520,7 @@ mod tests {
         let place = Place::new();
         place.begin(b"");
         fs::write(place.target(), CONTENT).unwrap();
-        place.fetch("http://127.0.0.1:9/never-asked", MD5).unwrap();
+        place.fetch("http://127.0.0.1:9/never-asked", md5()).unwrap();
         assert!(!place.part().exists());
     }
 
@@ -459,9 +528,7 @@ mod tests {
     fn two_processes_do_not_write_to_one_file() {
         let place = Place::new();
         let held = Part::open(&place.target()).unwrap();
-        let (exit, told) = place.complaint("http://127.0.0.1:9/never-asked");
-        assert_eq!(exit, Exit::Environment);
-        assert!(told.contains("another process"), "{told}");
+        assert!(matches!(place.complaint("http://127.0.0.1:9/never-asked"), FetchError::Busy { .. }));
         drop(held);
     }
 }
