@@ -161,10 +161,4 @@ pub enum EvalError {
         /// What the routine said.
         reason: String,
     },
-    /// An image could not be read or prepared for an encoder.
-    #[error("{reason}")]
-    Image {
-        /// Which one and why.
-        reason: String,
-    },
 }

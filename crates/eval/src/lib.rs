@@ -1,11 +1,10 @@
 //! Judging features: neighbours, linear probes, metrics, maps. Features in, numbers out.
 //!
-//! [`Embedding`] takes images through an encoder to [`Features`]; everything else starts from there.
-//! A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
+//! Everything starts from [`Features`], one row an image. A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
 //! holds the numbers it is made of. Where images may show several classes, features are [`Tagged`], and
 //! [`SvmProbe::run_tags`] returns a [`TagVerdict`]. [`clustering`] groups features without labels and compares the groups with
 //! labels, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
-//! measures the images themselves, [`hardness`] how far their views lie apart. [`statistics`] are for conditions and seeds side by side.
+//! measures the images themselves, [`hardness`] how far two views of one lie apart. [`statistics`] are for conditions and seeds side by side.
 //!
 //! What is drawn at random is a function of a seed, and every result has the same bits whatever the number of
 //! threads.
@@ -13,7 +12,6 @@
 pub mod clustering;
 mod distances;
 mod draws;
-mod embed;
 mod error;
 mod exponential;
 mod features;
@@ -38,7 +36,6 @@ pub mod texture;
 mod verdict;
 
 pub use distances::Distance;
-pub use embed::{Embedding, with_labels, with_tags};
 pub use error::EvalError;
 pub use features::{Features, Labelled};
 pub use gain::gain;

@@ -48,6 +48,12 @@ pub enum SslError {
         /// The device asked for.
         device: String,
     },
+    /// An image could not be read or prepared for an encoder.
+    #[error("{reason}")]
+    Image {
+        /// Which one and why.
+        reason: String,
+    },
     /// The data set has no images to learn from.
     #[error("data set `{name}` has no training images")]
     NoTrainingImages {

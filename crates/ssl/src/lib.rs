@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod drive;
+mod embed;
 mod error;
 pub mod finetune;
 mod learner;
@@ -21,6 +22,7 @@ mod testing;
 mod train;
 
 pub use checkpoint::checkpoint_encoder;
+pub use embed::{Embedding, with_labels, with_tags};
 pub use error::SslError;
 pub use learner::{DataShape, Learner, StepReport};
 pub use settings::{

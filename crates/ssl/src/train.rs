@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use twinlens_data::{
     DataSet, ImageSource, PixelRange, Splits, channel_statistics, limit, median_shorter_side,
 };
-use twinlens_eval::{Embedding, Knn, Labelled, Vote, with_labels};
+use twinlens_eval::{Knn, Labelled, Vote};
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
 use twinlens_run::{Direction, Row, RunFolder};
 use twinlens_views::{Batch, BuildContext, Loader, LoaderSettings, Order, Policy};
 
 use crate::checkpoint::{Position, State};
 use crate::drive::{Drive, Journal, Judged, Plan, Task, Watch, row};
+use crate::embed::{Embedding, with_labels};
 use crate::learner::{ENCODER, tensors};
 use crate::methods::{self, Images};
 use crate::recipes;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use twinlens_data::{ImageSource, Subset};
-use twinlens_eval::{Embedding, Features};
+use twinlens_eval::Features;
 use twinlens_nn::encoders::{self, Stem};
 use twinlens_nn::weights::{EncoderFile, Weights};
 use twinlens_run::{RunFolder, RunRecord};
 use twinlens_ssl::methods::{METHODS, MethodSpec};
-use twinlens_ssl::{Outcome, Settings, StartFrom};
+use twinlens_ssl::{Embedding, Outcome, Settings, StartFrom};
 use twinlens_views::BuildContext;
 
 use crate::runs::{Colours, folder, run};

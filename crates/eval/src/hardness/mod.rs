@@ -1,16 +1,9 @@
-//! How hard a view policy is: how far the two views of a pair lie apart, as images.
-//!
-//! Measures take a [`Pair`]; [`HardnessProtocol`] takes them over the pairs of a policy, and of each of its operations
-//! alone.
+//! How far two views of an image lie apart, as images. Measures take a [`Pair`].
 
 mod absolute_difference;
-mod perceptual;
-mod protocol;
 mod ssim;
 
 pub use absolute_difference::absolute_difference;
-pub use perceptual::{PERCEPTUAL_SIDE, perceptual_distances};
-pub use protocol::{Hardness, HardnessProtocol, Spread};
 pub use ssim::ssim;
 
 use crate::EvalError;
@@ -38,6 +31,16 @@ impl<'a> Pair<'a> {
             Some(image) => Err(EvalError::Length { what: "values of an image", expected, got: image.len() }),
             None => Ok(Pair { images: [one, other], shape }),
         }
+    }
+
+    /// The values of both images.
+    pub fn images(&self) -> [&'a [f32]; 2] {
+        self.images
+    }
+
+    /// Height, width and channels.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
     }
 }
 

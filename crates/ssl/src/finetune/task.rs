@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use twinlens_data::{ImageSource, Split};
 use twinlens_eval::metrics::MEASURES;
-use twinlens_eval::{Embedding, EvalError, Labelled, Scores, Verdict, metrics, with_labels};
+use twinlens_eval::{EvalError, Labelled, Scores, Verdict, metrics};
 use twinlens_nn::weights::{EncoderDescription, NamedTensor, write_safetensors};
 use twinlens_run::{RunFolder, csv_cell};
 use twinlens_views::{Batch, Loader};
@@ -16,6 +16,7 @@ use super::finetuner::begin_of;
 use super::{FinetuneSettings, Finetuner, LabelledImages};
 use crate::checkpoint::{Position, State, joined, section};
 use crate::drive::{Drive, Journal, Judged, Plan, Task, row};
+use crate::embed::{Embedding, with_labels};
 use crate::train::write_encoder;
 use crate::{Hooks, Outcome, SslError, StartFrom, StepReport};
 

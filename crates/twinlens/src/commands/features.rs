@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use twinlens_data::{DataSet, ImageSource, RangeChoice, Split};
-use twinlens_eval::{Embedding, Features, Labelled, Tagged, with_labels, with_tags};
+use twinlens_eval::{Features, Labelled, Tagged};
 use twinlens_nn::encoders::{self, Encoder, Stem};
 use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::range_of;
+use twinlens_ssl::{Embedding, with_labels, with_tags};
 use twinlens_views::{BuildContext, Policy, ViewPolicy};
 
 use super::data_folder;

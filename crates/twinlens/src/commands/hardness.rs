@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use twinlens_eval::hardness::{Hardness, HardnessProtocol, Spread};
+use twinlens_lab::hardness::{Hardness, HardnessProtocol, Spread};
 use twinlens_nn::lpips::Lpips;
 use twinlens_nn::weights::read_weights;
 use twinlens_report::{Cell, Column, DotPanel, Dots, Picture, Table, TableRow, dots};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use twinlens_data::{DataSet, DataSettings, OpenOptions, RangeOrigin, open, open_bytes};
-use twinlens_lab::catalogue;
+use twinlens_lab::{LabError, catalogue};
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
@@ -404,6 +404,7 @@ impl From<SslError> for Failure {
             SslError::NotDeterministic { .. } | SslError::Bf16OnGpu { .. } => Exit::Environment,
             SslError::NoTrainingImages { .. }
             | SslError::NoVariation { .. }
+            | SslError::Image { .. }
             | SslError::NoImages { .. }
             | SslError::MissingLabels { .. }
             | SslError::OneClassChosen { .. }
@@ -413,6 +414,15 @@ impl From<SslError> for Failure {
             }
         };
         Failure::new(exit, error)
+    }
+}
+
+impl From<LabError> for Failure {
+    fn from(error: LabError) -> Failure {
+        match error {
+            LabError::Eval(error) => Failure::from(error),
+            error => Failure::new(Exit::Data, error),
+        }
     }
 }
 

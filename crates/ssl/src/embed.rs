@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 use twinlens_data::{ImageSource, Tag};
+use twinlens_eval::{EvalError, Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
 
-use crate::{EvalError, Features, Labelled, Tagged};
+use crate::SslError;
 
 /// How images are put through an encoder.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl Embedding {
         weights: &mut Weights,
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Features, EvalError> {
+    ) -> Result<Features, SslError> {
         // Those of training have other lengths, and would only take up memory here; and the other way round.
         release_arrays();
         let features = self.rows(source, progress, |view, images| forward(encoder, weights, view, images));
@@ -54,9 +55,10 @@ impl Embedding {
         source: Arc<dyn ImageSource>,
         (policy, views, seed): (Arc<Policy>, usize, u64),
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Features>, EvalError> {
+    ) -> Result<Vec<Features>, SslError> {
         if policy.views() < views {
-            return Err(EvalError::TooFew { what: "views", expected: views, got: policy.views() });
+            let got = policy.views();
+            return Err(EvalError::TooFew { what: "views", expected: views, got }.into());
         }
         let total = source.len();
         let settings = LoaderSettings {
@@ -79,7 +81,8 @@ impl Embedding {
             done += images;
             progress(done, total);
         }
-        values.into_iter().map(|values| Features::new(total, values.len() / total.max(1), values)).collect()
+        let features = |values: Vec<f32>| Ok(Features::new(total, values.len() / total.max(1), values)?);
+        values.into_iter().map(features).collect()
     }
 
     /// The prepared pixels themselves as features, `size * size * channels` of them: what an encoder has to beat.
@@ -90,7 +93,7 @@ impl Embedding {
         &self,
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Features, EvalError> {
+    ) -> Result<Features, SslError> {
         self.rows(source, progress, |view, _| view.data)
     }
 
@@ -99,7 +102,7 @@ impl Embedding {
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
         mut features: impl FnMut(ViewBatch, usize) -> Vec<f32>,
-    ) -> Result<Features, EvalError> {
+    ) -> Result<Features, SslError> {
         let total = source.len();
         let loader =
             Loader::evaluation(source, self.context.clone(), self.batch, self.workers).map_err(unreadable)?;
@@ -114,7 +117,7 @@ impl Embedding {
             done += images;
             progress(done, total);
         }
-        Features::new(total, values.len() / total.max(1), values)
+        Ok(Features::new(total, values.len() / total.max(1), values)?)
     }
 }
 
@@ -125,8 +128,8 @@ fn forward(encoder: &dyn Encoder, weights: &mut Weights, view: ViewBatch, images
     read(encoder.forward(&mut Pass::evaluate(weights), x))
 }
 
-pub(crate) fn unreadable(error: ViewsError) -> EvalError {
-    EvalError::Image { reason: error.to_string() }
+fn unreadable(error: ViewsError) -> SslError {
+    SslError::Image { reason: error.to_string() }
 }
 
 /// Features joined with the labels and names of the images they came from; `None` if any image has no label.

@@ -2,12 +2,13 @@
 
 use burn::tensor::{Tensor, TensorData};
 use twinlens_data::{Image, Pixels};
+use twinlens_eval::EvalError;
+use twinlens_eval::hardness::Pair;
 use twinlens_nn::lpips::Lpips;
 use twinlens_views::ops::Resized;
 use twinlens_views::{Interpolation, Workspace, transform};
 
-use super::Pair;
-use crate::EvalError;
+use crate::LabError;
 
 /// Smaller images are enlarged to so many pixels of their shorter side.
 pub const PERCEPTUAL_SIDE: usize = 64;
@@ -17,30 +18,30 @@ pub const PERCEPTUAL_SIDE: usize = 64;
 ///
 /// # Errors
 /// [`EvalError::Undefined`] for other channels than 1 and 3, [`EvalError::Length`] for pairs of several shapes.
-pub fn perceptual_distances(pairs: &[Pair<'_>], lpips: &mut Lpips) -> Result<Vec<f64>, EvalError> {
+pub fn perceptual_distances(pairs: &[Pair<'_>], lpips: &mut Lpips) -> Result<Vec<f64>, LabError> {
     let Some(first) = pairs.first() else { return Ok(Vec::new()) };
-    let channels = first.shape[2];
+    let channels = first.shape()[2];
     if channels != 1 && channels != 3 {
         let reason = format!(
             "the images have {channels} channels, and AlexNet sees red, green and blue, or grey; leave its weights out"
         );
-        return Err(EvalError::Undefined { what: "LPIPS", reason });
+        return Err(EvalError::Undefined { what: "LPIPS", reason }.into());
     }
-    if let Some(pair) = pairs.iter().find(|pair| pair.shape != first.shape) {
-        let [expected, got] = [first, pair].map(|pair| pair.shape.iter().product());
-        return Err(EvalError::Length { what: "values of an image", expected, got });
+    if let Some(pair) = pairs.iter().find(|pair| pair.shape() != first.shape()) {
+        let [expected, got] = [first, pair].map(|pair| pair.shape().iter().product());
+        return Err(EvalError::Length { what: "values of an image", expected, got }.into());
     }
     let [one, other] = [0, 1].map(|side| batch(pairs, side, lpips));
     Ok(lpips.distances(one?, other?))
 }
 
 /// The images of one side of all pairs, `[N, H, W, 3]` from -1 to 1.
-fn batch(pairs: &[Pair<'_>], side: usize, lpips: &Lpips) -> Result<Tensor<4>, EvalError> {
+fn batch(pairs: &[Pair<'_>], side: usize, lpips: &Lpips) -> Result<Tensor<4>, LabError> {
     let mut workspace = Workspace::default();
     let mut values = Vec::new();
     let mut shape = [pairs.len(), 0, 0, 3];
     for pair in pairs {
-        let image = enlarged(pair.images[side], pair.shape, &mut workspace)?;
+        let image = enlarged(pair.images()[side], pair.shape(), &mut workspace)?;
         let Pixels::F32(samples) = &image.pixels else { continue };
         let repeats = 3 / image.channels;
         values.extend(samples.iter().flat_map(|value| std::iter::repeat_n(2.0 * value - 1.0, repeats)));
@@ -49,8 +50,8 @@ fn batch(pairs: &[Pair<'_>], side: usize, lpips: &Lpips) -> Result<Tensor<4>, Ev
     Ok(Tensor::from_data(TensorData::new(values, shape), lpips.device()))
 }
 
-fn enlarged(values: &[f32], shape: [usize; 3], workspace: &mut Workspace) -> Result<Image, EvalError> {
-    let unreadable = |error: &dyn std::fmt::Display| EvalError::Image { reason: error.to_string() };
+fn enlarged(values: &[f32], shape: [usize; 3], workspace: &mut Workspace) -> Result<Image, LabError> {
+    let unreadable = |error: &dyn std::fmt::Display| LabError::Image { reason: error.to_string() };
     let [height, width, channels] = shape;
     let image = Image::new(height, width, channels, Pixels::F32(values.to_vec()));
     let image = image.map_err(|error| unreadable(&error))?;

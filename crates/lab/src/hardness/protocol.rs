@@ -3,14 +3,15 @@
 use rayon::prelude::*;
 use serde::Serialize;
 use twinlens_data::ImageSource;
+use twinlens_eval::EvalError;
+use twinlens_eval::hardness::{Pair, absolute_difference, ssim};
+use twinlens_eval::maps::sample;
+use twinlens_eval::statistics::mean_and_deviation;
 use twinlens_nn::lpips::Lpips;
 use twinlens_views::{BuildContext, Place, Policy, ViewPolicy, Workspace};
 
-use super::{Pair, absolute_difference, perceptual_distances, ssim};
-use crate::EvalError;
-use crate::embed::unreadable;
-use crate::maps::sample;
-use crate::statistics::mean_and_deviation;
+use super::perceptual_distances;
+use crate::LabError;
 
 /// Images whose views are in memory at a time: a matter of memory, never of the result.
 const AT_A_TIME: usize = 8;
@@ -65,7 +66,7 @@ impl HardnessProtocol {
         context: &BuildContext,
         mut lpips: Option<&mut Lpips>,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Hardness>, EvalError> {
+    ) -> Result<Vec<Hardness>, LabError> {
         let samples = sample(source.len(), self.images, self.seed);
         let mut rows = rows(&pair_of(policy)?, context)?;
         let mut done = 0;
@@ -73,15 +74,15 @@ impl HardnessProtocol {
             let views = |workspace: &mut Workspace, sample: &usize| {
                 let place = Place { seed: self.seed, epoch: 0, sample: *sample as u32 };
                 let image = source.image(*sample);
-                let image = image.map_err(|error| EvalError::Image { reason: error.to_string() })?;
+                let image = image.map_err(|error| LabError::Image { reason: error.to_string() })?;
                 rows.iter()
                     .map(|row| row.views(place, &image, workspace))
-                    .collect::<Result<Vec<_>, EvalError>>()
+                    .collect::<Result<Vec<_>, LabError>>()
             };
             // Collected one by one, so that the first error is told, whichever thread was first.
-            let drawn: Vec<Result<_, EvalError>> =
+            let drawn: Vec<Result<_, LabError>> =
                 samples.par_iter().map_init(Workspace::default, views).collect();
-            let drawn = drawn.into_iter().collect::<Result<Vec<_>, EvalError>>()?;
+            let drawn = drawn.into_iter().collect::<Result<Vec<_>, LabError>>()?;
             for (number, row) in rows.iter_mut().enumerate() {
                 let views: Vec<&[Vec<f32>; 2]> = drawn.iter().map(|rows| &rows[number]).collect();
                 row.measure(&views, lpips.as_deref_mut())?;
@@ -94,14 +95,14 @@ impl HardnessProtocol {
 }
 
 /// The two policies that make a pair.
-fn pair_of(policy: &[ViewPolicy]) -> Result<[ViewPolicy; 2], EvalError> {
+fn pair_of(policy: &[ViewPolicy]) -> Result<[ViewPolicy; 2], LabError> {
     let views = policy.iter().flat_map(|views| std::iter::repeat_n(views, views.count));
     let views: Vec<&ViewPolicy> = views.take(2).collect();
     let alone = |view: &ViewPolicy| ViewPolicy { count: 1, operations: view.operations.clone() };
     match views.as_slice() {
         [one, other] => Ok([alone(one), alone(other)]),
         [one] => Ok([alone(one), alone(one)]),
-        _ => Err(EvalError::TooFew { what: "views", expected: 1, got: 0 }),
+        _ => Err(EvalError::TooFew { what: "views", expected: 1, got: 0 }.into()),
     }
 }
 
@@ -115,17 +116,18 @@ struct Row {
 }
 
 /// The whole pair, then each operation alone.
-fn rows(pair: &[ViewPolicy; 2], context: &BuildContext) -> Result<Vec<Row>, EvalError> {
+fn rows(pair: &[ViewPolicy; 2], context: &BuildContext) -> Result<Vec<Row>, LabError> {
     let channels = context.channels;
     // Values from 0 to 1, as the measures want them.
     let context = BuildContext { mean: vec![0.0; channels], std: vec![1.0; channels], ..context.clone() };
     let row = |operation: Option<&str>, pair: &[ViewPolicy]| {
-        let policy = Policy::build(pair, context.clone()).map_err(unreadable)?;
+        let policy = Policy::build(pair, context.clone())?;
         let [one, other] = [0, 1].map(|view| policy.shape(view));
         if one != other {
             let reason =
                 format!("its first two views have {} and {} pixels a side", one.height, other.height);
-            return Err(EvalError::Undefined { what: "the difference between the views of a pair", reason });
+            let what = "the difference between the views of a pair";
+            return Err(EvalError::Undefined { what, reason }.into());
         }
         let operation = operation.map(str::to_owned);
         Ok(Row { operation, policy, differences: vec![], similarities: vec![], distances: None })
@@ -147,16 +149,16 @@ impl Row {
         place: Place,
         image: &twinlens_data::Image,
         workspace: &mut Workspace,
-    ) -> Result<[Vec<f32>; 2], EvalError> {
+    ) -> Result<[Vec<f32>; 2], LabError> {
         let mut view = |number: usize| {
             let mut values = vec![0.0; self.policy.shape(number).samples()];
-            self.policy.write(number, place, image, workspace, &mut values).map_err(unreadable)?;
-            Ok(values)
+            self.policy.write(number, place, image, workspace, &mut values)?;
+            Ok::<Vec<f32>, LabError>(values)
         };
         Ok([view(0)?, view(1)?])
     }
 
-    fn measure(&mut self, views: &[&[Vec<f32>; 2]], lpips: Option<&mut Lpips>) -> Result<(), EvalError> {
+    fn measure(&mut self, views: &[&[Vec<f32>; 2]], lpips: Option<&mut Lpips>) -> Result<(), LabError> {
         let shape = self.policy.shape(0);
         let shape = [shape.height, shape.width, shape.channels];
         let pairs = views.iter().map(|[one, other]| Pair::new(one, other, shape));
@@ -173,10 +175,10 @@ impl Row {
         Ok(())
     }
 
-    fn told(self) -> Result<Hardness, EvalError> {
+    fn told(self) -> Result<Hardness, LabError> {
         let spread = |values: &[f64]| {
             let (mean, std) = mean_and_deviation("pairs of views", values)?;
-            Ok::<Spread, EvalError>(Spread { mean, std })
+            Ok::<Spread, LabError>(Spread { mean, std })
         };
         Ok(Hardness {
             pairs: self.differences.len(),
@@ -198,7 +200,10 @@ mod tests {
 
     use super::super::perceptual::tests::lpips_of;
     use super::*;
-    use crate::testing::on_threads;
+
+    fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+    }
 
     /// Random images of `side` pixels.
     #[derive(Debug)]
@@ -238,7 +243,7 @@ mod tests {
         policy: &[ViewPolicy],
         seed: u64,
         lpips: Option<&mut Lpips>,
-    ) -> Result<Vec<Hardness>, EvalError> {
+    ) -> Result<Vec<Hardness>, LabError> {
         let source = Noise { images: 12, side: 20, channels: 3 };
         let protocol = HardnessProtocol { images: 10, seed };
         protocol.run(&source, policy, &context(16, 3), lpips, &mut |_, _| {})

@@ -1,0 +1,10 @@
+//! How hard a view policy is: how far the two views of a pair lie apart, as images.
+//!
+//! [`HardnessProtocol`] takes the measures of [`twinlens_eval::hardness`], and LPIPS, over the pairs of a policy and of each
+//! of its operations alone.
+
+mod perceptual;
+mod protocol;
+
+pub use perceptual::{PERCEPTUAL_SIDE, perceptual_distances};
+pub use protocol::{Hardness, HardnessProtocol, Spread};
