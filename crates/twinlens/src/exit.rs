@@ -174,6 +174,25 @@ impl From<RunError> for Failure {
     }
 }
 
+/// The hint of a library as the command line spells it: `{name}` is a verb of this program, or else a flag.
+pub fn spelled(hint: &str) -> String {
+    const VERBS: [(&str, &str); 3] = [
+        ("import", "twinlens weights import"),
+        ("inspect", "twinlens data inspect"),
+        ("embed", "twinlens embed"),
+    ];
+    let mut spelled = String::new();
+    let mut rest = hint;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, behind) = after.split_once('}').unwrap_or((after, ""));
+        let verb = VERBS.iter().find(|(known, _)| *known == name).map(|(_, verb)| (*verb).to_owned());
+        spelled += before;
+        spelled += &verb.unwrap_or_else(|| format!("--{}", name.replace('_', "-")));
+        rest = behind;
+    }
+    spelled + rest
+}
+
 static BACKTRACES: AtomicBool = AtomicBool::new(false);
 
 /// From now on failures carry a backtrace (`-vv`), as they do with `RUST_BACKTRACE=1`.
@@ -259,6 +278,12 @@ mod tests {
         let source = std::io::Error::other("permission denied");
         let failure = Failure::from(DataError::Read { place: "x".to_owned(), source });
         assert_eq!(failure.render(false).matches("permission denied").count(), 1);
+    }
+
+    #[test]
+    fn hints_of_libraries_are_spelled_as_flags_and_verbs() {
+        assert_eq!(spelled("{label_share} 1, or `{inspect}`"), "--label-share 1, or `twinlens data inspect`");
+        assert_eq!(spelled("try again"), "try again");
     }
 
     #[test]

@@ -10,11 +10,10 @@ use twinlens_eval::clustering::{
     CLUSTER_MEASURES, Cluster, ClusterProtocol, ClusterVerdict, Number, RowName,
 };
 use twinlens_eval::{MeasureOf, Repeated};
+use twinlens_lab::{Part, features_of, images, labels, names};
 use twinlens_report::{MontageRow, Picture, montage};
 use twinlens_run::{RunFolder, csv_cell, write_atomically};
 
-use super::embed::Part;
-use super::images::{features_of, images, labels, names};
 use super::judge::{JudgeArgs, name_of, write_document};
 use super::knn::Distance;
 use super::labels::{each_once, spread};
@@ -38,7 +37,7 @@ pub struct ClusterArgs {
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true)]
+    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true, value_parser = super::part())]
     pub split: Part,
     /// Number of clusters; auto takes the one from 2 to 20 with the largest silhouette
     #[arg(long, visible_alias = "k", value_name = "N|auto", default_value = "auto", value_parser = number)]
@@ -243,7 +242,7 @@ mod tests {
         let args: ClusterArgs = parse("runs/a --data b.npz").unwrap();
         assert_eq!(
             (args.clusters, args.split, args.distance),
-            (Number::Auto, Part::Test, Distance::Euclidean)
+            (Number::Auto, Part::Split(Split::Test), Distance::Euclidean)
         );
         let args: ClusterArgs = parse("runs/a --data b.npz --k 8 --distance cosine").unwrap();
         assert_eq!((args.clusters, args.distance), (Number::Fixed(8), Distance::Cosine));

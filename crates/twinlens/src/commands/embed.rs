@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{ValueEnum, ValueHint};
+use clap::ValueHint;
 use serde_json::json;
-use twinlens_data::{DataSet, Split};
+use twinlens_data::Split;
+use twinlens_lab::{Part, features};
 use twinlens_nn::weights::{NamedTensor, write_safetensors};
 use twinlens_run::{csv_cell, write_atomically};
 
-use super::features::features;
 use super::judge::JudgeArgs;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
 /// Arguments of `embed`.
@@ -25,38 +25,13 @@ pub struct EmbedArgs {
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "all", hide_possible_values = true)]
+    #[arg(long, value_name = "all|train|val|test", default_value = "all", hide_possible_values = true, value_parser = super::part())]
     pub split: Part,
     /// Where to write
     ///
     /// The name says the format: .npy, .csv or .safetensors.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = features_file)]
     pub out: PathBuf,
-}
-
-/// Which images of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Part {
-    /// Every image.
-    All,
-    /// The training images.
-    Train,
-    /// The validation images.
-    Val,
-    /// The test images.
-    Test,
-}
-
-impl Part {
-    /// Its name on the command line and in verdicts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::All => "all",
-            Part::Train => "train",
-            Part::Val => "val",
-            Part::Test => "test",
-        }
-    }
 }
 
 /// Runs `embed`.
@@ -96,35 +71,6 @@ pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
         let beside = names.map(|path| format!(", their names in {}", path.display())).unwrap_or_default();
         format!("{} rows of {} features in {}{beside}\n", table.rows.len(), table.dim, args.out.display())
     })
-}
-
-impl Part {
-    /// Its splits, as far as `data` has them.
-    ///
-    /// # Errors
-    /// None of them has an image.
-    pub fn of(self, data: &DataSet) -> Outcome<Vec<Split>> {
-        let filled = |split| data.splits.get(split).is_some_and(|source| !source.is_empty());
-        let wanted: Vec<Split> =
-            Split::ALL.into_iter().filter(|&split| self.includes(split) && filled(split)).collect();
-        if wanted.is_empty() {
-            let message = format!("data set {} has no such images", data.name);
-            return Err(
-                Failure::message(Exit::Data, message).hint("`twinlens data inspect` shows its splits")
-            );
-        }
-        Ok(wanted)
-    }
-
-    fn includes(self, split: Split) -> bool {
-        matches!(
-            (self, split),
-            (Part::All, _)
-                | (Part::Train, Split::Train)
-                | (Part::Val, Split::Val)
-                | (Part::Test, Split::Test)
-        )
-    }
 }
 
 /// Features with where they came from: splits in order (train, val, test), images in the order of each.

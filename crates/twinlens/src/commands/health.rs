@@ -8,13 +8,11 @@ use serde_json::json;
 use twinlens_data::{DataSet, ImageSource};
 use twinlens_eval::Features;
 use twinlens_eval::health::{HealthProtocol, HealthVerdict};
+use twinlens_lab::{Part, Subject, features_of, images, views};
 use twinlens_report::{Spectrum, spectrum};
 use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_views::{ViewPolicy, presets};
 
-use super::embed::Part;
-use super::features::{Subject, views};
-use super::images::{features_of, images};
 use super::judge::{JudgeArgs, Kind, name_of, write_document};
 use super::run_settings::RunSettings;
 use crate::exit::{Exit, Failure, Outcome};
@@ -35,7 +33,7 @@ pub struct HealthArgs {
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true)]
+    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true, value_parser = super::part())]
     pub split: Part,
     /// Views by the name of their policy (`twinlens list augmentations`)
     ///
@@ -128,8 +126,7 @@ fn two_views(
 fn sign(args: &HealthArgs, verdict: &mut HealthVerdict, policy: Option<&str>, data: &DataSet) {
     let HealthVerdict { settings, seeds, .. } = verdict;
     args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, data);
-    let split = clap::ValueEnum::to_possible_value(&args.split).map(|value| value.get_name().to_owned());
-    settings.insert("split".into(), split.into());
+    settings.insert("split".into(), args.split.name().into());
     settings.insert("policy".into(), policy.unwrap_or("none").into());
     // One seed for the sample and the views, as one flag sets both.
     seeds.remove("sample");
@@ -191,7 +188,7 @@ mod tests {
     #[test]
     fn views_are_the_runs_own_unless_named() {
         let args: HealthArgs = parse("encoder.safetensors --data b.npz").unwrap();
-        assert_eq!((args.split, policy(&args).unwrap()), (Part::Test, None));
+        assert_eq!((args.split, policy(&args).unwrap()), (Part::Split(twinlens_data::Split::Test), None));
         let args: HealthArgs = parse("runs/a --data b.npz --policy none").unwrap();
         assert_eq!(policy(&args).unwrap(), None);
         let args: HealthArgs = parse("runs/a --data b.npz --policy simclr").unwrap();

@@ -10,16 +10,16 @@ use twinlens_data::{DataSet, DataSettings, Split};
 use twinlens_eval::metrics::measured;
 use twinlens_eval::statistics::{Bootstrap, Interval};
 use twinlens_eval::{Labelled, Verdict, shift};
+use twinlens_lab::{Computing, Subject, labelled, read_encoder, untrained};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_ssl::finetune::range_of;
 
-use super::features::{Computing, Subject, labelled, untrained};
 use super::labels::{repeated, summary};
 use super::reading::ReadingArgs;
 use super::run_settings::RunSettings;
 use super::tags;
-use super::training::{open_named, read_encoder};
+use super::training::open_named;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -179,7 +179,7 @@ impl JudgeArgs {
 
     /// How features are computed.
     pub fn computing(&self) -> Computing {
-        Computing { batch: self.batch as usize, ..Computing::new(0, &self.device) }
+        Computing { batch: self.batch as usize, ..super::computing(0, &self.device) }
     }
 
     /// Opens the data and leaves out what has no label, with a word.
@@ -284,7 +284,7 @@ impl Judged {
         terminal: &Terminal,
     ) -> Outcome<Judged> {
         data.check_for_evaluation()?;
-        let of = |split| labelled(subject, data, split, computing, terminal);
+        let of = |split| Ok::<_, Failure>(labelled(subject, data, split, computing, terminal)?);
         let held_out: Vec<_> = [Split::Val, Split::Test]
             .into_iter()
             .filter(|&split| data.splits.get(split).is_some())

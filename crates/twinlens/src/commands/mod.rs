@@ -8,11 +8,9 @@ pub mod config;
 pub mod data;
 pub mod doctor;
 pub mod embed;
-pub mod features;
 pub mod finetune;
 pub mod hardness;
 pub mod health;
-pub mod images;
 pub mod judge;
 pub mod knn;
 pub mod labels;
@@ -37,13 +35,27 @@ pub mod weights;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use etcetera::BaseStrategy;
+use twinlens_lab::{Cache, Computing, Part};
 
 /// Where decoded and downloaded data are kept: `TWINLENS_DATA_DIR`, else `twinlens` in the user's cache folder.
 pub fn data_folder() -> Option<PathBuf> {
     let asked = std::env::var_os("TWINLENS_DATA_DIR").filter(|path| !path.is_empty());
     let cache = || etcetera::choose_base_strategy().ok().map(|base| base.cache_dir().join("twinlens"));
     asked.map(PathBuf::from).or_else(cache)
+}
+
+/// How features are computed on `device`, and kept in [`data_folder`]; 0 `workers` are as many as there are cores.
+pub fn computing(workers: usize, device: &str) -> Computing {
+    let program = format!("{} {}", crate::VERSION, crate::COMMIT);
+    Computing::new(workers, device, data_folder().map(|folder| Cache { folder, program }))
+}
+
+/// Which images of a data set, on the command line.
+pub fn part() -> impl TypedValueParser<Value = Part> {
+    PossibleValuesParser::new(Part::ALL.map(Part::name))
+        .try_map(|name| Part::named(&name).ok_or("no part of a data set"))
 }
 
 /// A number of bytes in words: `1.5 GiB`.

@@ -7,13 +7,14 @@ use clap::ValueHint;
 use indicatif::HumanDuration;
 use serde_json::{Value, json};
 use twinlens_config::Request;
+use twinlens_lab::read_encoder;
 use twinlens_run::{RunFolder, RunRecord, State, names};
 use twinlens_ssl::{Settings, StartFrom};
 
 use super::run_settings::RunSettings;
 use super::settings::SettingsArgs;
 use super::spec::{refuse_changes, resolve};
-use super::training::{Run, checkpoint_bytes, decided, encoder_file, memory_held, read_encoder};
+use super::training::{Run, checkpoint_bytes, decided, encoder_file, memory_held};
 use super::{bytes, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;

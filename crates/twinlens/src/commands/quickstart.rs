@@ -6,13 +6,14 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_config::Request;
 use twinlens_eval::{Knn, LinearProbe, Verdict, Vote};
+use twinlens_lab::read_encoder;
 use twinlens_ssl::{Settings, StartFrom};
 
 use super::judge::{Judged, Kind, file_name, table};
 use super::report;
 use super::run_settings::RunSettings;
 use super::spec::resolve;
-use super::training::{BUNDLED, Run, read_encoder};
+use super::training::{BUNDLED, Run};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 

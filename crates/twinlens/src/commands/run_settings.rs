@@ -1,12 +1,12 @@
 //! The settings that a run saved: those of a pre-training or of a fine-tuning.
 
 use twinlens_data::DataSettings;
+use twinlens_lab::Computing;
 use twinlens_run::{RunRecord, names};
 use twinlens_ssl::Settings;
 use twinlens_ssl::finetune::FinetuneSettings;
 use twinlens_views::ViewPolicy;
 
-use super::features::Computing;
 use super::spec::is_finetuning;
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -98,6 +98,6 @@ impl RunSettings {
     /// How features are computed for the run's report.
     pub fn computing(&self) -> Computing {
         let Common { workers, device, .. } = self.common();
-        Computing::new(workers, device)
+        super::computing(workers, device)
     }
 }

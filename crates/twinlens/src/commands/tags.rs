@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use twinlens_data::{DataSet, Split};
 use twinlens_eval::metrics::{TAG_MEASURES, TagScores};
 use twinlens_eval::{MeasureOf, Repeated, SvmProbe, TagVerdict};
+use twinlens_lab::{Subject, tagged};
 
-use super::features::{Subject, tagged};
 use super::judge::{JudgeArgs, keep, name_of, write_document};
 use super::labels::spread;
 use super::probe::{Classifier, ProbeArgs};
@@ -82,7 +82,7 @@ pub fn verdicts(
     terminal: &Terminal,
 ) -> Outcome<Vec<TagVerdict>> {
     let computing = judge.computing();
-    let of = |split| tagged(subject, data, split, &computing, terminal);
+    let of = |split| Ok::<_, Failure>(tagged(subject, data, split, &computing, terminal)?);
     let [train, val, test] = [of(Split::Train)?, of(Split::Val)?, of(Split::Test)?];
     let judged = |&seed: &u64| {
         let mut verdict = SvmProbe { seed, ..SvmProbe::default() }.run_tags(&train, &val, &test)?;

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use twinlens_data::{DataSet, DataSettings, OpenOptions, RangeOrigin, open, open_bytes};
-use twinlens_lab::{LabError, catalogue};
+use twinlens_lab::{Computing, LabError, catalogue};
 use twinlens_nn::has_bf16;
-use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State, names};
 use twinlens_ssl::{
     Asked, Hooks, Learner, Outcome as Ended, Precision, Prepared, Progress, Settings, SslError, StartFrom,
@@ -16,9 +15,8 @@ use twinlens_ssl::{
 
 use super::data::{locate, range_in_words};
 use super::doctor::free_space;
-use super::features::Computing;
-use super::{bytes, data_folder};
-use crate::exit::{Exit, Failure, Outcome};
+use super::{bytes, computing, data_folder};
+use crate::exit::{Exit, Failure, Outcome, spelled};
 use crate::signals::{Interrupt, Signal};
 use crate::terminal::Terminal;
 
@@ -85,7 +83,7 @@ impl Run {
 
     /// How this run's features are computed.
     pub fn computing(&self) -> Computing {
-        Computing::new(self.settings.workers, &self.settings.device)
+        computing(self.settings.workers, &self.settings.device)
     }
 
     /// The settings as the text of `config.toml`.
@@ -370,21 +368,6 @@ pub fn tell_skipped(data: &DataSet) {
     }
 }
 
-/// The encoder in a run's folder, or in a `.safetensors` file with its `.json` beside it.
-///
-/// # Errors
-/// A missing, damaged or foreign file.
-pub fn read_encoder(path: &Path) -> Outcome<EncoderFile> {
-    let file = if path.is_dir() { encoder_file(path) } else { path.to_owned() };
-    EncoderFile::read(&file).map_err(|error| {
-        let failure = Failure::new(Exit::Data, error);
-        failure.hint(
-            "give a run's folder, or an encoder.safetensors with its encoder.json beside it; `twinlens weights import` \
-             makes one of another program's weights",
-        )
-    })
-}
-
 /// Where a run keeps its encoder.
 pub fn encoder_file(run: &Path) -> PathBuf {
     run.join(names::ENCODER).join("encoder.safetensors")
@@ -419,9 +402,19 @@ impl From<SslError> for Failure {
 
 impl From<LabError> for Failure {
     fn from(error: LabError) -> Failure {
-        match error {
+        let hint = error.hint();
+        let failure = match error {
+            LabError::Data(error) => Failure::from(error),
             LabError::Eval(error) => Failure::from(error),
+            LabError::Nn(error) => Failure::from(error),
+            LabError::Run(error) => Failure::from(error),
+            LabError::Ssl(error) => Failure::from(error),
+            LabError::ViewsOfPixels => Failure::new(Exit::Usage, error),
             error => Failure::new(Exit::Data, error),
+        };
+        match hint {
+            Some(hint) => failure.hint(spelled(hint)),
+            None => failure,
         }
     }
 }

@@ -9,14 +9,12 @@ use serde_json::json;
 use twinlens_data::{DataSet, ImageSource, Split, Subset};
 use twinlens_eval::Features;
 use twinlens_eval::maps::{Tsne, sample};
+use twinlens_lab::{Part, Subject, features_of, images, names};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Frame, Page, Picture, Plate, Section, page_html};
 use twinlens_run::{RunFolder, RunRecord, csv_cell, epoch_checkpoint, kept_epochs, write_atomically};
 use twinlens_ssl::checkpoint_encoder;
 
-use super::embed::Part;
-use super::features::{Computing, Subject};
-use super::images::{features_of, images, names};
 use super::judge::{JudgeArgs, Kind, name_of, positive};
 use super::layout::{Layout, MOST, Method, frame, labels_of, thumbnails};
 use super::run_settings::RunSettings;
@@ -39,7 +37,7 @@ pub struct TsneArgs {
     #[arg(value_name = "MORE", value_hint = ValueHint::AnyPath)]
     pub more: Vec<PathBuf>,
     /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true)]
+    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true, value_parser = super::part())]
     pub split: Part,
     /// A map for every epoch of which the run kept a checkpoint (setting checkpoint.keep), and one of the encoder
     /// untrained
@@ -96,7 +94,9 @@ pub fn run(args: &TsneArgs, terminal: &Terminal) -> Outcome {
     enough(args, &layout, drawn.len())?;
     let mut frames: Vec<Frame> = Vec::new();
     for (name, subject) in subjects(args, first)? {
-        let computing = Computing { cached: !args.through_epochs, ..args.judge.computing() };
+        let mut computing = args.judge.computing();
+        // Encoders of one run's checkpoints would fill the cache.
+        computing.cache = computing.cache.filter(|_| !args.through_epochs);
         let features = features_of(&subject()?, &data, args.split, &computing, terminal)?.subset(&drawn)?;
         frames.push(next_frame(name, &layout, &features, frames.last())?);
     }
@@ -363,7 +363,10 @@ mod tests {
     #[test]
     fn one_encoder_or_several_or_the_epochs_of_a_run() {
         let args: TsneArgs = parse("runs/a --data b.npz").unwrap();
-        assert_eq!((args.split, args.map, args.more.len(), args.most), (Part::Test, Method::Tsne, 0, 5000));
+        assert_eq!(
+            (args.split, args.map, args.more.len(), args.most),
+            (Part::Split(Split::Test), Method::Tsne, 0, 5000)
+        );
         let args: TsneArgs = parse("runs/a runs/b c.safetensors --data b.npz --map pca --html").unwrap();
         assert_eq!((args.judge.encoder, args.more.len()), (PathBuf::from("runs/a"), 2));
         assert!(parse::<TsneArgs>("runs/a --data b.npz --through-epochs").unwrap().through_epochs);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use twinlens_lab::read_encoder;
 use twinlens_nn::encoders::{Recognised, Stem, recognise, torchvision_names};
 use twinlens_nn::onnx::write_onnx;
 use twinlens_nn::weights::{
@@ -16,7 +17,6 @@ use twinlens_nn::weights::{
 };
 use twinlens_run::write_atomically;
 
-use super::training::read_encoder;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 

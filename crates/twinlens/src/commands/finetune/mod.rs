@@ -18,19 +18,19 @@ use serde_json::json;
 use twinlens_config::{Flag, Request};
 use twinlens_data::DataSet;
 use twinlens_eval::Verdict;
+use twinlens_lab::{read_encoder, weights_sha256};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, names};
 use twinlens_ssl::finetune::recipes::DEFAULT;
 use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH};
 
-use super::features::weights_sha256;
 use super::judge::table;
 use super::labels::LabelsArgs;
 use super::report;
 use super::run_settings::RunSettings;
 use super::settings::{CommonArgs, device};
 use super::spec::{refuse_changes, resolve_finetune};
-use super::training::{Watch, decided, encoder_file, open_named, read_encoder};
+use super::training::{Watch, decided, encoder_file, open_named};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 pub use found::Found;
@@ -225,7 +225,7 @@ impl FinetuneArgs {
 
 /// The encoder that `init` names; none for random weights.
 fn read_init(init: &str) -> Outcome<Option<EncoderFile>> {
-    if init == SCRATCH { Ok(None) } else { read_encoder(Path::new(init)).map(Some) }
+    if init == SCRATCH { Ok(None) } else { Ok(Some(read_encoder(Path::new(init))?)) }
 }
 
 /// Takes what a file says about its encoder, and which weights it has.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, class_counts};
 use twinlens_eval::Verdict;
+use twinlens_lab::{Computing, weights_sha256};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::label_efficiency;
 use twinlens_run::{State, command_line, names, write_atomically};
 
-use super::super::features::{Computing, weights_sha256};
 use super::super::judge::{Judged, Kind, write_document};
 use super::super::labels::{Draw, headings, rows};
 use super::super::probe::{Classifier, probe};
@@ -42,7 +42,7 @@ impl Study<'_> {
         data.check_for_evaluation()?;
         sweep.settings.take_images(data)?;
         let conditions = sweep.conditions(file, data)?;
-        let computing = Computing::new(sweep.settings.workers, &sweep.settings.device);
+        let computing = super::super::computing(sweep.settings.workers, &sweep.settings.device);
         Ok(Study { sweep, conditions, data, computing })
     }
 

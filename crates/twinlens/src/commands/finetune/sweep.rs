@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twinlens_data::{DataSet, LabelAmount, RangeChoice};
+use twinlens_lab::read_encoder;
 use twinlens_nn::encoders;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::super::judge::Kind;
-use super::super::training::read_encoder;
 use super::job::Job;
 use super::rival::Rival;
 use super::take_file;

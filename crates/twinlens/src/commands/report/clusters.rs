@@ -1,18 +1,16 @@
 //! Clusters: how well they follow labels that they never saw, and what they hold.
 
-use clap::ValueEnum;
 use serde_json::Value;
 use twinlens_eval::clustering::ClusterVerdict;
+use twinlens_lab::{Part, images};
 use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow, montage};
 
 use super::overview::plain;
 use super::seen::Seen;
 use super::{Kept, absent, reason, undrawn};
 use crate::commands::cluster::montage_rows;
-use crate::commands::embed::Part;
-use crate::commands::images::images;
 use crate::commands::judge::Kind;
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 
 /// The side of an image on the montage, in pixels.
 const CELL: u32 = 64;
@@ -107,8 +105,9 @@ fn plate(seen: &Seen, verdict: &ClusterVerdict, kept: &mut Kept) -> Outcome<Opti
     if clustered != Some(data.fingerprint.as_str()) {
         return Ok(None);
     }
-    let Ok(part) = Part::from_str(&text(verdict, "split"), false) else { return Ok(None) };
-    let rows = images(data, part).and_then(|source| montage_rows(verdict, source.as_ref()));
+    let Some(part) = Part::named(&text(verdict, "split")) else { return Ok(None) };
+    let rows =
+        images(data, part).map_err(Failure::from).and_then(|source| montage_rows(verdict, source.as_ref()));
     let sheet = rows.and_then(|rows| montage(&rows, CELL).map_err(undrawn));
     match sheet {
         Err(failure) => {

@@ -2,14 +2,13 @@
 
 use twinlens_data::{DataSet, ImageSource, Split};
 use twinlens_eval::maps;
+use twinlens_lab::{Subject, features, read_encoder};
 use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Section};
 
 use super::conditions::best_by_protocol;
 use super::seen::Seen;
 use super::{Kept, absent, reason, undrawn};
-use crate::commands::features::{Subject, features};
 use crate::commands::layout::{Layout, MOST, frame, labels_of, thumbnails};
-use crate::commands::training::read_encoder;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 

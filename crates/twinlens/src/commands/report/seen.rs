@@ -5,12 +5,12 @@ use twinlens_data::DataSet;
 use twinlens_eval::clustering::ClusterVerdict;
 use twinlens_eval::health::HealthVerdict;
 use twinlens_eval::{TagVerdict, Verdict};
+use twinlens_lab::Computing;
 use twinlens_run::RunRecord;
 use twinlens_ssl::finetune::SCRATCH;
 
 use super::conditions::{Condition, features_of};
 use super::file_name_of;
-use crate::commands::features::Computing;
 use crate::commands::judge::{Kind, protocol};
 use crate::commands::run_settings::{Common, RunSettings};
 use crate::commands::tags;

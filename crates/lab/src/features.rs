@@ -1,21 +1,19 @@
 //! Features of a data set's splits, by an encoder, by the same network untrained, or raw pixels.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use twinlens_data::{DataSet, ImageSource, RangeChoice, Split};
 use twinlens_eval::{Features, Labelled, Tagged};
-use twinlens_nn::encoders::{self, Encoder, Stem};
-use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
+use twinlens_nn::weights::{EncoderFile, NamedTensor, read_safetensors, write_safetensors};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::range_of;
-use twinlens_ssl::{Embedding, with_labels, with_tags};
-use twinlens_views::{BuildContext, Policy, ViewPolicy};
+use twinlens_ssl::{Embedding, SslError, with_labels, with_tags};
+use twinlens_views::{Policy, ViewPolicy};
 
-use super::data_folder;
-use crate::exit::{Exit, Failure, Outcome};
-use crate::terminal::Terminal;
+use crate::encoder::{context, network};
+use crate::{Events, LabError};
 
 /// Where features come from.
 #[derive(Clone, Debug)]
@@ -35,29 +33,25 @@ pub struct Computing {
     pub workers: usize,
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
     pub device: String,
-    /// Whether features are looked for, and kept, in the user's cache folder.
-    pub cached: bool,
+    /// Where features are looked for and kept, if anywhere.
+    pub cache: Option<Cache>,
+}
+
+/// A place where features are kept for later.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Which program computes them: what another one kept is not taken.
+    pub program: String,
 }
 
 impl Computing {
-    /// The usual way on `device`, with features kept; 0 `workers` are as many as there are cores.
-    pub fn new(workers: usize, device: &str) -> Computing {
-        Computing {
-            batch: 256,
-            workers: twinlens_ssl::workers(workers),
-            device: device.to_owned(),
-            cached: true,
-        }
+    /// The usual way on `device`; 0 `workers` are as many as there are cores.
+    pub fn new(workers: usize, device: &str, cache: Option<Cache>) -> Computing {
+        let device = device.to_owned();
+        Computing { batch: 256, workers: twinlens_ssl::workers(workers), device, cache }
     }
-}
-
-/// The same network as in `file`, with fresh random weights from `seed`.
-///
-/// # Errors
-/// An encoder that this program does not know.
-pub fn untrained(file: &EncoderFile, seed: u64) -> Outcome<EncoderFile> {
-    let (_, weights) = network(file, seed, "cpu")?;
-    Ok(EncoderFile { description: file.description.clone(), tensors: weights.export("") })
 }
 
 /// The features of every image of `split`, in order.
@@ -69,19 +63,19 @@ pub fn features(
     data: &DataSet,
     split: Split,
     computing: &Computing,
-    terminal: &Terminal,
-) -> Outcome<Features> {
+    events: &dyn Events,
+) -> Result<Features, LabError> {
     let (Subject::Encoder(file) | Subject::Pixels(file)) = subject;
     let data = &seen_by(file, data)?;
     let source = source(data, split)?;
     let context = context(file, source.as_ref())?;
-    let place = computing.cached.then(|| cache_place(subject, data, split)).flatten();
+    let place = computing.cache.as_ref().and_then(|cache| cache_place(cache, subject, data, split));
     if let Some(features) = place.as_ref().and_then(|place| read_cached(place, source.len())) {
         return Ok(features);
     }
     let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
-    let bar = terminal.progress(&format!("features of {}", split.name()), source.len() as u64);
-    let progress = &mut |done: usize, total: usize| bar.set_of(done as u64, total as u64, "");
+    let task = events.begin(&format!("features of {}", split.name()));
+    let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
     let features = match subject {
         Subject::Encoder(file) => {
             let (encoder, mut weights) = network(file, 0, &computing.device)?;
@@ -97,7 +91,7 @@ pub fn features(
 }
 
 /// The images with the range of values that the encoder in `file` knows, whatever the range that they were opened with.
-fn seen_by(file: &EncoderFile, data: &DataSet) -> Outcome<DataSet> {
+fn seen_by(file: &EncoderFile, data: &DataSet) -> Result<DataSet, LabError> {
     match range_of(&file.description) {
         choice if choice == RangeChoice::default() => Ok(data.clone()),
         choice => Ok(data.ranged(&choice)?),
@@ -114,19 +108,16 @@ pub fn views(
     source: Arc<dyn ImageSource>,
     (policy, count, seed): (&[ViewPolicy], usize, u64),
     computing: &Computing,
-    terminal: &Terminal,
-) -> Outcome<Vec<Features>> {
-    let Subject::Encoder(file) = subject else {
-        let message = "views of raw pixels differ in place, not in content: their alignment says nothing";
-        return Err(Failure::message(Exit::Usage, message).hint("add --policy none"));
-    };
+    events: &dyn Events,
+) -> Result<Vec<Features>, LabError> {
+    let Subject::Encoder(file) = subject else { return Err(LabError::ViewsOfPixels) };
     let context = context(file, source.as_ref())?;
-    let policy = Policy::build(policy, context.clone()).map_err(twinlens_ssl::SslError::Views)?;
+    let policy = Policy::build(policy, context.clone()).map_err(SslError::Views)?;
     let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
     let (encoder, mut weights) = network(file, 0, &computing.device)?;
     weights.import("", &file.tensors)?;
-    let bar = terminal.progress("features of views", source.len() as u64);
-    let progress = &mut |done: usize, total: usize| bar.set_of(done as u64, total as u64, "");
+    let task = events.begin("features of views");
+    let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
     Ok(embedding.views(encoder.as_ref(), &mut weights, source, (Arc::new(policy), count, seed), progress)?)
 }
 
@@ -139,10 +130,10 @@ pub fn labelled(
     data: &DataSet,
     split: Split,
     computing: &Computing,
-    terminal: &Terminal,
-) -> Outcome<Labelled> {
+    events: &dyn Events,
+) -> Result<Labelled, LabError> {
     let source = source(data, split)?;
-    let features = features(subject, data, split, computing, terminal)?;
+    let features = features(subject, data, split, computing, events)?;
     with_labels(features, source.as_ref(), &data.classes)?.ok_or_else(|| without_labels(data, split))
 }
 
@@ -155,59 +146,24 @@ pub fn tagged(
     data: &DataSet,
     split: Split,
     computing: &Computing,
-    terminal: &Terminal,
-) -> Outcome<Tagged> {
+    events: &dyn Events,
+) -> Result<Tagged, LabError> {
     let source = source(data, split)?;
-    let features = features(subject, data, split, computing, terminal)?;
+    let features = features(subject, data, split, computing, events)?;
     with_tags(features, source.as_ref(), &data.classes)?.ok_or_else(|| without_labels(data, split))
 }
 
-fn without_labels(data: &DataSet, split: Split) -> Failure {
-    let message = format!("the {} images of {} have no labels, or not all of them", split.name(), data.name);
-    Failure::message(Exit::Data, message).hint("judging needs labels; `twinlens embed` does not")
+fn without_labels(data: &DataSet, split: Split) -> LabError {
+    LabError::NoLabels { data: data.name.clone(), split }
 }
 
-fn source(data: &DataSet, split: Split) -> Outcome<Arc<dyn ImageSource>> {
-    data.splits.get(split).cloned().ok_or_else(|| {
-        let message = format!("data set {} has no {} images", data.name, split.name());
-        Failure::message(Exit::Data, message).hint("`twinlens data inspect` shows its splits")
-    })
-}
-
-/// A network with the architecture of `file`, its weights fresh from `seed`.
-fn network(file: &EncoderFile, seed: u64, device: &str) -> Outcome<(Box<dyn Encoder>, Weights)> {
-    let description = &file.description;
-    let spec = encoders::find(&description.encoder)?;
-    let stem = Stem::named(&description.stem)?;
-    let mut weights = Weights::new(seed, &twinlens_nn::device::open(device)?);
-    let encoder = spec.build(&mut weights.root(), stem, description.channels);
-    Ok((encoder, weights))
-}
-
-/// How the images of `source` are prepared for the encoder in `file`.
-fn context(file: &EncoderFile, source: &dyn ImageSource) -> Outcome<BuildContext> {
-    let description = &file.description;
-    let first = source.image(0)?;
-    if first.channels != description.channels {
-        let (got, expected) = (first.channels, description.channels);
-        let message = format!("the images have {got} channels, the encoder was trained on {expected}");
-        let failure = Failure::message(Exit::Data, message);
-        return Err(match (got, expected) {
-            (1, 3) => failure.hint("--rgb gives grey images as RGB"),
-            _ => failure.hint("`twinlens weights import --channels N` adapts weights to other channels"),
-        });
-    }
-    Ok(BuildContext {
-        size: description.size,
-        channels: description.channels,
-        pixel_type: first.pixel_type(),
-        mean: description.mean.clone(),
-        std: description.std.clone(),
-    })
+fn source(data: &DataSet, split: Split) -> Result<Arc<dyn ImageSource>, LabError> {
+    let missing = || LabError::NoSplit { data: data.name.clone(), split };
+    data.splits.get(split).cloned().ok_or_else(missing)
 }
 
 /// Where these features are kept: a name made of everything that decides them.
-fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBuf> {
+fn cache_place(cache: &Cache, subject: &Subject, data: &DataSet, split: Split) -> Option<PathBuf> {
     let mut hash = Sha256::new();
     let (kind, file) = match subject {
         Subject::Encoder(file) => ("encoder", file),
@@ -215,8 +171,7 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
     };
     let description = serde_json::to_string(&file.description).ok()?;
     let origin = format!("{:?} {:?}", data.split_origin, data.range);
-    for text in [crate::VERSION, crate::COMMIT, kind, &description, &data.fingerprint, &origin, split.name()]
-    {
+    for text in [&cache.program, kind, &description, &data.fingerprint, &origin, split.name()] {
         hash.update(text.as_bytes());
         hash.update([0]);
     }
@@ -229,7 +184,7 @@ fn cache_place(subject: &Subject, data: &DataSet, split: Split) -> Option<PathBu
         hash.update(source.name(index));
         hash.update([0]);
     }
-    Some(data_folder()?.join("features").join(format!("{}.safetensors", hexadecimal(hash))))
+    Some(cache.folder.join("features").join(format!("{}.safetensors", hexadecimal(hash))))
 }
 
 /// The SHA-256 of an encoder's weights with their names, in hexadecimal.
@@ -251,7 +206,7 @@ fn hexadecimal(hash: Sha256) -> String {
 }
 
 /// Features kept by an earlier command; anything unexpected counts as not there.
-fn read_cached(place: &std::path::Path, rows: usize) -> Option<Features> {
+fn read_cached(place: &Path, rows: usize) -> Option<Features> {
     let tensor = read_safetensors(place).ok()?.remove("features")?;
     match tensor.shape[..] {
         [found, dim] if found == rows => Features::new(rows, dim, tensor.values).ok(),
@@ -260,7 +215,7 @@ fn read_cached(place: &std::path::Path, rows: usize) -> Option<Features> {
 }
 
 /// Keeps features for the next command; a cache that cannot be written costs time, not the result.
-fn keep(place: &std::path::Path, features: &Features) {
+fn keep(place: &Path, features: &Features) {
     let tensor =
         NamedTensor { shape: vec![features.rows(), features.dim()], values: features.values().to_vec() };
     let bytes = write_safetensors(&[("features".to_owned(), tensor)].into(), &[]);
@@ -282,7 +237,7 @@ mod tests {
     use twinlens_nn::weights::EncoderDescription;
 
     use super::*;
-    use crate::terminal::{OutputArgs, Surroundings};
+    use crate::Silent;
 
     /// Pixels of one image of 0, 50, 100 and 150, as an encoder with this range sees them.
     fn seen(range: Option<[f64; 2]>) -> Vec<f32> {
@@ -311,9 +266,8 @@ mod tests {
             origin: String::new(),
         };
         let subject = Subject::Pixels(EncoderFile { description, tensors: BTreeMap::new() });
-        let computing = Computing { cached: false, ..Computing::new(1, "cpu") };
-        let terminal = Terminal::new(&OutputArgs::default(), &Surroundings::default());
-        features(&subject, &data, Split::Train, &computing, &terminal).unwrap().values().to_vec()
+        let computing = Computing::new(1, "cpu", None);
+        features(&subject, &data, Split::Train, &computing, &Silent).unwrap().values().to_vec()
     }
 
     #[test]

@@ -1,0 +1,105 @@
+//! A trained encoder, ready for images.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use twinlens_data::ImageSource;
+use twinlens_eval::Features;
+use twinlens_nn::encoders::{self, Stem};
+use twinlens_nn::weights::{EncoderDescription, EncoderFile, Weights};
+use twinlens_run::names;
+use twinlens_ssl::Embedding;
+use twinlens_views::BuildContext;
+
+use crate::LabError;
+
+/// An encoder with its weights, and how images are prepared for it.
+pub struct Encoder {
+    file: EncoderFile,
+    network: Box<dyn encoders::Encoder>,
+    weights: Weights,
+}
+
+impl Encoder {
+    /// Reads the encoder of a run's folder, or an `encoder.safetensors` with its `encoder.json` beside it, for the CPU.
+    ///
+    /// # Errors
+    /// A missing, damaged or foreign file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Encoder, LabError> {
+        Encoder::from_file(read_encoder(path.as_ref())?, "cpu")
+    }
+
+    /// The encoder in `file` on a device: `auto`, `cpu`, `gpu` or `gpu:N`.
+    ///
+    /// # Errors
+    /// An encoder that this program does not know, weights that do not fit it, a missing device.
+    pub fn from_file(file: EncoderFile, device: &str) -> Result<Encoder, LabError> {
+        let (network, mut weights) = network(&file, 0, device)?;
+        weights.import("", &file.tensors)?;
+        Ok(Encoder { file, network, weights })
+    }
+
+    /// Architecture, and preparation of images.
+    pub fn description(&self) -> &EncoderDescription {
+        &self.file.description
+    }
+
+    /// The features of every image of `images`, `[images, features]`, in order.
+    ///
+    /// # Errors
+    /// Images of other channels, or that cannot be read; features that are not finite.
+    pub fn embed(&mut self, images: Arc<dyn ImageSource>) -> Result<Features, LabError> {
+        let context = context(&self.file, images.as_ref())?;
+        let embedding = Embedding { context, batch: 256, workers: twinlens_ssl::workers(0) };
+        Ok(embedding.run(self.network.as_ref(), &mut self.weights, images, &mut |_, _| {})?)
+    }
+}
+
+/// The encoder in a run's folder, or in a `.safetensors` file with its `.json` beside it.
+///
+/// # Errors
+/// A missing, damaged or foreign file.
+pub fn read_encoder(path: &Path) -> Result<EncoderFile, LabError> {
+    let file =
+        if path.is_dir() { path.join(names::ENCODER).join("encoder.safetensors") } else { path.to_owned() };
+    EncoderFile::read(&file).map_err(|source| LabError::NoEncoder { path: path.to_owned(), source })
+}
+
+/// The same network as in `file`, with fresh random weights from `seed`.
+///
+/// # Errors
+/// An encoder that this program does not know.
+pub fn untrained(file: &EncoderFile, seed: u64) -> Result<EncoderFile, LabError> {
+    let (_, weights) = network(file, seed, "cpu")?;
+    Ok(EncoderFile { description: file.description.clone(), tensors: weights.export("") })
+}
+
+/// A network with the architecture of `file`, its weights fresh from `seed`.
+pub(crate) fn network(
+    file: &EncoderFile,
+    seed: u64,
+    device: &str,
+) -> Result<(Box<dyn encoders::Encoder>, Weights), LabError> {
+    let description = &file.description;
+    let spec = encoders::find(&description.encoder)?;
+    let stem = Stem::named(&description.stem)?;
+    let mut weights = Weights::new(seed, &twinlens_nn::device::open(device)?);
+    let encoder = spec.build(&mut weights.root(), stem, description.channels);
+    Ok((encoder, weights))
+}
+
+/// How the images of `source` are prepared for the encoder in `file`.
+pub(crate) fn context(file: &EncoderFile, source: &dyn ImageSource) -> Result<BuildContext, LabError> {
+    let description = &file.description;
+    let first = source.image(0)?;
+    if first.channels != description.channels {
+        return Err(LabError::Channels { expected: description.channels, got: first.channels });
+    }
+    Ok(BuildContext {
+        size: description.size,
+        channels: description.channels,
+        pixel_type: first.pixel_type(),
+        mean: description.mean.clone(),
+        std: description.std.clone(),
+    })
+}
