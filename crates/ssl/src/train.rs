@@ -179,7 +179,7 @@ impl Prepared {
     /// Images that cannot be read.
     pub fn seconds_per_step(&self, settings: &Settings, learner: &mut Learner) -> Result<f64, SslError> {
         let mut seconds = 0.0;
-        let mut batches = self.batches(settings, Position { epoch: 0, step_in_epoch: 0 })?;
+        let mut batches = self.batches(settings)?;
         for _ in 0..2 {
             let start = Instant::now();
             let Some(batch) = batches.next() else { break };
@@ -198,7 +198,7 @@ impl Prepared {
         let start = Instant::now();
         let (mut images, mut waited) = (0, 0.0);
         let one = Settings { epochs: 1, ..settings.clone() };
-        let mut batches = self.batches(&one, Position { epoch: 0, step_in_epoch: 0 })?;
+        let mut batches = self.batches(&one)?;
         while let Some(batch) = batches.next() {
             let batch = batch?;
             waited += batches.waited().as_secs_f64();
@@ -208,8 +208,16 @@ impl Prepared {
         Ok(EpochTime { images, seconds: start.elapsed().as_secs_f64(), waited })
     }
 
-    /// The batches of a run from a position on.
-    fn batches(&self, settings: &Settings, from: Position) -> Result<Loader, SslError> {
+    /// The batches of a whole run: shuffled images, views as the policy draws them.
+    ///
+    /// # Errors
+    /// Views that do not fit the images.
+    pub fn batches(&self, settings: &Settings) -> Result<Loader, SslError> {
+        self.batches_from(settings, Position { epoch: 0, step_in_epoch: 0 })
+    }
+
+    /// The same from a position on.
+    fn batches_from(&self, settings: &Settings, from: Position) -> Result<Loader, SslError> {
         let how = LoaderSettings {
             seed: settings.seed,
             epochs: settings.epochs as u32,
@@ -226,6 +234,19 @@ impl Prepared {
     /// The classes of training images, where they have one.
     fn labels(&self, indices: &[usize]) -> Vec<Option<usize>> {
         indices.iter().map(|&index| self.train.label(index)).collect()
+    }
+
+    /// The encoder that `learner` has learned so far from `data`, as a file holds it; `origin` says what trained it.
+    pub fn encoder(
+        &self,
+        settings: &Settings,
+        data: &DataSet,
+        learner: &mut Learner,
+        origin: String,
+    ) -> EncoderFile {
+        let features = learner.network().0.features();
+        let description = encoder_description(settings, &self.context, &data.range, features, origin);
+        EncoderFile { description, tensors: learner.encoder_weights() }
     }
 
     /// Full batches in an epoch.
@@ -371,7 +392,7 @@ impl Task for Pretraining<'_> {
     }
 
     fn batches(&self, from: Position) -> Result<Loader, SslError> {
-        self.prepared.batches(self.settings, from)
+        self.prepared.batches_from(self.settings, from)
     }
 
     fn start_of_epoch(&mut self, _epoch: usize) -> Result<(), SslError> {
@@ -448,10 +469,8 @@ impl Pretraining<'_> {
         let Settings { method, epochs, .. } = self.settings;
         let step = self.learner.steps();
         let origin = format!("{method} on {}, {epochs} epochs planned, {step} steps taken", self.data.name);
-        let features = self.learner.network().0.features();
-        let description =
-            encoder_description(self.settings, &self.prepared.context, &self.data.range, features, origin);
-        write_encoder(folder, &self.learner.encoder_weights(), &description)?;
+        let encoder = self.prepared.encoder(self.settings, self.data, &mut self.learner, origin);
+        write_encoder(folder, &encoder.tensors, &encoder.description)?;
         folder.write_metrics_csv()?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
+use twinlens::eval::metrics::MEASURES;
 
 use crate::training::{Place, complaint, encoder, json, pretrain, twinlens};
 
@@ -197,7 +198,7 @@ fn a_study_draws_its_curve_goes_on_and_grows() {
     let [headings, numbers] = gains.lines().collect::<Vec<_>>()[..] else { panic!("{gains}") };
     assert_eq!((headings.split(',').count(), numbers.split(',').count()), (13, 13), "{gains}");
     let csv = std::fs::read_to_string(out.join("label-efficiency.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 1 + points.len() * 2 * 4);
+    assert_eq!(csv.lines().count(), 1 + points.len() * 2 * MEASURES.len());
     let one = out.join("scratch/share-0.02-seed-1");
     assert!(one.join("encoder/head.safetensors").exists() && !one.join("checkpoints").exists());
 
