@@ -47,4 +47,4 @@ pub use repeats::{Repeated, Repeats};
 pub use shift::shift;
 pub use tag_verdict::{TAG_SCHEMA_VERSION, TagSplit, TagVerdict};
 pub use tagged::Tagged;
-pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict};
+pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict, asked};

@@ -163,8 +163,8 @@ fn draws(scored: &Scored<'_>) -> Result<BTreeMap<String, Vec<Option<f64>>>, Eval
     Ok(ids.iter().enumerate().map(column).collect())
 }
 
-/// As [`Verdict::asked`].
-pub(crate) fn asked(
+/// The settings of any verdict that were asked for, as [`Verdict::asked`].
+pub fn asked(
     settings: &BTreeMap<String, serde_json::Value>,
 ) -> impl Iterator<Item = (&String, &serde_json::Value)> {
     settings.iter().filter(|(key, _)| *key != "data" && !FOUND.contains(&key.as_str()))

@@ -4,6 +4,7 @@
 //!   computed;
 //! - [`hardness`] measures how far the views of a policy lie apart;
 //! - [`catalogue`] lists public data sets and fetches them;
+//! - [`key`] tells results apart by everything that was asked;
 //! - [`Events`] hear of what takes long.
 
 pub mod catalogue;
@@ -12,10 +13,12 @@ mod error;
 mod events;
 mod features;
 pub mod hardness;
+mod identity;
 mod images;
 
 pub use encoder::{Encoder, read_encoder, untrained};
 pub use error::LabError;
 pub use events::{Events, Silent, Task};
 pub use features::{Cache, Computing, Subject, features, labelled, tagged, views, weights_sha256};
+pub use identity::{key, split_key};
 pub use images::{Part, features_of, images, labels, names};

@@ -130,6 +130,10 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
         let total_steps = self.plan.epochs * self.plan.steps_per_epoch;
         self.journal.tell(Progress::Start { total_steps, step: self.task.steps() });
         if position == beginning {
+            if !resume {
+                // Whatever happens from now on, the run can go on.
+                self.save(position)?;
+            }
             self.task.judge(0, &mut self.journal)?;
         }
         self.go(position)

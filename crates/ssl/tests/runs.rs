@@ -1,6 +1,7 @@
 //! Whole runs on small made-up images: continuing is exact, threads do not matter, trouble is reported.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use twinlens_data::{
 };
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
+use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Progress, Settings, SslError, StartFrom, train};
 
 /// Noise around one of three colours, in the first channels; the others hold one value.
@@ -145,6 +147,26 @@ fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
             assert_eq!(run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap(), Outcome::Done);
             assert_eq!(result(&path), result(&whole), "{method} stopped after {stop} steps");
         }
+    }
+}
+
+#[test]
+fn a_run_that_died_in_its_first_step_goes_on_whatever_the_method() {
+    for spec in METHODS {
+        let settings = Settings { epochs: 1, ..settings(spec.id) };
+        let place = tempfile::tempdir().unwrap();
+        let [whole, dead] = ["whole", "dead"].map(|name| place.path().join(name));
+        run(&settings, &mut folder(&whole), StartFrom::Scratch, None).unwrap();
+        let mut cut = folder(&dead);
+        let die = &mut |progress: Progress<'_>| assert!(!matches!(progress, Progress::Step { .. }), "dies");
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            told(&settings, &mut cut, StartFrom::Scratch, &|| Asked::Continue, die)
+        }));
+        assert!(ended.is_err(), "{}", spec.id);
+        drop(cut);
+        let mut again = RunFolder::open(&dead).unwrap();
+        run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap();
+        assert_eq!(result(&dead), result(&whole), "{}", spec.id);
     }
 }
 

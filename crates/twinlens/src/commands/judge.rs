@@ -10,7 +10,7 @@ use twinlens_data::{DataSet, DataSettings, Split};
 use twinlens_eval::metrics::measured;
 use twinlens_eval::statistics::{Bootstrap, Interval};
 use twinlens_eval::{Labelled, Verdict, shift};
-use twinlens_lab::{Computing, Subject, labelled, read_encoder, untrained};
+use twinlens_lab::{Computing, Subject, key, labelled, read_encoder, split_key, untrained};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_ssl::finetune::range_of;
@@ -136,6 +136,7 @@ impl Kind {
     ) {
         let facts = [("features", self.name()), ("data", path), ("data_sha256", data.fingerprint.as_str())];
         settings.extend(facts.map(|(key, value)| (key.to_owned(), value.into())));
+        settings.extend(split_key(data).map(|splits| ("splits".to_owned(), splits.into())));
         if self == Kind::Untrained {
             seeds.insert("untrained".into(), untrained_seed);
         }
@@ -331,36 +332,21 @@ pub fn holds_predictions(document: &Value) -> bool {
 /// The usual temperature of a vote by cosine.
 pub const TEMPERATURE: f64 = 0.07;
 
-/// The usual number of starts of k-means.
-const RESTARTS: u64 = 10;
-
 /// The name of a verdict's file, see [`name_of`].
 pub fn file_name(verdict: &Verdict) -> String {
     name_of(&verdict.protocol, &verdict.settings, &verdict.seeds)
 }
 
-/// A name made of what tells verdicts of one run apart: protocol, data, features, settings, seeds.
+/// The name of a verdict's file: protocol, data, and what people look for first; the key at the end tells it from all others.
 pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTreeMap<String, u64>) -> String {
     let part = |key: &str| settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
     let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
-    let parts =
-        ["features", "split", "k", "vote", "label_share", "labels_per_class", "label_choice", "policy"]
-            .into_iter()
-            .filter_map(part);
-    // The usual distance and temperature have no part in the name.
-    let distance = part("distance").filter(|distance| distance != "cosine");
-    let temperature = settings.get("temperature").filter(|value| value.as_f64() != Some(TEMPERATURE));
-    let temperature = temperature.map(|value| format!("t{value}"));
-    let restarts = settings.get("restarts").filter(|value| value.as_u64() != Some(RESTARTS));
-    let restarts = restarts.map(|value| format!("restarts{value}"));
-    let seeds = seeds.iter().map(|(what, seed)| format!("{what}{seed}"));
+    let parts = ["features", "split", "k", "label_share", "labels_per_class", "policy"];
+    let parts = parts.into_iter().filter_map(part);
     std::iter::once(protocol.to_owned())
         .chain(data)
         .chain(parts)
-        .chain(distance)
-        .chain(temperature)
-        .chain(restarts)
-        .chain(seeds)
+        .chain([key(protocol, settings, seeds)])
         .collect::<Vec<_>>()
         .join("-")
 }

@@ -67,7 +67,7 @@ fn a_disk_that_fills_up_ends_the_run_with_whole_files_and_it_goes_on_when_there_
     let script = r#"
         mount -t tmpfs -o size=700m tmpfs disk || exit 99
         $PROGRAM $RUN epochs=6 checkpoint.every=1 --out disk/run 2> told &
-        until test -s disk/run/checkpoints/last.json; do sleep 0.01; kill -0 $! || break; done
+        until test -s disk/run/checkpoints/epoch-0001.json; do sleep 0.01; kill -0 $! || break; done
         cat /dev/zero > disk/filler 2> /dev/null
         wait $!
         code=$?
@@ -142,7 +142,8 @@ type Begin<'a> = &'a dyn Fn(&Path) -> Command;
 
 /// Kills `begin`, and whatever goes on with it, so many times within `time`, then lets it end; returns what it prints.
 fn killed(kills: u64, time: Duration, out: &Path, begin: Begin<'_>, verb: &str) -> Value {
-    let go_on = || match out.join("config.toml").exists() || out.join("study.toml").exists() {
+    // Before the first checkpoint there is nothing to go on with.
+    let go_on = || match out.join("checkpoints/last.json").exists() || out.join("study.toml").exists() {
         true => twinlens(&[verb, "--resume", out.to_str().unwrap(), "--json"]),
         false => {
             let mut again = begin(out);
@@ -193,7 +194,7 @@ fn clocks_that_were_wrong_change_nothing() {
     let (whole, out) = (place.at("whole"), place.at("run"));
     json(&pretrain(&whole, &["epochs=3", "checkpoint.every=1"]).output().unwrap());
     let mut child = pretrain(&out, &["epochs=3", "checkpoint.every=1"]).spawn().unwrap();
-    wait_for(&out.join("checkpoints/last.json"));
+    wait_for(&out.join("checkpoints/epoch-0001.json"));
     child.kill().unwrap();
     child.wait().unwrap();
     // The newest checkpoint is the one with the most steps, whatever the dates of the files say.

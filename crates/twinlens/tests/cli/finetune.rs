@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use twinlens::eval::metrics::MEASURES;
 
-use crate::training::{Place, complaint, encoder, json, pretrain, twinlens};
+use crate::training::{Place, complaint, encoder, json, kept, pretrain, twinlens};
 
 /// Settings under which a fine-tuning takes seconds.
 const SMALL: [&str; 7] = [
@@ -79,7 +79,7 @@ fn a_fine_tuning_leaves_a_run_with_verdict_predictions_and_head() {
         (Some("fine-tune"), &0.1.into())
     );
     let sha256 = verdict["settings"]["data_sha256"].as_str().unwrap();
-    let kept = out.join(format!("eval/fine-tune-{}-fine-tuned-0.1-stratified.json", &sha256[..8]));
+    let kept = kept(&out, &format!("fine-tune-{}-fine-tuned-0.1-", &sha256[..8]));
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(kept).unwrap()).unwrap();
     assert_eq!(kept, *verdict);
     let test = split(verdict, "test");
@@ -125,7 +125,7 @@ fn a_fine_tuning_stopped_or_killed_goes_on_to_the_same_bits() {
     for (name, signal, code) in [("int", "INT", Some(130)), ("kill", "KILL", None)] {
         let (mut command, out) = begin(name);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let sign = if signal == "KILL" { "checkpoints/last.json" } else { "metrics.jsonl" };
+        let sign = if signal == "KILL" { "checkpoints/epoch-0001.json" } else { "metrics.jsonl" };
         let deadline = Instant::now() + Duration::from_secs(120);
         while std::fs::metadata(out.join(sign)).map_or(0, |file| file.len()) < 60 {
             assert!(Instant::now() < deadline, "{name}: no {sign}");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use crate::training::{Place, SMALL, complaint, json, twinlens};
+use crate::training::{Place, SMALL, complaint, json, kept, twinlens};
 
 /// An .npy of bytes.
 fn npy(shape: &[usize], data: &[u8]) -> Vec<u8> {
@@ -73,7 +73,7 @@ fn images_of_several_classes_are_learned_from_judged_and_reported() {
     assert_eq!(told["summary"][1]["measures"]["mAP"]["values"].as_array().unwrap().len(), 2);
     let verdict = &judged(&[])["verdicts"][0];
     let sha256 = verdict["settings"]["data_sha256"].as_str().unwrap();
-    assert!(out.join(format!("eval/svm-tags-{}-trained-folds0.json", &sha256[..8])).exists());
+    kept(&out, &format!("svm-tags-{}-trained-", &sha256[..8]));
     let failed = verb(&[&svm[..], &["--fail-under", "1", "--features", "untrained"]].concat());
     assert!(complaint(&failed, 1).contains("mean average precision"));
     let threads = ["1", "3"].map(|threads| {
