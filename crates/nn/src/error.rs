@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NnError {
     /// A name that no registry row has.
     #[error("unknown {kind} `{got}`; known: {known}")]
@@ -26,9 +27,7 @@ pub enum NnError {
         example: String,
     },
     /// A file of weights whose tensors are no encoder's.
-    #[error(
-        "no encoder found{under} among {found} tensors, for example {example}; `twinlens list encoders` names those known"
-    )]
+    #[error("no encoder found{under} among {found} tensors, for example {example}")]
     NoEncoder {
         /// Where it was looked for, if only there.
         under: String,
@@ -50,7 +49,7 @@ pub enum NnError {
         problem: String,
     },
     /// A file of weights that holds an encoder several times.
-    #[error("{encoder} is there several times, under {prefixes}; say which with --prefix")]
+    #[error("{encoder} is there several times, under {prefixes}")]
     SeveralEncoders {
         /// The encoder.
         encoder: &'static str,
@@ -102,7 +101,23 @@ pub enum NnError {
     Device {
         /// The device asked for.
         got: String,
-        /// Why, and what to do.
+        /// Why.
         reason: String,
     },
+}
+
+impl NnError {
+    /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
+    /// name, which every front end spells its own way.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            NnError::NoEncoder { .. } => "`{encoders}` names those known",
+            NnError::SeveralEncoders { .. } => "say which with {prefix}",
+            NnError::Device { .. } => {
+                "a GPU needs a driver on this machine and a program built with one of the features vulkan, metal, webgpu, cuda \
+                 or rocm; {device} cpu always works"
+            }
+            _ => return None,
+        })
+    }
 }

@@ -8,6 +8,7 @@ use twinlens_views::ViewsError;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SslError {
     /// A method that the registry does not have.
     #[error("unknown method `{got}`; known: {known}")]
@@ -34,16 +35,14 @@ pub enum SslError {
     /// A device whose results may differ from run to run, where the settings want none that do.
     #[error(
         "device `{device}` is a GPU, whose sums have no fixed order, so two runs may differ in the last bits, but \
-         `deterministic` is set\nhint: add --device cpu, or leave --deterministic out"
+         `deterministic` is set"
     )]
     NotDeterministic {
         /// The device asked for.
         device: String,
     },
     /// Numbers that only the CPU multiplies.
-    #[error(
-        "device `{device}` is a GPU, and precision bf16 exists on the CPU alone\nhint: use --precision f32, or --device cpu"
-    )]
+    #[error("device `{device}` is a GPU, and precision bf16 exists on the CPU alone")]
     Bf16OnGpu {
         /// The device asked for.
         device: String,
@@ -61,10 +60,7 @@ pub enum SslError {
         name: String,
     },
     /// A split that is needed has no images.
-    #[error(
-        "data set `{name}` has no {split} images\nhint: fine-tuning needs training and validation images with labels; `twinlens \
-         data inspect` shows what there is"
-    )]
+    #[error("data set `{name}` has no {split} images")]
     NoImages {
         /// The data set.
         name: String,
@@ -86,10 +82,7 @@ pub enum SslError {
         images: usize,
     },
     /// The chosen labels tell nothing apart.
-    #[error(
-        "the {labels} labels chosen are all of class `{class}`, so there is nothing to tell apart\nhint: use more labels \
-         (label_share, labels_per_class) or choose them with label_choice=stratified"
-    )]
+    #[error("the {labels} labels chosen are all of class `{class}`, so there is nothing to tell apart")]
     OneClassChosen {
         /// How many labels were chosen.
         labels: usize,
@@ -97,10 +90,7 @@ pub enum SslError {
         class: String,
     },
     /// The images have other channels than the encoder takes.
-    #[error(
-        "the images of `{name}` have {got} channel(s), the encoder takes {expected}\nhint: `twinlens weights import \
-         --channels` adapts another program's weights to the channels of the images"
-    )]
+    #[error("the images of `{name}` have {got} channel(s), the encoder takes {expected}")]
     Channels {
         /// The data set.
         name: String,
@@ -172,4 +162,26 @@ pub enum SslError {
     /// From the run folder.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl SslError {
+    /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
+    /// name, which every front end spells its own way.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            SslError::Run(error) => error.hint(),
+            SslError::NotDeterministic { .. } => "add {device} cpu, or leave {deterministic} out",
+            SslError::Bf16OnGpu { .. } => "use {precision} f32, or {device} cpu",
+            SslError::NoImages { .. } => {
+                "fine-tuning needs training and validation images with labels; `{inspect}` shows what there is"
+            }
+            SslError::OneClassChosen { .. } => {
+                "use more labels (label_share, labels_per_class) or choose them with label_choice=stratified"
+            }
+            SslError::Channels { .. } => {
+                "`{import}` with {channels} adapts another program's weights to the channels of the images"
+            }
+            _ => return None,
+        })
+    }
 }

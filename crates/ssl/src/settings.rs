@@ -420,16 +420,22 @@ mod tests {
     #[test]
     fn only_the_cpu_is_deterministic() {
         assert!(check_gpu("auto", false, Precision::F32).is_ok());
-        let error = check_gpu("auto", true, Precision::F32).unwrap_err().to_string();
-        assert!(error.contains("`auto`") && error.contains("--device cpu"), "{error}");
+        let error = check_gpu("auto", true, Precision::F32).unwrap_err();
+        assert!(
+            error.to_string().contains("`auto`") && error.hint().unwrap().contains("{device} cpu"),
+            "{error}"
+        );
         let cpu = Settings { deterministic: true, device: "cpu".into(), ..Settings::default() };
         assert!(cpu.open_device().is_ok());
     }
 
     #[test]
     fn bf16_is_for_the_cpu_and_auto_takes_it_where_it_is_fast() {
-        let error = check_gpu("gpu", false, Precision::Bf16).unwrap_err().to_string();
-        assert!(error.contains("`gpu`") && error.contains("--precision f32"), "{error}");
+        let error = check_gpu("gpu", false, Precision::Bf16).unwrap_err();
+        assert!(
+            error.to_string().contains("`gpu`") && error.hint().unwrap().contains("{precision} f32"),
+            "{error}"
+        );
         assert!(check_gpu("gpu", false, Precision::Auto).is_ok());
         let cpu = Settings { precision: Precision::Bf16, device: "cpu".into(), ..Settings::default() };
         assert!(cpu.open_device().is_ok());

@@ -170,13 +170,15 @@ impl From<RunError> for Failure {
             RunError::DiskFull { .. } | RunError::ReadOnly { .. } => Exit::Environment,
             _ => Exit::Failed,
         };
-        Failure::new(exit, error)
+        let hint = spelled(error.hint());
+        Failure::new(exit, error).hint(hint)
     }
 }
 
 /// The hint of a library as the command line spells it: `{name}` is a verb of this program, or else a flag.
 pub fn spelled(hint: &str) -> String {
-    const VERBS: [(&str, &str); 3] = [
+    const VERBS: [(&str, &str); 4] = [
+        ("encoders", "twinlens list encoders"),
         ("import", "twinlens weights import"),
         ("inspect", "twinlens data inspect"),
         ("embed", "twinlens embed"),

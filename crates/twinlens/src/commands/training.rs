@@ -392,11 +392,13 @@ impl From<SslError> for Failure {
             | SslError::MissingLabels { .. }
             | SslError::OneClassChosen { .. }
             | SslError::Channels { .. } => Exit::Data,
-            SslError::NotFinite { .. } | SslError::Collapsed { .. } | SslError::Checkpoint { .. } => {
-                Exit::Failed
-            }
+            // What goes wrong while it trains.
+            _ => Exit::Failed,
         };
-        Failure::new(exit, error)
+        match error.hint().map(spelled) {
+            Some(hint) => Failure::new(exit, error).hint(hint),
+            None => Failure::new(exit, error),
+        }
     }
 }
 
@@ -426,7 +428,10 @@ impl From<twinlens_nn::NnError> for Failure {
             twinlens_nn::NnError::Unknown { .. } => Exit::Usage,
             _ => Exit::Data,
         };
-        Failure::new(exit, error)
+        match error.hint().map(spelled) {
+            Some(hint) => Failure::new(exit, error).hint(hint),
+            None => Failure::new(exit, error),
+        }
     }
 }
 

@@ -413,7 +413,7 @@ fn what_cannot_work_is_refused_before_anything_is_written() {
     let missing = run(&["pretrain", "--data", "no-such-file.npz", "--out", out.to_str().unwrap()]);
     assert!(complaint(&missing, 3).contains("no-such-file.npz"));
     let gpu = pretrain(&out, &["device=gpu:99"]).output().unwrap();
-    assert!(complaint(&gpu, 4).contains("--features vulkan"));
+    assert!(complaint(&gpu, 4).contains("features vulkan"));
     assert!(!out.join("metrics.jsonl").exists());
 }
 
