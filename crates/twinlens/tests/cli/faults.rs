@@ -9,7 +9,7 @@ use serde_json::Value;
 use twinlens_random::{Purpose, Stream};
 
 use crate::finetune::{finetune, pretrained};
-use crate::training::{Place, SMALL, complaint, encoder, json, pretrain, twinlens};
+use crate::training::{Place, SMALL, complaint, encoder, json, pretrain, twinlens, wait_until_under_way};
 
 /// `script` in a shell, with the program as `$PROGRAM` and arguments of a small run as `$RUN`.
 fn shell(script: &str, place: &Path) -> Output {
@@ -194,7 +194,7 @@ fn clocks_that_were_wrong_change_nothing() {
     let (whole, out) = (place.at("whole"), place.at("run"));
     json(&pretrain(&whole, &["epochs=3", "checkpoint.every=1"]).output().unwrap());
     let mut child = pretrain(&out, &["epochs=3", "checkpoint.every=1"]).spawn().unwrap();
-    wait_for(&out.join("checkpoints/epoch-0001.json"));
+    wait_until_under_way(&out, true);
     child.kill().unwrap();
     child.wait().unwrap();
     // The newest checkpoint is the one with the most steps, whatever the dates of the files say.

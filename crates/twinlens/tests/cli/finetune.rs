@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use twinlens::eval::metrics::MEASURES;
 
-use crate::training::{Place, complaint, encoder, json, kept, pretrain, twinlens};
+use crate::training::{Place, complaint, encoder, json, kept, pretrain, twinlens, wait_until_under_way};
 
 /// Settings under which a fine-tuning takes seconds.
 const SMALL: [&str; 7] = [
@@ -125,12 +125,7 @@ fn a_fine_tuning_stopped_or_killed_goes_on_to_the_same_bits() {
     for (name, signal, code) in [("int", "INT", Some(130)), ("kill", "KILL", None)] {
         let (mut command, out) = begin(name);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let sign = if signal == "KILL" { "checkpoints/epoch-0001.json" } else { "metrics.jsonl" };
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while std::fs::metadata(out.join(sign)).map_or(0, |file| file.len()) < 60 {
-            assert!(Instant::now() < deadline, "{name}: no {sign}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until_under_way(&out, signal == "KILL");
         Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
         assert_eq!(child.wait().unwrap().code(), code, "{name}");
         let resumed = output(&mut twinlens(&["finetune", "--resume", out.to_str().unwrap(), "--json"]));

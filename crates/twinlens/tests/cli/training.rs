@@ -50,6 +50,21 @@ pub(crate) fn complaint(output: &Output, code: i32) -> String {
     text
 }
 
+/// Returns when a run has logged a row or, if `saved`, has a checkpoint from after its first step.
+pub(crate) fn wait_until_under_way(run: &Path, saved: bool) {
+    let is_logged = || std::fs::metadata(run.join("metrics.jsonl")).is_ok_and(|file| file.len() > 60);
+    let is_saved = || {
+        let sidecar = std::fs::read(run.join("checkpoints/last.json")).ok();
+        let sidecar = sidecar.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        sidecar.is_some_and(|sidecar| sidecar["step"].as_u64() > Some(0))
+    };
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !if saved { is_saved() } else { is_logged() } {
+        assert!(Instant::now() < deadline, "{} does not get under way", run.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The verdicts of a run whose files' names start so.
 fn all_kept(run: &Path, start: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir(run.join("eval")).unwrap().map(|item| item.unwrap().path());
@@ -366,12 +381,7 @@ fn a_run_stopped_or_killed_goes_on_to_the_same_bits() {
         let mut child =
             pretrain(&out, &["epochs=3"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Killed runs go on from a checkpoint, so wait for one; the others save by themselves, in mid-epoch.
-        let sign = if signal == "KILL" { "checkpoints/epoch-0001.json" } else { "metrics.jsonl" };
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while std::fs::metadata(out.join(sign)).map_or(0, |file| file.len()) < 60 {
-            assert!(Instant::now() < deadline, "{name}: no {sign}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until_under_way(&out, signal == "KILL");
         let id = child.id().to_string();
         Command::new("kill").args(["-s", signal, &id]).status().unwrap();
         assert_eq!(child.wait().unwrap().code(), code, "{name}");
