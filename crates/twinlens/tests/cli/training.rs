@@ -69,7 +69,7 @@ pub(crate) fn wait_until_under_way(run: &Path, saved: bool) {
 fn all_kept(run: &Path, start: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir(run.join("eval")).unwrap().map(|item| item.unwrap().path());
     let named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(start);
-    files.filter(named).collect()
+    files.filter(named).filter(|path| path.extension().is_some_and(|kind| kind == "json")).collect()
 }
 
 /// The verdict of a run whose file's name starts so; there must be one.
