@@ -6,10 +6,13 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::directory::*;
 use super::layout::Layout;
 use super::{ome, raster};
 use crate::decode::Remark;
+use crate::decode::guard::guarded;
 use crate::decode::pages::{PageSource, Take};
 use crate::{Image, Pixels};
 
@@ -62,18 +65,24 @@ impl<'a> Stack<'a> {
         Ok(Stack { directories, pages, layout, allowed, remarks })
     }
 
-    fn plane(&mut self, plane: Plane) -> Result<Image, String> {
-        let tags = &self.directories[plane.directory];
+    /// The page of that number, with what there is to say of it. A decoder that panics costs the file, on any thread.
+    fn page(&self, page: usize) -> Result<(Image, Vec<Remark>), String> {
         let mut remarks = Vec::new();
-        let image = raster::read(tags, &Layout::of(tags)?, plane.shift, self.allowed, &mut remarks)?;
-        remarks.retain(|remark| !self.remarks.contains(remark));
-        self.remarks.extend(remarks);
-        Ok(image)
+        let mut plane = |plane: &Plane| {
+            let tags = &self.directories[plane.directory];
+            raster::read(tags, &Layout::of(tags)?, plane.shift, self.allowed, &mut remarks)
+        };
+        let images = || self.pages[page].iter().map(&mut plane).collect::<Result<Vec<_>, String>>();
+        let image = guarded(images).flatten().and_then(interleaved)?;
+        Ok((image, remarks))
     }
 
-    fn page(&mut self, planes: &[Plane]) -> Result<Image, String> {
-        let images = planes.iter().map(|&plane| self.plane(plane)).collect::<Result<Vec<_>, _>>()?;
-        interleaved(images)
+    /// How many pages are decoded at once: enough for all threads, within the memory allowed (16 bytes a sample on the way).
+    fn at_once(&self) -> usize {
+        let Layout { width, height, samples, .. } = self.layout;
+        let bytes =
+            [width, height, samples, 16].iter().fold(1u64, |bytes, &n| bytes.saturating_mul(n as u64));
+        (self.allowed / bytes.max(1)).clamp(1, 64) as usize
     }
 }
 
@@ -83,9 +92,15 @@ impl PageSource for Stack<'_> {
     }
 
     fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
-        for page in range {
-            let planes = self.pages[page].clone();
-            take(self.page(&planes)?)?;
+        for start in range.clone().step_by(self.at_once()) {
+            let pages = start..range.end.min(start + self.at_once());
+            let decoded: Vec<_> = pages.into_par_iter().map(|page| self.page(page)).collect();
+            for page in decoded {
+                let (image, mut remarks) = page?;
+                remarks.retain(|remark| !self.remarks.contains(remark));
+                self.remarks.extend(remarks);
+                take(image)?;
+            }
         }
         Ok(())
     }
