@@ -51,24 +51,25 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
         columns.insert(0, Column::text("Run"));
     }
     let measures = measured(conditions.iter().flat_map(|(_, condition, _)| condition.scores()));
-    for measure in &measures {
+    // What is said of the first measure, the accuracy, stands beside it.
+    for (number, measure) in measures.iter().enumerate() {
         columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {}", measure.title))));
-    }
-    columns.push(Column::number("test below val"));
-    if with_published {
-        columns.push(Column::number("published"));
+        if number == 0 {
+            columns.push(Column::number("test below val"));
+            columns.extend(with_published.then(|| Column::number("published")));
+        }
     }
     let row = |(run, condition, published): &(Option<String>, &Condition, Option<f64>)| {
         let mut cells: Vec<Cell> = run.iter().map(|run| Cell::Text(run.clone())).collect();
         cells.push(Cell::Text(condition.protocol.clone()));
         cells.push(Cell::Text(condition.features().to_owned()));
-        for measure in &measures {
+        for (number, measure) in measures.iter().enumerate() {
             let values = |split| condition.values(split, |scores| measure.value(scores));
             cells.extend(["val", "test"].map(|split| Cell::Share(values(split))));
-        }
-        cells.push(Cell::Gap(condition.gap()));
-        if with_published {
-            cells.push(Cell::Share(published.iter().copied().collect()));
+            if number == 0 {
+                cells.push(Cell::Gap(condition.gap()));
+                cells.extend(with_published.then(|| Cell::Share(published.iter().copied().collect())));
+            }
         }
         TableRow { ours: condition.kind == Kind::Trained, cells }
     };
@@ -161,10 +162,7 @@ mod tests {
             named("test macro F1") && !named("macro AUC"),
             "what is undefined in every row has no column"
         );
-        assert!(
-            table.rows.iter().all(|row| row.cells.last() == Some(&Cell::Gap(None))),
-            "no predictions, no interval"
-        );
+        assert!(table.rows.iter().all(|row| row.cells[4] == Cell::Gap(None)), "no predictions, no interval");
         assert_eq!(conditions[3].accuracy("test"), 0.5);
         assert_eq!(conditions[0].first().split("test").and_then(most_frequent), Some(0.75));
     }
@@ -176,7 +174,7 @@ mod tests {
         let full = table(&[(Some("runs/a".into()), &conditions[0], Some(0.8))]);
         assert_eq!(full.columns.len(), plain.columns.len() + 2);
         assert_eq!(full.rows[0].cells[0], Cell::Text("runs/a".into()));
-        assert_eq!(full.rows[0].cells.last(), Some(&Cell::Share(vec![0.8])));
+        assert_eq!(full.rows[0].cells[6], Cell::Share(vec![0.8]));
         assert_eq!(full.rows[0].cells.len(), full.columns.len());
     }
 }
