@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-/// Errors of this crate.
+use twinlens_data::escaped;
+
+/// Errors of this crate. Names of tensors, which come from files, are told with control characters escaped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NnError {
@@ -17,7 +19,7 @@ pub enum NnError {
         known: String,
     },
     /// A weight file lacks an entry.
-    #[error("the weights have no entry `{name}`; they hold {found} entries, for example {example}")]
+    #[error("the weights have no entry `{name}`; they hold {found} entries, for example {}", escaped(.example))]
     MissingWeight {
         /// The missing name.
         name: String,
@@ -27,7 +29,7 @@ pub enum NnError {
         example: String,
     },
     /// A file of weights whose tensors are no encoder's.
-    #[error("no encoder found{under} among {found} tensors, for example {example}")]
+    #[error("no encoder found{under} among {found} tensors, for example {}", escaped(.example))]
     NoEncoder {
         /// Where it was looked for, if only there.
         under: String,
@@ -49,7 +51,7 @@ pub enum NnError {
         problem: String,
     },
     /// A file of weights that holds an encoder several times.
-    #[error("{encoder} is there several times, under {prefixes}")]
+    #[error("{encoder} is there several times, under {}", escaped(.prefixes))]
     SeveralEncoders {
         /// The encoder.
         encoder: &'static str,
@@ -58,7 +60,8 @@ pub enum NnError {
     },
     /// A weight has another shape than the encoder needs.
     #[error(
-        "weight `{name}` has shape {got:?}, expected {expected:?}; is this file from another architecture or stem?"
+        "weight `{}` has shape {got:?}, expected {expected:?}; is this file from another architecture or stem?",
+        escaped(.name)
     )]
     WeightShape {
         /// The entry's name.
@@ -69,7 +72,7 @@ pub enum NnError {
         got: Vec<usize>,
     },
     /// A weight has a type that cannot be read.
-    #[error("weight `{name}` has dtype {got}, expected F32, F64, F16 or BF16")]
+    #[error("weight `{}` has dtype {got}, expected F32, F64, F16 or BF16", escaped(.name))]
     WeightType {
         /// The entry's name.
         name: String,
@@ -78,7 +81,8 @@ pub enum NnError {
     },
     /// A weight holds NaN or infinity.
     #[error(
-        "weight `{name}` holds {value} at position {position}; the file is damaged or the training diverged"
+        "weight `{}` holds {value} at position {position}; the file is damaged or the training diverged",
+        escaped(.name)
     )]
     WeightValue {
         /// The entry's name.
