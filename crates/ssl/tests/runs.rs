@@ -13,7 +13,6 @@ use twinlens_data::{
 };
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
-use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Progress, Settings, SslError, StartFrom, train};
 
 /// Noise around one of three colours, in the first channels; the others hold one value.
@@ -151,13 +150,10 @@ fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
 }
 
 #[test]
-fn a_run_that_died_in_its_first_step_goes_on_whatever_the_method() {
-    for spec in METHODS {
-        let mut settings = Settings { epochs: 1, ..settings(spec.id) };
-        if spec.id == "weighted-sum" {
-            // Two views for each of its two terms.
-            settings.views.extend(settings.views.clone());
-        }
+fn a_run_that_died_in_its_first_step_goes_on() {
+    // No state, a queue beside a target network, a memory of all images.
+    for method in ["barlow-twins", "mocov2plus", "deepclusterv2"] {
+        let settings = Settings { epochs: 1, ..settings(method) };
         let place = tempfile::tempdir().unwrap();
         let [whole, dead] = ["whole", "dead"].map(|name| place.path().join(name));
         run(&settings, &mut folder(&whole), StartFrom::Scratch, None).unwrap();
@@ -166,11 +162,11 @@ fn a_run_that_died_in_its_first_step_goes_on_whatever_the_method() {
         let ended = catch_unwind(AssertUnwindSafe(|| {
             told(&settings, &mut cut, StartFrom::Scratch, &|| Asked::Continue, die)
         }));
-        assert!(ended.is_err(), "{}", spec.id);
+        assert!(ended.is_err(), "{method}");
         drop(cut);
         let mut again = RunFolder::open(&dead).unwrap();
         run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap();
-        assert_eq!(result(&dead), result(&whole), "{}", spec.id);
+        assert_eq!(result(&dead), result(&whole), "{method}");
     }
 }
 
