@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::{Confusion, predictions};
 use crate::neighbours::{Neighbours, cosine_neighbours, euclidean_neighbours};
 use crate::{Distance, EvalError, Labelled, Verdict};
 
@@ -56,16 +57,36 @@ impl Knn {
         let mut verdicts: Vec<Verdict> =
             variants.iter().map(|&variant| self.verdict(variant, train)).collect();
         for &(split, set) in held_out {
-            let find = match self.distance {
-                Distance::Cosine => cosine_neighbours,
-                Distance::Euclidean => euclidean_neighbours,
-            };
-            let neighbours = find(train.features(), set.features(), largest)?;
+            let neighbours = self.neighbours(train, set, largest)?;
             for (&variant, verdict) in variants.iter().zip(&mut verdicts) {
                 verdict.judge(split, set, &self.count(&neighbours, train, variant))?;
             }
         }
         Ok(verdicts)
+    }
+
+    /// The accuracy on one held-out split of every vote, k and temperature, as in [`Knn::run`], but without the other
+    /// measures and their intervals: for a look while training.
+    ///
+    /// # Errors
+    /// As [`Knn::run`].
+    pub fn accuracies(&self, train: &Labelled, split: &str, set: &Labelled) -> Result<Vec<f64>, EvalError> {
+        let largest = self.check(train, &[(split, set)])?;
+        let neighbours = self.neighbours(train, set, largest)?;
+        let classes = set.classes().len();
+        let accuracy = |variant| {
+            let predicted = predictions(&self.count(&neighbours, train, variant), classes);
+            Ok(Confusion::new(set.labels(), &predicted, classes)?.accuracy())
+        };
+        self.variants().into_iter().map(accuracy).collect()
+    }
+
+    fn neighbours(&self, train: &Labelled, set: &Labelled, most: usize) -> Result<Neighbours, EvalError> {
+        let find = match self.distance {
+            Distance::Cosine => cosine_neighbours,
+            Distance::Euclidean => euclidean_neighbours,
+        };
+        find(train.features(), set.features(), most)
     }
 
     /// The largest k, if everything fits.
@@ -173,6 +194,21 @@ impl Variant {
 mod tests {
     use super::*;
     use crate::testing::{blobs, labelled, on_threads};
+
+    #[test]
+    fn accuracies_alone_are_those_of_the_verdicts() {
+        let (train, test) = (blobs(90, 3, 5, 2.0, 1), blobs(40, 3, 5, 2.0, 2));
+        let knn = Knn { k: vec![3, 20], temperatures: vec![0.07, 1.0], ..Knn::default() };
+        let verdicts = knn.run(&train, &[("val", &test)]).unwrap();
+        let expected: Vec<f64> = verdicts.iter().map(|verdict| verdict.splits[0].scores.accuracy()).collect();
+        assert_eq!(knn.accuracies(&train, "val", &test).unwrap(), expected);
+        assert_eq!(expected.len(), 6);
+        let none = Knn { k: vec![91], ..knn };
+        assert_eq!(
+            none.accuracies(&train, "val", &test),
+            none.run(&train, &[("val", &test)]).map(|_| vec![])
+        );
+    }
 
     #[test]
     fn golden_knn() {

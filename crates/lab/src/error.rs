@@ -85,6 +85,9 @@ impl LabError {
     /// name, which every front end spells its own way.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            LabError::Run(error) => error.hint(),
+            LabError::Nn(error) => return error.hint(),
+            LabError::Ssl(error) => return error.hint(),
             LabError::NoEncoder { .. } => {
                 "give a run's folder, or an encoder.safetensors with its encoder.json beside it; `{import}` makes one of another \
                  program's weights"

@@ -170,6 +170,7 @@ impl SslError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             SslError::Run(error) => error.hint(),
+            SslError::Nn(error) => return error.hint(),
             SslError::NotDeterministic { .. } => "add {device} cpu, or leave {deterministic} out",
             SslError::Bf16OnGpu { .. } => "use {precision} f32, or {device} cpu",
             SslError::NoImages { .. } => {

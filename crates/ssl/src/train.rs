@@ -448,9 +448,7 @@ impl Pretraining<'_> {
             temperatures: vec![temperature],
             ..Knn::default()
         };
-        let verdicts = knn.run(&train, &[("val", &val)])?;
-        let val = verdicts.first().and_then(|verdict| verdict.split("val"));
-        Ok(val.map(|split| split.scores.accuracy()))
+        Ok(knn.accuracies(&train, "val", &val)?.first().copied())
     }
 
     fn labelled(&mut self, source: Arc<dyn ImageSource>) -> Result<Option<Labelled>, SslError> {

@@ -28,7 +28,7 @@ fn learn(path: &Path, settings: Settings, tell: impl Fn(usize, f64)) -> Result<E
     Ok(prepared.encoder(&settings, &images, &mut learner, "an example".into()))
 }
 
-#[allow(clippy::print_stdout, reason = "it is a program")]
+#[expect(clippy::print_stdout, reason = "it is a program")]
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("give a file or folder of images")?;
     let settings = Settings { encoder: "resnet18".into(), size: 28, epochs: 10, ..Settings::default() };

@@ -100,6 +100,14 @@ impl Failure {
         Failure { hint: Some(hint.to_string()), ..self }
     }
 
+    /// Says what to do as a library does, if it does: see [`spelled`].
+    pub fn advised(self, hint: Option<&str>) -> Failure {
+        match hint {
+            Some(hint) => self.hint(spelled(hint)),
+            None => self,
+        }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -170,8 +178,8 @@ impl From<RunError> for Failure {
             RunError::DiskFull { .. } | RunError::ReadOnly { .. } => Exit::Environment,
             _ => Exit::Failed,
         };
-        let hint = spelled(error.hint());
-        Failure::new(exit, error).hint(hint)
+        let hint = error.hint();
+        Failure::new(exit, error).advised(Some(hint))
     }
 }
 

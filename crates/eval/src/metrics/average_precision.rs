@@ -56,10 +56,8 @@ pub fn average_precision_one_vs_rest(
     rule: ApRule,
 ) -> Result<Vec<Option<f64>>, EvalError> {
     check_scores(labels, scores, classes)?;
-    let of_class = |class: usize| {
-        let positive: Vec<bool> = labels.iter().map(|&label| label == class).collect();
-        Ranking::new(&positive, |sample| scores[sample * classes + class]).average_precision(|_| 1, rule)
-    };
+    let of_class =
+        |class: usize| Ranking::of_class(labels, scores, classes, class).average_precision(|_| 1, rule);
     Ok((0..classes).map(of_class).collect())
 }
 
@@ -75,6 +73,12 @@ struct Ranked {
 }
 
 impl Ranking {
+    /// Of `class`, in `scores` `[samples, classes]`.
+    pub(super) fn of_class(labels: &[usize], scores: &[f64], classes: usize, class: usize) -> Ranking {
+        let positive: Vec<bool> = labels.iter().map(|&label| label == class).collect();
+        Ranking::new(&positive, |sample| scores[sample * classes + class])
+    }
+
     pub(super) fn new(positive: &[bool], score: impl Fn(usize) -> f64) -> Ranking {
         let mut order: Vec<usize> = (0..positive.len()).collect();
         order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));

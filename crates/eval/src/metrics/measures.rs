@@ -67,16 +67,12 @@ impl<'a> Scored<'a> {
     /// No samples, lists of the wrong length, labels outside `0..classes`, scores that are not finite.
     pub fn new(labels: &'a [usize], scores: &'a [f64], classes: usize) -> Result<Scored<'a>, EvalError> {
         check_scores(labels, scores, classes)?;
-        let falling = |class: usize| {
-            let positive: Vec<bool> = labels.iter().map(|&label| label == class).collect();
-            Ranking::new(&positive, |sample| scores[sample * classes + class])
-        };
         let rows = || scores.chunks_exact(classes);
         Ok(Scored {
             predictions: predictions(scores, classes),
             ahead: rows().zip(labels).map(|(row, &label)| top_k::ahead_of(label, row)).collect(),
             rising: (0..classes).map(|class| Rising::of_class(labels, scores, classes, class)).collect(),
-            falling: (0..classes).map(falling).collect(),
+            falling: (0..classes).map(|class| Ranking::of_class(labels, scores, classes, class)).collect(),
             are_probabilities: rows().all(calibration::is_distribution),
             labels,
             scores,

@@ -16,7 +16,7 @@ use twinlens_ssl::{
 use super::data::{locate, range_in_words};
 use super::doctor::free_space;
 use super::{bytes, computing, data_folder};
-use crate::exit::{Exit, Failure, Outcome, spelled};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::signals::{Interrupt, Signal};
 use crate::terminal::Terminal;
 
@@ -395,10 +395,8 @@ impl From<SslError> for Failure {
             // What goes wrong while it trains.
             _ => Exit::Failed,
         };
-        match error.hint().map(spelled) {
-            Some(hint) => Failure::new(exit, error).hint(hint),
-            None => Failure::new(exit, error),
-        }
+        let hint = error.hint();
+        Failure::new(exit, error).advised(hint)
     }
 }
 
@@ -414,10 +412,7 @@ impl From<LabError> for Failure {
             LabError::ViewsOfPixels => Failure::new(Exit::Usage, error),
             error => Failure::new(Exit::Data, error),
         };
-        match hint {
-            Some(hint) => failure.hint(spelled(hint)),
-            None => failure,
-        }
+        failure.advised(hint)
     }
 }
 
@@ -428,10 +423,8 @@ impl From<twinlens_nn::NnError> for Failure {
             twinlens_nn::NnError::Unknown { .. } => Exit::Usage,
             _ => Exit::Data,
         };
-        match error.hint().map(spelled) {
-            Some(hint) => Failure::new(exit, error).hint(hint),
-            None => Failure::new(exit, error),
-        }
+        let hint = error.hint();
+        Failure::new(exit, error).advised(hint)
     }
 }
 
