@@ -364,3 +364,15 @@ fn runs_are_listed_and_shown() {
     let list = text(&run(&["runs", "list", &empty.path().display().to_string()]).stdout);
     assert!(list.starts_with("no runs in "), "{list}");
 }
+
+/// The README's `cargo run` names no program, and the workspace has two.
+#[test]
+fn cargo_runs_this_program_without_being_told_which() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let manifests = std::fs::read_dir(crates).unwrap().map(|item| item.unwrap().path().join("Cargo.toml"));
+    let default = |path: std::path::PathBuf| {
+        let manifest: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        manifest["package"].get("default-run").and_then(|name| name.as_str().map(str::to_owned))
+    };
+    assert_eq!(manifests.filter_map(default).collect::<Vec<_>>(), ["twinlens"]);
+}
