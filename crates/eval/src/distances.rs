@@ -25,6 +25,16 @@ pub enum Distance {
     Cosine,
 }
 
+impl Distance {
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Distance::Euclidean => "euclidean",
+            Distance::Cosine => "cosine",
+        }
+    }
+}
+
 /// Distances between rows of one set, in f64: by products of the centred (Euclidean) or unit (cosine) rows.
 pub(crate) struct Distances<'a> {
     features: &'a Features,

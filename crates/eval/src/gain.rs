@@ -2,7 +2,7 @@
 
 use crate::shift::hits;
 use crate::statistics::{Bootstrap, Interval};
-use crate::{EvalError, Verdict};
+use crate::{EvalError, Predictions};
 
 /// `accuracy of ours - accuracy of theirs` on `split`, each the mean over verdicts that differ in seeds alone, with an interval
 /// over images: they are drawn with replacement, the same ones for both sides, so what makes an image hard for both
@@ -11,12 +11,12 @@ use crate::{EvalError, Verdict};
 /// # Errors
 /// As [`Bootstrap::interval`].
 pub fn gain(
-    ours: &[&Verdict],
-    theirs: &[&Verdict],
+    ours: &[&Predictions],
+    theirs: &[&Predictions],
     split: &str,
     bootstrap: Bootstrap,
 ) -> Result<Option<Interval>, EvalError> {
-    let labels = |side: &[&Verdict]| Some(side.first()?.split(split)?.labels.clone());
+    let labels = |side: &[&Predictions]| Some(side.first()?.split(split)?.labels.clone());
     let (Some(ours_right), Some(theirs_right)) = (hits(ours, split), hits(theirs, split)) else {
         return Ok(None);
     };
@@ -33,18 +33,19 @@ pub fn gain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Judgement;
     use crate::testing::blobs;
 
     /// A verdict on 40 images of which the first `right` are predicted right.
-    fn verdict(right: usize) -> Verdict {
+    fn verdict(right: usize) -> Predictions {
         let set = blobs(40, 2, 2, 0.5, 1);
         let score = |image: usize| {
             if (set.labels()[image] == 0) == (image < right) { [0.9, 0.1] } else { [0.1, 0.9] }
         };
         let scores: Vec<f64> = (0..40).flat_map(score).collect();
-        let mut verdict = Verdict::new("knn", [], &set);
+        let mut verdict = Judgement::of_labels([], set.labels(), set.classes());
         verdict.judge("test", &set, &scores).unwrap();
-        verdict
+        verdict.outcome
     }
 
     #[test]

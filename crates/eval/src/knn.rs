@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Confusion, predictions};
 use crate::neighbours::{Neighbours, cosine_neighbours, euclidean_neighbours};
-use crate::{Distance, EvalError, Labelled, Verdict};
+use crate::{Distance, EvalError, Judgement, Labelled, Predictions};
 
 /// How neighbours vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,16 +45,20 @@ impl Default for Knn {
 }
 
 impl Knn {
-    /// Judges each held-out split by the labels of its nearest training rows. One verdict per vote, k and temperature, in
+    /// Judges each held-out split by the labels of its nearest training rows. One judgement per vote, k and temperature, in
     /// the order of the settings; all held-out splits in each.
     ///
     /// # Errors
     /// A k that is 0 or larger than the training split, no k, no vote, no temperature or no split; a temperature that is
     /// not above 0; splits whose dimensions or classes differ from the training split's.
-    pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Vec<Verdict>, EvalError> {
+    pub fn run(
+        &self,
+        train: &Labelled,
+        held_out: &[(&str, &Labelled)],
+    ) -> Result<Vec<Judgement<Predictions>>, EvalError> {
         let largest = self.check(train, held_out)?;
         let variants = self.variants();
-        let mut verdicts: Vec<Verdict> =
+        let mut verdicts: Vec<Judgement<Predictions>> =
             variants.iter().map(|&variant| self.verdict(variant, train)).collect();
         for &(split, set) in held_out {
             let neighbours = self.neighbours(train, set, largest)?;
@@ -133,18 +137,14 @@ impl Knn {
         variants
     }
 
-    fn verdict(&self, variant: Variant, train: &Labelled) -> Verdict {
-        let distance = match self.distance {
-            Distance::Cosine => "cosine",
-            Distance::Euclidean => "euclidean",
-        };
-        let mut settings = vec![("distance", distance.into()), ("k", variant.k.into())];
+    fn verdict(&self, variant: Variant, train: &Labelled) -> Judgement<Predictions> {
+        let mut settings = vec![("distance", self.distance.name().into()), ("k", variant.k.into())];
         settings.push(match variant.vote {
             Vote::Majority => ("vote", "majority".into()),
             Vote::Weighted => ("vote", "weighted".into()),
         });
         settings.extend(variant.temperature.map(|temperature| ("temperature", temperature.into())));
-        Verdict::new("knn", settings, train)
+        Judgement::of_labels(settings, train.labels(), train.classes())
     }
 
     /// The votes of the `k` nearest for each class, `[queries, classes]`, each row summing to 1.
@@ -200,7 +200,8 @@ mod tests {
         let (train, test) = (blobs(90, 3, 5, 2.0, 1), blobs(40, 3, 5, 2.0, 2));
         let knn = Knn { k: vec![3, 20], temperatures: vec![0.07, 1.0], ..Knn::default() };
         let verdicts = knn.run(&train, &[("val", &test)]).unwrap();
-        let expected: Vec<f64> = verdicts.iter().map(|verdict| verdict.splits[0].scores.accuracy()).collect();
+        let expected: Vec<f64> =
+            verdicts.iter().map(|verdict| verdict.outcome.splits[0].scores.accuracy()).collect();
         assert_eq!(knn.accuracies(&train, "val", &test).unwrap(), expected);
         assert_eq!(expected.len(), 6);
         let none = Knn { k: vec![91], ..knn };
@@ -220,8 +221,8 @@ mod tests {
             let knn = Knn { k: vec![k], temperatures: vec![temperature], ..Knn::default() };
             let verdicts = knn.run(&train, &[("test", &test)]).unwrap();
             for (verdict, vote) in verdicts.iter().zip(["weighted", "majority"]) {
-                assert_eq!(verdict.settings["vote"], vote);
-                let outcome = verdict.split("test").unwrap();
+                assert_eq!(verdict.asked["vote"], vote);
+                let outcome = verdict.outcome.split("test").unwrap();
                 let predicted: Vec<i64> = outcome.predictions.iter().map(|&class| class as i64).collect();
                 case.check_exact(&format!("out.pred_{vote}"), &predicted);
                 case.check(&format!("out.accuracy_{vote}"), &[outcome.scores.accuracy()]);
@@ -245,11 +246,11 @@ mod tests {
             let (distance, votes) = (Distance::Euclidean, vec![Vote::Majority]);
             let knn = Knn { k: vec![case.count("k")], votes, distance, ..Knn::default() };
             let verdict = &knn.run(&train, &[("test", &test)]).unwrap()[0];
-            let outcome = verdict.split("test").unwrap();
+            let outcome = verdict.outcome.split("test").unwrap();
             let predicted: Vec<i64> = outcome.predictions.iter().map(|&class| class as i64).collect();
             case.check_exact("out.pred_majority", &predicted);
             case.check("out.accuracy_majority", &[outcome.scores.accuracy()]);
-            assert_eq!(verdict.settings["distance"], "euclidean");
+            assert_eq!(verdict.asked["distance"], "euclidean");
         }
     }
 
@@ -277,7 +278,7 @@ mod tests {
             on_threads(k.len(), || knn.run(&train, &[("test", &test)])).unwrap()
         };
         let together = run(&[1, 7, 90]);
-        let apart: Vec<Verdict> =
+        let apart: Vec<Judgement<Predictions>> =
             [0, 1].iter().flat_map(|&vote| [1, 7, 90].map(|k| run(&[k])[vote].clone())).collect();
         assert_eq!(together, apart);
     }
@@ -291,8 +292,8 @@ mod tests {
         };
         let (both, cold, warm) = (run(&[0.02, 2.0]), run(&[0.02]), run(&[2.0]));
         assert_eq!(both, [cold[0].clone(), warm[0].clone(), cold[1].clone()]);
-        assert_eq!((&cold[1], cold[1].settings.get("temperature")), (&warm[1], None));
-        assert_ne!(cold[0].splits, warm[0].splits);
+        assert_eq!((&cold[1], cold[1].asked.get("temperature")), (&warm[1], None));
+        assert_ne!(cold[0].outcome, warm[0].outcome);
     }
 
     #[test]
@@ -301,7 +302,7 @@ mod tests {
         let knn =
             Knn { k: vec![1, 5], votes: vec![Vote::Weighted], temperatures: vec![1e-6], ..Knn::default() };
         let verdicts = knn.run(&train, &[("test", &test)]).unwrap();
-        let predictions = |verdict: &Verdict| verdict.splits[0].predictions.clone();
+        let predictions = |verdict: &Judgement<Predictions>| verdict.outcome.splits[0].predictions.clone();
         assert_eq!(predictions(&verdicts[0]), predictions(&verdicts[1]), "only the nearest counts");
     }
 

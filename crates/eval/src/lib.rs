@@ -1,8 +1,8 @@
 //! Judging features: neighbours, linear probes, metrics, maps. Features in, numbers out.
 //!
-//! Everything starts from [`Features`], one row an image. A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Verdict`]; [`metrics`]
+//! Everything starts from [`Features`], one row an image. A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Judgement`]; [`metrics`]
 //! holds the numbers it is made of. Where images may show several classes, features are [`Tagged`], and
-//! [`SvmProbe::run_tags`] returns a [`TagVerdict`]. [`clustering`] groups features without labels and compares the groups with
+//! [`SvmProbe::run_tags`] finds [`TagPredictions`]. [`clustering`] groups features without labels and compares the groups with
 //! labels, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
 //! measures the images themselves, [`hardness`] how far two views of one lie apart. [`statistics`] are for conditions and seeds side by side.
 //!
@@ -18,6 +18,7 @@ mod features;
 mod gain;
 pub mod hardness;
 pub mod health;
+mod judgement;
 mod knn;
 mod linalg;
 pub mod maps;
@@ -28,23 +29,22 @@ pub mod probe;
 mod repeats;
 mod shift;
 pub mod statistics;
-mod tag_verdict;
+mod tag_predictions;
 mod tagged;
 #[cfg(test)]
 mod testing;
 pub mod texture;
-mod verdict;
 
 pub use distances::Distance;
 pub use error::EvalError;
 pub use features::{Features, Labelled};
 pub use gain::gain;
+pub use judgement::{Judgement, Predictions, SplitPredictions};
 pub use knn::{Knn, Vote};
 pub use measure::{Better, Measure, MeasureOf, Unit};
 pub use metrics::Scores;
 pub use probe::{LinearProbe, RidgeProbe, SvmProbe};
 pub use repeats::{Repeated, Repeats};
 pub use shift::shift;
-pub use tag_verdict::{TAG_SCHEMA_VERSION, TagSplit, TagVerdict};
+pub use tag_predictions::{TagPredictions, TagSplit};
 pub use tagged::Tagged;
-pub use verdict::{SCHEMA_VERSION, SplitVerdict, Verdict, asked};

@@ -1,5 +1,7 @@
 //! What a table of measures holds: whatever shows numbers walks such a table, so that a new measure is a formula and a line.
 
+use serde::{Deserialize, Serialize};
+
 /// A number that says how good something is. `F` is its formula: a function of what is measured, or how one follows.
 #[derive(Clone, Copy, Debug)]
 pub struct Measure<F> {
@@ -16,7 +18,8 @@ pub struct Measure<F> {
 }
 
 /// What the values of a measure are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// Shares of a whole, which pages show in per cent.
     Share,
@@ -25,7 +28,8 @@ pub enum Unit {
 }
 
 /// Which values of a measure are better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Better {
     /// Larger ones.
     Higher,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Confusion, Formula, MEASURES, mean_of_defined};
 use crate::statistics::{Bootstrap, Interval, mean_and_deviation};
-use crate::{EvalError, Measure, SplitVerdict, Verdict};
+use crate::{EvalError, Measure, Predictions, SplitPredictions};
 
 /// A measure over seeds. `None` (JSON `null`) stands where a number is undefined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Repeated {
     pub std: Option<f64>,
     /// Percentile bootstrap interval of the mean over seeds when the images of the split are drawn again, the same ones
     /// for every seed: how far other images of the same kind would move it. `None` for a measure of scores of which the
-    /// verdicts keep no draws ([`SplitVerdict::draws`]) or that is undefined on most of them.
+    /// verdicts keep no draws ([`SplitPredictions::draws`]) or that is undefined on most of them.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -37,13 +37,13 @@ pub struct Repeats {
 }
 
 impl Repeats {
-    /// The split called `split` of `verdicts` that differ in their seeds. Intervals are those of the usual [`Bootstrap`].
+    /// The split called `split` of the outcomes of `verdicts` that differ in their seeds. Intervals are those of the usual [`Bootstrap`].
     ///
     /// # Errors
     /// No verdicts, one without that split, or splits of other images.
-    pub fn of(split: &str, verdicts: &[&Verdict]) -> Result<Repeats, EvalError> {
+    pub fn of(split: &str, verdicts: &[&Predictions]) -> Result<Repeats, EvalError> {
         let missing = || EvalError::Empty { what: format!("a verdict's split `{split}`") };
-        let splits: Vec<&SplitVerdict> = verdicts
+        let splits: Vec<&SplitPredictions> = verdicts
             .iter()
             .map(|verdict| verdict.split(split).ok_or_else(missing))
             .collect::<Result<_, _>>()?;
@@ -103,13 +103,13 @@ impl Repeated {
 }
 
 /// The mean over `splits` of every measure, of every draw of the images; only those of counts are taken.
-fn draws_of_counts(splits: &[&SplitVerdict], classes: usize) -> Result<Vec<Vec<Option<f64>>>, EvalError> {
+fn draws_of_counts(splits: &[&SplitPredictions], classes: usize) -> Result<Vec<Vec<Option<f64>>>, EvalError> {
     let on_images = |drawn: &[Vec<usize>]| on_images(splits, classes, &drawn[0]);
     Bootstrap::default().draws(&[splits[0].labels.len()], on_images)
 }
 
 /// The mean over `splits` of every measure of counts, taken of these `images`; `None` for other measures.
-fn on_images(splits: &[&SplitVerdict], classes: usize, images: &[usize]) -> Vec<Option<f64>> {
+fn on_images(splits: &[&SplitPredictions], classes: usize, images: &[usize]) -> Vec<Option<f64>> {
     let of = |values: &[usize]| images.iter().map(|&image| values[image]).collect::<Vec<_>>();
     let labels = of(&splits[0].labels);
     let counts: Vec<Option<Confusion>> =
@@ -122,7 +122,7 @@ fn on_images(splits: &[&SplitVerdict], classes: usize, images: &[usize]) -> Vec<
 }
 
 /// The mean over `splits` of a measure of scores, draw by draw; nothing where a verdict keeps no draws.
-fn draws_of_scores(splits: &[&SplitVerdict], id: &str) -> Vec<Option<f64>> {
+fn draws_of_scores(splits: &[&SplitPredictions], id: &str) -> Vec<Option<f64>> {
     let Some(draws) = splits.iter().map(|split| split.draws.get(id)).collect::<Option<Vec<_>>>() else {
         return Vec::new();
     };
@@ -133,20 +133,21 @@ fn draws_of_scores(splits: &[&SplitVerdict], id: &str) -> Vec<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Judgement;
     use crate::testing::blobs;
     use proptest::prelude::*;
 
     /// A verdict on 40 images of three classes, of which those in `wrong` are predicted one class further.
-    fn verdict(wrong: &[usize]) -> Verdict {
+    fn verdict(wrong: &[usize]) -> Predictions {
         let set = blobs(40, 3, 2, 0.5, 1);
         let class = |image: usize| (set.labels()[image] + usize::from(wrong.contains(&image))) % 3;
         let scores: Vec<f64> = (0..40)
             .flat_map(|image| (0..3).map(move |column| (image, column)))
             .map(|(image, column)| if column == class(image) { 0.8 } else { 0.1 })
             .collect();
-        let mut verdict = Verdict::new("knn", [], &set);
+        let mut verdict = Judgement::of_labels([], set.labels(), set.classes());
         verdict.judge("test", &set, &scores).unwrap();
-        verdict
+        verdict.outcome
     }
 
     #[test]
@@ -189,8 +190,8 @@ mod tests {
         fn on_all_images_the_drawn_measures_are_the_reported_ones(
             wrong in prop::collection::vec(prop::collection::vec(0usize..40, 0..30), 1..4),
         ) {
-            let verdicts: Vec<Verdict> = wrong.iter().map(|wrong| verdict(wrong)).collect();
-            let splits: Vec<&SplitVerdict> = verdicts.iter().map(|one| &one.splits[0]).collect();
+            let verdicts: Vec<Predictions> = wrong.iter().map(|wrong| verdict(wrong)).collect();
+            let splits: Vec<&SplitPredictions> = verdicts.iter().map(|one| &one.splits[0]).collect();
             let all: Vec<usize> = (0..40).collect();
             let drawn = on_images(&splits, 3, &all);
             for (measure, drawn) in MEASURES.iter().zip(drawn) {

@@ -2,7 +2,7 @@
 //! come from another clinic, camera or year.
 
 use crate::statistics::{Bootstrap, Interval};
-use crate::{EvalError, SplitVerdict, Verdict};
+use crate::{EvalError, Predictions, SplitPredictions};
 
 /// `accuracy on val - accuracy on test`, the mean over `verdicts` that differ in seeds alone, with an interval over images:
 /// those of each split are drawn with replacement, the same ones for all verdicts. `None` if a verdict lacks one of the
@@ -10,7 +10,7 @@ use crate::{EvalError, SplitVerdict, Verdict};
 ///
 /// # Errors
 /// As [`Bootstrap::interval_of`].
-pub fn shift(verdicts: &[&Verdict], bootstrap: &Bootstrap) -> Result<Option<Interval>, EvalError> {
+pub fn shift(verdicts: &[&Predictions], bootstrap: &Bootstrap) -> Result<Option<Interval>, EvalError> {
     let Some(hits) =
         ["val", "test"].into_iter().map(|split| hits(verdicts, split)).collect::<Option<Vec<_>>>()
     else {
@@ -24,12 +24,12 @@ pub fn shift(verdicts: &[&Verdict], bootstrap: &Bootstrap) -> Result<Option<Inte
 }
 
 /// For each image of a split the share of verdicts that were right about it.
-pub(crate) fn hits(verdicts: &[&Verdict], split: &str) -> Option<Vec<f64>> {
-    let splits: Vec<&SplitVerdict> =
+pub(crate) fn hits(verdicts: &[&Predictions], split: &str) -> Option<Vec<f64>> {
+    let splits: Vec<&SplitPredictions> =
         verdicts.iter().map(|verdict| verdict.split(split)).collect::<Option<_>>()?;
     let labels = &splits.first()?.labels;
     let comparable =
-        |split: &&SplitVerdict| split.labels == *labels && split.predictions.len() == labels.len();
+        |split: &&SplitPredictions| split.labels == *labels && split.predictions.len() == labels.len();
     if labels.is_empty() || !splits.iter().all(comparable) {
         return None;
     }
@@ -41,12 +41,13 @@ pub(crate) fn hits(verdicts: &[&Verdict], split: &str) -> Option<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Judgement;
     use crate::testing::{blobs, on_threads};
 
     /// A verdict with these images predicted right.
-    fn verdict(val: &[bool], test: &[bool]) -> Verdict {
+    fn verdict(val: &[bool], test: &[bool]) -> Predictions {
         let set = blobs(4, 2, 3, 0.1, 1);
-        let mut verdict = Verdict::new("knn", [], &set);
+        let mut verdict = Judgement::of_labels([], set.labels(), set.classes());
         for (name, right) in [("val", val), ("test", test)] {
             let rows: Vec<usize> = (0..right.len()).map(|at| at % 4).collect();
             let part = set.subset(&rows).unwrap();
@@ -56,7 +57,7 @@ mod tests {
             let scores: Vec<f64> = part.labels().iter().zip(right).flat_map(score).collect();
             verdict.judge(name, &part, &scores).unwrap();
         }
-        verdict
+        verdict.outcome
     }
 
     #[test]

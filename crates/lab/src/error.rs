@@ -75,6 +75,26 @@ pub enum LabError {
         /// The split.
         split: Split,
     },
+    /// Neither validation nor test images.
+    #[error("{data} has no validation and no test images with labels")]
+    NothingHeldOut {
+        /// The data set.
+        data: String,
+    },
+    /// No protocol has this name.
+    #[error("there is no protocol `{name}`; there are {}", protocol_names())]
+    UnknownProtocol {
+        /// The name.
+        name: String,
+    },
+    /// A setting that a protocol does not have, or cannot take.
+    #[error("settings of {protocol}: {reason}")]
+    Setting {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// Views of raw pixels.
     #[error("views of raw pixels differ in place, not in content: their alignment says nothing")]
     ViewsOfPixels,
@@ -95,9 +115,18 @@ impl LabError {
             LabError::Channels { expected: 3, got: 1 } => "{rgb} gives grey images as RGB",
             LabError::Channels { .. } => "`{import}` with {channels} adapts weights to other channels",
             LabError::NoSplit { .. } | LabError::NoImages { .. } => "`{inspect}` shows its splits",
+            LabError::NothingHeldOut { .. } => {
+                "{splits} drawn holds some of the images out; `{inspect}` shows the splits"
+            }
+            LabError::UnknownProtocol { .. } => "`{protocols}` lists them",
+            LabError::Setting { .. } => "`{protocols}` lists the settings of each",
             LabError::NoLabels { .. } => "judging needs labels; `{embed}` does not",
             LabError::ViewsOfPixels => "leave the views out: {policy} none",
             _ => return None,
         })
     }
+}
+
+fn protocol_names() -> String {
+    crate::protocols::PROTOCOLS.map(|spec| spec.id).join(", ")
 }

@@ -13,16 +13,7 @@ use twinlens_ssl::{Embedding, SslError, with_labels, with_tags};
 use twinlens_views::{Policy, ViewPolicy};
 
 use crate::encoder::{context, network};
-use crate::{Events, LabError};
-
-/// Where features come from.
-#[derive(Clone, Debug)]
-pub enum Subject {
-    /// An encoder with its weights.
-    Encoder(EncoderFile),
-    /// The pixels themselves, resized and normalised as for this encoder.
-    Pixels(EncoderFile),
-}
+use crate::{Events, FeaturesKind, LabError, Subject};
 
 /// How features are computed.
 #[derive(Clone, Debug)]
@@ -65,7 +56,7 @@ pub fn features(
     computing: &Computing,
     events: &dyn Events,
 ) -> Result<Features, LabError> {
-    let (Subject::Encoder(file) | Subject::Pixels(file)) = subject;
+    let file = subject.file();
     let data = &seen_by(file, data)?;
     let source = source(data, split)?;
     let context = context(file, source.as_ref())?;
@@ -76,13 +67,13 @@ pub fn features(
     let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
     let task = events.begin(&format!("features of {}", split.name()));
     let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
-    let features = match subject {
-        Subject::Encoder(file) => {
+    let features = match subject.kind() {
+        FeaturesKind::Pixels => embedding.pixels(source, progress)?,
+        _ => {
             let (encoder, mut weights) = network(file, 0, &computing.device)?;
             weights.import("", &file.tensors)?;
             embedding.run(encoder.as_ref(), &mut weights, source, progress)?
         }
-        Subject::Pixels(_) => embedding.pixels(source, progress)?,
     };
     if let Some(place) = place {
         keep(&place, &features);
@@ -110,7 +101,10 @@ pub fn views(
     computing: &Computing,
     events: &dyn Events,
 ) -> Result<Vec<Features>, LabError> {
-    let Subject::Encoder(file) = subject else { return Err(LabError::ViewsOfPixels) };
+    if subject.kind() == FeaturesKind::Pixels {
+        return Err(LabError::ViewsOfPixels);
+    }
+    let file = subject.file();
     let context = context(file, source.as_ref())?;
     let policy = Policy::build(policy, context.clone()).map_err(SslError::Views)?;
     let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
@@ -165,10 +159,8 @@ fn source(data: &DataSet, split: Split) -> Result<Arc<dyn ImageSource>, LabError
 /// Where these features are kept: a name made of everything that decides them.
 fn cache_place(cache: &Cache, subject: &Subject, data: &DataSet, split: Split) -> Option<PathBuf> {
     let mut hash = Sha256::new();
-    let (kind, file) = match subject {
-        Subject::Encoder(file) => ("encoder", file),
-        Subject::Pixels(file) => ("pixels", file),
-    };
+    let file = subject.file();
+    let kind = if subject.kind() == FeaturesKind::Pixels { "pixels" } else { "encoder" };
     let description = serde_json::to_string(&file.description).ok()?;
     let origin = format!("{:?} {:?}", data.split_origin, data.range);
     for text in [&cache.program, kind, &description, &data.fingerprint, &origin, split.name()] {
@@ -265,7 +257,9 @@ mod tests {
             std: vec![1.0],
             origin: String::new(),
         };
-        let subject = Subject::Pixels(EncoderFile { description, tensors: BTreeMap::new() });
+        let subject =
+            Subject::new(FeaturesKind::Pixels, EncoderFile { description, tensors: BTreeMap::new() }, 0)
+                .unwrap();
         let computing = Computing::new(1, "cpu", None);
         features(&subject, &data, Split::Train, &computing, &Silent).unwrap().values().to_vec()
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use twinlens_data::{Concat, DataSet, ImageSource, Split};
 use twinlens_eval::Features;
 
-use crate::features::{Computing, Subject, features};
-use crate::{Events, LabError};
+use crate::features::{Computing, features};
+use crate::{Events, LabError, Subject};
 
 /// Which images of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 //!
 //! - [`Encoder`] takes images to features; [`features`](features()) does so with all images of a split, and keeps what it
 //!   computed;
+//! - a [`Subject`] is judged on data by [`protocols`], which [`Judging`] gives what they need; each says a [`Verdict`];
 //! - [`hardness`] measures how far the views of a policy lie apart;
 //! - [`catalogue`] lists public data sets and fetches them;
-//! - [`key`] tells results apart by everything that was asked;
 //! - [`Events`] hear of what takes long.
 
 pub mod catalogue;
@@ -15,10 +15,20 @@ mod features;
 pub mod hardness;
 mod identity;
 mod images;
+mod judging;
+mod outcome;
+pub mod protocols;
+mod schema1;
+mod subject;
+mod verdict;
 
 pub use encoder::{Encoder, read_encoder, untrained};
 pub use error::LabError;
 pub use events::{Events, Silent, Task};
-pub use features::{Cache, Computing, Subject, features, labelled, tagged, views, weights_sha256};
-pub use identity::{key, split_key};
+pub use features::{Cache, Computing, features, labelled, tagged, views, weights_sha256};
+pub use identity::split_key;
 pub use images::{Part, features_of, images, labels, names};
+pub use judging::{Judging, LabelDraw, LabelledSplits, Repeat, data_record};
+pub use outcome::{MeasureRecord, Measured, MeasuredSplit, Outcome, Readings};
+pub use subject::{FeaturesKind, Subject, SubjectRecord};
+pub use verdict::{DataRecord, SCHEMA_VERSION, Settings, Verdict, plain, repeated};

@@ -9,7 +9,7 @@ use twinlens_data::{
     DataError, DataSet, Image, ImageSource, LabelAmount, LabelChoice, PixelRange, RangeChoice, RangeOrigin,
     Subset,
 };
-use twinlens_eval::Verdict;
+use twinlens_eval::{Judgement, Predictions};
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, read_safetensors};
 use twinlens_run::{RunFolder, RunRecord};
 use twinlens_ssl::finetune::{
@@ -54,7 +54,7 @@ fn run(
     finetune(settings, &images, folder, start, Hooks { asked: &asked, progress: &mut |_| {} })
 }
 
-fn whole(settings: &FinetuneSettings, path: &Path) -> Verdict {
+fn whole(settings: &FinetuneSettings, path: &Path) -> Judgement<Predictions> {
     match run(settings, &data(24), &mut folder(path), StartFrom::Scratch, None).unwrap() {
         Finetuned::Done(verdict) => *verdict,
         Finetuned::Interrupted => panic!("nobody asked to stop"),
@@ -105,10 +105,10 @@ fn it_learns_and_leaves_encoder_head_verdict_and_predictions() {
     let mut settings = FinetuneSettings { stages: vec![stage(8, Whole::All)], ..settings() };
     settings.validation.metric = Metric::Loss;
     let verdict = whole(&settings, &path);
-    let accuracy = |split: &str| verdict.split(split).unwrap().scores.accuracy();
+    let accuracy = |split: &str| verdict.outcome.split(split).unwrap().scores.accuracy();
     assert!(accuracy("val") > 0.8 && accuracy("test") > 0.8, "{} {}", accuracy("val"), accuracy("test"));
-    assert_eq!((verdict.protocol.as_str(), verdict.training_labels), ("fine-tune", 24));
-    assert!(verdict.split("test").unwrap().scores.measures["macro_auc"].unwrap() > 0.9);
+    assert_eq!(verdict.outcome.training_labels, 24);
+    assert!(verdict.outcome.split("test").unwrap().scores.measures["macro_auc"].unwrap() > 0.9);
     let metrics = RunRecord::read(&path).unwrap().metrics;
     let losses: Vec<f64> = metrics.iter().filter_map(|row| row.get("loss")?.as_f64()).collect();
     assert!(losses[losses.len() - 1] < 0.5 * losses[0], "{losses:?}");
@@ -116,14 +116,17 @@ fn it_learns_and_leaves_encoder_head_verdict_and_predictions() {
     assert_eq!(looks.len(), 8);
     // The weights kept are those of the epoch with the lowest loss.
     let best = (0..8).min_by(|&a, &b| looks[a].total_cmp(&looks[b])).unwrap();
-    assert_eq!(verdict.settings["epoch_kept"], best + 1);
+    assert_eq!(verdict.found["epoch_kept"], best + 1);
     let table = std::fs::read_to_string(path.join("eval/predictions-test.csv")).unwrap();
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(rows[0], "image,class,predicted,p(red),p(green),p(blue)");
-    let test = verdict.split("test").unwrap();
+    let test = verdict.outcome.split("test").unwrap();
     for (row, (&label, &predicted)) in rows[1..].iter().zip(test.labels.iter().zip(&test.predictions)) {
         let cells: Vec<&str> = row.split(',').collect();
-        assert_eq!(cells[1..3], [verdict.classes[label].as_str(), &verdict.classes[predicted]]);
+        assert_eq!(
+            cells[1..3],
+            [verdict.outcome.classes[label].as_str(), &verdict.outcome.classes[predicted]]
+        );
         let sum: f64 = cells[3..].iter().map(|cell| cell.parse::<f64>().unwrap()).sum();
         assert!((sum - 1.0).abs() < 1e-9, "{row}");
     }
@@ -182,7 +185,7 @@ fn patience_ends_training_and_the_best_weights_are_kept() {
     let path = place.path().join("a");
     let verdict = whole(&settings, &path);
     // Patience counts within the last stage, which begins after epoch 1.
-    assert_eq!((&verdict.settings["epochs"], &verdict.settings["epoch_kept"]), (&3.into(), &1.into()));
+    assert_eq!((&verdict.found["epochs"], &verdict.found["epoch_kept"]), (&3.into(), &1.into()));
     // A run that is over stays so.
     let mut again = RunFolder::open(&path).unwrap();
     let Finetuned::Done(same) = run(&settings, &data(24), &mut again, StartFrom::Checkpoint, None).unwrap()
@@ -193,7 +196,7 @@ fn patience_ends_training_and_the_best_weights_are_kept() {
     settings.validation.keep_best = false;
     settings.validation.patience = 0;
     let verdict = whole(&settings, &place.path().join("b"));
-    assert_eq!((&verdict.settings["epochs"], &verdict.settings["epoch_kept"]), (&10.into(), &10.into()));
+    assert_eq!((&verdict.found["epochs"], &verdict.found["epoch_kept"]), (&10.into(), &10.into()));
 }
 
 #[test]
@@ -298,7 +301,7 @@ fn classes_that_are_absent_are_told() {
     let told = verdict.warnings.join("\n");
     assert!(told.contains("`blue` is absent from the training labels"), "{told}");
     assert!(told.contains("`green` is absent from split `test`"), "{told}");
-    assert_eq!(verdict.split("test").unwrap().scores.measures["macro_auc"], None);
+    assert_eq!(verdict.outcome.split("test").unwrap().scores.measures["macro_auc"], None);
 }
 
 #[test]

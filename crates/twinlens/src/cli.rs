@@ -8,8 +8,8 @@ use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
-    bench, cluster, completions, config, data, doctor, embed, finetune, health, knn, list, man, pretrain,
-    probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
+    bench, cluster, completions, config, data, doctor, embed, finetune, health, judge, knn, list, man,
+    pretrain, probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
@@ -35,6 +35,8 @@ pub enum Verb {
     Pretrain(Box<pretrain::PretrainArgs>),
     /// Teach an encoder classes, from many labels or few, and draw the curve
     Finetune(Box<finetune::FinetuneArgs>),
+    /// Judge an encoder by any protocol
+    Judge(judge::JudgeVerbArgs),
     /// Judge an encoder by its nearest neighbours
     Knn(knn::KnnArgs),
     /// Judge an encoder by a linear classifier on frozen features
@@ -57,7 +59,7 @@ pub enum Verb {
     Data(data::DataArgs),
     /// Find past runs and how they went
     Runs(runs::RunsArgs),
-    /// List methods, encoders, data sets, formats, augmentations, presets or cases of bench
+    /// List methods, encoders, protocols, data sets, formats, augmentations, presets or cases of bench
     List(list::ListArgs),
     /// Take encoders from other programs, and give them back
     Weights(weights::WeightsArgs),
@@ -77,7 +79,7 @@ pub enum Verb {
 /// The verbs in the order and under the headings of the help text.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain", "finetune"]),
-    ("Judge", &["knn", "probe", "transfer", "cluster", "health", "embed"]),
+    ("Judge", &["judge", "knn", "probe", "transfer", "cluster", "health", "embed"]),
     ("See", &["views", "tsne", "report", "data", "runs"]),
     ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
 ];
@@ -211,6 +213,7 @@ fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
         Verb::Quickstart(args) => quickstart::run(&args, terminal),
         Verb::Pretrain(args) => pretrain::run(&args, terminal),
         Verb::Finetune(args) => finetune::run(&args, terminal),
+        Verb::Judge(args) => judge::run(&args, terminal),
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),
         Verb::Transfer(args) => transfer::run(&args, terminal),

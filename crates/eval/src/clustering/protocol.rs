@@ -1,14 +1,9 @@
 //! The clustering protocol: do clusters of the features follow labels that they never saw?
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Agreement, Average, Choice, KMeans, Shuffled, Tried, choose_k, shuffled_ami};
-use crate::{Better, EvalError, Features, Measure, MeasureOf, Unit};
-
-/// Version of the JSON written for a [`ClusterVerdict`]; it grows when a field changes its meaning or goes.
-pub const CLUSTER_SCHEMA_VERSION: u32 = 1;
+use crate::{Better, Distance, EvalError, Features, Judgement, Measure, MeasureOf, Unit};
 
 /// The largest number of clusters that [`Number::Auto`] tries.
 const MOST_TRIED: usize = 20;
@@ -16,7 +11,8 @@ const MOST_TRIED: usize = 20;
 const SILHOUETTE_ROWS: usize = 10_000;
 
 /// How many clusters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "NumberText", into = "NumberText")]
 pub enum Number {
     /// So many.
     Fixed(usize),
@@ -24,17 +20,48 @@ pub enum Number {
     Auto,
 }
 
+/// A [`Number`] as it is written: a count, or `"auto"`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum NumberText {
+    Fixed(usize),
+    Auto(Auto),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Auto {
+    Auto,
+}
+
+impl From<NumberText> for Number {
+    fn from(text: NumberText) -> Number {
+        match text {
+            NumberText::Fixed(k) => Number::Fixed(k),
+            NumberText::Auto(Auto::Auto) => Number::Auto,
+        }
+    }
+}
+
+impl From<Number> for NumberText {
+    fn from(number: Number) -> NumberText {
+        match number {
+            Number::Fixed(k) => NumberText::Fixed(k),
+            Number::Auto => NumberText::Auto(Auto::Auto),
+        }
+    }
+}
+
 /// Settings of the clustering protocol: k-means, then every measure of its clusters.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ClusterProtocol {
     /// The number of clusters.
     pub k: Number,
     /// Restarts of k-means.
     pub restarts: usize,
-    /// Seed of restarts, permutations and samples.
-    pub seed: u64,
-    /// Whether features are compared by direction alone.
-    pub spherical: bool,
+    /// What makes rows near: by cosine, features are compared by direction alone.
+    pub distance: Distance,
     /// Orders of the labels drawn for the control.
     pub permutations: usize,
     /// Rows nearest to each centroid that the verdict names.
@@ -42,13 +69,12 @@ pub struct ClusterProtocol {
 }
 
 impl Default for ClusterProtocol {
-    /// k by silhouette, 10 restarts, seed 0, Euclidean, 100 permutations, 8 rows for each cluster.
+    /// k by silhouette, 10 restarts, Euclidean, 100 permutations, 8 rows for each cluster.
     fn default() -> ClusterProtocol {
         ClusterProtocol {
             k: Number::Auto,
             restarts: 10,
-            seed: 0,
-            spherical: false,
+            distance: Distance::Euclidean,
             permutations: 100,
             nearest: 8,
         }
@@ -57,15 +83,7 @@ impl Default for ClusterProtocol {
 
 /// The outcome of clustering one split's features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClusterVerdict {
-    /// Version of this layout, [`CLUSTER_SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// `cluster`.
-    pub protocol: String,
-    /// The settings that produced the numbers.
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// The seeds behind features and clusters by what they seeded.
-    pub seeds: BTreeMap<String, u64>,
+pub struct Clusters {
     /// Number of rows clustered.
     pub samples: usize,
     /// Number of clusters asked for, or chosen.
@@ -87,12 +105,10 @@ pub struct ClusterVerdict {
     /// What every row is called, and its split; empty where that is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<RowName>,
-    /// What a reader should know before believing the numbers.
-    pub warnings: Vec<String>,
 }
 
 /// All measures, in the order in which they are shown.
-pub static CLUSTER_MEASURES: [MeasureOf<ClusterVerdict>; 6] = [
+pub static CLUSTER_MEASURES: [MeasureOf<Clusters>; 6] = [
     of_clusters("ami", "AMI", Unit::Number, |verdict| Some(verdict.agreement?.ami)),
     of_clusters("ari", "ARI", Unit::Number, |verdict| Some(verdict.agreement?.ari)),
     of_clusters("nmi", "NMI", Unit::Number, |verdict| Some(verdict.agreement?.nmi)),
@@ -107,8 +123,8 @@ const fn of_clusters(
     id: &'static str,
     title: &'static str,
     unit: Unit,
-    of: fn(&ClusterVerdict) -> Option<f64>,
-) -> MeasureOf<ClusterVerdict> {
+    of: fn(&Clusters) -> Option<f64>,
+) -> MeasureOf<Clusters> {
     Measure { id, title, unit, better: Better::Higher, of }
 }
 
@@ -152,7 +168,8 @@ pub struct Cluster {
 
 impl ClusterProtocol {
     /// Clusters `features` and judges the clusters, with `labels` (one for each row, of `classes`) where there
-    /// are any. Labels have no part in the clustering, the choice of k included.
+    /// are any. Labels have no part in the clustering, the choice of k included. `seed` decides restarts, permutations and
+    /// samples.
     ///
     /// # Errors
     /// As [`choose_k`] and [`shuffled_ami`]; labels of the wrong number or outside `classes`.
@@ -161,7 +178,8 @@ impl ClusterProtocol {
         features: &Features,
         labels: Option<&[usize]>,
         classes: &[String],
-    ) -> Result<ClusterVerdict, EvalError> {
+        seed: u64,
+    ) -> Result<Judgement<Clusters>, EvalError> {
         if let Some(labels) = labels {
             crate::features::check_labels("label", labels, features.rows(), classes.len())?;
         }
@@ -174,8 +192,8 @@ impl ClusterProtocol {
         }
         let settings = KMeans {
             restarts: self.restarts,
-            seed: self.seed,
-            spherical: self.spherical,
+            seed,
+            spherical: self.distance == Distance::Cosine,
             ..KMeans::default()
         };
         let choice = choose_k(features, &candidates, &settings, SILHOUETTE_ROWS)?;
@@ -185,43 +203,47 @@ impl ClusterProtocol {
             rows.iter().for_each(|&row| assignments[row] = cluster);
         }
         let agreement = match labels {
-            Some(labels) => Some(self.agreement(&assignments, labels)?),
+            Some(labels) => Some(self.agreement(&assignments, labels, seed)?),
             None => None,
         };
-        Ok(ClusterVerdict {
-            schema_version: CLUSTER_SCHEMA_VERSION,
-            protocol: "cluster".to_string(),
-            settings: self.settings(),
-            seeds: [("clusters".to_string(), self.seed)].into(),
+        let warnings = doubts(&choice, &members, candidates.len() > 1, features.rows());
+        let outcome = Clusters {
             samples: features.rows(),
             k: choice.k,
             inertia: choice.clustering.inertia,
             silhouette: choice.silhouette,
-            warnings: doubts(&choice, &members, candidates.len() > 1, features.rows()),
             tried: if self.k == Number::Auto { choice.tried } else { Vec::new() },
             agreement,
             classes: classes.to_vec(),
             clusters: members.iter().map(|rows| self.cluster(rows, labels, classes.len())).collect(),
             assignments,
             rows: Vec::new(),
-        })
+        };
+        let seeds = [("clusters".to_owned(), seed)].into();
+        Ok(Judgement { seeds, warnings, ..Judgement::new(self.settings(), outcome) })
     }
 
-    fn settings(&self) -> BTreeMap<String, serde_json::Value> {
+    fn settings(&self) -> [(&'static str, serde_json::Value); 6] {
         let k = match self.k {
             Number::Fixed(k) => k.into(),
             Number::Auto => "auto".into(),
         };
-        let settings = [
+        [
             ("k", k),
             ("restarts", self.restarts.into()),
-            ("distance", if self.spherical { "cosine" } else { "euclidean" }.into()),
+            ("distance", self.distance.name().into()),
+            ("permutations", self.permutations.into()),
+            ("nearest", self.nearest.into()),
             ("ami_average", "arithmetic".into()),
-        ];
-        settings.map(|(key, value)| (key.to_string(), value)).into()
+        ]
     }
 
-    fn agreement(&self, assignments: &[usize], labels: &[usize]) -> Result<LabelAgreement, EvalError> {
+    fn agreement(
+        &self,
+        assignments: &[usize],
+        labels: &[usize],
+        seed: u64,
+    ) -> Result<LabelAgreement, EvalError> {
         let table = Agreement::new(assignments, labels)?;
         Ok(LabelAgreement {
             ami: table.ami(Average::Arithmetic),
@@ -229,7 +251,7 @@ impl ClusterProtocol {
             nmi: table.nmi(Average::Arithmetic),
             mutual_information: table.mutual_information(),
             purity: table.purity(),
-            shuffled: shuffled_ami(assignments, labels, self.permutations, self.seed)?,
+            shuffled: shuffled_ami(assignments, labels, self.permutations, seed)?,
         })
     }
 
@@ -279,31 +301,33 @@ mod tests {
     fn clusters_that_follow_the_labels_are_praised_and_shuffled_labels_are_not() {
         let set = blobs(120, 3, 6, 0.1, 1);
         let verdict =
-            ClusterProtocol::default().run(set.features(), Some(set.labels()), set.classes()).unwrap();
-        assert_eq!((verdict.k, verdict.samples, verdict.tried.len()), (3, 120, 19));
-        let agreement = verdict.agreement.unwrap();
+            ClusterProtocol::default().run(set.features(), Some(set.labels()), set.classes(), 0).unwrap();
+        assert_eq!((verdict.outcome.k, verdict.outcome.samples, verdict.outcome.tried.len()), (3, 120, 19));
+        let agreement = verdict.outcome.agreement.unwrap();
         assert_eq!((agreement.ami, agreement.ari, agreement.purity), (1.0, 1.0, 1.0));
         assert!(agreement.shuffled.mean.abs() < 0.01, "{agreement:?}");
-        assert!(verdict.clusters.iter().all(|cluster| cluster.size == 40 && cluster.nearest.len() == 8));
-        for (place, cluster) in verdict.clusters.iter().enumerate() {
+        assert!(
+            verdict.outcome.clusters.iter().all(|cluster| cluster.size == 40 && cluster.nearest.len() == 8)
+        );
+        for (place, cluster) in verdict.outcome.clusters.iter().enumerate() {
             let (class, share) = cluster.most_common.unwrap();
             assert_eq!(share, 1.0);
             assert!(cluster.nearest.iter().all(|&row| set.labels()[row] == class));
-            assert!(cluster.nearest.iter().all(|&row| verdict.assignments[row] == place));
+            assert!(cluster.nearest.iter().all(|&row| verdict.outcome.assignments[row] == place));
         }
-        let json = serde_json::to_string(&verdict).unwrap();
-        assert_eq!(serde_json::from_str::<ClusterVerdict>(&json).unwrap(), verdict);
+        let json = serde_json::to_string(&verdict.outcome).unwrap();
+        assert_eq!(serde_json::from_str::<Clusters>(&json).unwrap(), verdict.outcome);
     }
 
     #[test]
     fn labels_change_nothing_but_the_agreement() {
         let set = blobs(60, 3, 4, 0.5, 2);
         let protocol = ClusterProtocol { k: Number::Fixed(4), ..ClusterProtocol::default() };
-        let with = protocol.run(set.features(), Some(set.labels()), set.classes()).unwrap();
-        let without = protocol.run(set.features(), None, &[]).unwrap();
-        assert_eq!(with.assignments, without.assignments);
-        assert_eq!((without.agreement, without.clusters[0].most_common), (None, None));
-        assert!(with.clusters.is_sorted_by(|a, b| a.size >= b.size));
+        let with = protocol.run(set.features(), Some(set.labels()), set.classes(), 0).unwrap();
+        let without = protocol.run(set.features(), None, &[], 0).unwrap();
+        assert_eq!(with.outcome.assignments, without.outcome.assignments);
+        assert_eq!((without.outcome.agreement, without.outcome.clusters[0].most_common), (None, None));
+        assert!(with.outcome.clusters.is_sorted_by(|a, b| a.size >= b.size));
     }
 
     #[test]
@@ -311,11 +335,11 @@ mod tests {
         let set = blobs(60, 3, 4, 0.5, 2);
         let copies = Features::new(4, 1, vec![1.0, 1.0, 2.0, 2.0]).unwrap();
         let three = ClusterProtocol { k: Number::Fixed(3), ..ClusterProtocol::default() };
-        let verdict = three.run(&copies, None, &[]).unwrap();
+        let verdict = three.run(&copies, None, &[], 0).unwrap();
         assert_eq!(verdict.warnings, ["1 of 3 clusters are empty: there are fewer different rows"]);
-        let short = three.run(set.features(), Some(&[0, 1]), set.classes());
+        let short = three.run(set.features(), Some(&[0, 1]), set.classes(), 0);
         assert!(matches!(short, Err(EvalError::Length { expected: 60, got: 2, .. })));
-        let few = ClusterProtocol::default().run(&copies.subset(&[0, 2]).unwrap(), None, &[]);
+        let few = ClusterProtocol::default().run(&copies.subset(&[0, 2]).unwrap(), None, &[], 0);
         assert!(matches!(few, Err(EvalError::TooFew { expected: 3, got: 2, .. })));
     }
 }

@@ -9,7 +9,7 @@ mod spectrum;
 mod sphere;
 
 pub use intrinsic_dimension::{LevinaBickel, TwoNn, levina_bickel, two_nn};
-pub use protocol::{HEALTH_SCHEMA_VERSION, HealthProtocol, HealthVerdict};
+pub use protocol::{HEALTH_MEASURES, Health, HealthProtocol};
 pub use spectrum::{covariance_spectrum, effective_rank, participation_ratio, rankme, singular_values};
 pub use sphere::{alignment, embedding_std, uniformity};
 

@@ -1,21 +1,18 @@
 //! The health of a representation: every measure that needs no labels, in one verdict.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     LevinaBickel, TwoNn, alignment, covariance_spectrum, effective_rank, embedding_std, levina_bickel,
     participation_ratio, rankme, singular_values, two_nn, uniformity,
 };
+use crate::Better::{Higher, Lower};
 use crate::draws::{Draw, stream};
-use crate::{EvalError, Features};
-
-/// Version of the JSON written for a [`HealthVerdict`]; it grows when a field changes its meaning or goes.
-pub const HEALTH_SCHEMA_VERSION: u32 = 1;
+use crate::{Better, EvalError, Features, Judgement, Measure, MeasureOf, Unit};
 
 /// Settings of the health protocol.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct HealthProtocol {
     /// Exponent of [`alignment`].
     pub alpha: f64,
@@ -27,28 +24,18 @@ pub struct HealthProtocol {
     pub neighbours: usize,
     /// Measures that compare all pairs are taken of so many rows at most, drawn from the seed.
     pub pairwise_rows: usize,
-    /// Seed of that draw.
-    pub seed: u64,
 }
 
 impl Default for HealthProtocol {
-    /// The papers' alpha 2, t 2 and 0.9 of the ratios; 20 neighbours; 10,000 rows; seed 0.
+    /// The papers' alpha 2, t 2 and 0.9 of the ratios; 20 neighbours; 10,000 rows.
     fn default() -> HealthProtocol {
-        HealthProtocol { alpha: 2.0, t: 2.0, keep: 0.9, neighbours: 20, pairwise_rows: 10_000, seed: 0 }
+        HealthProtocol { alpha: 2.0, t: 2.0, keep: 0.9, neighbours: 20, pairwise_rows: 10_000 }
     }
 }
 
 /// What features say about themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HealthVerdict {
-    /// Version of this layout, [`HEALTH_SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// `health`.
-    pub protocol: String,
-    /// The settings that produced the numbers.
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// The seeds by what they seeded.
-    pub seeds: BTreeMap<String, u64>,
+pub struct Health {
     /// Number of rows.
     pub samples: usize,
     /// Features per row.
@@ -73,12 +60,35 @@ pub struct HealthVerdict {
     pub levina_bickel: Option<LevinaBickel>,
     /// [`covariance_spectrum`].
     pub spectrum: Vec<f64>,
-    /// What a reader should know before believing the numbers.
-    pub warnings: Vec<String>,
+}
+
+/// All measures, in the order in which they are shown. Which intrinsic dimension is better is nobody's to say in general;
+/// like the ranks, more of it is read as more being kept of the images.
+pub static HEALTH_MEASURES: [MeasureOf<Health>; 8] = [
+    of_health("effective_rank", "effective rank", Higher, |found| Some(found.effective_rank)),
+    of_health("rankme", "RankMe", Higher, |found| Some(found.rankme)),
+    of_health("participation_ratio", "participation ratio", Higher, |found| Some(found.participation_ratio)),
+    of_health("alignment", "alignment", Lower, |found| found.alignment),
+    of_health("uniformity", "uniformity", Lower, |found| found.uniformity),
+    of_health("two_nn", "TwoNN", Higher, |found| Some(found.two_nn?.mle)),
+    of_health("levina_bickel", "k-NN dimension", Higher, |found| Some(found.levina_bickel?.harmonic)),
+    of_health("std_of_sphere", "std / sphere", Higher, |found| {
+        Some(found.embedding_std / found.embedding_std_full)
+    }),
+];
+
+const fn of_health(
+    id: &'static str,
+    title: &'static str,
+    better: Better,
+    of: fn(&Health) -> Option<f64>,
+) -> MeasureOf<Health> {
+    Measure { id, title, unit: Unit::Number, better, of }
 }
 
 impl HealthProtocol {
-    /// Measures `features`, and how far two `views` of the same images agree where there are any.
+    /// Measures `features`, and how far two `views` of the same images agree where there are any. `seed` draws the rows
+    /// whose pairs are compared, where there are too many.
     ///
     /// # Errors
     /// Fewer than 2 rows; settings out of range; views of different shape; a failed eigenvalue iteration. A dimension that
@@ -87,11 +97,12 @@ impl HealthProtocol {
         &self,
         features: &Features,
         views: Option<(&Features, &Features)>,
-    ) -> Result<HealthVerdict, EvalError> {
+        seed: u64,
+    ) -> Result<Judgement<Health>, EvalError> {
         let mut warnings = Vec::new();
         let spectrum = covariance_spectrum(features)?;
         let (raw, centred) = (singular_values(features, false)?, singular_values(features, true)?);
-        let pairs = self.sample(features, &mut warnings)?;
+        let pairs = self.sample(features, seed, &mut warnings)?;
         let alignment = match views {
             Some((one, other)) => Some(alignment(one, other, self.alpha)?),
             None => None,
@@ -100,11 +111,7 @@ impl HealthProtocol {
         let uniformity = defined(uniformity(&pairs, self.t))?;
         let two_nn = keep_defined(two_nn(&pairs, self.keep), &mut warnings)?;
         let levina_bickel = keep_defined(levina_bickel(&pairs, self.neighbours), &mut warnings)?;
-        Ok(HealthVerdict {
-            schema_version: HEALTH_SCHEMA_VERSION,
-            protocol: "health".to_string(),
-            settings: self.settings(),
-            seeds: [("sample".to_string(), self.seed)].into(),
+        let outcome = Health {
             samples: features.rows(),
             dim: features.dim(),
             embedding_std: embedding_std(features),
@@ -117,11 +124,17 @@ impl HealthProtocol {
             two_nn,
             levina_bickel,
             spectrum,
-            warnings,
-        })
+        };
+        let seeds = [("sample".to_owned(), seed)].into();
+        Ok(Judgement { seeds, warnings, ..Judgement::new(self.settings(), outcome) })
     }
 
-    fn sample(&self, features: &Features, warnings: &mut Vec<String>) -> Result<Features, EvalError> {
+    fn sample(
+        &self,
+        features: &Features,
+        seed: u64,
+        warnings: &mut Vec<String>,
+    ) -> Result<Features, EvalError> {
         let rows = features.rows();
         if rows <= self.pairwise_rows {
             return Ok(features.clone());
@@ -130,19 +143,19 @@ impl HealthProtocol {
             "uniformity and intrinsic dimension are those of {} of the {rows} images",
             self.pairwise_rows
         ));
-        let mut drawn = stream(self.seed, Draw::Sample, 0).permutation(rows);
+        let mut drawn = stream(seed, Draw::Sample, 0).permutation(rows);
         drawn.truncate(self.pairwise_rows);
         features.subset(&drawn)
     }
 
-    fn settings(&self) -> BTreeMap<String, serde_json::Value> {
-        let settings = [
+    fn settings(&self) -> [(&'static str, serde_json::Value); 5] {
+        [
             ("alpha", self.alpha.into()),
             ("t", self.t.into()),
             ("keep", self.keep.into()),
             ("neighbours", self.neighbours.into()),
-        ];
-        settings.map(|(key, value): (&str, serde_json::Value)| (key.to_string(), value)).into()
+            ("pairwise_rows", self.pairwise_rows.into()),
+        ]
     }
 }
 
@@ -167,34 +180,40 @@ mod tests {
     fn every_measure_is_that_of_its_function() {
         let (x, y) = (random_features(80, 6, 1), random_features(80, 6, 2));
         let protocol = HealthProtocol { neighbours: 7, ..HealthProtocol::default() };
-        let verdict = protocol.run(&x, Some((&x, &y))).unwrap();
-        assert_eq!(verdict.spectrum, covariance_spectrum(&x).unwrap());
-        assert_eq!(verdict.effective_rank, effective_rank(&singular_values(&x, true).unwrap()));
-        assert_eq!(verdict.rankme, rankme(&singular_values(&x, false).unwrap()));
-        assert_eq!(verdict.alignment, Some(alignment(&x, &y, 2.0).unwrap()));
-        assert_eq!(verdict.uniformity, Some(uniformity(&x, 2.0).unwrap()));
-        assert_eq!(verdict.two_nn, Some(two_nn(&x, 0.9).unwrap()));
-        assert_eq!(verdict.levina_bickel, Some(levina_bickel(&x, 7).unwrap()));
-        assert_eq!(verdict.embedding_std, embedding_std(&x));
-        assert!((verdict.embedding_std_full - 6f64.sqrt().recip()).abs() < 1e-15);
+        let verdict = protocol.run(&x, Some((&x, &y)), 0).unwrap();
+        assert_eq!(verdict.outcome.spectrum, covariance_spectrum(&x).unwrap());
+        assert_eq!(verdict.outcome.effective_rank, effective_rank(&singular_values(&x, true).unwrap()));
+        assert_eq!(verdict.outcome.rankme, rankme(&singular_values(&x, false).unwrap()));
+        assert_eq!(verdict.outcome.alignment, Some(alignment(&x, &y, 2.0).unwrap()));
+        assert_eq!(verdict.outcome.uniformity, Some(uniformity(&x, 2.0).unwrap()));
+        assert_eq!(verdict.outcome.two_nn, Some(two_nn(&x, 0.9).unwrap()));
+        assert_eq!(verdict.outcome.levina_bickel, Some(levina_bickel(&x, 7).unwrap()));
+        assert_eq!(verdict.outcome.embedding_std, embedding_std(&x));
+        assert!((verdict.outcome.embedding_std_full - 6f64.sqrt().recip()).abs() < 1e-15);
         assert!(verdict.warnings.is_empty(), "{:?}", verdict.warnings);
-        let json = serde_json::to_string(&verdict).unwrap();
-        assert_eq!(serde_json::from_str::<HealthVerdict>(&json).unwrap(), verdict);
+        let json = serde_json::to_string(&verdict.outcome).unwrap();
+        assert_eq!(serde_json::from_str::<Health>(&json).unwrap(), verdict.outcome);
     }
 
     #[test]
     fn what_these_features_do_not_define_is_told() {
         let equal = Features::new(30, 2, vec![1.0; 60]).unwrap();
-        let verdict = HealthProtocol::default().run(&equal, None).unwrap();
-        assert_eq!((verdict.two_nn, verdict.levina_bickel, verdict.alignment), (None, None, None));
-        assert!(verdict.embedding_std < 1e-12 && verdict.effective_rank == 0.0, "{verdict:?}");
+        let verdict = HealthProtocol::default().run(&equal, None, 0).unwrap();
+        assert_eq!(
+            (verdict.outcome.two_nn, verdict.outcome.levina_bickel, verdict.outcome.alignment),
+            (None, None, None)
+        );
+        assert!(
+            verdict.outcome.embedding_std < 1e-12 && verdict.outcome.effective_rank == 0.0,
+            "{verdict:?}"
+        );
         assert_eq!(verdict.warnings.len(), 2);
-        let few = HealthProtocol::default().run(&random_features(5, 3, 1), None).unwrap();
-        assert!(few.levina_bickel.is_none() && few.two_nn.is_some());
-        assert!(HealthProtocol::default().run(&random_features(1, 3, 1), None).is_err());
+        let few = HealthProtocol::default().run(&random_features(5, 3, 1), None, 0).unwrap();
+        assert!(few.outcome.levina_bickel.is_none() && few.outcome.two_nn.is_some());
+        assert!(HealthProtocol::default().run(&random_features(1, 3, 1), None, 0).is_err());
         let flat = HealthProtocol { t: 0.0, ..HealthProtocol::default() };
         assert!(matches!(
-            flat.run(&random_features(5, 3, 1), None),
+            flat.run(&random_features(5, 3, 1), None, 0),
             Err(EvalError::Setting { setting: "t", .. })
         ));
     }
@@ -203,11 +222,11 @@ mod tests {
     fn pairs_of_many_rows_are_those_of_a_sample() {
         let x = random_features(120, 4, 1);
         let protocol = HealthProtocol { pairwise_rows: 60, ..HealthProtocol::default() };
-        let verdict = protocol.run(&x, None).unwrap();
+        let verdict = protocol.run(&x, None, 0).unwrap();
         assert!(verdict.warnings[0].contains("60 of the 120 images"));
-        assert_eq!(verdict.samples, 120);
-        let other = HealthProtocol { seed: 1, ..protocol.clone() }.run(&x, None).unwrap();
-        assert_ne!(verdict.uniformity, other.uniformity);
-        assert_eq!(verdict, protocol.run(&x, None).unwrap());
+        assert_eq!(verdict.outcome.samples, 120);
+        let other = protocol.run(&x, None, 1).unwrap();
+        assert_ne!(verdict.outcome.uniformity, other.outcome.uniformity);
+        assert_eq!(verdict, protocol.run(&x, None, 0).unwrap());
     }
 }

@@ -16,7 +16,9 @@ pub use ridge_probe::RidgeProbe;
 pub use standardise::Standardiser;
 pub use svm_probe::SvmProbe;
 
-use crate::{EvalError, Labelled, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::{EvalError, Judgement, Labelled, Predictions};
 
 /// The linear probe: logistic regression on standardised features, its penalty chosen on validation.
 ///
@@ -24,9 +26,11 @@ use crate::{EvalError, Labelled, Verdict};
 /// the one with the best validation accuracy is kept (of several, the strongest penalty), and that model is
 /// judged on validation and on test. Validation numbers are therefore slightly optimistic; test numbers
 /// are not. To learn from a share of the labels, pass [`Labelled::subset`] of the training split.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct LinearProbe {
     /// Weights of the data against the penalty to choose from (see [`LogisticRegression::c`]).
+    #[serde(rename = "c_grid")]
     pub c: Vec<f64>,
     /// As [`LogisticRegression::tolerance`].
     pub tolerance: f64,
@@ -43,24 +47,24 @@ impl Default for LinearProbe {
 }
 
 impl LinearProbe {
-    /// Fits `train`, chooses on the split called `val`, judges on all that are held out, by their names. The verdict's settings hold the chosen
+    /// Fits `train`, chooses on the split called `val`, judges on all that are held out, by their names. The judgement holds the chosen
     /// `c`; it warns of a choice at the edge of the grid and of a fit that did not converge.
     ///
     /// # Errors
     /// No split called `val`; an empty grid or a `c` that is not above 0; training labels of one class only; splits whose
     /// dimensions or classes differ.
-    pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Verdict, EvalError> {
+    pub fn run(
+        &self,
+        train: &Labelled,
+        held_out: &[(&str, &Labelled)],
+    ) -> Result<Judgement<Predictions>, EvalError> {
         let (fitted, held_out) = standardised(train, held_out)?;
         let val = to_choose_by(&held_out)?;
         let (c, model) = self.choose(&fitted, val)?;
-        let settings = [
-            ("c_grid", self.c.clone().into()),
-            ("c", c.into()),
-            ("tolerance", self.tolerance.into()),
-            ("iterations", model.iterations.into()),
-            ("converged", model.converged.into()),
-        ];
-        let mut verdict = Verdict::new("linear-probe", settings, train);
+        let asked = [("c_grid", self.c.clone().into()), ("tolerance", self.tolerance.into())];
+        let found =
+            [("c", c.into()), ("iterations", model.iterations.into()), ("converged", model.converged.into())];
+        let mut verdict = Judgement::of_labels(asked, train.labels(), train.classes()).finding(found);
         for (name, set) in &held_out {
             verdict.judge(name, set, &model.probabilities(set.features())?)?;
         }
@@ -148,7 +152,9 @@ mod tests {
             (blobs(60, 3, 30, 4.0, 1), blobs(300, 3, 30, 4.0, 2), blobs(300, 3, 30, 4.0, 3));
         let probe = LinearProbe::default();
         let verdict = probe.run(&train, &[("val", &val), ("test", &test)]).unwrap();
-        let accuracy = |verdict: &Verdict, split: &str| verdict.split(split).unwrap().scores.accuracy();
+        let accuracy = |verdict: &Judgement<Predictions>, split: &str| {
+            verdict.outcome.split(split).unwrap().scores.accuracy()
+        };
         assert!(accuracy(&verdict, "test") > 0.5, "{}", accuracy(&verdict, "test"));
         let alone: Vec<f64> = probe
             .c
@@ -160,7 +166,7 @@ mod tests {
             .collect();
         let best = alone.iter().copied().fold(0.0, f64::max);
         assert!(alone.iter().any(|&accuracy| accuracy < best), "the grid must matter: {alone:?}");
-        let chosen = verdict.settings["c"].as_f64().unwrap();
+        let chosen = verdict.found["c"].as_f64().unwrap();
         let place = probe.c.iter().position(|&c| c == chosen).unwrap();
         // Warm and cold starts end within the tolerance of each other, not at the same bits.
         assert!(alone[place] >= best - 0.01, "{alone:?} chose {chosen}");
@@ -180,7 +186,7 @@ mod tests {
         let run = |sets: &[Labelled; 3]| {
             LinearProbe::default().run(&sets[0], &[("val", &sets[1]), ("test", &sets[2])]).unwrap()
         };
-        let (mut plain, mut moved) = (run(&sets).splits, run(&moved).splits);
+        let (mut plain, mut moved) = (run(&sets).outcome.splits, run(&moved).outcome.splits);
         for (plain, moved) in plain.iter_mut().zip(&mut moved) {
             // Made of the probabilities themselves, which have other roundings.
             let errors = [&mut *plain, &mut *moved].map(|split| {
@@ -198,10 +204,10 @@ mod tests {
         let hasty = LinearProbe { c: vec![1.0], max_iterations: 1, ..LinearProbe::default() };
         let verdict = hasty.run(&train, &[("val", &val), ("test", &val)]).unwrap();
         assert!(verdict.warnings.iter().any(|w| w.contains("before it converged")), "{:?}", verdict.warnings);
-        assert_eq!(verdict.settings["converged"], false);
+        assert_eq!(verdict.found["converged"], false);
         let easy = (blobs(60, 3, 10, 0.01, 1), blobs(60, 3, 10, 0.01, 2));
         let verdict = LinearProbe::default().run(&easy.0, &[("val", &easy.1), ("test", &easy.1)]).unwrap();
-        assert_eq!(verdict.settings["c"], 1e-5, "of equal accuracies the strongest penalty");
+        assert_eq!(verdict.found["c"], 1e-5, "of equal accuracies the strongest penalty");
         assert!(verdict.warnings[0].contains("edge of the grid"));
     }
 

@@ -1,15 +1,19 @@
 //! The ridge probe: a linear read-out in closed form, its penalty chosen on validation.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Ridge, RidgeModel, edge_of_grid, standardised, to_choose_by};
 use crate::metrics::predictions;
-use crate::{EvalError, Labelled, Verdict};
+use crate::{EvalError, Judgement, Labelled, Predictions};
 
 /// [`Ridge`] regression of one-hot labels on standardised features; the class with the largest score is predicted. Its
 /// penalty is chosen and its verdict made as those of [`super::LinearProbe`]: faster, with scores that are no
 /// probabilities, so that no calibration error is defined.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RidgeProbe {
     /// Weights of the penalty to choose from (see [`Ridge::alpha`]).
+    #[serde(rename = "alpha_grid")]
     pub alpha: Vec<f64>,
 }
 
@@ -21,23 +25,28 @@ impl Default for RidgeProbe {
 }
 
 impl RidgeProbe {
-    /// Fits `train`, chooses on the split called `val` (of several the strongest penalty), judges on all that are held out. The verdict's
-    /// settings hold the chosen `alpha`; it warns of a choice at the edge of the grid.
+    /// Fits `train`, chooses on the split called `val` (of several the strongest penalty), judges on all that are held out. The judgement
+    /// holds the chosen `alpha`; it warns of a choice at the edge of the grid.
     ///
     /// # Errors
     /// No split called `val`; an empty grid or an `alpha` that is not above 0; training labels of one class only; splits whose dimensions or
     /// classes differ; [`EvalError::Numeric`] when an `alpha` is too small for these features.
-    pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Verdict, EvalError> {
+    pub fn run(
+        &self,
+        train: &Labelled,
+        held_out: &[(&str, &Labelled)],
+    ) -> Result<Judgement<Predictions>, EvalError> {
         let (fitted, held_out) = standardised(train, held_out)?;
         let val = to_choose_by(&held_out)?;
         let (alpha, model) = self.choose(&fitted, val)?;
-        let settings = [("alpha_grid", self.alpha.clone().into()), ("alpha", alpha.into())];
-        let mut verdict = Verdict::new("ridge-probe", settings, train);
+        let asked = [("alpha_grid", self.alpha.clone().into())];
+        let mut verdict = Judgement::of_labels(asked, train.labels(), train.classes());
+        verdict.found.insert("alpha".into(), alpha.into());
         for (name, set) in &held_out {
             verdict.judge(name, set, &model.scores(set.features())?)?;
         }
         // They sum to 1, but are no probabilities even where all happen to lie between 0 and 1.
-        verdict.splits.iter_mut().for_each(|split| split.undefine("calibration_error"));
+        verdict.outcome.splits.iter_mut().for_each(|split| split.undefine("calibration_error"));
         verdict.warnings.extend(edge_of_grid("alpha", &self.alpha, alpha));
         Ok(verdict)
     }
@@ -74,7 +83,8 @@ mod tests {
                 .run(&sets[0], &[("val", &sets[1]), ("test", &sets[2])])
                 .unwrap()
         };
-        let accuracy = |verdict: &Verdict| verdict.split("val").unwrap().scores.accuracy();
+        let accuracy =
+            |verdict: &Judgement<Predictions>| verdict.outcome.split("val").unwrap().scores.accuracy();
         let grid = RidgeProbe::default().alpha;
         let alone: Vec<f64> = grid.iter().map(|&alpha| accuracy(&run(&[alpha]))).collect();
         let best = alone.iter().copied().fold(0.0, f64::max);
@@ -83,9 +93,9 @@ mod tests {
         assert_eq!(accuracy(&verdict), best);
         // Of several the strongest penalty.
         let strongest = grid.iter().zip(&alone).rfind(|(_, accuracy)| **accuracy == best).unwrap().0;
-        assert_eq!(verdict.settings["alpha"].as_f64(), Some(*strongest));
-        assert_eq!(verdict.splits[1], run(&[*strongest]).splits[1]);
-        assert_eq!(verdict.split("test").unwrap().scores.measures["calibration_error"], None);
+        assert_eq!(verdict.found["alpha"].as_f64(), Some(*strongest));
+        assert_eq!(verdict.outcome.splits[1], run(&[*strongest]).outcome.splits[1]);
+        assert_eq!(verdict.outcome.split("test").unwrap().scores.measures["calibration_error"], None);
         assert_eq!(on_threads(1, || run(&grid)), on_threads(3, || run(&grid)));
     }
 

@@ -1,11 +1,12 @@
 //! The SVM probe: one linear support vector machine a class, its `c` chosen by cross-validation on the training images.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{LinearSvm, LinearSvmModel};
 use crate::draws::{Draw, stream};
 use crate::metrics::{ApRule, average_precision};
-use crate::{EvalError, Features, Labelled, Verdict};
+use crate::{EvalError, Features, Judgement, Labelled, Predictions};
 
 /// The protocol of VOC07 classification with fixed features (Goyal et al., "Scaling and benchmarking self-supervised visual
 /// representation learning", ICCV 2019, section 5.1, and its code): features of unit length, for each class against all
@@ -13,9 +14,11 @@ use crate::{EvalError, Features, Labelled, Verdict};
 /// cross-validation on the training images. What is reported is the mean average precision over classes.
 ///
 /// Validation images have no part in the choice. The class with the largest score is predicted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SvmProbe {
     /// Weights of the data against the penalty to choose from.
+    #[serde(rename = "c_grid")]
     pub c: Vec<f64>,
     /// Parts of the training images, each held out once.
     pub folds: usize,
@@ -25,7 +28,8 @@ pub struct SvmProbe {
     pub tolerance: f64,
     /// As [`LinearSvm::max_iterations`], for each machine.
     pub max_iterations: usize,
-    /// Seed of folds and orders.
+    /// Seed of folds and orders; no setting, as it changes nothing of what is asked.
+    #[serde(skip)]
     pub seed: u64,
 }
 
@@ -44,13 +48,17 @@ impl Default for SvmProbe {
 }
 
 impl SvmProbe {
-    /// Fits `train`, judges on every held-out split. The verdict's settings hold the `c` chosen for each class; it warns of
+    /// Fits `train`, judges on every held-out split. The judgement holds the `c` chosen for each class; it warns of
     /// machines that did not converge. Same bits whatever the number of threads.
     ///
     /// # Errors
     /// No `c` or one that is not above 0, fewer than 2 folds; a class of the training images with fewer images than folds;
     /// training labels of one class only; splits whose dimensions or classes differ.
-    pub fn run(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<Verdict, EvalError> {
+    pub fn run(
+        &self,
+        train: &Labelled,
+        held_out: &[(&str, &Labelled)],
+    ) -> Result<Judgement<Predictions>, EvalError> {
         for &(split, set) in held_out {
             train.check_comparable(split, set)?;
         }
@@ -62,7 +70,8 @@ impl SvmProbe {
             (0..classes).into_par_iter().map(fit).collect::<Result<_, EvalError>>()?;
         let chosen: Vec<Option<f64>> =
             machines.iter().map(|machine| machine.as_ref().map(|(c, _)| *c)).collect();
-        let mut verdict = Verdict::new("svm-probe", self.settings(chosen), train);
+        let mut verdict = Judgement::of_labels(self.settings(), train.labels(), train.classes());
+        verdict.found.insert("c".into(), chosen.into());
         for &(name, set) in held_out {
             verdict.judge(name, set, &scores(&machines, &set.features().unit_rows())?)?;
         }
@@ -71,11 +80,10 @@ impl SvmProbe {
         Ok(verdict)
     }
 
-    /// What verdicts say of the settings and of the `c` chosen for each class.
-    pub(super) fn settings(&self, chosen: Vec<Option<f64>>) -> [(&'static str, serde_json::Value); 5] {
+    /// What judgements say of the settings.
+    pub(super) fn settings(&self) -> [(&'static str, serde_json::Value); 4] {
         [
             ("c_grid", self.c.clone().into()),
-            ("c", chosen.into()),
             ("folds", self.folds.into()),
             ("positive_weight", self.positive_weight.into()),
             ("tolerance", self.tolerance.into()),
@@ -232,13 +240,13 @@ mod tests {
         let (train, test) = (blobs(90, 3, 12, 0.8, 1), blobs(90, 3, 12, 0.8, 2));
         let run = || SvmProbe::default().run(&train, &[("val", &test), ("test", &test)]).unwrap();
         let verdict = run();
-        let scores = &verdict.split("test").unwrap().scores;
+        let scores = &verdict.outcome.split("test").unwrap().scores;
         assert!(
             scores.measures["macro_average_precision"].unwrap() > 0.97 && scores.accuracy() > 0.93,
             "{scores:?}"
         );
         assert_eq!(scores.measures["calibration_error"], None);
-        assert_eq!(verdict.settings["c"].as_array().unwrap().len(), 3);
+        assert_eq!(verdict.found["c"].as_array().unwrap().len(), 3);
         assert_eq!(verdict, on_threads(1, run));
         assert_eq!(verdict, on_threads(3, run));
     }
@@ -292,7 +300,7 @@ mod tests {
         assert!(matches!(refuse(usual.clone(), &rare), EvalError::TooFew { expected: 3, got: 1, .. }));
         let two: Vec<usize> = (0..30).filter(|row| row % 3 != 2).collect();
         let verdict = usual.run(&train.subset(&two).unwrap(), &[("test", &train)]).unwrap();
-        assert!(verdict.splits[0].predictions.iter().all(|&class| class != 2));
-        assert!(verdict.settings["c"][2].is_null() && verdict.warnings[0].contains("never be predicted"));
+        assert!(verdict.outcome.splits[0].predictions.iter().all(|&class| class != 2));
+        assert!(verdict.found["c"][2].is_null() && verdict.warnings[0].contains("never be predicted"));
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{LinearSvmModel, SvmProbe};
 use crate::metrics::TagScores;
 use crate::statistics::Bootstrap;
-use crate::{EvalError, Features, TAG_SCHEMA_VERSION, TagSplit, TagVerdict, Tagged};
+use crate::{EvalError, Features, Judgement, TagPredictions, TagSplit, Tagged};
 
 /// The machines of one class.
 struct Machines {
@@ -29,7 +29,12 @@ impl SvmProbe {
     /// # Errors
     /// No `c` or one that is not above 0, fewer than 2 folds, splits whose dimensions or classes differ, no class with enough
     /// images.
-    pub fn run_tags(&self, train: &Tagged, val: &Tagged, test: &Tagged) -> Result<TagVerdict, EvalError> {
+    pub fn run_tags(
+        &self,
+        train: &Tagged,
+        val: &Tagged,
+        test: &Tagged,
+    ) -> Result<Judgement<TagPredictions>, EvalError> {
         self.check_folds()?;
         train.check_comparable("test", test)?;
         let all = train.joined("val", val)?;
@@ -48,16 +53,10 @@ impl SvmProbe {
         }
         let chosen: Vec<Option<f64>> =
             machines.iter().map(|machines| machines.as_ref().map(|machines| machines.c)).collect();
-        let settings = self.settings(chosen);
-        let mut verdict = TagVerdict {
-            schema_version: TAG_SCHEMA_VERSION,
-            protocol: "svm-tags".to_string(),
-            settings: settings.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
-            seeds: [("folds".to_string(), self.seed)].into(),
-            classes: all.classes().to_vec(),
-            splits: Vec::new(),
-            warnings: self.warnings(&machines, all.classes()),
-        };
+        let outcome = TagPredictions { classes: all.classes().to_vec(), splits: Vec::new() };
+        let mut verdict = Judgement::new(self.settings(), outcome).finding([("c", chosen.into())]);
+        verdict.seeds.insert("folds".into(), self.seed);
+        verdict.warnings = self.warnings(&machines, all.classes());
         let parts = [
             (
                 "val",
@@ -83,7 +82,7 @@ impl SvmProbe {
             }));
             let (split, learned_from) =
                 (name.to_string(), learned_from.iter().map(ToString::to_string).collect());
-            verdict.splits.push(TagSplit { split, learned_from, training_images, scores });
+            verdict.outcome.splits.push(TagSplit { split, learned_from, training_images, scores });
         }
         Ok(verdict)
     }
@@ -177,21 +176,21 @@ mod tests {
         let run = || probe.run_tags(&sets[0], &sets[1], &sets[2]).unwrap();
         let verdict = run();
         for (split, images) in [("val", 90), ("test", 180)] {
-            let found = verdict.split(split).unwrap();
+            let found = verdict.outcome.split(split).unwrap();
             let scores = &found.scores;
             assert!(scores.mean_average_precision.step.unwrap() > 0.8, "{split}: {scores:?}");
             assert_eq!(found.training_images, images);
             let [low, high] = scores.interval.unwrap();
             assert!(low < high && scores.macro_auc.unwrap() > 0.85);
         }
-        assert_eq!(verdict.split("test").unwrap().learned_from, ["train", "val"]);
+        assert_eq!(verdict.outcome.split("test").unwrap().learned_from, ["train", "val"]);
         assert_eq!(verdict.warnings, Vec::<String>::new());
         assert_eq!(verdict, on_threads(1, run));
         assert_eq!(verdict, on_threads(3, run));
-        let json = serde_json::to_string(&verdict).unwrap();
-        assert_eq!(serde_json::from_str::<TagVerdict>(&json).unwrap(), verdict);
+        let json = serde_json::to_string(&verdict.outcome).unwrap();
+        assert_eq!(serde_json::from_str::<TagPredictions>(&json).unwrap(), verdict.outcome);
         let other = SvmProbe { seed: 1, ..probe.clone() }.run_tags(&sets[0], &sets[1], &sets[2]).unwrap();
-        assert!(verdict.repeats(&other) && verdict.seeds != other.seeds);
+        assert!(verdict.asked == other.asked && verdict.seeds != other.seeds);
     }
 
     #[test]
@@ -208,8 +207,9 @@ mod tests {
         };
         let alone = probe.run_tags(&of_class(&sets[0]), &of_class(&sets[1]), &of_class(&sets[2])).unwrap();
         for split in ["val", "test"] {
-            let ap =
-                |verdict: &TagVerdict| verdict.split(split).unwrap().scores.per_class[0].average_precision;
+            let ap = |verdict: &Judgement<TagPredictions>| {
+                verdict.outcome.split(split).unwrap().scores.per_class[0].average_precision
+            };
             assert_eq!(ap(&verdict), ap(&alone), "{split}");
         }
     }
@@ -228,12 +228,12 @@ mod tests {
         let verdict = SvmProbe::default().run_tags(&train, &val, &sets[2]).unwrap();
         let named = |class: &str| verdict.warnings.iter().any(|w| w.contains(&format!("class `{class}`")));
         assert!(named("0") && named("1") && !named("2"), "{:?}", verdict.warnings);
-        let scores = &verdict.split("test").unwrap().scores;
+        let scores = &verdict.outcome.split("test").unwrap().scores;
         let steps: Vec<bool> =
             scores.per_class.iter().map(|class| class.average_precision.step.is_some()).collect();
         assert_eq!(steps, [false, false, true]);
         assert_eq!(scores.mean_average_precision.step, scores.per_class[2].average_precision.step);
-        assert!(verdict.settings["c"][0].is_null() && verdict.settings["c"][2].is_number());
+        assert!(verdict.found["c"][0].is_null() && verdict.found["c"][2].is_number());
     }
 
     #[test]
@@ -247,13 +247,13 @@ mod tests {
             "{:?}",
             verdict.warnings
         );
-        let scores = &verdict.split("test").unwrap().scores;
+        let scores = &verdict.outcome.split("test").unwrap().scores;
         assert_eq!(scores.per_class[0].average_precision.step, None);
         assert_eq!(scores.mean_average_precision.step, scores.per_class[1].average_precision.step);
         // Shown by validation images only: no machine of training images alone.
         let verdict = SvmProbe::default().run_tags(&without(&sets[0]), &sets[1], &sets[2]).unwrap();
-        assert_eq!(verdict.split("val").unwrap().scores.per_class[0].average_precision.step, None);
-        assert!(verdict.split("test").unwrap().scores.per_class[0].average_precision.step.is_some());
+        assert_eq!(verdict.outcome.split("val").unwrap().scores.per_class[0].average_precision.step, None);
+        assert!(verdict.outcome.split("test").unwrap().scores.per_class[0].average_precision.step.is_some());
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
                 .map(|split| tagged(&case, &format!("in.{split}_x"), &format!("in.{split}_tags")));
             let verdict = tight(vec![case.number("c")], &case).run_tags(&train, &val, &test).unwrap();
             for split in ["val", "test"] {
-                let scores = &verdict.split(split).unwrap().scores;
+                let scores = &verdict.outcome.split(split).unwrap().scores;
                 let check = |name: &str, value: fn(&crate::metrics::TagClassScores) -> Option<f64>| {
                     let values: Vec<f64> =
                         scores.per_class.iter().map(|class| value(class).unwrap()).collect();

@@ -2,7 +2,7 @@
 //!
 //! - [`FinetuneSettings`]: stages, head, learning rates, how many labels;
 //! - [`Finetuner`]: one network; takes a batch of labelled images, makes one step;
-//! - [`finetune`]: goes through all stages in a run folder, and returns the verdict on validation and test images;
+//! - [`finetune`]: goes through all stages in a run folder, and returns the judgement on validation and test images;
 //! - [`recipes`]: the protocols of the literature, as TOML inside the program.
 
 mod classifier;

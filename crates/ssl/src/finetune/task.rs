@@ -1,4 +1,4 @@
-//! The run of a fine-tuning: stages, the look at validation images, the verdict.
+//! The run of a fine-tuning: stages, the look at validation images, the judgement.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use twinlens_data::{ImageSource, Split};
 use twinlens_eval::metrics::MEASURES;
-use twinlens_eval::{EvalError, Labelled, Scores, Verdict, metrics};
+use twinlens_eval::{EvalError, Judgement, Labelled, Predictions, Scores, metrics};
 use twinlens_nn::weights::{EncoderDescription, NamedTensor, write_safetensors};
 use twinlens_run::{RunFolder, csv_cell};
 use twinlens_views::{Batch, Loader};
@@ -24,7 +24,7 @@ use crate::{Hooks, Outcome, SslError, StartFrom, StepReport};
 #[derive(Clone, Debug)]
 pub enum Finetuned {
     /// To the end; judged on validation and test images.
-    Done(Box<Verdict>),
+    Done(Box<Judgement<Predictions>>),
     /// It was asked to stop; a checkpoint is saved.
     Interrupted,
 }
@@ -199,24 +199,24 @@ impl FinetuneTask<'_> {
     }
 
     /// Judges the weights that are kept and writes them.
-    fn finish(&mut self, folder: &RunFolder) -> Result<Verdict, SslError> {
+    fn finish(&mut self, folder: &RunFolder) -> Result<Judgement<Predictions>, SslError> {
         let kept = self.best.as_ref().filter(|best| !best.weights.is_empty());
         let epochs = self.finetuner.steps() / self.images.steps_per_epoch(self.settings.batch);
         let epoch = kept.map_or(epochs, |best| best.epoch);
         if let Some(best) = kept {
             self.finetuner.revert(&best.weights)?;
         }
-        let mut verdict = None;
+        let mut judgement = None;
         let test = self.images.test.clone().map(|test| (Split::Test, test));
         for (split, source) in std::iter::once((Split::Val, self.images.val.clone())).chain(test) {
             let (held_out, probabilities) = self.predict(source.clone())?;
-            let verdict = verdict.get_or_insert_with(|| self.verdict(&held_out, epoch, epochs));
-            verdict.judge(split.name(), &held_out, &probabilities)?;
+            let judgement = judgement.get_or_insert_with(|| self.judgement(&held_out, epoch, epochs));
+            judgement.judge(split.name(), &held_out, &probabilities)?;
             let name = format!("predictions-{}", split.name());
             folder.write_predictions(&name, &table(source.as_ref(), &held_out, &probabilities))?;
         }
         self.write(folder, epoch)?;
-        verdict.ok_or_else(|| EvalError::Empty { what: "the list of splits".to_owned() }.into())
+        judgement.ok_or_else(|| EvalError::Empty { what: "the list of splits".to_owned() }.into())
     }
 
     /// Writes the encoder, the head and the table of metrics.
@@ -250,10 +250,10 @@ impl FinetuneTask<'_> {
         Ok(())
     }
 
-    fn verdict(&self, held_out: &Labelled, epoch: usize, epochs: usize) -> Verdict {
+    fn judgement(&self, held_out: &Labelled, epoch: usize, epochs: usize) -> Judgement<Predictions> {
         let FinetuneSettings { label_choice, encoder, init, init_origin, seed, head, layer_decay, .. } =
             self.settings;
-        let settings: [(&'static str, Value); 10] = [
+        let asked: [(&'static str, Value); 8] = [
             self.settings.label_amount().setting(),
             ("label_choice", json!(label_choice)),
             ("encoder", json!(encoder)),
@@ -262,15 +262,13 @@ impl FinetuneTask<'_> {
             ("head", json!(head)),
             ("layer_decay", json!(layer_decay)),
             ("stages", json!(self.settings.stages)),
-            ("epochs", json!(epochs)),
-            ("epoch_kept", json!(epoch)),
         ];
         let train = &self.images.train;
         let labels: Vec<usize> = (0..train.len()).filter_map(|index| train.label(index)).collect();
-        let mut verdict = Verdict::of_labels("fine-tune", settings, &labels, held_out.classes());
-        verdict.seeds.insert("labels".into(), *seed);
-        verdict.seeds.insert("training".into(), *seed);
-        verdict
+        let mut judgement = Judgement::of_labels(asked, &labels, held_out.classes())
+            .finding([("epochs", json!(epochs)), ("epoch_kept", json!(epoch))]);
+        judgement.seeds.extend(["labels", "training"].map(|what| (what.to_owned(), *seed)));
+        judgement
     }
 }
 

@@ -1,22 +1,22 @@
 //! `cluster`: group features without labels, and compare the groups with the labels there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::json;
-use twinlens_data::{ImageSource, Split};
-use twinlens_eval::clustering::{
-    CLUSTER_MEASURES, Cluster, ClusterProtocol, ClusterVerdict, Number, RowName,
-};
+use twinlens_data::ImageSource;
+use twinlens_eval::clustering::{CLUSTER_MEASURES, Cluster, ClusterProtocol, Clusters, Number, RowName};
 use twinlens_eval::{MeasureOf, Repeated};
-use twinlens_lab::{Part, features_of, images, labels, names};
+use twinlens_lab::protocols::{Protocol, find, settings};
+use twinlens_lab::{self as lab, Part, Repeat, Verdict, images};
 use twinlens_report::{MontageRow, Picture, montage};
 use twinlens_run::{RunFolder, csv_cell, write_atomically};
 
-use super::judge::{JudgeArgs, name_of, write_document};
+use super::judging::{JudgeArgs, write_document};
 use super::knn::Distance;
-use super::labels::{each_once, spread};
+use super::labels::each_once;
+use super::told::{self, spread};
 use super::views::shown;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -80,49 +80,40 @@ fn number(text: &str) -> Result<Number, String> {
 /// An encoder or data that cannot be used, more clusters than images, files that cannot be written.
 pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     let (subject, data) = args.judge.open(terminal)?;
-    let source = images(&data, args.split)?;
-    let features = features_of(&subject, &data, args.split, &args.judge.computing(), terminal)?;
-    let labels = labels(source.as_ref());
-    let named = |(split, name): (Split, String)| RowName { split: split.name().to_owned(), name };
-    let rows: Vec<RowName> = names(&data, args.split)?.into_iter().map(named).collect();
-    let of_seed = |seed: u64| -> Outcome<ClusterVerdict> {
-        let mut verdict = args.protocol(seed).run(&features, labels.as_deref(), &data.classes)?;
-        let ClusterVerdict { settings, seeds, .. } = &mut verdict;
-        args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, &data);
-        settings.insert("split".into(), args.split.name().into());
-        verdict.rows.clone_from(&rows);
-        Ok(verdict)
-    };
-    let seeds = each_once(&args.seeds, args.seed as u64);
-    let mut verdicts = seeds.into_iter().map(of_seed).collect::<Outcome<Vec<_>>>()?;
-    if labels.is_none() {
-        let reason =
-            if data.has_tags() { "an image may show several classes" } else { "not every image has a label" };
-        let message = format!("{reason}: clusters were not compared with labels");
-        verdicts.iter_mut().for_each(|verdict| verdict.warnings.push(message.clone()));
-    }
-    let warnings: BTreeSet<&String> = verdicts.iter().flat_map(|verdict| &verdict.warnings).collect();
-    warnings.into_iter().for_each(|warning| tracing::warn!("{warning}"));
-    let pictures = keep(args, &verdicts, source.as_ref())?;
-    let summary = summary(&verdicts)?;
+    let computing = args.judge.computing();
+    let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
+    judging.part = args.split;
+    let repeat = Repeat { seeds: each_once(&args.seeds, args.seed as u64), ..Repeat::default() };
+    let verdicts = judging.run(find(ClusterProtocol::ID)?, &settings(&args.protocol()), &repeat)?;
+    args.judge.keep(&verdicts)?;
+    let clusters: Vec<Verdict<Clusters>> = verdicts.iter().filter_map(clusters).collect();
+    let pictures = keep(args, &clusters, images(&data, args.split)?.as_ref())?;
+    let summary = summary(&clusters)?;
     let document = json!({ "verdicts": verdicts, "montages": pictures, "summary": summary });
     if let Some(out) = &args.out {
         write_document(out, &document)?;
-        write_atomically(&out.with_extension("csv"), csv(&verdicts).as_bytes())?;
+        write_atomically(&out.with_extension("csv"), csv(&clusters).as_bytes())?;
     }
     terminal.result(&document, || {
         let shown = pictures.iter().map(|path| format!("\nThe clusters: {}", path.display()));
-        table(&verdicts, &summary, terminal) + &shown.collect::<String>() + "\n"
+        table(&clusters, &summary, terminal) + &shown.collect::<String>() + "\n"
     })
 }
 
+/// A verdict whose outcome is clusters; nothing of any other.
+fn clusters(verdict: &Verdict) -> Option<Verdict<Clusters>> {
+    match &verdict.outcome {
+        lab::Outcome::Clusters(found) => Some(verdict.clone().with(found.clone())),
+        _ => None,
+    }
+}
+
 impl ClusterArgs {
-    fn protocol(&self, seed: u64) -> ClusterProtocol {
+    fn protocol(&self) -> ClusterProtocol {
         ClusterProtocol {
             k: self.clusters,
             restarts: self.restarts as usize,
-            seed,
-            spherical: self.distance == Distance::Cosine,
+            distance: self.distance.into(),
             nearest: self.nearest as usize,
             ..ClusterProtocol::default()
         }
@@ -130,11 +121,11 @@ impl ClusterArgs {
 }
 
 /// One line for each image of each clustering: seed, split, name, cluster.
-fn csv(verdicts: &[ClusterVerdict]) -> String {
+fn csv(verdicts: &[Verdict<Clusters>]) -> String {
     let mut text = "seed,split,name,cluster\n".to_owned();
-    for verdict in verdicts {
-        let seed = verdict.seeds.get("clusters").map_or(String::new(), u64::to_string);
-        for (RowName { split, name }, cluster) in verdict.rows.iter().zip(&verdict.assignments) {
+    for Verdict { seeds, outcome: Clusters { rows, assignments, .. }, .. } in verdicts {
+        let seed = seeds.get("clusters").map_or(String::new(), u64::to_string);
+        for (RowName { split, name }, cluster) in rows.iter().zip(assignments) {
             text += &format!("{seed},{split},{},{cluster}\n", csv_cell(name));
         }
     }
@@ -142,12 +133,15 @@ fn csv(verdicts: &[ClusterVerdict]) -> String {
 }
 
 /// Every measure over seeds; nothing for one seed.
-fn summary(verdicts: &[ClusterVerdict]) -> Outcome<Option<BTreeMap<&'static str, Repeated>>> {
+fn summary(verdicts: &[Verdict<Clusters>]) -> Outcome<Option<BTreeMap<&'static str, Repeated>>> {
     if verdicts.len() < 2 {
         return Ok(None);
     }
-    let of = |measure: &MeasureOf<ClusterVerdict>| {
-        Ok((measure.id, Repeated::of(verdicts.iter().map(measure.of).collect())?))
+    let of = |measure: &MeasureOf<Clusters>| {
+        Ok((
+            measure.id,
+            Repeated::of(verdicts.iter().map(|verdict| (measure.of)(&verdict.outcome)).collect())?,
+        ))
     };
     CLUSTER_MEASURES.iter().map(of).collect::<Outcome<_>>().map(Some)
 }
@@ -156,7 +150,7 @@ fn summary(verdicts: &[ClusterVerdict]) -> Outcome<Option<BTreeMap<&'static str,
 ///
 /// # Errors
 /// Images that cannot be read.
-pub fn montage_rows(verdict: &ClusterVerdict, source: &dyn ImageSource) -> Outcome<Vec<MontageRow>> {
+pub fn montage_rows(verdict: &Clusters, source: &dyn ImageSource) -> Outcome<Vec<MontageRow>> {
     let row = |cluster: &Cluster| {
         let images = cluster.nearest.iter().map(|&row| shown(&source.image(row)?));
         let size = cluster.size;
@@ -178,19 +172,21 @@ fn most_common(cluster: &Cluster, classes: &[String]) -> String {
     cluster.most_common.and_then(words).unwrap_or_default()
 }
 
-/// Writes the verdicts to the run, if the encoder is one's, and the pictures there, or the first where it is wanted; returns
-/// where the pictures are.
-fn keep(args: &ClusterArgs, verdicts: &[ClusterVerdict], source: &dyn ImageSource) -> Outcome<Vec<PathBuf>> {
-    let name = |verdict: &ClusterVerdict| name_of(&verdict.protocol, &verdict.settings, &verdict.seeds);
+/// Writes which image is in which cluster to the run, if the encoder is one's, and the pictures there, or the first where it
+/// is wanted; returns where the pictures are.
+fn keep(
+    args: &ClusterArgs,
+    verdicts: &[Verdict<Clusters>],
+    source: &dyn ImageSource,
+) -> Outcome<Vec<PathBuf>> {
     let run = if args.judge.encoder.is_dir() { Some(RunFolder::open(&args.judge.encoder)?) } else { None };
     if let Some(run) = &run {
         for verdict in verdicts {
-            run.write_verdict(&name(verdict), verdict)?;
-            run.write_predictions(&name(verdict), &csv(std::slice::from_ref(verdict)))?;
+            run.write_predictions(&verdict.file_name(), &csv(std::slice::from_ref(verdict)))?;
         }
     }
-    let draw = |verdict: &ClusterVerdict| -> Outcome<Picture> {
-        let sheet = montage(&montage_rows(verdict, source)?, CELL)
+    let draw = |verdict: &Verdict<Clusters>| -> Outcome<Picture> {
+        let sheet = montage(&montage_rows(&verdict.outcome, source)?, CELL)
             .map_err(|error| Failure::new(Exit::Usage, error))?;
         Picture::png(&sheet).map_err(|error| Failure::new(Exit::Failed, error))
     };
@@ -198,7 +194,10 @@ fn keep(args: &ClusterArgs, verdicts: &[ClusterVerdict], source: &dyn ImageSourc
         (Some(path), _) => verdicts.iter().take(1).map(|verdict| written(path, &draw(verdict)?)).collect(),
         (None, Some(run)) => verdicts
             .iter()
-            .map(|verdict| Ok(run.write_plot(&format!("{}.png", name(verdict)), draw(verdict)?.bytes())?))
+            .map(|verdict| {
+                let name = format!("{}.png", verdict.file_name());
+                Ok(run.write_plot(&name, draw(verdict)?.bytes())?)
+            })
             .collect(),
         (None, None) => Ok(Vec::new()),
     }
@@ -211,17 +210,16 @@ fn written(path: &Path, picture: &Picture) -> Outcome<PathBuf> {
 
 /// The measures, a line a seed, and mean and deviation of several.
 fn table(
-    verdicts: &[ClusterVerdict],
+    verdicts: &[Verdict<Clusters>],
     summary: &Option<BTreeMap<&str, Repeated>>,
     terminal: &Terminal,
 ) -> String {
     let headings: Vec<&str> =
         ["seed", "k"].into_iter().chain(CLUSTER_MEASURES.iter().map(|measure| measure.title)).collect();
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-    let line = |verdict: &ClusterVerdict| {
+    let line = |verdict: &Verdict<Clusters>| {
         let seed = verdict.seeds.get("clusters").map_or("-".to_owned(), u64::to_string);
-        let measured = CLUSTER_MEASURES.iter().map(|measure| number((measure.of)(verdict)));
-        [seed, verdict.k.to_string()].into_iter().chain(measured).collect()
+        let measured = CLUSTER_MEASURES.iter().map(|measure| told::number((measure.of)(&verdict.outcome)));
+        [seed, verdict.outcome.k.to_string()].into_iter().chain(measured).collect()
     };
     let mut rows: Vec<Vec<String>> = verdicts.iter().map(line).collect();
     if let Some(summary) = summary {
@@ -234,6 +232,8 @@ fn table(
 
 #[cfg(test)]
 mod tests {
+    use twinlens_data::Split;
+
     use super::*;
     use crate::commands::testing::parse;
 

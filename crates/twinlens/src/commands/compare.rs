@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 use toml::Table;
 use twinlens_config::differences;
-use twinlens_eval::metrics::MEASURES;
-use twinlens_eval::{SplitVerdict, Verdict};
+use twinlens_lab::protocols::title;
+use twinlens_lab::{MeasureRecord, Readings, Verdict};
 use twinlens_run::{RunRecord, names};
 
-use super::judge::{holds_predictions, number, protocol};
 use super::runs::{latest, short};
+use super::told::number;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -58,14 +58,17 @@ struct Line<T> {
 #[derive(Debug, Serialize)]
 struct Score {
     protocol: String,
-    features: Option<String>,
+    features: &'static str,
     label_share: Option<f64>,
     data_sha256: Option<String>,
     seeds: BTreeMap<String, u64>,
     split: String,
     run: PathBuf,
+    /// What was measured, for the columns of tables.
+    #[serde(skip)]
+    measures: Vec<MeasureRecord>,
     #[serde(flatten)]
-    measures: BTreeMap<String, Option<f64>>,
+    values: BTreeMap<String, Option<f64>>,
 }
 
 /// Runs `runs compare`.
@@ -123,34 +126,53 @@ impl Comparison {
         text + &self.describe_verdicts(terminal)
     }
 
+    /// A table for each set of measures.
     fn describe_verdicts(&self, terminal: &Terminal) -> String {
         if self.verdicts.is_empty() {
             return "no verdicts; `twinlens knn RUN --data PATH` and `twinlens probe` give them\n".to_owned();
         }
-        let measures: Vec<_> = MEASURES.iter().filter(|measure| self.has(measure.id)).collect();
-        let row = |score: &Score| {
+        let mut tables: Vec<&[MeasureRecord]> = Vec::new();
+        for score in &self.verdicts {
+            if !tables.contains(&score.measures.as_slice()) {
+                tables.push(&score.measures);
+            }
+        }
+        tables
+            .into_iter()
+            .map(|measures| self.describe_measures(measures, terminal))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    fn describe_measures(&self, measures: &[MeasureRecord], terminal: &Terminal) -> String {
+        let scores: Vec<&Score> = self.verdicts.iter().filter(|score| score.measures == measures).collect();
+        let defined =
+            |measure: &&MeasureRecord| scores.iter().any(|score| score.value(&measure.id).is_some());
+        let measures: Vec<&MeasureRecord> = measures.iter().filter(defined).collect();
+        let row = |score: &&Score| {
             let seeds: Vec<String> =
                 score.seeds.iter().map(|(what, seed)| format!("{what} {seed}")).collect();
             let words = [
                 score.protocol.clone(),
-                score.features.clone().unwrap_or("-".into()),
+                score.features.to_owned(),
                 score.data_sha256.as_deref().map_or("-".into(), |sha256| sha256.chars().take(8).collect()),
                 if seeds.is_empty() { "-".into() } else { seeds.join(", ") },
                 score.split.clone(),
                 score.run.display().to_string(),
             ];
-            let values =
-                measures.iter().map(|measure| number(score.measures.get(measure.id).copied().flatten()));
+            let values = measures.iter().map(|measure| number(score.value(&measure.id)));
             words.into_iter().chain(values).collect()
         };
         let words = ["protocol", "features", "data", "seeds", "split", "run"];
-        let headings: Vec<&str> = words.into_iter().chain(measures.iter().map(|one| one.title)).collect();
-        terminal.table(&headings, &self.verdicts.iter().map(row).collect::<Vec<_>>())
+        let headings: Vec<&str> =
+            words.into_iter().chain(measures.iter().map(|one| one.title.as_str())).collect();
+        terminal.table(&headings, &scores.iter().map(row).collect::<Vec<_>>())
     }
+}
 
-    /// Whether the measure of that id is defined for any verdict.
-    fn has(&self, id: &str) -> bool {
-        self.verdicts.iter().any(|score| score.measures.get(id).copied().flatten().is_some())
+impl Score {
+    fn value(&self, id: &str) -> Option<f64> {
+        self.values.get(id).copied().flatten()
     }
 }
 
@@ -183,11 +205,9 @@ fn metrics(records: &[RunRecord]) -> Vec<Line<Value>> {
 fn scores(records: &[RunRecord], warnings: &mut Vec<String>) -> Vec<Score> {
     let mut scores = Vec::new();
     for record in records {
-        for (name, document) in record.verdicts.iter().filter(|(_, document)| holds_predictions(document)) {
+        for (name, document) in &record.verdicts {
             match serde_json::from_value::<Verdict>(document.clone()) {
-                Ok(verdict) => {
-                    scores.extend(verdict.splits.iter().map(|split| score(&record.path, &verdict, split)));
-                }
+                Ok(verdict) => scores.extend(scores_of(&record.path, &verdict)),
                 Err(error) => {
                     let place = record.path.join(names::EVAL).join(format!("{name}.json"));
                     warnings.push(format!("left out {}: {error}", place.display()));
@@ -205,18 +225,20 @@ fn group(score: &Score) -> impl Ord + '_ {
     (&score.protocol, &score.data_sha256, &score.features, &score.split, &score.seeds)
 }
 
-fn score(run: &Path, verdict: &Verdict, split: &SplitVerdict) -> Score {
-    let text = |key: &str| verdict.settings.get(key).and_then(Value::as_str).map(str::to_owned);
-    Score {
-        protocol: protocol(verdict),
-        features: text("features"),
-        label_share: verdict.settings.get("label_share").and_then(Value::as_f64),
-        data_sha256: text("data_sha256"),
+fn scores_of(run: &Path, verdict: &Verdict) -> Vec<Score> {
+    let Readings { measures, splits } = verdict.readings();
+    let score = |(split, values): (String, Vec<Option<f64>>)| Score {
+        protocol: title(&verdict.protocol, &verdict.asked),
+        features: verdict.subject.features.name(),
+        label_share: verdict.number("label_share"),
+        data_sha256: verdict.data.sha256.clone(),
         seeds: verdict.seeds.clone(),
-        split: split.split.clone(),
+        split,
         run: run.to_path_buf(),
-        measures: split.scores.measures.clone(),
-    }
+        values: measures.iter().map(|measure| measure.id.clone()).zip(values).collect(),
+        measures: measures.clone(),
+    };
+    splits.into_iter().map(score).collect()
 }
 
 fn warn_of_training_data(records: &[RunRecord], warnings: &mut Vec<String>) {
@@ -245,13 +267,14 @@ mod tests {
     fn score_of(data_sha256: Option<&str>) -> Score {
         Score {
             protocol: "kNN k=5 weighted".into(),
-            features: None,
+            features: "trained",
             label_share: None,
             data_sha256: data_sha256.map(str::to_owned),
             seeds: BTreeMap::new(),
             split: "test".into(),
             run: "a".into(),
-            measures: BTreeMap::new(),
+            measures: Vec::new(),
+            values: BTreeMap::new(),
         }
     }
 

@@ -9,7 +9,7 @@ use twinlens_lab::{Part, features};
 use twinlens_nn::weights::{NamedTensor, write_safetensors};
 use twinlens_run::{csv_cell, write_atomically};
 
-use super::judge::JudgeArgs;
+use super::judging::JudgeArgs;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 

@@ -1,20 +1,19 @@
 //! `health`: what features say about themselves, without labels.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::ValueHint;
 use serde_json::json;
-use twinlens_data::{DataSet, ImageSource};
-use twinlens_eval::Features;
-use twinlens_eval::health::{HealthProtocol, HealthVerdict};
-use twinlens_lab::{Part, Subject, features_of, images, views};
+use twinlens_eval::health::{Health, HealthProtocol};
+use twinlens_lab::protocols::{Protocol, find};
+use twinlens_lab::{self as lab, FeaturesKind, Part, Repeat, Settings, Verdict};
 use twinlens_report::{Spectrum, spectrum};
 use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_views::{ViewPolicy, presets};
 
-use super::judge::{JudgeArgs, Kind, name_of, write_document};
+use super::judging::{JudgeArgs, write_document};
 use super::run_settings::RunSettings;
+use super::told::number;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -57,41 +56,40 @@ pub struct HealthArgs {
 /// An encoder, data or view policy that cannot be used, files that cannot be written.
 pub fn run(args: &HealthArgs, terminal: &Terminal) -> Outcome {
     let (subject, data) = args.judge.open(terminal)?;
-    let policy = policy(args)?;
-    let features = features_of(&subject, &data, args.split, &args.judge.computing(), terminal)?;
-    let source = images(&data, args.split)?;
-    let views = match &policy {
-        Some((_, policy)) => Some(two_views(args, &subject, source, policy, terminal)?),
-        None => None,
-    };
-    let protocol = HealthProtocol { seed: args.seed as u64, ..HealthProtocol::default() };
-    let mut verdict = protocol.run(&features, views.as_ref().map(|[one, other]| (one, other)))?;
-    sign(args, &mut verdict, policy.as_ref().map(|(name, _)| name.as_str()), &data);
-    for warning in &verdict.warnings {
-        tracing::warn!("{warning}");
-    }
+    let computing = args.judge.computing();
+    let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
+    judging.part = args.split;
+    judging.views = policy(&args.judge, args.policy.as_deref())?;
+    let repeat = Repeat { seeds: vec![args.seed as u64], ..Repeat::default() };
+    let verdicts = judging.run(find(HealthProtocol::ID)?, &Settings::new(), &repeat)?;
+    args.judge.keep(&verdicts)?;
+    let verdict = verdicts.iter().cloned().find_map(health);
+    let verdict = verdict.ok_or_else(|| Failure::message(Exit::Failed, "the protocol measured nothing"))?;
     let picture = keep(args, &verdict)?;
-    let document = json!({ "verdict": verdict, "plot": picture });
+    let document = json!({ "verdict": verdicts.first(), "plot": picture });
     if let Some(out) = &args.out {
         write_document(out, &document)?;
     }
     terminal.result(&document, || {
         let shown = picture.as_ref().map(|path| format!("\nThe spectrum: {}\n", path.display()));
-        table(&verdict, terminal) + &shown.unwrap_or_default()
+        table(&verdict.outcome, terminal) + &shown.unwrap_or_default()
     })
 }
 
 /// The views to compare: those asked for, else those that the run learned from; none for pixels, whose views differ in place.
-fn policy(args: &HealthArgs) -> Outcome<Option<(String, Vec<ViewPolicy>)>> {
-    match args.policy.as_deref() {
+///
+/// # Errors
+/// A policy of an unknown name, a run without settings.
+pub fn policy(judge: &JudgeArgs, asked: Option<&str>) -> Outcome<Option<(String, Vec<ViewPolicy>)>> {
+    match asked {
         Some("none") => Ok(None),
         Some(name) => {
             let views = presets::preset(name).map_err(|error| Failure::new(Exit::Usage, error))?;
             Ok(Some((name.to_owned(), views)))
         }
-        None if args.judge.features == Kind::Pixels => Ok(None),
-        None if args.judge.encoder.is_dir() => {
-            let settings = RunSettings::of(&RunRecord::read(&args.judge.encoder)?)?;
+        None if judge.features == FeaturesKind::Pixels => Ok(None),
+        None if judge.encoder.is_dir() => {
+            let settings = RunSettings::of(&RunRecord::read(&judge.encoder)?)?;
             let common = settings.common();
             let mut views = common.views.to_vec();
             // A fine-tuning learns from one view of each image; two of that kind are compared.
@@ -107,58 +105,36 @@ fn policy(args: &HealthArgs) -> Outcome<Option<(String, Vec<ViewPolicy>)>> {
     }
 }
 
-/// The features of two views of every image.
-fn two_views(
-    args: &HealthArgs,
-    subject: &Subject,
-    source: Arc<dyn ImageSource>,
-    policy: &[ViewPolicy],
-    terminal: &Terminal,
-) -> Outcome<[Features; VIEWS]> {
-    let seed = args.seed as u64;
-    let found = views(subject, source, (policy, VIEWS, seed), &args.judge.computing(), terminal)?;
-    <[Features; VIEWS]>::try_from(found).map_err(|found| {
-        Failure::message(Exit::Failed, format!("{} views were drawn instead of {VIEWS}", found.len()))
-    })
-}
-
-/// Writes into a verdict whose features of which images and views it judges.
-fn sign(args: &HealthArgs, verdict: &mut HealthVerdict, policy: Option<&str>, data: &DataSet) {
-    let HealthVerdict { settings, seeds, .. } = verdict;
-    args.judge.features.sign(settings, seeds, args.judge.untrained_seed, &args.judge.data, data);
-    settings.insert("split".into(), args.split.name().into());
-    settings.insert("policy".into(), policy.unwrap_or("none").into());
-    // One seed for the sample and the views, as one flag sets both.
-    seeds.remove("sample");
-    seeds.insert("views".into(), args.seed as u64);
-}
-
-/// Writes the verdict to the run, if the encoder is one's, and the spectrum there or where it is wanted.
-fn keep(args: &HealthArgs, verdict: &HealthVerdict) -> Outcome<Option<PathBuf>> {
-    let name = name_of(&verdict.protocol, &verdict.settings, &verdict.seeds);
-    let run = if args.judge.encoder.is_dir() { Some(RunFolder::open(&args.judge.encoder)?) } else { None };
-    if let Some(run) = &run {
-        run.write_verdict(&name, verdict)?;
+/// A verdict whose outcome is health; nothing of any other.
+fn health(verdict: Verdict) -> Option<Verdict<Health>> {
+    match verdict.outcome.clone() {
+        lab::Outcome::Health(found) => Some(verdict.with(found)),
+        _ => None,
     }
-    if verdict.spectrum.iter().all(|value| *value == 0.0) {
+}
+
+/// Writes the spectrum to the run, if the encoder is one's, or where it is wanted.
+fn keep(args: &HealthArgs, verdict: &Verdict<Health>) -> Outcome<Option<PathBuf>> {
+    let variances = verdict.outcome.spectrum.clone();
+    if variances.iter().all(|value| *value == 0.0) {
         tracing::warn!("there is no spectrum: all images have the same features");
         return Ok(None);
     }
-    let line = Spectrum { name: args.judge.features.name().to_owned(), variances: verdict.spectrum.clone() };
+    let line = Spectrum { name: args.judge.features.name().to_owned(), variances };
     let picture = spectrum(&[line]).map_err(|error| Failure::new(Exit::Failed, error))?;
-    Ok(match (&args.plot, run) {
-        (Some(path), _) => {
-            write_atomically(path, picture.bytes())?;
-            Some(path.clone())
-        }
-        (None, Some(run)) => Some(run.write_plot(&format!("{name}.svg"), picture.bytes())?),
-        (None, None) => None,
-    })
+    if let Some(path) = &args.plot {
+        write_atomically(path, picture.bytes())?;
+        return Ok(Some(path.clone()));
+    }
+    if !args.judge.encoder.is_dir() {
+        return Ok(None);
+    }
+    let name = format!("{}.svg", verdict.file_name());
+    Ok(Some(RunFolder::open(&args.judge.encoder)?.write_plot(&name, picture.bytes())?))
 }
 
 /// The measures, a line each.
-fn table(verdict: &HealthVerdict, terminal: &Terminal) -> String {
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+fn table(verdict: &Health, terminal: &Terminal) -> String {
     let row = |name: &str, value: Option<f64>, reading: &str| {
         vec![name.to_owned(), number(value), reading.to_owned()]
     };
@@ -188,15 +164,18 @@ mod tests {
     #[test]
     fn views_are_the_runs_own_unless_named() {
         let args: HealthArgs = parse("encoder.safetensors --data b.npz").unwrap();
-        assert_eq!((args.split, policy(&args).unwrap()), (Part::Split(twinlens_data::Split::Test), None));
+        assert_eq!(
+            (args.split, policy(&args.judge, args.policy.as_deref()).unwrap()),
+            (Part::Split(twinlens_data::Split::Test), None)
+        );
         let args: HealthArgs = parse("runs/a --data b.npz --policy none").unwrap();
-        assert_eq!(policy(&args).unwrap(), None);
+        assert_eq!(policy(&args.judge, args.policy.as_deref()).unwrap(), None);
         let args: HealthArgs = parse("runs/a --data b.npz --policy simclr").unwrap();
-        let (name, views) = policy(&args).unwrap().unwrap();
+        let (name, views) = policy(&args.judge, args.policy.as_deref()).unwrap().unwrap();
         assert_eq!((name.as_str(), views.iter().map(|view| view.count).sum::<usize>()), ("simclr", 2));
         let args: HealthArgs = parse("runs/a --data b.npz --features pixels").unwrap();
-        assert_eq!(policy(&args).unwrap(), None);
+        assert_eq!(policy(&args.judge, args.policy.as_deref()).unwrap(), None);
         let args: HealthArgs = parse("runs/a --data b.npz --policy simclrr").unwrap();
-        assert_eq!(policy(&args).unwrap_err().exit(), Exit::Usage);
+        assert_eq!(policy(&args.judge, args.policy.as_deref()).unwrap_err().exit(), Exit::Usage);
     }
 }

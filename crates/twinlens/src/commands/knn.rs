@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
-use twinlens_eval::{Knn, Labelled};
+use twinlens_lab::protocols::{Knn, Protocol, find, settings};
 
-use super::judge::{JudgeArgs, Judged, positive, share};
+use super::judging::{JudgeArgs, positive, share};
 use super::labels::LabelsArgs;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
@@ -76,56 +76,42 @@ impl From<Distance> for twinlens_eval::Distance {
     }
 }
 
+impl KnnArgs {
+    fn protocol(&self) -> Knn {
+        Knn {
+            k: self.k.iter().map(|&k| k as usize).collect(),
+            vote: match self.vote {
+                Vote::Weighted => twinlens_eval::Vote::Weighted,
+                Vote::Plain => twinlens_eval::Vote::Majority,
+            },
+            distance: self.distance.into(),
+            temperature: self.temperature.clone(),
+        }
+    }
+}
+
 /// Runs `knn`.
 ///
 /// # Errors
 /// An encoder or data that cannot be used, a k beyond the training images, an accuracy below `--fail-under`.
 pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
     // Told before minutes of work.
-    let draws = args.labels.draws(args.seed as u64)?;
+    let repeat = args.labels.repeat(args.seed as u64)?;
     let (subject, data) = args.judge.open_labelled(terminal)?;
-    let judged = Judged::of(&subject, &data, &args.judge.computing(), terminal)?;
-    let vote = match args.vote {
-        Vote::Weighted => twinlens_eval::Vote::Weighted,
-        Vote::Plain => twinlens_eval::Vote::Majority,
-    };
-    let judge = |train: &Labelled| {
-        let k = usual(&args.k, train.features().rows());
-        let knn = Knn {
-            k,
-            votes: vec![vote],
-            temperatures: args.temperature.clone(),
-            distance: args.distance.into(),
-        };
-        knn.run(train, &judged.held_out())
-    };
-    let mut verdicts = Vec::new();
-    for draw in draws {
-        let mut drawn = judge(&judged.train.subset(&draw.known(&data)?)?)?;
-        drawn.iter_mut().for_each(|verdict| draw.sign(verdict));
-        verdicts.extend(drawn);
-    }
-    if verdicts.is_empty() {
-        // With all labels nothing is drawn.
-        verdicts = judge(&judged.train)?;
-    }
-    args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
-}
-
-/// The numbers of neighbours asked for; if none are, the usual ones, as far as there are so many images, or all of them if
-/// there are fewer still.
-pub fn usual(asked: &[u32], images: usize) -> Vec<usize> {
-    let possible: Vec<usize> = match asked {
-        [] => [20, 200].into_iter().filter(|&k| k <= images).collect(),
-        asked => asked.iter().map(|&k| k as usize).collect(),
-    };
-    if possible.is_empty() { vec![images] } else { possible }
+    let (computing, settings) = (args.judge.computing(), settings(&args.protocol()));
+    let verdicts = args.judge.judging((&subject, &data), &computing, terminal).run(
+        find(Knn::ID)?,
+        &settings,
+        &repeat,
+    )?;
+    args.judge.conclude(&verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::judge::TEMPERATURE;
+    use twinlens_lab::protocols::TEMPERATURE;
+
     use crate::commands::testing::parse;
 
     #[test]
@@ -141,12 +127,5 @@ mod tests {
         {
             assert!(parse::<KnnArgs>(line).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn small_sets_have_fewer_neighbours() {
-        let usual_of = |images| usual(&[], images);
-        assert_eq!((usual_of(1000), usual_of(150), usual_of(7)), (vec![20, 200], vec![20], vec![7]));
-        assert_eq!(usual(&[3, 5000], 7), [3, 5000], "what is asked for is not changed");
     }
 }

@@ -1,16 +1,11 @@
 //! How many labels are learned from, how they are drawn, and how often: what verbs that learn from labels share.
 
-use std::sync::Arc;
-
 use clap::ValueEnum;
-use serde_json::{Value, json};
-use twinlens_data::{DataSet, ImageSource, LabelAmount, LabelShare};
-use twinlens_eval::metrics::MEASURES;
-use twinlens_eval::{Repeated, Repeats, Verdict};
+use twinlens_data::LabelAmount;
+use twinlens_lab::{LabelDraw, Repeat};
 
-use super::judge::share;
+use super::judging::share;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::terminal::Terminal;
 
 /// How many labels, drawn how, how often.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -65,97 +60,39 @@ impl LabelsArgs {
         each_once(&self.seeds, one)
     }
 
-    /// Every amount with every seed, or with `seed`; nothing where no amount is asked for.
+    /// Every amount with every seed, or with `seed`; all labels once where no amount is asked for.
     ///
     /// # Errors
     /// Seeds without an amount: of all labels none is drawn.
-    pub fn draws(&self, seed: u64) -> Outcome<Vec<Draw>> {
+    pub fn draws(&self, seed: u64) -> Outcome<Vec<LabelDraw>> {
         let (amounts, seeds, choice) = (self.amounts(), self.seeds(seed), self.choice());
         if amounts.is_empty() && !self.seeds.is_empty() {
             let failure =
                 Failure::message(Exit::Usage, "with all labels nothing is drawn, so seeds change nothing");
             return Err(failure.hint("add --label-share or --labels-per-class, or leave --seeds out"));
         }
-        let of = |amount| seeds.iter().map(move |&seed| Draw { amount, choice, seed });
+        if amounts.is_empty() {
+            return Ok(vec![LabelDraw::ALL]);
+        }
+        let of = |amount| {
+            let seeds = if amount == LabelDraw::ALL.amount { &seeds[..1] } else { &seeds[..] };
+            seeds.iter().map(move |&seed| LabelDraw { amount, choice, seed }).collect::<Vec<_>>()
+        };
         Ok(amounts.into_iter().flat_map(of).collect())
+    }
+
+    /// The same for a protocol that learns from labels.
+    ///
+    /// # Errors
+    /// As [`LabelsArgs::draws`].
+    pub fn repeat(&self, seed: u64) -> Outcome<Repeat> {
+        Ok(Repeat { labels: self.draws(seed)?, ..Repeat::default() })
     }
 
     /// How labels are chosen.
     pub fn choice(&self) -> twinlens_data::LabelChoice {
         self.label_choice.unwrap_or(LabelChoice::Stratified).into()
     }
-}
-
-/// One draw of labels.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Draw {
-    /// How many.
-    pub amount: LabelAmount,
-    /// How they are chosen.
-    pub choice: twinlens_data::LabelChoice,
-    /// The seed of the choice.
-    pub seed: u64,
-}
-
-impl Draw {
-    /// Which training images of `data` have a label that is used.
-    ///
-    /// # Errors
-    /// No training images.
-    pub fn known(&self, data: &DataSet) -> Outcome<Vec<usize>> {
-        let source: Option<Arc<dyn ImageSource>> = data.splits.train.clone();
-        let source = source.ok_or_else(|| Failure::message(Exit::Data, "no training images"))?;
-        Ok(LabelShare::new(source, self.amount, self.choice, self.seed)?.known())
-    }
-
-    /// Writes the draw into a verdict.
-    pub fn sign(&self, verdict: &mut Verdict) {
-        let (key, amount) = self.amount.setting();
-        verdict.settings.insert(key.into(), amount);
-        verdict.settings.insert("label_choice".into(), json!(self.choice));
-        verdict.seeds.insert("labels".into(), self.seed);
-    }
-}
-
-/// Verdicts that differ in nothing but their seeds, together, in the order in which they come.
-pub fn repeated(verdicts: &[Verdict]) -> Vec<Vec<&Verdict>> {
-    let mut groups: Vec<Vec<&Verdict>> = Vec::new();
-    for verdict in verdicts {
-        match groups.iter_mut().find(|group| group[0].repeats(verdict)) {
-            Some(group) => group.push(verdict),
-            None => groups.push(vec![verdict]),
-        }
-    }
-    groups
-}
-
-/// Every split of verdicts that differ in their seeds.
-///
-/// # Errors
-/// Verdicts of other images.
-pub fn repeats(verdicts: &[&Verdict]) -> Outcome<Vec<Repeats>> {
-    let splits = verdicts.first().map(|verdict| verdict.splits.as_slice()).unwrap_or_default();
-    splits.iter().map(|split| Ok(Repeats::of(&split.split, verdicts)?)).collect()
-}
-
-/// The columns of [`rows`].
-pub fn headings() -> impl Iterator<Item = &'static str> {
-    let measures = MEASURES.iter().flat_map(|measure| [measure.title, "95 % interval"]);
-    ["labels", "split", "seeds"].into_iter().chain(measures)
-}
-
-/// A line for each split.
-pub fn rows(training_labels: &str, splits: &[Repeats]) -> Vec<Vec<String>> {
-    let row = |of: &Repeats| {
-        let words = [training_labels.to_owned(), of.split.clone(), of.seeds().to_string()];
-        let interval = |of: &Repeated| of.interval.map(|[low, high]| format!("{low:.4} to {high:.4}"));
-        let numbers = MEASURES.iter().flat_map(|measure| match of.get(measure.id) {
-            Some(of) => [spread(of), interval(of).unwrap_or("-".to_owned())],
-            None => ["-", "-"].map(str::to_owned),
-        });
-        words.into_iter().chain(numbers).collect()
-    };
-    splits.iter().map(row).collect()
 }
 
 /// The `seeds` asked for, each once, or `one`.
@@ -167,45 +104,6 @@ pub fn each_once(seeds: &[i64], one: u64) -> Vec<u64> {
         }
     }
     if once.is_empty() { vec![one] } else { once }
-}
-
-/// Mean and standard deviation.
-pub fn spread(of: &Repeated) -> String {
-    match (of.mean, of.std) {
-        (Some(mean), Some(std)) => format!("{mean:.4} +- {std:.4}"),
-        (Some(mean), None) => format!("{mean:.4}"),
-        (None, _) => "-".to_owned(),
-    }
-}
-
-/// The repeats among `verdicts` as JSON and as a table; nothing if every verdict has one seed only.
-///
-/// # Errors
-/// Verdicts of other images.
-pub fn summary(verdicts: &[Verdict], terminal: &Terminal) -> Outcome<Option<(Value, String)>> {
-    let groups = repeated(verdicts);
-    if groups.iter().all(|group| group.len() < 2) {
-        return Ok(None);
-    }
-    let (mut documents, mut lines) = (Vec::new(), Vec::new());
-    for group in &groups {
-        let splits = repeats(group)?;
-        let first = group[0];
-        let seeds: Vec<_> = group.iter().map(|verdict| &verdict.seeds).collect();
-        let protocol = super::judge::protocol(first);
-        for row in rows(&first.training_labels.to_string(), &splits) {
-            lines.push([vec![protocol.clone()], row].concat());
-        }
-        documents.push(json!({
-            "protocol": first.protocol,
-            "settings": first.settings,
-            "seeds": seeds,
-            "training_labels": first.training_labels,
-            "splits": splits,
-        }));
-    }
-    let headings: Vec<&str> = std::iter::once("protocol").chain(headings()).collect();
-    Ok(Some((json!(documents), terminal.table(&headings, &lines))))
 }
 
 #[cfg(test)]
@@ -241,7 +139,9 @@ mod tests {
         let draws = read.draws(7).unwrap();
         let seeds: Vec<u64> = draws.iter().map(|draw| draw.seed).collect();
         assert_eq!((draws[0].amount, seeds), (LabelAmount::PerClass(1), vec![3, 0, 3, 0]));
-        assert_eq!(none.draws(7).unwrap(), []);
+        assert_eq!(none.draws(7).unwrap(), [LabelDraw::ALL]);
+        let all = labels("--label-share 0.1,1 --seeds 0,1").unwrap().draws(7).unwrap();
+        assert_eq!(all.len(), 3, "of all labels nothing is drawn");
         assert!(labels("--seeds 0,1").unwrap().draws(7).is_err());
         for bad in [
             "--label-share 0",
@@ -253,19 +153,5 @@ mod tests {
         ] {
             assert!(labels(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn verdicts_are_repeats_where_only_seeds_and_choices_on_validation_differ() {
-        let verdict = |share: f64, seed: u64, c: f64| {
-            let mut verdict =
-                Verdict::of_labels("linear-probe", [("c", c.into())], &[0, 1], &["a".into(), "b".into()]);
-            let choice = twinlens_data::LabelChoice::Random;
-            Draw { amount: LabelAmount::Share(share), choice, seed }.sign(&mut verdict);
-            verdict
-        };
-        let verdicts = [verdict(0.1, 0, 1.0), verdict(0.1, 1, 10.0), verdict(0.2, 0, 1.0)];
-        let sizes: Vec<usize> = repeated(&verdicts).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [2, 1]);
     }
 }

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use twinlens_config::nearest;
 use twinlens_lab::catalogue;
+use twinlens_lab::protocols::{PROTOCOLS, ProtocolSpec};
 use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::finetune;
 use twinlens_ssl::methods::METHODS;
@@ -34,6 +35,8 @@ pub enum Kind {
     Methods,
     /// Networks
     Encoders,
+    /// Ways to judge an encoder
+    Protocols,
     /// Public data sets
     Datasets,
     /// Formats in which data sets are read
@@ -64,6 +67,8 @@ pub struct Catalogue {
     pub methods: Vec<Entry>,
     /// `list encoders`
     pub encoders: Vec<Entry>,
+    /// `list protocols`
+    pub protocols: Vec<Entry>,
     /// `list datasets`
     pub datasets: Vec<Entry>,
     /// `list formats`
@@ -81,6 +86,7 @@ impl Catalogue {
         match kind {
             Kind::Methods => &self.methods,
             Kind::Encoders => &self.encoders,
+            Kind::Protocols => &self.protocols,
             Kind::Datasets => &self.datasets,
             Kind::Formats => &self.formats,
             Kind::Augmentations => &self.augmentations,
@@ -109,6 +115,20 @@ pub fn presets(presets: &[(&str, &str)]) -> Vec<Entry> {
     presets.iter().map(entry).collect()
 }
 
+/// The entries of protocols: what each needs, and its settings as they are unless others are asked for.
+pub fn protocols(protocols: &[ProtocolSpec]) -> Vec<Entry> {
+    let entry = |spec: &ProtocolSpec| {
+        let settings: Vec<String> =
+            spec.usual().iter().map(|(key, value)| format!("{key}={value}")).collect();
+        Entry {
+            name: spec.id.to_owned(),
+            summary: spec.summary.to_owned(),
+            details: vec![("needs", spec.needs.name().to_owned()), ("settings", settings.join(" "))],
+        }
+    };
+    protocols.iter().map(entry).collect()
+}
+
 /// Everything that this program has.
 pub fn catalogue() -> Catalogue {
     let entry = |name: &str, summary: &str, details: Vec<(&'static str, String)>| Entry {
@@ -128,6 +148,7 @@ pub fn catalogue() -> Catalogue {
             .iter()
             .map(|spec| entry(spec.id, spec.summary, vec![("features", spec.features.to_string())]))
             .collect(),
+        protocols: protocols(&PROTOCOLS),
         datasets: catalogue::sets()
             .iter()
             .map(|set| {

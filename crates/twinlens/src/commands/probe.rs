@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
-use twinlens_data::{DataSet, LabelAmount};
-use twinlens_eval::{Labelled, LinearProbe, RidgeProbe, SvmProbe, Verdict};
+use twinlens_data::DataSet;
+use twinlens_eval::{LinearProbe, RidgeProbe, SvmProbe};
+use twinlens_lab::protocols::{Protocol, ProtocolSpec, SvmTags, find};
+use twinlens_lab::{Repeat, Settings};
 
-use super::judge::{JudgeArgs, Judged, share};
-use super::labels::{Draw, LabelsArgs};
-use super::tags;
-use crate::exit::Outcome;
+use super::judging::{JudgeArgs, share};
+use super::labels::LabelsArgs;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
 /// Arguments of `probe`.
@@ -58,16 +59,24 @@ pub enum Classifier {
 }
 
 impl Classifier {
-    /// The verdict of this classifier with the penalty that is best on validation, or in cross-validation.
+    /// The protocol of that classifier on `data`.
     ///
     /// # Errors
-    /// Labels of one class only, splits that differ.
-    pub fn judge(self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Outcome<Verdict> {
-        Ok(match self {
-            Classifier::Logistic => LinearProbe::default().run(train, held_out)?,
-            Classifier::Ridge => RidgeProbe::default().run(train, held_out)?,
-            Classifier::Svm => SvmProbe::default().run(train, held_out)?,
-        })
+    /// Images that may show several classes, and a classifier that predicts one.
+    pub fn protocol(self, data: &DataSet) -> Outcome<&'static ProtocolSpec> {
+        let id = match self {
+            Classifier::Svm if data.has_tags() => SvmTags::ID,
+            Classifier::Logistic | Classifier::Ridge if data.has_tags() => {
+                let name = &data.name;
+                let message =
+                    format!("an image of {name} may show several classes, this classifier predicts one");
+                return Err(Failure::message(Exit::Usage, message).hint("add --classifier svm"));
+            }
+            Classifier::Logistic => LinearProbe::ID,
+            Classifier::Ridge => RidgeProbe::ID,
+            Classifier::Svm => SvmProbe::ID,
+        };
+        Ok(find(id)?)
     }
 }
 
@@ -77,34 +86,29 @@ impl Classifier {
 /// An encoder or data that cannot be used, an accuracy below `--fail-under`.
 pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
     let (subject, data) = args.judge.open_labelled(terminal)?;
-    if data.has_tags() {
-        return tags::probe(args, &subject, &data, terminal);
-    }
-    // Told before minutes of work.
-    let mut draws = args.labels.draws(args.seed as u64)?;
-    let judged = Judged::of(&subject, &data, &args.judge.computing(), terminal)?;
-    if draws.is_empty() {
-        let (choice, seed) = (args.labels.choice(), args.seed as u64);
-        draws.push(Draw { amount: LabelAmount::Share(1.0), choice, seed });
-    }
-    let verdicts =
-        draws.iter().map(|draw| probe(args.classifier, draw, &data, &judged)).collect::<Outcome<Vec<_>>>()?;
-    args.judge.conclude(&data, verdicts, args.out.as_deref(), args.fail_under, terminal)
+    let protocol = args.classifier.protocol(&data)?;
+    let repeat = if data.has_tags() { args.folds(&data)? } else { args.labels.repeat(args.seed as u64)? };
+    let computing = args.judge.computing();
+    let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
+    let verdicts = judging.run(protocol, &Settings::new(), &repeat)?;
+    args.judge.conclude(&verdicts, args.out.as_deref(), args.fail_under, terminal)
 }
 
-/// A classifier that learns from some of the training labels.
-///
-/// # Errors
-/// Labels of one class only.
-pub fn probe(classifier: Classifier, draw: &Draw, data: &DataSet, judged: &Judged) -> Outcome<Verdict> {
-    let known = draw.known(data)?;
-    let mut verdict = classifier.judge(&judged.train.subset(&known)?, &judged.held_out())?;
-    draw.sign(&mut verdict);
-    Ok(verdict)
+impl ProbeArgs {
+    /// Where an image may show several classes, seeds draw the folds of cross-validation, and all labels are used.
+    fn folds(&self, data: &DataSet) -> Outcome<Repeat> {
+        if self.labels.amounts().is_empty() {
+            return Ok(Repeat { seeds: self.labels.seeds(self.seed as u64), ..Repeat::default() });
+        }
+        let message = format!("an image of {} may show several classes: all labels are used", data.name);
+        Err(Failure::message(Exit::Usage, message).hint("leave --label-share and --labels-per-class out"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use twinlens_data::LabelAmount;
+
     use super::*;
     use crate::commands::testing::parse;
 
@@ -118,5 +122,34 @@ mod tests {
         assert_eq!(args.classifier, Classifier::Ridge);
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --label-share 0").is_err());
         assert!(parse::<ProbeArgs>("runs/a --data b.npz --seed -1").is_err());
+    }
+
+    #[test]
+    fn classifiers_of_one_class_are_refused_before_work() {
+        let data = DataSet {
+            name: "chest.npz".into(),
+            format: "npz",
+            splits: Default::default(),
+            split_origin: twinlens_data::SplitOrigin::Defined,
+            classes: vec!["a".into(), "b".into()],
+            skipped: Default::default(),
+            notices: Vec::new(),
+            range: twinlens_data::PixelRange {
+                pixel_type: twinlens_data::PixelType::U8,
+                channels: vec![[0.0, 255.0]],
+                origin: twinlens_data::RangeOrigin::Type,
+            },
+            fingerprint: String::new(),
+            bytes_in_memory: 0,
+        };
+        let checked = |line: &str| {
+            let args: ProbeArgs = parse(&format!("runs/a --data chest.npz {line}")).unwrap();
+            args.classifier.protocol(&data).map_err(|failure| (failure.exit(), failure.render(false)))
+        };
+        for line in ["", "--classifier ridge", "--classifier logistic"] {
+            let (exit, text) = checked(line).unwrap_err();
+            assert!(exit == Exit::Usage && text.contains("--classifier svm"), "{text}");
+        }
+        assert!(checked("--classifier svm --seeds 0,1").is_ok());
     }
 }

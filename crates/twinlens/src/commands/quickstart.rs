@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_config::Request;
-use twinlens_eval::{Knn, LinearProbe, Verdict, Vote};
-use twinlens_lab::read_encoder;
-use twinlens_ssl::{Settings, StartFrom};
+use twinlens_eval::LinearProbe;
+use twinlens_lab::protocols::{Knn, Protocol, find, settings};
+use twinlens_lab::{FeaturesKind, Judging, Repeat, Settings, Subject, Verdict, read_encoder};
+use twinlens_ssl::{self as ssl, StartFrom};
 
-use super::judge::{Judged, Kind, file_name, table};
 use super::report;
 use super::run_settings::RunSettings;
 use super::spec::resolve;
+use super::told::{by_predictions, table};
 use super::training::{BUNDLED, Run};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
@@ -39,19 +40,21 @@ pub struct QuickstartArgs {
 /// A folder that cannot be written, or a run that fails.
 pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
     let request = Request { preset: Some("quickstart".into()), ..Request::default() };
-    let settings = Settings { data: BUNDLED.into(), ..resolve(&request)?.settings };
+    let settings = ssl::Settings { data: BUNDLED.into(), ..resolve(&request)?.settings };
     let run = Run::prepare(settings, terminal)?;
     let mut folder = run.create(&args.out, args.overwrite)?;
     run.learn(&mut folder, StartFrom::Scratch, terminal)?;
     let verdicts = judge(&run, &args.out, terminal)?;
     for verdict in &verdicts {
-        folder.write_verdict(&file_name(verdict), verdict)?;
+        folder.write_verdict(&verdict.file_name(), verdict)?;
     }
     let settings = RunSettings::Pretraining(Box::new(run.settings.clone()));
     let report = report::write(&folder, &run.data, settings, terminal)?;
     let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
-    terminal
-        .result(&document, || format!("{}\nThe report: {}\n", table(&verdicts, terminal), report.display()))
+    terminal.result(&document, || {
+        let (predictions, _) = by_predictions(&verdicts);
+        format!("{}\nThe report: {}\n", table(&predictions, terminal), report.display())
+    })
 }
 
 /// Seed of the untrained network beside the trained one.
@@ -59,21 +62,14 @@ const UNTRAINED_SEED: u64 = 0;
 
 /// Every kind of features under every protocol, all with the same images and labels.
 fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
-    let encoder = read_encoder(out)?;
+    let (encoder, computing) = (read_encoder(out)?, run.computing());
+    let knn = settings(&Knn { k: vec![20], ..Knn::default() });
     let mut verdicts = Vec::new();
-    for kind in [Kind::Pixels, Kind::Untrained, Kind::Trained] {
-        let subject = kind.subject(encoder.clone(), UNTRAINED_SEED)?;
-        let images = Judged::of(&subject, &run.data, &run.computing(), terminal)?;
-        let knn = Knn { k: vec![20], votes: vec![Vote::Weighted], ..Knn::default() };
-        let mut judged = knn.run(&images.train, &images.held_out())?;
-        let mut probe = LinearProbe::default().run(&images.train, &images.held_out())?;
-        probe.settings.insert("label_share".into(), 1.0.into());
-        judged.push(probe);
-        for verdict in &mut judged {
-            let Verdict { settings, seeds, .. } = verdict;
-            kind.sign(settings, seeds, UNTRAINED_SEED, BUNDLED, &run.data);
-        }
-        verdicts.extend(judged);
+    for kind in [FeaturesKind::Pixels, FeaturesKind::Untrained, FeaturesKind::Trained] {
+        let subject = Subject::new(kind, encoder.clone(), UNTRAINED_SEED)?;
+        let mut judging = Judging::new(&subject, (&run.data, BUNDLED), &computing, terminal);
+        verdicts.extend(judging.run(find(Knn::ID)?, &knn, &Repeat::default())?);
+        verdicts.extend(judging.run(find(LinearProbe::ID)?, &Settings::new(), &Repeat::default())?);
     }
     Ok(verdicts)
 }

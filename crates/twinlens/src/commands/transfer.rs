@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
-use serde_json::{Value, json};
-use twinlens_data::DataSet;
 use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Interval;
-use twinlens_eval::{Knn, Measure, TagVerdict, Verdict, Vote};
+use twinlens_eval::{Measure, Predictions};
+use twinlens_lab::protocols::{Knn, Protocol, find, settings, title};
+use twinlens_lab::{Repeat, Settings, Verdict};
 
-use super::judge::{JudgeArgs, document, number, protocol, shifts, write_document};
-use super::knn::usual;
+use super::judging::{JudgeArgs, write_document};
 use super::probe::Classifier;
 use super::tags;
+use super::told::{Told, by_predictions, number, shift_of};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -50,72 +50,55 @@ pub fn run(args: &TransferArgs, terminal: &Terminal) -> Outcome {
     let mut judged = Vec::new();
     for name in std::iter::once(&args.judge.data).chain(&args.more) {
         let judge = JudgeArgs { data: name.clone(), ..args.judge.clone() };
-        judged.push(of_one(args, judge, terminal).map_err(|failure| failure.at(name))?);
+        judged.extend(of_one(args, &judge, terminal).map_err(|failure| failure.at(name))?);
     }
-    let (mut verdicts, mut tagged) = (Vec::new(), Vec::new());
-    for Judged { judge, data, verdicts: mut found, tagged: of_several } in judged {
-        judge.sign(&data, &mut found)?;
-        tags::keep_all(&judge, &of_several)?;
-        verdicts.extend(found);
-        tagged.extend(of_several);
-    }
-    let shifts = shifts(&verdicts);
-    let mut document = document(&verdicts, &shifts);
-    document["tag_verdicts"] = json!(tagged);
+    args.judge.keep(&judged)?;
+    let (verdicts, several) = by_predictions(&judged);
+    let shifts: Vec<_> = verdicts.iter().map(|verdict| shift_of(&[verdict])).collect();
+    let document = Told::of(&judged, terminal)?.document;
     if let Some(out) = &args.out {
         write_document(out, &document)?;
     }
     terminal.result(&document, || {
-        let several = (!tagged.is_empty()).then(|| tags::table(&tagged, &[], terminal));
+        let several = (!several.is_empty()).then(|| tags::told(&several, terminal));
         let one = (!verdicts.is_empty()).then(|| table(&verdicts, &shifts, terminal));
         one.into_iter().chain(several).collect::<Vec<_>>().join("\n")
     })
 }
 
-/// One data set and what was found on it.
-struct Judged {
-    judge: JudgeArgs,
-    data: DataSet,
-    verdicts: Vec<Verdict>,
-    /// Instead, where an image may show several classes.
-    tagged: Vec<TagVerdict>,
-}
-
 /// Both protocols on one data set; support vector machines alone where an image may show several classes.
-fn of_one(args: &TransferArgs, judge: JudgeArgs, terminal: &Terminal) -> Outcome<Judged> {
+fn of_one(args: &TransferArgs, judge: &JudgeArgs, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
     let (subject, data) = judge.open_labelled(terminal)?;
-    if data.has_tags() {
-        tags::check(args.classifier, &data)?;
-        let tagged = tags::verdicts(&judge, &[0], &subject, &data, terminal)?;
-        return Ok(Judged { judge, data, verdicts: Vec::new(), tagged });
+    let probe = args.classifier.protocol(&data)?;
+    let (computing, repeat) = (judge.computing(), Repeat::default());
+    let mut judging = judge.judging((&subject, &data), &computing, terminal);
+    let mut verdicts = Vec::new();
+    if !data.has_tags() {
+        let knn = Knn { k: args.k.iter().map(|&k| k as usize).collect(), ..Knn::default() };
+        verdicts.extend(judging.run(find(Knn::ID)?, &settings(&knn), &repeat)?);
     }
-    let images = super::judge::Judged::of(&subject, &data, &judge.computing(), terminal)?;
-    let k = usual(&args.k, images.train.features().rows());
-    let knn = Knn { k, votes: vec![Vote::Weighted], ..Knn::default() };
-    let mut verdicts = knn.run(&images.train, &images.held_out())?;
-    let mut probe = args.classifier.judge(&images.train, &images.held_out())?;
-    probe.settings.insert("label_share".into(), 1.0.into());
-    verdicts.push(probe);
-    Ok(Judged { judge, data, verdicts, tagged: Vec::new() })
+    verdicts.extend(judging.run(probe, &Settings::new(), &repeat)?);
+    Ok(verdicts)
 }
 
 /// A line for each data set and protocol, validation and test side by side.
-fn table(verdicts: &[Verdict], shifts: &[Option<Interval>], terminal: &Terminal) -> String {
-    let splits = verdicts.iter().flat_map(|verdict| &verdict.splits);
+fn table(verdicts: &[Verdict<Predictions>], shifts: &[Option<Interval>], terminal: &Terminal) -> String {
+    let splits = verdicts.iter().flat_map(|verdict| &verdict.outcome.splits);
     let measures = measured(splits.map(|split| &split.scores));
     let mut headings: Vec<String> =
         ["data", "protocol", "features", "val", "test", "test below val", "95 % interval"]
             .map(str::to_owned)
             .into();
     headings.extend(measures.iter().skip(1).map(|measure| format!("test {}", measure.title)));
-    let row = |(verdict, shift): (&Verdict, &Option<Interval>)| {
-        let text = |key: &str| verdict.settings.get(key).and_then(Value::as_str).unwrap_or("-");
-        let data = Path::new(text("data")).file_name().map_or("-".into(), |name| name.to_string_lossy());
-        let of = |split: &str, measure: &Measure<Formula>| measure.value(&verdict.split(split)?.scores);
+    let row = |(verdict, shift): (&Verdict<Predictions>, &Option<Interval>)| {
+        let data =
+            Path::new(&verdict.data.path).file_name().map_or("-".into(), |name| name.to_string_lossy());
+        let of =
+            |split: &str, measure: &Measure<Formula>| measure.value(&verdict.outcome.split(split)?.scores);
         let words = [
             data.into_owned(),
-            protocol(verdict),
-            text("features").to_owned(),
+            title(&verdict.protocol, &verdict.asked),
+            verdict.subject.features.name().to_owned(),
             number(of("val", &MEASURES[0])),
             number(of("test", &MEASURES[0])),
             number(shift.map(|shift| shift.value)),

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::{DataSet, ImageSource, Split, Subset};
-use twinlens_eval::Features;
 use twinlens_eval::maps::{Tsne, sample};
-use twinlens_lab::{Part, Subject, features_of, images, names};
+use twinlens_eval::{Features, Judgement};
+use twinlens_lab::{
+    FeaturesKind, Part, Subject, SubjectRecord, Verdict, data_record, features_of, images, names,
+};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Frame, Page, Picture, Plate, Section, page_html};
 use twinlens_run::{RunFolder, RunRecord, csv_cell, epoch_checkpoint, kept_epochs, write_atomically};
 use twinlens_ssl::checkpoint_encoder;
 
-use super::judge::{JudgeArgs, Kind, name_of, positive};
+use super::judging::{JudgeArgs, positive};
 use super::layout::{Layout, MOST, Method, frame, labels_of, thumbnails};
 use super::run_settings::RunSettings;
 use crate::exit::{Exit, Failure, Outcome};
@@ -160,8 +162,9 @@ fn subjects<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String, Read
     let given: Reader = Box::new(move || Ok(first.clone()));
     let mut subjects = vec![(name(&args.judge.encoder), given)];
     for path in &args.more {
-        let read: Reader =
-            Box::new(|| args.judge.features.subject(args.judge.read(path)?, args.judge.untrained_seed));
+        let read: Reader = Box::new(|| {
+            Ok(Subject::new(args.judge.features, args.judge.read(path)?, args.judge.untrained_seed)?)
+        });
         subjects.push((name(path), read));
     }
     Ok(subjects)
@@ -169,7 +172,7 @@ fn subjects<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String, Read
 
 fn through_epochs<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String, Reader<'a>)>> {
     let run = &args.judge.encoder;
-    if args.judge.features != Kind::Trained {
+    if args.judge.features != FeaturesKind::Trained {
         let message = "only a trained encoder has epochs";
         return Err(Failure::message(Exit::Usage, message).hint("leave out --features"));
     }
@@ -179,16 +182,16 @@ fn through_epochs<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String
         let hint = "train with checkpoint.every=1 checkpoint.keep=100 to keep them";
         return Err(Failure::message(Exit::Data, message).hint(hint));
     }
-    let (Subject::Encoder(file) | Subject::Pixels(file)) = first;
+    let file = first.file().clone();
     let seed = RunSettings::of(&RunRecord::read(run)?)?.common().seed;
     let start = file.clone();
-    let untrained: Reader = Box::new(move || Kind::Untrained.subject(start.clone(), seed));
+    let untrained: Reader = Box::new(move || Ok(Subject::new(FeaturesKind::Untrained, start.clone(), seed)?));
     let mut subjects = vec![("untrained".to_owned(), untrained)];
     for epoch in epochs {
         let description = file.description.clone();
         let read: Reader = Box::new(move || {
             let tensors = checkpoint_encoder(&epoch_checkpoint(run, epoch)?)?;
-            Ok(Subject::Encoder(EncoderFile { description: description.clone(), tensors }))
+            Ok(Subject::trained(EncoderFile { description: description.clone(), tensors }))
         });
         subjects.push((format!("epoch {epoch}"), read));
     }
@@ -250,20 +253,25 @@ impl Shown<'_> {
 
     /// A name that tells these maps from others of the same run.
     fn file_name(&self) -> String {
-        let (mut settings, mut seeds) = Default::default();
-        let judge = &self.args.judge;
-        judge.features.sign(&mut settings, &mut seeds, judge.untrained_seed, &judge.data, self.data);
-        settings.insert("split".into(), self.args.split.name().into());
-        let method = match self.layout {
-            Layout::Tsne(_) => "tsne",
-            Layout::Pca => "pca",
+        let (method, settings) = match &self.layout {
+            Layout::Tsne(tsne) => {
+                ("tsne", vec![("perplexity", tsne.perplexity.into()), ("iterations", tsne.iterations.into())])
+            }
+            Layout::Pca => ("pca", Vec::new()),
         };
+        let common = [("split", self.args.split.name().into()), ("images", self.drawn.len().into())];
+        let mut judgement = Judgement::new(common.into_iter().chain(settings), ());
+        judgement.seeds.insert("images".into(), self.args.seed as u64);
+        let judge = &self.args.judge;
+        judgement.seeds.insert("untrained".into(), judge.untrained_seed);
+        let subject = SubjectRecord::of(judge.features);
+        let verdict = Verdict::new(method, judgement, subject, data_record(&judge.data, self.data));
         let several = match (self.args.through_epochs, self.args.more.len()) {
             (true, _) => "-through-epochs".to_owned(),
             (false, 0) => String::new(),
             (false, more) => format!("-of-{}", more + 1),
         };
-        name_of(method, &settings, &seeds) + &several
+        verdict.file_name() + &several
     }
 }
 

@@ -75,10 +75,10 @@ fn a_fine_tuning_leaves_a_run_with_verdict_predictions_and_head() {
     assert!(std::fs::read_to_string(out.join("STATUS")).unwrap().starts_with("done"));
     let verdict = &told["verdict"];
     assert_eq!(
-        (verdict["protocol"].as_str(), &verdict["settings"]["label_share"]),
+        (verdict["protocol"].as_str(), &verdict["asked"]["label_share"]),
         (Some("fine-tune"), &0.1.into())
     );
-    let sha256 = verdict["settings"]["data_sha256"].as_str().unwrap();
+    let sha256 = verdict["data"]["sha256"].as_str().unwrap();
     let kept = kept(&out, &format!("fine-tune-{}-fine-tuned-0.1-", &sha256[..8]));
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(kept).unwrap()).unwrap();
     assert_eq!(kept, *verdict);
@@ -388,7 +388,7 @@ fn probes_and_neighbours_take_amounts_and_seeds() {
     let alone = |at: usize| &split(&probe["verdicts"][at], "test")["scores"]["accuracy"];
     assert_eq!(values.iter().collect::<Vec<_>>(), [alone(0), alone(1), alone(2)]);
     let knn = json(&judged("knn", &["-k", "3", "--labels-per-class", "5", "--seeds", "0,1"]));
-    assert_eq!(knn["verdicts"][1]["settings"]["labels_per_class"], 5);
+    assert_eq!(knn["verdicts"][1]["asked"]["labels_per_class"], 5);
     assert_eq!(knn["verdicts"][1]["training_labels"], 40);
     assert_eq!(knn["summary"].as_array().unwrap().len(), 1);
     assert!(complaint(&judged("knn", &["--seeds", "0,1"]), 2).contains("nothing is drawn"));

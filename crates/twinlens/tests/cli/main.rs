@@ -5,6 +5,9 @@
 mod data;
 mod faults;
 mod finetune;
+mod new_protocol;
+#[path = "../../examples/own_protocol.rs"]
+mod own_protocol;
 mod program;
 mod several_classes;
 #[path = "../../../config/tests/config/stand_in.rs"]

@@ -11,11 +11,11 @@ fn twinlens() -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     twinlens().args(arguments).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     // What changes with every commit and machine.
     text.replace(twinlens::COMMIT, "COMMIT").replace(twinlens::TARGET, "TARGET")
@@ -259,7 +259,7 @@ fn data_inspect_counts_and_names_bad_files_or_fails() {
 }
 
 /// A run's folder with these settings, made from data with this SHA-256.
-fn run_folder(path: &std::path::Path, config: &str, data: &str) -> twinlens_run::RunFolder {
+pub(crate) fn run_folder(path: &std::path::Path, config: &str, data: &str) -> twinlens_run::RunFolder {
     use twinlens_run::{Environment, Overwrite, RunFolder, Start};
     let data = serde_json::json!({ "sha256": data });
     let environment = Environment { version: "0.1.0", commit: None, threads: 2, data }.describe();

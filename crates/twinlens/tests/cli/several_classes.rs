@@ -61,7 +61,7 @@ fn images_of_several_classes_are_learned_from_judged_and_reported() {
     let judged = |more: &[&str]| json(&verb(&[&svm[..], more].concat()));
     let told = judged(&["--features", "pixels", "--seeds", "0,3"]);
     for verdict in told["verdicts"].as_array().unwrap() {
-        assert_eq!((&verdict["protocol"], &verdict["schema_version"]), (&"svm-tags".into(), &1.into()));
+        assert_eq!((&verdict["protocol"], &verdict["schema_version"]), (&"svm-tags".into(), &2.into()));
         for split in verdict["splits"].as_array().unwrap() {
             let mean = &split["scores"]["mean_average_precision"];
             for rule in ["step", "area", "voc07"] {
@@ -70,12 +70,12 @@ fn images_of_several_classes_are_learned_from_judged_and_reported() {
             assert_eq!(split["scores"]["per_class"].as_array().unwrap().len(), 2);
         }
     }
-    assert_eq!(told["summary"][1]["measures"]["mAP"]["values"].as_array().unwrap().len(), 2);
+    assert_eq!(told["summary"][0]["splits"][1]["map"]["values"].as_array().unwrap().len(), 2);
     let verdict = &judged(&[])["verdicts"][0];
-    let sha256 = verdict["settings"]["data_sha256"].as_str().unwrap();
+    let sha256 = verdict["data"]["sha256"].as_str().unwrap();
     kept(&out, &format!("svm-tags-{}-trained-", &sha256[..8]));
     let failed = verb(&[&svm[..], &["--fail-under", "1", "--features", "untrained"]].concat());
-    assert!(complaint(&failed, 1).contains("mean average precision"));
+    assert!(complaint(&failed, 1).contains("test mAP"));
     let threads = ["1", "3"].map(|threads| {
         let mut command = twinlens(&[&svm[..], &["--features", "pixels"]].concat());
         command.env("RAYON_NUM_THREADS", threads).env("TWINLENS_DATA_DIR", &cache).output().unwrap().stdout
@@ -85,8 +85,10 @@ fn images_of_several_classes_are_learned_from_judged_and_reported() {
     let transfer =
         ["transfer", run, "--data", data, "bundled", "--features", "pixels", "--classifier", "svm", "--json"];
     let told = json(&verb(&transfer));
-    let count = |key: &str| told[key].as_array().unwrap().len();
-    assert_eq!((count("tag_verdicts"), count("verdicts")), (1, 3), "kNN with 20 and 200, and a probe");
+    let count = |outcome: &str| {
+        told["verdicts"].as_array().unwrap().iter().filter(|verdict| verdict["outcome"] == outcome).count()
+    };
+    assert_eq!((count("tags"), count("predictions")), (1, 3), "kNN with 20 and 200, and a probe");
 
     let clusters =
         json(&verb(&["cluster", run, "--data", data, "--clusters", "3", "--features", "pixels", "--json"]));

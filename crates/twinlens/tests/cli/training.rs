@@ -144,7 +144,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
         let accuracy = found["scores"]["accuracy"].as_f64().unwrap();
         assert!((0.05..=1.0).contains(&accuracy), "{accuracy}");
     }
-    let sha256 = knn["verdicts"][0]["settings"]["data_sha256"].as_str().unwrap();
+    let sha256 = knn["verdicts"][0]["data"]["sha256"].as_str().unwrap();
     kept(&out, &format!("knn-{}-trained-5-", &sha256[..8]));
 
     let features = place.at("features.npy");
@@ -232,7 +232,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let health = judged(&["health", run, "--data", "bundled", "--json"]);
     let verdict = &health["verdict"];
     assert_eq!((verdict["samples"].as_u64(), verdict["dim"].as_u64()), (Some(343), Some(512)));
-    assert_eq!(verdict["settings"]["policy"], "medmnist");
+    assert_eq!(verdict["asked"]["policy"], "medmnist");
     assert!(verdict["alignment"].as_f64().unwrap() > 0.0 && verdict["uniformity"].as_f64().unwrap() < 0.0);
     assert!(Path::new(health["plot"].as_str().unwrap()).exists());
     assert_eq!(judged(&["health", run, "--data", "bundled", "--json"]), health, "it repeats");

@@ -93,7 +93,7 @@ impl Protocol {
             Protocol::Knn { k } => {
                 let knn = Knn { k: vec![*k], votes: vec![Vote::Majority], ..Knn::default() };
                 let verdicts = knn.run(train, &[("test", test)])?;
-                verdicts[0].splits[0].scores.accuracy()
+                verdicts[0].outcome.splits[0].scores.accuracy()
             }
             Protocol::KMeans => {
                 let settings = KMeans { k: train.classes().len(), restarts: 10, ..KMeans::default() };

@@ -3,21 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use twinlens_eval::Verdict;
+use twinlens_eval::Predictions;
+use twinlens_lab::{Outcome as Found, Verdict};
 use twinlens_run::{RunRecord, names};
 
+use super::job::PROTOCOL;
 use super::points::Point;
 use super::sweep::{Cell, PLAN, Sweep, folder_of};
 use crate::exit::{Exit, Failure, Outcome};
 
 /// A finished study.
-pub struct Found {
+pub struct Existing {
     /// Its folder.
     pub path: PathBuf,
     /// What it is made of.
     pub sweep: Sweep,
     /// What it came to, with the verdicts of each point in the order of the seeds.
-    pub points: Vec<(Point, Vec<Verdict>)>,
+    pub points: Vec<(Point, Vec<Verdict<Predictions>>)>,
     /// The command that asked for it.
     pub command: String,
 }
@@ -28,12 +30,12 @@ struct Numbers {
     points: Vec<Point>,
 }
 
-impl Found {
+impl Existing {
     /// Reads a study.
     ///
     /// # Errors
     /// A study that is not finished, or a file that is missing or damaged.
-    pub fn read(path: &Path) -> Outcome<Found> {
+    pub fn read(path: &Path) -> Outcome<Existing> {
         let sweep = Sweep::read(&path.join(PLAN))?;
         let file = path.join(format!("{}.json", sweep.name()));
         let text = std::fs::read_to_string(&file).map_err(|error| {
@@ -43,12 +45,18 @@ impl Found {
         let numbers: Numbers = serde_json::from_str(&text).map_err(|error| damaged(&file, error))?;
         let command = std::fs::read_to_string(path.join(names::COMMAND)).unwrap_or_default();
         let with_verdicts = |point: Point| {
-            let of = |&seed: &u64| read_verdict(path, &point.name, Cell { amount: point.amount, seed });
+            let of = |&seed: &u64| {
+                let verdict = read_verdict(path, &point.name, Cell { amount: point.amount, seed })?;
+                predictions(verdict).ok_or_else(|| {
+                    Failure::message(Exit::Data, "a verdict of the study holds no predictions")
+                        .at(path.display())
+                })
+            };
             let verdicts = sweep.seeds.iter().map(of).collect::<Outcome<_>>()?;
             Ok((point, verdicts))
         };
         let points = numbers.points.into_iter().map(with_verdicts).collect::<Outcome<_>>()?;
-        Ok(Found { path: path.to_path_buf(), command: command.trim_end().to_owned(), points, sweep })
+        Ok(Existing { path: path.to_path_buf(), command: command.trim_end().to_owned(), points, sweep })
     }
 
     /// The environment of its first training; none where all are probes.
@@ -71,12 +79,20 @@ fn read_verdict(study: &Path, condition: &str, cell: Cell) -> Outcome<Verdict> {
         return serde_json::from_str(&text).map_err(|error| damaged(&file, error));
     }
     let verdicts = RunRecord::read(&run)?.verdicts;
-    let of_tuning = verdicts.into_values().find(|verdict| verdict["protocol"] == "fine-tune");
+    let of_tuning = verdicts.into_values().find(|verdict| verdict["protocol"] == PROTOCOL);
     let verdict = of_tuning.ok_or_else(|| {
         let failure = Failure::message(Exit::Data, "the run holds no verdict of its fine-tuning");
         failure.at(run.display())
     })?;
     serde_json::from_value(verdict).map_err(|error| damaged(&run, error))
+}
+
+/// A verdict by predictions; nothing of any other.
+pub fn predictions(verdict: Verdict) -> Option<Verdict<Predictions>> {
+    match verdict.outcome.clone() {
+        Found::Predictions(found) => Some(verdict.with(found)),
+        _ => None,
+    }
 }
 
 fn damaged(path: &Path, error: serde_json::Error) -> Failure {

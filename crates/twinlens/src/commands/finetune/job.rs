@@ -1,21 +1,23 @@
 //! One fine-tuning: settings, images and where the weights come from.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use twinlens_data::DataSet;
-use twinlens_eval::Verdict;
+use twinlens_eval::{Judgement, Predictions};
+use twinlens_lab::{FeaturesKind, Outcome as Found, SubjectRecord, Verdict, data_record, weights_sha256};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunError, RunFolder, RunRecord, State, names};
-use twinlens_ssl::StartFrom;
 use twinlens_ssl::finetune::{FinetuneSettings, Finetuned, LabelledImages, SCRATCH, finetune};
+use twinlens_ssl::{SslError, StartFrom};
 
-use super::super::judge::name_of;
 use super::super::spec::refuse_changes;
 use super::super::training::{Told, Watch, create_folder};
 use super::{MAY_CHANGE, read_init, same_weights};
 use crate::exit::{Exit, Failure, Outcome};
+
+/// What its verdicts call it.
+pub const PROTOCOL: &str = "fine-tune";
 
 /// One fine-tuning, checked before anything is written.
 pub struct Job {
@@ -74,24 +76,31 @@ impl Job {
         let told = Told { label, epochs: self.settings.epochs(), verb: "finetune" };
         watch.over(folder, told, |folder, hooks| {
             let ended = finetune(&self.settings, &self.images, folder, start, hooks)?;
-            let Finetuned::Done(mut verdict) = ended else { return Ok(None) };
-            self.sign(&mut verdict, data);
+            let Finetuned::Done(judgement) = ended else { return Ok(None) };
+            let verdict = self.signed(*judgement, folder, data)?;
             // Kept before the status says that the run is done.
-            folder
-                .write_verdict(&name_of(&verdict.protocol, &verdict.settings, &BTreeMap::new()), &verdict)?;
-            Ok(Some(*verdict))
+            folder.write_verdict(&verdict.file_name(), &verdict)?;
+            Ok(Some(verdict))
         })
     }
 
-    /// Writes into a verdict what it judges on which data.
-    fn sign(&self, verdict: &mut Verdict, data: &DataSet) {
-        let features = if self.settings.init == SCRATCH { "from-scratch" } else { "fine-tuned" };
-        let facts = [
-            ("features", features),
-            ("data", self.settings.data.as_str()),
-            ("data_sha256", data.fingerprint.as_str()),
-        ];
-        verdict.settings.extend(facts.map(|(key, value)| (key.to_owned(), value.into())));
+    /// The verdict of a fine-tuning whose encoder is in the folder.
+    fn signed(
+        &self,
+        judgement: Judgement<Predictions>,
+        folder: &RunFolder,
+        data: &DataSet,
+    ) -> Result<Verdict, SslError> {
+        let file = folder.path().join(names::ENCODER).join("encoder.safetensors");
+        let scratch = self.settings.init == SCRATCH;
+        let subject = SubjectRecord {
+            features: if scratch { FeaturesKind::FromScratch } else { FeaturesKind::FineTuned },
+            encoder: Some(self.settings.encoder.clone()),
+            sha256: Some(weights_sha256(&EncoderFile::read(&file)?)),
+        };
+        let verdict = Verdict::new(PROTOCOL, judgement, subject, data_record(&self.settings.data, data));
+        let outcome = Found::Predictions(verdict.outcome.clone());
+        Ok(verdict.with(outcome))
     }
 
     /// Takes up the run in the folder `path`: from its newest checkpoint, or anew where it has none yet.
@@ -149,7 +158,7 @@ impl Job {
         let verdicts = record.verdicts.into_values();
         Ok(verdicts
             .filter_map(|value| serde_json::from_value::<Verdict>(value).ok())
-            .find(|verdict| verdict.protocol == "fine-tune"))
+            .find(|verdict| verdict.protocol == PROTOCOL))
     }
 }
 

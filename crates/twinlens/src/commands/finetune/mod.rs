@@ -17,23 +17,23 @@ use indicatif::HumanDuration;
 use serde_json::json;
 use twinlens_config::{Flag, Request};
 use twinlens_data::DataSet;
-use twinlens_eval::Verdict;
+use twinlens_lab::Verdict;
 use twinlens_lab::{read_encoder, weights_sha256};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, names};
 use twinlens_ssl::finetune::recipes::DEFAULT;
 use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH};
 
-use super::judge::table;
 use super::labels::LabelsArgs;
 use super::report;
 use super::run_settings::RunSettings;
 use super::settings::{CommonArgs, device};
 use super::spec::{refuse_changes, resolve_finetune};
+use super::told::{by_predictions, table};
 use super::training::{Watch, decided, encoder_file, open_named};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
-pub use found::Found;
+pub use found::Existing;
 use job::Job;
 pub use points::{Point, label_curves};
 use processes::Part;
@@ -256,7 +256,8 @@ fn conclude(
     let out = folder.path();
     let document = json!({ "run": out, "encoder": encoder_file(out), "report": report, "verdict": verdict });
     terminal.result(&document, || {
-        format!("{}\nThe report: {}\n", table(std::slice::from_ref(verdict), terminal), report.display())
+        let (predictions, _) = by_predictions(std::slice::from_ref(verdict));
+        format!("{}\nThe report: {}\n", table(&predictions, terminal), report.display())
     })
 }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use twinlens_data::{LabelAmount, Split};
 use twinlens_eval::metrics::MEASURES;
-use twinlens_eval::{Repeats, Verdict};
+use twinlens_eval::{Predictions, Repeats};
+use twinlens_lab::Verdict;
 use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint};
 use twinlens_run::csv_cell;
 
-use super::super::labels::repeats;
+use super::super::told::repeats;
 use crate::exit::Outcome;
 
 /// What one condition came to with one amount of labels.
@@ -32,11 +33,11 @@ impl Point {
     ///
     /// # Errors
     /// Verdicts of other images.
-    pub fn of(name: &str, amount: LabelAmount, verdicts: &[&Verdict]) -> Outcome<Point> {
+    pub fn of(name: &str, amount: LabelAmount, verdicts: &[&Verdict<Predictions>]) -> Outcome<Point> {
         Ok(Point {
             name: name.to_owned(),
             amount,
-            training_labels: verdicts.first().map_or(0, |verdict| verdict.training_labels),
+            training_labels: verdicts.first().map_or(0, |verdict| verdict.outcome.training_labels),
             splits: repeats(verdicts)?,
             warnings: verdicts.iter().flat_map(|verdict| verdict.warnings.iter().cloned()).collect(),
         })

@@ -1,23 +1,25 @@
 //! A study: trainings and probes of every encoder, amount of labels and seed, and what they come to.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, class_counts};
-use twinlens_eval::Verdict;
-use twinlens_lab::{Computing, weights_sha256};
+use twinlens_eval::LinearProbe;
+use twinlens_lab::protocols::{Protocol, find};
+use twinlens_lab::{
+    Computing, FeaturesKind, Judging, LabelDraw, Repeat, Settings, Subject, Verdict, weights_sha256,
+};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::label_efficiency;
 use twinlens_run::{State, command_line, names, write_atomically};
 
-use super::super::judge::{Judged, Kind, write_document};
-use super::super::labels::{Draw, headings, rows};
-use super::super::probe::{Classifier, probe};
+use super::super::judging::write_document;
 use super::super::report;
+use super::super::told::{headings, rows};
 use super::super::training::Watch;
+use super::found::predictions;
 use super::job::Job;
 use super::points::{Point, csv, label_curves};
 use super::processes::{Part, train_on};
@@ -111,6 +113,7 @@ impl Study<'_> {
             let verdicts = verdicts.map_err(|failure| go_on_with(out, failure))?;
             let by_amount = verdicts.chunks(self.sweep.seeds.len());
             for (&amount, verdicts) in self.sweep.amounts.iter().zip(by_amount) {
+                let verdicts: Vec<_> = verdicts.iter().cloned().filter_map(predictions).collect();
                 points.push(Point::of(&condition.name, amount, &verdicts.iter().collect::<Vec<_>>())?);
             }
         }
@@ -170,7 +173,7 @@ impl Study<'_> {
     fn probe(
         &self,
         condition: &Condition,
-        kind: Kind,
+        kind: FeaturesKind,
         file: &EncoderFile,
         place: &Place<'_>,
     ) -> Outcome<Vec<Verdict>> {
@@ -178,9 +181,18 @@ impl Study<'_> {
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::new(Exit::Environment, error).at(folder.display()))?;
         let sha256 = weights_sha256(file);
-        // By the seed of the network, where there is one.
-        let mut features: BTreeMap<u64, Judged> = BTreeMap::new();
         let data = self.data.for_judging();
+        let network_seed = |cell: Cell| if kind == FeaturesKind::Untrained { cell.seed } else { 0 };
+        let subject = |cell: Cell| {
+            let seed = network_seed(cell);
+            Ok((seed, Subject::new(kind, file.clone(), seed)?))
+        };
+        let subjects: BTreeMap<u64, Subject> = self.sweep.cells().map(subject).collect::<Outcome<_>>()?;
+        let judging = |subject| {
+            Judging::new(subject, (&data, &self.sweep.settings.data), &self.computing, place.terminal)
+        };
+        let mut judgings: BTreeMap<u64, Judging<'_>> =
+            subjects.iter().map(|(seed, subject)| (*seed, judging(subject))).collect();
         let mut one = |cell: Cell| {
             place.watch.go_on()?;
             let path = folder.join(format!("{}.json", cell.name()));
@@ -188,17 +200,19 @@ impl Study<'_> {
             if path.is_file() && !place.overwrite {
                 return read_verdict(&path, &facts);
             }
-            let seed = if kind == Kind::Untrained { cell.seed } else { 0 };
-            if let Entry::Vacant(free) = features.entry(seed) {
-                let subject = kind.subject(file.clone(), seed)?;
-                free.insert(Judged::of(&subject, &data, &self.computing, place.terminal)?);
-            }
-            let draw =
-                Draw { amount: cell.amount, choice: self.sweep.settings.label_choice, seed: cell.seed };
-            let mut verdict = probe(Classifier::Logistic, &draw, &data, &features[&seed])?;
-            let Verdict { settings, seeds, .. } = &mut verdict;
-            kind.sign(settings, seeds, seed, &self.sweep.settings.data, self.data);
-            settings.extend(facts);
+            let choice = self.sweep.settings.label_choice;
+            let labels = vec![LabelDraw { amount: cell.amount, choice, seed: cell.seed }];
+            let judging = judgings.get_mut(&network_seed(cell)).into_iter();
+            let repeat = Repeat { labels, ..Repeat::default() };
+            let found: Vec<Verdict> = judging
+                .map(|judging| Ok(judging.run(find(LinearProbe::ID)?, &Settings::new(), &repeat)?))
+                .collect::<Outcome<Vec<_>>>()?
+                .concat();
+            let mut verdict = found
+                .into_iter()
+                .next()
+                .ok_or_else(|| Failure::message(Exit::Failed, "a probe said nothing"))?;
+            verdict.asked.extend(facts);
             write_document(&path, &json!(verdict))?;
             Ok(verdict)
         };
@@ -211,7 +225,6 @@ impl Study<'_> {
             ("encoder_sha256", json!(sha256)),
             ("size", json!(file.description.size)),
             ("data_sha256", json!(self.data.fingerprint)),
-            ("label_choice", json!(self.sweep.settings.label_choice)),
         ];
         facts.map(|(key, value)| (key.to_owned(), value)).into()
     }
@@ -296,10 +309,10 @@ fn read_verdict(path: &Path, facts: &BTreeMap<String, Value>) -> Outcome<Verdict
     let verdict: Verdict = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::new(Exit::Data, error).at(path.display()).hint("remove the file; it will be made again")
     })?;
-    match facts.iter().find(|(key, value)| verdict.settings.get(*key) != Some(value)) {
+    match facts.iter().find(|(key, value)| verdict.asked.get(*key) != Some(value)) {
         None => Ok(verdict),
         Some((key, now)) => {
-            let before = verdict.settings.get(key).unwrap_or(&Value::Null);
+            let before = verdict.asked.get(key).unwrap_or(&Value::Null);
             let message = format!("this was judged with other {key}: {before} then, {now} now");
             let failure = Failure::message(Exit::Usage, message).at(path.display());
             Err(failure.hint("take another --out, or add --overwrite"))

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twinlens_data::{DataSet, LabelAmount, RangeChoice};
-use twinlens_lab::read_encoder;
+use twinlens_lab::{FeaturesKind, read_encoder};
 use twinlens_nn::encoders;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
-use super::super::judge::Kind;
 use super::job::Job;
 use super::rival::Rival;
 use super::take_file;
@@ -116,11 +115,13 @@ impl Sweep {
                 }
                 Rival::Probe => {
                     let file = file.as_ref().ok_or_else(needed)?;
-                    ("frozen probe".into(), self.probed(Kind::Trained, file.tensors.clone()))
+                    ("frozen probe".into(), self.probed(FeaturesKind::Trained, file.tensors.clone()))
                 }
                 // These have no weights that are learned.
-                Rival::Untrained => ("untrained probe".into(), self.probed(Kind::Untrained, BTreeMap::new())),
-                Rival::Pixels => ("pixels probe".into(), self.probed(Kind::Pixels, BTreeMap::new())),
+                Rival::Untrained => {
+                    ("untrained probe".into(), self.probed(FeaturesKind::Untrained, BTreeMap::new()))
+                }
+                Rival::Pixels => ("pixels probe".into(), self.probed(FeaturesKind::Pixels, BTreeMap::new())),
                 Rival::Encoder { name, path } => {
                     let file = Arc::new(read_encoder(Path::new(path))?);
                     let mut settings = self.settings.clone();
@@ -160,7 +161,7 @@ impl Sweep {
     }
 
     /// A linear probe of features, of images prepared as for the fine-tuning.
-    fn probed(&self, kind: Kind, tensors: BTreeMap<String, NamedTensor>) -> Way {
+    fn probed(&self, kind: FeaturesKind, tensors: BTreeMap<String, NamedTensor>) -> Way {
         let FinetuneSettings { encoder, stem, size, mean, std, .. } = &self.settings;
         let features = encoders::find(encoder).map_or(0, |spec| spec.features);
         let description = EncoderDescription {
@@ -194,7 +195,7 @@ enum Way {
     /// By fine-tuning an encoder, or from random weights.
     Tuned { settings: Box<FinetuneSettings>, file: Option<Arc<EncoderFile>> },
     /// By a linear probe of features.
-    Probed { kind: Kind, file: Arc<EncoderFile> },
+    Probed { kind: FeaturesKind, file: Arc<EncoderFile> },
 }
 
 impl Way {
@@ -220,7 +221,7 @@ pub enum Learners {
     /// A linear probe.
     Probed {
         /// What it is given.
-        kind: Kind,
+        kind: FeaturesKind,
         /// The encoder that makes its features.
         file: Arc<EncoderFile>,
     },

@@ -1,6 +1,7 @@
 //! Class by class: confusion matrices and what was found of each class.
 
-use twinlens_eval::{SplitVerdict, Verdict};
+use twinlens_eval::{Predictions, SplitPredictions};
+use twinlens_lab::Verdict;
 use twinlens_report::{
     Block, Cell, Column, Confusion, Picture, Plate, Section, Table, TableRow, confusion_matrix,
 };
@@ -14,7 +15,7 @@ use crate::exit::Outcome;
 pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     let (mut plates, mut tables) = (Vec::new(), Vec::new());
     for (condition, of) in best_by_protocol(&seen.conditions) {
-        let Some(test) = condition.first().split("test") else { continue };
+        let Some(test) = condition.first().outcome.split("test") else { continue };
         plates.push(plate(condition, test, of, kept)?);
         tables.push(Block::Table(table(condition, test)));
     }
@@ -25,7 +26,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     Ok(Section::new("Class by class", blocks))
 }
 
-fn plate(condition: &Condition, test: &SplitVerdict, of: usize, kept: &mut Kept) -> Outcome<Plate> {
+fn plate(condition: &Condition, test: &SplitPredictions, of: usize, kept: &mut Kept) -> Outcome<Plate> {
     let verdict = condition.first();
     let picture = matrix(verdict, test)?;
     kept.plot(&format!("confusion-{}", verdict.protocol), &picture);
@@ -40,19 +41,23 @@ fn plate(condition: &Condition, test: &SplitVerdict, of: usize, kept: &mut Kept)
 }
 
 /// The confusion matrix of a verdict's test images.
-pub(super) fn matrix(verdict: &Verdict, test: &SplitVerdict) -> Outcome<Picture> {
+pub(super) fn matrix(verdict: &Verdict<Predictions>, test: &SplitPredictions) -> Outcome<Picture> {
     let counts = test.scores.confusion.counts().to_vec();
-    confusion_matrix(&Confusion { counts, classes: verdict.classes.clone() }).map_err(undrawn)
+    confusion_matrix(&Confusion { counts, classes: verdict.outcome.classes.clone() }).map_err(undrawn)
 }
 
 /// The same in one sentence for those who cannot see it.
-pub(super) fn matrix_in_words(verdict: &Verdict, test: &SplitVerdict) -> String {
-    format!("Confusion matrix of {} classes; accuracy {:.3}.", verdict.classes.len(), test.scores.accuracy())
+pub(super) fn matrix_in_words(verdict: &Verdict<Predictions>, test: &SplitPredictions) -> String {
+    format!(
+        "Confusion matrix of {} classes; accuracy {:.3}.",
+        verdict.outcome.classes.len(),
+        test.scores.accuracy()
+    )
 }
 
-fn table(condition: &Condition, test: &SplitVerdict) -> Table {
+fn table(condition: &Condition, test: &SplitPredictions) -> Table {
     let verdict = condition.first();
-    let val = verdict.split("val");
+    let val = verdict.outcome.split("val");
     let share = |value: Option<f64>| Cell::Share(value.into_iter().collect());
     let row = |(class, name): (usize, &String)| {
         let scores = &test.scores.per_class[class];
@@ -72,7 +77,7 @@ fn table(condition: &Condition, test: &SplitVerdict) -> Table {
         }
     };
     let classes =
-        verdict.classes.iter().enumerate().filter(|(class, _)| *class < test.scores.per_class.len());
+        verdict.outcome.classes.iter().enumerate().filter(|(class, _)| *class < test.scores.per_class.len());
     let names =
         ["test images", "val recall", "test recall", "test precision", "test F1", "test AUC", "test AP"];
     Table {
@@ -84,7 +89,7 @@ fn table(condition: &Condition, test: &SplitVerdict) -> Table {
 }
 
 /// Protocol, features and images in words.
-fn what(condition: &Condition, test: &SplitVerdict) -> String {
+fn what(condition: &Condition, test: &SplitPredictions) -> String {
     let seeds = match condition.verdicts.len() {
         1 => String::new(),
         count => format!(" The first of {count} seeds."),
@@ -101,9 +106,9 @@ mod tests {
     #[test]
     fn val_and_test_stand_side_by_side_for_each_class() {
         let mut verdict = probe("trained", 0, 1.0, 0.75);
-        verdict.splits[0].scores.per_class[1].recall = Some(0.25);
+        verdict.outcome.splits[0].scores.per_class[1].recall = Some(0.25);
         let conditions = Condition::gather(vec![verdict], None);
-        let table = table(&conditions[0], conditions[0].first().split("test").unwrap());
+        let table = table(&conditions[0], conditions[0].first().outcome.split("test").unwrap());
         assert_eq!(table.rows.len(), 2);
         let of_b = &table.rows[1].cells;
         assert_eq!(

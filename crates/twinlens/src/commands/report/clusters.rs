@@ -1,15 +1,12 @@
 //! Clusters: how well they follow labels that they never saw, and what they hold.
 
-use serde_json::Value;
-use twinlens_eval::clustering::ClusterVerdict;
-use twinlens_lab::{Part, images};
+use twinlens_eval::clustering::{Cluster, Clusters};
+use twinlens_lab::{Part, Verdict, images, plain};
 use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow, montage};
 
-use super::overview::plain;
 use super::seen::Seen;
 use super::{Kept, absent, reason, undrawn};
 use crate::commands::cluster::montage_rows;
-use crate::commands::judge::Kind;
 use crate::exit::{Failure, Outcome};
 
 /// The side of an image on the montage, in pixels.
@@ -29,20 +26,20 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     Ok(Section::new("Clusters", blocks))
 }
 
-fn text(verdict: &ClusterVerdict, key: &str) -> String {
-    verdict.settings.get(key).map(plain).unwrap_or_default()
+fn text(verdict: &Verdict<Clusters>, key: &str) -> String {
+    verdict.asked.get(key).map(plain).unwrap_or_default()
 }
 
-fn title(verdict: &ClusterVerdict) -> String {
-    let (kind, split) = (Kind::of(&verdict.settings).title(), text(verdict, "split"));
-    format!("{} clusters of the {split} images, {kind}, {}", verdict.k, text(verdict, "distance"))
+fn title(verdict: &Verdict<Clusters>) -> String {
+    let (kind, split) = (verdict.subject.features.title(), text(verdict, "split"));
+    format!("{} clusters of the {split} images, {kind}, {}", verdict.outcome.k, text(verdict, "distance"))
 }
 
 /// One row for each clustering, and the run it belongs to where there are several.
-pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a ClusterVerdict)>) -> Table {
-    let row = |(run, verdict): (Option<String>, &ClusterVerdict)| {
+pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a Verdict<Clusters>)>) -> Table {
+    let row = |(run, verdict): (Option<String>, &Verdict<Clusters>)| {
         let number = |value: Option<f64>| Cell::Number(value);
-        let agreement = verdict.agreement;
+        let agreement = verdict.outcome.agreement;
         let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
         cells.extend([
             Cell::Text(title(verdict)),
@@ -52,9 +49,9 @@ pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a C
             number(agreement.map(|found| found.ari)),
             number(agreement.map(|found| found.nmi)),
             Cell::Share(agreement.map(|found| found.purity).into_iter().collect()),
-            number(verdict.silhouette),
+            number(verdict.outcome.silhouette),
         ]);
-        TableRow { ours: Kind::of(&verdict.settings) == Kind::Trained, cells }
+        TableRow { ours: verdict.subject.features.is_trained(), cells }
     };
     let rows: Vec<TableRow> = verdicts.map(row).collect();
     let names = ["AMI", "AMI shuffled", "AMI shuffled, largest", "ARI", "NMI", "purity %", "silhouette"];
@@ -73,9 +70,9 @@ pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a C
     }
 }
 
-fn members(verdict: &ClusterVerdict, number: usize) -> Table {
-    let row = |(at, cluster): (usize, &twinlens_eval::clustering::Cluster)| {
-        let name = cluster.most_common.and_then(|(class, _)| verdict.classes.get(class).cloned());
+fn members(verdict: &Verdict<Clusters>, number: usize) -> Table {
+    let row = |(at, cluster): (usize, &Cluster)| {
+        let name = cluster.most_common.and_then(|(class, _)| verdict.outcome.classes.get(class).cloned());
         let share = cluster.most_common.map(|(_, share)| share);
         let cells = vec![
             Cell::Text(format!("cluster {}", at + 1)),
@@ -94,20 +91,20 @@ fn members(verdict: &ClusterVerdict, number: usize) -> Table {
             Column::text("most common class"),
             Column::number("share"),
         ],
-        rows: verdict.clusters.iter().enumerate().map(row).collect(),
+        rows: verdict.outcome.clusters.iter().enumerate().map(row).collect(),
     }
 }
 
 /// The images nearest to each centroid, if the data are those that were clustered.
-fn plate(seen: &Seen, verdict: &ClusterVerdict, kept: &mut Kept) -> Outcome<Option<Plate>> {
+fn plate(seen: &Seen, verdict: &Verdict<Clusters>, kept: &mut Kept) -> Outcome<Option<Plate>> {
     let Ok(data) = seen.data else { return Ok(None) };
-    let clustered = verdict.settings.get("data_sha256").and_then(Value::as_str);
-    if clustered != Some(data.fingerprint.as_str()) {
+    if verdict.data.sha256.as_ref() != Some(&data.fingerprint) {
         return Ok(None);
     }
     let Some(part) = Part::named(&text(verdict, "split")) else { return Ok(None) };
-    let rows =
-        images(data, part).map_err(Failure::from).and_then(|source| montage_rows(verdict, source.as_ref()));
+    let rows = images(data, part)
+        .map_err(Failure::from)
+        .and_then(|source| montage_rows(&verdict.outcome, source.as_ref()));
     let sheet = rows.and_then(|rows| montage(&rows, CELL).map_err(undrawn));
     match sheet {
         Err(failure) => {
@@ -121,7 +118,7 @@ fn plate(seen: &Seen, verdict: &ClusterVerdict, kept: &mut Kept) -> Outcome<Opti
                     .to_owned(),
             alt: format!(
                 "Rows of images, one for each of {} clusters; their classes are in the table above.",
-                verdict.k
+                verdict.outcome.k
             ),
             picture: Picture::png(&sheet).map_err(undrawn)?,
         })),

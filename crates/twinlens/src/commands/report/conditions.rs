@@ -3,30 +3,28 @@
 use std::cmp::Reverse;
 
 use serde_json::Value;
-use twinlens_eval::statistics::Bootstrap;
-use twinlens_eval::{Scores, Verdict, shift};
+use twinlens_eval::{Predictions, Scores};
+use twinlens_lab::protocols::{PROTOCOLS, title};
+use twinlens_lab::{FeaturesKind, Verdict, plain};
 use twinlens_report::Gap;
 
 use super::file_name_of;
-use crate::commands::judge::{Kind, protocol};
-
-/// Protocols in the order of tables; any other comes after these.
-const PROTOCOLS: [&str; 5] = ["fine-tune", "knn", "linear-probe", "ridge-probe", "svm-probe"];
+use crate::commands::told::shift_of;
 
 /// Verdicts that differ in their seeds alone.
 pub(super) struct Condition {
     /// The protocol with the settings that tell it from others.
     pub(super) protocol: String,
-    pub(super) kind: Kind,
+    pub(super) kind: FeaturesKind,
     /// Whether it was judged on the data that the encoder was trained on.
     pub(super) own_data: bool,
     /// One per set of seeds; never empty.
-    pub(super) verdicts: Vec<Verdict>,
+    pub(super) verdicts: Vec<Verdict<Predictions>>,
 }
 
 impl Condition {
     /// Groups verdicts of a run on the data whose SHA-256 is `own`.
-    pub(super) fn gather(verdicts: Vec<Verdict>, own: Option<&str>) -> Vec<Condition> {
+    pub(super) fn gather(verdicts: Vec<Verdict<Predictions>>, own: Option<&str>) -> Vec<Condition> {
         let mut conditions: Vec<Condition> = Vec::new();
         for verdict in verdicts {
             match conditions.iter_mut().find(|condition| condition.first().repeats(&verdict)) {
@@ -37,9 +35,8 @@ impl Condition {
             }
         }
         conditions.sort_by(|a, b| {
-            let known = |one: &Condition| {
-                PROTOCOLS.iter().position(|name| *name == one.first().protocol).unwrap_or(PROTOCOLS.len())
-            };
+            // Those of the registry in its order, after what is not in it: fine-tuning.
+            let known = |one: &Condition| PROTOCOLS.iter().position(|spec| spec.id == one.first().protocol);
             let number = |one: &Condition, key: &str| one.setting(key).and_then(Value::as_f64).unwrap_or(0.0);
             let numbers = |one: &Condition| {
                 ["k", "label_share", "labels_per_class", "temperature"].map(|key| number(one, key))
@@ -54,37 +51,37 @@ impl Condition {
         conditions
     }
 
-    fn new(verdict: Verdict, own: Option<&str>) -> Condition {
-        let judged_on = |key: &str| verdict.settings.get(key).and_then(Value::as_str);
-        let own_data = judged_on("data_sha256").is_none_or(|sha256| own.is_none_or(|own| own == sha256));
-        let mut protocol = protocol(&verdict);
-        if let Some(data) = judged_on("data").filter(|_| !own_data) {
-            protocol += &format!(" on {}", file_name_of(data));
+    fn new(verdict: Verdict<Predictions>, own: Option<&str>) -> Condition {
+        let own_data =
+            verdict.data.sha256.as_deref().is_none_or(|sha256| own.is_none_or(|own| own == sha256));
+        let mut protocol = title(&verdict.protocol, &verdict.asked);
+        if !own_data {
+            protocol += &format!(" on {}", file_name_of(&verdict.data.path));
         }
-        Condition { protocol, kind: Kind::of(&verdict.settings), own_data, verdicts: vec![verdict] }
+        Condition { protocol, kind: verdict.subject.features, own_data, verdicts: vec![verdict] }
     }
 
     /// What was judged, in words.
     pub(super) fn features(&self) -> &'static str {
-        features_of(self.first())
+        self.kind.title()
     }
 
-    pub(super) fn first(&self) -> &Verdict {
+    pub(super) fn first(&self) -> &Verdict<Predictions> {
         &self.verdicts[0]
     }
 
     fn setting(&self, key: &str) -> Option<&Value> {
-        self.first().settings.get(key)
+        self.first().asked.get(key)
     }
 
     /// The scores of all splits and seeds.
     pub(super) fn scores(&self) -> impl Iterator<Item = &Scores> {
-        self.verdicts.iter().flat_map(|verdict| &verdict.splits).map(|split| &split.scores)
+        self.verdicts.iter().flat_map(|verdict| &verdict.outcome.splits).map(|split| &split.scores)
     }
 
     /// One value per seed, of those that are defined.
     pub(super) fn values(&self, split: &str, measure: impl Fn(&Scores) -> Option<f64>) -> Vec<f64> {
-        let splits = self.verdicts.iter().filter_map(|verdict| verdict.split(split));
+        let splits = self.verdicts.iter().filter_map(|verdict| verdict.outcome.split(split));
         splits.filter_map(|split| measure(&split.scores)).collect()
     }
 
@@ -96,19 +93,10 @@ impl Condition {
 
     /// How far the accuracy on test lies below that on validation.
     pub(super) fn gap(&self) -> Option<Gap> {
-        let verdicts: Vec<&Verdict> = self.verdicts.iter().collect();
+        let verdicts: Vec<&Verdict<Predictions>> = self.verdicts.iter().collect();
         // Verdicts without predictions have no interval; that their accuracies differ stands in the table.
-        let found = shift(&verdicts, &Bootstrap::default()).ok().flatten()?;
+        let found = shift_of(&verdicts)?;
         Some(Gap { value: found.value, low: found.low, high: found.high })
-    }
-}
-
-/// What a verdict judges, in words: a fine-tuning has no features of its own, it is what it began with that counts.
-pub(super) fn features_of(verdict: &Verdict) -> &'static str {
-    match verdict.settings.get("features").and_then(Value::as_str) {
-        Some("fine-tuned") => "fine-tuned encoder",
-        Some("from-scratch") => "trained from scratch",
-        _ => Kind::of(&verdict.settings).title(),
     }
 }
 
@@ -118,10 +106,10 @@ fn tell_apart(conditions: &mut [Condition]) {
     for (at, condition) in conditions.iter().enumerate() {
         let twin = |other: &&Condition| other.protocol == condition.protocol && other.kind == condition.kind;
         let twins: Vec<&Condition> = conditions.iter().filter(twin).collect();
-        for (key, value) in condition.first().asked() {
+        for (key, value) in &condition.first().asked {
             let differs = twins.iter().any(|other| other.setting(key) != Some(value));
-            if differs && !["data_sha256", "features"].contains(&key.as_str()) {
-                additions[at] += &format!(", {} {}", key.replace('_', " "), super::overview::plain(value));
+            if differs {
+                additions[at] += &format!(", {} {}", key.replace('_', " "), plain(value));
             }
         }
     }
@@ -134,7 +122,7 @@ fn tell_apart(conditions: &mut [Condition]) {
 /// accuracy, the first of several, and how many there were: the choice must not look at the test part.
 pub(super) fn best_by_protocol(conditions: &[Condition]) -> Vec<(&Condition, usize)> {
     let mut best: Vec<(&Condition, usize)> = Vec::new();
-    for one in conditions.iter().filter(|one| one.kind == Kind::Trained && one.own_data) {
+    for one in conditions.iter().filter(|one| one.kind.is_trained() && one.own_data) {
         match best.iter_mut().find(|(found, _)| found.first().protocol == one.first().protocol) {
             None => best.push((one, 1)),
             Some((found, count)) => {
@@ -183,7 +171,7 @@ mod tests {
     #[test]
     fn the_best_is_chosen_on_validation_and_the_first_of_several() {
         let mut low = verdict("knn", json!({"k": 5}), 0, 0.5);
-        low.splits[1].scores.measures.insert("accuracy".into(), Some(0.9));
+        low.outcome.splits[1].scores.measures.insert("accuracy".into(), Some(0.9));
         let high = verdict("knn", json!({"k": 20}), 0, 0.6);
         let same = verdict("knn", json!({"k": 200}), 0, 0.6);
         let mut foreign = verdict("knn", json!({"k": 7, "data_sha256": "bb"}), 0, 0.99);

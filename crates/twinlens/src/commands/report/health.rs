@@ -1,12 +1,11 @@
 //! The health of the representation: measures that need no labels.
 
-use twinlens_eval::health::HealthVerdict;
+use twinlens_eval::health::{HEALTH_MEASURES, Health};
+use twinlens_lab::{Verdict, plain};
 use twinlens_report::{Block, Cell, Column, Plate, Section, Spectrum, Table, TableRow, spectrum};
 
-use super::overview::plain;
 use super::seen::Seen;
 use super::{Kept, absent, undrawn};
-use crate::commands::judge::Kind;
 use crate::exit::Outcome;
 
 /// Every health verdict of the run, and the spectra of those that have one.
@@ -15,12 +14,12 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
         return Ok(absent());
     }
     let mut blocks = vec![Block::Table(measures(seen.health.iter().map(|verdict| (None, verdict))))];
-    let alive = |verdict: &&HealthVerdict| verdict.spectrum.iter().any(|value| *value > 0.0);
+    let alive = |verdict: &&Verdict<Health>| verdict.outcome.spectrum.iter().any(|value| *value > 0.0);
     let spectra: Vec<Spectrum> = seen
         .health
         .iter()
         .filter(alive)
-        .map(|verdict| Spectrum { name: title(verdict), variances: verdict.spectrum.clone() })
+        .map(|verdict| Spectrum { name: title(verdict), variances: verdict.outcome.spectrum.clone() })
         .collect();
     if !spectra.is_empty() {
         let picture = spectrum(&spectra).map_err(undrawn)?;
@@ -37,48 +36,23 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     Ok(Section::new("Health of the representation", blocks))
 }
 
-fn title(verdict: &HealthVerdict) -> String {
-    let split = verdict.settings.get("split").map(plain).unwrap_or_default();
-    format!("{}, {split}", Kind::of(&verdict.settings).title())
+fn title(verdict: &Verdict<Health>) -> String {
+    let split = verdict.asked.get("split").map(plain).unwrap_or_default();
+    format!("{}, {split}", verdict.subject.features.title())
 }
 
 /// One row for each verdict, and the run it belongs to where there are several.
-pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a HealthVerdict)>) -> Table {
-    let row = |(run, verdict): (Option<String>, &HealthVerdict)| {
+pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a Verdict<Health>)>) -> Table {
+    let row = |(run, verdict): (Option<String>, &Verdict<Health>)| {
+        let found = &verdict.outcome;
         let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
-        cells.extend([
-            Cell::Text(title(verdict)),
-            Cell::Count(verdict.samples as u64),
-            Cell::Count(verdict.dim as u64),
-        ]);
-        cells.extend(
-            [
-                Some(verdict.effective_rank),
-                Some(verdict.rankme),
-                Some(verdict.participation_ratio),
-                verdict.alignment,
-                verdict.uniformity,
-                verdict.two_nn.map(|found| found.mle),
-                verdict.levina_bickel.map(|found| found.harmonic),
-                Some(verdict.embedding_std / verdict.embedding_std_full),
-            ]
-            .map(Cell::Number),
-        );
-        TableRow { ours: Kind::of(&verdict.settings) == Kind::Trained, cells }
+        cells.push(Cell::Text(title(verdict)));
+        cells.extend([found.samples, found.dim].map(|count| Cell::Count(count as u64)));
+        cells.extend(HEALTH_MEASURES.iter().map(|measure| Cell::Number((measure.of)(found))));
+        TableRow { ours: verdict.subject.features.is_trained(), cells }
     };
     let rows: Vec<TableRow> = verdicts.map(row).collect();
-    let names = [
-        "images",
-        "dimensions",
-        "effective rank",
-        "RankMe",
-        "participation ratio",
-        "alignment",
-        "uniformity",
-        "TwoNN",
-        "k-NN dimension",
-        "std / sphere",
-    ];
+    let names = ["images", "dimensions"].into_iter().chain(HEALTH_MEASURES.iter().map(|one| one.title));
     let mut columns: Vec<Column> =
         std::iter::once(Column::text("Features")).chain(names.map(Column::number)).collect();
     if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {

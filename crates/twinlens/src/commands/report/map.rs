@@ -39,7 +39,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept, terminal: &Terminal) -> Outc
 }
 
 fn input(seen: &Seen, data: &DataSet, test: &dyn ImageSource, terminal: &Terminal) -> Outcome<AtlasInput> {
-    let subject = Subject::Encoder(read_encoder(&seen.record.path)?);
+    let subject = Subject::trained(read_encoder(&seen.record.path)?);
     let all = features(&subject, data, Split::Test, &seen.computing, terminal)?;
     let images = maps::sample(all.rows(), MOST, seen.settings.common().seed);
     let features = all.subset(&images)?;
@@ -78,18 +78,23 @@ fn colourings(seen: &Seen, data: &DataSet, test: &dyn ImageSource, images: &[usi
     };
     for (condition, _) in best_by_protocol(&seen.conditions) {
         let verdict = condition.first();
-        if let Some(split) = verdict.split("test") {
-            add(format!("predicted by {}", verdict.protocol), verdict.classes.clone(), &split.predictions);
+        if let Some(split) = verdict.outcome.split("test") {
+            add(
+                format!("predicted by {}", verdict.protocol),
+                verdict.outcome.classes.clone(),
+                &split.predictions,
+            );
             let right: Vec<usize> =
                 split.predictions.iter().zip(&split.labels).map(|(a, b)| usize::from(a != b)).collect();
             let categories = vec!["right".to_owned(), "wrong".to_owned()];
             add(format!("{} right or wrong", verdict.protocol), categories, &right);
         }
     }
-    for verdict in seen.clusters.iter().filter(|verdict| seen.is_own(&verdict.settings)) {
-        if verdict.settings.get("split").is_some_and(|split| split == "test") {
-            let categories = (1..=verdict.clusters.len()).map(|number| format!("cluster {number}")).collect();
-            add(format!("cluster, k = {}", verdict.k), categories, &verdict.assignments);
+    for verdict in seen.clusters.iter().filter(|verdict| seen.is_own(verdict)) {
+        if verdict.asked.get("split").is_some_and(|split| split == "test") {
+            let categories =
+                (1..=verdict.outcome.clusters.len()).map(|number| format!("cluster {number}")).collect();
+            add(format!("cluster, k = {}", verdict.outcome.k), categories, &verdict.outcome.assignments);
         }
     }
     colourings

@@ -5,6 +5,7 @@ mod clusters;
 mod conditions;
 mod health;
 mod map;
+mod measured;
 mod overview;
 mod published;
 mod repeat;
@@ -25,7 +26,7 @@ use twinlens_report::{Block, Page, Picture, ReportError, Section, page_html};
 use twinlens_run::{RunFolder, RunRecord, names, write_atomically};
 
 use self::seen::Seen;
-use super::finetune::{Found, PLAN};
+use super::finetune::{Existing, PLAN};
 use super::run_settings::RunSettings;
 use super::training::open_named;
 use crate::exit::{Exit, Failure, Outcome};
@@ -57,7 +58,7 @@ pub struct ReportArgs {
 pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
     let (file, tables) = match (&args.runs[..], &args.out) {
         ([study], out) if study.join(PLAN).is_file() => {
-            let report = study::report(&Found::read(study)?)?;
+            let report = study::report(&Existing::read(study)?)?;
             let file = match out {
                 None => report.keep_in(study)?,
                 Some(out) => report.write(out)?,
@@ -107,7 +108,7 @@ pub fn write(
 /// # Errors
 /// A study that cannot be read, or a folder that cannot be written.
 pub fn write_study(folder: &Path) -> Outcome<PathBuf> {
-    study::report(&Found::read(folder)?)?.keep_in(folder)
+    study::report(&Existing::read(folder)?)?.keep_in(folder)
 }
 
 /// A page and the pictures that are also kept as files.
@@ -180,6 +181,7 @@ impl Report {
             classes::section(seen, &mut kept)?,
             clusters::section(seen, &mut kept)?,
             health::section(seen, &mut kept)?,
+            measured::section(seen),
             repeat::section(seen),
             overview::settings(&seen.record.config),
             overview::environment(&seen.record.environment),

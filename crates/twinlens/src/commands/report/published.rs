@@ -2,14 +2,14 @@
 
 use serde::Deserialize;
 use toml::Table;
-use twinlens_eval::Verdict;
+use twinlens_eval::Predictions;
+use twinlens_lab::{FeaturesKind, Verdict};
 use twinlens_ssl::finetune::SCRATCH;
 use twinlens_ssl::{finetune, recipes};
 
 use super::conditions::Condition;
 use super::file_name_of;
 use super::seen::Seen;
-use crate::commands::judge::Kind;
 use crate::commands::run_settings::RunSettings;
 
 /// A number that a recipe's source printed.
@@ -66,12 +66,12 @@ impl Published {
     }
 
     fn entry(&self, condition: &Condition) -> Option<&Entry> {
-        let ours = condition.kind == Kind::Trained && condition.own_data;
+        let ours = condition.kind.is_trained() && condition.own_data;
         ours.then(|| self.entry_of(condition.first()))?
     }
 
-    fn entry_of(&self, verdict: &Verdict) -> Option<&Entry> {
-        let number = |key: &str| verdict.settings.get(key).and_then(serde_json::Value::as_f64);
+    fn entry_of(&self, verdict: &Verdict<Predictions>) -> Option<&Entry> {
+        let number = |key: &str| verdict.number(key);
         let fits = |entry: &&Entry| {
             entry.protocol == verdict.protocol
                 && entry.k.is_none_or(|k| number("k") == Some(k as f64))
@@ -83,7 +83,7 @@ impl Published {
     }
 
     /// The number published for a verdict on the recipe's own data.
-    pub(super) fn value_of(&self, verdict: &Verdict) -> Option<f64> {
+    pub(super) fn value_of(&self, verdict: &Verdict<Predictions>) -> Option<f64> {
         self.entry_of(verdict).map(|entry| entry.accuracy)
     }
 
@@ -101,13 +101,11 @@ impl Published {
 }
 
 /// The method that pre-trained a fine-tuned encoder, as its file says: its origin begins with it.
-fn pretrained_by(verdict: &Verdict) -> &str {
-    let setting =
-        |key: &str| verdict.settings.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-    if setting("features") == "from-scratch" {
+fn pretrained_by(verdict: &Verdict<Predictions>) -> &str {
+    if verdict.subject.features == FeaturesKind::FromScratch {
         return SCRATCH;
     }
-    setting("init_origin").split(' ').next().unwrap_or_default()
+    verdict.text("init_origin").unwrap_or_default().split(' ').next().unwrap_or_default()
 }
 
 fn entries(recipe: &str) -> Vec<Entry> {
@@ -174,10 +172,10 @@ mod tests {
         let conditions = Condition::gather(verdicts, None);
         let found: Vec<_> = conditions
             .iter()
-            .map(|one| (one.first().settings.get("k").cloned(), one.kind, published.value(one)))
+            .map(|one| (one.first().asked.get("k").cloned(), one.kind, published.value(one)))
             .filter(|(_, _, value)| value.is_some())
             .collect();
-        assert_eq!(found, [(Some(json!(200)), Kind::Trained, Some(0.797))]);
+        assert_eq!(found, [(Some(json!(200)), FeaturesKind::Trained, Some(0.797))]);
         assert_eq!(published.note().as_deref(), Some("Published test accuracy: s."));
     }
 

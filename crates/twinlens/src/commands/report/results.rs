@@ -1,8 +1,9 @@
 //! Every judgement by predictions in one table, validation and test side by side, and the same as bars.
 
 use twinlens_data::{ImageSource, class_counts};
-use twinlens_eval::SplitVerdict;
+use twinlens_eval::SplitPredictions;
 use twinlens_eval::metrics::measured;
+use twinlens_lab::FeaturesKind;
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Group, Plate, Section, Table, TableRow, comparison,
 };
@@ -11,7 +12,6 @@ use super::conditions::Condition;
 use super::published::Published;
 use super::seen::Seen;
 use super::{Kept, absent, undrawn};
-use crate::commands::judge::Kind;
 use crate::exit::Outcome;
 
 const CAPTION: &str = "Features of the trained encoder beside those it is compared with; within a protocol, everything but \
@@ -33,7 +33,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     let rows = seen.conditions.iter().map(|condition| (None, condition, published.value(condition)));
     let mut blocks = vec![Block::Table(table(&rows.collect::<Vec<_>>()))];
     blocks.extend(published.note().map(Block::Note));
-    let kinds: Vec<Kind> = seen.conditions.iter().map(|condition| condition.kind).collect();
+    let kinds: Vec<FeaturesKind> = seen.conditions.iter().map(|condition| condition.kind).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let named = |condition: &Condition| condition.features().to_owned();
         let bars: Vec<(String, &Condition)> = seen.conditions.iter().map(|one| (named(one), one)).collect();
@@ -71,7 +71,7 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
                 cells.extend(with_published.then(|| Cell::Share(published.iter().copied().collect())));
             }
         }
-        TableRow { ours: condition.kind == Kind::Trained, cells }
+        TableRow { ours: condition.kind.is_trained(), cells }
     };
     Table {
         name: "results".into(),
@@ -92,7 +92,8 @@ pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> O
             None => groups.push(Group { name: condition.protocol.clone(), bars: vec![bar] }),
         }
     }
-    let majority = conditions.iter().find_map(|(_, one)| one.first().split("test").and_then(most_frequent));
+    let majority =
+        conditions.iter().find_map(|(_, one)| one.first().outcome.split("test").and_then(most_frequent));
     let drawn = Comparison {
         measure: "Accuracy on the test images".to_owned(),
         groups,
@@ -111,7 +112,7 @@ pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> O
 }
 
 /// The accuracy of always naming the most frequent class of a split.
-pub(super) fn most_frequent(split: &SplitVerdict) -> Option<f64> {
+pub(super) fn most_frequent(split: &SplitPredictions) -> Option<f64> {
     let largest = split.scores.per_class.iter().map(|class| class.support).max()?;
     Some(largest as f64 / split.scores.samples.max(1) as f64)
 }
@@ -164,7 +165,7 @@ mod tests {
         );
         assert!(table.rows.iter().all(|row| row.cells[4] == Cell::Gap(None)), "no predictions, no interval");
         assert_eq!(conditions[3].accuracy("test"), 0.5);
-        assert_eq!(conditions[0].first().split("test").and_then(most_frequent), Some(0.75));
+        assert_eq!(conditions[0].first().outcome.split("test").and_then(most_frequent), Some(0.75));
     }
 
     #[test]

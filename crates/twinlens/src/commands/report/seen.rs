@@ -1,19 +1,17 @@
 //! A run as its report sees it: what the folder says, the data where they can still be opened, every verdict.
 
-use serde_json::Value;
 use twinlens_data::DataSet;
-use twinlens_eval::clustering::ClusterVerdict;
-use twinlens_eval::health::HealthVerdict;
-use twinlens_eval::{TagVerdict, Verdict};
-use twinlens_lab::Computing;
+use twinlens_eval::TagPredictions;
+use twinlens_eval::clustering::Clusters;
+use twinlens_eval::health::Health;
+use twinlens_lab::protocols::title;
+use twinlens_lab::{Computing, Outcome as Found, Verdict};
 use twinlens_run::RunRecord;
 use twinlens_ssl::finetune::SCRATCH;
 
-use super::conditions::{Condition, features_of};
+use super::conditions::Condition;
 use super::file_name_of;
-use crate::commands::judge::{Kind, protocol};
 use crate::commands::run_settings::{Common, RunSettings};
-use crate::commands::tags;
 use crate::commands::training::BUNDLED;
 
 /// A run and everything that was found about it.
@@ -26,9 +24,13 @@ pub(super) struct Seen<'a> {
     /// Judgements by predictions, in the order of tables.
     pub(super) conditions: Vec<Condition>,
     /// Judgements of images that may show several classes.
-    pub(super) tags: Vec<TagVerdict>,
-    pub(super) clusters: Vec<ClusterVerdict>,
-    pub(super) health: Vec<HealthVerdict>,
+    pub(super) tags: Vec<Verdict<TagPredictions>>,
+    pub(super) clusters: Vec<Verdict<Clusters>>,
+    pub(super) health: Vec<Verdict<Health>>,
+    /// Verdicts of any other protocol.
+    pub(super) measured: Vec<Verdict>,
+    /// All of them, in the order of their files.
+    pub(super) verdicts: Vec<Verdict>,
     /// What the verdicts warn of.
     pub(super) warnings: Vec<String>,
 }
@@ -47,6 +49,8 @@ impl<'a> Seen<'a> {
             tags: Vec::new(),
             clusters: Vec::new(),
             health: Vec::new(),
+            measured: Vec::new(),
+            verdicts: Vec::new(),
             warnings: Vec::new(),
             record,
         };
@@ -55,28 +59,27 @@ impl<'a> Seen<'a> {
     }
 
     fn sort_verdicts(&mut self) {
-        let mut judged: Vec<Verdict> = Vec::new();
+        let mut judged = Vec::new();
         for (name, value) in &self.record.verdicts {
-            let read = match value["protocol"].as_str() {
-                Some("cluster") => parsed(value).map(|verdict| self.clusters.push(verdict)),
-                Some("health") => parsed(value).map(|verdict| self.health.push(verdict)),
-                Some(tags::PROTOCOL) => parsed(value).map(|verdict| self.tags.push(verdict)),
-                _ => parsed(value).map(|verdict| judged.push(verdict)),
+            let verdict = match serde_json::from_value::<Verdict>(value.clone()) {
+                Ok(verdict) => verdict,
+                Err(error) => {
+                    self.warnings.push(format!("eval/{name}.json is no verdict and was left out: {error}"));
+                    continue;
+                }
             };
-            if let Err(error) = read {
-                self.warnings.push(format!("eval/{name}.json is no verdict and was left out: {error}"));
+            let what =
+                format!("{}, {}", title(&verdict.protocol, &verdict.asked), verdict.subject.features.title());
+            self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
+            self.verdicts.push(verdict.clone());
+            match verdict.outcome.clone() {
+                Found::Predictions(found) => judged.push(verdict.with(found)),
+                Found::Tags(found) => self.tags.push(verdict.with(found)),
+                Found::Clusters(found) => self.clusters.push(verdict.with(found)),
+                Found::Health(found) => self.health.push(verdict.with(found)),
+                Found::Measured(_) => self.measured.push(verdict),
             }
         }
-        for verdict in &judged {
-            let what = format!("{}, {}", protocol(verdict), features_of(verdict));
-            self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
-        }
-        let tags = self.tags.iter().flat_map(|verdict| &verdict.warnings);
-        self.warnings.extend(tags.map(|warning| format!("several classes: {warning}")));
-        let clusters = self.clusters.iter().flat_map(|verdict| &verdict.warnings);
-        self.warnings.extend(clusters.map(|warning| format!("clusters: {warning}")));
-        let health = self.health.iter().flat_map(|verdict| &verdict.warnings);
-        self.warnings.extend(health.map(|warning| format!("health: {warning}")));
         self.conditions = Condition::gather(judged, self.own_data());
     }
 
@@ -85,11 +88,10 @@ impl<'a> Seen<'a> {
         self.record.environment["data"]["sha256"].as_str()
     }
 
-    /// Whether settings of a verdict are those of the trained encoder on the run's own data.
-    pub(super) fn is_own(&self, settings: &std::collections::BTreeMap<String, Value>) -> bool {
-        let judged_on = settings.get("data_sha256").and_then(Value::as_str);
-        let same = judged_on.is_none_or(|sha256| self.own_data().is_none_or(|own| own == sha256));
-        same && Kind::of(settings) == Kind::Trained
+    /// Whether a verdict is of the trained encoder on the run's own data.
+    pub(super) fn is_own<O>(&self, verdict: &Verdict<O>) -> bool {
+        let same = |sha256: &String| self.own_data().is_none_or(|own| own == sha256);
+        verdict.data.sha256.as_ref().is_none_or(same) && verdict.subject.features.is_trained()
     }
 
     /// What was trained on what.
@@ -109,8 +111,4 @@ impl<'a> Seen<'a> {
     pub(super) fn name(&self) -> String {
         self.record.path.display().to_string()
     }
-}
-
-fn parsed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
-    serde_json::from_value(value.clone())
 }

@@ -9,7 +9,9 @@ use twinlens_report::{Block, Cell, Column, Fact, Page, Section, Table, TableRow}
 use super::conditions::Condition;
 use super::published::Published;
 use super::seen::Seen;
-use super::{Kept, Report, absent, clusters, health, map, overview, repeat, results, tags, training};
+use super::{
+    Kept, Report, absent, clusters, health, map, measured, overview, repeat, results, tags, training,
+};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -169,7 +171,7 @@ fn maps(runs: &[Seen], kept: &mut Kept, terminal: &Terminal) -> Outcome<Section>
     Ok(Section::new("Maps of the features", blocks))
 }
 
-/// Clusters and health, a row a run and verdict.
+/// Clusters, health and what protocols of their own measure, a row a run and verdict.
 fn measures(runs: &[Seen]) -> Section {
     let clusters = clusters::measures(
         runs.iter().flat_map(|run| run.clusters.iter().map(|verdict| (Some(run.name()), verdict))),
@@ -177,8 +179,11 @@ fn measures(runs: &[Seen]) -> Section {
     let health = health::measures(
         runs.iter().flat_map(|run| run.health.iter().map(|verdict| (Some(run.name()), verdict))),
     );
+    let further: Vec<_> =
+        runs.iter().flat_map(|run| run.measured.iter().map(|verdict| (Some(run.name()), verdict))).collect();
     let tables = [clusters, health].into_iter().filter(|table| !table.rows.is_empty());
-    Section::new("Clusters and health", tables.map(Block::Table).collect())
+    let tables = tables.chain(measured::tables(&further));
+    Section::new("Clusters, health and further measures", tables.map(Block::Table).collect())
 }
 
 fn commands(runs: &[Seen]) -> Section {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use twinlens_data::{LabelAmount, Split};
 use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Bootstrap;
-use twinlens_eval::{Measure, Repeated, SplitVerdict, Verdict, gain};
+use twinlens_eval::{Measure, Predictions, Repeated, SplitPredictions, gain};
+use twinlens_lab::Verdict;
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Page, Picture, Plate, Section, Table, TableRow,
     comparison, label_efficiency,
@@ -17,7 +18,7 @@ use super::classes::{matrix, matrix_in_words};
 use super::published::Published;
 use super::results::most_frequent;
 use super::{Kept, Report, file_name_of, overview, undrawn};
-use crate::commands::finetune::{Found, Point, in_names, label_curves};
+use crate::commands::finetune::{Existing, Point, in_names, label_curves};
 use crate::commands::training::BUNDLED;
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -29,10 +30,10 @@ const GAINS: &str = "Difference of the test accuracies in points, the mean over 
                      other seeds would do: that is the ± above.";
 
 /// A point with its verdicts.
-type Judged = (Point, Vec<Verdict>);
+type Judged = (Point, Vec<Verdict<Predictions>>);
 
 /// The page of a finished study.
-pub(super) fn report(found: &Found) -> Outcome<Report> {
+pub(super) fn report(found: &Existing) -> Outcome<Report> {
     let mut kept = Kept::default();
     for (point, _) in &found.points {
         let of = |warning: &String| format!("With {} of the labels: {warning}", point.amount);
@@ -54,14 +55,14 @@ pub(super) fn report(found: &Found) -> Outcome<Report> {
     Ok(Report { page: Page { title, sections, ..Page::default() }, plots: kept.plots })
 }
 
-fn data_of(found: &Found) -> String {
+fn data_of(found: &Existing) -> String {
     match found.sweep.settings.data.as_str() {
         BUNDLED => "the bundled images".to_owned(),
         data => file_name_of(data),
     }
 }
 
-fn about(found: &Found, kept: &mut Kept) -> Section {
+fn about(found: &Existing, kept: &mut Kept) -> Section {
     let settings = &found.sweep.settings;
     let listed = |items: Vec<String>| items.join(", ");
     let size = format!("{0} x {0} pixels", settings.size);
@@ -77,9 +78,10 @@ fn about(found: &Found, kept: &mut Kept) -> Section {
     if let Some((_, verdicts)) = found.points.first()
         && let Some(verdict) = verdicts.first()
     {
-        let images = verdict.splits.iter().map(|split| format!("{} {}", split.scores.samples, split.split));
+        let images =
+            verdict.outcome.splits.iter().map(|split| format!("{} {}", split.scores.samples, split.split));
         facts.push(Fact::new("Images judged", images.collect::<Vec<_>>().join(", ")));
-        facts.push(Fact::new("Classes", verdict.classes.join(", ")));
+        facts.push(Fact::new("Classes", verdict.outcome.classes.join(", ")));
     }
     let mut blocks = vec![Block::Facts(facts)];
     blocks.extend(kept.warnings.drain(..).map(Block::Warning));
@@ -87,17 +89,17 @@ fn about(found: &Found, kept: &mut Kept) -> Section {
 }
 
 /// The names of what is compared, in their order.
-fn conditions(found: &Found) -> Vec<&str> {
+fn conditions(found: &Existing) -> Vec<&str> {
     let mut seen = BTreeSet::new();
     found.points.iter().map(|(point, _)| point.name.as_str()).filter(|name| seen.insert(*name)).collect()
 }
 
 /// What a condition came to with an amount of labels.
-fn at<'a>(found: &'a Found, name: &str, amount: LabelAmount) -> Option<&'a Judged> {
+fn at<'a>(found: &'a Existing, name: &str, amount: LabelAmount) -> Option<&'a Judged> {
     found.points.iter().find(|(point, _)| point.name == name && point.amount == amount)
 }
 
-fn results(found: &Found, kept: &mut Kept) -> Outcome<Section> {
+fn results(found: &Existing, kept: &mut Kept) -> Outcome<Section> {
     let published = Published::of_finetuning(&found.command, &found.sweep.settings.data);
     let picture = picture(found)?;
     kept.plot(found.sweep.name(), &picture);
@@ -114,9 +116,9 @@ fn results(found: &Found, kept: &mut Kept) -> Outcome<Section> {
 }
 
 /// Curves, or bars where there is one amount of labels.
-fn picture(found: &Found) -> Outcome<Picture> {
+fn picture(found: &Existing) -> Outcome<Picture> {
     let majority =
-        found.points.iter().find_map(|(_, verdicts)| most_frequent(verdicts.first()?.split("test")?));
+        found.points.iter().find_map(|(_, verdicts)| most_frequent(verdicts.first()?.outcome.split("test")?));
     if found.sweep.amounts.len() > 1 {
         let points: Vec<Point> = found.points.iter().map(|(point, _)| point.clone()).collect();
         let [svg, _] =
@@ -140,12 +142,13 @@ fn picture(found: &Found) -> Outcome<Picture> {
 }
 
 /// A row for every condition and amount of labels.
-fn numbers(found: &Found, published: &Published) -> Table {
-    let printed = |verdicts: &[Verdict]| verdicts.first().and_then(|verdict| published.value_of(verdict));
+fn numbers(found: &Existing, published: &Published) -> Table {
+    let printed =
+        |verdicts: &[Verdict<Predictions>]| verdicts.first().and_then(|verdict| published.value_of(verdict));
     let with_published = found.points.iter().any(|(_, verdicts)| printed(verdicts).is_some());
     let first = conditions(found).first().map(ToString::to_string);
     let verdicts = found.points.iter().flat_map(|(_, verdicts)| verdicts);
-    let measures = measured(verdicts.flat_map(|verdict| &verdict.splits).map(|split| &split.scores));
+    let measures = measured(verdicts.flat_map(|verdict| &verdict.outcome.splits).map(|split| &split.scores));
     let row = |(point, verdicts): &Judged| {
         let mut cells = vec![
             Cell::Text(point.name.clone()),
@@ -184,7 +187,7 @@ fn numbers(found: &Found, published: &Published) -> Table {
 }
 
 /// How far the encoder stands above each rival; of blocks, how far each stands above training everything.
-fn gains(found: &Found) -> Outcome<Section> {
+fn gains(found: &Existing) -> Outcome<Section> {
     let names = conditions(found);
     let pairs: Vec<(&str, &str)> = match (&names[..], found.sweep.sweep_blocks) {
         ([blocks @ .., all], true) => blocks.iter().map(|block| (*block, *all)).collect(),
@@ -198,8 +201,10 @@ fn gains(found: &Found) -> Outcome<Section> {
     for &amount in &found.sweep.amounts {
         let mut cells = vec![Cell::Text(amount.to_string())];
         for (ours, theirs) in &pairs {
-            let side =
-                |name: &str| at(found, name, amount).map(|(_, verdicts)| verdicts.iter().collect::<Vec<_>>());
+            let side = |name: &str| {
+                at(found, name, amount)
+                    .map(|(_, verdicts)| verdicts.iter().map(|one| &one.outcome).collect::<Vec<_>>())
+            };
             let difference = match (side(ours), side(theirs)) {
                 (Some(ours), Some(theirs)) => gain(&ours, &theirs, Split::Test.name(), Bootstrap::default())?,
                 _ => None,
@@ -215,7 +220,7 @@ fn gains(found: &Found) -> Outcome<Section> {
 }
 
 /// Recall of every class and confusion matrices, with the fewest and with the most labels.
-fn classes(found: &Found, kept: &mut Kept) -> Outcome<Section> {
+fn classes(found: &Existing, kept: &mut Kept) -> Outcome<Section> {
     let amounts = &found.sweep.amounts;
     let ends: Vec<LabelAmount> = match &amounts[..] {
         [first, .., last] => vec![*first, *last],
@@ -228,7 +233,7 @@ fn classes(found: &Found, kept: &mut Kept) -> Outcome<Section> {
         let mut plates = Vec::new();
         for (point, verdicts) in found.points.iter().filter(|(point, _)| point.amount == amount) {
             let Some(verdict) = verdicts.first() else { continue };
-            if let Some(test) = verdict.split(Split::Test.name()) {
+            if let Some(test) = verdict.outcome.split(Split::Test.name()) {
                 plates.push(confusion(point, verdict, test, verdicts.len(), kept)?);
             }
         }
@@ -237,13 +242,15 @@ fn classes(found: &Found, kept: &mut Kept) -> Outcome<Section> {
     Ok(Section::new("Class by class", blocks))
 }
 
-fn recalls(found: &Found, amount: LabelAmount) -> Table {
+fn recalls(found: &Existing, amount: LabelAmount) -> Table {
     let names = conditions(found);
     let judged: Vec<Option<&Judged>> = names.iter().map(|name| at(found, name, amount)).collect();
     let first = judged.iter().flatten().find_map(|(_, verdicts)| verdicts.first());
     let recall = |judged: &Option<&Judged>, class: usize| {
         let verdicts = judged.iter().flat_map(|(_, verdicts)| verdicts);
-        let of = |verdict: &Verdict| verdict.split(Split::Test.name())?.scores.per_class.get(class)?.recall;
+        let of = |verdict: &Verdict<Predictions>| {
+            verdict.outcome.split(Split::Test.name())?.scores.per_class.get(class)?.recall
+        };
         Cell::Share(verdicts.filter_map(of).collect())
     };
     let row = |(class, name): (usize, &String)| TableRow {
@@ -258,14 +265,15 @@ fn recalls(found: &Found, amount: LabelAmount) -> Table {
         name: format!("recall-{}", in_names(amount)),
         caption: "Share of the test images of each class that were predicted right, in per cent.".into(),
         columns,
-        rows: first.map_or_else(Vec::new, |verdict| verdict.classes.iter().enumerate().map(row).collect()),
+        rows: first
+            .map_or_else(Vec::new, |verdict| verdict.outcome.classes.iter().enumerate().map(row).collect()),
     }
 }
 
 fn confusion(
     point: &Point,
-    verdict: &Verdict,
-    test: &SplitVerdict,
+    verdict: &Verdict<Predictions>,
+    test: &SplitPredictions,
     seeds: usize,
     kept: &mut Kept,
 ) -> Outcome<Plate> {
@@ -284,7 +292,7 @@ fn confusion(
     })
 }
 
-fn commands(found: &Found) -> Vec<String> {
+fn commands(found: &Existing) -> Vec<String> {
     let report = format!("twinlens report {}", quoted(&found.path.display().to_string()));
     [found.command.clone(), report].into_iter().filter(|command| !command.is_empty()).collect()
 }

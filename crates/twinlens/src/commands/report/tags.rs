@@ -1,19 +1,19 @@
 //! Judgements of images that may show several classes: a line for each protocol, and a table of its classes.
 
-use twinlens_eval::TagVerdict;
+use twinlens_eval::TagPredictions;
 use twinlens_eval::metrics::{TAG_MEASURES, TagClassScores, TagScores};
+use twinlens_lab::{FeaturesKind, Verdict};
 use twinlens_report::{Block, Cell, Column, Section, Table, TableRow};
 
 use super::seen::Seen;
 use super::{absent, file_name_of};
-use crate::commands::judge::Kind;
 
 /// Verdicts that differ in their seeds alone; never empty.
 pub(super) struct Group<'a> {
     /// Whose features, and of which data where these are not the run's own.
     name: String,
-    kind: Kind,
-    verdicts: Vec<&'a TagVerdict>,
+    kind: FeaturesKind,
+    verdicts: Vec<&'a Verdict<TagPredictions>>,
 }
 
 /// Every judgement of the run.
@@ -23,7 +23,7 @@ pub(super) fn section(seen: &Seen) -> Section {
         return absent();
     }
     let mut blocks = vec![Block::Table(measures(groups.iter().map(|group| (None, group))))];
-    let trained = groups.iter().filter(|group| group.kind == Kind::Trained);
+    let trained = groups.iter().filter(|group| group.kind.is_trained());
     blocks.extend(trained.enumerate().map(|(number, group)| Block::Table(classes(number, group))));
     Section::new("Images of several classes", blocks)
 }
@@ -35,12 +35,11 @@ pub(super) fn groups<'a>(seen: &'a Seen) -> Vec<Group<'a>> {
         match groups.iter_mut().find(|group| group.verdicts[0].repeats(verdict)) {
             Some(group) => group.verdicts.push(verdict),
             None => {
-                let judged_on = |key: &str| verdict.settings.get(key).and_then(serde_json::Value::as_str);
-                let own = seen.own_data().is_none_or(|own| judged_on("data_sha256") == Some(own));
-                let kind = Kind::of(&verdict.settings);
-                let name = match judged_on("data").filter(|_| !own) {
-                    Some(data) => format!("{} on {}", kind.title(), file_name_of(data)),
-                    None => kind.title().to_owned(),
+                let own = seen.own_data().is_none_or(|own| verdict.data.sha256.as_deref() == Some(own));
+                let kind = verdict.subject.features;
+                let name = match own {
+                    false => format!("{} on {}", kind.title(), file_name_of(&verdict.data.path)),
+                    true => kind.title().to_owned(),
                 };
                 groups.push(Group { name, kind, verdicts: vec![verdict] });
             }
@@ -58,9 +57,9 @@ pub(super) fn measures<'a>(groups: impl Iterator<Item = (Option<String>, &'a Gro
         for measure in &TAG_MEASURES {
             cells.extend(["val", "test"].map(|split| Cell::Share(group.values(split, measure.of))));
         }
-        let test = group.verdicts[0].split("test");
+        let test = group.verdicts[0].outcome.split("test");
         cells.push(Cell::Interval(test.and_then(|test| test.scores.interval)));
-        TableRow { ours: group.kind == Kind::Trained, cells }
+        TableRow { ours: group.kind.is_trained(), cells }
     };
     let rows: Vec<TableRow> = groups.map(row).collect();
     let mut columns = vec![Column::text("Features")];
@@ -88,7 +87,7 @@ pub(super) fn measures<'a>(groups: impl Iterator<Item = (Option<String>, &'a Gro
 impl Group<'_> {
     /// One value a seed, of those that are defined.
     fn values(&self, split: &str, measure: impl Fn(&TagScores) -> Option<f64>) -> Vec<f64> {
-        let splits = self.verdicts.iter().filter_map(|verdict| verdict.split(split));
+        let splits = self.verdicts.iter().filter_map(|verdict| verdict.outcome.split(split));
         splits.filter_map(|split| measure(&split.scores)).collect()
     }
 
@@ -99,7 +98,7 @@ impl Group<'_> {
 
 fn classes(number: usize, group: &Group) -> Table {
     let verdict = group.verdicts[0];
-    let test = verdict.split("test");
+    let test = verdict.outcome.split("test");
     let row = |(class, name): (usize, &String)| {
         let counted = test.and_then(|test| test.scores.per_class.get(class));
         let count = |count: fn(&TagClassScores) -> usize| Cell::Count(counted.map_or(0, count) as u64);
@@ -128,6 +127,6 @@ fn classes(number: usize, group: &Group) -> Table {
         name: if number == 0 { "classes-svm-tags".into() } else { format!("classes-svm-tags-{number}") },
         caption: format!("{}, class by class. In per cent; – where undefined.", group.name),
         columns: std::iter::once(Column::text("Class")).chain(names.map(Column::number)).collect(),
-        rows: verdict.classes.iter().enumerate().map(row).collect(),
+        rows: verdict.outcome.classes.iter().enumerate().map(row).collect(),
     }
 }

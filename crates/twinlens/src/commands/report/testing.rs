@@ -1,10 +1,13 @@
 //! Made-up verdicts for the tests of sections.
 
 use serde_json::{Value, json};
-use twinlens_eval::Verdict;
+use twinlens_eval::Predictions;
+use twinlens_lab::Verdict;
+
+use crate::commands::told::by_predictions;
 
 /// A verdict of that accuracy on both splits, without predictions.
-pub(super) fn verdict(protocol: &str, settings: Value, seed: u64, accuracy: f64) -> Verdict {
+pub(super) fn verdict(protocol: &str, settings: Value, seed: u64, accuracy: f64) -> Verdict<Predictions> {
     let scores = json!({
         "samples": 4, "accuracy": accuracy, "top5_accuracy": null, "balanced_accuracy": 0.5, "macro_f1": 0.5,
         "macro_auc": null, "confusion": [[1, 0], [0, 3]],
@@ -16,10 +19,10 @@ pub(super) fn verdict(protocol: &str, settings: Value, seed: u64, accuracy: f64)
         "schema_version": 1, "protocol": protocol, "settings": settings, "seeds": {"labels": seed},
         "classes": ["a", "b"], "training_labels": 10, "splits": [split("val"), split("test")], "warnings": [],
     });
-    serde_json::from_value(verdict).unwrap()
+    by_predictions(&[serde_json::from_value(verdict).unwrap()]).0.remove(0)
 }
 
 /// A linear probe with a tenth of the labels.
-pub(super) fn probe(features: &str, seed: u64, c: f64, accuracy: f64) -> Verdict {
+pub(super) fn probe(features: &str, seed: u64, c: f64, accuracy: f64) -> Verdict<Predictions> {
     verdict("linear-probe", json!({"features": features, "label_share": 0.1, "c": c}), seed, accuracy)
 }

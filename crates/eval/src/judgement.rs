@@ -1,47 +1,46 @@
-//! What a protocol returns: the numbers, what produced them, and what to be careful about.
+//! What a protocol finds: the numbers, what was asked and chosen to get them, and what to be careful about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::metrics::{Formula, MEASURES, Scored, Scores, predictions};
 use crate::statistics::Bootstrap;
 use crate::{EvalError, Labelled};
 
-/// Version of the JSON written for a [`Verdict`]; it grows when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// Settings of a verdict that nobody asked for: what was chosen on validation or came out of the fit.
-const FOUND: [&str; 6] = ["alpha", "c", "converged", "epoch_kept", "epochs", "iterations"];
-
 /// The most scores (samples times classes) of which draws are judged: ten times those of CIFAR-100's test images.
 const MOST_SCORES: usize = 10_000_000;
 
-/// The outcome of one protocol on one encoder's features: what reports draw.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// Version of this layout, [`SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// The protocol's name: `knn`, `linear-probe`.
-    pub protocol: String,
-    /// The settings that produced the numbers, those chosen on validation included.
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// The seeds behind the features and labels by what they seeded (`labels`, `encoder`, ...). The
-    /// protocols here draw nothing; whoever draws a share of the labels or trains an encoder adds its seed.
+/// What one protocol finds in one set of features, its outcome an `O`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement<O> {
+    /// The settings that were asked for.
+    pub asked: BTreeMap<String, Value>,
+    /// What was chosen on validation or came out of the fit.
+    pub found: BTreeMap<String, Value>,
+    /// The seeds by what they seeded (`labels`, `folds`, ...).
     pub seeds: BTreeMap<String, u64>,
+    /// The numbers.
+    pub outcome: O,
+    /// What a reader should know before believing them.
+    pub warnings: Vec<String>,
+}
+
+/// The outcome of a protocol that predicts one class an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Predictions {
     /// Names of the classes, in the order of every per-class list.
     pub classes: Vec<String>,
     /// Number of labels the protocol learned from.
     pub training_labels: usize,
     /// What came out, per held-out split.
-    pub splits: Vec<SplitVerdict>,
-    /// What a reader should know before believing the numbers.
-    pub warnings: Vec<String>,
+    pub splits: Vec<SplitPredictions>,
 }
 
 /// The outcome on one split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SplitVerdict {
+pub struct SplitPredictions {
     /// Name of the split: `val`, `test`.
     pub split: String,
     /// The metrics.
@@ -60,35 +59,37 @@ pub struct SplitVerdict {
     pub draws: BTreeMap<String, Vec<Option<f64>>>,
 }
 
-impl Verdict {
-    /// A verdict without splits yet, of a protocol that learned from `train`.
-    pub fn new(
-        protocol: &str,
-        settings: impl IntoIterator<Item = (&'static str, serde_json::Value)>,
-        train: &Labelled,
-    ) -> Verdict {
-        Verdict::of_labels(protocol, settings, train.labels(), train.classes())
+impl<O> Judgement<O> {
+    /// That of a protocol with these settings: nothing found beside the outcome, no seeds, no warnings yet.
+    pub fn new(asked: impl IntoIterator<Item = (&'static str, Value)>, outcome: O) -> Judgement<O> {
+        Judgement {
+            asked: asked.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            found: BTreeMap::new(),
+            seeds: BTreeMap::new(),
+            outcome,
+            warnings: Vec::new(),
+        }
     }
 
-    /// A verdict without splits yet, of a protocol that learned from images with these `labels`.
+    /// With what was chosen or came out of the fit.
+    pub fn finding(mut self, found: impl IntoIterator<Item = (&'static str, Value)>) -> Judgement<O> {
+        self.found.extend(found.into_iter().map(|(key, value)| (key.to_owned(), value)));
+        self
+    }
+}
+
+impl Judgement<Predictions> {
+    /// One without splits yet, of a protocol that learned from images with these `labels` of these `classes`.
     pub fn of_labels(
-        protocol: &str,
-        settings: impl IntoIterator<Item = (&'static str, serde_json::Value)>,
+        asked: impl IntoIterator<Item = (&'static str, Value)>,
         labels: &[usize],
         classes: &[String],
-    ) -> Verdict {
-        let mut verdict = Verdict {
-            schema_version: SCHEMA_VERSION,
-            protocol: protocol.to_string(),
-            settings: settings.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
-            seeds: BTreeMap::new(),
-            classes: classes.to_vec(),
-            training_labels: labels.len(),
-            splits: Vec::new(),
-            warnings: Vec::new(),
-        };
-        verdict.warn_absent("the training labels", labels, "it can never be predicted");
-        verdict
+    ) -> Judgement<Predictions> {
+        let (classes, training_labels) = (classes.to_vec(), labels.len());
+        let mut judgement =
+            Judgement::new(asked, Predictions { classes, training_labels, splits: Vec::new() });
+        judgement.warn_absent("the training labels", labels, "it can never be predicted");
+        judgement
     }
 
     /// Adds the split `held_out`, whose samples got `scores` (`[rows, classes]`, probabilities or votes);
@@ -106,36 +107,34 @@ impl Verdict {
         self.warn_absent(&format!("split `{split}`"), &labels, consequence);
         let split = split.to_string();
         let names = held_out.names().to_vec();
-        self.splits.push(SplitVerdict { split, scores: judged, names, labels, predictions, draws });
+        self.outcome.splits.push(SplitPredictions {
+            split,
+            scores: judged,
+            names,
+            labels,
+            predictions,
+            draws,
+        });
         Ok(())
-    }
-
-    /// The settings that were asked for, without those chosen on validation or found by the fit, and without the place of
-    /// the data, which are the same wherever they lie.
-    pub fn asked(&self) -> impl Iterator<Item = (&String, &serde_json::Value)> {
-        asked(&self.settings)
-    }
-
-    /// Whether two verdicts differ in their seeds at most.
-    pub fn repeats(&self, other: &Verdict) -> bool {
-        self.protocol == other.protocol && self.asked().eq(other.asked())
-    }
-
-    /// The outcome on the split of that name.
-    pub fn split(&self, name: &str) -> Option<&SplitVerdict> {
-        self.splits.iter().find(|split| split.split == name)
     }
 
     fn warn_absent(&mut self, place: &str, labels: &[usize], consequence: &str) {
         let present: BTreeSet<usize> = labels.iter().copied().collect();
-        let absent = self.classes.iter().enumerate().filter(|(class, _)| !present.contains(class));
+        let absent = self.outcome.classes.iter().enumerate().filter(|(class, _)| !present.contains(class));
         let warning = |(_, name)| format!("class `{name}` is absent from {place}: {consequence}");
         let warnings: Vec<String> = absent.map(warning).collect();
         self.warnings.extend(warnings);
     }
 }
 
-impl SplitVerdict {
+impl Predictions {
+    /// The outcome on the split of that name.
+    pub fn split(&self, name: &str) -> Option<&SplitPredictions> {
+        self.splits.iter().find(|split| split.split == name)
+    }
+}
+
+impl SplitPredictions {
     /// Makes a measure undefined whose value says nothing about these scores.
     pub(crate) fn undefine(&mut self, id: &str) {
         self.scores.measures.insert(id.to_owned(), None);
@@ -143,7 +142,7 @@ impl SplitVerdict {
     }
 }
 
-/// As [`SplitVerdict::draws`].
+/// As [`SplitPredictions::draws`].
 fn draws(scored: &Scored<'_>) -> Result<BTreeMap<String, Vec<Option<f64>>>, EvalError> {
     if scored.scores.len() > MOST_SCORES {
         return Ok(BTreeMap::new());
@@ -163,13 +162,6 @@ fn draws(scored: &Scored<'_>) -> Result<BTreeMap<String, Vec<Option<f64>>>, Eval
     Ok(ids.iter().enumerate().map(column).collect())
 }
 
-/// The settings of any verdict that were asked for, as [`Verdict::asked`].
-pub fn asked(
-    settings: &BTreeMap<String, serde_json::Value>,
-) -> impl Iterator<Item = (&String, &serde_json::Value)> {
-    settings.iter().filter(|(key, _)| *key != "data" && !FOUND.contains(&key.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,27 +169,10 @@ mod tests {
     use crate::testing::blobs;
 
     #[test]
-    fn what_seeds_decide_is_no_condition() {
-        let train = blobs(20, 3, 4, 0.5, 1);
-        let of = |protocol: &str, settings: [(&'static str, serde_json::Value); 2]| {
-            Verdict::new(protocol, settings, &train)
-        };
-        let ridge = of("ridge-probe", [("label_share", 0.1.into()), ("alpha", 10.0.into())]);
-        let again = of("ridge-probe", [("label_share", 0.1.into()), ("alpha", 100.0.into())]);
-        assert!(ridge.repeats(&again) && again.repeats(&ridge));
-        assert_eq!(ridge.asked().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["label_share"]);
-        let more = of("ridge-probe", [("label_share", 0.2.into()), ("alpha", 10.0.into())]);
-        assert!(!ridge.repeats(&more));
-        assert!(!ridge.repeats(&of("svm-probe", [("label_share", 0.1.into()), ("alpha", 10.0.into())])));
-        let tuned = |epochs: usize| of("fine-tune", [("head", "linear".into()), ("epochs", epochs.into())]);
-        assert!(tuned(3).repeats(&tuned(5)), "patience ends some earlier");
-    }
-
-    #[test]
     fn the_auc_of_each_draw_is_that_of_the_samples_drawn() {
         let set = blobs(30, 3, 2, 0.5, 1);
         let scores: Vec<f64> = (0..90).map(|at| f64::from(at * 37 % 11)).collect();
-        let mut verdict = Verdict::new("knn", [], &set);
+        let mut verdict = Judgement::of_labels([], set.labels(), set.classes());
         verdict.judge("test", &set, &scores).unwrap();
         let of_samples = |drawn: &[Vec<usize>]| {
             let labels: Vec<usize> = drawn[0].iter().map(|&sample| set.labels()[sample]).collect();
@@ -205,7 +180,7 @@ mod tests {
             mean_of_defined(auc_one_vs_rest(&labels, &rows.collect::<Vec<_>>(), 3).unwrap())
         };
         let expected = Bootstrap::default().draws(&[30], of_samples).unwrap();
-        assert_eq!(verdict.splits[0].draws["macro_auc"], expected);
+        assert_eq!(verdict.outcome.splits[0].draws["macro_auc"], expected);
     }
 
     #[test]
@@ -213,29 +188,29 @@ mod tests {
         let (train, test) = (blobs(20, 3, 4, 0.5, 1), blobs(10, 3, 4, 0.5, 2));
         let keep: Vec<usize> = (0..10).filter(|&row| test.labels()[row] != 1).collect();
         let test = test.subset(&keep).unwrap();
-        let mut verdict = Verdict::new("knn", [("k", 3.into()), ("temperature", 0.07.into())], &train);
+        let mut verdict = Judgement::of_labels([("k", 3.into())], train.labels(), train.classes());
         let scores: Vec<f64> = (0..keep.len() * 3).map(|at| 1.0 / (1.0 + at as f64)).collect();
         verdict.judge("test", &test, &scores).unwrap();
         assert_eq!(verdict.warnings.len(), 1);
         assert!(verdict.warnings[0].starts_with("class `1` is absent from split `test`"));
-        assert_eq!(verdict.split("test").unwrap().scores.per_class[1].auc, None);
-        assert!(verdict.split("val").is_none());
-        let json = serde_json::to_string(&verdict).unwrap();
-        assert_eq!(serde_json::from_str::<Verdict>(&json).unwrap(), verdict);
+        assert_eq!(verdict.outcome.split("test").unwrap().scores.per_class[1].auc, None);
+        assert!(verdict.outcome.split("val").is_none());
+        let json = serde_json::to_string(&verdict.outcome).unwrap();
+        assert_eq!(serde_json::from_str::<Predictions>(&json).unwrap(), verdict.outcome);
     }
 
     #[test]
     fn verdicts_from_before_a_field_was_added_are_read_with_it_undefined() {
         let set = blobs(20, 3, 4, 0.5, 1);
-        let mut verdict = Verdict::new("knn", [], &set);
+        let mut verdict = Judgement::of_labels([], set.labels(), set.classes());
         verdict.judge("test", &set, &[0.5, 0.25, 0.25].repeat(20)).unwrap();
-        let mut old = serde_json::to_value(&verdict).unwrap();
+        let mut old = serde_json::to_value(&verdict.outcome).unwrap();
         let scores = old["splits"][0]["scores"].as_object_mut().unwrap();
         for field in ["macro_average_precision", "cohen_kappa", "calibration_error"] {
             assert!(scores.remove(field).unwrap().is_number(), "{field}");
         }
-        let read: Verdict = serde_json::from_value(old).unwrap();
-        let (read, fresh) = (&read.splits[0].scores, &verdict.splits[0].scores);
+        let read: Predictions = serde_json::from_value(old).unwrap();
+        let (read, fresh) = (&read.splits[0].scores, &verdict.outcome.splits[0].scores);
         for measure in &MEASURES {
             let lost = ["macro_average_precision", "cohen_kappa", "calibration_error"].contains(&measure.id);
             assert_eq!(measure.value(read), if lost { None } else { measure.value(fresh) }, "{}", measure.id);

@@ -1,0 +1,248 @@
+//! What a protocol is given: a subject, data, and what it asks of them, computed once.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use twinlens_data::{DataSet, LabelAmount, LabelChoice, LabelShare, Split};
+use twinlens_eval::{Features, Judgement, Labelled, Tagged};
+use twinlens_views::ViewPolicy;
+
+use crate::outcome::Outcome;
+use crate::protocols::{Needs, ProtocolSpec};
+use crate::subject::SubjectRecord;
+use crate::verdict::{DataRecord, Settings, Verdict};
+use crate::{
+    Computing, Events, LabError, Part, Subject, features_of, images, labelled, labels, split_key, tagged,
+    views,
+};
+
+/// Some of the training labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LabelDraw {
+    /// How many.
+    pub amount: LabelAmount,
+    /// How they are chosen.
+    pub choice: LabelChoice,
+    /// The seed of the choice.
+    pub seed: u64,
+}
+
+impl LabelDraw {
+    /// All of them.
+    pub const ALL: LabelDraw =
+        LabelDraw { amount: LabelAmount::Share(1.0), choice: LabelChoice::Stratified, seed: 0 };
+
+    /// Which training images of `data` have a label that is used.
+    ///
+    /// # Errors
+    /// No training images; an amount that cannot be.
+    pub fn known(&self, data: &DataSet) -> Result<Vec<usize>, LabError> {
+        let missing = || LabError::NoSplit { data: data.name.clone(), split: Split::Train };
+        let source = data.splits.train.clone().ok_or_else(missing)?;
+        Ok(LabelShare::new(source, self.amount, self.choice, self.seed)?.known())
+    }
+
+    /// Writes itself into what was asked. Of all labels nothing is drawn, so neither a choice nor a seed is said.
+    pub fn sign(&self, asked: &mut Settings, seeds: &mut BTreeMap<String, u64>) {
+        let (key, amount) = self.amount.setting();
+        asked.insert(key.into(), amount);
+        if self.amount != LabelAmount::Share(1.0) {
+            asked.insert("label_choice".into(), json!(self.choice));
+            seeds.insert("labels".into(), self.seed);
+        }
+    }
+}
+
+/// The features of a data set with their labels.
+#[derive(Clone, Debug)]
+pub struct LabelledSplits {
+    /// What a protocol learns from.
+    pub train: Labelled,
+    held_out: Vec<(Split, Labelled)>,
+}
+
+impl LabelledSplits {
+    /// What a protocol is judged on: `val` and `test`, as far as they are there.
+    pub fn held_out(&self) -> Vec<(&str, &Labelled)> {
+        self.held_out.iter().map(|(split, set)| (split.name(), set)).collect()
+    }
+}
+
+/// A subject and data, and how to go about judging it.
+pub struct Judging<'a> {
+    /// What is judged.
+    pub subject: &'a Subject,
+    /// On which data.
+    pub data: &'a DataSet,
+    /// Where these lie, as they were asked for.
+    pub path: &'a str,
+    /// How features are computed.
+    pub computing: &'a Computing,
+    /// Which images, of protocols that take them all alike.
+    pub part: Part,
+    /// A named policy whose views are compared, of protocols that compare views.
+    pub views: Option<(String, Vec<ViewPolicy>)>,
+    /// Who hears of what takes long.
+    pub events: &'a dyn Events,
+    /// Which labels a protocol learns from.
+    labels: LabelDraw,
+    splits: OnceCell<LabelledSplits>,
+    features: OnceCell<Features>,
+    records: OnceCell<(SubjectRecord, DataRecord)>,
+}
+
+/// How often, and with how many labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repeat {
+    /// Which labels, of a protocol that learns from them: one verdict or more for each.
+    pub labels: Vec<LabelDraw>,
+    /// The seeds, of a protocol that draws at random itself: one verdict or more for each.
+    pub seeds: Vec<u64>,
+}
+
+impl Default for Repeat {
+    /// Once, with all labels and seed 0.
+    fn default() -> Repeat {
+        Repeat { labels: vec![LabelDraw::ALL], seeds: vec![0] }
+    }
+}
+
+impl<'a> Judging<'a> {
+    /// Judging `subject` on `data`, which lie at `path`: test images, no views.
+    pub fn new(
+        subject: &'a Subject,
+        (data, path): (&'a DataSet, &'a str),
+        computing: &'a Computing,
+        events: &'a dyn Events,
+    ) -> Judging<'a> {
+        Judging {
+            subject,
+            data,
+            path,
+            computing,
+            part: Part::Split(Split::Test),
+            views: None,
+            events,
+            labels: LabelDraw::ALL,
+            splits: OnceCell::new(),
+            features: OnceCell::new(),
+            records: OnceCell::new(),
+        }
+    }
+
+    /// The verdicts of `protocol` with these settings, those it does not name as usual: one for each repetition and each
+    /// variant that the settings ask for.
+    ///
+    /// # Errors
+    /// Settings that the protocol does not have; data without what it needs; images or an encoder that cannot be used.
+    pub fn run(
+        &mut self,
+        protocol: &ProtocolSpec,
+        settings: &Settings,
+        repeat: &Repeat,
+    ) -> Result<Vec<Verdict>, LabError> {
+        let mut verdicts = Vec::new();
+        if protocol.needs == Needs::Classes {
+            for draw in &repeat.labels {
+                self.labels = *draw;
+                for mut judgement in protocol.run(settings, self, 0)? {
+                    draw.sign(&mut judgement.asked, &mut judgement.seeds);
+                    verdicts.push(self.signed(protocol, judgement));
+                }
+            }
+        } else {
+            for &seed in &repeat.seeds {
+                let judgements = protocol.run(settings, self, seed)?;
+                verdicts.extend(judgements.into_iter().map(|judgement| self.signed(protocol, judgement)));
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn signed(&self, protocol: &ProtocolSpec, mut judgement: Judgement<Outcome>) -> Verdict {
+        judgement.seeds.extend(self.subject.seed().map(|seed| ("untrained".to_owned(), seed)));
+        let records = || (self.subject.record(), data_record(self.path, self.data));
+        let (subject, data) = self.records.get_or_init(records).clone();
+        Verdict::new(protocol.id, judgement, subject, data)
+    }
+
+    /// The features of every split with their labels: all of them, whatever is drawn.
+    ///
+    /// # Errors
+    /// Training images without labels of two classes; no held-out image with a label; an encoder that does not fit.
+    pub fn splits(&self) -> Result<&LabelledSplits, LabError> {
+        if let Some(splits) = self.splits.get() {
+            return Ok(splits);
+        }
+        let splits = self.labelled_splits()?;
+        Ok(self.splits.get_or_init(|| splits))
+    }
+
+    fn labelled_splits(&self) -> Result<LabelledSplits, LabError> {
+        self.data.check_for_evaluation()?;
+        let of = |split| labelled(self.subject, self.data, split, self.computing, self.events);
+        let present = |split: &Split| self.data.splits.get(*split).is_some();
+        let held_out = [Split::Val, Split::Test].into_iter().filter(present);
+        let held_out: Vec<_> =
+            held_out.map(|split| Ok((split, of(split)?))).collect::<Result<_, LabError>>()?;
+        if held_out.is_empty() {
+            return Err(LabError::NothingHeldOut { data: self.data.name.clone() });
+        }
+        Ok(LabelledSplits { train: of(Split::Train)?, held_out })
+    }
+
+    /// The training features whose labels a protocol learns from.
+    ///
+    /// # Errors
+    /// As [`Judging::splits`]; no label left.
+    pub fn train(&self) -> Result<Labelled, LabError> {
+        Ok(self.splits()?.train.subset(&self.labels.known(self.data)?)?)
+    }
+
+    /// The features of training, validation and test images that may show several classes.
+    ///
+    /// # Errors
+    /// A missing split or label; an encoder that does not fit.
+    pub fn tagged(&self) -> Result<[Tagged; 3], LabError> {
+        let of = |split| tagged(self.subject, self.data, split, self.computing, self.events);
+        Ok([of(Split::Train)?, of(Split::Val)?, of(Split::Test)?])
+    }
+
+    /// The features of the images of [`Judging::part`].
+    ///
+    /// # Errors
+    /// No such images; an encoder that does not fit.
+    pub fn features(&self) -> Result<&Features, LabError> {
+        if let Some(features) = self.features.get() {
+            return Ok(features);
+        }
+        let features = features_of(self.subject, self.data, self.part, self.computing, self.events)?;
+        Ok(self.features.get_or_init(|| features))
+    }
+
+    /// Their labels, if none is without.
+    ///
+    /// # Errors
+    /// No such images.
+    pub fn labels(&self) -> Result<Option<Vec<usize>>, LabError> {
+        Ok(labels(images(self.data, self.part)?.as_ref()))
+    }
+
+    /// The features of `count` views of each of these images, as the policy of [`Judging::views`] draws them; nothing
+    /// without a policy.
+    ///
+    /// # Errors
+    /// A policy that does not fit the images or draws fewer views; pixels.
+    pub fn views(&self, count: usize, seed: u64) -> Result<Option<Vec<Features>>, LabError> {
+        let Some((_, policy)) = &self.views else { return Ok(None) };
+        let source = images(self.data, self.part)?;
+        views(self.subject, source, (policy, count, seed), self.computing, self.events).map(Some)
+    }
+}
+
+/// What a verdict says of `data`, which were asked for as `path`.
+pub fn data_record(path: &str, data: &DataSet) -> DataRecord {
+    let sha256 = Some(data.fingerprint.clone()).filter(|sha256| !sha256.is_empty());
+    DataRecord { path: path.to_owned(), sha256, splits: split_key(data) }
+}

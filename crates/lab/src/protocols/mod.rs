@@ -1,0 +1,181 @@
+//! Ways of judging an encoder by its features: one file and one line each.
+//!
+//! A protocol is a type whose fields are its settings. What it needs it takes from [`Judging`]; what it says is an
+//! [`Outcome`]. Listing, verdicts and their files, tables, CSV, comparisons and reports follow from these.
+
+mod cluster;
+mod health;
+mod knn;
+mod linear_probe;
+mod ridge_probe;
+mod svm_probe;
+mod svm_tags;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use twinlens_eval::Judgement;
+
+pub use knn::{Knn, TEMPERATURE};
+pub use svm_tags::SvmTags;
+
+use crate::outcome::Outcome;
+use crate::verdict::{Settings, plain};
+use crate::{Judging, LabError};
+
+/// A way of judging. The fields of the type are its settings, their defaults the usual ones.
+pub trait Protocol: Serialize + DeserializeOwned + Default {
+    /// Its name in verdicts, files and commands.
+    const ID: &'static str;
+    /// What it does, in one line.
+    const SUMMARY: &'static str;
+    /// What it needs of the data.
+    const NEEDS: Needs;
+
+    /// Judges: one judgement for each variant that the settings ask for. `seed` decides what it draws at random.
+    ///
+    /// # Errors
+    /// Settings out of range, data without what it needs, images or an encoder that cannot be used.
+    fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError>;
+
+    /// What tables call it: with the settings that readers want to see.
+    fn title(asked: &Settings) -> String {
+        with_labels(Self::ID, asked)
+    }
+}
+
+/// What a protocol needs of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Images with one class each, some of them held out.
+    Classes,
+    /// Images that may show several classes, some of them held out.
+    Tags,
+    /// Images; labels are welcome.
+    Images,
+    /// Images and, to compare two of each, views.
+    Views,
+}
+
+impl Needs {
+    /// The same in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Needs::Classes => "one class an image",
+            Needs::Tags => "tags of images that may show several classes",
+            Needs::Images => "images",
+            Needs::Views => "images, and views of them",
+        }
+    }
+}
+
+type Run = fn(&Settings, &Judging<'_>, u64) -> Result<Vec<Judgement<Outcome>>, LabError>;
+
+/// A row of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct ProtocolSpec {
+    /// [`Protocol::ID`].
+    pub id: &'static str,
+    /// [`Protocol::SUMMARY`].
+    pub summary: &'static str,
+    /// [`Protocol::NEEDS`].
+    pub needs: Needs,
+    usual: fn() -> Settings,
+    run: Run,
+    title: fn(&Settings) -> String,
+}
+
+/// All protocols, in the order of lists and tables.
+pub static PROTOCOLS: [ProtocolSpec; 7] = [
+    ProtocolSpec::of::<Knn>(),
+    ProtocolSpec::of::<twinlens_eval::LinearProbe>(),
+    ProtocolSpec::of::<twinlens_eval::RidgeProbe>(),
+    ProtocolSpec::of::<twinlens_eval::SvmProbe>(),
+    ProtocolSpec::of::<SvmTags>(),
+    ProtocolSpec::of::<twinlens_eval::clustering::ClusterProtocol>(),
+    ProtocolSpec::of::<twinlens_eval::health::HealthProtocol>(),
+];
+
+impl ProtocolSpec {
+    /// The row of a protocol.
+    pub const fn of<P: Protocol>() -> ProtocolSpec {
+        ProtocolSpec {
+            id: P::ID,
+            summary: P::SUMMARY,
+            needs: P::NEEDS,
+            usual: || settings(&P::default()),
+            run: |settings, judging, seed| read::<P>(settings)?.run(judging, seed),
+            title: P::title,
+        }
+    }
+
+    /// Its settings as they are where nothing else is asked for.
+    pub fn usual(&self) -> Settings {
+        (self.usual)()
+    }
+
+    /// As [`Protocol::run`] with these settings, the others as usual.
+    ///
+    /// # Errors
+    /// As [`Protocol::run`]; settings that it does not have.
+    pub fn run(
+        &self,
+        settings: &Settings,
+        judging: &Judging<'_>,
+        seed: u64,
+    ) -> Result<Vec<Judgement<Outcome>>, LabError> {
+        (self.run)(settings, judging, seed)
+    }
+
+    /// The settings in `asked` that are its own and not the usual ones: what to ask for to have the same again.
+    pub fn unusual(&self, asked: &Settings) -> Settings {
+        let usual = self.usual();
+        let differs = |(key, value): &(&String, &Value)| usual.get(*key).is_some_and(|usual| usual != *value);
+        asked.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+/// The protocol called `id`.
+///
+/// # Errors
+/// A name that no protocol has.
+pub fn find(id: &str) -> Result<&'static ProtocolSpec, LabError> {
+    let unknown = || LabError::UnknownProtocol { name: id.to_owned() };
+    PROTOCOLS.iter().find(|spec| spec.id == id).ok_or_else(unknown)
+}
+
+/// What tables call a verdict of the protocol `id` with these settings. Of a protocol that is not in the registry, such as
+/// fine-tuning or one of another version, it is its name.
+pub fn title(id: &str, asked: &Settings) -> String {
+    match PROTOCOLS.iter().find(|spec| spec.id == id) {
+        Some(spec) => (spec.title)(asked),
+        None => with_labels(id, asked),
+    }
+}
+
+/// A name, and how many labels it stands for.
+fn with_labels(name: &str, asked: &Settings) -> String {
+    let share = asked.get("label_share").map(plain);
+    let labels = share.or_else(|| Some(asked.get("labels_per_class").map(plain)? + " a class"));
+    format!("{name}{}", labels.map(|labels| format!(", labels {labels}")).unwrap_or_default())
+}
+
+/// The settings of a protocol by name.
+pub fn settings(protocol: &impl Serialize) -> Settings {
+    match serde_json::to_value(protocol) {
+        Ok(Value::Object(settings)) => settings.into_iter().collect(),
+        _ => Settings::new(),
+    }
+}
+
+fn read<P: Protocol>(settings: &Settings) -> Result<P, LabError> {
+    let document = Value::Object(settings.clone().into_iter().collect());
+    serde_json::from_value(document)
+        .map_err(|error| LabError::Setting { protocol: P::ID, reason: error.to_string() })
+}
+
+/// A judgement whose outcome is one of many.
+fn wrapped<O>(judgement: Judgement<O>, outcome: fn(O) -> Outcome) -> Judgement<Outcome> {
+    let Judgement { asked, found, seeds, outcome: inner, warnings } = judgement;
+    Judgement { asked, found, seeds, outcome: outcome(inner), warnings }
+}

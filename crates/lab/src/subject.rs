@@ -1,0 +1,133 @@
+//! What is judged: an encoder, the same network untrained, or the pixels themselves.
+
+use serde::{Deserialize, Serialize};
+use twinlens_nn::weights::EncoderFile;
+
+use crate::{LabError, untrained, weights_sha256};
+
+/// Where features come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeaturesKind {
+    /// An encoder as it is.
+    Trained,
+    /// The same network with fresh random weights.
+    Untrained,
+    /// The pixels themselves, prepared as for the encoder.
+    Pixels,
+    /// An encoder that learned on from the labels it is judged with.
+    FineTuned,
+    /// A network that learned from these labels alone.
+    FromScratch,
+}
+
+impl FeaturesKind {
+    /// What an encoder's file gives features by.
+    pub const OF_ENCODER: [FeaturesKind; 3] =
+        [FeaturesKind::Trained, FeaturesKind::Untrained, FeaturesKind::Pixels];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<FeaturesKind> {
+        FeaturesKind::OF_ENCODER.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Its name, as in verdicts.
+    pub fn name(self) -> &'static str {
+        match self {
+            FeaturesKind::Trained => "trained",
+            FeaturesKind::Untrained => "untrained",
+            FeaturesKind::Pixels => "pixels",
+            FeaturesKind::FineTuned => "fine-tuned",
+            FeaturesKind::FromScratch => "from-scratch",
+        }
+    }
+
+    /// What it is called in tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            FeaturesKind::Trained => "trained encoder",
+            FeaturesKind::Untrained => "untrained encoder",
+            FeaturesKind::Pixels => "raw pixels",
+            FeaturesKind::FineTuned => "fine-tuned encoder",
+            FeaturesKind::FromScratch => "trained from scratch",
+        }
+    }
+
+    /// Whether it was trained, not only put beside what was.
+    pub fn is_trained(self) -> bool {
+        !matches!(self, FeaturesKind::Untrained | FeaturesKind::Pixels)
+    }
+}
+
+/// What gives features, with its weights and the preparation of images.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    kind: FeaturesKind,
+    file: EncoderFile,
+    seed: Option<u64>,
+}
+
+impl Subject {
+    /// What `kind` makes of an encoder; `untrained_seed` is for the untrained network.
+    ///
+    /// # Errors
+    /// An encoder that this program does not know.
+    pub fn new(kind: FeaturesKind, file: EncoderFile, untrained_seed: u64) -> Result<Subject, LabError> {
+        Ok(match kind {
+            FeaturesKind::Untrained => {
+                Subject { kind, file: untrained(&file, untrained_seed)?, seed: Some(untrained_seed) }
+            }
+            _ => Subject { kind, file, seed: None },
+        })
+    }
+
+    /// An encoder as it is.
+    pub fn trained(file: EncoderFile) -> Subject {
+        Subject { kind: FeaturesKind::Trained, file, seed: None }
+    }
+
+    /// Where its features come from.
+    pub fn kind(&self) -> FeaturesKind {
+        self.kind
+    }
+
+    /// The network, its weights, and how images are prepared for it.
+    pub fn file(&self) -> &EncoderFile {
+        &self.file
+    }
+
+    /// The seed of an untrained network's weights.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// What a verdict says of it.
+    pub fn record(&self) -> SubjectRecord {
+        let has_weights = self.kind != FeaturesKind::Pixels;
+        SubjectRecord {
+            features: self.kind,
+            encoder: has_weights.then(|| self.file.description.encoder.clone()),
+            sha256: has_weights.then(|| weights_sha256(&self.file)),
+        }
+    }
+}
+
+/// What a verdict says of its subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectRecord {
+    /// Where features come from.
+    pub features: FeaturesKind,
+    /// The architecture; none of pixels, or where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// SHA-256 of the weights with their names; none of pixels, or where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+impl SubjectRecord {
+    /// Of which nothing but this is known.
+    pub fn of(features: FeaturesKind) -> SubjectRecord {
+        SubjectRecord { features, encoder: None, sha256: None }
+    }
+}

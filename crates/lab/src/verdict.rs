@@ -1,0 +1,202 @@
+//! What a protocol says of a subject on a data set: one head for all, whatever the outcome.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+use twinlens_eval::Judgement;
+
+use crate::identity::digest;
+use crate::outcome::{Outcome, Readings};
+use crate::schema1;
+use crate::subject::SubjectRecord;
+
+/// Version of the JSON written for a [`Verdict`]; it grows when a field changes its meaning or goes. Version 1 is read too.
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// Settings of a protocol by name.
+pub type Settings = BTreeMap<String, Value>;
+
+/// Who said what of whom: what reports draw and runs keep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict<O = Outcome> {
+    /// The protocol's name: `knn`, `linear-probe`.
+    pub protocol: String,
+    /// The settings that were asked for.
+    pub asked: Settings,
+    /// What was chosen on validation or came out of the fit.
+    pub found: Settings,
+    /// The seeds behind weights, labels and draws by what they seeded (`labels`, `untrained`, ...).
+    pub seeds: BTreeMap<String, u64>,
+    /// What was judged.
+    pub subject: SubjectRecord,
+    /// On which data.
+    pub data: DataRecord,
+    /// What came out.
+    pub outcome: O,
+    /// What a reader should know before believing the numbers.
+    pub warnings: Vec<String>,
+}
+
+/// The data that a verdict is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// Where they lay.
+    pub path: String,
+    /// SHA-256 of their content; none where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Which images stand in which split, where the files do not say so (see [`crate::split_key`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<String>,
+}
+
+/// The readable settings that stand in a file's name; the key at its end tells it from all others.
+const IN_NAMES: [&str; 5] = ["split", "k", "label_share", "labels_per_class", "policy"];
+
+impl<O> Verdict<O> {
+    /// What `protocol` says with this judgement of a subject on data.
+    pub fn new(
+        protocol: &str,
+        judgement: Judgement<O>,
+        subject: SubjectRecord,
+        data: DataRecord,
+    ) -> Verdict<O> {
+        let Judgement { asked, found, seeds, outcome, warnings } = judgement;
+        Verdict { protocol: protocol.to_owned(), asked, found, seeds, subject, data, outcome, warnings }
+    }
+
+    /// The same of another outcome.
+    pub fn with<P>(self, outcome: P) -> Verdict<P> {
+        let Verdict { protocol, asked, found, seeds, subject, data, warnings, .. } = self;
+        Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings }
+    }
+
+    /// Whether two verdicts differ in their seeds, in what was found, and in weights that seeds decided, at most.
+    pub fn repeats<P>(&self, other: &Verdict<P>) -> bool {
+        let condition = |data: &DataRecord| (data.sha256.clone(), data.splits.clone());
+        self.protocol == other.protocol
+            && self.asked == other.asked
+            && self.subject.features == other.subject.features
+            && condition(&self.data) == condition(&other.data)
+    }
+
+    /// What tells it from every other result on the same subject: the same for the same request, another for any other.
+    /// What was found on the way, and where the data lie, have no part in it.
+    pub fn key(&self) -> String {
+        let DataRecord { sha256, splits, .. } = &self.data;
+        let request = json!({
+            "protocol": self.protocol,
+            "asked": self.asked,
+            "seeds": self.seeds,
+            "features": self.subject.features,
+            "data": [sha256, splits],
+        });
+        digest([request.to_string()])
+    }
+
+    /// The name of its file: protocol, data, what people look for first, key.
+    pub fn file_name(&self) -> String {
+        let setting = |key: &&str| self.asked.get(*key).map(plain);
+        let data = self.data.sha256.iter().map(|sha256| sha256.chars().take(8).collect());
+        std::iter::once(self.protocol.clone())
+            .chain(data)
+            .chain([self.subject.features.name().to_owned()])
+            .chain(IN_NAMES.iter().filter_map(setting))
+            .chain([self.key()])
+            .collect::<Vec<_>>()
+            .join("-")
+    }
+
+    /// A setting that was asked for, if it is text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.asked.get(key).and_then(Value::as_str)
+    }
+
+    /// A setting that was asked for, if it is a number.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        self.asked.get(key).and_then(Value::as_f64)
+    }
+}
+
+impl Verdict {
+    /// All numbers of its outcome.
+    pub fn readings(&self) -> Readings {
+        self.outcome.readings(self.text("split").unwrap_or("all"))
+    }
+}
+
+/// Verdicts that differ in nothing but their seeds, together, in the order in which they come.
+pub fn repeated<O>(verdicts: &[Verdict<O>]) -> Vec<Vec<&Verdict<O>>> {
+    let mut groups: Vec<Vec<&Verdict<O>>> = Vec::new();
+    for verdict in verdicts {
+        match groups.iter_mut().find(|group| group[0].repeats(verdict)) {
+            Some(group) => group.push(verdict),
+            None => groups.push(vec![verdict]),
+        }
+    }
+    groups
+}
+
+/// A value without the quotes of text.
+pub fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A verdict as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    schema_version: u32,
+    protocol: &'a str,
+    asked: &'a Settings,
+    found: &'a Settings,
+    seeds: &'a BTreeMap<String, u64>,
+    subject: &'a SubjectRecord,
+    data: &'a DataRecord,
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    warnings: &'a [String],
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings } = self;
+        let schema_version = SCHEMA_VERSION;
+        Written { schema_version, protocol, asked, found, seeds, subject, data, outcome, warnings }
+            .serialize(serializer)
+    }
+}
+
+/// A verdict as it is read.
+#[derive(Deserialize)]
+struct Read {
+    protocol: String,
+    asked: Settings,
+    found: Settings,
+    seeds: BTreeMap<String, u64>,
+    subject: SubjectRecord,
+    data: DataRecord,
+    #[serde(flatten)]
+    outcome: Outcome,
+    warnings: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Verdict, D::Error> {
+        use serde::de::Error;
+        let document = Value::deserialize(deserializer)?;
+        let document = match document["schema_version"].as_u64() {
+            Some(1) => schema1::upgraded(document),
+            Some(version) if version == u64::from(SCHEMA_VERSION) => document,
+            Some(version) => {
+                let message =
+                    format!("version {version} of verdicts; this program reads 1 and {SCHEMA_VERSION}");
+                return Err(D::Error::custom(message));
+            }
+            None => return Err(D::Error::missing_field("schema_version")),
+        };
+        let Read { protocol, asked, found, seeds, subject, data, outcome, warnings } =
+            serde_json::from_value(document).map_err(D::Error::custom)?;
+        Ok(Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings })
+    }
+}
