@@ -22,6 +22,7 @@ mod source;
 mod split;
 mod statistics;
 mod store;
+mod summary;
 mod table;
 mod text;
 mod tree;
@@ -42,5 +43,6 @@ pub use source::{
 };
 pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side};
+pub use summary::{DataSummary, SplitSummary};
 pub use text::escaped;
 pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, limit};

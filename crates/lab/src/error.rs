@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use twinlens_data::{DataError, Split};
 use twinlens_eval::EvalError;
 use twinlens_nn::NnError;
+use twinlens_report::ReportError;
 use twinlens_run::RunError;
 use twinlens_ssl::SslError;
 use twinlens_views::ViewsError;
@@ -28,6 +29,9 @@ pub enum LabError {
     /// What can go wrong in training, and in putting images through an encoder.
     #[error(transparent)]
     Ssl(#[from] SslError),
+    /// A picture that cannot be drawn.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// A policy that cannot be built, or an image that does not fit it.
     #[error(transparent)]
     Views(#[from] ViewsError),

@@ -2,9 +2,11 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
-use twinlens_data::{DataSet, LabelAmount, LabelChoice, LabelShare, Split};
+use twinlens_data::{DataSet, ImageSource, LabelAmount, LabelChoice, LabelShare, Split};
+use twinlens_eval::clustering::RowName;
 use twinlens_eval::{Features, Judgement, Labelled, Tagged};
 use twinlens_views::ViewPolicy;
 
@@ -13,8 +15,8 @@ use crate::protocols::{Needs, ProtocolSpec};
 use crate::subject::SubjectRecord;
 use crate::verdict::{DataRecord, Settings, Verdict};
 use crate::{
-    Computing, Events, LabError, Part, Subject, features_of, images, labelled, labels, split_key, tagged,
-    views,
+    Computing, Events, LabError, Part, Subject, features_of, images, labelled, labels, names, split_key,
+    tagged, views,
 };
 
 /// Some of the training labels.
@@ -148,23 +150,30 @@ impl<'a> Judging<'a> {
                 self.labels = *draw;
                 for mut judgement in protocol.run(settings, self, 0)? {
                     draw.sign(&mut judgement.asked, &mut judgement.seeds);
-                    verdicts.push(self.signed(protocol, judgement));
+                    verdicts.push(self.signed(protocol, judgement)?);
                 }
             }
         } else {
             for &seed in &repeat.seeds {
                 let judgements = protocol.run(settings, self, seed)?;
-                verdicts.extend(judgements.into_iter().map(|judgement| self.signed(protocol, judgement)));
+                for judgement in judgements {
+                    verdicts.push(self.signed(protocol, judgement)?);
+                }
             }
         }
         Ok(verdicts)
     }
 
-    fn signed(&self, protocol: &ProtocolSpec, mut judgement: Judgement<Outcome>) -> Verdict {
+    fn signed(
+        &self,
+        protocol: &ProtocolSpec,
+        mut judgement: Judgement<Outcome>,
+    ) -> Result<Verdict, LabError> {
         judgement.seeds.extend(self.subject.seed().map(|seed| ("untrained".to_owned(), seed)));
         let records = || (self.subject.record(), data_record(self.path, self.data));
         let (subject, data) = self.records.get_or_init(records).clone();
-        Verdict::new(protocol.id, judgement, subject, data)
+        let exhibits = protocol.exhibits(self, &judgement.outcome)?;
+        Ok(Verdict { exhibits, ..Verdict::new(protocol.id, judgement, subject, data) })
     }
 
     /// The features of every split with their labels: all of them, whatever is drawn.
@@ -221,12 +230,29 @@ impl<'a> Judging<'a> {
         Ok(self.features.get_or_init(|| features))
     }
 
+    /// The images themselves.
+    ///
+    /// # Errors
+    /// No such images.
+    pub fn images(&self) -> Result<Arc<dyn ImageSource>, LabError> {
+        images(self.data, self.part)
+    }
+
+    /// What each is called, and its split.
+    ///
+    /// # Errors
+    /// No such images.
+    pub fn rows(&self) -> Result<Vec<RowName>, LabError> {
+        let named = |(split, name): (Split, String)| RowName { split: split.name().to_owned(), name };
+        Ok(names(self.data, self.part)?.into_iter().map(named).collect())
+    }
+
     /// Their labels, if none is without.
     ///
     /// # Errors
     /// No such images.
     pub fn labels(&self) -> Result<Option<Vec<usize>>, LabError> {
-        Ok(labels(images(self.data, self.part)?.as_ref()))
+        Ok(labels(self.images()?.as_ref()))
     }
 
     /// The features of `count` views of each of these images, as the policy of [`Judging::views`] draws them; nothing
@@ -236,8 +262,7 @@ impl<'a> Judging<'a> {
     /// A policy that does not fit the images or draws fewer views; pixels.
     pub fn views(&self, count: usize, seed: u64) -> Result<Option<Vec<Features>>, LabError> {
         let Some((_, policy)) = &self.views else { return Ok(None) };
-        let source = images(self.data, self.part)?;
-        views(self.subject, source, (policy, count, seed), self.computing, self.events).map(Some)
+        views(self.subject, self.images()?, (policy, count, seed), self.computing, self.events).map(Some)
     }
 }
 

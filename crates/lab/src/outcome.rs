@@ -8,6 +8,8 @@ use twinlens_eval::health::{HEALTH_MEASURES, Health};
 use twinlens_eval::metrics::{MEASURES, TAG_MEASURES};
 use twinlens_eval::{Better, Measure, MeasureOf, Predictions, TagPredictions, Unit};
 
+use crate::maps::FeatureMap;
+
 /// The outcome of a protocol. What judges by predictions, by tags or by clusters has every table, picture and statistic of
 /// its kind; any other protocol gives [`Measured`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub enum Outcome {
     Clusters(Clusters),
     /// What features say about themselves.
     Health(Health),
+    /// A map of features.
+    Map(FeatureMap),
     /// Any other numbers.
     Measured(Measured),
 }
@@ -112,6 +116,7 @@ impl Outcome {
             }
             Outcome::Clusters(found) => of_whole(&CLUSTER_MEASURES, part, found),
             Outcome::Health(found) => of_whole(&HEALTH_MEASURES, part, found),
+            Outcome::Map(_) => Readings { measures: Vec::new(), splits: Vec::new() },
             Outcome::Measured(found) => Readings {
                 measures: found.measures.clone(),
                 splits: found.splits.iter().map(|split| (split.split.clone(), found.values(split))).collect(),

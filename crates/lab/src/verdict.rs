@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use twinlens_eval::Judgement;
 
+use crate::exhibits::Exhibit;
 use crate::identity::digest;
 use crate::outcome::{Outcome, Readings};
 use crate::schema1;
@@ -36,6 +37,8 @@ pub struct Verdict<O = Outcome> {
     pub outcome: O,
     /// What a reader should know before believing the numbers.
     pub warnings: Vec<String>,
+    /// What stands beside it; not a part of its file.
+    pub exhibits: Vec<Exhibit>,
 }
 
 /// The data that a verdict is of.
@@ -63,13 +66,14 @@ impl<O> Verdict<O> {
         data: DataRecord,
     ) -> Verdict<O> {
         let Judgement { asked, found, seeds, outcome, warnings } = judgement;
-        Verdict { protocol: protocol.to_owned(), asked, found, seeds, subject, data, outcome, warnings }
+        let (protocol, exhibits) = (protocol.to_owned(), Vec::new());
+        Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings, exhibits }
     }
 
     /// The same of another outcome.
     pub fn with<P>(self, outcome: P) -> Verdict<P> {
-        let Verdict { protocol, asked, found, seeds, subject, data, warnings, .. } = self;
-        Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings }
+        let Verdict { protocol, asked, found, seeds, subject, data, warnings, exhibits, .. } = self;
+        Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings, exhibits }
     }
 
     /// Whether two verdicts differ in their seeds, in what was found, and in weights that seeds decided, at most.
@@ -160,7 +164,7 @@ struct Written<'a> {
 
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings } = self;
+        let Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings, .. } = self;
         let schema_version = SCHEMA_VERSION;
         Written { schema_version, protocol, asked, found, seeds, subject, data, outcome, warnings }
             .serialize(serializer)
@@ -197,6 +201,7 @@ impl<'de> Deserialize<'de> for Verdict {
         };
         let Read { protocol, asked, found, seeds, subject, data, outcome, warnings } =
             serde_json::from_value(document).map_err(D::Error::custom)?;
-        Ok(Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings })
+        let exhibits = Vec::new();
+        Ok(Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings, exhibits })
     }
 }

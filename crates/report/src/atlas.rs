@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use image::{RgbImage, imageops};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::map::{Map, maps};
@@ -38,12 +39,12 @@ pub struct AtlasInput {
     pub frames: Vec<Frame>,
     /// Ways to colour the points; the first is that of the still picture. May be empty.
     pub colourings: Vec<Colouring>,
-    /// A small picture of each image; larger ones are shrunk to [`THUMBNAIL`] pixels. Empty for none.
-    pub thumbnails: Vec<RgbImage>,
+    /// Small pictures of all images, in their order.
+    pub sprite: Option<Sprite>,
 }
 
 /// One layout of the images.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Frame {
     /// What tells it from the others, such as `epoch 10`; may be empty where there is one.
     pub name: String,
@@ -55,7 +56,7 @@ pub struct Frame {
 }
 
 /// One way to colour images.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Colouring {
     /// What the colours are, such as `label` or `cluster`.
     pub name: String,
@@ -85,16 +86,15 @@ impl Atlas {
     pub fn new(input: AtlasInput) -> Result<Atlas, ReportError> {
         check(&input)?;
         let still = still(&input)?;
-        let sprite = Sprite::of(&input.thumbnails)?;
         let data = json!({
             "noun": clean(&input.noun),
             "images": input.images,
             "frames": input.frames.iter().map(frame).collect::<Vec<_>>(),
             "colourings": input.colourings.iter().map(colouring).collect::<Vec<_>>(),
             "palette": (0..8).map(hexadecimal).collect::<Vec<_>>(),
-            "sprite": sprite.as_ref().map(Sprite::layout),
+            "sprite": input.sprite.as_ref().map(|sprite| sprite.layout),
         });
-        let AtlasInput { title, caption, alt, .. } = input;
+        let AtlasInput { title, caption, alt, sprite, .. } = input;
         Ok(Atlas { title, caption, alt, still, data, sprite: sprite.map(|sprite| sprite.jpeg) })
     }
 
@@ -162,10 +162,12 @@ fn check(input: &AtlasInput) -> Result<(), ReportError> {
             return Err(ReportError::Input { figure: FIGURE, expected, got, hint: "name every category" });
         }
     }
-    if !input.thumbnails.is_empty() && input.thumbnails.len() != images {
-        return refuse("thumbnails", input.thumbnails.len(), "give all or none");
+    match &input.sprite {
+        Some(sprite) if sprite.layout.count != images => {
+            refuse("thumbnails", sprite.layout.count, "give all or none")
+        }
+        _ => Ok(()),
     }
-    check_images(FIGURE, input.thumbnails.iter())
 }
 
 const FIGURE: &str = "an interactive map";
@@ -227,17 +229,34 @@ pub fn thumbnail(image: &RgbImage) -> RgbImage {
 }
 
 /// All thumbnails in one picture, row by row.
-struct Sprite {
-    jpeg: Vec<u8>,
-    columns: u32,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sprite {
+    /// The picture, a JPEG file.
+    pub jpeg: Vec<u8>,
+    /// Where each thumbnail is in it.
+    pub layout: SpriteLayout,
+}
+
+/// Where thumbnails are in their picture, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpriteLayout {
+    /// How many thumbnails there are.
+    pub count: usize,
+    /// How many stand in a row.
+    pub columns: u32,
     /// The side of a thumbnail.
-    side: u32,
+    pub side: u32,
     /// From one thumbnail to the next.
-    pitch: u32,
+    pub pitch: u32,
 }
 
 impl Sprite {
-    fn of(thumbnails: &[RgbImage]) -> Result<Option<Sprite>, ReportError> {
+    /// That of `thumbnails`; larger ones are shrunk to [`THUMBNAIL`] pixels. Nothing of none.
+    ///
+    /// # Errors
+    /// [`ReportError::Input`] for an image without pixels.
+    pub fn of(thumbnails: &[RgbImage]) -> Result<Option<Sprite>, ReportError> {
+        check_images(FIGURE, thumbnails.iter())?;
         let longest = |image: &RgbImage| image.width().max(image.height());
         let Some(side) = thumbnails.iter().map(longest).max().map(|side| side.min(THUMBNAIL)) else {
             return Ok(None);
@@ -261,11 +280,7 @@ impl Sprite {
         image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
             .encode_image(&sheet)
             .map_err(|error| ReportError::Drawing { figure: FIGURE, reason: error.to_string() })?;
-        Ok(Some(Sprite { jpeg, columns, side, pitch }))
-    }
-
-    fn layout(&self) -> Value {
-        json!({ "columns": self.columns, "side": self.side, "pitch": self.pitch })
+        Ok(Some(Sprite { jpeg, layout: SpriteLayout { count: thumbnails.len(), columns, side, pitch } }))
     }
 }
 
@@ -308,11 +323,13 @@ mod tests {
             images: (0..images).map(|at| 10 * at).collect(),
             frames: vec![frame],
             colourings: vec![Colouring { name: "label".into(), categories, values }],
-            thumbnails: (0..images)
-                .map(|at| RgbImage::from_pixel(28, 28, image::Rgb([at as u8 * 20, 0, 99])))
-                .collect(),
+            sprite: Sprite::of(&thumbnails(images)).unwrap(),
             ..AtlasInput::default()
         }
+    }
+
+    fn thumbnails(images: usize) -> Vec<RgbImage> {
+        (0..images).map(|at| RgbImage::from_pixel(28, 28, image::Rgb([at as u8 * 20, 0, 99]))).collect()
     }
 
     /// The data as a browser finds them in the page.
@@ -331,7 +348,7 @@ mod tests {
         assert_eq!(data["frames"][0]["neighbours"], json!([1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 0, 0, 1]));
         assert_eq!(data["colourings"][0]["categories"], json!(["a </script> & b", "c"]));
         assert_eq!(data["colourings"][0]["values"], json!([0, 1, -1, 0, 1, -1, 0]));
-        assert_eq!(data["sprite"], json!({"columns": 3, "side": 28, "pitch": 32}));
+        assert_eq!(data["sprite"], json!({"count": 7, "columns": 3, "side": 28, "pitch": 32}));
         assert_eq!(
             (data["palette"][0].as_str(), data["palette"][7].as_str()),
             (Some("#0072b2"), Some("#8b5a2b"))
@@ -340,16 +357,17 @@ mod tests {
 
     #[test]
     fn thumbnails_are_found_in_the_sprite() {
-        let sprite = Sprite::of(&input(7).thumbnails).unwrap().unwrap();
+        let sprite = input(7).sprite.unwrap();
         let sheet = image::load_from_memory(&sprite.jpeg).unwrap().to_rgb8();
         assert_eq!(sheet.dimensions(), (96, 96));
         for at in 0..7 {
-            let middle = |cell: u32| cell * sprite.pitch + sprite.side / 2;
-            let pixel = sheet.get_pixel(middle(at % sprite.columns), middle(at / sprite.columns)).0;
+            let SpriteLayout { columns, side, pitch, .. } = sprite.layout;
+            let middle = |cell: u32| cell * pitch + side / 2;
+            let pixel = sheet.get_pixel(middle(at % columns), middle(at / columns)).0;
             assert!(pixel[0].abs_diff(at as u8 * 20) < 6 && pixel[2].abs_diff(99) < 6, "{at}: {pixel:?}");
         }
         let large = Sprite::of(&[RgbImage::new(224, 112), RgbImage::new(20, 20)]).unwrap().unwrap();
-        assert_eq!((large.side, large.pitch), (48, 48));
+        assert_eq!((large.layout.side, large.layout.pitch), (48, 48));
         assert!(Sprite::of(&[]).unwrap().is_none());
     }
 
@@ -368,8 +386,9 @@ mod tests {
         refused(&|input| input.frames[0].neighbours[2] = vec![1, 4], "places");
         refused(&|input| input.colourings[0].values[1] = Some(2), "category 2");
         refused(&|input| input.colourings[0].values.truncate(1), "4 categories");
-        refused(&|input| input.thumbnails.truncate(1), "4 thumbnails");
-        refused(&|input| input.thumbnails[1] = RgbImage::new(0, 0), "pixels");
+        refused(&|input| input.sprite = Sprite::of(&thumbnails(1)).unwrap(), "4 thumbnails");
+        let flat = Sprite::of(&[RgbImage::new(0, 0)]).unwrap_err().to_string();
+        assert!(flat.contains("pixels"), "{flat}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ mod sheet;
 mod spectrum;
 mod style;
 
-pub use atlas::{Atlas, AtlasInput, Colouring, Frame, THUMBNAIL, thumbnail};
+pub use atlas::{Atlas, AtlasInput, Colouring, Frame, Sprite, SpriteLayout, THUMBNAIL, thumbnail};
 pub use compare::{Bar, Comparison, Group, comparison};
 pub use confusion::{Confusion, confusion_matrix};
 pub use curves::{CurveOptions, Panel, training_curves, training_panels};

@@ -35,6 +35,17 @@ impl Picture {
         Ok(Picture { content: Content::Png { bytes, width, height } })
     }
 
+    /// A PNG file as it is.
+    ///
+    /// # Errors
+    /// [`ReportError::Drawing`] if these bytes are none.
+    pub fn from_png(bytes: Vec<u8>) -> Result<Picture, ReportError> {
+        let undrawn = |reason: String| ReportError::Drawing { figure: "a PNG file", reason };
+        let reader = image::ImageReader::with_format(std::io::Cursor::new(&bytes), image::ImageFormat::Png);
+        let (width, height) = reader.into_dimensions().map_err(|error| undrawn(error.to_string()))?;
+        Ok(Picture { content: Content::Png { bytes, width, height } })
+    }
+
     /// The content of the file.
     pub fn bytes(&self) -> &[u8] {
         match &self.content {
@@ -67,5 +78,17 @@ impl Picture {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_taken_as_it_is_and_nothing_else_is() {
+        let drawn = Picture::png(&RgbImage::new(3, 2)).unwrap();
+        assert_eq!(Picture::from_png(drawn.bytes().to_vec()).unwrap(), drawn);
+        assert!(Picture::from_png(b"<svg onload=\"alert(1)\"/>".to_vec()).is_err());
     }
 }

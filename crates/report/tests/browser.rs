@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Frame, Page, RgbImage, Section, page_html};
+use twinlens_report::{
+    Atlas, AtlasInput, Block, Colouring, Frame, Page, RgbImage, Section, Sprite, page_html,
+};
 
 /// Images on the map: three groups of ten.
 const IMAGES: usize = 30;
@@ -48,7 +50,7 @@ fn page() -> String {
                 values: (0..IMAGES).map(|at| (at != 0).then_some(usize::from(at % 2 == 0))).collect(),
             },
         ],
-        thumbnails: (0..IMAGES).map(thumbnail).collect(),
+        sprite: Sprite::of(&(0..IMAGES).map(thumbnail).collect::<Vec<_>>()).unwrap(),
         ..AtlasInput::default()
     };
     let atlas = Block::Atlas(Box::new(Atlas::new(input).unwrap()));

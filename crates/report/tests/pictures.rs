@@ -6,8 +6,8 @@ use serde_json::{Map as Row, Value, json};
 use twinlens_report::{
     Atlas, AtlasInput, Bar, Block, Cell, Colouring, Column, Comparison, Confusion, CurveOptions, DotPanel,
     Dots, Fact, Frame, Gap, Group, LabelCurve, LabelEfficiency, LabelPoint, Map, Page, Picture, Plate,
-    ReportError, RgbImage, Section, Spectrum, Table, TableRow, comparison, confusion_matrix, contact_sheet,
-    dots, label_efficiency, map, maps, page_html, spectrum, training_curves, training_panels,
+    ReportError, RgbImage, Section, Spectrum, Sprite, Table, TableRow, comparison, confusion_matrix,
+    contact_sheet, dots, label_efficiency, map, maps, page_html, spectrum, training_curves, training_panels,
 };
 
 const HOSTILE: &str = "<script>alert('1')</script> & \"quoted\" \u{0} \u{1b} ]]> --> 漢字 ü";
@@ -158,7 +158,7 @@ fn atlas() -> Atlas {
         images: (0..50).collect(),
         frames: vec![frame(HOSTILE), frame("second")],
         colourings: vec![colouring],
-        thumbnails: vec![RgbImage::new(28, 28); 50],
+        sprite: Sprite::of(&vec![RgbImage::new(28, 28); 50]).unwrap(),
     })
     .unwrap()
 }

@@ -14,10 +14,11 @@ use crate::status::{self, State};
 use crate::{LAYOUT, RunError, files, names};
 
 /// Every entry of the layout: what [`Overwrite::Run`] may remove.
-const LAYOUT_ENTRIES: [&str; 13] = [
+const LAYOUT_ENTRIES: [&str; 14] = [
     names::CHECKPOINTS,
     names::COMMAND,
     names::CONFIG,
+    names::DATA,
     names::ENCODER,
     names::ENVIRONMENT,
     names::EVAL,
@@ -237,6 +238,14 @@ impl RunFolder {
         files::create_folder(&folder)?;
         files::write_atomically(&folder.join("encoder.safetensors"), weights)?;
         files::write_json(&folder.join("encoder.json"), description)
+    }
+
+    /// Writes `data.json`: what there is to say of the data without their images.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn write_data(&self, summary: &impl Serialize) -> Result<(), RunError> {
+        files::write_json(&self.root.join(names::DATA), summary)
     }
 
     /// Writes `eval/<name>.json`.

@@ -7,6 +7,7 @@
 //!   config.toml                  the resolved settings, everything that decides the result
 //!   command.txt                  the command line, quoted for a POSIX shell
 //!   env.json                     "layout": 1, version, commit, CPU, threads, memory, data fingerprint
+//!   data.json                    the data in numbers and words, where they were told
 //!   STATUS                       line 1: running | done | failed | interrupted; then a message, if any
 //!   metrics.jsonl                one flat JSON object per line, in the order of the run
 //!   metrics.csv                  the same as a table, written when the run ends
@@ -93,6 +94,8 @@ pub mod names {
     pub const CONFIG: &str = "config.toml";
     /// The folder of the trained encoder.
     pub const ENCODER: &str = "encoder";
+    /// What there is to say of the data without their images.
+    pub const DATA: &str = "data.json";
     /// Program, machine and data.
     pub const ENVIRONMENT: &str = "env.json";
     /// The folder of verdicts.
@@ -115,10 +118,11 @@ pub mod names {
     pub const STATUS: &str = "STATUS";
 
     /// All that a finished run leaves, folders with a slash.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         CONFIG,
         COMMAND,
         ENVIRONMENT,
+        DATA,
         STATUS,
         METRICS,
         METRICS_TABLE,

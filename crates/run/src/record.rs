@@ -20,6 +20,8 @@ pub struct RunRecord {
     pub command: String,
     /// `env.json`.
     pub environment: Value,
+    /// `data.json`; none of runs that did not write it.
+    pub data: Option<Value>,
     /// The rows of `metrics.jsonl`, in the order of the run.
     pub metrics: Vec<Row>,
     /// How the run stands.
@@ -41,6 +43,7 @@ impl RunRecord {
             config: files::read_text(&path.join(names::CONFIG))?,
             command: files::read_text(&path.join(names::COMMAND))?.trim_end().to_owned(),
             environment: files::read_json(&path.join(names::ENVIRONMENT))?,
+            data: read_data(&path.join(names::DATA))?,
             metrics: metrics::read(&path.join(names::METRICS))?,
             status: read_status(path)?,
             verdicts: read_verdicts(&path.join(names::EVAL))?,
@@ -82,6 +85,10 @@ fn read_status(root: &Path) -> Result<Status, RunError> {
         });
     }
     Ok(status)
+}
+
+fn read_data(file: &Path) -> Result<Option<Value>, RunError> {
+    if file.exists() { files::read_json(file).map(Some) } else { Ok(None) }
 }
 
 fn read_verdicts(folder: &Path) -> Result<BTreeMap<String, Value>, RunError> {

@@ -1,12 +1,17 @@
 //! `cluster`: do groups of the features follow labels that they never saw? See [`ClusterProtocol`].
 
-use twinlens_data::Split;
+use twinlens_data::ImageSource;
 use twinlens_eval::Judgement;
-use twinlens_eval::clustering::{ClusterProtocol, RowName};
+use twinlens_eval::clustering::{Cluster, ClusterProtocol, Clusters, RowName};
+use twinlens_report::{MontageRow, Picture, montage};
+use twinlens_run::csv_cell;
 
 use super::{Needs, Protocol, wrapped};
 use crate::outcome::Outcome;
-use crate::{Judging, LabError, names};
+use crate::{Exhibit, Judging, LabError, on_screen};
+
+/// The side of an image on the montage, in pixels.
+const CELL: u32 = 84;
 
 impl Protocol for ClusterProtocol {
     const ID: &'static str = "cluster";
@@ -17,8 +22,7 @@ impl Protocol for ClusterProtocol {
         let (data, labels) = (judging.data, judging.labels()?);
         let mut judgement =
             ClusterProtocol::run(self, judging.features()?, labels.as_deref(), &data.classes, seed)?;
-        let named = |(split, name): (Split, String)| RowName { split: split.name().to_owned(), name };
-        judgement.outcome.rows = names(data, judging.part)?.into_iter().map(named).collect();
+        judgement.outcome.rows = judging.rows()?;
         judgement.asked.insert("split".into(), judging.part.name().into());
         if labels.is_none() {
             let reason = match data.has_tags() {
@@ -28,5 +32,57 @@ impl Protocol for ClusterProtocol {
             judgement.warnings.push(format!("{reason}: clusters were not compared with labels"));
         }
         Ok(vec![wrapped(judgement, Outcome::Clusters)])
+    }
+
+    /// A picture of the images nearest to each centroid, and a table of the cluster of each image.
+    fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
+        let Outcome::Clusters(found) = outcome else { return Ok(Vec::new()) };
+        let sheet = montage(&montage_rows(found, judging.images()?.as_ref())?, CELL)?;
+        Ok(vec![
+            Exhibit { extension: "csv", bytes: csv(found).into_bytes() },
+            Exhibit { extension: "png", bytes: Picture::png(&sheet)?.bytes().to_vec() },
+        ])
+    }
+}
+
+/// One line for each image: split, name, cluster.
+fn csv(Clusters { rows, assignments, .. }: &Clusters) -> String {
+    let mut text = "split,name,cluster\n".to_owned();
+    for (RowName { split, name }, cluster) in rows.iter().zip(assignments) {
+        text += &format!("{split},{},{cluster}\n", csv_cell(name));
+    }
+    text
+}
+
+/// The images of each cluster nearest to its centroid. `source` holds the images that were clustered.
+fn montage_rows(found: &Clusters, source: &dyn ImageSource) -> Result<Vec<MontageRow>, LabError> {
+    let row = |cluster: &Cluster| {
+        let images = cluster.nearest.iter().map(|&row| on_screen(&source.image(row)?));
+        let size = cluster.size;
+        let title = if size == 1 { "1 image".to_owned() } else { format!("{size} images") };
+        let note = most_common(cluster, &found.classes);
+        Ok(MontageRow { title, note, images: images.collect::<Result<_, LabError>>()? })
+    };
+    found.clusters.iter().map(row).collect()
+}
+
+/// The most common class of a cluster in words; nothing without labels.
+fn most_common(cluster: &Cluster, classes: &[String]) -> String {
+    let words = |(class, share): (usize, f64)| {
+        classes.get(class).map(|name| format!("{:.0} % {name}", 100.0 * share))
+    };
+    cluster.most_common.and_then(words).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_are_put_in_words() {
+        let cluster = Cluster { size: 9, most_common: Some((1, 2.0 / 3.0)), nearest: vec![] };
+        let classes = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(most_common(&cluster, &classes), "67 % b");
+        assert_eq!(most_common(&Cluster { most_common: None, ..cluster }, &classes), "");
     }
 }

@@ -2,10 +2,11 @@
 
 use twinlens_eval::health::HealthProtocol;
 use twinlens_eval::{EvalError, Judgement};
+use twinlens_report::{Spectrum, spectrum};
 
 use super::{Needs, Protocol, wrapped};
 use crate::outcome::Outcome;
-use crate::{Judging, LabError};
+use crate::{Exhibit, Judging, LabError};
 
 impl Protocol for HealthProtocol {
     const ID: &'static str = "health";
@@ -28,5 +29,16 @@ impl Protocol for HealthProtocol {
         // One seed for the sample and the views.
         judgement.seeds = [("views".to_owned(), seed)].into();
         Ok(vec![wrapped(judgement, Outcome::Health)])
+    }
+
+    /// A picture of the covariance spectrum; none of features that are all the same.
+    fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
+        let Outcome::Health(found) = outcome else { return Ok(Vec::new()) };
+        if found.spectrum.iter().all(|value| *value == 0.0) {
+            return Ok(Vec::new());
+        }
+        let name = judging.subject.kind().name().to_owned();
+        let picture = spectrum(&[Spectrum { name, variances: found.spectrum.clone() }])?;
+        Ok(vec![Exhibit { extension: "svg", bytes: picture.bytes().to_vec() }])
     }
 }

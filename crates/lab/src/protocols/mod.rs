@@ -7,9 +7,12 @@ mod cluster;
 mod health;
 mod knn;
 mod linear_probe;
+mod map;
+mod pca;
 mod ridge_probe;
 mod svm_probe;
 mod svm_tags;
+mod tsne;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,11 +20,13 @@ use serde_json::Value;
 use twinlens_eval::Judgement;
 
 pub use knn::{Knn, TEMPERATURE};
+pub use pca::PcaMap;
 pub use svm_tags::SvmTags;
+pub use tsne::TsneMap;
 
 use crate::outcome::Outcome;
 use crate::verdict::{Settings, plain};
-use crate::{Judging, LabError};
+use crate::{Exhibit, Judging, LabError};
 
 /// A way of judging. The fields of the type are its settings, their defaults the usual ones.
 pub trait Protocol: Serialize + DeserializeOwned + Default {
@@ -37,6 +42,14 @@ pub trait Protocol: Serialize + DeserializeOwned + Default {
     /// # Errors
     /// Settings out of range, data without what it needs, images or an encoder that cannot be used.
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError>;
+
+    /// What stands beside a verdict of that outcome: pictures and tables that need the images to be made.
+    ///
+    /// # Errors
+    /// Images that cannot be read, a picture that cannot be drawn.
+    fn exhibits(_judging: &Judging<'_>, _outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
+        Ok(Vec::new())
+    }
 
     /// What tables call it: with the settings that readers want to see.
     fn title(asked: &Settings) -> String {
@@ -69,6 +82,7 @@ impl Needs {
     }
 }
 
+type Exhibits = fn(&Judging<'_>, &Outcome) -> Result<Vec<Exhibit>, LabError>;
 type Run = fn(&Settings, &Judging<'_>, u64) -> Result<Vec<Judgement<Outcome>>, LabError>;
 
 /// A row of the registry.
@@ -82,11 +96,12 @@ pub struct ProtocolSpec {
     pub needs: Needs,
     usual: fn() -> Settings,
     run: Run,
+    exhibits: Exhibits,
     title: fn(&Settings) -> String,
 }
 
 /// All protocols, in the order of lists and tables.
-pub static PROTOCOLS: [ProtocolSpec; 7] = [
+pub static PROTOCOLS: [ProtocolSpec; 9] = [
     ProtocolSpec::of::<Knn>(),
     ProtocolSpec::of::<twinlens_eval::LinearProbe>(),
     ProtocolSpec::of::<twinlens_eval::RidgeProbe>(),
@@ -94,6 +109,8 @@ pub static PROTOCOLS: [ProtocolSpec; 7] = [
     ProtocolSpec::of::<SvmTags>(),
     ProtocolSpec::of::<twinlens_eval::clustering::ClusterProtocol>(),
     ProtocolSpec::of::<twinlens_eval::health::HealthProtocol>(),
+    ProtocolSpec::of::<TsneMap>(),
+    ProtocolSpec::of::<PcaMap>(),
 ];
 
 impl ProtocolSpec {
@@ -105,6 +122,7 @@ impl ProtocolSpec {
             needs: P::NEEDS,
             usual: || settings(&P::default()),
             run: |settings, judging, seed| read::<P>(settings)?.run(judging, seed),
+            exhibits: P::exhibits,
             title: P::title,
         }
     }
@@ -125,6 +143,14 @@ impl ProtocolSpec {
         seed: u64,
     ) -> Result<Vec<Judgement<Outcome>>, LabError> {
         (self.run)(settings, judging, seed)
+    }
+
+    /// As [`Protocol::exhibits`].
+    ///
+    /// # Errors
+    /// As [`Protocol::exhibits`].
+    pub fn exhibits(&self, judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
+        (self.exhibits)(judging, outcome)
     }
 
     /// The settings in `asked` that are its own and not the usual ones: what to ask for to have the same again.

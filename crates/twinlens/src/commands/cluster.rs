@@ -1,28 +1,22 @@
 //! `cluster`: group features without labels, and compare the groups with the labels there are.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueHint;
 use serde_json::json;
-use twinlens_data::ImageSource;
-use twinlens_eval::clustering::{CLUSTER_MEASURES, Cluster, ClusterProtocol, Clusters, Number, RowName};
+use twinlens_eval::clustering::{CLUSTER_MEASURES, ClusterProtocol, Clusters, Number, RowName};
 use twinlens_eval::{MeasureOf, Repeated};
 use twinlens_lab::protocols::{Protocol, find, settings};
-use twinlens_lab::{self as lab, Part, Repeat, Verdict, images};
-use twinlens_report::{MontageRow, Picture, montage};
-use twinlens_run::{RunFolder, csv_cell, write_atomically};
+use twinlens_lab::{self as lab, Part, Repeat, Verdict};
+use twinlens_run::{csv_cell, write_atomically};
 
 use super::judging::{JudgeArgs, write_document};
 use super::knn::Distance;
 use super::labels::each_once;
 use super::told::{self, spread};
-use super::views::shown;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::Outcome;
 use crate::terminal::Terminal;
-
-/// The side of an image on the montage, in pixels.
-const CELL: u32 = 84;
 
 /// Arguments of `cluster`.
 #[derive(Clone, Debug, clap::Args)]
@@ -85,9 +79,13 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     judging.part = args.split;
     let repeat = Repeat { seeds: each_once(&args.seeds, args.seed as u64), ..Repeat::default() };
     let verdicts = judging.run(find(ClusterProtocol::ID)?, &settings(&args.protocol()), &repeat)?;
-    args.judge.keep(&verdicts)?;
+    let mut pictures = args.judge.keep(&verdicts)?;
+    if let (Some(path), Some(picture)) = (&args.montage, verdicts.first().and_then(|one| one.exhibit("png")))
+    {
+        write_atomically(path, picture)?;
+        pictures = vec![path.clone()];
+    }
     let clusters: Vec<Verdict<Clusters>> = verdicts.iter().filter_map(clusters).collect();
-    let pictures = keep(args, &clusters, images(&data, args.split)?.as_ref())?;
     let summary = summary(&clusters)?;
     let document = json!({ "verdicts": verdicts, "montages": pictures, "summary": summary });
     if let Some(out) = &args.out {
@@ -146,68 +144,6 @@ fn summary(verdicts: &[Verdict<Clusters>]) -> Outcome<Option<BTreeMap<&'static s
     CLUSTER_MEASURES.iter().map(of).collect::<Outcome<_>>().map(Some)
 }
 
-/// Rows of the montage: the images of a cluster nearest to its centroid. `source` holds the images that were clustered.
-///
-/// # Errors
-/// Images that cannot be read.
-pub fn montage_rows(verdict: &Clusters, source: &dyn ImageSource) -> Outcome<Vec<MontageRow>> {
-    let row = |cluster: &Cluster| {
-        let images = cluster.nearest.iter().map(|&row| shown(&source.image(row)?));
-        let size = cluster.size;
-        let title = if size == 1 { "1 image".to_owned() } else { format!("{size} images") };
-        Ok(MontageRow {
-            title,
-            note: most_common(cluster, &verdict.classes),
-            images: images.collect::<Outcome<_>>()?,
-        })
-    };
-    verdict.clusters.iter().map(row).collect()
-}
-
-/// The most common class of a cluster in words; nothing without labels.
-fn most_common(cluster: &Cluster, classes: &[String]) -> String {
-    let words = |(class, share): (usize, f64)| {
-        classes.get(class).map(|name| format!("{:.0} % {name}", 100.0 * share))
-    };
-    cluster.most_common.and_then(words).unwrap_or_default()
-}
-
-/// Writes which image is in which cluster to the run, if the encoder is one's, and the pictures there, or the first where it
-/// is wanted; returns where the pictures are.
-fn keep(
-    args: &ClusterArgs,
-    verdicts: &[Verdict<Clusters>],
-    source: &dyn ImageSource,
-) -> Outcome<Vec<PathBuf>> {
-    let run = if args.judge.encoder.is_dir() { Some(RunFolder::open(&args.judge.encoder)?) } else { None };
-    if let Some(run) = &run {
-        for verdict in verdicts {
-            run.write_predictions(&verdict.file_name(), &csv(std::slice::from_ref(verdict)))?;
-        }
-    }
-    let draw = |verdict: &Verdict<Clusters>| -> Outcome<Picture> {
-        let sheet = montage(&montage_rows(&verdict.outcome, source)?, CELL)
-            .map_err(|error| Failure::new(Exit::Usage, error))?;
-        Picture::png(&sheet).map_err(|error| Failure::new(Exit::Failed, error))
-    };
-    match (&args.montage, &run) {
-        (Some(path), _) => verdicts.iter().take(1).map(|verdict| written(path, &draw(verdict)?)).collect(),
-        (None, Some(run)) => verdicts
-            .iter()
-            .map(|verdict| {
-                let name = format!("{}.png", verdict.file_name());
-                Ok(run.write_plot(&name, draw(verdict)?.bytes())?)
-            })
-            .collect(),
-        (None, None) => Ok(Vec::new()),
-    }
-}
-
-fn written(path: &Path, picture: &Picture) -> Outcome<PathBuf> {
-    write_atomically(path, picture.bytes())?;
-    Ok(path.to_owned())
-}
-
 /// The measures, a line a seed, and mean and deviation of several.
 fn table(
     verdicts: &[Verdict<Clusters>],
@@ -249,13 +185,5 @@ mod tests {
         for bad in ["0", "-1", "some", "2.5"] {
             assert!(parse::<ClusterArgs>(&format!("runs/a --data b.npz --clusters={bad}")).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn clusters_are_put_in_words() {
-        let cluster = Cluster { size: 9, most_common: Some((1, 2.0 / 3.0)), nearest: vec![] };
-        let classes = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(most_common(&cluster, &classes), "67 % b");
-        assert_eq!(most_common(&Cluster { most_common: None, ..cluster }, &classes), "");
     }
 }

@@ -7,8 +7,7 @@ use serde_json::json;
 use twinlens_eval::health::{Health, HealthProtocol};
 use twinlens_lab::protocols::{Protocol, find};
 use twinlens_lab::{self as lab, FeaturesKind, Part, Repeat, Settings, Verdict};
-use twinlens_report::{Spectrum, spectrum};
-use twinlens_run::{RunFolder, RunRecord, write_atomically};
+use twinlens_run::{RunRecord, write_atomically};
 use twinlens_views::{ViewPolicy, presets};
 
 use super::judging::{JudgeArgs, write_document};
@@ -62,16 +61,24 @@ pub fn run(args: &HealthArgs, terminal: &Terminal) -> Outcome {
     judging.views = policy(&args.judge, args.policy.as_deref())?;
     let repeat = Repeat { seeds: vec![args.seed as u64], ..Repeat::default() };
     let verdicts = judging.run(find(HealthProtocol::ID)?, &Settings::new(), &repeat)?;
-    args.judge.keep(&verdicts)?;
+    let mut pictures = args.judge.keep(&verdicts)?;
     let verdict = verdicts.iter().cloned().find_map(health);
     let verdict = verdict.ok_or_else(|| Failure::message(Exit::Failed, "the protocol measured nothing"))?;
-    let picture = keep(args, &verdict)?;
+    let drawn = verdict.exhibit("svg");
+    if let (Some(path), Some(picture)) = (&args.plot, drawn) {
+        write_atomically(path, picture)?;
+        pictures = vec![path.clone()];
+    }
+    if drawn.is_none() {
+        tracing::warn!("there is no spectrum: all images have the same features");
+    }
+    let picture = pictures.first();
     let document = json!({ "verdict": verdicts.first(), "plot": picture });
     if let Some(out) = &args.out {
         write_document(out, &document)?;
     }
     terminal.result(&document, || {
-        let shown = picture.as_ref().map(|path| format!("\nThe spectrum: {}\n", path.display()));
+        let shown = picture.map(|path| format!("\nThe spectrum: {}\n", path.display()));
         table(&verdict.outcome, terminal) + &shown.unwrap_or_default()
     })
 }
@@ -111,26 +118,6 @@ fn health(verdict: Verdict) -> Option<Verdict<Health>> {
         lab::Outcome::Health(found) => Some(verdict.with(found)),
         _ => None,
     }
-}
-
-/// Writes the spectrum to the run, if the encoder is one's, or where it is wanted.
-fn keep(args: &HealthArgs, verdict: &Verdict<Health>) -> Outcome<Option<PathBuf>> {
-    let variances = verdict.outcome.spectrum.clone();
-    if variances.iter().all(|value| *value == 0.0) {
-        tracing::warn!("there is no spectrum: all images have the same features");
-        return Ok(None);
-    }
-    let line = Spectrum { name: args.judge.features.name().to_owned(), variances };
-    let picture = spectrum(&[line]).map_err(|error| Failure::new(Exit::Failed, error))?;
-    if let Some(path) = &args.plot {
-        write_atomically(path, picture.bytes())?;
-        return Ok(Some(path.clone()));
-    }
-    if !args.judge.encoder.is_dir() {
-        return Ok(None);
-    }
-    let name = format!("{}.svg", verdict.file_name());
-    Ok(Some(RunFolder::open(&args.judge.encoder)?.write_plot(&name, picture.bytes())?))
 }
 
 /// The measures, a line each.

@@ -146,21 +146,20 @@ impl JudgeArgs {
         Ok((subject, judged))
     }
 
-    /// Tells the warnings of verdicts, each once, and keeps these with the run if the encoder is one's.
+    /// Tells the warnings of verdicts, each once, and keeps these with the run if the encoder is one's; returns where their
+    /// pictures are.
     ///
     /// # Errors
     /// A folder that is in use or cannot be written.
-    pub fn keep(&self, verdicts: &[Verdict]) -> Outcome {
+    pub fn keep(&self, verdicts: &[Verdict]) -> Outcome<Vec<PathBuf>> {
         let warnings: BTreeSet<&String> = verdicts.iter().flat_map(|verdict| &verdict.warnings).collect();
         warnings.into_iter().for_each(|warning| tracing::warn!("{warning}"));
         if !self.encoder.is_dir() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let run = RunFolder::open(&self.encoder)?;
-        for verdict in verdicts {
-            run.write_verdict(&verdict.file_name(), verdict)?;
-        }
-        Ok(())
+        let kept = verdicts.iter().map(|verdict| Ok(verdict.keep(&run)?)).collect::<Outcome<Vec<_>>>()?;
+        Ok(kept.concat())
     }
 
     /// Tells verdicts, keeps them with the run if the encoder is one's, and fails below `fail_under`.
@@ -174,8 +173,8 @@ impl JudgeArgs {
         fail_under: Option<f64>,
         terminal: &Terminal,
     ) -> Outcome {
-        self.keep(verdicts)?;
-        let told = Told::of(verdicts, terminal)?;
+        let pictures = self.keep(verdicts)?;
+        let told = Told::of(verdicts, &pictures, terminal)?;
         if let Some(out) = out {
             write_document(out, &told.document)?;
         }

@@ -15,7 +15,6 @@ pub mod judge;
 pub mod judging;
 pub mod knn;
 pub mod labels;
-pub mod layout;
 pub mod list;
 pub mod man;
 pub mod pretrain;

@@ -1,5 +1,7 @@
 //! Verdicts as a terminal and `--json` tell them.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use twinlens_eval::metrics::{MEASURES, measured};
 use twinlens_eval::statistics::{Bootstrap, Interval};
@@ -20,11 +22,11 @@ pub struct Told {
 }
 
 impl Told {
-    /// Every verdict, how far test lies below validation, and what repeats come to.
+    /// Every verdict, how far test lies below validation, what repeats come to, and where pictures are.
     ///
     /// # Errors
     /// Repeats on other images.
-    pub fn of(verdicts: &[Verdict], terminal: &Terminal) -> Outcome<Told> {
+    pub fn of(verdicts: &[Verdict], pictures: &[PathBuf], terminal: &Terminal) -> Outcome<Told> {
         let ((predictions, several), others) = (by_predictions(verdicts), others(verdicts));
         let shifts: Vec<_> = predictions.iter().map(|verdict| shift_of(&[verdict])).collect();
         let mut document =
@@ -52,6 +54,10 @@ impl Told {
         if !summaries.is_empty() {
             document["summary"] = json!(summaries);
         }
+        if !pictures.is_empty() {
+            document["pictures"] = json!(pictures);
+            parts.push(pictures.iter().map(|path| format!("{}\n", path.display())).collect());
+        }
         parts.retain(|part| !part.is_empty());
         Ok(Told { document, text: parts.join("\n") })
     }
@@ -73,7 +79,7 @@ pub fn by_predictions(verdicts: &[Verdict]) -> (Vec<Verdict<Predictions>>, Vec<V
 /// Verdicts by anything but predictions of one class, those with the same measures together.
 fn others(verdicts: &[Verdict]) -> Vec<Vec<&Verdict>> {
     let mut groups: Vec<Vec<&Verdict>> = Vec::new();
-    let other = |verdict: &&Verdict| !matches!(verdict.outcome, Found::Predictions(_));
+    let other = |verdict: &&Verdict| !matches!(verdict.outcome, Found::Predictions(_) | Found::Map(_));
     for verdict in verdicts.iter().filter(other) {
         let measures = verdict.readings().measures;
         match groups.iter_mut().find(|group| group[0].readings().measures == measures) {

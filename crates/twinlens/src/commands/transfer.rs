@@ -52,10 +52,10 @@ pub fn run(args: &TransferArgs, terminal: &Terminal) -> Outcome {
         let judge = JudgeArgs { data: name.clone(), ..args.judge.clone() };
         judged.extend(of_one(args, &judge, terminal).map_err(|failure| failure.at(name))?);
     }
-    args.judge.keep(&judged)?;
+    let pictures = args.judge.keep(&judged)?;
     let (verdicts, several) = by_predictions(&judged);
     let shifts: Vec<_> = verdicts.iter().map(|verdict| shift_of(&[verdict])).collect();
-    let document = Told::of(&judged, terminal)?.document;
+    let document = Told::of(&judged, &pictures, terminal)?.document;
     if let Some(out) = &args.out {
         write_document(out, &document)?;
     }

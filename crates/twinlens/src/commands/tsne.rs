@@ -9,19 +9,31 @@ use serde_json::json;
 use twinlens_data::{DataSet, ImageSource, Split, Subset};
 use twinlens_eval::maps::{Tsne, sample};
 use twinlens_eval::{Features, Judgement};
+use twinlens_lab::maps::{Layout, MOST, frame, labels_of, thumbnails};
 use twinlens_lab::{
     FeaturesKind, Part, Subject, SubjectRecord, Verdict, data_record, features_of, images, names,
 };
 use twinlens_nn::weights::EncoderFile;
-use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Frame, Page, Picture, Plate, Section, page_html};
+use twinlens_report::{
+    Atlas, AtlasInput, Block, Colouring, Frame, Page, Picture, Plate, Section, Sprite, page_html,
+};
 use twinlens_run::{RunFolder, RunRecord, csv_cell, epoch_checkpoint, kept_epochs, write_atomically};
 use twinlens_ssl::checkpoint_encoder;
 
 use super::judging::{JudgeArgs, positive};
-use super::layout::{Layout, MOST, Method, frame, labels_of, thumbnails};
+use super::report::undrawn;
 use super::run_settings::RunSettings;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
+
+/// How features are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Method {
+    /// Neighbours stay neighbours.
+    Tsne,
+    /// The two directions in which features vary most.
+    Pca,
+}
 
 /// Arguments of `tsne`.
 #[derive(Clone, Debug, clap::Args)]
@@ -135,7 +147,7 @@ fn enough(args: &TsneArgs, layout: &Layout, images: usize) -> Outcome {
 /// One map, started from the one before.
 fn next_frame(name: String, layout: &Layout, features: &Features, before: Option<&Frame>) -> Outcome<Frame> {
     let points = layout.run(features, before.map(|frame| &frame.points[..]))?;
-    frame(name, points, features)
+    Ok(frame(name, points, features)?)
 }
 
 fn layout(args: &TsneArgs, images: usize) -> Layout {
@@ -241,7 +253,11 @@ impl Shown<'_> {
             images: self.drawn.clone(),
             frames: frames.clone(),
             colourings: colouring.clone().into_iter().collect(),
-            thumbnails: if html { thumbnails(self.source.as_ref(), &every)? } else { Vec::new() },
+            sprite: if html {
+                Sprite::of(&thumbnails(self.source.as_ref(), &every)?).map_err(undrawn)?
+            } else {
+                None
+            },
         };
         let atlas = Atlas::new(input).map_err(|error| Failure::new(Exit::Failed, error))?;
         Ok(Drawn { atlas, frames, colouring })

@@ -99,10 +99,17 @@ fn images_of_several_classes_are_learned_from_judged_and_reported() {
     assert_eq!(inspected["splits"]["test"]["per_class"], serde_json::json!([18, 11]));
     assert_eq!(inspected["splits"]["test"]["not_judged"], serde_json::json!([0, 0]));
 
+    // A report is drawn from the folder of its run alone.
+    std::fs::remove_dir_all(data).unwrap();
     assert!(verb(&["report", run]).status.success());
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Images of several classes") && !page.contains("Nothing was evaluated"));
-    assert!(page.contains("--classifier svm"), "the page says how to repeat it");
+    for kept in
+        ["Map of the features", "atlas-sprite", "Originals and views", "36 test", "nearest to each centroid"]
+    {
+        assert!(page.contains(kept), "{kept}");
+    }
+    assert!(page.contains("--protocol svm-tags"), "the page says how to repeat it");
     let table = std::fs::read_to_string(out.join("tables/several-classes.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 3, "trained, untrained, pixels: {table}");
     let both = place.at("both.html");

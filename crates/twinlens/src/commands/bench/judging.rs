@@ -4,10 +4,10 @@ use serde_json::json;
 use twinlens_eval::clustering::KMeans;
 use twinlens_eval::probe::LogisticRegression;
 use twinlens_eval::{Features, Knn, Labelled, Vote};
+use twinlens_lab::maps::Layout;
 use twinlens_random::{Purpose, Stream};
 
 use super::{BenchArgs, Figures, REPETITIONS, Work, median, repeat, round};
-use crate::commands::layout::Layout;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 

@@ -1,29 +1,24 @@
 //! Clusters: how well they follow labels that they never saw, and what they hold.
 
 use twinlens_eval::clustering::{Cluster, Clusters};
-use twinlens_lab::{Part, Verdict, images, plain};
-use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow, montage};
+use twinlens_lab::{Verdict, plain};
+use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow};
 
+use super::absent;
 use super::seen::Seen;
-use super::{Kept, absent, reason, undrawn};
-use crate::commands::cluster::montage_rows;
-use crate::exit::{Failure, Outcome};
-
-/// The side of an image on the montage, in pixels.
-const CELL: u32 = 64;
 
 /// Every clustering of the run.
-pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
+pub(super) fn section(seen: &Seen) -> Section {
     if seen.clusters.is_empty() {
-        return Ok(absent());
+        return absent();
     }
     let mut blocks = vec![Block::Table(measures(seen.clusters.iter().map(|verdict| (None, verdict))))];
     for (number, verdict) in seen.clusters.iter().enumerate() {
         blocks.push(Block::Heading(title(verdict)));
         blocks.push(Block::Table(members(verdict, number + 1)));
-        blocks.extend(plate(seen, verdict, kept)?.map(|plate| Block::Plates(vec![plate])));
+        blocks.extend(plate(verdict).map(|plate| Block::Plates(vec![plate])));
     }
-    Ok(Section::new("Clusters", blocks))
+    Section::new("Clusters", blocks)
 }
 
 fn text(verdict: &Verdict<Clusters>, key: &str) -> String {
@@ -95,32 +90,18 @@ fn members(verdict: &Verdict<Clusters>, number: usize) -> Table {
     }
 }
 
-/// The images nearest to each centroid, if the data are those that were clustered.
-fn plate(seen: &Seen, verdict: &Verdict<Clusters>, kept: &mut Kept) -> Outcome<Option<Plate>> {
-    let Ok(data) = seen.data else { return Ok(None) };
-    if verdict.data.sha256.as_ref() != Some(&data.fingerprint) {
-        return Ok(None);
-    }
-    let Some(part) = Part::named(&text(verdict, "split")) else { return Ok(None) };
-    let rows = images(data, part)
-        .map_err(Failure::from)
-        .and_then(|source| montage_rows(&verdict.outcome, source.as_ref()));
-    let sheet = rows.and_then(|rows| montage(&rows, CELL).map_err(undrawn));
-    match sheet {
-        Err(failure) => {
-            kept.warn(format!("There is no picture of {}: {}", title(verdict), reason(&failure)));
-            Ok(None)
-        }
-        Ok(sheet) => Ok(Some(Plate {
-            title: "The images nearest to each centroid".to_owned(),
-            caption:
-                "A row for each cluster, by falling size; from the left, by growing distance to the centroid."
-                    .to_owned(),
-            alt: format!(
-                "Rows of images, one for each of {} clusters; their classes are in the table above.",
-                verdict.outcome.k
-            ),
-            picture: Picture::png(&sheet).map_err(undrawn)?,
-        })),
-    }
+/// The images nearest to each centroid, where their picture was kept.
+fn plate(verdict: &Verdict<Clusters>) -> Option<Plate> {
+    let picture = Picture::from_png(verdict.exhibit("png")?.to_vec()).ok()?;
+    Some(Plate {
+        title: "The images nearest to each centroid".to_owned(),
+        caption:
+            "A row for each cluster, by falling size; from the left, by growing distance to the centroid."
+                .to_owned(),
+        alt: format!(
+            "Rows of images, one for each of {} clusters; their classes are in the table above.",
+            verdict.outcome.k
+        ),
+        picture,
+    })
 }

@@ -28,7 +28,6 @@ use twinlens_run::{RunFolder, RunRecord, names, write_atomically};
 use self::seen::Seen;
 use super::finetune::{Existing, PLAN};
 use super::run_settings::RunSettings;
-use super::training::open_named;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -67,7 +66,7 @@ pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
         }
         ([run], None) => {
             let folder = RunFolder::open(run)?;
-            let report = Report::of(&args.runs, terminal)?;
+            let report = Report::of(&args.runs)?;
             (report.keep(&folder)?, report.tables()?)
         }
         (_, None) => {
@@ -75,7 +74,7 @@ pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
             return Err(Failure::message(Exit::Usage, message).hint("add --out PATH"));
         }
         (runs, Some(out)) => {
-            let report = Report::of(runs, terminal)?;
+            let report = Report::of(runs)?;
             (report.write(out)?, report.tables()?)
         }
     };
@@ -89,18 +88,20 @@ pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
     terminal.result(&json!({ "report": file }), || format!("{}\n", file.display()))
 }
 
-/// Writes `plots`, `tables` and `report.html` of a run; returns where the page is.
+/// Keeps with a run that has ended what its report shows of the data, and writes `tables` and `report.html`; returns where the
+/// page is.
 ///
 /// # Errors
-/// A run that cannot be read, or a folder that cannot be written. What else is missing is told on the page.
+/// A run that cannot be read, or a folder that cannot be written. What else is missing is told in the log.
 pub fn write(
     folder: &RunFolder,
     data: &DataSet,
     settings: RunSettings,
     terminal: &Terminal,
 ) -> Outcome<PathBuf> {
+    shown::keep(folder, data, &settings, terminal)?;
     let record = RunRecord::read(folder.path())?;
-    Report::about(&Seen::new(record, settings, Ok(data)), terminal)?.keep(folder)
+    Report::about(&Seen::new(record, settings))?.keep(folder)
 }
 
 /// Writes the tables and `report.html` of a finished study; returns where the page is.
@@ -141,9 +142,9 @@ impl Kept {
 }
 
 impl Report {
-    /// The report of runs whose data are opened here.
-    fn of(runs: &[PathBuf], terminal: &Terminal) -> Outcome<Report> {
-        let mut opened = Vec::new();
+    /// The report of runs, from their folders alone.
+    fn of(runs: &[PathBuf]) -> Outcome<Report> {
+        let mut seen = Vec::new();
         for run in runs {
             if run.join(PLAN).is_file() {
                 let failure = Failure::message(Exit::Usage, "a study is reported by itself");
@@ -151,24 +152,16 @@ impl Report {
             }
             let record = RunRecord::read(run)?;
             let settings = RunSettings::of(&record)?;
-            let common = settings.common();
-            let data = open_named(common.data, common.data_options, terminal);
-            opened.push((record, settings, data.map_err(|failure| reason(&failure))));
+            seen.push(Seen::new(record, settings));
         }
-        let seen: Vec<Seen> = opened
-            .iter()
-            .map(|(record, settings, data)| {
-                Seen::new(record.clone(), settings.clone(), data.as_ref().map_err(Clone::clone))
-            })
-            .collect();
         match &seen[..] {
-            [one] => Report::about(one, terminal),
-            all => several::report(all, terminal),
+            [one] => Report::about(one),
+            all => several::report(all),
         }
     }
 
     /// The report of one run.
-    fn about(seen: &Seen, terminal: &Terminal) -> Outcome<Report> {
+    fn about(seen: &Seen) -> Outcome<Report> {
         let mut kept = Kept::default();
         kept.warnings.extend(seen.warnings.iter().cloned());
         let results = results::section(seen, &mut kept)?;
@@ -176,10 +169,10 @@ impl Report {
             results,
             tags::section(seen),
             training::section(seen, &mut kept)?,
-            shown::section(seen, &mut kept)?,
-            map::section(seen, &mut kept, terminal)?,
+            shown::section(seen),
+            map::section(seen, &mut kept)?,
             classes::section(seen, &mut kept)?,
-            clusters::section(seen, &mut kept)?,
+            clusters::section(seen),
             health::section(seen, &mut kept)?,
             measured::section(seen),
             repeat::section(seen),
@@ -261,12 +254,6 @@ fn plain_name(name: &str) -> String {
 /// The last part of a path; the path itself where it has none.
 fn file_name_of(path: &str) -> String {
     Path::new(path).file_name().map_or(path.to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The first line of what a failure says.
-fn reason(failure: &Failure) -> String {
-    let text = failure.render(false);
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// A picture that could not be drawn.

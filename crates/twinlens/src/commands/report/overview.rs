@@ -1,7 +1,7 @@
 //! What was trained, on what and how; all settings; the machine.
 
 use serde_json::Value;
-use twinlens_data::{DataSet, Split, SplitOrigin};
+use twinlens_data::{DataSummary, Split, SplitOrigin, SplitSummary};
 use twinlens_report::{Block, Fact, Section};
 use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Stage};
 
@@ -23,15 +23,9 @@ const MAY_DIFFER: [&str; 3] = [
 /// The run in a few lines, and every warning.
 pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
     let mut blocks = vec![Block::Facts(facts(seen))];
-    if let Ok(data) = seen.data {
+    if let Some(data) = &seen.data {
         blocks.extend(skipped(data));
         blocks.extend(data.notices.iter().map(|notice| Block::Warning(notice.to_string())));
-        warn_of_other_data(seen, data, kept);
-    }
-    if let Err(reason) = &seen.data {
-        kept.warn(format!(
-            "The data could not be opened again, so there is no contact sheet, no map and no picture of clusters: {reason}"
-        ));
     }
     blocks.extend(kept.warnings.drain(..).map(Block::Warning));
     Section::new("", blocks)
@@ -59,7 +53,7 @@ pub(super) fn facts(seen: &Seen) -> Vec<Fact> {
             format!("{done} of {epochs} epochs ({steps} steps) in batches of {batch}, seed {seed}"),
         ),
     ]);
-    if let Ok(data) = seen.data {
+    if let Some(data) = &seen.data {
         facts.extend(data_facts(&seen.settings, data));
     }
     facts
@@ -88,14 +82,13 @@ pub(super) fn stages(settings: &FinetuneSettings) -> Fact {
     Fact::new("Stages", stages.join(", then "))
 }
 
-fn data_facts(settings: &RunSettings, data: &DataSet) -> [Fact; 3] {
+fn data_facts(settings: &RunSettings, data: &DataSummary) -> [Fact; 3] {
     // Only pre-training knows a limit; with labels, it is they that are few.
     let (limit, uses_labels) = match settings {
         RunSettings::Pretraining(settings) => (settings.limit, settings.method == "supervised"),
         RunSettings::Finetuning(_) => (0, true),
     };
-    let splits = Split::ALL.into_iter().filter_map(|split| Some((split, data.splits.get(split)?.len())));
-    let told = splits.map(|(split, images)| match split {
+    let told = data.splits.iter().map(|&SplitSummary { split, images, .. }| match split {
         Split::Train if limit > 0 && limit < images => format!("{limit} of {images} {}", split.name()),
         _ => format!("{images} {}", split.name()),
     });
@@ -121,13 +114,11 @@ fn data_facts(settings: &RunSettings, data: &DataSet) -> [Fact; 3] {
 }
 
 /// How many files could not be read; arrays hold no files that could be left out.
-fn skipped(data: &DataSet) -> Vec<Block> {
+fn skipped(data: &DataSummary) -> Vec<Block> {
     if data.format != "folder" && data.skipped.count == 0 {
         return Vec::new();
     }
-    let used: usize =
-        Split::ALL.iter().filter_map(|split| data.splits.get(*split)).map(|part| part.len()).sum();
-    let found = used + data.skipped.count;
+    let found = data.images() + data.skipped.count;
     if data.skipped.count == 0 {
         return vec![Block::Text(format!("All {found} files found could be read."))];
     }
@@ -137,17 +128,6 @@ fn skipped(data: &DataSet) -> Vec<Block> {
         Block::Warning(format!("{count} of {found} files could not be read and were left out:")),
         Block::List(examples),
     ]
-}
-
-fn warn_of_other_data(seen: &Seen, data: &DataSet, kept: &mut Kept) {
-    if let Some(recorded) = seen.own_data().filter(|recorded| *recorded != data.fingerprint) {
-        kept.warn(format!(
-            "The data at {} are no longer those of the run: SHA-256 {recorded} then, {} now. Contact sheet, map and \
-             clusters show what is there now.",
-            seen.settings.common().data,
-            data.fingerprint
-        ));
-    }
 }
 
 /// Every resolved setting, from the text of a TOML file.

@@ -21,7 +21,7 @@ pub(super) fn commands(seen: &Seen) -> Vec<String> {
     let mut commands = vec![seen.record.command.clone()];
     let judging: Vec<String> =
         seen.verdicts.iter().filter_map(|verdict| command(verdict, &run, &data)).collect();
-    let several_classes = seen.data.as_ref().is_ok_and(|data| data.has_tags());
+    let several_classes = seen.data.as_ref().is_some_and(|data| data.has_tags);
     if judging.is_empty() && several_classes {
         commands.push(format!("twinlens probe {run} --data {data} --classifier svm"));
     } else if judging.is_empty() && matches!(seen.settings, RunSettings::Pretraining(_)) {

@@ -1,6 +1,5 @@
 //! Every judgement by predictions in one table, validation and test side by side, and the same as bars.
 
-use twinlens_data::{ImageSource, class_counts};
 use twinlens_eval::SplitPredictions;
 use twinlens_eval::metrics::measured;
 use twinlens_lab::FeaturesKind;
@@ -115,13 +114,6 @@ pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> O
 pub(super) fn most_frequent(split: &SplitPredictions) -> Option<f64> {
     let largest = split.scores.per_class.iter().map(|class| class.support).max()?;
     Some(largest as f64 / split.scores.samples.max(1) as f64)
-}
-
-/// The same of images.
-pub(super) fn most_frequent_label(source: &dyn ImageSource) -> Option<f64> {
-    let counts = class_counts(source);
-    let labelled: usize = counts.values().sum();
-    Some(*counts.values().max()? as f64 / labelled as f64)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
-//! A run as its report sees it: what the folder says, the data where they can still be opened, every verdict.
+//! A run as its report sees it: what the folder says, and nothing else.
 
-use twinlens_data::DataSet;
+use twinlens_data::DataSummary;
 use twinlens_eval::TagPredictions;
 use twinlens_eval::clustering::Clusters;
 use twinlens_eval::health::Health;
+use twinlens_lab::maps::FeatureMap;
 use twinlens_lab::protocols::title;
-use twinlens_lab::{Computing, Outcome as Found, Verdict};
-use twinlens_run::RunRecord;
+use twinlens_lab::{Exhibit, Outcome as Found, Verdict};
+use twinlens_report::Picture;
+use twinlens_run::{RunRecord, names};
 use twinlens_ssl::finetune::SCRATCH;
 
 use super::conditions::Condition;
@@ -15,18 +17,18 @@ use crate::commands::run_settings::{Common, RunSettings};
 use crate::commands::training::BUNDLED;
 
 /// A run and everything that was found about it.
-pub(super) struct Seen<'a> {
+pub(super) struct Seen {
     pub(super) record: RunRecord,
     pub(super) settings: RunSettings,
-    /// The data, or why they could not be opened again.
-    pub(super) data: Result<&'a DataSet, String>,
-    pub(super) computing: Computing,
+    /// What was kept of the data; none in runs of earlier versions.
+    pub(super) data: Option<DataSummary>,
     /// Judgements by predictions, in the order of tables.
     pub(super) conditions: Vec<Condition>,
     /// Judgements of images that may show several classes.
     pub(super) tags: Vec<Verdict<TagPredictions>>,
     pub(super) clusters: Vec<Verdict<Clusters>>,
     pub(super) health: Vec<Verdict<Health>>,
+    pub(super) maps: Vec<Verdict<FeatureMap>>,
     /// Verdicts of any other protocol.
     pub(super) measured: Vec<Verdict>,
     /// All of them, in the order of their files.
@@ -35,25 +37,25 @@ pub(super) struct Seen<'a> {
     pub(super) warnings: Vec<String>,
 }
 
-impl<'a> Seen<'a> {
-    pub(super) fn new(
-        record: RunRecord,
-        settings: RunSettings,
-        data: Result<&'a DataSet, String>,
-    ) -> Seen<'a> {
+impl Seen {
+    pub(super) fn new(record: RunRecord, settings: RunSettings) -> Seen {
+        let data = record.data.clone().map(serde_json::from_value).transpose();
         let mut seen = Seen {
-            computing: settings.computing(),
             settings,
-            data,
+            data: data.as_ref().ok().cloned().flatten(),
             conditions: Vec::new(),
             tags: Vec::new(),
             clusters: Vec::new(),
             health: Vec::new(),
+            maps: Vec::new(),
             measured: Vec::new(),
             verdicts: Vec::new(),
             warnings: Vec::new(),
             record,
         };
+        if let Err(error) = data {
+            seen.warnings.push(format!("data.json cannot be read: {error}"));
+        }
         seen.sort_verdicts();
         seen
     }
@@ -62,7 +64,7 @@ impl<'a> Seen<'a> {
         let mut judged = Vec::new();
         for (name, value) in &self.record.verdicts {
             let verdict = match serde_json::from_value::<Verdict>(value.clone()) {
-                Ok(verdict) => verdict,
+                Ok(verdict) => Verdict { exhibits: exhibits(&self.record, name), ..verdict },
                 Err(error) => {
                     self.warnings.push(format!("eval/{name}.json is no verdict and was left out: {error}"));
                     continue;
@@ -77,6 +79,7 @@ impl<'a> Seen<'a> {
                 Found::Tags(found) => self.tags.push(verdict.with(found)),
                 Found::Clusters(found) => self.clusters.push(verdict.with(found)),
                 Found::Health(found) => self.health.push(verdict.with(found)),
+                Found::Map(found) => self.maps.push(verdict.with(found)),
                 Found::Measured(_) => self.measured.push(verdict),
             }
         }
@@ -107,8 +110,23 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// A picture that was kept with the run, if it is there and can be read.
+    pub(super) fn plot(&self, file_name: &str) -> Option<Picture> {
+        let bytes = std::fs::read(self.record.path.join(names::PLOTS).join(file_name)).ok()?;
+        Picture::from_png(bytes).ok()
+    }
+
     /// The run's name beside others.
     pub(super) fn name(&self) -> String {
         self.record.path.display().to_string()
     }
+}
+
+/// The pictures that were kept beside the verdict called `name`.
+fn exhibits(record: &RunRecord, name: &str) -> Vec<Exhibit> {
+    let read = |extension| {
+        let file = record.path.join(names::PLOTS).join(format!("{name}.{extension}"));
+        Some(Exhibit { extension, bytes: std::fs::read(file).ok()? })
+    };
+    ["png", "jpg"].into_iter().filter_map(read).collect()
 }

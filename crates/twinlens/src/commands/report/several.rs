@@ -13,16 +13,12 @@ use super::{
     Kept, Report, absent, clusters, health, map, measured, overview, repeat, results, tags, training,
 };
 use crate::exit::Outcome;
-use crate::terminal::Terminal;
 
 /// The report of several runs: what differs between them, every result in one table, then the curves and map of each.
-pub(super) fn report(runs: &[Seen], terminal: &Terminal) -> Outcome<Report> {
+pub(super) fn report(runs: &[Seen]) -> Outcome<Report> {
     let mut kept = Kept::default();
     for run in runs {
         kept.warnings.extend(run.warnings.iter().map(|warning| format!("{}: {warning}", run.name())));
-        if let Err(reason) = &run.data {
-            kept.warn(format!("{}: the data could not be opened again: {reason}", run.name()));
-        }
     }
     let same_data = runs.iter().all(|run| run.own_data() == runs[0].own_data());
     if !same_data {
@@ -33,7 +29,7 @@ pub(super) fn report(runs: &[Seen], terminal: &Terminal) -> Outcome<Report> {
         several_classes(runs),
         differing(runs),
         curves(runs)?,
-        maps(runs, &mut kept, terminal)?,
+        maps(runs, &mut kept)?,
         measures(runs),
         commands(runs),
     ];
@@ -157,17 +153,15 @@ fn curves(runs: &[Seen]) -> Outcome<Section> {
     Ok(Section::new("Training", blocks))
 }
 
-fn maps(runs: &[Seen], kept: &mut Kept, terminal: &Terminal) -> Outcome<Section> {
+fn maps(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
     let mut blocks = Vec::new();
     for run in runs {
-        let map = map::section(run, kept, terminal)?.blocks;
+        let map = map::section(run, kept)?.blocks;
         if !map.is_empty() {
             blocks.push(Block::Heading(run.name()));
             blocks.extend(map);
         }
     }
-    // What maps are missing was told in a warning, which belongs beside the others' maps here.
-    blocks.extend(kept.warnings.drain(..).map(Block::Warning));
     Ok(Section::new("Maps of the features", blocks))
 }
 

@@ -1,8 +1,8 @@
 //! The training curves.
 
+use twinlens_data::{Split, SplitSummary};
 use twinlens_report::{Block, CurveOptions, Panel, Section, training_curves, training_panels};
 
-use super::results::most_frequent_label;
 use super::seen::Seen;
 use super::{Kept, undrawn};
 use crate::commands::run_settings::RunSettings;
@@ -30,12 +30,12 @@ pub(super) fn panels(seen: &Seen) -> Outcome<Vec<Panel>> {
 }
 
 fn options(seen: &Seen) -> CurveOptions {
-    let val = seen.data.as_ref().ok().and_then(|data| data.splits.val.as_deref());
+    let val = seen.data.as_ref().and_then(|data| data.split(Split::Val));
     CurveOptions {
         embedding_width: match &seen.settings {
             RunSettings::Pretraining(settings) => Some(settings.projector.output_dim),
             RunSettings::Finetuning(_) => None,
         },
-        chance: val.and_then(most_frequent_label),
+        chance: val.and_then(SplitSummary::most_frequent),
     }
 }

@@ -1,14 +1,14 @@
-//! What verbs that draw maps share: layouts of features, and what an interactive map shows of each image.
+//! Features laid out in the plane, and what an interactive map shows of each image.
 
-use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use twinlens_data::ImageSource;
+use twinlens_eval::clustering::RowName;
 use twinlens_eval::maps::{Pca, Tsne};
 use twinlens_eval::neighbours::cosine_others;
 use twinlens_eval::{EvalError, Features};
-use twinlens_report::{Colouring, Frame, RgbImage, thumbnail};
+use twinlens_report::{Colouring, Frame, RgbImage, SpriteLayout, thumbnail};
 
-use super::views::shown;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::{LabError, on_screen};
 
 /// Images on a map, at most: beyond, neither screens nor eyes gain by more.
 pub const MOST: usize = 5000;
@@ -17,13 +17,25 @@ const NEAREST: usize = 8;
 /// The usual perplexity, where there are images enough for it.
 const PERPLEXITY: f64 = 30.0;
 
-/// How features are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Method {
-    /// Neighbours stay neighbours.
-    Tsne,
-    /// The two directions in which features vary most.
-    Pca,
+/// The outcome of laying features out: where each image lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureMap {
+    /// How they were laid out, in words.
+    pub layout: String,
+    /// How such a map is to be read.
+    pub reading: String,
+    /// The places of the images on the map among all of their split.
+    pub images: Vec<usize>,
+    /// How many there were to draw from.
+    pub of: usize,
+    /// What each is called, and its split.
+    pub rows: Vec<RowName>,
+    /// Where each lies, with its nearest others by features.
+    pub frames: Vec<Frame>,
+    /// Their labels, where there are any.
+    pub labels: Option<Colouring>,
+    /// Where their thumbnails are in the picture beside the verdict.
+    pub thumbnails: Option<SpriteLayout>,
 }
 
 /// A method with its settings.
@@ -66,16 +78,12 @@ impl Layout {
     ///
     /// # Errors
     /// Settings that do not fit the number of rows; rows that are all equal.
-    pub fn run(&self, features: &Features, before: Option<&[[f32; 2]]>) -> Outcome<Vec<[f32; 2]>> {
-        let points = match (self, before) {
+    pub fn run(&self, features: &Features, before: Option<&[[f32; 2]]>) -> Result<Vec<[f32; 2]>, EvalError> {
+        match (self, before) {
             (Layout::Tsne(tsne), None) => tsne.run(features).map(|map| map.points),
             (Layout::Tsne(tsne), Some(before)) => tsne.run_after(features, before).map(|map| map.points),
             (Layout::Pca, _) => principal(features).map(|points| towards(points, before)),
-        };
-        points.map_err(|error| match error {
-            EvalError::NoSpread { .. } => Failure::message(Exit::Failed, "all images have the same features"),
-            other => Failure::from(other),
-        })
+        }
     }
 }
 
@@ -106,7 +114,7 @@ fn towards(mut points: Vec<[f32; 2]>, before: Option<&[[f32; 2]]>) -> Vec<[f32; 
 ///
 /// # Errors
 /// Fewer than two images.
-pub fn frame(name: String, points: Vec<[f32; 2]>, features: &Features) -> Outcome<Frame> {
+pub fn frame(name: String, points: Vec<[f32; 2]>, features: &Features) -> Result<Frame, EvalError> {
     let neighbours = cosine_others(features, NEAREST.min(features.rows().saturating_sub(1)))?;
     Ok(Frame { name, points, neighbours })
 }
@@ -122,8 +130,8 @@ pub fn labels_of(source: &dyn ImageSource, classes: &[String], images: &[usize])
 ///
 /// # Errors
 /// Images that cannot be read.
-pub fn thumbnails(source: &dyn ImageSource, images: &[usize]) -> Outcome<Vec<RgbImage>> {
-    images.iter().map(|&image| Ok(thumbnail(&shown(&source.image(image)?)?))).collect()
+pub fn thumbnails(source: &dyn ImageSource, images: &[usize]) -> Result<Vec<RgbImage>, LabError> {
+    images.iter().map(|&image| Ok(thumbnail(&on_screen(&source.image(image)?)?))).collect()
 }
 
 #[cfg(test)]
@@ -156,9 +164,7 @@ mod tests {
     fn equal_features_are_told_as_such() {
         let equal = rows(&[[1.0; 3]; 40]);
         for layout in [Layout::Pca, Layout::usual(40)] {
-            let failure = layout.run(&equal, None).unwrap_err();
-            assert_eq!(failure.exit(), Exit::Failed);
-            assert!(failure.render(false).contains("the same features"));
+            assert!(matches!(layout.run(&equal, None), Err(EvalError::NoSpread { rows: 40 })));
         }
     }
 }

@@ -1,0 +1,50 @@
+//! `tsne`: features in the plane, neighbours beside neighbours. See [`Tsne`].
+
+use serde::{Deserialize, Serialize};
+use twinlens_eval::Judgement;
+use twinlens_eval::maps::Tsne;
+
+use super::{Needs, Protocol, map};
+use crate::maps::Layout;
+use crate::outcome::Outcome;
+use crate::{Exhibit, Judging, LabError};
+
+/// Settings of a t-SNE map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TsneMap {
+    /// How many neighbours count; 0 takes 30, or less where there are few images.
+    pub perplexity: f64,
+    /// Steps.
+    pub iterations: usize,
+}
+
+impl Default for TsneMap {
+    fn default() -> TsneMap {
+        TsneMap { perplexity: 0.0, iterations: Tsne::default().iterations }
+    }
+}
+
+impl Protocol for TsneMap {
+    const ID: &'static str = "tsne";
+    const SUMMARY: &'static str = "a map on which near images have similar features (t-SNE)";
+    const NEEDS: Needs = Needs::Images;
+
+    fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
+        let layout = |images: usize| match Layout::usual(images) {
+            Layout::Tsne(usual) => {
+                let perplexity = if self.perplexity > 0.0 { self.perplexity } else { usual.perplexity };
+                Layout::Tsne(Tsne { perplexity, iterations: self.iterations, ..usual })
+            }
+            other => other,
+        };
+        let mut judgement = map::run(judging, seed, layout)?;
+        judgement.asked.insert("perplexity".into(), self.perplexity.into());
+        judgement.asked.insert("iterations".into(), self.iterations.into());
+        Ok(vec![judgement])
+    }
+
+    fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
+        map::exhibits(judging, outcome)
+    }
+}
