@@ -28,7 +28,7 @@ pub fn split_key(data: &DataSet) -> Option<String> {
     (data.split_origin != SplitOrigin::Defined).then(|| digest(names()))
 }
 
-fn digest(texts: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn digest(texts: impl IntoIterator<Item = String>) -> String {
     let mut hash = Sha256::new();
     for text in texts {
         hash.update(text);

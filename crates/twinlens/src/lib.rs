@@ -18,6 +18,7 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+mod listening;
 pub mod signals;
 pub mod terminal;
 

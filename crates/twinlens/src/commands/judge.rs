@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{ValueEnum, ValueHint};
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinlens_data::{DataSet, DataSettings, Split};
+use twinlens_data::{DataSet, DataSettings};
 use twinlens_eval::metrics::measured;
 use twinlens_eval::statistics::{Bootstrap, Interval};
-use twinlens_eval::{Labelled, Verdict, shift};
-use twinlens_lab::{Computing, Subject, key, labelled, read_encoder, split_key, untrained};
+use twinlens_eval::{Verdict, shift};
+use twinlens_lab::{Computing, Subject, read_encoder, split_key, untrained};
+pub use twinlens_lab::{Judged, verdict_name as name_of};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_ssl::finetune::range_of;
@@ -264,48 +265,6 @@ impl JudgeArgs {
     }
 }
 
-/// The features of a data set with their labels.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    /// What a protocol learns from.
-    pub train: Labelled,
-    /// What it is judged on: `val` and `test`, as far as they are there.
-    held_out: Vec<(&'static str, Labelled)>,
-}
-
-impl Judged {
-    /// The features of every split by `subject`.
-    ///
-    /// # Errors
-    /// Training images without labels of two classes; no held-out image with a label; an encoder that does not fit.
-    pub fn of(
-        subject: &Subject,
-        data: &DataSet,
-        computing: &Computing,
-        terminal: &Terminal,
-    ) -> Outcome<Judged> {
-        data.check_for_evaluation()?;
-        let of = |split| Ok::<_, Failure>(labelled(subject, data, split, computing, terminal)?);
-        let held_out: Vec<_> = [Split::Val, Split::Test]
-            .into_iter()
-            .filter(|&split| data.splits.get(split).is_some())
-            .map(|split| Ok((split.name(), of(split)?)))
-            .collect::<Outcome<_>>()?;
-        if held_out.is_empty() {
-            let message = format!("{} has no validation and no test images with labels", data.name);
-            let hint =
-                "--splits drawn holds some of the images out; `twinlens data inspect` shows the splits";
-            return Err(Failure::message(Exit::Data, message).hint(hint));
-        }
-        Ok(Judged { train: of(Split::Train)?, held_out })
-    }
-
-    /// The held-out splits with their names.
-    pub fn held_out(&self) -> Vec<(&str, &Labelled)> {
-        self.held_out.iter().map(|(name, set)| (*name, set)).collect()
-    }
-}
-
 /// Writes a verdict to the `eval` folder of a run, which nobody may be writing.
 ///
 /// # Errors
@@ -335,20 +294,6 @@ pub const TEMPERATURE: f64 = 0.07;
 /// The name of a verdict's file, see [`name_of`].
 pub fn file_name(verdict: &Verdict) -> String {
     name_of(&verdict.protocol, &verdict.settings, &verdict.seeds)
-}
-
-/// The name of a verdict's file: protocol, data, and what people look for first; the key at the end tells it from all others.
-pub fn name_of(protocol: &str, settings: &BTreeMap<String, Value>, seeds: &BTreeMap<String, u64>) -> String {
-    let part = |key: &str| settings.get(key).map(|value| value.to_string().trim_matches('"').to_owned());
-    let data = part("data_sha256").map(|sha256| sha256.chars().take(8).collect());
-    let parts = ["features", "split", "k", "label_share", "labels_per_class", "policy"];
-    let parts = parts.into_iter().filter_map(part);
-    std::iter::once(protocol.to_owned())
-        .chain(data)
-        .chain(parts)
-        .chain([key(protocol, settings, seeds)])
-        .collect::<Vec<_>>()
-        .join("-")
 }
 
 /// The scores of verdicts, a line a split.

@@ -1,12 +1,11 @@
 //! How many labels are learned from, how they are drawn, and how often: what verbs that learn from labels share.
 
-use std::sync::Arc;
-
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use twinlens_data::{DataSet, ImageSource, LabelAmount, LabelShare};
+use twinlens_data::LabelAmount;
 use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{Repeated, Repeats, Verdict};
+pub use twinlens_lab::{Draw, repeats};
 
 use super::judge::share;
 use crate::exit::{Exit, Failure, Outcome};
@@ -86,37 +85,6 @@ impl LabelsArgs {
     }
 }
 
-/// One draw of labels.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Draw {
-    /// How many.
-    pub amount: LabelAmount,
-    /// How they are chosen.
-    pub choice: twinlens_data::LabelChoice,
-    /// The seed of the choice.
-    pub seed: u64,
-}
-
-impl Draw {
-    /// Which training images of `data` have a label that is used.
-    ///
-    /// # Errors
-    /// No training images.
-    pub fn known(&self, data: &DataSet) -> Outcome<Vec<usize>> {
-        let source: Option<Arc<dyn ImageSource>> = data.splits.train.clone();
-        let source = source.ok_or_else(|| Failure::message(Exit::Data, "no training images"))?;
-        Ok(LabelShare::new(source, self.amount, self.choice, self.seed)?.known())
-    }
-
-    /// Writes the draw into a verdict.
-    pub fn sign(&self, verdict: &mut Verdict) {
-        let (key, amount) = self.amount.setting();
-        verdict.settings.insert(key.into(), amount);
-        verdict.settings.insert("label_choice".into(), json!(self.choice));
-        verdict.seeds.insert("labels".into(), self.seed);
-    }
-}
-
 /// Verdicts that differ in nothing but their seeds, together, in the order in which they come.
 pub fn repeated(verdicts: &[Verdict]) -> Vec<Vec<&Verdict>> {
     let mut groups: Vec<Vec<&Verdict>> = Vec::new();
@@ -127,15 +95,6 @@ pub fn repeated(verdicts: &[Verdict]) -> Vec<Vec<&Verdict>> {
         }
     }
     groups
-}
-
-/// Every split of verdicts that differ in their seeds.
-///
-/// # Errors
-/// Verdicts of other images.
-pub fn repeats(verdicts: &[&Verdict]) -> Outcome<Vec<Repeats>> {
-    let splits = verdicts.first().map(|verdict| verdict.splits.as_slice()).unwrap_or_default();
-    splits.iter().map(|split| Ok(Repeats::of(&split.split, verdicts)?)).collect()
 }
 
 /// The columns of [`rows`].

@@ -6,14 +6,15 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_config::Request;
 use twinlens_eval::{Knn, LinearProbe, Verdict, Vote};
-use twinlens_lab::read_encoder;
-use twinlens_ssl::{Settings, StartFrom};
+use twinlens_lab::jobs::{PRETRAINING, Pretraining, TrainingJob};
+use twinlens_lab::{Lab, read_encoder};
+use twinlens_ssl::{Settings, recipes};
 
 use super::judge::{Judged, Kind, file_name, table};
 use super::report;
-use super::run_settings::RunSettings;
-use super::spec::resolve;
-use super::training::{BUNDLED, Run};
+use super::spec::{recipe_of, resolve};
+use super::training::{BUNDLED, Signals, lab, prepare};
+use crate::cli::Invocation;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -37,18 +38,21 @@ pub struct QuickstartArgs {
 ///
 /// # Errors
 /// A folder that cannot be written, or a run that fails.
-pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
+pub fn run(args: &QuickstartArgs, invocation: &Invocation, terminal: &Terminal) -> Outcome {
     let request = Request { preset: Some("quickstart".into()), ..Request::default() };
-    let settings = Settings { data: BUNDLED.into(), ..resolve(&request)?.settings };
-    let run = Run::prepare(settings, terminal)?;
-    let mut folder = run.create(&args.out, args.overwrite)?;
-    run.learn(&mut folder, StartFrom::Scratch, terminal)?;
-    let verdicts = judge(&run, &args.out, terminal)?;
+    let resolved = resolve(&request)?;
+    let recipe = recipe_of(&request, &resolved, "quickstart", recipes::RECIPES);
+    let lab = lab(invocation, terminal);
+    let run = prepare(Settings { data: BUNDLED.into(), ..resolved.settings }, &lab)?.following(recipe);
+    let mut folder = run.create(&args.out, args.overwrite, &lab)?;
+    let signals = Signals::listen()?;
+    let ended = run.begin(&mut folder, PRETRAINING, &signals.heard_in(&lab));
+    signals.ended(ended, ("pretrain", &args.out))?;
+    let verdicts = judge(&run, &args.out, &lab)?;
     for verdict in &verdicts {
         folder.write_verdict(&file_name(verdict), verdict)?;
     }
-    let settings = RunSettings::Pretraining(Box::new(run.settings.clone()));
-    let report = report::write(&folder, &run.data, settings, terminal)?;
+    let report = report::write(&folder, &run.data, run.settings(), terminal)?;
     let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
     terminal
         .result(&document, || format!("{}\nThe report: {}\n", table(&verdicts, terminal), report.display()))
@@ -58,12 +62,12 @@ pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
 const UNTRAINED_SEED: u64 = 0;
 
 /// Every kind of features under every protocol, all with the same images and labels.
-fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
+fn judge(run: &Pretraining, out: &Path, lab: &Lab<'_>) -> Outcome<Vec<Verdict>> {
     let encoder = read_encoder(out)?;
     let mut verdicts = Vec::new();
     for kind in [Kind::Pixels, Kind::Untrained, Kind::Trained] {
         let subject = kind.subject(encoder.clone(), UNTRAINED_SEED)?;
-        let images = Judged::of(&subject, &run.data, &run.computing(), terminal)?;
+        let images = Judged::of(&subject, &run.data, &run.computing(lab), lab.events)?;
         let knn = Knn { k: vec![20], votes: vec![Vote::Weighted], ..Knn::default() };
         let mut judged = knn.run(&images.train, &images.held_out())?;
         let mut probe = LinearProbe::default().run(&images.train, &images.held_out())?;

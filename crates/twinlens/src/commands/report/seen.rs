@@ -11,6 +11,7 @@ use twinlens_ssl::finetune::SCRATCH;
 
 use super::conditions::{Condition, features_of};
 use super::file_name_of;
+use crate::commands::computing;
 use crate::commands::judge::{Kind, protocol};
 use crate::commands::run_settings::{Common, RunSettings};
 use crate::commands::tags;
@@ -39,8 +40,9 @@ impl<'a> Seen<'a> {
         settings: RunSettings,
         data: Result<&'a DataSet, String>,
     ) -> Seen<'a> {
+        let common = settings.common();
         let mut seen = Seen {
-            computing: settings.computing(),
+            computing: computing(common.workers, common.device),
             settings,
             data,
             conditions: Vec::new(),

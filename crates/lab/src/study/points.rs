@@ -9,8 +9,7 @@ use twinlens_eval::{Repeats, Verdict};
 use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint};
 use twinlens_run::csv_cell;
 
-use super::super::labels::repeats;
-use crate::exit::Outcome;
+use crate::{LabError, repeats};
 
 /// What one condition came to with one amount of labels.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,7 +31,7 @@ impl Point {
     ///
     /// # Errors
     /// Verdicts of other images.
-    pub fn of(name: &str, amount: LabelAmount, verdicts: &[&Verdict]) -> Outcome<Point> {
+    pub fn of(name: &str, amount: LabelAmount, verdicts: &[&Verdict]) -> Result<Point, LabError> {
         Ok(Point {
             name: name.to_owned(),
             amount,

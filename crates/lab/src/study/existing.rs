@@ -6,16 +6,17 @@ use serde::Deserialize;
 use twinlens_eval::Verdict;
 use twinlens_run::{RunRecord, names};
 
+use super::plan::{Cell, PLAN, StudyPlan, folder_of};
 use super::points::Point;
-use super::sweep::{Cell, PLAN, Sweep, folder_of};
-use crate::exit::{Exit, Failure, Outcome};
+use crate::LabError;
+use crate::jobs::{JobError, kept_verdict};
 
 /// A finished study.
-pub struct Found {
+pub struct ExistingStudy {
     /// Its folder.
     pub path: PathBuf,
     /// What it is made of.
-    pub sweep: Sweep,
+    pub plan: StudyPlan,
     /// What it came to, with the verdicts of each point in the order of the seeds.
     pub points: Vec<(Point, Vec<Verdict>)>,
     /// The command that asked for it.
@@ -28,58 +29,52 @@ struct Numbers {
     points: Vec<Point>,
 }
 
-impl Found {
+impl ExistingStudy {
     /// Reads a study.
     ///
     /// # Errors
     /// A study that is not finished, or a file that is missing or damaged.
-    pub fn read(path: &Path) -> Outcome<Found> {
-        let sweep = Sweep::read(&path.join(PLAN))?;
-        let file = path.join(format!("{}.json", sweep.name()));
-        let text = std::fs::read_to_string(&file).map_err(|error| {
-            let failure = Failure::new(Exit::Environment, error).at(file.display());
-            failure.hint(format!("is the study finished? `twinlens finetune --resume {}`", path.display()))
+    pub fn read(path: &Path) -> Result<ExistingStudy, LabError> {
+        let plan = StudyPlan::read(&path.join(PLAN))?;
+        let file = path.join(format!("{}.json", plan.name()));
+        let text = std::fs::read_to_string(&file).map_err(|source| {
+            LabError::from(JobError::Unfinished { study: path.to_path_buf(), source }).at(file.display())
         })?;
         let numbers: Numbers = serde_json::from_str(&text).map_err(|error| damaged(&file, error))?;
         let command = std::fs::read_to_string(path.join(names::COMMAND)).unwrap_or_default();
         let with_verdicts = |point: Point| {
             let of = |&seed: &u64| read_verdict(path, &point.name, Cell { amount: point.amount, seed });
-            let verdicts = sweep.seeds.iter().map(of).collect::<Outcome<_>>()?;
+            let verdicts = plan.seeds.iter().map(of).collect::<Result<_, LabError>>()?;
             Ok((point, verdicts))
         };
-        let points = numbers.points.into_iter().map(with_verdicts).collect::<Outcome<_>>()?;
-        Ok(Found { path: path.to_path_buf(), command: command.trim_end().to_owned(), points, sweep })
+        let points = numbers.points.into_iter().map(with_verdicts).collect::<Result<_, LabError>>()?;
+        let (path, command) = (path.to_path_buf(), command.trim_end().to_owned());
+        Ok(ExistingStudy { path, command, points, plan })
     }
 
     /// The environment of its first training; none where all are probes.
     pub fn environment(&self) -> Option<serde_json::Value> {
         let (point, _) = self.points.first()?;
-        let cell = Cell { amount: point.amount, seed: *self.sweep.seeds.first()? };
+        let cell = Cell { amount: point.amount, seed: *self.plan.seeds.first()? };
         let run = self.path.join(folder_of(&point.name)).join(cell.name());
         RunRecord::read(&run).ok().map(|record| record.environment)
     }
 }
 
 /// A verdict of a condition: in the run of a training, or in a file of its own.
-fn read_verdict(study: &Path, condition: &str, cell: Cell) -> Outcome<Verdict> {
+fn read_verdict(study: &Path, condition: &str, cell: Cell) -> Result<Verdict, LabError> {
     let folder = study.join(folder_of(condition));
     let run = folder.join(cell.name());
     let file = folder.join(format!("{}.json", cell.name()));
     if !run.is_dir() {
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| Failure::new(Exit::Environment, error).at(file.display()))?;
+        let text = std::fs::read_to_string(&file).map_err(|error| LabError::io(&file, error))?;
         return serde_json::from_str(&text).map_err(|error| damaged(&file, error));
     }
-    let verdicts = RunRecord::read(&run)?.verdicts;
-    let of_tuning = verdicts.into_values().find(|verdict| verdict["protocol"] == "fine-tune");
-    let verdict = of_tuning.ok_or_else(|| {
-        let failure = Failure::message(Exit::Data, "the run holds no verdict of its fine-tuning");
-        failure.at(run.display())
-    })?;
+    let verdict = kept_verdict(&RunRecord::read(&run)?);
+    let verdict = verdict.ok_or_else(|| LabError::from(JobError::NoVerdict).at(run.display()))?;
     serde_json::from_value(verdict).map_err(|error| damaged(&run, error))
 }
 
-fn damaged(path: &Path, error: serde_json::Error) -> Failure {
-    let hint = "was it written by another version of this program, or changed by hand?";
-    Failure::new(Exit::Data, error).at(path.display()).hint(hint)
+fn damaged(path: &Path, error: serde_json::Error) -> LabError {
+    LabError::from(JobError::Unreadable { reason: error.to_string() }).at(path.display())
 }
