@@ -1,6 +1,8 @@
 //! What can go wrong in the lab.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use twinlens_data::{DataError, Split};
 use twinlens_eval::EvalError;
@@ -9,6 +11,9 @@ use twinlens_report::ReportError;
 use twinlens_run::RunError;
 use twinlens_ssl::SslError;
 use twinlens_views::ViewsError;
+
+use crate::jobs::JobError;
+use crate::open::NameError;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +34,6 @@ pub enum LabError {
     /// What can go wrong in training, and in putting images through an encoder.
     #[error(transparent)]
     Ssl(#[from] SslError),
-    /// A picture that cannot be drawn.
-    #[error(transparent)]
-    Report(#[from] ReportError),
     /// A policy that cannot be built, or an image that does not fit it.
     #[error(transparent)]
     Views(#[from] ViewsError),
@@ -40,6 +42,23 @@ pub enum LabError {
     Image {
         /// Which one and why.
         reason: String,
+    },
+    /// A data set that was not found under its name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// What can go wrong with jobs and studies.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// A picture that could not be drawn.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Something that went wrong in one place of several.
+    #[error("{source}")]
+    At {
+        /// A folder, a device, one of a study's trainings.
+        place: String,
+        /// What went wrong.
+        source: Box<LabError>,
     },
     /// Neither a run nor an encoder's file.
     #[error("{source}")]
@@ -107,8 +126,35 @@ pub enum LabError {
 impl LabError {
     /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
     /// name, which every front end spells its own way.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            LabError::At { source, .. } => source.hint(),
+            LabError::Name(error) => Some(error.hint().into()),
+            error => error.fixed_hint().map(Cow::Borrowed),
+        }
+    }
+
+    /// The same, said in one place.
+    pub fn at(self, place: impl Display) -> LabError {
+        LabError::At { place: place.to_string(), source: Box::new(self) }
+    }
+
+    /// A file or folder that cannot be read or made.
+    pub(crate) fn io(path: &Path, error: std::io::Error) -> LabError {
+        LabError::from(JobError::Io(error)).at(path.display())
+    }
+
+    /// Whether this is no failure but a stop that was asked for.
+    pub fn is_interruption(&self) -> bool {
+        match self {
+            LabError::At { source, .. } => source.is_interruption(),
+            error => matches!(error, LabError::Job(JobError::Interrupted)),
+        }
+    }
+
+    fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
+            LabError::Job(error) => return error.hint(),
             LabError::Run(error) => error.hint(),
             LabError::Nn(error) => return error.hint(),
             LabError::Ssl(error) => return error.hint(),

@@ -1,15 +1,101 @@
 //! What happens while something takes long, as data. A terminal, a log or a notebook listens.
 
+use std::fs::File;
+use std::path::Path;
+
+use twinlens_run::{Row, State};
+
 /// Who is told what goes on.
 pub trait Events {
     /// Something that takes long begins; it ends when the value is dropped.
     fn begin(&self, what: &str) -> Box<dyn Task + '_>;
+
+    /// A training begins or goes on; it ends when the value is dropped. Unless this is written anew, nobody hears of its
+    /// steps.
+    fn train(&self, _training: Training<'_>) -> Box<dyn TrainingListener + '_> {
+        Box::new(Silent)
+    }
+
+    /// A person should know of this, and perhaps do something about it. Unless this is written anew, the log of the process
+    /// (`tracing`) holds it.
+    fn warn(&self, warning: &str) {
+        tracing::warn!("{warning}");
+    }
+
+    /// Good to know; otherwise as [`Events::warn`].
+    fn note(&self, note: &str) {
+        tracing::info!("{note}");
+    }
 }
 
 /// Something that takes long.
 pub trait Task {
     /// So much of `total` is done.
     fn at(&self, done: u64, total: u64);
+}
+
+/// A training that begins or goes on.
+#[derive(Debug)]
+pub struct Training<'a> {
+    /// What it is called among others.
+    pub label: &'a str,
+    /// The run's folder.
+    pub folder: &'a Path,
+    /// Epochs planned.
+    pub epochs: usize,
+    /// `train.log` of the run, to append to: what is said while it goes on.
+    pub log: File,
+}
+
+/// Who is told what goes on in one training.
+pub trait TrainingListener {
+    /// Something happened.
+    fn hear(&mut self, event: &TrainingEvent<'_>);
+}
+
+/// What happens in a training.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TrainingEvent<'a> {
+    /// The first step is about to be made, or the next one of a training that goes on.
+    Started {
+        /// Steps of the whole training.
+        total_steps: usize,
+        /// Steps made before.
+        step: usize,
+    },
+    /// A step was made.
+    Step {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Steps made in all.
+        step: usize,
+        /// The loss before the step.
+        loss: f64,
+    },
+    /// A row was added to the metrics log.
+    Metrics(&'a Row),
+    /// Held-out images were looked at.
+    Look {
+        /// After so many epochs; 0 before the first.
+        epoch: usize,
+        /// The row's name of what was measured: `knn_accuracy`, `val_accuracy`.
+        measure: &'static str,
+        /// What came out.
+        value: f64,
+    },
+    /// The training ended, in this state.
+    Ended(State),
+}
+
+/// Tells the log of the process (`tracing`) what a person should know, and nobody else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Logged;
+
+impl Events for Logged {
+    fn begin(&self, _: &str) -> Box<dyn Task + '_> {
+        Box::new(Silent)
+    }
 }
 
 /// Tells nobody.
@@ -20,8 +106,16 @@ impl Events for Silent {
     fn begin(&self, _: &str) -> Box<dyn Task + '_> {
         Box::new(Silent)
     }
+
+    fn warn(&self, _: &str) {}
+
+    fn note(&self, _: &str) {}
 }
 
 impl Task for Silent {
     fn at(&self, _: u64, _: u64) {}
+}
+
+impl TrainingListener for Silent {
+    fn hear(&mut self, _: &TrainingEvent<'_>) {}
 }

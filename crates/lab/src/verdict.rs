@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
-use twinlens_eval::Judgement;
+use twinlens_eval::{Judgement, Predictions, Repeats};
 
+use crate::LabError;
 use crate::exhibits::Exhibit;
 use crate::identity::digest;
 use crate::outcome::{Outcome, Readings};
@@ -123,7 +124,22 @@ impl<O> Verdict<O> {
     }
 }
 
+impl Verdict<Predictions> {
+    /// The same as any other verdict.
+    pub fn any(&self) -> Verdict {
+        self.clone().with(Outcome::Predictions(self.outcome.clone()))
+    }
+}
+
 impl Verdict {
+    /// The same where its outcome is predictions of one class an image.
+    pub fn predictions(&self) -> Option<Verdict<Predictions>> {
+        match &self.outcome {
+            Outcome::Predictions(found) => Some(self.clone().with(found.clone())),
+            _ => None,
+        }
+    }
+
     /// All numbers of its outcome.
     pub fn readings(&self) -> Readings {
         self.outcome.readings(self.text("split").unwrap_or("all"))
@@ -140,6 +156,16 @@ pub fn repeated<O>(verdicts: &[Verdict<O>]) -> Vec<Vec<&Verdict<O>>> {
         }
     }
     groups
+}
+
+/// Every split of verdicts that differ in their seeds.
+///
+/// # Errors
+/// Verdicts of other images.
+pub fn repeats(verdicts: &[&Verdict<Predictions>]) -> Result<Vec<Repeats>, LabError> {
+    let splits = verdicts.first().map(|verdict| verdict.outcome.splits.as_slice()).unwrap_or_default();
+    let outcomes: Vec<&Predictions> = verdicts.iter().map(|verdict| &verdict.outcome).collect();
+    splits.iter().map(|split| Ok(Repeats::of(&split.split, &outcomes)?)).collect()
 }
 
 /// A value without the quotes of text.

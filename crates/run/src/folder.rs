@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use crate::checkpoints::{Checkpoint, Checkpoints, Direction, Loaded, Score, Sidecar};
 use crate::command::command_line;
+use crate::lineage::Lineage;
 use crate::lock::{self, Lock};
 use crate::metrics::{self, Metrics};
 use crate::status::{self, State};
 use crate::{LAYOUT, RunError, files, names};
 
 /// Every entry of the layout: what [`Overwrite::Run`] may remove.
-const LAYOUT_ENTRIES: [&str; 14] = [
+const LAYOUT_ENTRIES: [&str; 15] = [
     names::CHECKPOINTS,
     names::COMMAND,
     names::CONFIG,
@@ -22,6 +23,7 @@ const LAYOUT_ENTRIES: [&str; 14] = [
     names::ENCODER,
     names::ENVIRONMENT,
     names::EVAL,
+    names::LINEAGE,
     names::LOG,
     names::METRICS,
     names::METRICS_TABLE,
@@ -98,6 +100,15 @@ impl RunFolder {
         RunFolder::locked(path, lock)
     }
 
+    /// Whether a new run may be made at `path` where an earlier one may be replaced: it is missing, empty, or a run.
+    ///
+    /// # Errors
+    /// [`RunError::PathIsFile`]; [`RunError::NotARun`] if it holds something else; [`RunError::NewerLayout`]; a file
+    /// system error.
+    pub fn check_replaceable(path: &Path) -> Result<(), RunError> {
+        check_free(path, Overwrite::Run)
+    }
+
     fn locked(path: &Path, lock: Lock) -> Result<RunFolder, RunError> {
         Ok(RunFolder {
             root: path.to_path_buf(),
@@ -131,6 +142,14 @@ impl RunFolder {
     /// File system errors.
     pub fn write_config(&self, config: &str) -> Result<(), RunError> {
         files::write_atomically(&self.root.join(names::CONFIG), config.as_bytes())
+    }
+
+    /// Writes `lineage.json`, of a run that begins.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn write_lineage(&self, lineage: &Lineage) -> Result<(), RunError> {
+        files::write_json(&self.root.join(names::LINEAGE), lineage)
     }
 
     /// Opens `train.log` for appending.

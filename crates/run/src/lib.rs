@@ -8,6 +8,7 @@
 //!   command.txt                  the command line, quoted for a POSIX shell
 //!   env.json                     "layout": 1, version, commit, CPU, threads, memory, data fingerprint
 //!   data.json                    the data in numbers and words, where they were told
+//!   lineage.json                 what the run is: kind, recipe, data, the encoders that it descends from
 //!   STATUS                       line 1: running | done | failed | interrupted; then a message, if any
 //!   metrics.jsonl                one flat JSON object per line, in the order of the run
 //!   metrics.csv                  the same as a table, written when the run ends
@@ -66,6 +67,7 @@ mod environment;
 mod error;
 mod files;
 mod folder;
+mod lineage;
 mod lock;
 mod metrics;
 mod record;
@@ -77,6 +79,7 @@ pub use environment::Environment;
 pub use error::RunError;
 pub use files::write_atomically;
 pub use folder::{Overwrite, RunFolder, Start};
+pub use lineage::{Ancestor, DataIdentity, LINEAGE_VERSION, Lineage, Recipe, RunKind};
 pub use metrics::{Row, csv_cell};
 pub use record::{RunRecord, find_runs};
 pub use status::{State, Status};
@@ -100,6 +103,8 @@ pub mod names {
     pub const ENVIRONMENT: &str = "env.json";
     /// The folder of verdicts.
     pub const EVAL: &str = "eval";
+    /// What the run is and what it came from.
+    pub const LINEAGE: &str = "lineage.json";
     /// Held while a process writes.
     pub const LOCK: &str = ".lock";
     /// What was said.
@@ -118,11 +123,12 @@ pub mod names {
     pub const STATUS: &str = "STATUS";
 
     /// All that a finished run leaves, folders with a slash.
-    pub const ALL: [&str; 14] = [
+    pub const ALL: [&str; 15] = [
         CONFIG,
         COMMAND,
         ENVIRONMENT,
         DATA,
+        LINEAGE,
         STATUS,
         METRICS,
         METRICS_TABLE,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::lineage::Lineage;
 use crate::metrics::{self, Row};
 use crate::status::{self, State, Status};
 use crate::{RunError, files, folder, lock, names};
@@ -22,6 +23,8 @@ pub struct RunRecord {
     pub environment: Value,
     /// `data.json`; none of runs that did not write it.
     pub data: Option<Value>,
+    /// `lineage.json`; none of runs from before there was such a record.
+    pub lineage: Option<Lineage>,
     /// The rows of `metrics.jsonl`, in the order of the run.
     pub metrics: Vec<Row>,
     /// How the run stands.
@@ -44,6 +47,7 @@ impl RunRecord {
             command: files::read_text(&path.join(names::COMMAND))?.trim_end().to_owned(),
             environment: files::read_json(&path.join(names::ENVIRONMENT))?,
             data: read_data(&path.join(names::DATA))?,
+            lineage: Lineage::read(path)?,
             metrics: metrics::read(&path.join(names::METRICS))?,
             status: read_status(path)?,
             verdicts: read_verdicts(&path.join(names::EVAL))?,

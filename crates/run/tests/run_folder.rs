@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use twinlens_run::{
-    Checkpoint, Direction, Environment, Overwrite, RunError, RunFolder, RunRecord, Start, State,
-    epoch_checkpoint, find_runs, kept_epochs,
+    Ancestor, Checkpoint, DataIdentity, Direction, Environment, LINEAGE_VERSION, Lineage, Overwrite, Recipe,
+    RunError, RunFolder, RunKind, RunRecord, Start, State, epoch_checkpoint, find_runs, kept_epochs,
 };
 
 fn start() -> Start<'static> {
@@ -21,6 +21,46 @@ fn create(path: &Path) -> RunFolder {
 
 fn checkpoint(bytes: &[u8], epoch: u64, step: u64) -> Checkpoint<'_> {
     Checkpoint { bytes, epoch, step, state: json!({"cursor": step}) }
+}
+
+fn lineage() -> Lineage {
+    let ancestor = |sha256: &str, method: Option<&str>, run: Option<&str>| Ancestor {
+        sha256: sha256.into(),
+        method: method.map(str::to_owned),
+        run: run.map(str::to_owned),
+    };
+    Lineage {
+        version: LINEAGE_VERSION,
+        kind: RunKind::Finetuning,
+        recipe: Some(Recipe { id: "a/b".into(), sha256: "07".into(), changed: vec!["optim.lr".into()] }),
+        data: DataIdentity { sha256: "0f".into(), path: "cells.npz".into() },
+        encoder: vec![ancestor("1a", Some("simclr"), Some("runs/a")), ancestor("2b", None, None)],
+    }
+}
+
+#[test]
+fn a_run_says_what_it_came_from_and_older_ones_are_read_without() {
+    let (_place, path) = place();
+    let run = create(&path);
+    assert_eq!(RunRecord::read(&path).unwrap().lineage, None);
+    run.write_lineage(&lineage()).unwrap();
+    let text = fs::read_to_string(path.join("lineage.json")).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&value["version"], &value["kind"]), (&json!(1), &json!("finetuning")));
+    assert_eq!(
+        value["encoder"],
+        json!([{"sha256": "1a", "method": "simclr", "run": "runs/a"}, {"sha256": "2b"}])
+    );
+    assert_eq!(Lineage::read(&path).unwrap(), Some(lineage()));
+
+    fs::write(path.join("lineage.json"), text.replace("\"version\": 1", "\"version\": 9")).unwrap();
+    assert!(matches!(RunRecord::read(&path), Err(RunError::NewerLayout { got: 9, known: 1, .. })));
+    fs::write(path.join("lineage.json"), text.replace("finetuning", "cooking")).unwrap();
+    assert!(matches!(Lineage::read(&path), Err(RunError::Damaged { .. })));
+    // Another run in its place does not inherit it.
+    drop(run);
+    drop(RunFolder::create(&path, Overwrite::Run, &start()).unwrap());
+    assert_eq!(Lineage::read(&path).unwrap(), None);
 }
 
 /// A temporary place and a path in it that does not exist yet.
@@ -45,6 +85,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
     let mut run =
         RunFolder::create(&path, Overwrite::Never, &Start { command: &command, ..start() }).unwrap();
     assert_eq!(RunRecord::read(&path).unwrap().status.state, State::Running);
+    run.write_lineage(&lineage()).unwrap();
     run.append_metrics(&json!({"step": 1, "epoch": 0, "loss": 2.5})).unwrap();
     run.append_metrics(&json!({"step": 2, "epoch": 1, "loss": 1.5, "knn_accuracy": 0.7})).unwrap();
     run.save_last(&checkpoint(b"weights", 1, 2)).unwrap();
@@ -69,6 +110,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
         "encoder",
         "env.json",
         "eval",
+        "lineage.json",
         "metrics.csv",
         "metrics.jsonl",
         "plots",
@@ -98,6 +140,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
     assert_eq!(record.metrics[1]["knn_accuracy"], json!(0.7));
     assert_eq!(record.verdicts["knn"]["test"]["accuracy"], json!(0.7));
     assert_eq!(record.environment["layout"], json!(1));
+    assert_eq!(record.lineage, Some(lineage()));
     assert_eq!(find_runs(path.parent().unwrap().parent().unwrap()).unwrap(), [path]);
 }
 

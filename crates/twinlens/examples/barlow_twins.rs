@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_finite_and_the_encoder_embeds() -> Result<(), Box<dyn Error>> {
-        let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/blood_cells_28.npz");
+        let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/assets/blood_cells_28.npz");
         let settings = Settings { size: 8, batch: 32, limit: 64, epochs: 1, ..Settings::default() };
         let file = learn(&cells, settings, |_, loss| assert!(loss.is_finite()))?;
         let images = open(&cells, &OpenOptions::default())?.splits.test.ok_or("no test images")?;

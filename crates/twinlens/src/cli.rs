@@ -1,6 +1,7 @@
 //! The command line: verbs, help, and how an invocation is run.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ColorChoice, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -148,18 +149,34 @@ fn sections(command: &Clap) -> String {
     text
 }
 
+/// How the program was called.
+#[derive(Clone, Debug, Default)]
+pub struct Invocation {
+    /// The command line, the program's name first.
+    pub arguments: Vec<OsString>,
+    /// The program's file, to start it again for trainings on other devices; none where the system does not tell.
+    pub executable: Option<PathBuf>,
+}
+
+impl Invocation {
+    /// The command line as text, for the record of a run.
+    pub fn words(&self) -> Vec<String> {
+        self.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+}
+
 /// Runs one invocation and says how it ended.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+pub fn run(invocation: &Invocation) -> Exit {
+    let arguments = &invocation.arguments;
     let surroundings = Surroundings::of_process();
     let plain = Terminal::new(&OutputArgs::default(), &surroundings);
     if arguments.len() <= 1 {
         return ended(plain.print(&short_help()), &plain);
     }
-    let when = color_asked(&arguments);
+    let when = color_asked(arguments);
     let color =
         |terminal| if surroundings.color(when, terminal) { ColorChoice::Always } else { ColorChoice::Never };
-    let parsed = command().color(color(surroundings.stderr_terminal)).try_get_matches_from(&arguments);
+    let parsed = command().color(color(surroundings.stderr_terminal)).try_get_matches_from(arguments);
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
             let terminal = Terminal::new(&cli.output, &surroundings);
@@ -167,7 +184,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
                 show_backtraces();
             }
             terminal.start_log();
-            ended(execute(cli.verb, &terminal), &terminal)
+            ended(execute(cli.verb, invocation, &terminal), &terminal)
         }
         Err(error) => refused(&error, &plain, &surroundings, when),
     }
@@ -208,11 +225,11 @@ fn ended(outcome: Outcome, terminal: &Terminal) -> Exit {
     }
 }
 
-fn execute(verb: Verb, terminal: &Terminal) -> Outcome {
+fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome {
     match verb {
-        Verb::Quickstart(args) => quickstart::run(&args, terminal),
-        Verb::Pretrain(args) => pretrain::run(&args, terminal),
-        Verb::Finetune(args) => finetune::run(&args, terminal),
+        Verb::Quickstart(args) => quickstart::run(&args, invocation, terminal),
+        Verb::Pretrain(args) => pretrain::run(&args, invocation, terminal),
+        Verb::Finetune(args) => finetune::run(&args, invocation, terminal),
         Verb::Judge(args) => judge::run(&args, terminal),
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),

@@ -108,6 +108,11 @@ impl Failure {
         }
     }
 
+    /// The same with another exit code.
+    pub fn with_exit(self, exit: Exit) -> Failure {
+        Failure { exit, ..self }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -183,13 +188,16 @@ impl From<RunError> for Failure {
     }
 }
 
-/// The hint of a library as the command line spells it: `{name}` is a verb of this program, or else a flag.
+/// The hint of a library as the command line spells it: `{name}` is a verb of this program, a variable, or else a flag.
 pub fn spelled(hint: &str) -> String {
-    const VERBS: [(&str, &str); 4] = [
+    const VERBS: [(&str, &str); 7] = [
         ("encoders", "twinlens list encoders"),
         ("import", "twinlens weights import"),
         ("inspect", "twinlens data inspect"),
         ("embed", "twinlens embed"),
+        ("sets", "twinlens data list"),
+        ("fetch", "twinlens data fetch"),
+        ("data_folder", "TWINLENS_DATA_DIR"),
     ];
     let mut spelled = String::new();
     let mut rest = hint;

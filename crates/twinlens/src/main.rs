@@ -2,8 +2,13 @@
 
 use std::process::ExitCode;
 
+use twinlens::cli::Invocation;
+
 fn main() -> ExitCode {
     twinlens::signals::tell_aborts();
     twinlens_nn::ops::keep_freed_memory();
-    twinlens::exit::guard(|| twinlens::cli::run(std::env::args_os())).into()
+    // What only a process has is read here and handed down as values.
+    let invocation =
+        Invocation { arguments: std::env::args_os().collect(), executable: std::env::current_exe().ok() };
+    twinlens::exit::guard(|| twinlens::cli::run(&invocation)).into()
 }

@@ -20,7 +20,6 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use twinlens_lab::{Events, Task};
 
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -347,18 +346,6 @@ impl Terminal {
             Kind::Lines(Mutex::new(Instant::now()))
         };
         Progress { label: label.to_owned(), total, kind }
-    }
-}
-
-impl Events for Terminal {
-    fn begin(&self, what: &str) -> Box<dyn Task + '_> {
-        Box::new(self.progress(what, 0))
-    }
-}
-
-impl Task for Progress {
-    fn at(&self, done: u64, total: u64) {
-        self.set_of(done, total, "");
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
 use twinlens_config::{Request, Spec, diff, nearest, schema};
-use twinlens_run::names;
+use twinlens_run::{Lineage, RunKind, names};
 use twinlens_ssl::finetune;
 
 use super::settings::SettingsArgs;
@@ -59,7 +59,10 @@ impl ConfigArgs {
         let file = |path: &Path| {
             let places = [path.join(names::CONFIG), path.to_path_buf()];
             let text = places.into_iter().find_map(|place| std::fs::read_to_string(place).ok());
-            text.is_some_and(|text| is_finetuning(&text))
+            match Lineage::read(path) {
+                Ok(Some(lineage)) => lineage.kind == RunKind::Finetuning,
+                _ => text.is_some_and(|text| is_finetuning(&text)),
+            }
         };
         match &self.verb {
             ConfigVerb::Show(args) => {

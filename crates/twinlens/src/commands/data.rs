@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
-use twinlens_config::nearest;
-use twinlens_data::{
-    DataSettings, Inspection, OpenOptions, PixelRange, RangeOrigin, SplitInspection, SplitOrigin,
-};
+use twinlens_data::{DataSettings, Inspection, OpenOptions, SplitInspection, SplitOrigin};
+use twinlens_lab::NameError;
 use twinlens_lab::catalogue::{self, Client, Edition, PublicSet};
+pub use twinlens_lab::range_in_words;
 
 use super::reading::ReadingArgs;
 use super::{bytes, data_folder};
@@ -94,45 +93,11 @@ pub fn run(args: &DataArgs, terminal: &Terminal) -> Outcome {
 /// # Errors
 /// A public data set that is not here yet, or what looks like a misspelt one.
 pub fn locate(data: &str) -> Outcome<(PathBuf, Option<Vec<String>>)> {
-    let path = PathBuf::from(data);
-    if path.exists() {
-        return Ok((path, None));
-    }
-    let Some(edition) = catalogue::find(data) else {
-        let names: Vec<String> =
-            catalogue::sets().iter().flat_map(PublicSet::editions).map(|edition| edition.name()).collect();
-        return match nearest(data, names.iter().map(String::as_str)) {
-            Some(near) => {
-                let message = format!("`{data}` is neither a file or folder nor a public data set");
-                Err(Failure::message(Exit::Data, message).hint(format!("did you mean `{near}`?")))
-            }
-            None => Ok((path, None)), // the reader tells what is wrong with it
-        };
-    };
-    let folder = downloads()?;
-    if !edition.is_here(&folder) {
-        let message = format!("the public data set {data} is not here yet");
-        let failure = Failure::message(Exit::Data, message).at(edition.path(&folder).display());
-        return Err(failure.hint(format!("`{}` downloads it", how_to_fetch(&edition))));
-    }
-    let names = &edition.set.class_names;
-    Ok((edition.path(&folder), (!names.is_empty()).then(|| names.clone())))
+    Ok(twinlens_lab::locate(data, data_folder().as_deref())?)
 }
 
 fn downloads() -> Outcome<PathBuf> {
-    data_folder().ok_or_else(|| {
-        let failure =
-            Failure::message(Exit::Environment, "there is no folder for data: no home folder is known");
-        failure.hint("set TWINLENS_DATA_DIR")
-    })
-}
-
-fn how_to_fetch(edition: &Edition) -> String {
-    let name = &edition.set.name;
-    match edition.name() == *name {
-        true => format!("twinlens data fetch {name}"),
-        false => format!("twinlens data fetch {name} --size {}", edition.side),
-    }
+    Ok(data_folder().ok_or(NameError::NoFolder)?)
 }
 
 fn list(terminal: &Terminal) -> Outcome {
@@ -333,23 +298,6 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
         text += &format!("\n{notice}\n");
     }
     text
-}
-
-/// A range with where it comes from: one pair for all channels, where they agree.
-pub fn range_in_words(range: &PixelRange) -> String {
-    let pair = |[low, high]: &[f64; 2]| format!("{low} to {high}");
-    let pairs = match &range.channels[..] {
-        [first, rest @ ..] if rest.iter().all(|bounds| bounds == first) => pair(first),
-        all => all.iter().map(pair).collect::<Vec<_>>().join(", "),
-    };
-    let origin = match range.origin {
-        RangeOrigin::Type => "all values of the type",
-        RangeOrigin::Bits => "the fewest bits that hold the training images",
-        RangeOrigin::Measured => "smallest and largest value of the training images",
-        RangeOrigin::Percentiles => "percentiles of the training images",
-        RangeOrigin::Stated => "as stated",
-    };
-    format!("{pairs} ({origin})")
 }
 
 /// Where the splits come from.

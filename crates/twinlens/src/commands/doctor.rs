@@ -1,9 +1,8 @@
 //! `doctor`: what this machine and this build can do.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
-use sysinfo::{Disks, System};
+use sysinfo::System;
+use twinlens_lab::jobs::free_space;
 use twinlens_nn::device::gpu_back_ends;
 use twinlens_run::Environment;
 
@@ -53,13 +52,6 @@ fn examine() -> Value {
         object.insert("warnings".to_owned(), json!(warnings(&features, available, free)));
     }
     document
-}
-
-/// Bytes free on the disk that holds `path`, which is absolute: that of the longest mount point above it.
-pub fn free_space(path: &Path) -> Option<u64> {
-    let disks = Disks::new_with_refreshed_list();
-    let holding = disks.list().iter().filter(|disk| path.starts_with(disk.mount_point()));
-    holding.max_by_key(|disk| disk.mount_point().components().count()).map(|disk| disk.available_space())
 }
 
 /// What will be slow or fail here.

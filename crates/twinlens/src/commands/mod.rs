@@ -22,7 +22,6 @@ pub mod probe;
 pub mod quickstart;
 pub mod reading;
 pub mod report;
-pub mod run_settings;
 pub mod runs;
 pub mod settings;
 pub mod spec;
@@ -39,6 +38,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use etcetera::BaseStrategy;
 use twinlens_lab::{Cache, Computing, Part};
+pub use twinlens_lab::{bytes, run_settings};
 
 /// Where decoded and downloaded data are kept: `TWINLENS_DATA_DIR`, else `twinlens` in the user's cache folder.
 pub fn data_folder() -> Option<PathBuf> {
@@ -59,18 +59,6 @@ pub fn part() -> impl TypedValueParser<Value = Part> {
         .try_map(|name| Part::named(&name).ok_or("no part of a data set"))
 }
 
-/// A number of bytes in words: `1.5 GiB`.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
-
 #[cfg(test)]
 mod testing {
     use clap::Parser;
@@ -85,14 +73,5 @@ mod testing {
     pub fn parse<T: clap::Args>(words: &str) -> Result<T, clap::Error> {
         let words = std::iter::once("twinlens").chain(words.split_whitespace());
         Line::try_parse_from(words).map(|line| line.args)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn bytes_are_told_in_the_largest_unit() {
-        let told = [0, 1023, 1024, 1_572_864, 1 << 30, u64::MAX].map(super::bytes);
-        assert_eq!(told, ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "1.0 GiB", "16777216.0 TiB"]);
     }
 }

@@ -7,16 +7,20 @@ use clap::ValueHint;
 use indicatif::HumanDuration;
 use serde_json::{Value, json};
 use twinlens_config::Request;
-use twinlens_lab::read_encoder;
-use twinlens_run::{RunFolder, RunRecord, State, names};
-use twinlens_ssl::{Settings, StartFrom};
+use twinlens_lab::jobs::{
+    PRETRAINING, Pretrained, Pretraining, TrainingJob, checkpoint_bytes, decided, refuse_changes,
+};
+use twinlens_lab::{Lab, LabError};
+use twinlens_run::{RunFolder, State, names};
+use twinlens_ssl::{Settings, recipes};
 
-use super::run_settings::RunSettings;
 use super::settings::SettingsArgs;
-use super::spec::{refuse_changes, resolve};
-use super::training::{Run, checkpoint_bytes, decided, encoder_file, memory_held};
+use super::spec::{recipe_of, resolve};
+use super::training::{Signals, encoder_file, lab, prepare};
 use super::{bytes, report};
+use crate::cli::Invocation;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::listening::memory_held;
 use crate::terminal::Terminal;
 
 /// Arguments of `pretrain`.
@@ -50,81 +54,85 @@ pub struct PretrainArgs {
     pub smoke: bool,
 }
 
-/// Settings that may change when a run goes on: they decide how long it is, where it computes and how closely it is
-/// watched, not what a step learns.
-const MAY_CHANGE: [&str; 9] = [
-    "epochs",
-    "workers",
-    "device",
-    "deterministic",
-    "log_every",
-    "collapse_threshold",
-    "knn.",
-    "checkpoint.",
-    "data",
-];
-
 /// Runs `pretrain`.
 ///
 /// # Errors
 /// Settings, data, a device or a folder that cannot be used; a run that fails or is stopped.
-pub fn run(args: &PretrainArgs, terminal: &Terminal) -> Outcome {
+pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) -> Outcome {
+    let lab = lab(invocation, terminal);
     if let Some(folder) = &args.resume {
-        return resume(args, folder, terminal);
+        return resume(args, folder, &lab, terminal);
     }
-    let mut settings = resolve(&args.settings.request())?.settings;
-    settings.precision = decided(settings.precision);
+    let request = args.settings.request();
+    let resolved = resolve(&request)?;
+    let usual = recipes::default_for(&resolved.settings.method);
+    let recipe = recipe_of(&request, &resolved, &usual, recipes::RECIPES);
+    let mut settings = resolved.settings;
+    settings.precision = decided(settings.precision, terminal);
     if args.smoke {
-        return smoke(&mut settings, terminal);
+        return smoke(&mut settings, &lab, terminal);
     }
-    let run = Run::prepare(settings, terminal)?;
+    let run = prepare(settings, &lab)?.following(recipe);
     let out = match &args.out {
         _ if args.dry_run => return tell_plan(&run, terminal),
         Some(out) if out.as_os_str() == "auto" => free_name(&run.settings),
         Some(out) => out.clone(),
         None => return Err(Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")),
     };
-    let init = args.init_from.as_deref().map(read_encoder).transpose()?;
-    let start = init.as_ref().map_or(StartFrom::Scratch, StartFrom::Encoder);
-    let mut folder = run.create(&out, args.overwrite)?;
-    go(&run, &mut folder, start, terminal)
+    let run = match &args.init_from {
+        Some(encoder) => run.beginning_with(encoder)?,
+        None => run,
+    };
+    let mut folder = run.create(&out, args.overwrite, &lab)?;
+    go(&run, &mut folder, &lab, terminal, Pretraining::begin)
 }
 
-fn go(run: &Run, folder: &mut RunFolder, start: StartFrom<'_>, terminal: &Terminal) -> Outcome {
-    run.learn(folder, start, terminal)?;
-    let settings = RunSettings::Pretraining(Box::new(run.settings.clone()));
-    report::write(folder, &run.data, settings, terminal)?;
-    tell_result(run, folder.path(), terminal)
+/// How a run gets to its end: from its first step or from a checkpoint.
+type Learning = fn(&Pretraining, &mut RunFolder, &str, &Lab<'_>) -> Result<Pretrained, LabError>;
+
+fn go(
+    run: &Pretraining,
+    folder: &mut RunFolder,
+    lab: &Lab<'_>,
+    terminal: &Terminal,
+    learn: Learning,
+) -> Outcome {
+    let signals = Signals::listen()?;
+    let path = folder.path().to_path_buf();
+    let learned =
+        signals.ended(learn(run, folder, PRETRAINING, &signals.heard_in(lab)), ("pretrain", &path))?;
+    report::write(folder, &run.data, run.settings(), terminal)?;
+    tell_result(run, &learned, terminal)
 }
 
-fn resume(args: &PretrainArgs, path: &Path, terminal: &Terminal) -> Outcome {
+fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     let mut folder = RunFolder::open(path)?;
     let config = path.join(names::CONFIG);
     let before = resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
     let mut request = args.settings.request();
     request.files.insert(0, config);
     let now = resolve(&request)?;
-    refuse_changes(&before.table, &now.table, &MAY_CHANGE)
-        .map_err(|failure| failure.hint("start a new run, perhaps with --init-from"))?;
-    let run = Run::prepare(now.settings, terminal)?;
+    refuse_changes(&before.table, &now.table, &Pretraining::MAY_CHANGE)
+        .map_err(|error| Failure::from(error).hint("start a new run, perhaps with --init-from"))?;
+    let run = prepare(now.settings, lab)?;
     if args.dry_run {
         return tell_plan(&run, terminal);
     }
-    folder.write_config(&run.config()?)?;
+    folder.write_config(&run.settings().config()?)?;
     folder.set_status(State::Running, "")?;
-    go(&run, &mut folder, StartFrom::Checkpoint, terminal)
+    go(&run, &mut folder, lab, terminal, Pretraining::resume)
 }
 
 /// Two steps of everything, in a folder that is removed afterwards.
-fn smoke(settings: &mut Settings, terminal: &Terminal) -> Outcome {
+fn smoke(settings: &mut Settings, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     settings.epochs = 1;
     settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
     settings.limit = 2 * settings.batch;
     settings.log_every = 1;
     let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
-    let run = Run::prepare(settings.clone(), terminal)?;
-    let mut folder = run.create(&place.path().join("smoke"), false)?;
-    go(&run, &mut folder, StartFrom::Scratch, terminal)?;
+    let run = prepare(settings.clone(), lab)?;
+    let mut folder = run.create(&place.path().join("smoke"), false, lab)?;
+    go(&run, &mut folder, lab, terminal, Pretraining::begin)?;
     tracing::info!("a smoke test: {} is removed", folder.path().display());
     Ok(())
 }
@@ -135,8 +143,8 @@ fn free_name(settings: &Settings) -> PathBuf {
     (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
-fn tell_result(run: &Run, path: &Path, terminal: &Terminal) -> Outcome {
-    let metrics = RunRecord::read(path)?.metrics;
+fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> Outcome {
+    let Pretrained { folder: path, metrics } = learned;
     let last = |key: &str| metrics.iter().rev().find_map(|row| row.get(key)).cloned().unwrap_or(Value::Null);
     let document = json!({
         "run": path,
@@ -167,7 +175,7 @@ fn tell_result(run: &Run, path: &Path, terminal: &Terminal) -> Outcome {
     })
 }
 
-fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
+fn tell_plan(run: &Pretraining, terminal: &Terminal) -> Outcome {
     let Settings { batch, epochs, .. } = run.settings;
     let steps = run.prepared.steps_per_epoch(batch);
     let context = &run.prepared.context;

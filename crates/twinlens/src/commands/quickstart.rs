@@ -6,15 +6,18 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_config::Request;
 use twinlens_eval::LinearProbe;
+use twinlens_lab::jobs::{PRETRAINING, Pretraining, TrainingJob};
 use twinlens_lab::protocols::{Knn, Protocol, find, settings};
-use twinlens_lab::{FeaturesKind, Judging, Repeat, Settings, Subject, Verdict, read_encoder};
-use twinlens_ssl::{self as ssl, StartFrom};
+use twinlens_lab::{
+    FeaturesKind, Judging, Lab, Repeat, Settings as ProtocolSettings, Subject, Verdict, read_encoder,
+};
+use twinlens_ssl::{Settings, recipes};
 
 use super::report;
-use super::run_settings::RunSettings;
-use super::spec::resolve;
+use super::spec::{recipe_of, resolve};
 use super::told::{by_predictions, table};
-use super::training::{BUNDLED, Run};
+use super::training::{BUNDLED, Signals, lab, prepare};
+use crate::cli::Invocation;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -38,18 +41,21 @@ pub struct QuickstartArgs {
 ///
 /// # Errors
 /// A folder that cannot be written, or a run that fails.
-pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
+pub fn run(args: &QuickstartArgs, invocation: &Invocation, terminal: &Terminal) -> Outcome {
     let request = Request { preset: Some("quickstart".into()), ..Request::default() };
-    let settings = ssl::Settings { data: BUNDLED.into(), ..resolve(&request)?.settings };
-    let run = Run::prepare(settings, terminal)?;
-    let mut folder = run.create(&args.out, args.overwrite)?;
-    run.learn(&mut folder, StartFrom::Scratch, terminal)?;
-    let verdicts = judge(&run, &args.out, terminal)?;
+    let resolved = resolve(&request)?;
+    let recipe = recipe_of(&request, &resolved, "quickstart", recipes::RECIPES);
+    let lab = lab(invocation, terminal);
+    let run = prepare(Settings { data: BUNDLED.into(), ..resolved.settings }, &lab)?.following(recipe);
+    let mut folder = run.create(&args.out, args.overwrite, &lab)?;
+    let signals = Signals::listen()?;
+    let ended = run.begin(&mut folder, PRETRAINING, &signals.heard_in(&lab));
+    signals.ended(ended, ("pretrain", &args.out))?;
+    let verdicts = judge(&run, &args.out, &lab)?;
     for verdict in &verdicts {
-        folder.write_verdict(&verdict.file_name(), verdict)?;
+        verdict.keep(&folder)?;
     }
-    let settings = RunSettings::Pretraining(Box::new(run.settings.clone()));
-    let report = report::write(&folder, &run.data, settings, terminal)?;
+    let report = report::write(&folder, &run.data, run.settings(), terminal)?;
     let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
     terminal.result(&document, || {
         let (predictions, _) = by_predictions(&verdicts);
@@ -61,15 +67,15 @@ pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
 const UNTRAINED_SEED: u64 = 0;
 
 /// Every kind of features under every protocol, all with the same images and labels.
-fn judge(run: &Run, out: &Path, terminal: &Terminal) -> Outcome<Vec<Verdict>> {
-    let (encoder, computing) = (read_encoder(out)?, run.computing());
+fn judge(run: &Pretraining, out: &Path, lab: &Lab<'_>) -> Outcome<Vec<Verdict>> {
+    let (encoder, computing) = (read_encoder(out)?, run.computing(lab));
     let knn = settings(&Knn { k: vec![20], ..Knn::default() });
     let mut verdicts = Vec::new();
     for kind in [FeaturesKind::Pixels, FeaturesKind::Untrained, FeaturesKind::Trained] {
         let subject = Subject::new(kind, encoder.clone(), UNTRAINED_SEED)?;
-        let mut judging = Judging::new(&subject, (&run.data, BUNDLED), &computing, terminal);
+        let mut judging = Judging::new(&subject, (&run.data, BUNDLED), &computing, lab.events);
         verdicts.extend(judging.run(find(Knn::ID)?, &knn, &Repeat::default())?);
-        verdicts.extend(judging.run(find(LinearProbe::ID)?, &Settings::new(), &Repeat::default())?);
+        verdicts.extend(judging.run(find(LinearProbe::ID)?, &ProtocolSettings::new(), &Repeat::default())?);
     }
     Ok(verdicts)
 }

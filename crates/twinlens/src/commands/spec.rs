@@ -1,12 +1,15 @@
 //! What the layers of the configuration resolve to: [`Settings`], their defaults, presets and checks.
 
+use sha2::{Digest, Sha256};
 use toml::{Table, Value};
-use twinlens_config::{Problem, Request, Resolved, Spec, diff};
+use twinlens_config::{Problem, Request, Resolved, Spec};
+use twinlens_lab::run_settings::kind_of;
+use twinlens_run::{Recipe, RunKind};
 use twinlens_ssl::finetune::{self, FinetuneSettings};
 use twinlens_ssl::{Settings, recipes};
 use twinlens_views::presets;
 
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::Outcome;
 
 /// The settings of a run as the configuration knows them.
 ///
@@ -91,9 +94,9 @@ fn found(problem: twinlens_ssl::Problem) -> Problem {
     Problem { key: problem.key.into(), expected: problem.expected, got: problem.got, hint: None }
 }
 
-/// Whether a `config.toml` holds the settings of a fine-tuning: no other has stages.
+/// Whether a `config.toml` holds the settings of a fine-tuning, where no record of a run says so.
 pub fn is_finetuning(config: &str) -> bool {
-    config.parse::<Table>().is_ok_and(|table| table.contains_key("stages"))
+    kind_of(config) == RunKind::Finetuning
 }
 
 /// Resolves a request for the settings of a run, and says what the configuration wants said.
@@ -119,22 +122,23 @@ fn told<T>(resolved: Resolved<T>) -> Outcome<Resolved<T>> {
     Ok(resolved)
 }
 
-/// Refuses settings of a run, `now`, that are not those it started with, `before`, but for keys that `may` change (all
-/// below a key that ends in a dot).
-///
-/// # Errors
-/// What differs.
-pub fn refuse_changes(before: &Table, now: &Table, may: &[&str]) -> Outcome {
-    let may = |key: &str| may.iter().any(|may| key == *may || (may.ends_with('.') && key.starts_with(may)));
-    let changes: Vec<String> = diff(before, now)
-        .into_iter()
-        .filter(|change| !may(&change.key))
-        .map(|change| format!("  {change}"))
-        .collect();
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let message =
-        format!("a run goes on with the settings it started with, but these differ:\n{}", changes.join("\n"));
-    Err(Failure::message(Exit::Usage, message))
+/// The recipe that settings follow: the one that was named, or else `usual`; `recipes` are those there are. Every setting that
+/// came from elsewhere than the recipe and the built-in defaults is a change.
+pub fn recipe_of<T>(
+    request: &Request,
+    resolved: &Resolved<T>,
+    usual: &str,
+    recipes: &[(&str, &str)],
+) -> Option<Recipe> {
+    let id = request.preset.as_deref().unwrap_or(usual);
+    let (id, text) = recipes.iter().find(|(name, _)| *name == id)?;
+    let sha256 = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let of_recipe = |origin: &str| origin == "built-in" || origin.starts_with("preset ");
+    let values = resolved.values().into_iter();
+    let changed = values.filter(|(_, _, origin)| !origin.split(", ").all(of_recipe));
+    let changed = changed.map(|(key, _, _)| key).filter(|key| !NOT_OF_RECIPES.contains(&key.as_str()));
+    Some(Recipe { id: (*id).to_owned(), sha256, changed: changed.collect() })
 }
+
+/// Settings that no recipe could state: what is learned from, and with which weights it begins.
+const NOT_OF_RECIPES: [&str; 2] = ["data", "init"];

@@ -7,7 +7,7 @@ use twinlens_eval::metrics::{MEASURES, measured};
 use twinlens_eval::statistics::{Bootstrap, Interval};
 use twinlens_eval::{Predictions, Repeated, Repeats, TagPredictions, shift};
 use twinlens_lab::protocols::title;
-use twinlens_lab::{MeasureRecord, Outcome as Found, Readings, Verdict, repeated};
+use twinlens_lab::{MeasureRecord, Outcome as Found, Readings, Verdict, repeated, repeats};
 
 use super::tags;
 use crate::exit::Outcome;
@@ -222,16 +222,6 @@ fn tell_shifts(shifts: &[(&Verdict<Predictions>, Option<Interval>)]) -> String {
         Some(format!("{protocol}, {features}: test is {value} validation (95 % of draws: {low} to {high})\n"))
     };
     shifts.iter().filter_map(line).collect()
-}
-
-/// Every split of verdicts that differ in their seeds.
-///
-/// # Errors
-/// Verdicts of other images.
-pub fn repeats(verdicts: &[&Verdict<Predictions>]) -> Outcome<Vec<Repeats>> {
-    let splits = verdicts.first().map(|verdict| verdict.outcome.splits.as_slice()).unwrap_or_default();
-    let outcomes: Vec<&Predictions> = verdicts.iter().map(|verdict| &verdict.outcome).collect();
-    splits.iter().map(|split| Ok(Repeats::of(&split.split, &outcomes)?)).collect()
 }
 
 /// The columns of [`rows`].

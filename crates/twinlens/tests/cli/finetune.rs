@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use twinlens::eval::metrics::MEASURES;
 
-use crate::training::{Place, complaint, encoder, json, kept, pretrain, twinlens, wait_until_under_way};
+use crate::training::{
+    Place, complaint, encoder, json, kept, lineage, pretrain, twinlens, wait_until_under_way,
+};
 
 /// Settings under which a fine-tuning takes seconds.
 const SMALL: [&str; 7] = [
@@ -73,6 +75,10 @@ fn a_fine_tuning_leaves_a_run_with_verdict_predictions_and_head() {
         assert!(out.join(file).exists(), "{file}");
     }
     assert!(std::fs::read_to_string(out.join("STATUS")).unwrap().starts_with("done"));
+    let lineage = lineage(&out);
+    let (recipe, ancestor) = (&lineage["recipe"], &lineage["encoder"][0]);
+    assert_eq!((&lineage["kind"], &recipe["id"]), (&"finetuning".into(), &"finetune/two-stage".into()));
+    assert_eq!((&ancestor["method"], &ancestor["run"]), (&"barlow-twins".into(), &start.as_str().into()));
     let verdict = &told["verdict"];
     assert_eq!(
         (verdict["protocol"].as_str(), &verdict["asked"]["label_share"]),
@@ -195,6 +201,9 @@ fn a_study_draws_its_curve_goes_on_and_grows() {
     let csv = std::fs::read_to_string(out.join("label-efficiency.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + points.len() * 2 * MEASURES.len());
     let one = out.join("scratch/share-0.02-seed-1");
+    let recipe = &lineage(&one)["recipe"];
+    assert_eq!(recipe["id"], "finetune/two-stage", "though the study went on by another command");
+    assert!(recipe["changed"].as_array().unwrap().contains(&"stages.1.epochs".into()), "{recipe}");
     assert!(one.join("encoder/head.safetensors").exists() && !one.join("checkpoints").exists());
 
     // The same study again trains nothing; a larger one only what is new.

@@ -79,6 +79,11 @@ pub(crate) fn kept(run: &Path, start: &str) -> PathBuf {
     found[0].clone()
 }
 
+/// What a run says it is and came from.
+pub(crate) fn lineage(run: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(run.join("lineage.json")).unwrap()).unwrap()
+}
+
 pub(crate) fn encoder(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("encoder/encoder.safetensors")).unwrap()
 }
@@ -108,6 +113,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
         "config.toml",
         "command.txt",
         "env.json",
+        "lineage.json",
         "metrics.jsonl",
         "metrics.csv",
         "train.log",
@@ -119,6 +125,15 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
         assert!(out.join(file).exists(), "{file}");
     }
     assert!(std::fs::read_to_string(out.join("STATUS")).unwrap().starts_with("done"));
+    let lineage = lineage(&out);
+    assert_eq!((&lineage["kind"], &lineage["encoder"]), (&"pretraining".into(), &serde_json::json!([])));
+    assert_eq!(lineage["recipe"]["id"], "medmnist/barlow-twins");
+    assert_eq!(lineage["recipe"]["sha256"].as_str().map(str::len), Some(64));
+    let changed = lineage["recipe"]["changed"].as_array().unwrap();
+    let is_changed = |key: &str| changed.contains(&key.into());
+    assert!(is_changed("epochs") && is_changed("projector.hidden_dim"), "{changed:?}");
+    assert!(!is_changed("data") && !is_changed("optim.lr"), "{changed:?}");
+    assert_eq!(lineage["data"]["path"], "bundled");
 
     let cache = place.at("cache");
     let judged =

@@ -7,7 +7,8 @@ use twinlens_ssl::{EpochTime, Settings};
 use super::steps::network;
 use super::views::BARLOW;
 use super::{BenchArgs, Figures, Work, median, round};
-use crate::commands::training::Run;
+use crate::cli::Invocation;
+use crate::commands::training::{lab, prepare};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -70,7 +71,7 @@ impl Epoch {
     /// Epochs from a fresh network on. Nothing warms up: neither does it in a user's first epoch.
     fn epochs(&self, args: &BenchArgs, terminal: &Terminal) -> Outcome<Vec<EpochTime>> {
         let settings = self.settings(args);
-        let run = Run::prepare(settings, terminal)?;
+        let run = prepare(settings, &lab(&Invocation::default(), terminal))?;
         let channels = run.prepared.context.channels;
         if channels != 3 {
             let message = format!("{} is about RGB images; these have {channels} channels", self.name);

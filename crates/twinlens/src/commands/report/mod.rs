@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::DataSet;
+use twinlens_lab::study::{ExistingStudy, PLAN};
 use twinlens_report::{Block, Page, Picture, ReportError, Section, page_html};
 use twinlens_run::{RunFolder, RunRecord, names, write_atomically};
 
 use self::seen::Seen;
-use super::finetune::{Existing, PLAN};
 use super::run_settings::RunSettings;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -57,7 +57,7 @@ pub struct ReportArgs {
 pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
     let (file, tables) = match (&args.runs[..], &args.out) {
         ([study], out) if study.join(PLAN).is_file() => {
-            let report = study::report(&Existing::read(study)?)?;
+            let report = study::report(&ExistingStudy::read(study)?)?;
             let file = match out {
                 None => report.keep_in(study)?,
                 Some(out) => report.write(out)?,
@@ -109,7 +109,7 @@ pub fn write(
 /// # Errors
 /// A study that cannot be read, or a folder that cannot be written.
 pub fn write_study(folder: &Path) -> Outcome<PathBuf> {
-    study::report(&Existing::read(folder)?)?.keep_in(folder)
+    study::report(&ExistingStudy::read(folder)?)?.keep_in(folder)
 }
 
 /// A page and the pictures that are also kept as files.

@@ -8,6 +8,7 @@ use twinlens_run::RunFolder;
 
 use super::seen::Seen;
 use super::{absent, undrawn};
+use crate::commands::computing;
 use crate::commands::run_settings::RunSettings;
 use crate::commands::views::Gallery;
 use crate::exit::{Failure, Outcome};
@@ -70,7 +71,8 @@ fn keep_sheet(folder: &RunFolder, data: &DataSet, settings: &RunSettings) -> Out
 
 fn keep_map(folder: &RunFolder, data: &DataSet, settings: &RunSettings, terminal: &Terminal) -> Outcome {
     let subject = Subject::trained(read_encoder(folder.path())?);
-    let (computing, common) = (settings.computing(), settings.common());
+    let common = settings.common();
+    let computing = computing(common.workers, common.device);
     let mut judging = Judging::new(&subject, (data, common.data), &computing, terminal);
     judging.part = twinlens_lab::Part::Split(Split::Test);
     let repeat = Repeat { seeds: vec![common.seed], ..Repeat::default() };

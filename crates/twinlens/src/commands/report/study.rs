@@ -7,6 +7,7 @@ use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Bootstrap;
 use twinlens_eval::{Measure, Predictions, Repeated, SplitPredictions, gain};
 use twinlens_lab::Verdict;
+use twinlens_lab::study::{ExistingStudy, Point, in_names, label_curves};
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Page, Picture, Plate, Section, Table, TableRow,
     comparison, label_efficiency,
@@ -18,7 +19,6 @@ use super::classes::{matrix, matrix_in_words};
 use super::published::Published;
 use super::results::most_frequent;
 use super::{Kept, Report, file_name_of, overview, undrawn};
-use crate::commands::finetune::{Existing, Point, in_names, label_curves};
 use crate::commands::training::BUNDLED;
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -33,13 +33,13 @@ const GAINS: &str = "Difference of the test accuracies in points, the mean over 
 type Judged = (Point, Vec<Verdict<Predictions>>);
 
 /// The page of a finished study.
-pub(super) fn report(found: &Existing) -> Outcome<Report> {
+pub(super) fn report(found: &ExistingStudy) -> Outcome<Report> {
     let mut kept = Kept::default();
     for (point, _) in &found.points {
         let of = |warning: &String| format!("With {} of the labels: {warning}", point.amount);
         point.warnings.iter().map(of).for_each(|warning| kept.warn(warning));
     }
-    let settings = toml::to_string(&found.sweep).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let settings = toml::to_string(&found.plan).map_err(|error| Failure::new(Exit::Failed, error))?;
     let sections = vec![
         about(found, &mut kept),
         results(found, &mut kept)?,
@@ -49,21 +49,21 @@ pub(super) fn report(found: &Existing) -> Outcome<Report> {
         overview::settings(&settings),
         found.environment().map_or_else(Section::default, |environment| overview::environment(&environment)),
     ];
-    let FinetuneSettings { encoder, .. } = &found.sweep.settings;
-    let what = if found.sweep.sweep_blocks { "block by block" } else { "with few labels" };
+    let FinetuneSettings { encoder, .. } = &found.plan.settings;
+    let what = if found.plan.sweep_blocks { "block by block" } else { "with few labels" };
     let title = format!("{encoder} {what} on {}", data_of(found));
     Ok(Report { page: Page { title, sections, ..Page::default() }, plots: kept.plots })
 }
 
-fn data_of(found: &Existing) -> String {
-    match found.sweep.settings.data.as_str() {
+fn data_of(found: &ExistingStudy) -> String {
+    match found.plan.settings.data.as_str() {
         BUNDLED => "the bundled images".to_owned(),
         data => file_name_of(data),
     }
 }
 
-fn about(found: &Existing, kept: &mut Kept) -> Section {
-    let settings = &found.sweep.settings;
+fn about(found: &ExistingStudy, kept: &mut Kept) -> Section {
+    let settings = &found.plan.settings;
     let listed = |items: Vec<String>| items.join(", ");
     let size = format!("{0} x {0} pixels", settings.size);
     let mut facts = vec![
@@ -71,8 +71,8 @@ fn about(found: &Existing, kept: &mut Kept) -> Section {
         Fact::new("Encoder", format!("{}, {} stem, {size}", settings.encoder, settings.stem.name())),
         overview::stages(settings),
         Fact::new("Compared", listed(conditions(found).iter().map(ToString::to_string).collect())),
-        Fact::new("Labels", listed(found.sweep.amounts.iter().map(ToString::to_string).collect())),
-        Fact::new("Seeds", listed(found.sweep.seeds.iter().map(ToString::to_string).collect())),
+        Fact::new("Labels", listed(found.plan.amounts.iter().map(ToString::to_string).collect())),
+        Fact::new("Seeds", listed(found.plan.seeds.iter().map(ToString::to_string).collect())),
         Fact::new("Data", &settings.data),
     ];
     if let Some((_, verdicts)) = found.points.first()
@@ -89,20 +89,20 @@ fn about(found: &Existing, kept: &mut Kept) -> Section {
 }
 
 /// The names of what is compared, in their order.
-fn conditions(found: &Existing) -> Vec<&str> {
+fn conditions(found: &ExistingStudy) -> Vec<&str> {
     let mut seen = BTreeSet::new();
     found.points.iter().map(|(point, _)| point.name.as_str()).filter(|name| seen.insert(*name)).collect()
 }
 
 /// What a condition came to with an amount of labels.
-fn at<'a>(found: &'a Existing, name: &str, amount: LabelAmount) -> Option<&'a Judged> {
+fn at<'a>(found: &'a ExistingStudy, name: &str, amount: LabelAmount) -> Option<&'a Judged> {
     found.points.iter().find(|(point, _)| point.name == name && point.amount == amount)
 }
 
-fn results(found: &Existing, kept: &mut Kept) -> Outcome<Section> {
-    let published = Published::of_finetuning(&found.command, &found.sweep.settings.data);
+fn results(found: &ExistingStudy, kept: &mut Kept) -> Outcome<Section> {
+    let published = Published::of_finetuning(&found.command, &found.plan.settings.data);
     let picture = picture(found)?;
-    kept.plot(found.sweep.name(), &picture);
+    kept.plot(found.plan.name(), &picture);
     let plate = Plate {
         title: "Accuracy on the test images".to_owned(),
         caption: "Everything but the start is the same for all that are trained: labels, epochs, batches and views."
@@ -116,10 +116,10 @@ fn results(found: &Existing, kept: &mut Kept) -> Outcome<Section> {
 }
 
 /// Curves, or bars where there is one amount of labels.
-fn picture(found: &Existing) -> Outcome<Picture> {
+fn picture(found: &ExistingStudy) -> Outcome<Picture> {
     let majority =
         found.points.iter().find_map(|(_, verdicts)| most_frequent(verdicts.first()?.outcome.split("test")?));
-    if found.sweep.amounts.len() > 1 {
+    if found.plan.amounts.len() > 1 {
         let points: Vec<Point> = found.points.iter().map(|(point, _)| point.clone()).collect();
         let [svg, _] =
             label_efficiency(&label_curves(&points, &data_of(found), majority)).map_err(undrawn)?;
@@ -129,7 +129,7 @@ fn picture(found: &Existing) -> Outcome<Picture> {
         let accuracy = point.split(Split::Test.name())?.get("accuracy")?;
         Some(Bar { name: point.name.clone(), values: accuracy.values.iter().copied().flatten().collect() })
     };
-    let amount = found.sweep.amounts.first().map(|amount| format!("{amount} of the labels"));
+    let amount = found.plan.amounts.first().map(|amount| format!("{amount} of the labels"));
     let drawn = Comparison {
         measure: "Accuracy on the test images".to_owned(),
         groups: vec![Group {
@@ -142,7 +142,7 @@ fn picture(found: &Existing) -> Outcome<Picture> {
 }
 
 /// A row for every condition and amount of labels.
-fn numbers(found: &Existing, published: &Published) -> Table {
+fn numbers(found: &ExistingStudy, published: &Published) -> Table {
     let printed =
         |verdicts: &[Verdict<Predictions>]| verdicts.first().and_then(|verdict| published.value_of(verdict));
     let with_published = found.points.iter().any(|(_, verdicts)| printed(verdicts).is_some());
@@ -179,7 +179,7 @@ fn numbers(found: &Existing, published: &Published) -> Table {
         columns.push(Column::number("published"));
     }
     Table {
-        name: found.sweep.name().to_owned(),
+        name: found.plan.name().to_owned(),
         caption: RESULTS.to_owned(),
         columns,
         rows: found.points.iter().map(row).collect(),
@@ -187,9 +187,9 @@ fn numbers(found: &Existing, published: &Published) -> Table {
 }
 
 /// How far the encoder stands above each rival; of blocks, how far each stands above training everything.
-fn gains(found: &Existing) -> Outcome<Section> {
+fn gains(found: &ExistingStudy) -> Outcome<Section> {
     let names = conditions(found);
-    let pairs: Vec<(&str, &str)> = match (&names[..], found.sweep.sweep_blocks) {
+    let pairs: Vec<(&str, &str)> = match (&names[..], found.plan.sweep_blocks) {
         ([blocks @ .., all], true) => blocks.iter().map(|block| (*block, *all)).collect(),
         ([own, rivals @ ..], false) => rivals.iter().map(|rival| (*own, *rival)).collect(),
         ([], _) => Vec::new(),
@@ -198,7 +198,7 @@ fn gains(found: &Existing) -> Outcome<Section> {
         return Ok(Section::default());
     }
     let mut rows = Vec::new();
-    for &amount in &found.sweep.amounts {
+    for &amount in &found.plan.amounts {
         let mut cells = vec![Cell::Text(amount.to_string())];
         for (ours, theirs) in &pairs {
             let side = |name: &str| {
@@ -220,8 +220,8 @@ fn gains(found: &Existing) -> Outcome<Section> {
 }
 
 /// Recall of every class and confusion matrices, with the fewest and with the most labels.
-fn classes(found: &Existing, kept: &mut Kept) -> Outcome<Section> {
-    let amounts = &found.sweep.amounts;
+fn classes(found: &ExistingStudy, kept: &mut Kept) -> Outcome<Section> {
+    let amounts = &found.plan.amounts;
     let ends: Vec<LabelAmount> = match &amounts[..] {
         [first, .., last] => vec![*first, *last],
         few => few.to_vec(),
@@ -242,7 +242,7 @@ fn classes(found: &Existing, kept: &mut Kept) -> Outcome<Section> {
     Ok(Section::new("Class by class", blocks))
 }
 
-fn recalls(found: &Existing, amount: LabelAmount) -> Table {
+fn recalls(found: &ExistingStudy, amount: LabelAmount) -> Table {
     let names = conditions(found);
     let judged: Vec<Option<&Judged>> = names.iter().map(|name| at(found, name, amount)).collect();
     let first = judged.iter().flatten().find_map(|(_, verdicts)| verdicts.first());
@@ -292,7 +292,7 @@ fn confusion(
     })
 }
 
-fn commands(found: &Existing) -> Vec<String> {
+fn commands(found: &ExistingStudy) -> Vec<String> {
     let report = format!("twinlens report {}", quoted(&found.path.display().to_string()));
     [found.command.clone(), report].into_iter().filter(|command| !command.is_empty()).collect()
 }

@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twinlens_data::{DataSet, LabelAmount, RangeChoice};
-use twinlens_lab::{FeaturesKind, read_encoder};
 use twinlens_nn::encoders;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
+use twinlens_run::Recipe;
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
-use super::job::Job;
 use super::rival::Rival;
-use super::take_file;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::jobs::{Finetuning, JobError, take_file};
+use crate::{FeaturesKind, LabError, read_encoder};
 
 /// The file that says what a study is made of, in its folder.
 pub const PLAN: &str = "study.toml";
@@ -22,7 +21,7 @@ pub const PLAN: &str = "study.toml";
 /// What a study is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sweep {
+pub struct StudyPlan {
     /// Amounts of labels, from few to many.
     pub amounts: Vec<LabelAmount>,
     /// Seeds.
@@ -33,11 +32,14 @@ pub struct Sweep {
     pub sweep_blocks: bool,
     /// The settings of the encoder's own fine-tuning.
     pub settings: FinetuneSettings,
+    /// The recipe that these follow, where they follow one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<Recipe>,
 }
 
-impl Sweep {
+impl StudyPlan {
     /// The same with one seed and, of the fewest labels, as many as make about two steps an epoch; every stage has one.
-    pub fn shortened(mut self, classes: usize, images: usize) -> Sweep {
+    pub fn shortened(mut self, classes: usize, images: usize) -> StudyPlan {
         let settings = &mut self.settings;
         settings.stages.iter_mut().for_each(|stage| stage.epochs = 1);
         settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
@@ -54,7 +56,7 @@ impl Sweep {
     }
 
     /// The same; of a single amount and seed, the settings say these too.
-    pub fn settled(mut self) -> Sweep {
+    pub fn settled(mut self) -> StudyPlan {
         if let ([amount], [seed]) = (self.amounts.as_slice(), self.seeds.as_slice()) {
             self.settings.set_label_amount(*amount);
             self.settings.seed = *seed;
@@ -71,27 +73,29 @@ impl Sweep {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn read(path: &Path) -> Outcome<Sweep> {
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| Failure::new(Exit::Environment, error).at(path.display()))?;
-        toml::from_str(&text).map_err(|error| {
-            let failure = Failure::new(Exit::Data, error).at(path.display());
-            failure.hint("was it written by another version of this program, or changed by hand?")
-        })
+    pub fn read(path: &Path) -> Result<StudyPlan, LabError> {
+        let read = || {
+            let text = std::fs::read_to_string(path)?;
+            toml::from_str(&text).map_err(|error| JobError::Unreadable { reason: error.to_string() })
+        };
+        read().map_err(|error: JobError| LabError::from(error).at(path.display()))
     }
 
     /// What the study compares: the encoder and its rivals, or its blocks.
     ///
     /// # Errors
     /// An encoder or labels that cannot be used, rivals that need an encoder where there is none.
-    pub fn conditions(&self, file: Option<Arc<EncoderFile>>, data: &DataSet) -> Outcome<Vec<Condition>> {
-        let ways = if self.sweep_blocks { self.blocks(file)? } else { self.rivals(file)? };
+    pub(super) fn conditions(
+        &self,
+        file: Option<Arc<EncoderFile>>,
+        data: &DataSet,
+    ) -> Result<Vec<Condition>, LabError> {
+        let compared = if self.sweep_blocks { self.blocks(file)? } else { self.rivals(file)? };
         let mut conditions: Vec<Condition> = Vec::new();
-        for (name, way) in ways {
-            let condition = Condition::new(&name, way, self, data)?;
+        for (name, learning) in compared {
+            let condition = Condition::new(&name, learning, self, data)?;
             if conditions.iter().any(|other| other.folder == condition.folder) {
-                let failure = Failure::message(Exit::Usage, format!("two encoders are called `{name}`"));
-                return Err(failure.hint("name rivals apart as NAME=FILE"));
+                return Err(JobError::SameName { name }.into());
             }
             conditions.push(condition);
         }
@@ -99,19 +103,15 @@ impl Sweep {
     }
 
     /// The encoder itself and its rivals.
-    fn rivals(&self, file: Option<Arc<EncoderFile>>) -> Outcome<Vec<(String, Way)>> {
+    fn rivals(&self, file: Option<Arc<EncoderFile>>) -> Result<Vec<(String, Learning)>, LabError> {
         let own = if file.is_some() { "fine-tuned" } else { "scratch" };
-        let mut ways = vec![(own.to_owned(), Way::tuned(self.settings.clone(), file.clone()))];
+        let mut compared = vec![(own.to_owned(), Learning::tuned(self.settings.clone(), file.clone()))];
         for rival in &self.rivals {
-            let needed = || {
-                let message = format!("`{}` needs an encoder to compare with", String::from(rival.clone()));
-                Failure::message(Exit::Usage, message)
-                    .hint("name a run's folder or an encoder file, not `scratch`")
-            };
-            ways.push(match rival {
+            let needed = || JobError::NeedsEncoder { rival: String::from(rival.clone()) };
+            compared.push(match rival {
                 Rival::Scratch => {
                     file.as_ref().ok_or_else(needed)?;
-                    ("scratch".into(), Way::tuned(self.settings.from_scratch(), None))
+                    ("scratch".into(), Learning::tuned(self.settings.from_scratch(), None))
                 }
                 Rival::Probe => {
                     let file = file.as_ref().ok_or_else(needed)?;
@@ -132,36 +132,35 @@ impl Sweep {
                         settings.data_options.range = RangeChoice::default();
                     }
                     take_file(&mut settings, &file)?;
-                    (name.clone(), Way::tuned(settings, Some(file)))
+                    (name.clone(), Learning::tuned(settings, Some(file)))
                 }
             });
         }
-        Ok(ways)
+        Ok(compared)
     }
 
     /// Each block by itself, between the head alone and everything.
-    fn blocks(&self, file: Option<Arc<EncoderFile>>) -> Outcome<Vec<(String, Way)>> {
+    fn blocks(&self, file: Option<Arc<EncoderFile>>) -> Result<Vec<(String, Learning)>, LabError> {
         let spec = encoders::find(&self.settings.encoder)?;
         let head = ("head".to_owned(), Trainable::Whole(Whole::Head));
         let all = ("all".to_owned(), Trainable::Whole(Whole::All));
         let blocks = spec.blocks(self.settings.stem).into_iter();
         let blocks = blocks.map(|modules| (modules.join("+"), Trainable::Modules(modules)));
         if self.settings.stages.iter().all(|stage| stage.trainable.is_head_only()) {
-            let failure = Failure::message(Exit::Usage, "in no stage does a part of the encoder learn");
-            return Err(failure.hint("take a recipe in which one does, such as --preset finetune/surgical"));
+            return Err(JobError::NoBlocks.into());
         }
-        let way = |(name, trainable): (String, Trainable)| {
+        let learning = |(name, trainable): (String, Trainable)| {
             let mut settings = self.settings.clone();
             for stage in settings.stages.iter_mut().filter(|stage| !stage.trainable.is_head_only()) {
                 stage.trainable = trainable.clone();
             }
-            (name, Way::tuned(settings, file.clone()))
+            (name, Learning::tuned(settings, file.clone()))
         };
-        Ok(std::iter::once(head).chain(blocks).chain([all]).map(way).collect())
+        Ok(std::iter::once(head).chain(blocks).chain([all]).map(learning).collect())
     }
 
     /// A linear probe of features, of images prepared as for the fine-tuning.
-    fn probed(&self, kind: FeaturesKind, tensors: BTreeMap<String, NamedTensor>) -> Way {
+    fn probed(&self, of: FeaturesKind, tensors: BTreeMap<String, NamedTensor>) -> Learning {
         let FinetuneSettings { encoder, stem, size, mean, std, .. } = &self.settings;
         let features = encoders::find(encoder).map_or(0, |spec| spec.features);
         let description = EncoderDescription {
@@ -176,7 +175,7 @@ impl Sweep {
             std: std.clone(),
             origin: self.settings.init.clone(),
         };
-        Way::Probed { kind, file: Arc::new(EncoderFile { description, tensors }) }
+        Learning::Probed { of, file: Arc::new(EncoderFile { description, tensors }) }
     }
 
     /// Every amount with every seed.
@@ -191,16 +190,16 @@ impl Sweep {
 }
 
 /// How a condition learns from labels.
-enum Way {
+enum Learning {
     /// By fine-tuning an encoder, or from random weights.
     Tuned { settings: Box<FinetuneSettings>, file: Option<Arc<EncoderFile>> },
     /// By a linear probe of features.
-    Probed { kind: FeaturesKind, file: Arc<EncoderFile> },
+    Probed { of: FeaturesKind, file: Arc<EncoderFile> },
 }
 
-impl Way {
-    fn tuned(settings: FinetuneSettings, file: Option<Arc<EncoderFile>>) -> Way {
-        Way::Tuned { settings: Box::new(settings), file }
+impl Learning {
+    fn tuned(settings: FinetuneSettings, file: Option<Arc<EncoderFile>>) -> Learning {
+        Learning::Tuned { settings: Box::new(settings), file }
     }
 }
 
@@ -217,29 +216,30 @@ pub struct Condition {
 /// What learns from labels.
 pub enum Learners {
     /// Trainings, one for every amount and seed, in this order.
-    Tuned(Vec<Job>),
+    Tuned(Vec<Finetuning>),
     /// A linear probe.
     Probed {
         /// What it is given.
-        kind: FeaturesKind,
+        of: FeaturesKind,
         /// The encoder that makes its features.
         file: Arc<EncoderFile>,
     },
 }
 
 impl Condition {
-    fn new(name: &str, way: Way, sweep: &Sweep, data: &DataSet) -> Outcome<Condition> {
-        let learners = match way {
-            Way::Probed { kind, file } => Learners::Probed { kind, file },
-            Way::Tuned { settings, file } => {
+    fn new(name: &str, learning: Learning, plan: &StudyPlan, data: &DataSet) -> Result<Condition, LabError> {
+        let learners = match learning {
+            Learning::Probed { of, file } => Learners::Probed { of, file },
+            Learning::Tuned { settings, file } => {
                 let job = |cell: Cell| {
                     let mut settings = (*settings).clone();
                     settings.set_label_amount(cell.amount);
                     settings.seed = cell.seed;
-                    Job::new(settings, file.clone(), data)
-                        .map_err(|failure| failure.at(format!("{name}, {}", cell.name())))
+                    let job = Finetuning::new(settings, file.clone(), data)
+                        .map_err(|error| error.at(format!("{name}, {}", cell.name())))?;
+                    Ok(job.following(plan.recipe.clone()))
                 };
-                Learners::Tuned(sweep.cells().map(job).collect::<Outcome<_>>()?)
+                Learners::Tuned(plan.cells().map(job).collect::<Result<_, LabError>>()?)
             }
         };
         Ok(Condition { name: name.to_owned(), folder: folder_of(name), learners })
@@ -280,25 +280,32 @@ pub fn in_names(amount: LabelAmount) -> String {
 mod tests {
     use super::*;
 
-    fn sweep() -> Sweep {
-        Sweep {
+    fn plan() -> StudyPlan {
+        StudyPlan {
             amounts: vec![LabelAmount::Share(0.01), LabelAmount::Share(1.0)],
             seeds: vec![0, 7],
             rivals: vec![Rival::Scratch, Rival::Pixels],
             sweep_blocks: false,
             settings: FinetuneSettings::default(),
+            recipe: None,
         }
     }
 
     #[test]
     fn a_study_survives_its_file() {
-        let text = toml::to_string_pretty(&sweep()).unwrap();
-        assert_eq!(toml::from_str::<Sweep>(&text).unwrap(), sweep());
+        let text = toml::to_string_pretty(&plan()).unwrap();
+        assert!(!text.contains("recipe"), "as before there were recipes in plans");
+        assert_eq!(toml::from_str::<StudyPlan>(&text).unwrap(), plan());
+        let recipe =
+            Recipe { id: "finetune/full".into(), sha256: "07".into(), changed: vec!["batch".into()] };
+        let plan = StudyPlan { recipe: Some(recipe), ..plan() };
+        let text = toml::to_string_pretty(&plan).unwrap();
+        assert_eq!(toml::from_str::<StudyPlan>(&text).unwrap(), plan);
     }
 
     #[test]
     fn every_amount_meets_every_seed_in_a_place_of_its_own() {
-        let names: Vec<String> = sweep().cells().map(Cell::name).collect();
+        let names: Vec<String> = plan().cells().map(Cell::name).collect();
         assert_eq!(names, ["share-0.01-seed-0", "share-0.01-seed-7", "share-1-seed-0", "share-1-seed-7"]);
         let one = Cell { amount: LabelAmount::PerClass(5), seed: 2 };
         assert_eq!(one.name(), "per-class-5-seed-2");
@@ -306,19 +313,19 @@ mod tests {
 
     #[test]
     fn blocks_are_swept_where_a_stage_has_any() {
-        let mut sweep = Sweep { sweep_blocks: true, rivals: vec![], ..sweep() };
-        let ways = sweep.blocks(None).unwrap();
-        let names: Vec<&str> = ways.iter().map(|(name, _)| name.as_str()).collect();
+        let mut plan = StudyPlan { sweep_blocks: true, rivals: vec![], ..plan() };
+        let compared = plan.blocks(None).unwrap();
+        let names: Vec<&str> = compared.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["head", "conv1+bn1", "layer1", "layer2", "layer3", "layer4", "all"]);
-        let Way::Tuned { settings, .. } = &ways[3].1 else { panic!("a probe") };
+        let Learning::Tuned { settings, .. } = &compared[3].1 else { panic!("a probe") };
         assert_eq!(settings.stages[0].trainable, Trainable::Modules(vec!["layer2".into()]));
-        sweep.settings.stages[0].trainable = Trainable::Whole(Whole::Head);
-        assert!(sweep.blocks(None).is_err());
+        plan.settings.stages[0].trainable = Trainable::Whole(Whole::Head);
+        assert!(plan.blocks(None).is_err());
     }
 
     #[test]
     fn a_rehearsal_is_one_seed_and_few_steps() {
-        let mut long = sweep();
+        let mut long = plan();
         long.settings.batch = 16;
         long.settings.schedule.milestones = vec![20.0];
         let short = long.clone().shortened(8, 1000);
@@ -333,11 +340,11 @@ mod tests {
     #[test]
     fn scratch_has_no_rivals_that_need_an_encoder() {
         for rival in [Rival::Scratch, Rival::Probe] {
-            let failure = Sweep { rivals: vec![rival], ..sweep() }.rivals(None).err().unwrap();
-            assert_eq!(failure.exit(), Exit::Usage);
+            let error = StudyPlan { rivals: vec![rival], ..plan() }.rivals(None).err().unwrap();
+            assert!(matches!(error, LabError::Job(JobError::NeedsEncoder { .. })), "{error}");
         }
-        let ways = Sweep { rivals: vec![Rival::Pixels], ..sweep() }.rivals(None).unwrap();
-        let names: Vec<&str> = ways.iter().map(|(name, _)| name.as_str()).collect();
+        let compared = StudyPlan { rivals: vec![Rival::Pixels], ..plan() }.rivals(None).unwrap();
+        let names: Vec<&str> = compared.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["scratch", "pixels probe"]);
     }
 }

@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 use twinlens_data::{LabelAmount, Split};
 use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{Predictions, Repeats};
-use twinlens_lab::Verdict;
 use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint};
 use twinlens_run::csv_cell;
 
-use super::super::told::repeats;
-use crate::exit::Outcome;
+use crate::{LabError, Verdict, repeats};
 
 /// What one condition came to with one amount of labels.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,7 +31,11 @@ impl Point {
     ///
     /// # Errors
     /// Verdicts of other images.
-    pub fn of(name: &str, amount: LabelAmount, verdicts: &[&Verdict<Predictions>]) -> Outcome<Point> {
+    pub fn of(
+        name: &str,
+        amount: LabelAmount,
+        verdicts: &[&Verdict<Predictions>],
+    ) -> Result<Point, LabError> {
         Ok(Point {
             name: name.to_owned(),
             amount,

@@ -1,0 +1,211 @@
+//! One fine-tuning: settings, images and where the weights come from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use twinlens_data::DataSet;
+use twinlens_eval::{Judgement, Predictions};
+use twinlens_nn::weights::EncoderFile;
+use twinlens_run::{Recipe, RunFolder, RunRecord, names};
+use twinlens_ssl::finetune::{self, FinetuneSettings, LabelledImages, SCRATCH, finetune};
+use twinlens_ssl::{SslError, StartFrom};
+
+use super::run_settings::RunSettings;
+use super::{Finetuned, JobError, TrainingJob, folder, start};
+use crate::{
+    Events, FeaturesKind, Lab, LabError, SubjectRecord, Verdict, data_record, read_encoder, weights_sha256,
+};
+
+/// The protocol of a verdict on a fine-tuned encoder.
+const PROTOCOL: &str = "fine-tune";
+
+/// One fine-tuning, checked before anything is written.
+pub struct Finetuning {
+    /// What decides the result.
+    pub settings: FinetuneSettings,
+    /// The images with their labels.
+    pub images: LabelledImages,
+    data: DataSet,
+    recipe: Option<Recipe>,
+    /// The encoder to start from; none for random weights, or where a checkpoint will do.
+    file: Option<Arc<EncoderFile>>,
+}
+
+impl Finetuning {
+    /// Settings that may change when a fine-tuning goes on: where it computes and how closely it is watched.
+    pub const MAY_CHANGE: [&str; 6] = super::asked::NO_PART;
+
+    /// Reads the encoder that the settings name, opens the data set that they name, and checks them against both.
+    ///
+    /// # Errors
+    /// An encoder or data that cannot be used; as [`Finetuning::new`].
+    pub fn prepare(mut settings: FinetuneSettings, lab: &Lab<'_>) -> Result<Finetuning, LabError> {
+        let file = read_init(&settings.init)?.map(Arc::new);
+        match &file {
+            Some(file) => take_file(&mut settings, file)?,
+            None => settings = unfrozen(settings, lab.events),
+        }
+        let data = lab.open(&settings.data, &settings.data_options)?;
+        settings.take_images(&data)?;
+        Finetuning::new(settings, file, &data)
+    }
+
+    /// Checks settings whose encoder and images are known against the data.
+    ///
+    /// # Errors
+    /// As [`LabelledImages::new`]; a device that is missing.
+    pub fn new(
+        settings: FinetuneSettings,
+        file: Option<Arc<EncoderFile>>,
+        data: &DataSet,
+    ) -> Result<Finetuning, LabError> {
+        let images = LabelledImages::new(&settings, data)?;
+        settings.open_device()?;
+        Ok(Finetuning { settings, images, data: data.clone(), recipe: None, file })
+    }
+
+    /// The same, known to follow a recipe.
+    pub fn following(self, recipe: Option<Recipe>) -> Finetuning {
+        Finetuning { recipe, ..self }
+    }
+
+    fn learn(
+        &self,
+        folder: &mut RunFolder,
+        start: StartFrom<'_>,
+        label: &str,
+        lab: &Lab<'_>,
+    ) -> Result<Finetuned, LabError> {
+        let verdict = folder::watched(folder, (label, self.settings.epochs()), lab, |folder, hooks| {
+            let ended = finetune(&self.settings, &self.images, folder, start, hooks)?;
+            let finetune::Finetuned::Done(judgement) = ended else { return Ok(None) };
+            let verdict = self.verdict(*judgement, folder)?;
+            // Kept before the status says that the run is done.
+            folder.write_verdict(&verdict.file_name(), &verdict.any())?;
+            Ok(Some(verdict))
+        })?;
+        Ok(Finetuned { folder: folder.path().to_path_buf(), verdict })
+    }
+
+    /// The verdict of a fine-tuning whose encoder is in the folder.
+    fn verdict(
+        &self,
+        judgement: Judgement<Predictions>,
+        folder: &RunFolder,
+    ) -> Result<Verdict<Predictions>, SslError> {
+        let scratch = self.settings.init == SCRATCH;
+        let file = folder.path().join(names::ENCODER).join("encoder.safetensors");
+        let subject = SubjectRecord {
+            features: if scratch { FeaturesKind::FromScratch } else { FeaturesKind::FineTuned },
+            encoder: Some(self.settings.encoder.clone()),
+            sha256: Some(weights_sha256(&EncoderFile::read(&file)?)),
+        };
+        Ok(Verdict::new(PROTOCOL, judgement, subject, data_record(&self.settings.data, &self.data)))
+    }
+}
+
+impl TrainingJob for Finetuning {
+    type Outcome = Finetuned;
+
+    fn settings(&self) -> RunSettings {
+        RunSettings::Finetuning(Box::new(self.settings.clone()))
+    }
+
+    fn data(&self) -> &DataSet {
+        &self.data
+    }
+
+    fn recipe(&self) -> Option<&Recipe> {
+        self.recipe.as_ref()
+    }
+
+    fn checkpoint_bytes(&self) -> Result<u64, LabError> {
+        let entries = twinlens_nn::encoders::find(&self.settings.encoder)?
+            .entries(self.settings.stem, self.images.context.channels);
+        Ok(checkpoint_bytes(entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()))
+    }
+
+    fn begins_with(&self) -> Option<(String, String)> {
+        let FinetuneSettings { init, init_sha256, .. } = &self.settings;
+        (init != SCRATCH).then(|| (init.clone(), init_sha256.clone()))
+    }
+
+    fn begin(&self, folder: &mut RunFolder, label: &str, lab: &Lab<'_>) -> Result<Finetuned, LabError> {
+        let read;
+        let file = match &self.file {
+            Some(file) => Some(file.as_ref()),
+            None => {
+                read = read_init(&self.settings.init)?;
+                read.as_ref()
+            }
+        };
+        if let Some(file) = file {
+            same_weights(&self.settings, file)?;
+        }
+        self.learn(folder, start(file), label, lab)
+    }
+
+    fn resume(&self, folder: &mut RunFolder, label: &str, lab: &Lab<'_>) -> Result<Finetuned, LabError> {
+        self.learn(folder, StartFrom::Checkpoint, label, lab)
+    }
+
+    fn outcome(&self, record: &RunRecord) -> Option<Finetuned> {
+        Some(Finetuned { folder: record.path.clone(), verdict: kept_verdict(record).ok()?? })
+    }
+}
+
+impl std::fmt::Debug for Finetuning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Finetuning").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The verdict that a fine-tuning keeps in its run.
+pub(crate) fn kept_verdict(record: &RunRecord) -> Result<Option<Verdict<Predictions>>, serde_json::Error> {
+    let kept = record.verdicts.values().find(|verdict| verdict["protocol"] == PROTOCOL);
+    let verdict: Option<Verdict> = kept.cloned().map(serde_json::from_value).transpose()?;
+    Ok(verdict.and_then(|verdict| verdict.predictions()))
+}
+
+/// The encoder that `init` names; none for random weights.
+///
+/// # Errors
+/// A missing, damaged or foreign file.
+pub fn read_init(init: &str) -> Result<Option<EncoderFile>, LabError> {
+    if init == SCRATCH { Ok(None) } else { Ok(Some(read_encoder(Path::new(init))?)) }
+}
+
+/// The same settings for random weights, which are not worth freezing; told where any were to be frozen.
+pub fn unfrozen(settings: FinetuneSettings, events: &dyn Events) -> FinetuneSettings {
+    let unfrozen = settings.from_scratch();
+    if unfrozen != settings {
+        events.warn("random weights are not worth freezing: everything learns in every stage");
+    }
+    unfrozen
+}
+
+/// Takes what a file says about its encoder, and which weights it has.
+///
+/// # Errors
+/// A stem that does not exist.
+pub fn take_file(settings: &mut FinetuneSettings, file: &EncoderFile) -> Result<(), LabError> {
+    settings.take_encoder(&file.description)?;
+    settings.init_sha256 = weights_sha256(file);
+    Ok(())
+}
+
+/// Refuses a file whose weights are not those that the settings were made with.
+///
+/// # Errors
+/// [`JobError::OtherWeights`].
+pub fn same_weights(settings: &FinetuneSettings, file: &EncoderFile) -> Result<(), JobError> {
+    match weights_sha256(file) == settings.init_sha256 {
+        true => Ok(()),
+        false => Err(JobError::OtherWeights { path: settings.init.clone() }),
+    }
+}
+
+/// About the size of a checkpoint: weights, two moments and the best weights, four bytes each.
+pub fn checkpoint_bytes(parameters: usize) -> u64 {
+    parameters as u64 * 16
+}

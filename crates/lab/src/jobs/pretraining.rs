@@ -1,0 +1,185 @@
+//! Learning without labels: data opened, settings checked, and the training itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use twinlens_data::DataSet;
+use twinlens_nn::has_bf16;
+use twinlens_nn::weights::EncoderFile;
+use twinlens_run::{Recipe, RunFolder, RunRecord};
+use twinlens_ssl::{Learner, Outcome as Ended, Precision, Prepared, Settings, StartFrom, train};
+
+use super::run_settings::RunSettings;
+use super::{Pretrained, TrainingJob, folder, start};
+use crate::{Computing, Events, Lab, LabError, read_encoder, weights_sha256};
+
+/// A pre-training with its data opened and everything checked, before anything is written.
+pub struct Pretraining {
+    /// What decides the result.
+    pub settings: Settings,
+    /// The images.
+    pub data: DataSet,
+    /// The images checked against the settings, and measured.
+    pub prepared: Prepared,
+    recipe: Option<Recipe>,
+    init: Option<Init>,
+}
+
+/// The encoder that it begins with.
+struct Init {
+    path: String,
+    sha256: String,
+    file: Arc<EncoderFile>,
+}
+
+/// The precision of a new run: `auto` decided, with a warning where it will be slow.
+pub fn decided(precision: Precision, events: &dyn Events) -> Precision {
+    let precision = precision.decided();
+    if precision == Precision::Bf16 && !has_bf16() {
+        events.warn(
+            "this processor has no fast instructions for bf16, which is slower than f32 here; precision=auto takes the faster",
+        );
+    }
+    precision
+}
+
+impl Pretraining {
+    /// Settings that change which step is the last, where it computes and how closely it is watched, not what a step
+    /// learns: a run may go on with others.
+    pub const MAY_CHANGE: [&str; 9] = [
+        "epochs",
+        "workers",
+        "device",
+        "deterministic",
+        "log_every",
+        "collapse_threshold",
+        "knn.",
+        "checkpoint.",
+        "data",
+    ];
+
+    /// Opens the data set that the settings name and checks the settings against it.
+    ///
+    /// # Errors
+    /// Data that cannot be read, settings that do not fit it.
+    pub fn prepare(settings: Settings, lab: &Lab<'_>) -> Result<Pretraining, LabError> {
+        let data = lab.open(&settings.data, &settings.data_options)?;
+        Pretraining::with_data(settings, data, lab)
+    }
+
+    /// Checks the settings against a data set that is open already.
+    ///
+    /// # Errors
+    /// Settings that do not fit the data.
+    pub fn with_data(settings: Settings, data: DataSet, lab: &Lab<'_>) -> Result<Pretraining, LabError> {
+        let settings = fitted(&settings, &data, lab.events)?;
+        let prepared = Prepared::new(&settings, &data)?;
+        // Opened again when training starts; a device that is missing is told before a folder is made.
+        settings.open_device()?;
+        Ok(Pretraining { settings, data, prepared, recipe: None, init: None })
+    }
+
+    /// The same, known to follow a recipe.
+    pub fn following(self, recipe: Option<Recipe>) -> Pretraining {
+        Pretraining { recipe, ..self }
+    }
+
+    /// The same, beginning with the weights of an encoder: a run's folder, or an encoder's file.
+    ///
+    /// # Errors
+    /// A missing, damaged or foreign file.
+    pub fn beginning_with(self, encoder: &Path) -> Result<Pretraining, LabError> {
+        let file = read_encoder(encoder)?;
+        let (path, sha256) = (encoder.display().to_string(), weights_sha256(&file));
+        Ok(Pretraining { init: Some(Init { path, sha256, file: Arc::new(file) }), ..self })
+    }
+
+    /// How this run's features are computed.
+    pub fn computing(&self, lab: &Lab<'_>) -> Computing {
+        lab.computing(self.settings.workers, &self.settings.device)
+    }
+
+    /// The learner at the start of the run.
+    ///
+    /// # Errors
+    /// A device that is missing.
+    pub fn learner(&self) -> Result<Learner, LabError> {
+        let steps = self.prepared.steps_per_epoch(self.settings.batch);
+        Ok(Learner::new(&self.settings, self.prepared.shape(), steps, &self.settings.open_device()?)?)
+    }
+
+    fn learn(
+        &self,
+        folder: &mut RunFolder,
+        start: StartFrom<'_>,
+        label: &str,
+        lab: &Lab<'_>,
+    ) -> Result<Pretrained, LabError> {
+        folder::watched(folder, (label, self.settings.epochs), lab, |folder, hooks| {
+            let ended = train(&self.settings, &self.data, &self.prepared, folder, start, hooks)?;
+            Ok((ended == Ended::Done).then_some(()))
+        })?;
+        let record = RunRecord::read(folder.path())?;
+        Ok(Pretrained { folder: record.path, metrics: record.metrics })
+    }
+}
+
+impl TrainingJob for Pretraining {
+    type Outcome = Pretrained;
+
+    fn settings(&self) -> RunSettings {
+        RunSettings::Pretraining(Box::new(self.settings.clone()))
+    }
+
+    fn data(&self) -> &DataSet {
+        &self.data
+    }
+
+    fn recipe(&self) -> Option<&Recipe> {
+        self.recipe.as_ref()
+    }
+
+    fn checkpoint_bytes(&self) -> Result<u64, LabError> {
+        Ok(checkpoint_bytes(&self.learner()?))
+    }
+
+    fn begins_with(&self) -> Option<(String, String)> {
+        self.init.as_ref().map(|init| (init.path.clone(), init.sha256.clone()))
+    }
+
+    fn begin(&self, folder: &mut RunFolder, label: &str, lab: &Lab<'_>) -> Result<Pretrained, LabError> {
+        let file = self.init.as_ref().map(|init| init.file.as_ref());
+        self.learn(folder, start(file), label, lab)
+    }
+
+    fn resume(&self, folder: &mut RunFolder, label: &str, lab: &Lab<'_>) -> Result<Pretrained, LabError> {
+        self.learn(folder, StartFrom::Checkpoint, label, lab)
+    }
+
+    fn outcome(&self, record: &RunRecord) -> Option<Pretrained> {
+        Some(Pretrained { folder: record.path.clone(), metrics: record.metrics.clone() })
+    }
+}
+
+impl std::fmt::Debug for Pretraining {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pretraining").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// `settings` in accord with the images where nobody wrote them by hand, told.
+///
+/// # Errors
+/// Images that cannot be read.
+pub fn fitted(settings: &Settings, data: &DataSet, events: &dyn Events) -> Result<Settings, LabError> {
+    let mut settings = settings.clone();
+    for told in settings.fit(data)? {
+        events.warn(&told);
+    }
+    Ok(settings)
+}
+
+/// About the size of a checkpoint: weights and two moments, four bytes each.
+pub fn checkpoint_bytes(learner: &Learner) -> u64 {
+    learner.weights().parameter_count() as u64 * 12
+}

@@ -1,0 +1,188 @@
+//! Data sets by path or by name.
+
+use std::path::{Path, PathBuf};
+
+use twinlens_config::nearest;
+use twinlens_data::{
+    DataSet, DataSettings, OpenOptions, PixelRange, RangeOrigin, open as open_path, open_bytes,
+};
+
+use crate::catalogue::{self, PublicSet};
+use crate::{Events, Lab, LabError};
+
+/// The name of the data set inside the program, where others have a path.
+pub const BUNDLED: &str = "bundled";
+
+/// Photographs of blood cells; see `assets/README.md` for where they come from.
+const BLOOD_CELLS: &[u8] = include_bytes!("../assets/blood_cells_28.npz");
+
+/// A name that no data set was found under.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// No name.
+    #[error("no data set is named")]
+    Empty,
+    /// What looks like a misspelt name.
+    #[error("`{got}` is neither a file or folder nor a public data set")]
+    Unknown {
+        /// The name given.
+        got: String,
+        /// The name that was probably meant.
+        near: String,
+    },
+    /// A public data set that was not fetched.
+    #[error("the public data set {name} is not here yet")]
+    NotHere {
+        /// Its name.
+        name: String,
+        /// Name and, unless it is the smallest, side of the images in pixels, as they are fetched.
+        fetch: (String, Option<usize>),
+        /// Where it would lie.
+        path: PathBuf,
+    },
+    /// Public data sets have no place to lie in.
+    #[error("there is no folder for data: no home folder is known")]
+    NoFolder,
+}
+
+impl NameError {
+    /// What to do about it; as [`LabError::hint`].
+    pub fn hint(&self) -> String {
+        match self {
+            NameError::Empty => "add {data} PATH; `{sets}` lists public data sets".to_owned(),
+            NameError::Unknown { near, .. } => format!("did you mean `{near}`?"),
+            NameError::NotHere { fetch: (name, None), .. } => format!("`{{fetch}} {name}` downloads it"),
+            NameError::NotHere { fetch: (name, Some(side)), .. } => {
+                format!("`{{fetch}} {name} {{size}} {side}` downloads it")
+            }
+            NameError::NoFolder => "set {data_folder}".to_owned(),
+        }
+    }
+}
+
+impl Lab<'_> {
+    /// Opens the data set called `name`: [`BUNDLED`], a path, or a public one that was fetched. What was skipped, guessed or
+    /// left out is told.
+    ///
+    /// # Errors
+    /// [`NameError`], or data that cannot be read.
+    pub fn open(&self, name: &str, settings: &DataSettings) -> Result<DataSet, LabError> {
+        if name.is_empty() {
+            return Err(NameError::Empty.into());
+        }
+        let task = self.events.begin("reading images");
+        let progress = |done: usize, total: usize| task.at(done as u64, total as u64);
+        let options = OpenOptions {
+            settings: settings.clone(),
+            cache_dir: self.data_folder.clone(),
+            progress: Some(&progress),
+            ..OpenOptions::default()
+        };
+        let data = match name {
+            BUNDLED => {
+                let class_names =
+                    catalogue::find("bloodmnist").map(|edition| edition.set.class_names.clone());
+                open_bytes("blood_cells_28.npz", BLOOD_CELLS, &OpenOptions { class_names, ..options })?
+            }
+            name => {
+                let (path, class_names) = locate(name, self.data_folder.as_deref())?;
+                open_path(&path, &OpenOptions { class_names, ..options })?
+            }
+        };
+        tell(&data, self.events);
+        Ok(data)
+    }
+}
+
+/// Where the data set called `name` lies, and the names of its classes where its files do not hold them: a path that
+/// exists, or a public data set that was fetched into `data_folder`.
+///
+/// # Errors
+/// A public data set that is not here yet, or what looks like a misspelt one.
+pub fn locate(name: &str, data_folder: Option<&Path>) -> Result<(PathBuf, Option<Vec<String>>), NameError> {
+    let path = PathBuf::from(name);
+    if path.exists() {
+        return Ok((path, None));
+    }
+    let Some(edition) = catalogue::find(name) else {
+        let names: Vec<String> =
+            catalogue::sets().iter().flat_map(PublicSet::editions).map(|edition| edition.name()).collect();
+        return match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => Err(NameError::Unknown { got: name.to_owned(), near: near.to_owned() }),
+            None => Ok((path, None)), // the reader tells what is wrong with it
+        };
+    };
+    let folder = data_folder.ok_or(NameError::NoFolder)?;
+    if !edition.is_here(folder) {
+        let set = &edition.set.name;
+        let side = (edition.name() != *set).then_some(edition.side);
+        let (name, path) = (name.to_owned(), edition.path(folder));
+        return Err(NameError::NotHere { name, fetch: (set.clone(), side), path });
+    }
+    let names = &edition.set.class_names;
+    Ok((edition.path(folder), (!names.is_empty()).then(|| names.clone())))
+}
+
+/// Tells what a person should know of how `data` were read.
+fn tell(data: &DataSet, events: &dyn Events) {
+    tell_skipped(data, events);
+    for notice in &data.notices {
+        events.warn(&format!("{}: {notice}", data.name));
+    }
+    if data.range.origin != RangeOrigin::Type {
+        events.note(&format!("{}: black and white are {}", data.name, range_in_words(&data.range)));
+    }
+}
+
+/// Warns of images that could not be read.
+fn tell_skipped(data: &DataSet, events: &dyn Events) {
+    if data.skipped.count > 0 {
+        let first: Vec<String> =
+            data.skipped.first.iter().map(|bad| format!("{} ({})", bad.path, bad.reason)).collect();
+        events.warn(&format!(
+            "{} images could not be read and were left out: {}",
+            data.skipped.count,
+            first.join("; ")
+        ));
+    }
+}
+
+/// A range with where it comes from: one pair for all channels, where they agree.
+pub fn range_in_words(range: &PixelRange) -> String {
+    let pair = |[low, high]: &[f64; 2]| format!("{low} to {high}");
+    let pairs = match &range.channels[..] {
+        [first, rest @ ..] if rest.iter().all(|bounds| bounds == first) => pair(first),
+        all => all.iter().map(pair).collect::<Vec<_>>().join(", "),
+    };
+    let origin = match range.origin {
+        RangeOrigin::Type => "all values of the type",
+        RangeOrigin::Bits => "the fewest bits that hold the training images",
+        RangeOrigin::Measured => "smallest and largest value of the training images",
+        RangeOrigin::Percentiles => "percentiles of the training images",
+        RangeOrigin::Stated => "as stated",
+    };
+    format!("{pairs} ({origin})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_images_are_there_and_other_names_say_what_to_do() {
+        let lab = Lab::default();
+        let data = lab.open(BUNDLED, &DataSettings::default()).unwrap();
+        assert_eq!((data.classes.len(), data.splits.test.unwrap().len()), (8, 343));
+        let told = |name: &str, folder: Option<&Path>| locate(name, folder).unwrap_err();
+        let here = tempfile::tempdir().unwrap();
+        let missing = told("bloodmnist_64", Some(here.path()));
+        assert_eq!(missing.hint(), "`{fetch} bloodmnist {size} 64` downloads it");
+        assert_eq!(told("bloodmnist", Some(here.path())).hint(), "`{fetch} bloodmnist` downloads it");
+        assert!(matches!(told("bloodmnist", None), NameError::NoFolder));
+        assert_eq!(told("blodmnist", None).hint(), "did you mean `bloodmnist`?");
+        assert_eq!(locate("no-such-file.npz", None).unwrap().0, Path::new("no-such-file.npz"));
+        let unnamed = lab.open("", &DataSettings::default()).unwrap_err();
+        assert!(unnamed.hint().is_some_and(|hint| hint.contains("{data}")), "{unnamed}");
+    }
+}

@@ -1,0 +1,442 @@
+//! `finetune`: an encoder with a head learns from labels; with several amounts of labels, seeds or rivals, a whole curve.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueHint;
+use indicatif::HumanDuration;
+use serde_json::json;
+use twinlens_config::{Flag, Request};
+use twinlens_data::DataSet;
+use twinlens_lab::Lab;
+use twinlens_lab::jobs::{
+    FINETUNING, Finetuned, Finetuning, TrainingJob, decided, finetuning_checkpoint_bytes as checkpoint_bytes,
+    read_init, refuse_changes, same_weights, take_file, unfrozen,
+};
+use twinlens_lab::study::{PLAN, Point, Portion, Rival, Study, StudyOutcome, StudyPlan, Workers};
+use twinlens_nn::weights::EncoderFile;
+use twinlens_run::{Recipe, RunFolder, names};
+use twinlens_ssl::finetune::FinetuneSettings;
+use twinlens_ssl::finetune::recipes::{DEFAULT, RECIPES};
+
+use super::labels::LabelsArgs;
+use super::report;
+use super::settings::{CommonArgs, device};
+use super::spec::{recipe_of, resolve_finetune};
+use super::told::{headings, rows, table};
+use super::training::{Signals, encoder_file, lab};
+use crate::cli::Invocation;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+
+/// Arguments of `finetune`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  twinlens finetune runs/a --data blood.npz --out runs/a-tuned
+  twinlens finetune runs/a --data blood.npz --preset finetune/full --label-share 0.05 --out runs/few
+  twinlens finetune runs/a --data blood.npz --label-share 0.01,0.1,1 --seeds 0,1,2 --rivals scratch,probe,pixels --out runs/curve
+  twinlens finetune runs/a --data blood.npz --preset finetune/surgical --sweep-blocks --out runs/blocks
+  twinlens finetune scratch --data blood.npz --seeds 0,1,2,3 --devices gpu:0,gpu:1 --out runs/scratch
+  twinlens finetune --resume runs/curve")]
+pub struct FinetuneArgs {
+    /// A run's folder, or an encoder.safetensors with its encoder.json; `scratch` begins with random weights
+    #[arg(value_name = "ENCODER", value_hint = ValueHint::AnyPath)]
+    pub init: Option<String>,
+    /// What decides the result.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Which labels, how often.
+    #[command(flatten)]
+    pub labels: LabelsArgs,
+    /// Compare with these: scratch, probe (the frozen encoder), untrained (its random twin, frozen), pixels, or encoders as
+    /// FILE or NAME=FILE, fine-tuned alike
+    #[arg(long, help_heading = "Study", value_name = "RIVAL,..", value_delimiter = ',', value_parser = Rival::parse)]
+    pub rivals: Vec<Rival>,
+    /// Let each block of the encoder learn by itself, in turn
+    #[arg(long, help_heading = "Study", conflicts_with = "rivals")]
+    pub sweep_blocks: bool,
+    /// Make the trainings of a study on these devices at once, a process each, such as gpu:0,gpu:1 or cpu,cpu
+    #[arg(long, help_heading = "Study", value_name = "WHERE,..", value_delimiter = ',', value_parser = device, conflicts_with_all = ["device", "overwrite", "smoke", "dry_run"])]
+    pub devices: Vec<String>,
+    /// The share of a study's trainings that this process makes
+    #[arg(long, hide = true, value_name = "PART/OF", requires = "resume", conflicts_with = "devices")]
+    pub part: Option<Portion>,
+    /// Where to write
+    #[arg(long, help_heading = "Run", value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["resume", "dry_run", "smoke"])]
+    pub out: Option<PathBuf>,
+    /// Go on with the interrupted run in this folder
+    #[arg(long, help_heading = "Run", value_name = "RUN", value_hint = ValueHint::DirPath, conflicts_with_all = ["out", "overwrite"])]
+    pub resume: Option<PathBuf>,
+    /// Replace what an earlier run wrote there
+    #[arg(long, help_heading = "Run")]
+    pub overwrite: bool,
+    /// Make two steps, tell what the run would be, take and leave, and write nothing
+    #[arg(long, help_heading = "Run")]
+    pub dry_run: bool,
+    /// Do two steps of every phase, to see that all works; nothing is kept
+    #[arg(long, help_heading = "Run", conflicts_with_all = ["dry_run", "resume"])]
+    pub smoke: bool,
+}
+
+/// How the command was called, in which lab it works, and where it speaks.
+struct Call<'a> {
+    args: &'a FinetuneArgs,
+    invocation: &'a Invocation,
+    lab: Lab<'a>,
+    terminal: &'a Terminal,
+}
+
+/// Runs `finetune`.
+///
+/// # Errors
+/// Settings, an encoder, data, a device or a folder that cannot be used; a run that fails or is stopped.
+pub fn run(args: &FinetuneArgs, invocation: &Invocation, terminal: &Terminal) -> Outcome {
+    let call = Call { args, invocation, lab: lab(invocation, terminal), terminal };
+    match &args.resume {
+        Some(folder) => call.resume(folder),
+        None => call.start(),
+    }
+}
+
+impl Call<'_> {
+    fn start(&self) -> Outcome {
+        let Call { args, lab, .. } = self;
+        let Asked { settings, recipe, file } = args.asked(self.terminal)?;
+        let data = lab.open(&settings.data, &settings.data_options)?;
+        let plan = args.plan(settings, recipe);
+        if !args.smoke {
+            return self.begin(plan, file, &data, args.out.as_deref());
+        }
+        // A short run of everything, in a folder that is removed afterwards.
+        let images = data.splits.train.as_ref().map_or(0, |train| train.len());
+        let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
+        let plan = plan.shortened(data.classes.len(), images);
+        let folder = place.path().join("smoke");
+        self.begin(plan, file, &data, Some(&folder))?;
+        tracing::info!("a smoke test: {} is removed", folder.display());
+        Ok(())
+    }
+
+    /// One training or a whole study, in the folder `out`.
+    fn begin(
+        &self,
+        plan: StudyPlan,
+        file: Option<Arc<EncoderFile>>,
+        data: &DataSet,
+        out: Option<&Path>,
+    ) -> Outcome {
+        let args = self.args;
+        if plan.is_one() {
+            if !args.devices.is_empty() {
+                let failure = Failure::message(Exit::Usage, "a single training has a single device");
+                let hint = "name it with --device, or ask for several seeds, amounts of labels or rivals";
+                return Err(failure.hint(hint));
+            }
+            let StudyPlan { mut settings, recipe, .. } = plan;
+            settings.take_images(data)?;
+            let job = Finetuning::new(settings, file, data)?.following(recipe);
+            return match out {
+                _ if args.dry_run => tell_plan(&job, 1, self.terminal),
+                Some(out) => {
+                    let mut folder = job.create(out, args.overwrite, &self.lab)?;
+                    let signals = Signals::listen()?;
+                    let tuned = job.begin(&mut folder, FINETUNING, &signals.heard_in(&self.lab));
+                    let tuned = signals.ended(tuned, ("finetune", out))?;
+                    self.conclude(&job, &folder, &tuned)
+                }
+                None => Err(no_folder()),
+            };
+        }
+        let study = Study::prepare(plan, file, data, &self.lab)?;
+        match (out, study.first_training()) {
+            (_, Some(job)) if args.dry_run => tell_plan(job, study.trainings(), self.terminal),
+            (Some(out), _) => self.study(&study, out),
+            (None, _) => Err(no_folder()),
+        }
+    }
+
+    /// A whole study in the folder `out`, its report, and its numbers told.
+    fn study(&self, study: &Study, out: &Path) -> Outcome {
+        let devices = &self.args.devices;
+        let signals = Signals::listen()?;
+        let lab = signals.heard_in(&self.lab);
+        let outcome = if devices.is_empty() {
+            study.run(out, self.args.overwrite, &lab)
+        } else {
+            let executable = self.executable()?;
+            let command = |portion: Portion, device: &str| {
+                let mut command = Command::new(executable);
+                command.args(["finetune", "--device", device, "--part", &portion.to_string()]);
+                command.args(["--quiet", "--no-progress", "--resume"]).arg(out);
+                command
+            };
+            study.run_on(&Workers { devices, command: &command }, out, &lab)
+        };
+        let outcome = signals.ended(outcome, ("finetune", out))?;
+        let page = report::write_study(out)?;
+        self.tell(&outcome, &page)
+    }
+
+    /// The program's own file.
+    fn executable(&self) -> Outcome<&Path> {
+        let message = "the system does not tell where this program lies, so it cannot be started again";
+        let unknown = || Failure::message(Exit::Environment, message).hint("leave --devices out");
+        self.invocation.executable.as_deref().ok_or_else(unknown)
+    }
+
+    fn tell(&self, outcome: &StudyOutcome, page: &Path) -> Outcome {
+        self.terminal.result(&outcome.document, || {
+            let line = |point: &Point| {
+                let rows = rows(&format!("{} ({})", point.training_labels, point.amount), &point.splits);
+                rows.into_iter().map(|row| [vec![point.name.clone()], row].concat()).collect::<Vec<_>>()
+            };
+            let headings: Vec<&str> = std::iter::once("encoder").chain(headings()).collect();
+            let lines = outcome.points.iter().flat_map(line).collect::<Vec<_>>();
+            format!("{}\nThe report: {}\n", self.terminal.table(&headings, &lines), page.display())
+        })
+    }
+
+    /// Writes the report and tells the verdict.
+    fn conclude(&self, job: &Finetuning, folder: &RunFolder, tuned: &Finetuned) -> Outcome {
+        let report = report::write(folder, job.data(), job.settings(), self.terminal)?;
+        let (out, verdict) = (folder.path(), &tuned.verdict);
+        let document =
+            json!({ "run": out, "encoder": encoder_file(out), "report": report, "verdict": verdict.any() });
+        self.terminal.result(&document, || {
+            let scores = table(std::slice::from_ref(verdict), self.terminal);
+            format!("{scores}\nThe report: {}\n", report.display())
+        })
+    }
+
+    fn resume(&self, path: &Path) -> Outcome {
+        let args = self.args;
+        let is_study = path.join(PLAN).is_file();
+        let (_, request) = args.words();
+        let labels = !args.labels.amounts().is_empty() || !args.labels.seeds.is_empty();
+        let other =
+            labels || args.labels.label_choice.is_some() || !args.rivals.is_empty() || args.sweep_blocks;
+        let changed = !request.sets.is_empty() || !request.flags.is_empty();
+        if other || (is_study && changed && args.part.is_none()) {
+            let failure =
+                Failure::message(Exit::Usage, "what goes on has the labels, seeds and rivals it began with");
+            return Err(
+                failure.hint("to add some to a study, repeat its command with --out and the longer lists")
+            );
+        }
+        if is_study { self.resume_study(path) } else { self.resume_one(path, request) }
+    }
+
+    fn resume_study(&self, path: &Path) -> Outcome {
+        let mut plan = StudyPlan::read(&path.join(PLAN))?;
+        if let (Some(_), Some(device)) = (self.args.part, &self.args.common.device) {
+            plan.settings.device.clone_from(device);
+        }
+        let file = read_init(&plan.settings.init)?;
+        if let Some(file) = &file {
+            same_weights(&plan.settings, file)?;
+        }
+        let data = self.lab.open(&plan.settings.data, &plan.settings.data_options)?;
+        let study = Study::prepare(plan, file.map(Arc::new), &data, &self.lab)?;
+        match self.args.part {
+            Some(portion) => {
+                let signals = Signals::listen()?;
+                let ended = study.train_part(portion, path, &signals.heard_in(&self.lab));
+                signals.ended(ended, ("finetune", path))
+            }
+            None => self.study(&study, path),
+        }
+    }
+
+    fn resume_one(&self, path: &Path, mut request: Request) -> Outcome {
+        let config = path.join(names::CONFIG);
+        let before = resolve_finetune(&Request { files: vec![config.clone()], ..Request::default() })?;
+        request.files.insert(0, config);
+        let now = resolve_finetune(&request)?;
+        refuse_changes(&before.table, &now.table, &Finetuning::MAY_CHANGE)
+            .map_err(|error| Failure::from(error).hint("start a new run with another --out"))?;
+        let data = self.lab.open(&now.settings.data, &now.settings.data_options)?;
+        let job = Finetuning::new(now.settings, None, &data)?;
+        if self.args.dry_run {
+            return tell_plan(&job, 1, self.terminal);
+        }
+        let signals = Signals::listen()?;
+        let ended = job.go_on(path, FINETUNING, &signals.heard_in(&self.lab));
+        let (folder, tuned) = signals.ended(ended, ("finetune", path))?;
+        self.conclude(&job, &folder, &tuned)
+    }
+}
+
+/// What the arguments ask for.
+#[derive(Debug)]
+struct Asked {
+    settings: FinetuneSettings,
+    recipe: Option<Recipe>,
+    file: Option<Arc<EncoderFile>>,
+}
+
+fn no_folder() -> Failure {
+    Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")
+}
+
+impl FinetuneArgs {
+    /// The encoder's name and the overrides: a first word such as `optim.lr=0.3` is no encoder.
+    fn words(&self) -> (Option<String>, Request) {
+        let mut request = self.common.request();
+        match &self.init {
+            Some(word) if word.contains('=') && !Path::new(word).exists() => {
+                request.sets.insert(0, word.clone());
+                (None, request)
+            }
+            init => (init.clone(), request),
+        }
+    }
+
+    /// The settings, with what the encoder's file says, and the recipe that they follow.
+    fn asked(&self, terminal: &Terminal) -> Outcome<Asked> {
+        let (init, mut request) = self.words();
+        request.preset.get_or_insert_with(|| DEFAULT.to_owned());
+        if let Some(init) = init {
+            request.flags.push(Flag { name: "ENCODER", key: "init", value: init.into() });
+        }
+        if let Some(choice) = self.labels.label_choice {
+            let value = toml::Value::try_from(twinlens_data::LabelChoice::from(choice));
+            let value = value.map_err(|error| Failure::new(Exit::Usage, error))?;
+            request.flags.push(Flag { name: "--label-choice", key: "label_choice", value });
+        }
+        let resolved = resolve_finetune(&request)?;
+        if resolved.origin("init") == "built-in" {
+            let failure = Failure::message(Exit::Usage, "no encoder is named");
+            return Err(
+                failure.hint("name a run's folder or an encoder file, or `scratch` for random weights")
+            );
+        }
+        let recipe = recipe_of(&request, &resolved, DEFAULT, RECIPES);
+        let mut settings = resolved.settings.clone();
+        settings.precision = decided(settings.precision, terminal);
+        let file = read_init(&settings.init)?;
+        if let Some(file) = &file {
+            let stated = |key: &str| resolved.origin(key) != "built-in";
+            let differs = [
+                ("encoder", settings.encoder.as_str(), file.description.encoder.as_str()),
+                ("stem", settings.stem.name(), file.description.stem.as_str()),
+            ];
+            if let Some((key, got, expected)) =
+                differs.into_iter().find(|(key, got, expected)| stated(key) && got != expected)
+            {
+                let message = format!("{key} is {got}, but {} holds {expected}", settings.init);
+                return Err(Failure::message(Exit::Usage, message).hint(format!("leave {key} out")));
+            }
+            take_file(&mut settings, file)?;
+        } else if !self.sweep_blocks {
+            settings = unfrozen(settings, terminal);
+        }
+        Ok(Asked { settings, recipe, file: file.map(Arc::new) })
+    }
+
+    /// What is asked for, on top of `settings`.
+    fn plan(&self, settings: FinetuneSettings, recipe: Option<Recipe>) -> StudyPlan {
+        let mut amounts = self.labels.amounts();
+        if amounts.is_empty() {
+            amounts.push(settings.label_amount());
+        }
+        let seeds = self.labels.seeds(settings.seed);
+        let (rivals, sweep_blocks) = (self.rivals.clone(), self.sweep_blocks);
+        StudyPlan { settings, recipe, amounts, seeds, rivals, sweep_blocks }.settled()
+    }
+}
+
+/// Tells what `trainings` like this one would be.
+fn tell_plan(job: &Finetuning, trainings: usize, terminal: &Terminal) -> Outcome {
+    let (settings, images) = (&job.settings, &job.images);
+    let steps_per_epoch = images.steps_per_epoch(settings.batch);
+    let rehearsals = images.rehearse(settings)?;
+    let stages = settings.stages.iter().zip(&rehearsals);
+    let seconds: f64 =
+        stages.map(|(stage, told)| (stage.epochs * steps_per_epoch) as f64 * told.seconds_per_step).sum();
+    let steps = settings.epochs() * steps_per_epoch;
+    let parameters = rehearsals.first().map_or(0, |told| told.parameters);
+    let trained: Vec<usize> = rehearsals.iter().map(|told| told.trained).collect();
+    let document = json!({
+        "trainings": trainings,
+        "labels": images.train.len(),
+        "val": images.val.len(),
+        "test": images.test.as_ref().map(|test| test.len()),
+        "classes": images.classes,
+        "size": images.context.size,
+        "batch": images.batch(settings.batch),
+        "steps_per_epoch": steps_per_epoch,
+        "steps": steps,
+        "seconds": seconds,
+        "seconds_per_step": rehearsals.iter().map(|told| told.seconds_per_step).collect::<Vec<_>>(),
+        "parameters": parameters,
+        "trained": trained,
+        "checkpoint_bytes": checkpoint_bytes(parameters),
+        "files": names::ALL,
+        "settings": settings,
+    });
+    terminal.result(&document, || {
+        let about = HumanDuration(Duration::from_secs_f64(seconds)).to_string();
+        let rows = [
+            ("labels", images.train.len().to_string()),
+            (
+                "images",
+                format!(
+                    "{} validation, {} test",
+                    images.val.len(),
+                    images.test.as_ref().map_or(0, |test| test.len())
+                ),
+            ),
+            ("steps", format!("{steps_per_epoch} an epoch, {steps} in all")),
+            ("parameters", parameters.to_string()),
+            ("learning, by stage", trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+            ("time, without the looks at validation images", format!("about {about}")),
+            ("trainings like this", trainings.to_string()),
+        ];
+        terminal.table(&["plan", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::parse;
+    use crate::terminal::{OutputArgs, Surroundings};
+
+    #[test]
+    fn encoder_and_overrides_are_told_apart() {
+        let args: FinetuneArgs = parse("runs/a --data b.npz --out o batch=8 optim.lr=0.1").unwrap();
+        let (init, request) = args.words();
+        assert_eq!(
+            (init.as_deref(), request.sets),
+            (Some("runs/a"), vec!["batch=8".to_owned(), "optim.lr=0.1".into()])
+        );
+        let args: FinetuneArgs = parse("--resume runs/a workers=3").unwrap();
+        let (init, request) = args.words();
+        assert_eq!((init, request.sets), (None, vec!["workers=3".to_owned()]));
+        for line in [
+            "runs/a --data b.npz",
+            "--resume a --out b",
+            "--resume a --overwrite",
+            "a --out b --sweep-blocks --rivals scratch",
+        ] {
+            assert!(parse::<FinetuneArgs>(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_encoder_must_be_named() {
+        let args: FinetuneArgs = parse("--data b.npz --out o").unwrap();
+        let terminal = Terminal::new(&OutputArgs::default(), &Surroundings::default());
+        let failure = args.asked(&terminal).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let args: FinetuneArgs = parse("scratch --data b.npz --out o --label-choice random").unwrap();
+        let Asked { settings, file, recipe } = args.asked(&terminal).unwrap();
+        let recipe = recipe.unwrap();
+        assert_eq!((recipe.id.as_str(), recipe.changed), (DEFAULT, vec!["label_choice".to_owned()]));
+        assert!(file.is_none() && settings.stages.len() == 2, "{settings:?}");
+        assert_eq!(settings.label_choice, twinlens_data::LabelChoice::Random);
+    }
+}

@@ -1,0 +1,95 @@
+//! What the lab tells, shown on the terminal: bars, lines, events of `--json-lines`.
+
+use serde_json::Value;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+use twinlens_lab::{Events, Task, Training, TrainingEvent, TrainingListener, bytes};
+use twinlens_run::Row;
+
+use crate::terminal::{Progress, Terminal};
+
+impl Events for Terminal {
+    fn begin(&self, what: &str) -> Box<dyn Task + '_> {
+        Box::new(self.progress(what, 0))
+    }
+
+    fn train(&self, training: Training<'_>) -> Box<dyn TrainingListener + '_> {
+        self.log_to(training.log);
+        let (bar, epochs) = (self.progress(training.label, 0), training.epochs);
+        Box::new(TrainingBar { terminal: self, bar, epochs, steps: 0, latest: String::new() })
+    }
+}
+
+impl Task for Progress {
+    fn at(&self, done: u64, total: u64) {
+        self.set_of(done, total, "");
+    }
+}
+
+/// The bar of a training.
+struct TrainingBar<'a> {
+    terminal: &'a Terminal,
+    bar: Progress,
+    epochs: usize,
+    /// Steps of the whole training.
+    steps: u64,
+    /// What the latest row tells.
+    latest: String,
+}
+
+impl TrainingListener for TrainingBar<'_> {
+    fn hear(&mut self, event: &TrainingEvent<'_>) {
+        match event {
+            TrainingEvent::Started { total_steps, step } => {
+                self.steps = *total_steps as u64;
+                self.bar.set_of(*step as u64, self.steps, "");
+            }
+            TrainingEvent::Step { epoch, step, loss } => {
+                let told = format!("epoch {epoch}/{} loss {loss:.3}{}", self.epochs, self.latest);
+                self.bar.set_of(*step as u64, self.steps, &told);
+            }
+            TrainingEvent::Metrics(row) => {
+                self.latest = in_short(row);
+                // The row is in the log; a reader of stdout that went away must not end the training.
+                drop(self.terminal.event("metrics", row));
+            }
+            TrainingEvent::Look { epoch, measure, value } => {
+                let what = if *measure == "knn_accuracy" { "kNN accuracy" } else { "accuracy" };
+                tracing::info!("epoch {epoch}: {what} {value:.4} on validation images");
+            }
+            // How it ended is told by the command.
+            _ => {}
+        }
+    }
+}
+
+/// The numbers of a row that tell most, and the memory held, for a bar.
+fn in_short(row: &Row) -> String {
+    let keys = [("images_per_second", "images/s"), ("effective_rank", "rank"), ("data_wait_share", "wait")];
+    let number =
+        |(key, name): (&str, &str)| Some(format!(", {name} {:.2}", row.get(key).and_then(Value::as_f64)?));
+    let memory = memory_held().map(|held| format!(", memory {}", bytes(held)));
+    keys.into_iter().filter_map(number).chain(memory).collect()
+}
+
+/// Bytes of memory that this process holds, where the system tells.
+pub fn memory_held() -> Option<u64> {
+    let (mut system, this) = (System::new(), sysinfo::get_current_pid().ok()?);
+    let memory = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[this]), false, memory);
+    Some(system.process(this)?.memory())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_bar_tells_the_memory_held() {
+        assert!(memory_held().is_none_or(|held| held > 1 << 20));
+        let row = Row::from_iter([("images_per_second".to_owned(), json!(3.0))]);
+        let text = in_short(&row);
+        assert!(text.starts_with(", images/s 3.00, memory "), "{text}");
+    }
+}
