@@ -199,7 +199,7 @@ pub enum JobOutcome {
     /// An encoder.
     Pretrained(Pretrained),
     /// An encoder with a head, judged.
-    Finetuned(Finetuned),
+    Finetuned(Box<Finetuned>),
 }
 
 /// What a pre-training came to.
@@ -270,7 +270,7 @@ impl Job {
     pub fn run(&self, folder: &Path, lab: &Lab<'_>) -> Result<JobOutcome, LabError> {
         Ok(match self {
             Job::Pretrain(job) => JobOutcome::Pretrained(job.run(folder, PRETRAINING, lab)?),
-            Job::Finetune(job) => JobOutcome::Finetuned(job.run(folder, FINETUNING, lab)?),
+            Job::Finetune(job) => JobOutcome::Finetuned(Box::new(job.run(folder, FINETUNING, lab)?)),
         })
     }
 }
