@@ -35,7 +35,7 @@ pub(super) fn create(
         Some(recipe) => Some(recipe.clone()),
         None => lineage::of_earlier(path),
     };
-    let lineage = lineage::of(job, recipe);
+    let lineage = lineage::of(job, recipe)?;
     let overwrite = if overwrite { Overwrite::Run } else { Overwrite::Never };
     let config = settings.config()?;
     let start = Start { config: &config, command: &program.command, environment: environment.describe() };

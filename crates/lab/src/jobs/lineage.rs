@@ -2,39 +2,40 @@
 
 use std::path::{Path, PathBuf};
 
-use twinlens_run::{Ancestor, DataIdentity, LINEAGE_VERSION, Lineage, Recipe, names};
+use twinlens_run::{Ancestor, DataIdentity, LINEAGE_VERSION, Lineage, Recipe, RunError, RunKind, names};
 
 use super::TrainingJob;
 use super::run_settings::RunSettings;
 
 /// The lineage of a run that begins.
-pub(super) fn of(job: &impl TrainingJob, recipe: Option<Recipe>) -> Lineage {
+///
+/// # Errors
+/// A run that it descends from, whose record is damaged.
+pub(super) fn of(job: &impl TrainingJob, recipe: Option<Recipe>) -> Result<Lineage, RunError> {
     let settings = job.settings();
-    Lineage {
-        version: LINEAGE_VERSION,
-        kind: settings.kind(),
-        recipe,
-        data: DataIdentity {
-            sha256: job.data().fingerprint.clone(),
-            path: settings.common().data.to_owned(),
-        },
-        encoder: job.begins_with().map_or_else(Vec::new, |(path, sha256)| ancestors(&path, sha256)),
-    }
+    let encoder = match job.begins_with() {
+        Some((path, sha256)) => ancestors(&path, sha256)?,
+        None => Vec::new(),
+    };
+    let data =
+        DataIdentity { sha256: job.data().fingerprint.clone(), path: settings.common().data.to_owned() };
+    Ok(Lineage { version: LINEAGE_VERSION, kind: settings.kind(), recipe, data, encoder })
 }
 
-/// The recipe of the run that was begun at `path` before.
+/// The recipe of the run that was begun at `path` before; a record that cannot be read is replaced with its run.
 pub(super) fn of_earlier(path: &Path) -> Option<Recipe> {
     Lineage::read(path).ok().flatten()?.recipe
 }
 
 /// The encoder at `path`, whose weights have this hash, and those that it descends from, as far as its run says so.
-fn ancestors(path: &str, sha256: String) -> Vec<Ancestor> {
+fn ancestors(path: &str, sha256: String) -> Result<Vec<Ancestor>, RunError> {
     let run = run_of(Path::new(path));
-    let earlier = run.as_deref().and_then(|run| Lineage::read(run).ok().flatten());
-    let method = run.as_deref().and_then(method_of);
-    let run = run.map(|run| run.display().to_string());
-    let own = Ancestor { sha256, method, run };
-    std::iter::once(own).chain(earlier.into_iter().flat_map(|earlier| earlier.encoder)).collect()
+    let lineage = run.as_deref().map(Lineage::read).transpose()?.flatten();
+    let kind = lineage.as_ref().map(|lineage| lineage.kind);
+    let method = run.as_deref().and_then(|run| method_of(run, kind));
+    let own = Ancestor { sha256, method, run: run.map(|run| run.display().to_string()) };
+    let earlier = lineage.map_or_else(Vec::new, |lineage| lineage.encoder);
+    Ok(std::iter::once(own).chain(earlier).collect())
 }
 
 /// The run whose encoder lies at `path`: a run's folder, or the encoder's file in it.
@@ -44,10 +45,9 @@ fn run_of(path: &Path) -> Option<PathBuf> {
     Some(path.to_path_buf()).filter(is_run).or_else(|| above().filter(is_run))
 }
 
-/// How the run in this folder trained its encoder. A run that cannot be read says nothing.
-fn method_of(run: &Path) -> Option<String> {
+/// How the run in this folder trained its encoder; unknown where this program cannot read its settings.
+fn method_of(run: &Path, kind: Option<RunKind>) -> Option<String> {
     let config = std::fs::read_to_string(run.join(names::CONFIG)).ok()?;
-    let kind = Lineage::read(run).ok().flatten().map(|lineage| lineage.kind);
     Some(match RunSettings::read(&config, kind).ok()? {
         RunSettings::Pretraining(settings) => settings.method.clone(),
         RunSettings::Finetuning(_) => Ancestor::FINE_TUNING.to_owned(),

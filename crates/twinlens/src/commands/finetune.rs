@@ -128,34 +128,35 @@ impl Call<'_> {
         data: &DataSet,
         out: Option<&Path>,
     ) -> Outcome {
-        let args = self.args;
         if plan.is_one() {
-            if !args.devices.is_empty() {
-                let failure = Failure::message(Exit::Usage, "a single training has a single device");
-                let hint = "name it with --device, or ask for several seeds, amounts of labels or rivals";
-                return Err(failure.hint(hint));
-            }
             let StudyPlan { mut settings, recipe, .. } = plan;
             settings.take_images(data)?;
-            let job = Finetuning::new(settings, file, data)?.following(recipe);
-            return match out {
-                _ if args.dry_run => tell_plan(&job, 1, self.terminal),
-                Some(out) => {
-                    let mut folder = job.create(out, args.overwrite, &self.lab)?;
-                    let signals = Signals::listen()?;
-                    let tuned = job.begin(&mut folder, FINETUNING, &signals.heard_in(&self.lab));
-                    let tuned = signals.ended(tuned, ("finetune", out))?;
-                    self.conclude(&job, &folder, &tuned)
-                }
-                None => Err(no_folder()),
-            };
+            return self.one(&Finetuning::new(settings, file, data)?.following(recipe), out);
         }
         let study = Study::prepare(plan, file, data, &self.lab)?;
         match (out, study.first_training()) {
-            (_, Some(job)) if args.dry_run => tell_plan(job, study.trainings(), self.terminal),
+            (_, Some(job)) if self.args.dry_run => tell_plan(job, study.trainings(), self.terminal),
             (Some(out), _) => self.study(&study, out),
             (None, _) => Err(no_folder()),
         }
+    }
+
+    /// One training in the folder `out`.
+    fn one(&self, job: &Finetuning, out: Option<&Path>) -> Outcome {
+        if !self.args.devices.is_empty() {
+            let failure = Failure::message(Exit::Usage, "a single training has a single device");
+            let hint = "name it with --device, or ask for several seeds, amounts of labels or rivals";
+            return Err(failure.hint(hint));
+        }
+        if self.args.dry_run {
+            return tell_plan(job, 1, self.terminal);
+        }
+        let out = out.ok_or_else(no_folder)?;
+        let mut folder = job.create(out, self.args.overwrite, &self.lab)?;
+        let signals = Signals::listen()?;
+        let tuned = job.begin(&mut folder, FINETUNING, &signals.heard_in(&self.lab));
+        let tuned = signals.ended(tuned, ("finetune", out))?;
+        self.conclude(job, &folder, &tuned)
     }
 
     /// A whole study in the folder `out`, its report, and its numbers told.

@@ -37,8 +37,10 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use etcetera::BaseStrategy;
-use twinlens_lab::{Cache, Computing, Part};
+use twinlens_lab::{Computing, Part};
 pub use twinlens_lab::{bytes, run_settings};
+
+use crate::cli::Invocation;
 
 /// Where decoded and downloaded data are kept: `TWINLENS_DATA_DIR`, else `twinlens` in the user's cache folder.
 pub fn data_folder() -> Option<PathBuf> {
@@ -49,8 +51,7 @@ pub fn data_folder() -> Option<PathBuf> {
 
 /// How features are computed on `device`, and kept in [`data_folder`]; 0 `workers` are as many as there are cores.
 pub fn computing(workers: usize, device: &str) -> Computing {
-    let program = format!("{} {}", crate::VERSION, crate::COMMIT);
-    Computing::new(workers, device, data_folder().map(|folder| Cache { folder, program }))
+    training::quiet_lab(&Invocation::default()).computing(workers, device)
 }
 
 /// Which images of a data set, on the command line.

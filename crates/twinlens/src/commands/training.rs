@@ -18,9 +18,14 @@ pub use twinlens_lab::BUNDLED;
 
 /// The lab in which the command works that was called so.
 pub fn lab<'a>(invocation: &Invocation, terminal: &'a Terminal) -> Lab<'a> {
+    Lab { events: terminal, ..quiet_lab(invocation) }
+}
+
+/// The same without a listener.
+pub fn quiet_lab(invocation: &Invocation) -> Lab<'static> {
     let commit = Some(crate::COMMIT).filter(|commit| *commit != "unknown").map(str::to_owned);
     let program = Program { version: crate::VERSION.to_owned(), commit, command: invocation.words() };
-    Lab { program, data_folder: data_folder(), events: terminal, ..Lab::default() }
+    Lab { program, data_folder: data_folder(), ..Lab::default() }
 }
 
 /// A pre-training, checked, with what is to know about it told.
