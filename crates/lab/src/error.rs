@@ -31,12 +31,6 @@ pub enum LabError {
     /// A policy that cannot be built, or an image that does not fit it.
     #[error(transparent)]
     Views(#[from] ViewsError),
-    /// An image could not be read.
-    #[error("{reason}")]
-    Image {
-        /// Which one and why.
-        reason: String,
-    },
     /// Neither a run nor an encoder's file.
     #[error("{source}")]
     NoEncoder {
@@ -83,8 +77,10 @@ pub enum LabError {
 impl LabError {
     /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
     /// name, which every front end spells its own way.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         Some(match self {
+            LabError::Data(error) => error.hint(),
+            LabError::Views(error) => return error.hint(),
             LabError::Run(error) => error.hint(),
             LabError::Nn(error) => return error.hint(),
             LabError::Ssl(error) => return error.hint(),

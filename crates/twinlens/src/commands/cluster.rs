@@ -191,8 +191,8 @@ fn keep(args: &ClusterArgs, verdicts: &[ClusterVerdict], source: &dyn ImageSourc
     }
     let draw = |verdict: &ClusterVerdict| -> Outcome<Picture> {
         let sheet = montage(&montage_rows(verdict, source)?, CELL)
-            .map_err(|error| Failure::new(Exit::Usage, error))?;
-        Picture::png(&sheet).map_err(|error| Failure::new(Exit::Failed, error))
+            .map_err(|error| Failure::from(error).ending(Exit::Usage))?;
+        Ok(Picture::png(&sheet)?)
     };
     match (&args.montage, &run) {
         (Some(path), _) => verdicts.iter().take(1).map(|verdict| written(path, &draw(verdict)?)).collect(),

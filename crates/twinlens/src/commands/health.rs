@@ -145,7 +145,7 @@ fn keep(args: &HealthArgs, verdict: &HealthVerdict) -> Outcome<Option<PathBuf>> 
         return Ok(None);
     }
     let line = Spectrum { name: args.judge.features.name().to_owned(), variances: verdict.spectrum.clone() };
-    let picture = spectrum(&[line]).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let picture = spectrum(&[line])?;
     Ok(match (&args.plot, run) {
         (Some(path), _) => {
             write_atomically(path, picture.bytes())?;

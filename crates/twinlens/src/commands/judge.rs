@@ -18,8 +18,8 @@ use twinlens_ssl::finetune::range_of;
 use super::labels::{repeated, summary};
 use super::reading::ReadingArgs;
 use super::run_settings::RunSettings;
-use super::tags;
 use super::training::open_named;
+use super::{tags, told};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -191,7 +191,7 @@ impl JudgeArgs {
         let (subject, data) = self.open(terminal)?;
         let judged = data.for_judging();
         for notice in &judged.notices[data.notices.len()..] {
-            tracing::warn!("{}: {notice}", data.name);
+            tracing::warn!("{}: {}", data.name, told::notice(notice));
         }
         if judged.splits.test.is_none() && judged.splits.val.is_some() {
             tracing::warn!("{} has no test images with labels: validation alone is judged", data.name);

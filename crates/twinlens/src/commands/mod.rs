@@ -27,6 +27,7 @@ pub mod runs;
 pub mod settings;
 pub mod spec;
 pub mod tags;
+pub mod told;
 pub mod training;
 pub mod transfer;
 pub mod tsne;

@@ -15,8 +15,8 @@ use twinlens_ssl::{
 
 use super::data::{locate, range_in_words};
 use super::doctor::free_space;
-use super::{bytes, computing, data_folder};
-use crate::exit::{Exit, Failure, Outcome};
+use super::{bytes, computing, data_folder, told};
+use crate::exit::{Exit, Failure, Outcome, spelled};
 use crate::signals::{Interrupt, Signal};
 use crate::terminal::Terminal;
 
@@ -347,7 +347,7 @@ pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Ou
     };
     tell_skipped(&data);
     for notice in &data.notices {
-        tracing::warn!("{}: {notice}", data.name);
+        tracing::warn!("{}: {}", data.name, told::notice(notice));
     }
     if data.range.origin != RangeOrigin::Type {
         tracing::info!("{}: black and white are {}", data.name, range_in_words(&data.range));
@@ -359,7 +359,7 @@ pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Ou
 pub fn tell_skipped(data: &DataSet) {
     if data.skipped.count > 0 {
         let first: Vec<String> =
-            data.skipped.first.iter().map(|bad| format!("{} ({})", bad.path, bad.reason)).collect();
+            data.skipped.first.iter().map(|bad| format!("{} ({})", bad.path, told::reason(bad))).collect();
         tracing::warn!(
             "{} images could not be read and were left out: {}",
             data.skipped.count,
@@ -395,14 +395,14 @@ impl From<SslError> for Failure {
             // What goes wrong while it trains.
             _ => Exit::Failed,
         };
-        let hint = error.hint();
+        let hint = error.hint().map(spelled);
         Failure::new(exit, error).advised(hint)
     }
 }
 
 impl From<LabError> for Failure {
     fn from(error: LabError) -> Failure {
-        let hint = error.hint();
+        let hint = error.hint().map(spelled);
         let failure = match error {
             LabError::Data(error) => Failure::from(error),
             LabError::Eval(error) => Failure::from(error),
@@ -423,7 +423,7 @@ impl From<twinlens_nn::NnError> for Failure {
             twinlens_nn::NnError::Unknown { .. } => Exit::Usage,
             _ => Exit::Data,
         };
-        let hint = error.hint();
+        let hint = error.hint().map(spelled);
         Failure::new(exit, error).advised(hint)
     }
 }

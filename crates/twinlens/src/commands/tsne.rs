@@ -240,7 +240,7 @@ impl Shown<'_> {
             colourings: colouring.clone().into_iter().collect(),
             thumbnails: if html { thumbnails(self.source.as_ref(), &every)? } else { Vec::new() },
         };
-        let atlas = Atlas::new(input).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let atlas = Atlas::new(input)?;
         Ok(Drawn { atlas, frames, colouring })
     }
 
@@ -303,7 +303,7 @@ impl Drawn {
         }
         let sections = vec![Section::new("", blocks)];
         let page = Page { title: "Map of features".to_owned(), sections, ..Page::default() };
-        page_html(&page).map_err(|error| Failure::new(Exit::Failed, error))
+        Ok(page_html(&page)?)
     }
 
     fn picture(&self) -> &Picture {

@@ -5,6 +5,7 @@
 mod data;
 mod faults;
 mod finetune;
+mod libraries;
 mod program;
 mod several_classes;
 #[path = "../../../config/tests/config/stand_in.rs"]

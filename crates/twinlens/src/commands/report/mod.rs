@@ -269,7 +269,7 @@ fn reason(failure: &Failure) -> String {
 
 /// A picture that could not be drawn.
 pub fn undrawn(error: ReportError) -> Failure {
-    Failure::new(Exit::Failed, error)
+    Failure::from(error)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::Kept;
 use super::seen::Seen;
 use crate::commands::data::range_in_words;
 use crate::commands::run_settings::{Common, RunSettings};
+use crate::commands::told;
 
 /// What every report says about repeating a run elsewhere.
 const MAY_DIFFER: [&str; 3] = [
@@ -25,7 +26,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
     let mut blocks = vec![Block::Facts(facts(seen))];
     if let Ok(data) = seen.data {
         blocks.extend(skipped(data));
-        blocks.extend(data.notices.iter().map(|notice| Block::Warning(notice.to_string())));
+        blocks.extend(data.notices.iter().map(|notice| Block::Warning(told::notice(notice))));
         warn_of_other_data(seen, data, kept);
     }
     if let Err(reason) = &seen.data {
@@ -131,7 +132,8 @@ fn skipped(data: &DataSet) -> Vec<Block> {
     if data.skipped.count == 0 {
         return vec![Block::Text(format!("All {found} files found could be read."))];
     }
-    let examples = data.skipped.first.iter().map(|bad| format!("{}: {}", bad.path, bad.reason)).collect();
+    let examples =
+        data.skipped.first.iter().map(|bad| format!("{}: {}", bad.path, told::reason(bad))).collect();
     let count = data.skipped.count;
     vec![
         Block::Warning(format!("{count} of {found} files could not be read and were left out:")),
