@@ -4,11 +4,14 @@
 //!
 //! 1. built-in defaults ([`Spec::defaults`]),
 //! 2. a preset, by name ([`Spec::presets`]),
-//! 3. `--config file.toml`, in the order given,
+//! 3. files of settings, in the order given,
 //! 4. environment variables: `TWINLENS_OPTIM__LR=0.1` sets `optim.lr` (two underscores part the
 //!    levels, one may stand for a hyphen),
-//! 5. `--set optim.lr=0.1`, or a bare `optim.lr=0.1` after the verb, in the order given,
-//! 6. a flag of its own, such as `--method`.
+//! 5. assignments, `optim.lr=0.1`, in the order given,
+//! 6. a flag of its own.
+//!
+//! The front end says what assignments ([`Spec::assignment`]) and flags ([`Flag::name`]) are called where it is told
+//! where a value came from.
 //!
 //! Tables are merged key by key. An array replaces the array below it; single elements are addressed by index
 //! (`views.0.operations.1.p=0.5`). An element that is a table with an `op` key may also be addressed by that
@@ -58,6 +61,8 @@ pub struct Spec<T> {
     pub supersedes: &'static [(&'static str, &'static str)],
     /// Dotted keys that were renamed: `(old, new)`. The old spelling still works, with a warning.
     pub renamed: &'static [(&'static str, &'static str)],
+    /// What the front end calls the way in which assignments are given, for [`Resolved::origin`] and reports.
+    pub assignment: &'static str,
     /// Checks beyond types: ranges, and settings that do not go together.
     pub validate: fn(&T) -> Vec<Problem>,
 }
@@ -65,7 +70,7 @@ pub struct Spec<T> {
 /// A setting with a flag of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flag {
-    /// The flag as typed, `--epochs`.
+    /// The flag as the front end spells it.
     pub name: &'static str,
     /// The dotted key it sets.
     pub key: &'static str,
@@ -76,13 +81,13 @@ pub struct Flag {
 /// What one invocation asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// `--preset NAME`
+    /// The preset's name.
     pub preset: Option<String>,
-    /// `--config FILE`, in the order given.
+    /// Files of settings, in the order given.
     pub files: Vec<PathBuf>,
     /// Environment variables; those without the prefix are passed over.
     pub environment: Vec<(String, String)>,
-    /// `key=value` overrides, in the order given.
+    /// Assignments, `key=value`, in the order given.
     pub sets: Vec<String>,
     /// Flags that were given.
     pub flags: Vec<Flag>,
@@ -102,7 +107,7 @@ pub struct Resolved<T> {
 
 impl<T> Resolved<T> {
     /// Where the value at a dotted key came from: `built-in`, `preset NAME`, `FILE:LINE`, a variable's name,
-    /// `--set`, or a flag.
+    /// [`Spec::assignment`], or a flag.
     pub fn origin(&self, key: &str) -> String {
         self.tree.origin_of(key)
     }
@@ -186,9 +191,9 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Resolver<'_, T> {
     }
 
     /// The user's layers, weakest first. Within one rank, choices that supersede details go first, so that
-    /// `--set` means the same in any order.
+    /// assignments mean the same in any order.
     fn overlays(&mut self, request: &Request) -> Vec<Overlay> {
-        let mut overlays = read::overlays(request, self.spec.presets, &mut self.report);
+        let mut overlays = read::overlays(request, self.spec, &mut self.report);
         for overlay in &mut overlays {
             for (old, new) in self.spec.renamed {
                 if overlay.rename(old, new) {

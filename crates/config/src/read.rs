@@ -8,10 +8,10 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Request;
 use super::node::{Content, Node};
 use super::report::{Finding, Report};
 use super::schema::nearest;
+use super::{Request, Spec};
 
 /// Environment variables that begin with this are settings.
 pub const ENVIRONMENT_PREFIX: &str = "TWINLENS_";
@@ -26,11 +26,11 @@ pub enum Rank {
     BuiltIn,
     /// A named preset.
     Preset,
-    /// `--config`
+    /// A file of settings.
     File,
     /// `TWINLENS_*`
     Environment,
-    /// `--set key=value`
+    /// An assignment, `key=value`.
     Set,
     /// A flag of its own.
     Flag,
@@ -172,10 +172,10 @@ impl Overlay {
 }
 
 /// All of the user's layers, weakest first. What cannot be read is reported and left out.
-pub(super) fn overlays(request: &Request, presets: &[(&str, &str)], report: &mut Report) -> Vec<Overlay> {
+pub(super) fn overlays<T>(request: &Request, spec: &Spec<T>, report: &mut Report) -> Vec<Overlay> {
     let mut overlays = Vec::new();
     if let Some(name) = &request.preset {
-        overlays.extend(preset(name, presets, report));
+        overlays.extend(preset(name, spec.presets, report));
     }
     for path in &request.files {
         overlays.extend(file(path, report));
@@ -186,7 +186,7 @@ pub(super) fn overlays(request: &Request, presets: &[(&str, &str)], report: &mut
         overlays.push(variable(name, value));
     }
     for text in &request.sets {
-        overlays.extend(set(text, report));
+        overlays.extend(set(text, spec.assignment, report));
     }
     for flag in &request.flags {
         let text = format!("{} {}", flag.name, flag.value);
@@ -289,8 +289,8 @@ fn variable(name: &str, value: &str) -> Overlay {
     Overlay::Single { path: path_of(&key), value: argument(value, 0..name.len(), &source) }
 }
 
-fn set(text: &str, report: &mut Report) -> Option<Overlay> {
-    let source = Arc::new(Source { rank: Rank::Set, name: "--set".to_owned(), text: text.to_owned() });
+fn set(text: &str, name: &str, report: &mut Report) -> Option<Overlay> {
+    let source = Arc::new(Source { rank: Rank::Set, name: name.to_owned(), text: text.to_owned() });
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Some(Overlay::Single { path: path_of(key.trim()), value: argument(value, 0..key.len(), &source) })

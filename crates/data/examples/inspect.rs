@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use twinlens_data::{DataSettings, OnBadSample, OpenOptions, inspect, open};
 
-#[allow(clippy::print_stdout, clippy::print_stderr)]
+#[expect(clippy::print_stdout, clippy::print_stderr)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or("give a PATH")?;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::decode::Refusal;
 use crate::text::{SENTENCE, shown};
 
-/// What failed, where, what was expected, what was found, and how to mend it.
+/// What failed, where, what was expected and what was found; [`DataError::hint`] says how to mend it.
 ///
 /// `place` names a file, or a file and what lies in it (`blood.npz: train_images`). Messages escape control characters and
 /// shorten what is long; the fields do not.
@@ -13,7 +14,7 @@ use crate::text::{SENTENCE, shown};
 pub enum DataError {
     /// A file or folder could not be read at all.
     #[error(
-        "cannot read {place}: {source}\nhint: check that it exists and that you may read it",
+        "cannot read {place}: {source}",
         place = line(.place)
     )]
     Read {
@@ -24,7 +25,7 @@ pub enum DataError {
     },
     /// A file of 0 bytes, or an array without samples.
     #[error(
-        "{place} is empty\nhint: the download or copy may have failed; fetch it again",
+        "{place} is empty",
         place = line(.place)
     )]
     Empty {
@@ -33,9 +34,7 @@ pub enum DataError {
     },
     /// The content is in no format that is read here.
     #[error(
-        "{place} holds no images in a format read here: {found}\nhint: give an .npz or .npy of images, \
-         MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a folder class/file of PNG, JPEG, TIFF, BMP or \
-         WebP, or a zip or tar of these",
+        "{place} holds no images in a format read here: {found}",
         place = line(.place), found = line(.found)
     )]
     UnknownFormat {
@@ -46,7 +45,7 @@ pub enum DataError {
     },
     /// The content is of a kind that is known and not read here.
     #[error(
-        "{place} is {what}, which is not read here\nhint: {hint}",
+        "{place} is {what}, which is not read here",
         place = line(.place), what = line(.what)
     )]
     NotRead {
@@ -54,15 +53,12 @@ pub enum DataError {
         place: String,
         /// What it is.
         what: String,
-        /// How to bring its images here.
+        /// How to bring its images here, in the form of [`DataError::hint`].
         hint: String,
     },
     /// Folders of which some may be splits and others not, so that test images might be learnt from.
     #[error(
-        "{place}: which folders hold images to learn from and which to test on is not clear: {found}\nhint: say \
-         which is \
-         which with --split-folder train=FOLDER and --split-folder test=FOLDER (data_options.split_folders), read one \
-         folder alone with --member FOLDER, or draw splits whatever the folders are called with --splits drawn",
+        "{place}: which folders hold images to learn from and which to test on is not clear: {found}",
         place = line(.place), found = line(.found)
     )]
     UnclearFolders {
@@ -72,7 +68,7 @@ pub enum DataError {
         found: String,
     },
     /// A table of labels that cannot be read, contradicts itself or does not fit the images.
-    #[error("{place}: {reason}\nhint: {hint}", place = line(.place), reason = line(.reason))]
+    #[error("{place}: {reason}", place = line(.place), reason = line(.reason))]
     WrongTable {
         /// The table.
         place: String,
@@ -83,7 +79,7 @@ pub enum DataError {
     },
     /// The content starts right, then breaks off or contradicts itself.
     #[error(
-        "{place} is damaged or cut short: {reason}\nhint: compare it with the original, or fetch it again",
+        "{place} is damaged or cut short: {reason}",
         place = line(.place), reason = line(.reason)
     )]
     Damaged {
@@ -94,7 +90,7 @@ pub enum DataError {
     },
     /// An array of numbers (or other things) that cannot be images or labels.
     #[error(
-        "{place}: expected {expected}, got {got}\nhint: {hint}",
+        "{place}: expected {expected}, got {got}",
         place = line(.place), expected = line(.expected), got = line(.got)
     )]
     WrongType {
@@ -109,7 +105,7 @@ pub enum DataError {
     },
     /// An array whose shape cannot be that of images or labels.
     #[error(
-        "{place}: expected {expected}, got {got}\nhint: {hint}",
+        "{place}: expected {expected}, got {got}",
         place = line(.place), expected = line(.expected), got = line(.got)
     )]
     WrongShape {
@@ -124,7 +120,7 @@ pub enum DataError {
     },
     /// Images and labels differ in number.
     #[error(
-        "{place}: {images} images but {labels} labels\nhint: there must be one label per image, in the same order",
+        "{place}: {images} images but {labels} labels",
         place = line(.place)
     )]
     CountMismatch {
@@ -137,8 +133,7 @@ pub enum DataError {
     },
     /// A label that is no class number.
     #[error(
-        "{place}: sample {sample} has label {label}, expected 0..={max}\nhint: number the classes from 0 as they \
-         are named; give samples without a label -1, or name their value with --ignore-labels",
+        "{place}: sample {sample} has label {label}, expected 0..={max}",
         place = line(.place)
     )]
     LabelOutOfRange {
@@ -153,8 +148,7 @@ pub enum DataError {
     },
     /// A number other than 0 and 1 among labels of several classes an image.
     #[error(
-        "{place}: sample {sample} has {value} in column {column}, expected 0 or 1\nhint: several columns say for each \
-         class whether the image shows it; for one class number an image give one column",
+        "{place}: sample {sample} has {value} in column {column}, expected 0 or 1",
         place = line(.place)
     )]
     NoTag {
@@ -168,7 +162,7 @@ pub enum DataError {
         value: i128,
     },
     /// A list of images, or a set of such lists, that contradicts itself or the images.
-    #[error("{place}: {reason}\nhint: {hint}", place = line(.place), reason = line(.reason))]
+    #[error("{place}: {reason}", place = line(.place), reason = line(.reason))]
     WrongList {
         /// The list, or the set.
         place: String,
@@ -180,7 +174,7 @@ pub enum DataError {
     /// NaN or infinity among floating-point pixels.
     #[error(
         "{place}: sample {sample} has the value {value} at row {row}, column {column}, channel {channel}, \
-         expected finite numbers\nhint: mask or replace such pixels (numpy.nan_to_num) before training",
+         expected finite numbers",
         place = line(.place)
     )]
     NotFinite {
@@ -199,8 +193,7 @@ pub enum DataError {
     },
     /// No readable image in a folder or archive.
     #[error(
-        "{place} holds no readable image: {found}\nhint: put PNG, JPEG, TIFF, BMP or WebP files into one \
-         folder per class (or all into one folder, without labels)",
+        "{place} holds no readable image: {found}",
         place = line(.place), found = line(.found)
     )]
     NoImages {
@@ -208,10 +201,12 @@ pub enum DataError {
         place: String,
         /// What was found instead.
         found: String,
+        /// What helps with the first file that cannot be decoded, where that is known.
+        hint: Option<String>,
     },
     /// One image cannot be decoded, and bad samples are to stop the run.
     #[error(
-        "{place} cannot be decoded: {reason}\nhint: remove or replace it, or let bad samples be skipped",
+        "{place} cannot be decoded: {reason}",
         place = line(.place), reason = line(.reason)
     )]
     BadSample {
@@ -219,11 +214,12 @@ pub enum DataError {
         place: String,
         /// What the decoder said.
         reason: String,
+        /// What helps with such a file, where that is known.
+        hint: Option<String>,
     },
     /// Images of one set that cannot be brought to a common form.
     #[error(
-        "{place} mixes images that do not go together: {first}, but {second}\nhint: convert them to the same \
-         number of channels and the same kind of numbers (grey with RGB and 8 with 16 bits may be mixed)",
+        "{place} mixes images that do not go together: {first}, but {second}",
         place = line(.place), first = line(.first), second = line(.second)
     )]
     MixedImages {
@@ -236,7 +232,7 @@ pub enum DataError {
     },
     /// Something needs more memory than allowed.
     #[error(
-        "{place} needs {needed} bytes of memory, the limit is {limit}\nhint: {hint}",
+        "{place} needs {needed} bytes of memory, the limit is {limit}",
         place = line(.place)
     )]
     TooLarge {
@@ -250,10 +246,7 @@ pub enum DataError {
         hint: String,
     },
     /// The cache of decoded images could not be written or mapped.
-    #[error(
-        "cannot keep decoded images in {path}: {source}\nhint: choose a cache folder that can be written and \
-         has room for the decoded set"
-    )]
+    #[error("cannot keep decoded images in {path}: {source}")]
     Cache {
         /// The cache file or folder.
         path: PathBuf,
@@ -262,7 +255,7 @@ pub enum DataError {
     },
     /// An array file without the arrays that make a data set.
     #[error(
-        "{place}: cannot tell which array holds the images; it has {found}\nhint: {hint}",
+        "{place}: cannot tell which array holds the images; it has {found}",
         place = line(.place), found = line(.found)
     )]
     UnknownArrays {
@@ -275,7 +268,7 @@ pub enum DataError {
     },
     /// An option has a value that makes no sense.
     #[error(
-        "option {name}: expected {expected}, got {got}\nhint: change {name}",
+        "option {name}: expected {expected}, got {got}",
         expected = line(.expected), got = line(.got)
     )]
     BadOption {
@@ -287,7 +280,7 @@ pub enum DataError {
         got: String,
     },
     /// A sample that does not exist was asked for.
-    #[error("sample {index} was asked for, but there are {len}\nhint: indices run from 0 to {len} - 1")]
+    #[error("sample {index} was asked for, but there are {len}")]
     NoSuchSample {
         /// The index asked for.
         index: usize,
@@ -295,15 +288,14 @@ pub enum DataError {
         len: usize,
     },
     /// A source without images where at least one is needed.
-    #[error("{what} needs at least one image, got none\nhint: check the split and the limit asked for")]
+    #[error("{what} needs at least one image, got none")]
     NoSamples {
         /// What needs images.
         what: &'static str,
     },
     /// A protocol needs labels and there are none.
     #[error(
-        "{name}: judging an encoder needs labels in the training split, got none\nhint: sort the images into \
-         one folder per class, or add an array of labels; pre-training alone needs none",
+        "{name}: judging an encoder needs labels in the training split, got none",
         name = line(.name)
     )]
     NoLabels {
@@ -312,9 +304,7 @@ pub enum DataError {
     },
     /// A protocol predicts one class an image and the set gives several.
     #[error(
-        "{name}: an image may show several classes, which can be judged by support vector machines alone\nhint: \
-         `twinlens probe --classifier svm` tells the average precision of each class; pre-training, features, health and \
-         maps work as on images without labels",
+        "{name}: an image may show several classes, which can be judged by support vector machines alone",
         name = line(.name)
     )]
     SeveralLabels {
@@ -323,8 +313,7 @@ pub enum DataError {
     },
     /// A protocol needs at least two classes and there is one.
     #[error(
-        "{name}: judging an encoder needs at least 2 classes in the training split, got only \"{class}\"\n\
-         hint: add images of another class; pre-training alone needs no classes",
+        "{name}: judging an encoder needs at least 2 classes in the training split, got only \"{class}\"",
         name = line(.name), class = line(.class)
     )]
     OneClass {
@@ -333,6 +322,72 @@ pub enum DataError {
         /// The only class.
         class: String,
     },
+}
+
+const READ: &str = "check that it exists and that you may read it";
+const EMPTY: &str = "the download or copy may have failed; fetch it again";
+const FORMATS: &str = "give an .npz or .npy of images, MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a \
+                       folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip or tar of these";
+const FOLDERS: &str = "say which is which with {split_folder} train=FOLDER and {split_folder} test=FOLDER \
+                       (data_options.split_folders), read one folder alone with {member} FOLDER, or draw splits whatever \
+                       the folders are called with {splits} drawn";
+const DAMAGED: &str = "compare it with the original, or fetch it again";
+const COUNT: &str = "there must be one label per image, in the same order";
+const CLASS: &str = "number the classes from 0 as they are named; give samples without a label -1, or name their value \
+                     with {ignore_labels}";
+const TAG: &str = "several columns say for each class whether the image shows it; for one class number an image give one \
+                   column";
+const FINITE: &str = "mask or replace such pixels (numpy.nan_to_num) before training";
+const IMAGES: &str = "put PNG, JPEG, TIFF, BMP or WebP files into one folder per class (or all into one folder, without \
+                      labels)";
+const SAMPLE: &str = "remove or replace it, or let bad samples be skipped with {on_bad_sample} skip";
+const MIXED: &str = "convert them to the same number of channels and the same kind of numbers (grey with RGB and 8 with \
+                     16 bits may be mixed)";
+const CACHE: &str = "choose a cache folder that can be written and has room for the decoded set";
+const LABELS: &str =
+    "sort the images into one folder per class, or add an array of labels; pre-training alone needs none";
+const SEVERAL: &str = "`{probe} {classifier} svm` tells the average precision of each class; pre-training, features, health \
+                       and maps work as on images without labels";
+
+impl DataError {
+    /// How to mend it. `{name}` stands for the argument or action of that name, which every front end spells its own way;
+    /// doubled braces stand for single ones.
+    pub fn hint(&self) -> &str {
+        match self {
+            DataError::NotRead { hint, .. }
+            | DataError::WrongTable { hint, .. }
+            | DataError::WrongType { hint, .. }
+            | DataError::WrongShape { hint, .. }
+            | DataError::TooLarge { hint, .. }
+            | DataError::UnknownArrays { hint, .. } => hint,
+            DataError::WrongList { hint, .. } => hint,
+            DataError::NoImages { hint, .. } => hint.as_deref().unwrap_or(IMAGES),
+            DataError::BadSample { hint, .. } => hint.as_deref().unwrap_or(SAMPLE),
+            DataError::Read { .. } => READ,
+            DataError::Empty { .. } => EMPTY,
+            DataError::UnknownFormat { .. } => FORMATS,
+            DataError::UnclearFolders { .. } => FOLDERS,
+            DataError::Damaged { .. } => DAMAGED,
+            DataError::CountMismatch { .. } => COUNT,
+            DataError::LabelOutOfRange { .. } => CLASS,
+            DataError::NoTag { .. } => TAG,
+            DataError::NotFinite { .. } => FINITE,
+            DataError::MixedImages { .. } => MIXED,
+            DataError::Cache { .. } => CACHE,
+            DataError::BadOption { .. } => "give this option another value",
+            DataError::NoSuchSample { .. } => "indices run from 0 to the number of images less 1",
+            DataError::NoSamples { .. } => "check the split and the limit asked for",
+            DataError::NoLabels { .. } => LABELS,
+            DataError::SeveralLabels { .. } => SEVERAL,
+            DataError::OneClass { .. } => "add images of another class; pre-training alone needs no classes",
+        }
+    }
+
+    /// An image file that cannot be decoded, where such files are to stop the run.
+    pub(crate) fn bad_sample(place: String, refusal: Refusal) -> DataError {
+        let hint = refusal.hint.map(|hint| format!("{hint}, or {SAMPLE}"));
+        DataError::BadSample { place, reason: refusal.reason, hint }
+    }
 }
 
 /// What messages say of a file, in which its maker may have written anything.

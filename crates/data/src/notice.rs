@@ -12,7 +12,7 @@ pub struct Notice {
     pub id: String,
     /// A sentence for people.
     pub message: String,
-    /// What decides it otherwise, where something does.
+    /// What decides it otherwise, where something does, in the form of [`DataError::hint`](crate::DataError::hint).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// How many images or files it concerns; 0 for the set as a whole.
@@ -67,13 +67,13 @@ impl Notice {
 }
 
 impl std::fmt::Display for Notice {
-    /// The message, the number and first names, and the hint, in one line.
+    /// The message, the number and first names, in one line.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)?;
         if self.count > 0 {
             let more = if self.count > self.first.len() { ", ..." } else { "" };
             write!(f, " ({}: {}{more})", self.count, self.first.join(", "))?;
         }
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        Ok(())
     }
 }

@@ -105,7 +105,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
 fn unknown_format(tree: &Tree) -> DataError {
     let place = tree.place().to_string();
     if tree.entries.is_empty() {
-        return DataError::NoImages { place, found: "it is empty".into() };
+        return DataError::NoImages { place, found: "it is empty".into(), hint: None };
     }
     let named = |wanted: &str| {
         let known =
@@ -140,7 +140,7 @@ fn unknown_format(tree: &Tree) -> DataError {
         (false, None, _) => {
             let names: Vec<&str> = tree.entries.iter().map(|entry| entry.path.as_str()).collect();
             let found = format!("{} other files ({})", names.len(), some(&names));
-            DataError::NoImages { place, found }
+            DataError::NoImages { place, found, hint: None }
         }
     }
 }
@@ -188,7 +188,7 @@ fn only_held_out(index: &Index, policy: SplitPolicy) -> Option<Notice> {
     let [part] = &index.parts[..] else { return None };
     let split = part.split.filter(|split| *split != Split::Train && policy == SplitPolicy::Auto)?;
     let message = format!("the set has only {} images: all splits are drawn from these", split.name());
-    Some(Notice::new("test-in-training", message).hint("`--splits defined` keeps them as they are"))
+    Some(Notice::new("test-in-training", message).hint("`{splits} defined` keeps them as they are"))
 }
 
 /// Tells classes of which a drawn split has no image.

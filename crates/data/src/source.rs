@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Refusal;
 use crate::notice::Notice;
 use crate::range::{PixelRange, RangeChoice, Ranged};
 use crate::text::{NAME, SENTENCE, shown};
@@ -228,16 +229,24 @@ pub struct SkippedSample {
     pub path: String,
     /// What the decoder said.
     pub reason: String,
+    /// What helps, where that is known, in the form of [`DataError::hint`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 impl Skipped {
     /// How many skipped samples are named.
     pub const SHOWN: usize = 10;
 
-    pub(crate) fn add(&mut self, path: &str, reason: &str) {
+    pub(crate) fn add(&mut self, path: &str, refusal: Refusal) {
         self.count += 1;
         if self.first.len() < Skipped::SHOWN {
-            self.first.push(SkippedSample { path: shown(path, NAME), reason: shown(reason, SENTENCE) });
+            let Refusal { reason, hint } = refusal;
+            self.first.push(SkippedSample {
+                path: shown(path, NAME),
+                reason: shown(&reason, SENTENCE),
+                hint,
+            });
         }
     }
 }

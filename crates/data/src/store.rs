@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::decode::Refusal;
 use crate::notice::Notice;
 use crate::source::Skipped;
 use crate::text::escaped;
@@ -374,11 +375,16 @@ impl<'a> StoreBuilder<'a> {
     }
 
     /// Notes a sample that cannot be decoded, or stops, as the options say.
-    pub(crate) fn bad_sample(&mut self, place: String, path: &str, reason: String) -> Result<(), DataError> {
+    pub(crate) fn bad_sample(
+        &mut self,
+        place: String,
+        path: &str,
+        refusal: Refusal,
+    ) -> Result<(), DataError> {
         if self.options.settings.on_bad_sample == OnBadSample::Fail {
-            return Err(DataError::BadSample { place, reason });
+            return Err(DataError::bad_sample(place, refusal));
         }
-        self.index.skipped.add(path, &reason);
+        self.index.skipped.add(path, refusal);
         self.done += 1;
         self.report();
         Ok(())
@@ -476,7 +482,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 // The cache file: MAGIC, pixels, index (JSON), then a foot of fixed length: length of the pixels, length of
 // the index, SHA-256 of the index, MAGIC. It is written under another name and renamed when complete.
 
-const MAGIC: &[u8; 8] = b"TWLDATA2";
+const MAGIC: &[u8; 8] = b"TWLDATA3";
 const FOOT: u64 = 8 + 8 + 32 + 8;
 
 fn cache_path(folder: &Path, key: &str) -> PathBuf {
@@ -537,7 +543,7 @@ fn map_file(path: &Path) -> io::Result<(Bytes, Vec<u8>)> {
     // leaves this one's content in place for as long as it is mapped. Someone who truncates or overwrites
     // files in the cache folder by hand while a run reads them could stop the run (SIGBUS) or change pixels;
     // u8 has no invalid values, so no other harm can follow.
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code)]
     let map = unsafe { memmap2::MmapOptions::new().offset(8).len(len).map(&file)? };
     Ok((Bytes::Mapped { map, len }, index))
 }

@@ -19,15 +19,19 @@ pub fn escaped(text: &str) -> String {
     escaped
 }
 
-/// `text` in one line of about `most` bytes: control characters are escaped, of a longer text both ends are kept. The hint
-/// of an error within an error stays a hint.
+/// `text` in one line of about `most` bytes: control characters are escaped, of a longer text both ends are kept.
 pub(crate) fn shown(text: &str, most: usize) -> String {
-    let text = escaped(&text.replace("\nhint: ", "; hint: "));
+    let text = escaped(text);
     if text.len() <= most {
         return text;
     }
     let (head, tail) = (text.floor_char_boundary(most / 2), text.ceil_char_boundary(text.len() - most / 2));
     format!("{} ... {} ({} bytes)", &text[..head], &text[tail..], text.len())
+}
+
+/// A name from a file for a hint, in which single braces stand around the names of arguments.
+pub(crate) fn in_hint(name: &str) -> String {
+    shown(name, NAME).replace('{', "{{").replace('}', "}}")
 }
 
 #[cfg(test)]
@@ -45,6 +49,10 @@ mod tests {
         assert_eq!(shown("1234567890", 10), "1234567890");
         assert_eq!(shown("12345678901", 10), "12345 ... 78901 (11 bytes)");
         assert_eq!(shown(&"\u{e9}".repeat(10), 10), "\u{e9}\u{e9} ... \u{e9}\u{e9} (20 bytes)");
-        assert_eq!(shown("x is bad\nhint: mend it", 100), "x is bad; hint: mend it");
+    }
+
+    #[test]
+    fn a_name_in_a_hint_is_no_argument() {
+        assert_eq!(in_hint("a{b}\n"), "a{{b}}\\n");
     }
 }

@@ -2,6 +2,7 @@
 
 /// Why features could not be judged. Every variant says where, what was expected and how to go on.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvalError {
     /// A feature is NaN or infinite.
     #[error(

@@ -1,9 +1,7 @@
 //! What must hold of a data set that was opened, and of an error.
 
-use std::fmt::Display;
-
 use twinlens_data::{
-    DataSet, DataSettings, ImageSource, Inspection, OnBadSample, OpenOptions, Orientation, Pages,
+    DataError, DataSet, DataSettings, ImageSource, Inspection, OnBadSample, OpenOptions, Orientation, Pages,
     Percentiles, RangeChoice, RangeRule, Split, SplitPolicy, inspect, open_bytes,
 };
 
@@ -58,10 +56,10 @@ pub fn opened(name: &str, bytes: &[u8], settings: Vec<DataSettings>) -> Result<(
 ///
 /// # Errors
 /// What does not hold.
-pub fn refusal(error: &impl Display) -> Result<(), String> {
-    let text = error.to_string();
-    ensure(text.contains("\nhint: "), || format!("an error without a hint: {text:?}"))?;
-    shown(&text)
+pub fn refusal(error: &DataError) -> Result<(), String> {
+    shown(&error.to_string())?;
+    ensure(!error.hint().is_empty(), || format!("an error without a hint: {error}"))?;
+    shown(error.hint())
 }
 
 /// A text for people has no control characters, which would reach their terminal, and ends some time.
@@ -90,7 +88,10 @@ fn data_set(set: &DataSet) -> Result<(), String> {
     figures(&found)?;
     set.classes.iter().try_for_each(|class| plain("class", class))?;
     set.notices.iter().try_for_each(|notice| shown(&notice.to_string()))?;
-    set.skipped.first.iter().try_for_each(|skipped| shown(&format!("{}{}", skipped.path, skipped.reason)))
+    set.skipped.first.iter().try_for_each(|skipped| shown(&format!("{}{}", skipped.path, skipped.reason)))?;
+    let of_notices = set.notices.iter().filter_map(|notice| notice.hint.as_deref());
+    let of_skipped = set.skipped.first.iter().filter_map(|skipped| skipped.hint.as_deref());
+    of_notices.chain(of_skipped).try_for_each(shown)
 }
 
 fn sample(source: &dyn ImageSource, index: usize, set: &DataSet) -> Result<(), String> {

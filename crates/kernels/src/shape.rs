@@ -2,6 +2,7 @@
 
 /// A shape that no kernel can compute.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ShapeError {
     /// A size that must be at least 1 is 0.
     #[error("{what} is 0; expected at least 1")]

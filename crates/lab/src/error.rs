@@ -37,7 +37,7 @@ pub enum LabError {
     /// A policy that cannot be built, or an image that does not fit it.
     #[error(transparent)]
     Views(#[from] ViewsError),
-    /// An image could not be read.
+    /// An image that cannot be shown.
     #[error("{reason}")]
     Image {
         /// Which one and why.
@@ -126,7 +126,7 @@ pub enum LabError {
 impl LabError {
     /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
     /// name, which every front end spells its own way.
-    pub fn hint(&self) -> Option<Cow<'static, str>> {
+    pub fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             LabError::At { source, .. } => source.hint(),
             LabError::Name(error) => Some(error.hint().into()),
@@ -152,8 +152,11 @@ impl LabError {
         }
     }
 
-    fn fixed_hint(&self) -> Option<&'static str> {
+    fn fixed_hint(&self) -> Option<&str> {
         Some(match self {
+            LabError::Data(error) => error.hint(),
+            LabError::Views(error) => return error.hint(),
+            LabError::Report(error) => error.hint(),
             LabError::Job(error) => return error.hint(),
             LabError::Run(error) => error.hint(),
             LabError::Nn(error) => return error.hint(),

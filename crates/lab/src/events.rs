@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use twinlens_data::{Notice, Skipped};
 use twinlens_run::{Row, State};
 
 /// Who is told what goes on.
@@ -20,6 +21,20 @@ pub trait Events {
     /// (`tracing`) holds it.
     fn warn(&self, warning: &str) {
         tracing::warn!("{warning}");
+    }
+
+    /// Something was guessed, left out or changed while reading the data set called `name`. Its hint has arguments as
+    /// `{argument}`, which a listener spells its own way; unless this is written anew, it is left out.
+    fn notice(&self, name: &str, notice: &Notice) {
+        self.warn(&format!("{name}: {notice}"));
+    }
+
+    /// Images could not be read; otherwise as [`Events::notice`].
+    fn skipped(&self, skipped: &Skipped) {
+        let first: Vec<String> =
+            skipped.first.iter().map(|bad| format!("{} ({})", bad.path, bad.reason)).collect();
+        let (count, first) = (skipped.count, first.join("; "));
+        self.warn(&format!("{count} images could not be read and were left out: {first}"));
     }
 
     /// Good to know; otherwise as [`Events::warn`].

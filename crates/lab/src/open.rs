@@ -126,25 +126,12 @@ pub fn locate(name: &str, data_folder: Option<&Path>) -> Result<(PathBuf, Option
 
 /// Tells what a person should know of how `data` were read.
 fn tell(data: &DataSet, events: &dyn Events) {
-    tell_skipped(data, events);
-    for notice in &data.notices {
-        events.warn(&format!("{}: {notice}", data.name));
+    if data.skipped.count > 0 {
+        events.skipped(&data.skipped);
     }
+    data.notices.iter().for_each(|notice| events.notice(&data.name, notice));
     if data.range.origin != RangeOrigin::Type {
         events.note(&format!("{}: black and white are {}", data.name, range_in_words(&data.range)));
-    }
-}
-
-/// Warns of images that could not be read.
-fn tell_skipped(data: &DataSet, events: &dyn Events) {
-    if data.skipped.count > 0 {
-        let first: Vec<String> =
-            data.skipped.first.iter().map(|bad| format!("{} ({})", bad.path, bad.reason)).collect();
-        events.warn(&format!(
-            "{} images could not be read and were left out: {}",
-            data.skipped.count,
-            first.join("; ")
-        ));
     }
 }
 

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum ReportError {
     /// The parts of the input do not fit together.
-    #[error("cannot draw {figure}: expected {expected}, got {got}\nhint: {hint}")]
+    #[error("cannot draw {figure}: expected {expected}, got {got}")]
     Input {
         /// The picture.
         figure: &'static str,
@@ -17,9 +17,7 @@ pub enum ReportError {
         hint: &'static str,
     },
     /// Drawing or encoding failed in the plotting or image library.
-    #[error(
-        "cannot draw {figure}: {reason}\nhint: this is a defect of twinlens; please report it with the data"
-    )]
+    #[error("cannot draw {figure}: {reason}")]
     Drawing {
         /// The picture.
         figure: &'static str,
@@ -27,6 +25,17 @@ pub enum ReportError {
         reason: String,
     },
     /// The page could not be put together.
-    #[error("cannot write the report page: {0}\nhint: this is a defect of twinlens; please report it")]
+    #[error("cannot write the report page: {0}")]
     Page(#[from] askama::Error),
+}
+
+impl ReportError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            ReportError::Input { hint, .. } => hint,
+            ReportError::Drawing { .. } => "this is a defect of twinlens; please report it with the data",
+            ReportError::Page(_) => "this is a defect of twinlens; please report it",
+        }
+    }
 }

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_no_spectrum_is_refused() {
         for bad in [&[][..], &[0.0, 0.0], &[1.0, f64::NAN], &[1.0, -1.0]] {
-            assert!(spectrum(&[of(bad)]).unwrap_err().to_string().contains("hint:"), "{bad:?}");
+            assert!(!spectrum(&[of(bad)]).unwrap_err().hint().is_empty(), "{bad:?}");
         }
         let drawn = spectrum(&[of(&[1.0]), of(&[0.5, 0.5])]).unwrap();
         assert!(std::str::from_utf8(drawn.bytes()).unwrap().matches("<polyline").count() >= 2);

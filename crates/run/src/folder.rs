@@ -14,25 +14,6 @@ use crate::metrics::{self, Metrics};
 use crate::status::{self, State};
 use crate::{LAYOUT, RunError, files, names};
 
-/// Every entry of the layout: what [`Overwrite::Run`] may remove.
-const LAYOUT_ENTRIES: [&str; 15] = [
-    names::CHECKPOINTS,
-    names::COMMAND,
-    names::CONFIG,
-    names::DATA,
-    names::ENCODER,
-    names::ENVIRONMENT,
-    names::EVAL,
-    names::LINEAGE,
-    names::LOG,
-    names::METRICS,
-    names::METRICS_TABLE,
-    names::PLOTS,
-    names::REPORT,
-    names::STATUS,
-    names::TABLES,
-];
-
 /// What to do with a folder that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overwrite {
@@ -377,7 +358,8 @@ fn check_free(path: &Path, overwrite: Overwrite) -> Result<(), RunError> {
 fn remove_run(root: &Path) -> Result<(), RunError> {
     for name in files::entries(root)? {
         let path = root.join(&name);
-        if !LAYOUT_ENTRIES.contains(&name.as_str()) && !name.starts_with(files::TEMPORARY) {
+        let of_layout = names::ALL.iter().any(|entry| entry.trim_end_matches('/') == name);
+        if !of_layout && !name.starts_with(files::TEMPORARY) {
             continue;
         }
         if path.is_dir() && !path.is_symlink() {

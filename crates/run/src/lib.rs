@@ -122,7 +122,7 @@ pub mod names {
     /// How the run stands.
     pub const STATUS: &str = "STATUS";
 
-    /// All that a finished run leaves, folders with a slash.
+    /// All that a finished run leaves, and that [`Overwrite::Run`](crate::Overwrite::Run) may remove; folders with a slash.
     pub const ALL: [&str; 15] = [
         CONFIG,
         COMMAND,

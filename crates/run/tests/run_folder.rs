@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use twinlens_run::{
     Ancestor, Checkpoint, DataIdentity, Direction, Environment, LINEAGE_VERSION, Lineage, Overwrite, Recipe,
-    RunError, RunFolder, RunKind, RunRecord, Start, State, epoch_checkpoint, find_runs, kept_epochs,
+    RunError, RunFolder, RunKind, RunRecord, Start, State, epoch_checkpoint, find_runs, kept_epochs, names,
 };
 
 fn start() -> Start<'static> {
@@ -222,6 +222,9 @@ fn only_a_run_is_overwritten_and_only_its_own_files() {
     run.append_metrics(&json!({"step": 1})).unwrap();
     run.save_last(&checkpoint(b"old", 1, 1)).unwrap();
     drop(run);
+    for folder in [names::CHECKPOINTS, names::ENCODER, names::EVAL, names::PLOTS, names::TABLES] {
+        fs::create_dir_all(path.join(folder)).unwrap();
+    }
     fs::write(path.join("notes.txt"), "mine").unwrap();
     assert!(matches!(refused(Overwrite::Never), RunError::NotEmpty { .. }));
     drop(RunFolder::create(&path, Overwrite::Run, &start()).unwrap());

@@ -128,8 +128,8 @@ fn forward(encoder: &dyn Encoder, weights: &mut Weights, view: ViewBatch, images
     read(encoder.forward(&mut Pass::evaluate(weights), x))
 }
 
-fn unreadable(error: ViewsError) -> SslError {
-    SslError::Image { reason: error.to_string() }
+fn unreadable(source: ViewsError) -> SslError {
+    SslError::Image { source }
 }
 
 /// Features joined with the labels and names of the images they came from; `None` if any image has no label.

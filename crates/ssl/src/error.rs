@@ -48,10 +48,10 @@ pub enum SslError {
         device: String,
     },
     /// An image could not be read or prepared for an encoder.
-    #[error("{reason}")]
+    #[error("{source}")]
     Image {
         /// Which one and why.
-        reason: String,
+        source: ViewsError,
     },
     /// The data set has no images to learn from.
     #[error("data set `{name}` has no training images")]
@@ -167,8 +167,10 @@ pub enum SslError {
 impl SslError {
     /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
     /// name, which every front end spells its own way.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         Some(match self {
+            SslError::Data(error) => error.hint(),
+            SslError::Views(error) | SslError::Image { source: error } => return error.hint(),
             SslError::Run(error) => error.hint(),
             SslError::Nn(error) => return error.hint(),
             SslError::NotDeterministic { .. } => "add {device} cpu, or leave {deterministic} out",

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use twinlens_config::Report;
 use twinlens_data::DataError;
 use twinlens_lab::catalogue::FetchError;
+use twinlens_report::ReportError;
 use twinlens_run::RunError;
 
 /// Exit codes. Scripts may rely on them.
@@ -73,11 +74,9 @@ pub struct Failure {
 pub type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// A failure with its exit code. The last lines of the message, from `hint:` on, become the hint.
+    /// A failure with its exit code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-        let error = error.into();
-        let hint = error.to_string().split_once("\nhint: ").map(|(_, hint)| hint.to_owned());
-        Failure { exit, error, place: None, hint, backtrace: capture() }
+        Failure { exit, error: error.into(), place: None, hint: None, backtrace: capture() }
     }
 
     /// A failure that is only a message.
@@ -90,6 +89,11 @@ impl Failure {
         Failure::message(Exit::Success, "the reader of the output went away")
     }
 
+    /// Ends with another exit code.
+    pub fn ending(self, exit: Exit) -> Failure {
+        Failure { exit, ..self }
+    }
+
     /// Says where: a path, a key, a shape.
     pub fn at(self, place: impl fmt::Display) -> Failure {
         Failure { place: Some(place.to_string()), ..self }
@@ -100,17 +104,9 @@ impl Failure {
         Failure { hint: Some(hint.to_string()), ..self }
     }
 
-    /// Says what to do as a library does, if it does: see [`spelled`].
-    pub fn advised(self, hint: Option<&str>) -> Failure {
-        match hint {
-            Some(hint) => self.hint(spelled(hint)),
-            None => self,
-        }
-    }
-
-    /// The same with another exit code.
-    pub fn with_exit(self, exit: Exit) -> Failure {
-        Failure { exit, ..self }
+    /// Says what to do, if there is something.
+    pub fn advised(self, hint: Option<String>) -> Failure {
+        Failure { hint: hint.or(self.hint), ..self }
     }
 
     /// The exit code.
@@ -121,9 +117,7 @@ impl Failure {
     /// The text for people, ending in a line break; `error:` in red if `color`.
     pub fn render(&self, color: bool) -> String {
         let label = if color { "\x1b[1;31merror\x1b[0m" } else { "error" };
-        let message = self.error.to_string();
-        let message = message.split("\nhint: ").next().unwrap_or_default().trim_end();
-        let mut text = format!("{label}: {message}\n");
+        let mut text = format!("{label}: {}\n", self.error.to_string().trim_end());
         // Writing to a string cannot fail.
         for cause in self.error.chain().skip(1).map(ToString::to_string) {
             if !text.contains(&cause) {
@@ -156,7 +150,15 @@ impl From<DataError> for Failure {
             DataError::Cache { .. } | DataError::TooLarge { .. } => Exit::Environment,
             _ => Exit::Data,
         };
-        Failure::new(exit, error)
+        let hint = spelled(error.hint());
+        Failure::new(exit, error).hint(hint)
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Failure {
+        let hint = spelled(error.hint());
+        Failure::new(Exit::Failed, error).hint(hint)
     }
 }
 
@@ -166,7 +168,7 @@ impl From<FetchError> for Failure {
             FetchError::Checksum { .. } => Exit::Data,
             _ => Exit::Environment,
         };
-        let (hint, place) = (error.hint(), error.place());
+        let (hint, place) = (spelled(error.hint()), error.place());
         Failure::new(exit, error).at(place).hint(hint)
     }
 }
@@ -183,32 +185,47 @@ impl From<RunError> for Failure {
             RunError::DiskFull { .. } | RunError::ReadOnly { .. } => Exit::Environment,
             _ => Exit::Failed,
         };
-        let hint = error.hint();
-        Failure::new(exit, error).advised(Some(hint))
+        let hint = spelled(error.hint());
+        Failure::new(exit, error).hint(hint)
     }
 }
 
-/// The hint of a library as the command line spells it: `{name}` is a verb of this program, a variable, or else a flag.
+/// The hint of a library as the command line spells it: `{name}` is a verb of this program, a variable, or else a flag; doubled braces
+/// are single ones.
 pub fn spelled(hint: &str) -> String {
-    const VERBS: [(&str, &str); 7] = [
+    let mut spelled = String::new();
+    let mut rest = hint;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, brace) = rest.split_at(at);
+        let (name, behind) = match brace.as_bytes() {
+            [b'{', b'{', ..] | [b'}', b'}', ..] => (brace[..1].to_owned(), &brace[2..]),
+            [b'{', ..] => match brace[1..].split_once('}') {
+                Some((name, behind)) => (spelled_name(name), behind),
+                None => (brace.to_owned(), ""),
+            },
+            _ => (brace[..1].to_owned(), &brace[1..]),
+        };
+        spelled += before;
+        spelled += &name;
+        rest = behind;
+    }
+    spelled + rest
+}
+
+fn spelled_name(name: &str) -> String {
+    const VERBS: [(&str, &str); 9] = [
         ("encoders", "twinlens list encoders"),
         ("import", "twinlens weights import"),
         ("inspect", "twinlens data inspect"),
         ("embed", "twinlens embed"),
+        ("protocols", "twinlens list protocols"),
         ("sets", "twinlens data list"),
         ("fetch", "twinlens data fetch"),
         ("data_folder", "TWINLENS_DATA_DIR"),
+        ("probe", "twinlens probe"),
     ];
-    let mut spelled = String::new();
-    let mut rest = hint;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, behind) = after.split_once('}').unwrap_or((after, ""));
-        let verb = VERBS.iter().find(|(known, _)| *known == name).map(|(_, verb)| (*verb).to_owned());
-        spelled += before;
-        spelled += &verb.unwrap_or_else(|| format!("--{}", name.replace('_', "-")));
-        rest = behind;
-    }
-    spelled + rest
+    let verb = VERBS.iter().find(|(known, _)| *known == name).map(|(_, verb)| (*verb).to_owned());
+    verb.unwrap_or_else(|| format!("--{}", name.replace('_', "-")))
 }
 
 static BACKTRACES: AtomicBool = AtomicBool::new(false);
@@ -302,6 +319,8 @@ mod tests {
     fn hints_of_libraries_are_spelled_as_flags_and_verbs() {
         assert_eq!(spelled("{label_share} 1, or `{inspect}`"), "--label-share 1, or `twinlens data inspect`");
         assert_eq!(spelled("try again"), "try again");
+        assert_eq!(spelled("{member} {{a}}{b_c}"), "--member {a}--b-c");
+        assert_eq!(spelled("a } b {c"), "a } b {c");
     }
 
     #[test]

@@ -2,14 +2,27 @@
 
 use serde_json::Value;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+use twinlens_data::{Notice, Skipped};
 use twinlens_lab::{Events, Task, Training, TrainingEvent, TrainingListener, bytes};
 use twinlens_run::Row;
 
+use crate::commands::notices;
 use crate::terminal::{Progress, Terminal};
 
 impl Events for Terminal {
     fn begin(&self, what: &str) -> Box<dyn Task + '_> {
         Box::new(self.progress(what, 0))
+    }
+
+    fn notice(&self, name: &str, notice: &Notice) {
+        self.warn(&format!("{name}: {}", notices::notice(notice)));
+    }
+
+    fn skipped(&self, skipped: &Skipped) {
+        let first: Vec<String> =
+            skipped.first.iter().map(|bad| format!("{} ({})", bad.path, notices::reason(bad))).collect();
+        let (count, first) = (skipped.count, first.join("; "));
+        self.warn(&format!("{count} images could not be read and were left out: {first}"));
     }
 
     fn train(&self, training: Training<'_>) -> Box<dyn TrainingListener + '_> {

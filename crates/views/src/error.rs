@@ -23,6 +23,7 @@ impl fmt::Display for Problem {
 
 /// Why views could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ViewsError {
     /// Settings outside their range; all of them at once.
     #[error("settings that cannot be used:\n  {}", lines(.0))]
@@ -108,6 +109,17 @@ pub enum ViewsError {
         /// Step of the missing batch.
         step: usize,
     },
+}
+
+impl ViewsError {
+    /// What to do about it, if there is more to say than the message, in the form of [`DataError::hint`].
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            ViewsError::Source { source, .. } => Some(source.hint()),
+            ViewsError::Sample { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
 }
 
 fn lines(problems: &[Problem]) -> String {

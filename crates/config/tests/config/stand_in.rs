@@ -129,5 +129,6 @@ pub static SPEC: Spec<Settings> = Spec {
     ],
     supersedes: &[("policy", "views")],
     renamed: &[("num_epochs", "epochs"), ("optim.learning_rate", "optim.lr")],
+    assignment: "--set",
     validate,
 };

@@ -15,6 +15,7 @@ mod guard;
 mod jpeg;
 mod pages;
 mod plain;
+mod refusal;
 mod sniff;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod turn;
 use image::ImageFormat;
 
 use self::pages::PageSource;
+pub(crate) use self::refusal::Refusal;
 pub(crate) use self::sniff::{format_of, name_of};
 use crate::{Image, Notice, Orientation, Pages};
 
@@ -93,7 +95,7 @@ impl Remark {
             Remark::Turned => (
                 "turned",
                 "images were turned upright, as their files say",
-                "data_options.orientation = \"stored\" (--orientation stored) leaves them as they are stored",
+                "data_options.orientation = \"stored\" ({orientation} stored) leaves them as they are stored",
             ),
             Remark::Paged(pages) => ("pages", paged(pages), PAGES_HINT),
             Remark::OtherPages => (
@@ -129,7 +131,7 @@ impl Remark {
     }
 }
 
-const PAGES_HINT: &str = "data_options.pages (--pages first|middle|max|each) decides";
+const PAGES_HINT: &str = "data_options.pages ({pages} first|middle|max|each) decides";
 
 fn paged(pages: Pages) -> &'static str {
     match pages {
@@ -144,12 +146,12 @@ fn paged(pages: Pages) -> &'static str {
 ///
 /// # Errors
 /// Why it cannot be read: unknown format, damage, a kind of samples that is not read, more memory than allowed.
-pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, String> {
+pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Refusal> {
     let decoded = guard::guarded(|| decode_unguarded(bytes, options));
-    decoded.unwrap_or_else(|panic| Err(format!("the decoder failed on this file: {panic}")))
+    decoded.unwrap_or_else(|panic| Err(format!("the decoder failed on this file: {panic}").into()))
 }
 
-fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, String> {
+fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Refusal> {
     let allowed = allowance(bytes, options.limit);
     let mut source: Box<dyn PageSource> = match format_of(bytes).ok_or_else(|| unknown(bytes))? {
         ImageFormat::Tiff => Box::new(tiff::Stack::open(bytes, allowed)?),
@@ -171,11 +173,11 @@ fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, St
     Ok(Decoded { images, paged, remarks })
 }
 
-fn unknown(bytes: &[u8]) -> String {
+fn unknown(bytes: &[u8]) -> Refusal {
     match name_of(bytes) {
         _ if bytes.is_empty() => "the file is empty".into(),
         Some(name) => {
-            format!("the content is {name}, which is not read; hint: convert it to PNG or TIFF")
+            Refusal::new(format!("the content is {name}, which is not read"), "convert it to PNG or TIFF")
         }
         None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF or PNM".into(),
     }
@@ -187,14 +189,14 @@ fn allowance(bytes: &[u8], limit: u64) -> u64 {
 }
 
 /// Bytes of `height` x `width` x `samples` numbers of `size` bytes, refused beyond `allowed`.
-fn checked_size(sides: [usize; 2], samples: usize, size: usize, allowed: u64) -> Result<usize, String> {
+fn checked_size(sides: [usize; 2], samples: usize, size: usize, allowed: u64) -> Result<usize, Refusal> {
     let bytes = sides[0].checked_mul(sides[1]).and_then(|area| area.checked_mul(samples));
     let bytes = bytes.and_then(|bytes| bytes.checked_mul(size)).filter(|&bytes| bytes as u64 <= allowed);
     bytes.ok_or_else(|| {
-        format!(
-            "{} x {} pixels of {samples} x {size} bytes go beyond the limit of {allowed} bytes for this file; hint: raise \
-             the memory limit if the file is sound",
+        let reason = format!(
+            "{} x {} pixels of {samples} x {size} bytes go beyond the limit of {allowed} bytes for this file",
             sides[0], sides[1]
-        )
+        );
+        Refusal::new(reason, "raise the memory limit if the file is sound")
     })
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::Remark;
+use super::{Refusal, Remark};
 use crate::{Image, Pages, Pixels};
 
 /// The pages of one file.
@@ -12,7 +12,7 @@ pub(super) trait PageSource {
     fn count(&self) -> usize;
 
     /// Decodes pages `range` and hands them over, in order.
-    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), String>;
+    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), Refusal>;
 
     /// How the file says that it must be turned, as EXIF numbers it; 1 for upright.
     fn orientation(&self) -> u8 {
@@ -38,7 +38,7 @@ impl PageSource for Still {
         1
     }
 
-    fn visit(&mut self, _: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
+    fn visit(&mut self, _: Range<usize>, take: &mut Take<'_>) -> Result<(), Refusal> {
         take(self.image.clone())
     }
 
@@ -52,10 +52,10 @@ impl PageSource for Still {
 }
 
 /// Takes one page.
-pub(super) type Take<'a> = dyn FnMut(Image) -> Result<(), String> + 'a;
+pub(super) type Take<'a> = dyn FnMut(Image) -> Result<(), Refusal> + 'a;
 
 /// The images that `pages` wants; together no more than `allowed` bytes.
-pub(super) fn pick(source: &mut dyn PageSource, pages: Pages, allowed: u64) -> Result<Vec<Image>, String> {
+pub(super) fn pick(source: &mut dyn PageSource, pages: Pages, allowed: u64) -> Result<Vec<Image>, Refusal> {
     let count = source.count();
     let range = match pages {
         Pages::First => 0..1,
@@ -71,9 +71,8 @@ pub(super) fn pick(source: &mut dyn PageSource, pages: Pages, allowed: u64) -> R
         held += (image.pixels.len() * image.pixel_type().bytes()) as u64;
         images.push(image);
         if held > allowed {
-            return Err(format!(
-                "its {count} pages need more than the limit of {allowed} bytes; hint: raise the memory limit"
-            ));
+            let reason = format!("its {count} pages need more than the limit of {allowed} bytes");
+            return Err(Refusal::new(reason, "raise the memory limit"));
         }
         Ok(())
     })?;
@@ -81,9 +80,13 @@ pub(super) fn pick(source: &mut dyn PageSource, pages: Pages, allowed: u64) -> R
 }
 
 /// Raises every sample of `largest` to that of `image`, if it is larger.
-fn raise(largest: &mut Image, image: &Image) -> Result<(), String> {
+fn raise(largest: &mut Image, image: &Image) -> Result<(), Refusal> {
+    let differ = |what: &str| {
+        let reason = format!("its pages differ in {what}, so that they have no largest value");
+        Err(Refusal::new(reason, "{pages} each makes every page an image"))
+    };
     if [largest.height, largest.width, largest.channels] != [image.height, image.width, image.channels] {
-        return Err("its pages differ in size, so that they have no largest value; hint: --pages each".into());
+        return differ("size");
     }
     match (&mut largest.pixels, &image.pixels) {
         (Pixels::U8(all), Pixels::U8(new)) => raise_all(all, new),
@@ -91,11 +94,7 @@ fn raise(largest: &mut Image, image: &Image) -> Result<(), String> {
         (Pixels::I16(all), Pixels::I16(new)) => raise_all(all, new),
         (Pixels::U32(all), Pixels::U32(new)) => raise_all(all, new),
         (Pixels::F32(all), Pixels::F32(new)) => raise_all(all, new),
-        _ => {
-            return Err(
-                "its pages differ in type, so that they have no largest value; hint: --pages each".into()
-            );
-        }
+        _ => return differ("type"),
     }
     Ok(())
 }

@@ -9,10 +9,10 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::Remark;
 use super::exif::{exif_of_png, orientation_of};
 use super::pages::{PageSource, Still, Take};
 use super::turn::only_channels;
+use super::{Refusal, Remark};
 use crate::{Image, Pixels};
 
 /// A source of the pages of a file of this format.
@@ -20,7 +20,7 @@ pub(super) fn open<'a>(
     bytes: &'a [u8],
     format: ImageFormat,
     allowed: u64,
-) -> Result<Box<dyn PageSource + 'a>, String> {
+) -> Result<Box<dyn PageSource + 'a>, Refusal> {
     let count = frames_in(bytes, format)?;
     let grey = grey_palette(bytes, format);
     let still = still(bytes, format, allowed, grey)?;
@@ -31,7 +31,7 @@ pub(super) fn open<'a>(
 }
 
 /// The image of a file, or the first; `grey` where its colours are shades of grey, to be given as one channel.
-fn still(bytes: &[u8], format: ImageFormat, allowed: u64, grey: bool) -> Result<Still, String> {
+fn still(bytes: &[u8], format: ImageFormat, allowed: u64, grey: bool) -> Result<Still, Refusal> {
     let bytes = if format == ImageFormat::Bmp { &*behind_palette(bytes) } else { bytes };
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder = reader.into_decoder().map_err(text)?;
@@ -86,7 +86,7 @@ impl PageSource for Animation<'_> {
         self.count
     }
 
-    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
+    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), Refusal> {
         if range == (0..1) {
             return take(self.still.image.clone());
         }

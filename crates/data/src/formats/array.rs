@@ -218,7 +218,7 @@ impl<'a> ImageArray<'a> {
                 place: place.into(),
                 expected: "images of numbers".into(),
                 got: header.element.to_string(),
-                hint: "--member NAME says which array holds the images".into(),
+                hint: "{member} NAME says which array holds the images".into(),
             });
         }
         Ok(ImageArray { header, shape: axes::image_shape(layout, header, place)?, place, key })

@@ -237,7 +237,7 @@ fn told(layout: ArrayLayout, array: &Question<'_>) -> Option<Notice> {
     let message = format!("an array of shape {} is read as {images}{because}", array.header.shape_text());
     Some(
         Notice::new("layout", message)
-            .hint("--layout says what else it is, such as nchw or ndhw")
+            .hint("{layout} says what else it is, such as nchw or ndhw")
             .about(array.place),
     )
 }
@@ -251,21 +251,21 @@ fn check_axes(layout: ArrayLayout, array: &Question<'_>) -> Result<(), DataError
     if letters.len() == array.header.shape.len() {
         return Ok(());
     }
-    let expected = format!("an array of {} axes, as --layout {letters} says", letters.len());
-    let hint = "give one letter for each axis: n images or volumes, d slices, h rows, w columns, c channels";
+    let expected = format!("an array of {} axes, as the layout {letters} says", letters.len());
+    let hint = "give one letter for each axis with {layout}: n images or volumes, d slices, h rows, w columns, c channels";
     Err(wrong_shape(array, expected, hint.into()))
 }
 
 fn differ(first: &Question<'_>, other: &Question<'_>) -> DataError {
     let expected = format!("images of the same axes as {} {}", first.place, first.header.shape_text());
-    let hint = "give all splits images of the same axes, or say with --layout what the axes of all are";
+    let hint = "give all splits images of the same axes, or say with {layout} what the axes of all are";
     wrong_shape(other, expected, hint.into())
 }
 
 /// The refusal that names all readings.
 fn undecided(readings: &[ArrayLayout], array: &Question<'_>) -> DataError {
     let describe = |layout: &ArrayLayout| {
-        format!("--layout {} ({})", layout.letters(), ImageShape::new(*layout, array.header))
+        format!("{{layout}} {} ({})", layout.letters(), ImageShape::new(*layout, array.header))
     };
     let all: Vec<String> = readings.iter().map(describe).collect();
     let hint = match (array.header.shape.len(), &all[..]) {

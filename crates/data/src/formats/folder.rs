@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::{Format, npy, npz};
 use crate::containers::{advice, by_ending};
-use crate::decode::{DecodeOptions, Decoded, decode};
+use crate::decode::{DecodeOptions, Decoded, Refusal, decode};
 use crate::layout::{self, Place};
 use crate::names::Role;
 use crate::notice::Notice;
@@ -97,8 +97,8 @@ fn read(
     tell_not_read(tree, &images, store);
     tell_empty_classes(&paths, &layout.places, &barren, store);
     for (&entry, _) in images.iter().zip(&layout.places).filter(|(_, place)| **place == Place::Outside) {
-        let reason = "it lies outside the folders train, val and test".to_string();
-        store.bad_sample(tree.place_of(entry), &tree.entries[entry].path, reason)?;
+        let refusal = Refusal::from("it lies outside the folders train, val and test");
+        store.bad_sample(tree.place_of(entry), &tree.entries[entry].path, refusal)?;
     }
     let inside = |place: &Place| matches!(place, Place::In { .. });
     let named: Vec<Option<&str>> =
@@ -195,9 +195,9 @@ fn labels_from(
     }
     let (folders, hint) = match known.stated {
         true => {
-            ("but are those of the table, which was stated", "without `--labels` those of the folders count")
+            ("but are those of the table, which was stated", "without `{labels}` those of the folders count")
         }
-        false => ("and are those of the folders", "`--labels FILE` makes those of the table count"),
+        false => ("and are those of the folders", "`{labels} FILE` makes those of the table count"),
     };
     if classes.len() < 2 {
         return Some(labels); // one folder around all images says nothing
@@ -221,9 +221,9 @@ fn splits_from(
     let divided = places.iter().any(|place| matches!(place, Place::In { split: Some(_), .. }));
     let (message, hint) = match divided {
         true => {
-            ("splits are those of the folders, not those of", "`--splits column` takes those of the table")
+            ("splits are those of the folders, not those of", "`{splits} column` takes those of the table")
         }
-        false => ("splits are those of a column of", "`--splits drawn` draws them instead"),
+        false => ("splits are those of a column of", "`{splits} drawn` draws them instead"),
     };
     store.tell(Notice::new("split-column", format!("{message} {}", known.name)).hint(hint));
     (!divided).then_some(splits)
@@ -336,6 +336,7 @@ pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), Dat
     Err(DataError::NoImages {
         place: tree.place().into(),
         found: format!("{} files that cannot be decoded{}", skipped.count, first.unwrap_or_default()),
+        hint: skipped.first.first().and_then(|bad| bad.hint.clone()),
     })
 }
 
@@ -344,7 +345,7 @@ pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), Dat
 fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<u64, DataError> {
     let (settings, limit) = (store.settings(), store.limit);
     let share = limit / batch.len().max(1) as u64;
-    let decoded: Vec<Result<Decoded, String>> =
+    let decoded: Vec<Result<Decoded, Refusal>> =
         batch.par_iter().map(|file| decode_file(tree, file.entry, settings, share)).collect();
     let (mut samples, mut largest) = (Vec::with_capacity(batch.len()), 0);
     for (file, mut decoded) in batch.into_iter().zip(decoded) {
@@ -359,7 +360,7 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
                 samples.extend(samples_of(file, path, decoded, settings.pages));
             }
-            Err(reason) => store.bad_sample(tree.place_of(file.entry), path, reason)?,
+            Err(refusal) => store.bad_sample(tree.place_of(file.entry), path, refusal)?,
         }
     }
     store.push(tree.place(), samples)?;
@@ -367,15 +368,14 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
 }
 
 /// Decodes a file that may need `limit` bytes.
-fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> Result<Decoded, String> {
+fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> Result<Decoded, Refusal> {
     let &DataSettings { pages, orientation, .. } = settings;
     match tree.bytes(entry, limit) {
         Ok(bytes) if tree.entries[entry].kind == Kind::Npy => {
             npy::image(&bytes, settings, limit).map(Decoded::one)
         }
         Ok(bytes) => decode(&bytes, &DecodeOptions { limit, pages, orientation }),
-        Err(DataError::Damaged { reason, .. }) => Err(reason),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -134,7 +134,7 @@ fn numbers(bytes: &[u8], element: Element, place: &str) -> Result<Vec<Option<i12
                 place: place.into(),
                 expected: "labels of whole numbers".into(),
                 got: format!("{value} ({element}) at number {sample}"),
-                hint: "give each image the number of its class; --member NAME of the images reads them without labels"
+                hint: "give each image the number of its class; {member} NAME of the images reads them without labels"
                     .into(),
             }),
         }
@@ -319,7 +319,7 @@ fn tell_numbering(found: &BTreeSet<i128>, store: &mut StoreBuilder<'_>) {
         found.len(),
         shown.join(", ")
     );
-    let hint = "--ignore-labels leaves out numbers that are no classes";
+    let hint = "{ignore_labels} leaves out numbers that are no classes";
     store.tell(Notice::new("classes-by-value", message).hint(hint));
 }
 
@@ -331,7 +331,7 @@ fn check_number(classes: usize, place: &str) -> Result<(), DataError> {
         place: place.into(),
         expected: format!("labels of at most {MAX_CLASSES} classes"),
         got: format!("{classes} different ones"),
-        hint: "this looks like numbers of images or measured values; --labels NAME names another array"
+        hint: "this looks like numbers of images or measured values; {labels} NAME names another array"
             .into(),
     })
 }
@@ -401,7 +401,7 @@ fn one_hot(labels: &Labels) -> Option<Labels> {
 
 fn tell_unlabelled(labels: &[Option<u32>], key: &str, store: &mut StoreBuilder<'_>) {
     let message = "images without a label (-1, ignored, NaN or empty) are learnt from and not judged";
-    let hint = "if -1 is a class, number the classes from 0; --ignore-labels names further values";
+    let hint = "if -1 is a class, number the classes from 0; {ignore_labels} names further values";
     let without = (0..labels.len()).filter(|&image| labels[image].is_none());
     tell_rows(Notice::new("unlabelled", message).hint(hint), without, key, store);
 }

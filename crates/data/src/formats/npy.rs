@@ -7,6 +7,7 @@ use std::io::Read;
 
 use super::array::{ArrayHeader, Element, ElementKind, ImageArray};
 use super::axes;
+use crate::decode::Refusal;
 use crate::error::read_error;
 use crate::{ArrayLayout, DataError, DataSettings, Image};
 
@@ -114,14 +115,13 @@ fn element(value: &str, place: &str) -> Result<Element, DataError> {
 ///
 /// # Errors
 /// What is wrong, and what to do, in words.
-pub(crate) fn image(bytes: &[u8], settings: &DataSettings, limit: u64) -> Result<Image, String> {
+pub(crate) fn image(bytes: &[u8], settings: &DataSettings, limit: u64) -> Result<Image, Refusal> {
     only_image(bytes, settings.layout, limit).map_err(|error| match error {
         DataError::WrongShape { expected, got, hint, .. }
         | DataError::WrongType { expected, got, hint, .. } => {
-            format!("expected {expected}, got {got}; {hint}")
+            Refusal::new(format!("expected {expected}, got {got}"), hint)
         }
-        DataError::Damaged { reason, .. } => reason,
-        other => other.to_string(),
+        other => other.into(),
     })
 }
 
@@ -139,7 +139,7 @@ fn only_image(mut bytes: &[u8], stated: ArrayLayout, limit: u64) -> Result<Image
     };
     let layout = match stated {
         ArrayLayout::Auto => {
-            let hint = "--layout hwc or --layout chw says what its axes are";
+            let hint = "{layout} hwc or {layout} chw says what its axes are";
             axes::layout_of_one(&header.shape).ok_or_else(|| one(hint))?
         }
         stated => stated,
@@ -203,7 +203,7 @@ mod tests {
         bytes
     }
 
-    fn image_of(shape: &[usize], layout: ArrayLayout) -> Result<Image, String> {
+    fn image_of(shape: &[usize], layout: ArrayLayout) -> Result<Image, Refusal> {
         image(&counting(shape), &DataSettings { layout, ..DataSettings::default() }, 1 << 20)
     }
 
@@ -234,18 +234,19 @@ mod tests {
     #[test]
     fn a_file_of_no_image_or_in_doubt_or_of_several_is_refused_in_words() {
         for (shape, layout, words) in [
-            (&[3, 6, 2][..], ArrayLayout::Auto, "--layout hwc or --layout chw"),
-            (&[5, 6, 7], ArrayLayout::Auto, "[5, 6, 7]; --layout hwc"),
+            (&[3, 6, 2][..], ArrayLayout::Auto, "{layout} hwc or {layout} chw"),
+            (&[5, 6, 7], ArrayLayout::Auto, "[5, 6, 7]; {layout} hwc"),
             (&[2, 6, 5, 3], ArrayLayout::Nhwc, "a file of several images"),
             (&[7], ArrayLayout::Auto, "expected one image of shape [H, W]"),
-            (&[6, 5], ArrayLayout::Chw, "3 axes, as --layout chw says"),
+            (&[6, 5], ArrayLayout::Chw, "3 axes, as the layout chw says"),
             (&[0, 5], ArrayLayout::Auto, "empty"),
         ] {
-            let reason = image_of(shape, layout).unwrap_err();
-            assert!(reason.contains(words), "{shape:?}: {reason}");
+            let Refusal { reason, hint } = image_of(shape, layout).unwrap_err();
+            let told = format!("{reason}; {}", hint.unwrap_or_default());
+            assert!(told.contains(words), "{shape:?}: {told}");
         }
         let settings = DataSettings::default();
-        assert!(image(&counting(&[9, 9]), &settings, 100).unwrap_err().contains("limit is 100"));
+        assert!(image(&counting(&[9, 9]), &settings, 100).unwrap_err().reason.contains("limit is 100"));
         assert!(image(&counting(&[9, 9])[..60], &settings, 1000).is_err());
         assert!(image(b"", &settings, 1000).is_err());
     }

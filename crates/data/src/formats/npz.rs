@@ -12,6 +12,7 @@ use super::labels::{self, LabelArray};
 use super::{Format, npy};
 use crate::notice::Notice;
 use crate::store::StoreBuilder;
+use crate::text::in_hint;
 use crate::tree::{Kind, Tree};
 use crate::{DataError, DataSettings, OpenOptions, Split};
 
@@ -287,7 +288,7 @@ fn only_one<'a>(
 ) -> Result<Option<&'a Array>, DataError> {
     let found: Vec<&'a Array> = arrays.iter().copied().filter(|array| fits(array)).collect();
     if let [_, _, ..] = found[..] {
-        let hint = "these are called alike; --member NAME and --labels NAME say which to take".into();
+        let hint = "these are called alike; {member} NAME and {labels} NAME say which to take".into();
         return Err(unknown_arrays(tree, found.into_iter(), hint));
     }
     Ok(found.first().copied())
@@ -313,11 +314,10 @@ fn usual_labels<'a>(
 fn check_no_labels(tree: &Tree, arrays: &[Array], split: Split) -> Result<(), DataError> {
     let labels = first_usual(tree, arrays.iter().collect(), &LABELS, Some(split))?;
     let Some(labels) = labels else { return Ok(()) };
-    let name = split.name();
+    let (name, key) = (split.name(), in_hint(&labels.key));
     let hint = format!(
-        "{:?} are labels without images; add {:?}, or say with --member NAME which array holds the images",
-        labels.key,
-        format!("{name}_images")
+        "\"{key}\" are labels without images; add \"{name}_images\", or say with {{member}} NAME which array holds the \
+         images"
     );
     Err(unknown_arrays(tree, arrays.iter(), hint))
 }
@@ -350,8 +350,8 @@ fn tell_unused(
     };
     let notice = Notice::new("unused-arrays", "arrays that are not read");
     let notice = match unused.iter().find(may_be_labels) {
-        Some(array) => notice.hint(format!("--labels {} takes that one as labels", array.key)),
-        None => notice.hint("--member NAME and --labels NAME say which arrays to take"),
+        Some(array) => notice.hint(format!("{{labels}} {} takes that one as labels", in_hint(&array.key))),
+        None => notice.hint("{member} NAME and {labels} NAME say which arrays to take"),
     };
     store.tell(unused.iter().fold(notice, |notice, array| notice.about(array_text(tree, array))));
 }
@@ -371,10 +371,10 @@ fn unknown_arrays<'a>(tree: &Tree, arrays: impl Iterator<Item = &'a Array>, hint
 
 fn unknown_images(tree: &Tree, arrays: &[Array], member: &str) -> DataError {
     let hint = match member {
-        "" => "name the array of images with --member NAME and that of labels with --labels NAME, or rename arrays to \
+        "" => "name the array of images with {member} NAME and that of labels with {labels} NAME, or rename arrays to \
                images and labels, or to train_images, train_labels, test_images and so on"
             .into(),
-        member => format!("no array is called {member:?} (--member); choose one of these"),
+        member => format!("no array is called \"{}\"; choose one of these with {{member}}", in_hint(member)),
     };
     unknown_arrays(tree, arrays.iter(), hint)
 }
@@ -388,13 +388,13 @@ fn unknown_labels(tree: &Tree, arrays: &[Array], name: &str) -> DataError {
             "tables of labels go with folders of images; an .npz brings its labels as an array",
         ),
         false => {
-            ("the name of an array of labels", "--labels NAME takes one of the arrays that the file has")
+            ("the name of an array of labels", "{labels} NAME takes one of the arrays that the file has")
         }
     };
     DataError::WrongType {
         place: tree.place().into(),
         expected: format!("{expected} (it has {})", found.join(", ")),
-        got: format!("--labels {name}"),
+        got: format!("{name:?}"),
         hint: hint.into(),
     }
 }

@@ -108,7 +108,7 @@ impl<'a> Reading<'a> {
         ];
         for (left_out, message) in known {
             let hint =
-                "`--member FOLDER` reads that folder alone, `--split-folder train=FOLDER` learns from it";
+                "`{member} FOLDER` reads that folder alone, `{split_folder} train=FOLDER` learns from it";
             self.leave_out(Notice::new("left-out", message).hint(hint), |item| role(item) == Some(left_out));
         }
     }
@@ -152,14 +152,14 @@ impl<'a> Reading<'a> {
         let role = |item: &Item<'_>| item.top().and_then(|top| roles.get(top)).copied();
         self.leave_out(
             Notice::new("left-out", "images to predict are left out")
-                .hint("`--member FOLDER` reads that folder alone"),
+                .hint("`{member} FOLDER` reads that folder alone"),
             |item| role(item) == Some(Role::Predict),
         );
         let of = |wanted: Role| {
             roles.iter().filter(move |(_, role)| **role == wanted).map(|(name, _)| name.as_str())
         };
         let tell = |id: &str, message: String| {
-            Notice::new(id, message).hint("`--member FOLDER` reads one folder alone")
+            Notice::new(id, message).hint("`{member} FOLDER` reads one folder alone")
         };
         if of(Role::Unlabelled).next().is_some() {
             let message = format!("images of {} have no label", listed(of(Role::Unlabelled)));
@@ -189,7 +189,7 @@ impl<'a> Reading<'a> {
             return;
         }
         let message = "folders that differ in their numbers alone are parts of one, and no classes";
-        let notice = Notice::new("parts", message).hint("`--labels FILE` says the labels");
+        let notice = Notice::new("parts", message).hint("`{labels} FILE` says the labels");
         names.keys().fold(notice, |notice, name| notice.about(*name)).add_to(&mut self.notices);
         let inside = self.items.iter_mut().filter(|item| !item.folders.is_empty());
         inside.for_each(|item| drop(item.folders.remove(0)));

@@ -36,7 +36,7 @@ impl Reading<'_> {
         } else if has(Split::Train) && has(Split::Val) && !has(Split::Test) {
             let message = "the set has images to learn from and to choose by, but none to report on";
             let hint = "results on images that settings were chosen by are a little too good; \
-                        `--splits drawn` draws all three splits";
+                        `{splits} drawn` draws all three splits";
             Notice::new("no-test", message).hint(hint).add_to(&mut self.notices);
         }
     }
@@ -53,7 +53,7 @@ impl Reading<'_> {
         };
         let message = "images that may be learnt from lie in folders called like test images";
         let notice =
-            Notice::new("test-in-training", message).hint("`--split-folder test=FOLDER` keeps them apart");
+            Notice::new("test-in-training", message).hint("`{split_folder} test=FOLDER` keeps them apart");
         let notice =
             all.iter().filter(learnt).fold(notice, |notice, item| notice.about(self.paths[item.number]));
         if notice.count > 0 {

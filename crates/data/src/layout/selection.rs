@@ -7,6 +7,7 @@ use super::{Item, Reading, folders_of};
 use crate::DataError;
 use crate::names::{Meaning, Role};
 use crate::notice::Notice;
+use crate::text::in_hint;
 
 impl Reading<'_> {
     /// Keeps what lies in the folder that the settings name, as if it lay in the folder above.
@@ -54,7 +55,7 @@ impl Reading<'_> {
         let Some(first) = names.first() else { return };
         let listed = listed(names.iter().map(String::as_str));
         let message = format!("beside the images lie {listed}, which are no class and are left out");
-        let hint = format!("`--member {first}` reads that folder instead");
+        let hint = format!("`{{member}} {}` reads that folder instead", in_hint(first));
         self.leave_out(Notice::new("left-out", message).hint(hint), |item| beside(&item.folders).is_some());
         let look_through = |folders: &mut Vec<String>| {
             for depth in (1..=folders.len()).rev() {

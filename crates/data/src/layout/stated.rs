@@ -32,7 +32,7 @@ impl Reading<'_> {
             });
         }
         let message = "images outside the stated folders of the splits are left out";
-        let notice = Notice::new("left-out", message).hint("`--split-folder train=FOLDER` takes them in");
+        let notice = Notice::new("left-out", message).hint("`{split_folder} train=FOLDER` takes them in");
         self.leave_out(notice, |item| stated.split_of(item).is_none());
         let items = std::mem::take(&mut self.items);
         let mut rests = items.clone();

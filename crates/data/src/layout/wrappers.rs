@@ -6,6 +6,7 @@ use super::level::{Level, names_at};
 use super::{Item, Reading};
 use crate::names::{Meaning, Role};
 use crate::notice::Notice;
+use crate::text::in_hint;
 
 impl Reading<'_> {
     /// Looks through folders that hold everything, and leaves out those that hold the set once more.
@@ -13,7 +14,7 @@ impl Reading<'_> {
         loop {
             if let Some(name) = self.copy() {
                 let message = format!("the folder {name} holds the set once more and is left out");
-                let hint = format!("`--member {name}` reads that folder alone");
+                let hint = format!("`{{member}} {}` reads that folder alone", in_hint(&name));
                 self.leave_out(Notice::new("copy", message).hint(hint), |item| item.top() == Some(&name));
                 self.barren.retain(|folders| folders.first() != Some(&name));
             } else if let Some(name) = self.wrapper() {

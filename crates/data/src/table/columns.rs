@@ -59,14 +59,14 @@ impl LabelColumns {
         let Matched { table, path, .. } = matched;
         if !settings.labels_column.is_empty() {
             let column = table.column(&settings.labels_column);
-            let missing = || table.no_column(&settings.labels_column, "--labels-column");
+            let missing = || table.no_column(&settings.labels_column, "{labels_column}");
             return column.map(LabelColumns::One).ok_or_else(missing);
         }
         let usual = table.usual(LABELS).find(|column| column != path);
         let one_hot = || Some(one_hot(table, *path)).filter(|columns| columns.len() > 1);
         let found = usual.map(LabelColumns::One).or_else(|| one_hot().map(LabelColumns::OneHot));
         match found {
-            None if !settings.labels.is_empty() => Err(table.no_column("label", "--labels-column")),
+            None if !settings.labels.is_empty() => Err(table.no_column("label", "{labels_column}")),
             found => Ok(found.unwrap_or(LabelColumns::None)),
         }
     }

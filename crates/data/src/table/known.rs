@@ -102,7 +102,7 @@ impl Known {
             "{name}: images are named by the column {names:?}, labels are in {}",
             labels.describe(&matched.table)
         );
-        let hint = "`--labels-column` and `--path-column` choose others";
+        let hint = "`{labels_column}` and `{path_column}` choose others";
         Notice::new("labels-table", message).hint(hint).add_to(&mut self.notices);
     }
 
@@ -146,7 +146,7 @@ fn settle<T: PartialEq + Debug>(
         (Some(first), Some(new)) if *first != new => {
             let image = &row[matched.path];
             let reason = format!("rows contradict each other: image {image} is {first:?} and {new:?}");
-            let hint = "leave one row for every image; --path-column says which column names it";
+            let hint = "leave one row for every image; {path_column} says which column names it";
             Err(matched.table.wrong(reason, hint))
         }
         (_, None) => Ok(()),

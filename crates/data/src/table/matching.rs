@@ -51,7 +51,7 @@ pub(super) fn match_table(
     let all: Vec<usize> = (0..table.header.len()).collect();
     let candidates: Vec<Vec<usize>> = match settings.path_column.as_str() {
         "" => vec![table.usual(PATHS).collect(), all],
-        name => vec![vec![table.column(name).ok_or_else(|| table.no_column(name, "--path-column"))?]],
+        name => vec![vec![table.column(name).ok_or_else(|| table.no_column(name, "{path_column}"))?]],
     };
     for (turn, columns) in candidates.into_iter().enumerate() {
         // A column whose name says nothing must name images in most rows.
@@ -69,7 +69,7 @@ pub(super) fn match_table(
     }
     let names: Vec<&str> = table.rows.iter().take(3).map(|row| row[0].as_str()).collect();
     let reason = format!("it names none of the images (its rows begin with {})", names.join(", "));
-    Err(table.wrong(reason, "a column must hold the file names of the images; say which with --path-column"))
+    Err(table.wrong(reason, "a column must hold the file names of the images; say which with {path_column}"))
 }
 
 /// The images that a column names.

@@ -48,7 +48,7 @@ pub(crate) fn read(
             Err(DataError::WrongTable { place, reason, .. }) => {
                 let message = format!("{place} is not read as a table of labels: {reason}");
                 let hint =
-                    "`--labels FILE` states the table, `--path-column` the column that names the images";
+                    "`{labels} FILE` states the table, `{path_column}` the column that names the images";
                 Notice::new("table", message).hint(hint).add_to(&mut known.notices);
             }
             Err(other) => return Err(other),

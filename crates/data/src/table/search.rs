@@ -60,9 +60,8 @@ pub(super) fn found_tables(tree: &Tree, notices: &mut Vec<Notice>) -> Vec<Table>
     let mut tell = |table: Result<Table, DataError>| match table {
         Ok(table) => Some(table),
         Err(error) => {
-            let text = error.to_string();
-            let message = format!("a table is not read: {}", text.lines().next().unwrap_or_default());
-            Notice::new("table", message).add_to(notices);
+            let notice = Notice::new("table", format!("a table is not read: {error}"));
+            notice.hint(error.hint()).add_to(notices);
             None
         }
     };
@@ -88,6 +87,6 @@ pub(super) fn no_table(tree: &Tree, settings: &DataSettings) -> DataError {
     DataError::WrongTable {
         place: tree.place().into(),
         reason: format!("{what}, but there is no table in it or beside it"),
-        hint: "name the table with --labels FILE (data_options.labels)".into(),
+        hint: "name the table with {labels} FILE (data_options.labels)".into(),
     }
 }

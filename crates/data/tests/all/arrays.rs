@@ -328,25 +328,25 @@ fn shapes_in_doubt_are_refused_with_the_option_that_decides() {
     for (shape, parts) in [
         (
             &[64, 3, 12, 16][..],
-            &["--layout nchw (64 images of 12 x 16, 3 channels)", "--layout ndhw (64 volumes of 3"][..],
+            &["{layout} nchw (64 images of 12 x 16, 3 channels)", "{layout} ndhw (64 volumes of 3"][..],
         ),
         (
             &[4, 28, 28, 28],
-            &["--layout ndhw (4 volumes of 28 slices of 28 x 28, 1 channel)", "--layout nchw"],
+            &["{layout} ndhw (4 volumes of 28 slices of 28 x 28, 1 channel)", "{layout} nchw"],
         ),
         (
             &[4, 1, 28, 28, 28],
-            &["--layout ncdhw (4 volumes of 28 slices of 28 x 28, 1 channel)", "--layout ndhwc"],
+            &["{layout} ncdhw (4 volumes of 28 slices of 28 x 28, 1 channel)", "{layout} ndhwc"],
         ),
         (
             &[60, 50, 3],
-            &["--layout hwc (1 image of 60 x 50, 3 channels)", "--layout nhw (60 images of 50 x 3"],
+            &["{layout} hwc (1 image of 60 x 50, 3 channels)", "{layout} nhw (60 images of 50 x 3"],
         ),
         (
             &[3, 60, 50],
-            &["--layout chw (1 image of 60 x 50, 3 channels)", "--layout nhw (3 images of 60 x 50"],
+            &["{layout} chw (1 image of 60 x 50, 3 channels)", "{layout} nhw (3 images of 60 x 50"],
         ),
-        (&[60, 50], &["--layout hw (1 image of 60 x 50, 1 channel)", "reshape"]),
+        (&[60, 50], &["{layout} hw (1 image of 60 x 50, 1 channel)", "reshape"]),
         (&[5], &["[5]", "reshape"]),
     ] {
         let pixels = npy_u8(shape, &vec![7; shape.iter().product()]);
@@ -355,7 +355,7 @@ fn shapes_in_doubt_are_refused_with_the_option_that_decides() {
     let last = [("images", npy_u8(&[8, 8, 3, 20], &[0; 3840])), ("labels", npy_u8(&[20], &[0; 20]))];
     says(&refusal(open_file("a.npz", &npz(&last), &as_defined())), &["numpy.moveaxis(images, -1, 0)"]);
     let message = refusal(open_file("a.npy", &npy_u8(&[2, 2], &[0; 4]), &laid_out(ArrayLayout::Nchw)));
-    says(&message, &["an array of 4 axes, as --layout nchw says", "[2, 2]"]);
+    says(&message, &["an array of 4 axes, as the layout nchw says", "[2, 2]"]);
 }
 
 #[test]
@@ -498,12 +498,12 @@ fn arrays_that_are_not_read_are_told_and_labels_can_be_named() {
     let set = open_file("a.npz", &file, &as_defined()).unwrap();
     let told = notice(&set, "unused-arrays");
     assert_eq!(told.first, ["boxes (float32 [3, 2, 4])", "lbls (uint8 [3])"]);
-    says(told.hint.as_ref().unwrap(), &["--labels lbls"]);
+    says(told.hint.as_ref().unwrap(), &["{labels} lbls"]);
     let labels = |name: &str| with(|settings| settings.labels = name.into());
     let set = open_file("a.npz", &file, &labels("lbls")).unwrap();
     assert_eq!(labels_of(&set, Split::Train), [Some(0), Some(1), Some(0)]);
     assert_eq!(notice(&set, "unused-arrays").first, ["boxes (float32 [3, 2, 4])"]);
-    says(&refusal(open_file("a.npz", &file, &labels("tags"))), &["lbls (uint8 [3])", "--labels tags"]);
+    says(&refusal(open_file("a.npz", &file, &labels("tags"))), &["lbls (uint8 [3])", "got \"tags\""]);
     says(&refusal(open_file("a.npz", &file, &labels("t.csv"))), &["tables of labels go with folders"]);
     let divided = npz(&[
         ("train_imgs", images()),
@@ -520,7 +520,7 @@ fn arrays_that_are_not_read_are_told_and_labels_can_be_named() {
         npz(&[("images", images()), ("labels", npy("<f4", false, &[3], &bytes![0.5f32, 1f32, 2f32].0))]);
     says(
         &refusal(open_file("a.npz", &measured, &as_defined())),
-        &["--member NAME of the images reads them without"],
+        &["{member} NAME of the images reads them without"],
     );
     let images_alone = with(|settings| settings.member = "images".into());
     assert_eq!(labels_of(&open_file("a.npz", &measured, &images_alone).unwrap(), Split::Train), [None; 3]);
@@ -556,7 +556,7 @@ fn further_usual_names_are_known_and_names_that_are_alike_refused() {
     let file = npz(&[("images", images()), ("classes", names)]);
     assert_eq!(labels_of(&open_file("a.npz", &file, &as_defined()).unwrap(), Split::Train), [None, None]);
     let file = npz(&[("X_train", images()), ("x-train", images())]);
-    says(&refusal(open_file("a.npz", &file, &as_defined())), &["called alike", "--member NAME"]);
+    says(&refusal(open_file("a.npz", &file, &as_defined())), &["called alike", "{member} NAME"]);
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "train/images.npy", &images());
     put(folder.path(), "test/images.npy", &npy_u8(&[3, 2, 2], &ramp(12)));

@@ -88,7 +88,7 @@ fn wrong_shapes() {
     let images = |shape: &[usize]| npz(&[("images", npy_u8(shape, &vec![0; shape.iter().product()]))]);
     says(&refused(&images(&[4, 4])), &["[N, H, W] or [N, H, W, C]", "[4, 4]"]);
     says(&refused(&images(&[1, 2, 2, 2, 2])), &["[1, 2, 2, 2, 2]"]);
-    says(&refused(&images(&[2, 3, 8, 8])), &["--layout nchw (2 images of 8 x 8, 3 channels)"]);
+    says(&refused(&images(&[2, 3, 8, 8])), &["{layout} nchw (2 images of 8 x 8, 3 channels)"]);
     let with_labels = |labels: Vec<u8>| npz(&[("images", npy_u8(&[2, 1, 1], &[0; 2])), ("labels", labels)]);
     says(&refused(&with_labels(npy_u8(&[2, 3, 1], &[0; 6]))), &["[N, L] of 0 and 1", "[2, 3, 1]"]);
     says(&refused(&with_labels(npy_u8(&[2, 0], &[]))), &["[2, 0]"]);

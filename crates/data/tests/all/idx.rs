@@ -84,7 +84,7 @@ fn contradictions_are_refused() {
     let message = case(&[("images", typed(0x0C, &[1, 1, 1], &[1, 0, 0, 1]))]);
     assert!(message.contains("16777217 (int32) in sample 0"), "{message}");
     let message = case(&[("images", idx(&[4, 3, 8, 9], &[0; 864]))]);
-    assert!(message.contains("--layout nchw (4 images of 8 x 9, 3 channels)"), "{message}");
+    assert!(message.contains("{layout} nchw (4 images of 8 x 9, 3 channels)"), "{message}");
 }
 
 /// An idx file of numbers of the type `code`.

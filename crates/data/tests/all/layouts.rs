@@ -59,7 +59,7 @@ fn silent(set: &DataSet) {
 
 fn unclear(names: &[&str]) -> String {
     let message = refusal(try_paths(names, &OpenOptions::default()));
-    for option in ["--split-folder train=", "--splits drawn", "--member"] {
+    for option in ["{split_folder} train=", "{splits} drawn", "{member}"] {
         assert!(message.contains(option), "{message}");
     }
     message
@@ -131,7 +131,7 @@ fn images_to_predict_are_left_out() {
     assert_eq!(summary(&set), "cat 4, dog 4 | cat 4, dog 4 | cat 4, dog 4");
     let told = notice(&set, "left-out");
     assert_eq!((told.count, told.first[2].as_str()), (3, "images to predict/2.png"));
-    assert!(told.hint.as_ref().unwrap().contains("--member"));
+    assert!(told.hint.as_ref().unwrap().contains("{member}"));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn masks_beside_images_are_no_class() {
     let told = notice(&set, "left-out");
     assert_eq!((told.count, told.first[0].as_str()), (6, "masks/0.png"));
     assert!(
-        told.message.contains("\"masks\"") && told.hint.as_ref().unwrap().contains("--member masks"),
+        told.message.contains("\"masks\"") && told.hint.as_ref().unwrap().contains("{member} masks"),
         "{told}"
     );
     let masks = twinlens_data::open(&path, &with(|settings| settings.member = "masks".into())).unwrap();

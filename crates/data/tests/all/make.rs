@@ -129,14 +129,13 @@ pub fn strict() -> OpenOptions<'static> {
     options
 }
 
-/// The message of the error that opening must give.
+/// The message and the hint of the error that opening must give.
 pub fn refusal(result: Result<DataSet, DataError>) -> String {
     match result {
         Ok(set) => panic!("{} was opened, though it should not", set.name),
         Err(error) => {
-            let message = error.to_string();
-            assert!(message.contains("hint: "), "no hint in: {message}");
-            message
+            assert!(!error.hint().is_empty(), "no hint: {error}");
+            format!("{error}\nhint: {}", error.hint())
         }
     }
 }

@@ -149,7 +149,8 @@ fn protocols_of_one_class_are_refused_and_say_what_to_do() {
     let set = open_file("a.npz", &labelled(npy_u8(&[2, 3], &ROWS)), &as_defined()).unwrap();
     let error = set.check_for_evaluation().unwrap_err();
     assert!(matches!(error, DataError::SeveralLabels { .. }));
-    says(&error.to_string(), &["may show several classes", "probe --classifier svm"]);
+    says(&error.to_string(), &["may show several classes"]);
+    says(error.hint(), &["`{probe} {classifier} svm`"]);
 }
 
 #[test]

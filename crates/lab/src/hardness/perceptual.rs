@@ -51,17 +51,15 @@ fn batch(pairs: &[Pair<'_>], side: usize, lpips: &Lpips) -> Result<Tensor<4>, La
 }
 
 fn enlarged(values: &[f32], shape: [usize; 3], workspace: &mut Workspace) -> Result<Image, LabError> {
-    let unreadable = |error: &dyn std::fmt::Display| LabError::Image { reason: error.to_string() };
     let [height, width, channels] = shape;
-    let image = Image::new(height, width, channels, Pixels::F32(values.to_vec()));
-    let image = image.map_err(|error| unreadable(&error))?;
+    let image = Image::new(height, width, channels, Pixels::F32(values.to_vec()))?;
     let shorter = height.min(width);
     if shorter >= PERCEPTUAL_SIDE {
         return Ok(image);
     }
     let [out_height, out_width] = [height, width].map(|side| side * PERCEPTUAL_SIDE / shorter);
     let resized = Resized { out_height, out_width, interpolation: Interpolation::Bilinear, antialias: true };
-    transform(&image, &resized, workspace).map_err(|error| unreadable(&error))
+    Ok(transform(&image, &resized, workspace)?)
 }
 
 #[cfg(test)]

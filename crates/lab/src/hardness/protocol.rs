@@ -73,8 +73,7 @@ impl HardnessProtocol {
         for samples in samples.chunks(AT_A_TIME) {
             let views = |workspace: &mut Workspace, sample: &usize| {
                 let place = Place { seed: self.seed, epoch: 0, sample: *sample as u32 };
-                let image = source.image(*sample);
-                let image = image.map_err(|error| LabError::Image { reason: error.to_string() })?;
+                let image = source.image(*sample)?;
                 rows.iter()
                     .map(|row| row.views(place, &image, workspace))
                     .collect::<Result<Vec<_>, LabError>>()

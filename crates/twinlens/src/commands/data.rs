@@ -11,7 +11,7 @@ use twinlens_lab::catalogue::{self, Client, Edition, PublicSet};
 pub use twinlens_lab::range_in_words;
 
 use super::reading::ReadingArgs;
-use super::{bytes, data_folder};
+use super::{bytes, data_folder, notices};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -229,7 +229,7 @@ fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let set = twinlens_data::open(&path, &options)?;
     let inspection = twinlens_data::inspect(&set)?;
     drop(bar);
-    terminal.result(&inspection, || describe(&inspection, terminal))
+    terminal.result(&notices::inspection(inspection.clone()), || describe(&inspection, terminal))
 }
 
 fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
@@ -287,7 +287,7 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
     if inspection.skipped.count > 0 {
         text += &format!("\n{} image(s) cannot be decoded and were left out\n", inspection.skipped.count);
         for sample in &inspection.skipped.first {
-            text += &format!("  {}: {}\n", sample.path, sample.reason);
+            text += &format!("  {}: {}\n", sample.path, notices::reason(sample));
         }
     }
     for (split, part) in inspection.splits.iter().filter(|(_, part)| part.outside_range > 0.0) {
@@ -295,7 +295,7 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
         text += &format!("\n{share:.3} % of the values of {} lie beyond black and white\n", split.name());
     }
     for notice in &inspection.notices {
-        text += &format!("\n{notice}\n");
+        text += &format!("\n{}\n", notices::notice(notice));
     }
     text
 }

@@ -243,7 +243,7 @@ fn picture(found: &Found, data: &str) -> Outcome<[Picture; 2]> {
         ),
         rows: rows.iter().map(|name| (*name).to_owned()).collect(),
     };
-    dots(&drawn).map_err(|error| Failure::new(Exit::Failed, error))
+    Ok(dots(&drawn)?)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::Value;
 use twinlens_data::{DataSet, DataSettings};
-use twinlens_lab::{Computing, FeaturesKind, Judging, Readings, Subject, Verdict, read_encoder};
+use twinlens_lab::{Computing, Events, FeaturesKind, Judging, Readings, Subject, Verdict, read_encoder};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_ssl::finetune::range_of;
@@ -137,9 +137,7 @@ impl JudgeArgs {
     pub fn open_labelled(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
         let (subject, data) = self.open(terminal)?;
         let judged = data.for_judging();
-        for notice in &judged.notices[data.notices.len()..] {
-            tracing::warn!("{}: {notice}", data.name);
-        }
+        judged.notices[data.notices.len()..].iter().for_each(|notice| terminal.notice(&data.name, notice));
         if judged.splits.test.is_none() && judged.splits.val.is_some() {
             tracing::warn!("{} has no test images with labels: validation alone is judged", data.name);
         }

@@ -17,6 +17,7 @@ pub mod knn;
 pub mod labels;
 pub mod list;
 pub mod man;
+pub mod notices;
 pub mod pretrain;
 pub mod probe;
 pub mod quickstart;

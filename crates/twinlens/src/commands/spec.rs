@@ -11,12 +11,22 @@ use twinlens_views::presets;
 
 use crate::exit::Outcome;
 
+/// What origins and reports call a setting given as `key=value`.
+const ASSIGNMENT: &str = "--set";
+
 /// The settings of a run as the configuration knows them.
 ///
 /// Built-in defaults come in three steps: those of [`Settings`], then the recipe of the chosen method, then the
 /// operations of the chosen view policy; where none is chosen and the recipe brings views of its own, these.
 pub fn spec() -> Spec<Settings> {
-    Spec { defaults, presets: recipes::RECIPES, supersedes: &[("policy", "views")], renamed: &[], validate }
+    Spec {
+        defaults,
+        presets: recipes::RECIPES,
+        supersedes: &[("policy", "views")],
+        renamed: &[],
+        assignment: ASSIGNMENT,
+        validate,
+    }
 }
 
 fn defaults(chosen: &Table) -> Table {
@@ -48,6 +58,7 @@ pub fn finetune_spec() -> Spec<FinetuneSettings> {
         presets: finetune::recipes::RECIPES,
         supersedes: &[("policy", "views")],
         renamed: &[],
+        assignment: ASSIGNMENT,
         validate: |settings| {
             let problems = settings.problems().into_iter().map(found);
             problems.chain(unknown_policy(&settings.policy)).collect()

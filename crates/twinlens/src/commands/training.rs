@@ -10,7 +10,7 @@ use twinlens_ssl::{Settings, SslError};
 
 use super::data_folder;
 use crate::cli::Invocation;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, spelled};
 use crate::signals::{Interrupt, Signal};
 use crate::terminal::Terminal;
 
@@ -88,7 +88,7 @@ impl Signals {
                 return failure;
             }
             let exit = self.interrupt.requested().map_or(Exit::Interrupted, Signal::exit);
-            failure.with_exit(exit).hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
+            failure.ending(exit).hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
         })
     }
 }
@@ -144,14 +144,14 @@ impl From<SslError> for Failure {
             // What goes wrong while it trains.
             _ => Exit::Failed,
         };
-        let hint = error.hint();
+        let hint = error.hint().map(spelled);
         Failure::new(exit, error).advised(hint)
     }
 }
 
 impl From<LabError> for Failure {
     fn from(error: LabError) -> Failure {
-        let hint = error.hint();
+        let hint = error.hint().map(|hint| spelled(&hint));
         let failure = match error {
             LabError::Data(error) => Failure::from(error),
             LabError::Eval(error) => Failure::from(error),
@@ -161,11 +161,13 @@ impl From<LabError> for Failure {
             LabError::Name(error) => Failure::from(error),
             LabError::Job(error) => Failure::from(error),
             LabError::At { place, source } => return Failure::from(*source).at(place),
-            LabError::Report(error) => Failure::new(Exit::Failed, error),
-            LabError::ViewsOfPixels => Failure::new(Exit::Usage, error),
+            LabError::Report(error) => Failure::from(error),
+            LabError::ViewsOfPixels | LabError::UnknownProtocol { .. } | LabError::Setting { .. } => {
+                Failure::new(Exit::Usage, error)
+            }
             error => Failure::new(Exit::Data, error),
         };
-        failure.advised(hint.as_deref())
+        failure.advised(hint)
     }
 }
 
@@ -181,7 +183,7 @@ impl From<NameError> for Failure {
             NameError::NoFolder => Failure::new(Exit::Environment, error),
             _ => Failure::new(Exit::Data, error),
         };
-        failure.advised(Some(&hint))
+        failure.advised(Some(spelled(&hint)))
     }
 }
 
@@ -211,7 +213,7 @@ impl From<JobError> for Failure {
             let hint = format!("is the study finished? `twinlens finetune --resume {}`", study.display());
             return Failure::new(exit, error).hint(hint);
         }
-        Failure::new(exit, error).advised(hint)
+        Failure::new(exit, error).advised(hint.map(spelled))
     }
 }
 
@@ -222,7 +224,7 @@ impl From<twinlens_nn::NnError> for Failure {
             twinlens_nn::NnError::Unknown { .. } => Exit::Usage,
             _ => Exit::Data,
         };
-        let hint = error.hint();
+        let hint = error.hint().map(spelled);
         Failure::new(exit, error).advised(hint)
     }
 }

@@ -259,7 +259,7 @@ impl Shown<'_> {
                 None
             },
         };
-        let atlas = Atlas::new(input).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let atlas = Atlas::new(input)?;
         Ok(Drawn { atlas, frames, colouring })
     }
 
@@ -327,7 +327,7 @@ impl Drawn {
         }
         let sections = vec![Section::new("", blocks)];
         let page = Page { title: "Map of features".to_owned(), sections, ..Page::default() };
-        page_html(&page).map_err(|error| Failure::new(Exit::Failed, error))
+        Ok(page_html(&page)?)
     }
 
     fn picture(&self) -> &Picture {

@@ -205,7 +205,7 @@ fn columns_over(over: &Over, args: &ViewsArgs, context: &BuildContext) -> Outcom
 }
 
 fn write_sheet(file: &Path, sheet: &RgbImage) -> Outcome {
-    let picture = Picture::png(sheet).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let picture = Picture::png(sheet)?;
     Ok(write_atomically(file, picture.bytes())?)
 }
 
@@ -327,7 +327,7 @@ impl Gallery {
             }
             rows.push(row);
         }
-        contact_sheet(&rows, &titles, CELL).map_err(|error| Failure::new(Exit::Usage, error))
+        contact_sheet(&rows, &titles, CELL).map_err(|error| Failure::from(error).ending(Exit::Usage))
     }
 
     fn explain(&self, index: usize) -> Outcome<Row> {

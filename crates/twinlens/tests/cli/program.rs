@@ -236,6 +236,26 @@ fn data_inspect_tells_what_a_set_holds() {
 }
 
 #[test]
+fn what_a_library_advises_names_flags_of_this_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspect = |shape: &str, len: usize, more: &[&str]| {
+        let path = folder.path().join("set.npy");
+        std::fs::write(&path, npy("|u1", shape, &vec![7; len])).unwrap();
+        run(&[&["data", "inspect", &path.display().to_string()], more].concat())
+    };
+    let refused = inspect("(64, 3, 12, 16)", 64 * 3 * 12 * 16, &[]);
+    assert_eq!(refused.status.code(), Some(3));
+    let said = text(&refused.stderr);
+    assert!(said.contains("\n  hint: ") && said.contains("--layout nchw (64 images of 12 x 16"), "{said}");
+    let advice = "; --layout says what else it is, such as nchw or ndhw\n";
+    let said = text(&inspect("(20, 1, 8, 8)", 20 * 8 * 8, &[]).stdout);
+    assert!(said.contains(advice), "{said}");
+    let document: Value =
+        serde_json::from_slice(&inspect("(20, 1, 8, 8)", 20 * 8 * 8, &["--json"]).stdout).unwrap();
+    assert_eq!(format!("; {}\n", document["notices"][0]["hint"].as_str().unwrap()), advice);
+}
+
+#[test]
 fn data_inspect_counts_and_names_bad_files_or_fails() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("photos");

@@ -10,6 +10,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use super::Refusal;
 use super::exif::orientation_of;
 use super::pages::Still;
 use crate::{Image, Pixels};
@@ -34,7 +35,7 @@ pub(super) enum Colors {
 }
 
 /// Decodes a JPEG of at most `allowed` bytes of samples.
-pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decoded, String> {
+pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decoded, Refusal> {
     let text = |error: zune_jpeg::errors::DecodeErrors| format!("JPEG: {error}");
     let options = DecoderOptions::default().set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
@@ -43,7 +44,7 @@ pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decod
     let stored = decoder.input_colorspace().ok_or("JPEG: no colours")?;
     let given = match (stored, colors) {
         (ColorSpace::MultiBand(_) | ColorSpace::YCCK, Colors::Stored) | (ColorSpace::MultiBand(_), _) => {
-            return Err(format!("JPEG: colours of type {stored:?} are not read"));
+            return Err(format!("JPEG: colours of type {stored:?} are not read").into());
         }
         (ColorSpace::Luma | ColorSpace::RGB, _) | (_, Colors::Stored) => stored,
         _ => ColorSpace::RGB,
@@ -56,7 +57,7 @@ pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decod
 }
 
 /// Decodes a JPEG file: grey as one channel, anything else as RGB.
-pub(super) fn open(bytes: &[u8], allowed: u64) -> Result<Still, String> {
+pub(super) fn open(bytes: &[u8], allowed: u64) -> Result<Still, Refusal> {
     let Decoded { width, height, channels, samples, exif } = decode(bytes, Colors::Shown, allowed)?;
     let image =
         Image::new(height, width, channels, Pixels::U8(samples)).map_err(|error| error.to_string())?;

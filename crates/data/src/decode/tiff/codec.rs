@@ -7,6 +7,7 @@ use weezl::decode::Configuration;
 use weezl::{BitOrder, LzwStatus};
 
 use super::layout::Layout;
+use crate::decode::Refusal;
 
 /// Unpacks `bytes` to exactly `expected` bytes; `sides` are width and height of the piece in pixels.
 pub(super) fn unpack(
@@ -14,7 +15,7 @@ pub(super) fn unpack(
     layout: &Layout,
     sides: [usize; 2],
     expected: usize,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, Refusal> {
     let reversed: Vec<u8>;
     let bytes = match layout.bits_reversed {
         true => {
@@ -34,17 +35,15 @@ pub(super) fn unpack(
             all_of(decoder.map_err(|error| format!("TIFF: zstd: {error}"))?, expected)?
         }
         other => {
-            return Err(format!(
-                "TIFF: compression {} is not read; hint: save it with LZW or deflate",
-                name(other)
-            ));
+            let reason = format!("TIFF: compression {} is not read", name(other));
+            return Err(Refusal::new(reason, "save it with LZW or deflate"));
         }
     };
     if unpacked.len() < expected {
-        return Err(format!(
-            "TIFF: a strip or tile has {} bytes, expected {expected}: it is damaged",
-            unpacked.len()
-        ));
+        let found = unpacked.len();
+        return Err(
+            format!("TIFF: a strip or tile has {found} bytes, expected {expected}: it is damaged").into()
+        );
     }
     unpacked.truncate(expected);
     Ok(unpacked)

@@ -1,6 +1,7 @@
 //! What the tags of one image say of its samples and of where they are.
 
 use super::directory::*;
+use crate::decode::Refusal;
 
 /// What kind of numbers the samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(super) const JPEG: u64 = 7;
 
 impl Layout {
     /// Reads it from the tags.
-    pub(super) fn of(tags: &Directory<'_>) -> Result<Layout, String> {
+    pub(super) fn of(tags: &Directory<'_>) -> Result<Layout, Refusal> {
         let number = |tag: Tag, default: u64| tags.number(tag).map(|found| found.unwrap_or(default));
         let side = |tag: Tag| match tags.number(tag)? {
             Some(side @ 1..=0x7fff_ffff) => Ok(side as usize),
@@ -62,10 +63,8 @@ impl Layout {
         };
         let (width, height) = (side(WIDTH)?, side(LENGTH)?);
         if number(IMAGE_DEPTH, 1)? > 1 {
-            return Err(
-                "TIFF: volumes in one image (tag ImageDepth) are not read; hint: save the slices as pages"
-                    .into(),
-            );
+            let reason = "TIFF: volumes in one image (tag ImageDepth) are not read";
+            return Err(Refusal::new(reason, "save the slices as pages"));
         }
         let samples = number(SAMPLES, 1)?;
         let tiled = tags.has(TILE_WIDTH);
@@ -129,9 +128,9 @@ impl Layout {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Refusal> {
         let refused = |what: String| {
-            Err(format!("TIFF: {what} are not read; hint: convert to 8 or 16 bits or to float"))
+            Err(Refusal::new(format!("TIFF: {what} are not read"), "convert to 8 or 16 bits or to float"))
         };
         match (self.numbers, self.bits) {
             (Numbers::Unsigned, 1..=16 | 32)
@@ -201,17 +200,18 @@ fn same(tags: &Directory<'_>, tag: Tag, default: u64) -> Result<u64, String> {
     }
 }
 
-fn numbers(format: u64) -> Result<Numbers, String> {
+fn numbers(format: u64) -> Result<Numbers, Refusal> {
     Ok(match format {
         1 | 4 => Numbers::Unsigned,
         2 => Numbers::Signed,
         3 => Numbers::Float,
-        5 | 6 => return Err("TIFF: complex numbers are not read; hint: save their magnitude".into()),
-        _ => return Err(format!("TIFF: samples of format {format} are not read")),
+        5 | 6 => return Err(Refusal::new("TIFF: complex numbers are not read", "save their magnitude")),
+        _ => return Err(format!("TIFF: samples of format {format} are not read").into()),
     })
 }
 
-fn meaning(photometric: u64) -> Result<Meaning, String> {
+fn meaning(photometric: u64) -> Result<Meaning, Refusal> {
+    let refused = |what: &str, hint: &str| Err(Refusal::new(format!("TIFF: {what} are not read"), hint));
     Ok(match photometric {
         0 => Meaning::WhiteIsZero,
         1 | 4 | 34892 => Meaning::Grey,
@@ -219,8 +219,8 @@ fn meaning(photometric: u64) -> Result<Meaning, String> {
         3 => Meaning::Palette,
         5 => Meaning::Cmyk,
         6 => Meaning::YCbCr,
-        8..=10 => return Err("TIFF: L*a*b* colours are not read; hint: convert to RGB".into()),
-        32803 => return Err("TIFF: the raw data of a camera are not read; hint: develop them to RGB".into()),
-        other => return Err(format!("TIFF: colours of kind {other} are not read; hint: convert to RGB")),
+        8..=10 => return refused("L*a*b* colours", "convert to RGB"),
+        32803 => return refused("the raw data of a camera", "develop them to RGB"),
+        other => return refused(&format!("colours of kind {other}"), "convert to RGB"),
     })
 }

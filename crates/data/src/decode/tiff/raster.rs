@@ -8,7 +8,7 @@ use super::colors;
 use super::directory::{Directory, JPEG_TABLES};
 use super::layout::{JPEG, Layout, Meaning, Numbers};
 use crate::decode::jpeg::{self, Colors};
-use crate::decode::{Remark, checked_size};
+use crate::decode::{Refusal, Remark, checked_size};
 use crate::{Image, Pixels};
 
 /// Decodes the image of a directory. `shift` is added to the place of its bytes. Says what there is to say of it.
@@ -18,7 +18,7 @@ pub(super) fn read(
     shift: u64,
     allowed: u64,
     remarks: &mut Vec<Remark>,
-) -> Result<Image, String> {
+) -> Result<Image, Refusal> {
     let &Layout { width, height, samples, .. } = layout;
     let len = checked_size([height, width], samples, layout.size(), allowed)?;
     checked_size([layout.tile[1], layout.tile[0]], samples, layout.size(), allowed)?;
@@ -40,7 +40,7 @@ pub(super) fn read(
     if layout.numbers == Numbers::Float && layout.bits == 64 {
         remarks.push(Remark::Rounded);
     }
-    colors::shown(image, tags, layout, remarks)
+    Ok(colors::shown(image, tags, layout, remarks)?)
 }
 
 /// One strip or tile.
@@ -92,7 +92,7 @@ impl Piece {
         layout: &Layout,
         bytes: &[u8],
         allowed: u64,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<u8>, Refusal> {
         if layout.compression == JPEG {
             return self.jpeg(tags, layout, bytes, allowed);
         }
@@ -116,7 +116,7 @@ impl Piece {
                 unpacked.chunks_exact_mut(row).for_each(|row| add_numbers(row, self.samples, layout.size()));
                 Ok(unpacked)
             }
-            other => Err(format!("TIFF: predictor {other} with {} bits is not read", layout.bits)),
+            other => Err(format!("TIFF: predictor {other} with {} bits is not read", layout.bits).into()),
         }
     }
 
@@ -127,7 +127,7 @@ impl Piece {
         layout: &Layout,
         bytes: &[u8],
         allowed: u64,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<u8>, Refusal> {
         let whole = match tags.bytes(JPEG_TABLES)? {
             Some(tables) if tables.len() > 4 => {
                 [&tables[..tables.len() - 2], bytes.get(2..).unwrap_or_default()].concat()
@@ -148,7 +148,8 @@ impl Piece {
                 self.rows,
                 self.samples,
                 layout.bits
-            ));
+            )
+            .into());
         }
         Ok(decoded.samples)
     }
@@ -156,7 +157,7 @@ impl Piece {
     /// YCbCr with fewer chroma samples, which become those of all pixels that share them. Interleaved, the data are
     /// units of all luma samples of a block of pixels, then its two chroma samples; in planes, the chroma planes are
     /// smaller (TIFF 6.0, section 21).
-    fn subsampled(&self, layout: &Layout, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    fn subsampled(&self, layout: &Layout, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
         if layout.predictor != 1 {
             return Err("TIFF: a predictor with subsampled chroma is not read".into());
         }
@@ -249,7 +250,7 @@ fn add_bytes(rows: &mut [u8], row: usize, samples: usize, layout: &Layout) -> Re
 }
 
 /// Little-endian numbers as pixels. Grey of fewer than 8 bits is stretched to 0..=255; indices are not.
-fn typed(raster: Vec<u8>, layout: &Layout) -> Result<Pixels, String> {
+fn typed(raster: Vec<u8>, layout: &Layout) -> Result<Pixels, Refusal> {
     fn all<T, const N: usize>(raster: &[u8], one: impl Fn([u8; N]) -> T) -> Vec<T> {
         raster.as_chunks().0.iter().map(|&bytes| one(bytes)).collect()
     }
@@ -272,11 +273,12 @@ fn typed(raster: Vec<u8>, layout: &Layout) -> Result<Pixels, String> {
 }
 
 /// Signed 32-bit numbers as floats, which hold those up to 2^24 exactly.
-fn exact(values: &[i32]) -> Result<Vec<f32>, String> {
+fn exact(values: &[i32]) -> Result<Vec<f32>, Refusal> {
     match values.iter().find(|value| value.unsigned_abs() > 1 << 24) {
         None => Ok(values.iter().map(|&value| value as f32).collect()),
-        Some(value) => Err(format!(
-            "TIFF: signed 32-bit samples beyond 2^24 ({value}) cannot be held exactly; hint: save them unsigned or as float"
+        Some(value) => Err(Refusal::new(
+            format!("TIFF: signed 32-bit samples beyond 2^24 ({value}) cannot be held exactly"),
+            "save them unsigned or as float",
         )),
     }
 }

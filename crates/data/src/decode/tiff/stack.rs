@@ -11,9 +11,9 @@ use rayon::prelude::*;
 use super::directory::*;
 use super::layout::Layout;
 use super::{ome, raster};
-use crate::decode::Remark;
 use crate::decode::guard::guarded;
 use crate::decode::pages::{PageSource, Take};
+use crate::decode::{Refusal, Remark};
 use crate::{Image, Pixels};
 
 /// The pages of a TIFF.
@@ -44,7 +44,7 @@ pub(super) struct Plan {
 
 impl<'a> Stack<'a> {
     /// Reads the directories of a TIFF.
-    pub(crate) fn open(bytes: &'a [u8], allowed: u64) -> Result<Stack<'a>, String> {
+    pub(crate) fn open(bytes: &'a [u8], allowed: u64) -> Result<Stack<'a>, Refusal> {
         let (directories, whole) = File::open(bytes)?;
         let mut remarks = if whole { Vec::new() } else { vec![Remark::BrokenList] };
         let (directories, full) = full_images(directories)?;
@@ -66,14 +66,14 @@ impl<'a> Stack<'a> {
     }
 
     /// The page of that number, with what there is to say of it. A decoder that panics costs the file, on any thread.
-    fn page(&self, page: usize) -> Result<(Image, Vec<Remark>), String> {
+    fn page(&self, page: usize) -> Result<(Image, Vec<Remark>), Refusal> {
         let mut remarks = Vec::new();
         let mut plane = |plane: &Plane| {
             let tags = &self.directories[plane.directory];
             raster::read(tags, &Layout::of(tags)?, plane.shift, self.allowed, &mut remarks)
         };
-        let images = || self.pages[page].iter().map(&mut plane).collect::<Result<Vec<_>, String>>();
-        let image = guarded(images).flatten().and_then(interleaved)?;
+        let images = || self.pages[page].iter().map(&mut plane).collect::<Result<Vec<_>, Refusal>>();
+        let image = interleaved(guarded(images)??)?;
         Ok((image, remarks))
     }
 
@@ -91,7 +91,7 @@ impl PageSource for Stack<'_> {
         self.pages.len()
     }
 
-    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), String> {
+    fn visit(&mut self, range: Range<usize>, take: &mut Take<'_>) -> Result<(), Refusal> {
         for start in range.clone().step_by(self.at_once()) {
             let pages = start..range.end.min(start + self.at_once());
             let decoded: Vec<_> = pages.into_par_iter().map(|page| self.page(page)).collect();

@@ -258,7 +258,7 @@ fn file_name_of(path: &str) -> String {
 
 /// A picture that could not be drawn.
 pub fn undrawn(error: ReportError) -> Failure {
-    Failure::new(Exit::Failed, error)
+    Failure::from(error)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Stage};
 use super::Kept;
 use super::seen::Seen;
 use crate::commands::data::range_in_words;
+use crate::commands::notices;
 use crate::commands::run_settings::{Common, RunSettings};
 
 /// What every report says about repeating a run elsewhere.
@@ -25,7 +26,7 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
     let mut blocks = vec![Block::Facts(facts(seen))];
     if let Some(data) = &seen.data {
         blocks.extend(skipped(data));
-        blocks.extend(data.notices.iter().map(|notice| Block::Warning(notice.to_string())));
+        blocks.extend(data.notices.iter().map(|notice| Block::Warning(notices::notice(notice))));
     }
     blocks.extend(kept.warnings.drain(..).map(Block::Warning));
     Section::new("", blocks)
@@ -122,7 +123,8 @@ fn skipped(data: &DataSummary) -> Vec<Block> {
     if data.skipped.count == 0 {
         return vec![Block::Text(format!("All {found} files found could be read."))];
     }
-    let examples = data.skipped.first.iter().map(|bad| format!("{}: {}", bad.path, bad.reason)).collect();
+    let examples =
+        data.skipped.first.iter().map(|bad| format!("{}: {}", bad.path, notices::reason(bad))).collect();
     let count = data.skipped.count;
     vec![
         Block::Warning(format!("{count} of {found} files could not be read and were left out:")),
