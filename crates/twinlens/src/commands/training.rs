@@ -409,7 +409,7 @@ impl From<LabError> for Failure {
             LabError::Nn(error) => Failure::from(error),
             LabError::Run(error) => Failure::from(error),
             LabError::Ssl(error) => Failure::from(error),
-            LabError::ViewsOfPixels => Failure::new(Exit::Usage, error),
+            LabError::ViewsOfPixels | LabError::StagesOfPixels => Failure::new(Exit::Usage, error),
             error => Failure::new(Exit::Data, error),
         };
         failure.advised(hint)
@@ -420,7 +420,7 @@ impl From<twinlens_nn::NnError> for Failure {
     fn from(error: twinlens_nn::NnError) -> Failure {
         let exit = match error {
             twinlens_nn::NnError::Device { .. } => Exit::Environment,
-            twinlens_nn::NnError::Unknown { .. } => Exit::Usage,
+            twinlens_nn::NnError::Unknown { .. } | twinlens_nn::NnError::UnknownStage { .. } => Exit::Usage,
             _ => Exit::Data,
         };
         let hint = error.hint();

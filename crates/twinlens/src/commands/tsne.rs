@@ -179,7 +179,7 @@ fn through_epochs<'a>(args: &'a TsneArgs, first: Subject) -> Outcome<Vec<(String
         let hint = "train with checkpoint.every=1 checkpoint.keep=100 to keep them";
         return Err(Failure::message(Exit::Data, message).hint(hint));
     }
-    let (Subject::Encoder(file) | Subject::Pixels(file)) = first;
+    let file = first.file();
     let seed = RunSettings::of(&RunRecord::read(run)?)?.common().seed;
     let start = file.clone();
     let untrained: Reader = Box::new(move || Kind::Untrained.subject(start.clone(), seed));
