@@ -6,9 +6,10 @@ use std::sync::Arc;
 use twinlens_data::ImageSource;
 use twinlens_eval::Features;
 use twinlens_nn::encoders::{self, Stem};
+use twinlens_nn::network::Stage;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, Weights};
 use twinlens_run::names;
-use twinlens_ssl::Embedding;
+use twinlens_ssl::{Embedding, Maps};
 use twinlens_views::BuildContext;
 
 use crate::LabError;
@@ -16,7 +17,7 @@ use crate::LabError;
 /// An encoder with its weights, and how images are prepared for it.
 pub struct Encoder {
     file: EncoderFile,
-    network: Box<dyn encoders::Encoder>,
+    network: encoders::Encoder,
     weights: Weights,
 }
 
@@ -44,14 +45,43 @@ impl Encoder {
         &self.file.description
     }
 
+    /// The stages whose maps and features it gives, from the images to the features.
+    pub fn stages(&self) -> &[Stage] {
+        self.network.stages()
+    }
+
     /// The features of every image of `images`, `[images, features]`, in order.
     ///
     /// # Errors
     /// Images of other channels, or that cannot be read; features that are not finite.
     pub fn embed(&mut self, images: Arc<dyn ImageSource>) -> Result<Features, LabError> {
-        let context = context(&self.file, images.as_ref())?;
-        let embedding = Embedding { context, batch: 256, workers: twinlens_ssl::workers(0) };
-        Ok(embedding.run(self.network.as_ref(), &mut self.weights, images, &mut |_, _| {})?)
+        let embedding = self.embedding(images.as_ref())?;
+        Ok(embedding.run(&self.network, &mut self.weights, images, &mut |_, _| {})?)
+    }
+
+    /// The features of a stage, `[images, channels]`: its maps, averaged over their pixels.
+    ///
+    /// # Errors
+    /// As [`Encoder::embed`]; a name that no stage has.
+    pub fn embed_stage(&mut self, images: Arc<dyn ImageSource>, stage: &str) -> Result<Features, LabError> {
+        let (until, _) = self.network.split_after(stage)?;
+        let embedding = self.embedding(images.as_ref())?;
+        Ok(embedding.run(&until, &mut self.weights, images, &mut |_, _| {})?)
+    }
+
+    /// The maps of a stage, `[images, channels, height, width]`, all in memory at once.
+    ///
+    /// # Errors
+    /// As [`Encoder::embed_stage`].
+    pub fn maps(&mut self, images: Arc<dyn ImageSource>, stage: &str) -> Result<Maps, LabError> {
+        let (until, _) = self.network.split_after(stage)?;
+        let embedding = self.embedding(images.as_ref())?;
+        Ok(embedding.maps(&until, &mut self.weights, images, &mut |_, _| {})?)
+    }
+
+    fn embedding(&self, images: &dyn ImageSource) -> Result<Embedding, LabError> {
+        let context = context(&self.file, images)?;
+        Ok(Embedding { context, batch: 256, workers: twinlens_ssl::workers(0) })
     }
 }
 
@@ -79,7 +109,7 @@ pub(crate) fn network(
     file: &EncoderFile,
     seed: u64,
     device: &str,
-) -> Result<(Box<dyn encoders::Encoder>, Weights), LabError> {
+) -> Result<(encoders::Encoder, Weights), LabError> {
     let description = &file.description;
     let spec = encoders::find(&description.encoder)?;
     let stem = Stem::named(&description.stem)?;

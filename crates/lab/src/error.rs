@@ -121,6 +121,9 @@ pub enum LabError {
     /// Views of raw pixels.
     #[error("views of raw pixels differ in place, not in content: their alignment says nothing")]
     ViewsOfPixels,
+    /// Stages of raw pixels.
+    #[error("raw pixels pass through no network: they have no stages and no maps")]
+    StagesOfPixels,
 }
 
 impl LabError {
@@ -175,6 +178,7 @@ impl LabError {
             LabError::Setting { .. } => "`{protocols}` lists the settings of each",
             LabError::NoLabels { .. } => "judging needs labels; `{embed}` does not",
             LabError::ViewsOfPixels => "leave the views out: {policy} none",
+            LabError::StagesOfPixels => "an encoder has stages: {features} trained or untrained",
             _ => return None,
         })
     }

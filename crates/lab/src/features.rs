@@ -9,10 +9,10 @@ use twinlens_eval::{Features, Labelled, Tagged};
 use twinlens_nn::weights::{EncoderFile, NamedTensor, read_safetensors, write_safetensors};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::range_of;
-use twinlens_ssl::{Embedding, SslError, with_labels, with_tags};
+use twinlens_ssl::{Embedding, Maps, SslError, with_labels, with_tags};
 use twinlens_views::{Policy, ViewPolicy};
 
-use crate::encoder::{context, network};
+use crate::encoder::context;
 use crate::{Events, FeaturesKind, LabError, Subject};
 
 /// How features are computed.
@@ -56,29 +56,53 @@ pub fn features(
     computing: &Computing,
     events: &dyn Events,
 ) -> Result<Features, LabError> {
-    let file = subject.file();
-    let data = &seen_by(file, data)?;
-    let source = source(data, split)?;
-    let context = context(file, source.as_ref())?;
-    let place = computing.cache.as_ref().and_then(|cache| cache_place(cache, subject, data, split));
+    let (data, source, embedding) = prepared(subject, data, split, computing)?;
+    let place = computing.cache.as_ref().and_then(|cache| cache_place(cache, subject, &data, split));
     if let Some(features) = place.as_ref().and_then(|place| read_cached(place, source.len())) {
         return Ok(features);
     }
-    let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
     let task = events.begin(&format!("features of {}", split.name()));
     let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
-    let features = match subject.kind() {
-        FeaturesKind::Pixels => embedding.pixels(source, progress)?,
-        _ => {
-            let (encoder, mut weights) = network(file, 0, &computing.device)?;
-            weights.import("", &file.tensors)?;
-            embedding.run(encoder.as_ref(), &mut weights, source, progress)?
-        }
+    let features = match subject.network(&computing.device)? {
+        Some((encoder, mut weights)) => embedding.run(&encoder, &mut weights, source, progress)?,
+        None => embedding.pixels(source, progress)?,
     };
     if let Some(place) = place {
         keep(&place, &features);
     }
     Ok(features)
+}
+
+/// The map of the subject's last stage, of every image of `split`, in order. Maps are not kept for later: they are large.
+///
+/// # Errors
+/// As [`features`]; pixels, which have no stages.
+pub fn stage_maps(
+    subject: &Subject,
+    data: &DataSet,
+    split: Split,
+    computing: &Computing,
+    events: &dyn Events,
+) -> Result<Maps, LabError> {
+    let (_, source, embedding) = prepared(subject, data, split, computing)?;
+    let (encoder, mut weights) = subject.network(&computing.device)?.ok_or(LabError::StagesOfPixels)?;
+    let task = events.begin(&format!("maps of {}", split.name()));
+    let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
+    Ok(embedding.maps(&encoder, &mut weights, source, progress)?)
+}
+
+/// The data as the subject sees them, the images of `split`, and how they are put through an encoder.
+fn prepared(
+    subject: &Subject,
+    data: &DataSet,
+    split: Split,
+    computing: &Computing,
+) -> Result<(DataSet, Arc<dyn ImageSource>, Embedding), LabError> {
+    let data = seen_by(subject.file(), data)?;
+    let source = source(&data, split)?;
+    let context = context(subject.file(), source.as_ref())?;
+    let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
+    Ok((data, source, embedding))
 }
 
 /// The images with the range of values that the encoder in `file` knows, whatever the range that they were opened with.
@@ -104,15 +128,13 @@ pub fn views(
     if subject.kind() == FeaturesKind::Pixels {
         return Err(LabError::ViewsOfPixels);
     }
-    let file = subject.file();
-    let context = context(file, source.as_ref())?;
+    let context = context(subject.file(), source.as_ref())?;
     let policy = Policy::build(policy, context.clone()).map_err(SslError::Views)?;
     let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
-    let (encoder, mut weights) = network(file, 0, &computing.device)?;
-    weights.import("", &file.tensors)?;
+    let (encoder, mut weights) = subject.network(&computing.device)?.ok_or(LabError::ViewsOfPixels)?;
     let task = events.begin("features of views");
     let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
-    Ok(embedding.views(encoder.as_ref(), &mut weights, source, (Arc::new(policy), count, seed), progress)?)
+    Ok(embedding.views(&encoder, &mut weights, source, (Arc::new(policy), count, seed), progress)?)
 }
 
 /// [`features`] joined with the labels of the images.
@@ -159,15 +181,19 @@ fn source(data: &DataSet, split: Split) -> Result<Arc<dyn ImageSource>, LabError
 /// Where these features are kept: a name made of everything that decides them.
 fn cache_place(cache: &Cache, subject: &Subject, data: &DataSet, split: Split) -> Option<PathBuf> {
     let mut hash = Sha256::new();
+    let kind = match (subject.kind(), subject.stage()) {
+        (FeaturesKind::Pixels, _) => "pixels".to_owned(),
+        (_, Some(stage)) => format!("stage {stage}"),
+        (_, None) => "encoder".to_owned(),
+    };
     let file = subject.file();
-    let kind = if subject.kind() == FeaturesKind::Pixels { "pixels" } else { "encoder" };
     let description = serde_json::to_string(&file.description).ok()?;
     let origin = format!("{:?} {:?}", data.split_origin, data.range);
-    for text in [&cache.program, kind, &description, &data.fingerprint, &origin, split.name()] {
+    for text in [&cache.program, &kind, &description, &data.fingerprint, &origin, split.name()] {
         hash.update(text.as_bytes());
         hash.update([0]);
     }
-    if kind == "encoder" {
+    if subject.kind() != FeaturesKind::Pixels {
         add_weights(&mut hash, file);
     }
     // Which images a split holds depends on how it was drawn, and on whether those without labels were left out.
@@ -223,40 +249,56 @@ fn keep(place: &Path, features: &Features) {
 mod tests {
     use std::collections::BTreeMap;
 
+    use burn::tensor::{Device, Tensor, TensorData};
     use twinlens_data::{
         DataSettings, OpenOptions, PixelRange, PixelType, RangeOrigin, SplitPolicy, open_bytes,
     };
-    use twinlens_nn::weights::EncoderDescription;
+    use twinlens_nn::ops::read;
+    use twinlens_nn::weights::{EncoderDescription, Pass};
 
     use super::*;
     use crate::Silent;
+    use twinlens_nn::encoders::{self, Stem};
+    use twinlens_nn::network::Stage;
+    use twinlens_nn::weights::Weights;
 
-    /// Pixels of one image of 0, 50, 100 and 150, as an encoder with this range sees them.
-    fn seen(range: Option<[f64; 2]>) -> Vec<f32> {
-        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2, 2), }";
+    /// Images of one channel, one array after the other.
+    fn images(count: usize, side: usize, values: &[f32]) -> DataSet {
+        let header =
+            format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {side}, {side}), }}");
         let mut file = b"\x93NUMPY\x01\x00".to_vec();
         file.extend((header.len() as u16).to_le_bytes());
         file.extend(header.bytes());
-        file.extend([0.0f32, 50.0, 100.0, 150.0].iter().flat_map(|value| value.to_le_bytes()));
+        file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         let settings = DataSettings { splits: SplitPolicy::Defined, ..DataSettings::default() };
-        let data = open_bytes("a.npy", file, &OpenOptions::from(settings)).unwrap();
-        let range = range.map(|bounds| PixelRange {
-            pixel_type: PixelType::F32,
-            channels: vec![bounds],
-            origin: RangeOrigin::Measured,
-        });
-        let description = EncoderDescription {
+        open_bytes("a.npy", file, &OpenOptions::from(settings)).unwrap()
+    }
+
+    /// A ResNet-18 for images of one channel.
+    fn description(size: usize, range: Option<PixelRange>) -> EncoderDescription {
+        EncoderDescription {
             version: 2,
             encoder: "resnet18".into(),
             stem: "cifar".into(),
             channels: 1,
             features: 512,
-            size: 2,
+            size,
             range,
             mean: vec![0.0],
             std: vec![1.0],
             origin: String::new(),
-        };
+        }
+    }
+
+    /// Pixels of one image of 0, 50, 100 and 150, as an encoder with this range sees them.
+    fn seen(range: Option<[f64; 2]>) -> Vec<f32> {
+        let data = images(1, 2, &[0.0, 50.0, 100.0, 150.0]);
+        let range = range.map(|bounds| PixelRange {
+            pixel_type: PixelType::F32,
+            channels: vec![bounds],
+            origin: RangeOrigin::Measured,
+        });
+        let description = description(2, range);
         let subject =
             Subject::new(FeaturesKind::Pixels, EncoderFile { description, tensors: BTreeMap::new() }, 0)
                 .unwrap();
@@ -269,5 +311,87 @@ mod tests {
         assert_eq!(seen(Some([0.0, 200.0])), [0.0, 0.25, 0.5, 0.75]);
         assert_eq!(seen(Some([0.0, 100.0])), [0.0, 0.5, 1.0, 1.0]);
         assert_eq!(seen(None), [0.0, 50.0 / 150.0, 100.0 / 150.0, 1.0], "as they were opened");
+    }
+
+    /// An encoder of noise, and five images of noise.
+    fn noise() -> (EncoderFile, DataSet) {
+        let mut weights = Weights::new(5, &Device::flex());
+        encoders::find("resnet18").unwrap().build(&mut weights.root(), Stem::Cifar, 1);
+        let values: Vec<f32> = (0..5 * 64u16).map(|at| f32::from(at * 37 % 256) / 256.0).collect();
+        (
+            EncoderFile { description: description(8, None), tensors: weights.export("") },
+            images(5, 8, &values),
+        )
+    }
+
+    fn pixels(file: EncoderFile) -> Subject {
+        Subject::new(FeaturesKind::Pixels, file, 0).unwrap()
+    }
+
+    #[test]
+    fn maps_of_a_stage_are_those_of_the_network_with_channels_first() {
+        let (file, data) = noise();
+        let computing = Computing::new(1, "cpu", None);
+        let whole = Subject::trained(file.clone());
+        let stage = whole.clone().until(Some("layer2")).unwrap();
+        let Maps { shape, values } = stage_maps(&stage, &data, Split::Train, &computing, &Silent).unwrap();
+        assert_eq!((shape, values.rows()), ([128, 4, 4], 5));
+
+        let pixels = features(&pixels(file), &data, Split::Train, &computing, &Silent).unwrap();
+        let (encoder, mut weights) = whole.network("cpu").unwrap().unwrap();
+        let x = TensorData::new(pixels.values().to_vec(), [5, 8, 8, 1]);
+        let x = Tensor::<4>::from_data(x, &Device::flex());
+        let mut all = encoder.forward_stages(&mut Pass::evaluate(&mut weights), x);
+        let layer2 = read(all.swap_remove(2));
+        for (image, channel, line, column) in [(0, 0, 0, 0), (4, 127, 3, 3), (1, 77, 1, 2), (1, 77, 2, 1)] {
+            let got = values.row(image)[(channel * 4 + line) * 4 + column];
+            assert_eq!(got, layer2[((image * 4 + line) * 4 + column) * 128 + channel]);
+        }
+
+        let averaged = features(&stage, &data, Split::Train, &computing, &Silent).unwrap();
+        let means = values.values().chunks(16).map(|map| map.iter().sum::<f32>() / 16.0);
+        assert_eq!(averaged.dim(), 128);
+        assert!(averaged.values().iter().zip(means).all(|(a, b)| (a - b).abs() < 1e-5));
+
+        let last = whole.until(None).unwrap();
+        assert_eq!(stage_maps(&last, &data, Split::Train, &computing, &Silent).unwrap().shape, [512, 1, 1]);
+    }
+
+    #[test]
+    fn features_of_every_stage_are_kept_apart() {
+        let (file, data) = noise();
+        let place = tempfile::tempdir().unwrap();
+        let cache = Cache { folder: place.path().to_owned(), program: "a test".into() };
+        let computing = Computing::new(1, "cpu", Some(cache));
+        let mut encoder = crate::Encoder::from_file(file.clone(), "cpu").unwrap();
+        let whole = Subject::trained(file);
+        let until = |stage: &str| whole.clone().until(Some(stage)).unwrap();
+        for again in [false, true] {
+            for (subject, dim) in [(whole.clone(), 512), (until("layer2"), 128), (until("layer3"), 256)] {
+                let found = features(&subject, &data, Split::Train, &computing, &Silent).unwrap();
+                let images = data.splits.train.clone().unwrap();
+                let alone = match subject.stage() {
+                    Some(stage) => encoder.embed_stage(images, stage),
+                    None => encoder.embed(images),
+                };
+                assert_eq!(found, alone.unwrap(), "{again}");
+                assert_eq!(found.dim(), dim);
+            }
+            assert_eq!(std::fs::read_dir(place.path().join("features")).unwrap().count(), 3);
+        }
+        let names: Vec<&str> = encoder.stages().iter().map(Stage::name).collect();
+        assert_eq!(names, ["relu", "layer1", "layer2", "layer3", "layer4"]);
+    }
+
+    #[test]
+    fn what_has_no_such_stage_says_so() {
+        let (file, data) = noise();
+        let pixels = pixels(file.clone());
+        let computing = Computing::new(1, "cpu", None);
+        let refused = stage_maps(&pixels, &data, Split::Train, &computing, &Silent);
+        assert!(matches!(refused, Err(LabError::StagesOfPixels)));
+        assert!(matches!(pixels.until(None), Err(LabError::StagesOfPixels)));
+        let error = Subject::trained(file).until(Some("layer5")).unwrap_err().to_string();
+        assert!(error.contains("`layer5`") && error.contains("layer1, layer2, layer3, layer4"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! The lab: what a scientist does with an encoder, as a library. It knows no command line and no terminal.
 //!
-//! - [`Encoder`] takes images to features; [`features`](features()) does so with all images of a split, and keeps what it
+//! - [`Encoder`] takes images to features, or to the maps of a stage; [`features`](features()) does so with all images of a split, and keeps what it
 //!   computed;
 //! - a [`Subject`] is judged on data by [`protocols`], which [`Judging`] gives what they need; each says a [`Verdict`];
 //! - [`hardness`] measures how far the views of a policy lie apart;
@@ -36,7 +36,7 @@ pub use encoder::{Encoder, read_encoder, untrained};
 pub use error::LabError;
 pub use events::{Events, Logged, Silent, Task, Training, TrainingEvent, TrainingListener};
 pub use exhibits::Exhibit;
-pub use features::{Cache, Computing, features, labelled, tagged, views, weights_sha256};
+pub use features::{Cache, Computing, features, labelled, stage_maps, tagged, views, weights_sha256};
 pub use identity::split_key;
 pub use images::{Part, features_of, images, labels, names};
 pub use jobs::run_settings;

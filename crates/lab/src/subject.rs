@@ -1,8 +1,11 @@
 //! What is judged: an encoder, the same network untrained, or the pixels themselves.
 
 use serde::{Deserialize, Serialize};
-use twinlens_nn::weights::EncoderFile;
+use twinlens_nn::encoders::{self, Encoder, Stem};
+use twinlens_nn::network::Stage;
+use twinlens_nn::weights::{EncoderFile, Weights};
 
+use crate::encoder::network;
 use crate::{LabError, untrained, weights_sha256};
 
 /// Where features come from.
@@ -65,6 +68,7 @@ pub struct Subject {
     kind: FeaturesKind,
     file: EncoderFile,
     seed: Option<u64>,
+    stage: Option<String>,
 }
 
 impl Subject {
@@ -74,16 +78,19 @@ impl Subject {
     /// An encoder that this program does not know.
     pub fn new(kind: FeaturesKind, file: EncoderFile, untrained_seed: u64) -> Result<Subject, LabError> {
         Ok(match kind {
-            FeaturesKind::Untrained => {
-                Subject { kind, file: untrained(&file, untrained_seed)?, seed: Some(untrained_seed) }
-            }
-            _ => Subject { kind, file, seed: None },
+            FeaturesKind::Untrained => Subject {
+                kind,
+                file: untrained(&file, untrained_seed)?,
+                seed: Some(untrained_seed),
+                stage: None,
+            },
+            _ => Subject { kind, file, seed: None, stage: None },
         })
     }
 
     /// An encoder as it is.
     pub fn trained(file: EncoderFile) -> Subject {
-        Subject { kind: FeaturesKind::Trained, file, seed: None }
+        Subject { kind: FeaturesKind::Trained, file, seed: None, stage: None }
     }
 
     /// Where its features come from.
@@ -101,6 +108,41 @@ impl Subject {
         self.seed
     }
 
+    /// The stage whose averaged map is its features; none where these are the encoder's own.
+    pub fn stage(&self) -> Option<&str> {
+        self.stage.as_deref()
+    }
+
+    /// The same up to its stage of that name, or to its last stage.
+    ///
+    /// # Errors
+    /// Pixels, which have no stages; an unknown encoder; a name that no stage has.
+    pub fn until(self, stage: Option<&str>) -> Result<Subject, LabError> {
+        if self.kind == FeaturesKind::Pixels {
+            return Err(LabError::StagesOfPixels);
+        }
+        let spec = encoders::find(&self.file.description.encoder)?;
+        let encoder = spec.describe(Stem::named(&self.file.description.stem)?);
+        let last = encoder.stages().last().map_or("", Stage::name);
+        let stage = stage.unwrap_or(last).to_owned();
+        encoder.split_after(&stage)?;
+        Ok(Subject { stage: Some(stage), ..self })
+    }
+
+    /// The network with its weights; none for pixels.
+    pub(crate) fn network(&self, device: &str) -> Result<Option<(Encoder, Weights)>, LabError> {
+        if self.kind == FeaturesKind::Pixels {
+            return Ok(None);
+        }
+        let (encoder, mut weights) = network(&self.file, 0, device)?;
+        weights.import("", &self.file.tensors)?;
+        let encoder = match &self.stage {
+            Some(stage) => encoder.split_after(stage)?.0,
+            None => encoder,
+        };
+        Ok(Some((encoder, weights)))
+    }
+
     /// What a verdict says of it.
     pub fn record(&self) -> SubjectRecord {
         let has_weights = self.kind != FeaturesKind::Pixels;
@@ -108,6 +150,7 @@ impl Subject {
             features: self.kind,
             encoder: has_weights.then(|| self.file.description.encoder.clone()),
             sha256: has_weights.then(|| weights_sha256(&self.file)),
+            stage: self.stage.clone(),
         }
     }
 }
@@ -123,11 +166,14 @@ pub struct SubjectRecord {
     /// SHA-256 of the weights with their names; none of pixels, or where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The stage whose averaged map is the features; none where these are the encoder's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
 }
 
 impl SubjectRecord {
     /// Of which nothing but this is known.
     pub fn of(features: FeaturesKind) -> SubjectRecord {
-        SubjectRecord { features, encoder: None, sha256: None }
+        SubjectRecord { features, encoder: None, sha256: None, stage: None }
     }
 }

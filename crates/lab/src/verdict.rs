@@ -83,6 +83,7 @@ impl<O> Verdict<O> {
         self.protocol == other.protocol
             && self.asked == other.asked
             && self.subject.features == other.subject.features
+            && self.subject.stage == other.subject.stage
             && condition(&self.data) == condition(&other.data)
     }
 
@@ -95,6 +96,7 @@ impl<O> Verdict<O> {
             "asked": self.asked,
             "seeds": self.seeds,
             "features": self.subject.features,
+            "stage": self.subject.stage,
             "data": [sha256, splits],
         });
         digest([request.to_string()])

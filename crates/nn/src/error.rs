@@ -18,6 +18,16 @@ pub enum NnError {
         /// The names that exist.
         known: String,
     },
+    /// A name that no stage of a network has.
+    #[error("unknown stage `{}`, perhaps `{nearest}`; stages: {known}", escaped(.got))]
+    UnknownStage {
+        /// The name given.
+        got: String,
+        /// The stage whose name is nearest.
+        nearest: String,
+        /// The names of all stages, from the images to the features.
+        known: String,
+    },
     /// A weight file lacks an entry.
     #[error("the weights have no entry `{name}`; they hold {found} entries, for example {}", escaped(.example))]
     MissingWeight {

@@ -2,19 +2,19 @@
 
 use burn::tensor::Tensor;
 
-use crate::onnx::{Attribute, Graph, Map, windows};
 use crate::ops::{self, Conv2dOptions, Kept};
 use crate::weights::{Id, Init, Order, Pass, Scope};
 
 /// `torch.nn.Conv2d` with a square kernel, on `[N, H, W, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2d {
-    weight: Id,
-    bias: Option<Id>,
+    pub(crate) weight: Id,
+    pub(crate) bias: Option<Id>,
     in_channels: usize,
     out_channels: usize,
-    kernel_size: usize,
+    pub(crate) kernel_size: usize,
     options: Conv2dOptions,
+    any_size: bool,
 }
 
 impl Conv2d {
@@ -47,6 +47,7 @@ impl Conv2d {
             out_channels,
             kernel_size,
             options: Conv2dOptions { stride: [stride; 2], padding: [padding; 2], relu: false },
+            any_size: false,
         }
     }
 
@@ -56,65 +57,44 @@ impl Conv2d {
         Conv2d { bias: Some(bias), ..self }
     }
 
+    /// With `max(y, 0)` of every result, in the same operation.
+    pub fn with_relu(self) -> Conv2d {
+        Conv2d { options: Conv2dOptions { relu: true, ..self.options }, ..self }
+    }
+
+    /// For images of any size: one smaller than the kernel gets as many zeros around it as one window needs, where
+    /// `torch.nn.Conv2d` would refuse it.
+    pub fn for_any_size(self) -> Conv2d {
+        Conv2d { any_size: true, ..self }
+    }
+
     /// `x [N, H, W, in]` to `[N, H', W', out]`.
     pub fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let [_, height, width, _] = x.dims();
         let shape = [self.kernel_size, self.kernel_size, self.in_channels, self.out_channels];
         let bias = self.bias.map(|id| pass.tensor(id, [self.out_channels]));
-        ops::conv2d(x, pass.tensor(self.weight, shape), bias, self.options, pass.precision())
+        let options = self.options_for([height, width]);
+        ops::conv2d(x, pass.tensor(self.weight, shape), bias, options, pass.precision())
     }
 
-    /// `max(y, 0)` of [`Conv2d::forward`], in one operation.
-    pub fn forward_relu(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        Conv2d { options: Conv2dOptions { relu: true, ..self.options }, ..*self }.forward(pass, x)
-    }
-
-    /// The node of [`Conv2d::forward`].
-    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
-        let Conv2dOptions { stride, padding, .. } = self.options;
-        let ids = [Some(self.weight), self.bias];
-        let name = convolution(graph, x, ids, windows([self.kernel_size; 2], stride, padding), 1);
-        let side = |axis: usize| (x.size[axis] + 2 * padding[axis] - self.kernel_size) / stride[axis] + 1;
-        Map { name, channels: self.out_channels, size: [side(0), side(1)] }
-    }
-
-    /// [`Conv2d::forward`] on images of any size: one smaller than the kernel gets as many zeros around it as one
-    /// window needs, where `torch.nn.Conv2d` would refuse it.
-    pub fn forward_any_size(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let [_, height, width, _] = x.dims();
-        self.padded_for([height, width]).forward(pass, x)
-    }
-
-    /// This layer with the padding that images of the given size need.
-    pub(crate) fn padded_for(&self, size: [usize; 2]) -> Conv2d {
+    /// The options with the padding that images of height and width `size` get.
+    pub(crate) fn options_for(&self, size: [usize; 2]) -> Conv2dOptions {
+        if !self.any_size {
+            return self.options;
+        }
         let missing = |size: usize| self.kernel_size.saturating_sub(size).div_ceil(2);
         let at_least = |axis: usize| self.options.padding[axis].max(missing(size[axis]));
-        let options = Conv2dOptions { padding: [at_least(0), at_least(1)], ..self.options };
-        Conv2d { options, ..*self }
+        Conv2dOptions { padding: [at_least(0), at_least(1)], ..self.options }
     }
-}
-
-/// A convolution's node; `ids` are weight and bias.
-fn convolution(
-    graph: &mut Graph<'_>,
-    x: &Map,
-    ids: [Option<Id>; 2],
-    mut attributes: Vec<(&'static str, Attribute)>,
-    groups: usize,
-) -> String {
-    let weights: Vec<String> = ids.into_iter().flatten().map(|id| graph.weight(id).to_owned()).collect();
-    let inputs: Vec<&str> =
-        std::iter::once(x.name.as_str()).chain(weights.iter().map(String::as_str)).collect();
-    attributes.push(("group", Attribute::Int(groups as u64)));
-    graph.node("Conv", &inputs, attributes)
 }
 
 /// `torch.nn.Conv2d` with one kernel of odd size for each channel (`groups = channels`), keeping the image's size.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseConv2d {
-    weight: Id,
-    bias: Id,
-    channels: usize,
-    kernel_size: usize,
+    pub(crate) weight: Id,
+    pub(crate) bias: Id,
+    pub(crate) channels: usize,
+    pub(crate) kernel_size: usize,
 }
 
 impl DepthwiseConv2d {
@@ -134,22 +114,15 @@ impl DepthwiseConv2d {
         let weight = pass.tensor(self.weight, [self.kernel_size, self.kernel_size, self.channels]);
         ops::depthwise_conv2d(x, weight, pass.tensor(self.bias, [self.channels]))
     }
-
-    /// The node of [`DepthwiseConv2d::forward`].
-    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
-        let attributes = windows([self.kernel_size; 2], [1; 2], [self.kernel_size / 2; 2]);
-        let ids = [Some(self.weight), Some(self.bias)];
-        x.renamed(convolution(graph, x, ids, attributes, self.channels))
-    }
 }
 
 /// Layer normalisation over the last dimension (Ba, Kiros and Hinton 2016), as `torch.nn.LayerNorm` and
 /// torchvision's `LayerNorm2d`, with a learnt scale (from 1) and shift (from 0).
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNorm {
-    affine: [Id; 2],
+    pub(crate) affine: [Id; 2],
     channels: usize,
-    eps: f64,
+    pub(crate) eps: f64,
 }
 
 impl LayerNorm {
@@ -164,12 +137,32 @@ impl LayerNorm {
     pub fn forward<const D: usize>(&self, pass: &Pass<'_>, x: Tensor<D>) -> Tensor<D> {
         ops::layer_norm(x, self.affine.map(|id| pass.tensor(id, [self.channels])), self.eps)
     }
+}
 
-    /// The node of [`LayerNorm::forward`], for channels in the last dimension.
-    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &str) -> String {
-        let [scale, shift] = self.affine.map(|id| graph.weight(id).to_owned());
-        let attributes = vec![("epsilon", Attribute::Float(self.eps as f32))];
-        graph.node("LayerNormalization", &[x, &scale, &shift], attributes)
+/// `torch.nn.MaxPool2d` with a square window, on `[N, H, W, C]`. Maps smaller than the window stay as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2d {
+    /// Side of the window.
+    pub kernel_size: usize,
+    /// Pixels from one window to the next.
+    pub stride: usize,
+    /// Lines and columns around the map, which never win.
+    pub padding: usize,
+}
+
+impl MaxPool2d {
+    /// `x [N, H, W, C]` to `[N, H', W', C]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, height, width, _] = x.dims();
+        if !self.fits([height, width]) {
+            return x;
+        }
+        ops::max_pool2d(x, self.kernel_size, self.stride, self.padding)
+    }
+
+    /// Whether one window at least lies within maps of height and width `size`.
+    pub(crate) fn fits(&self, size: [usize; 2]) -> bool {
+        size.into_iter().all(|side| side + 2 * self.padding >= self.kernel_size)
     }
 }
 
@@ -204,10 +197,10 @@ impl StochasticDepth {
 /// The running variance is the *unbiased* one, as in PyTorch; the batch is normalised by the biased one.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm {
-    affine: Option<[Id; 2]>,
-    running_mean: Id,
-    running_var: Id,
-    channels: usize,
+    pub(crate) affine: Option<[Id; 2]>,
+    pub(crate) running_mean: Id,
+    pub(crate) running_var: Id,
+    pub(crate) channels: usize,
 }
 
 impl BatchNorm {
@@ -273,27 +266,13 @@ impl BatchNorm {
         pass.set_buffer(self.running_var, blend(running_var, normalised.var.mul_scalar(unbiased)));
         normalised.output
     }
-
-    /// The node of [`BatchNorm::forward`] in evaluation mode, without residual and ReLU.
-    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
-        let [scale, shift] = match self.affine {
-            Some(ids) => ids.map(|id| graph.weight(id).to_owned()),
-            None => {
-                [1.0, 0.0].map(|value| graph.constant(&[self.channels as u64], &vec![value; self.channels]))
-            }
-        };
-        let [mean, var] = [self.running_mean, self.running_var].map(|id| graph.weight(id).to_owned());
-        let inputs = [&x.name, &scale, &shift, &mean, &var].map(String::as_str);
-        let attributes = vec![("epsilon", Attribute::Float(Self::EPS as f32))];
-        x.renamed(graph.node("BatchNormalization", &inputs, attributes))
-    }
 }
 
 /// `torch.nn.Linear`: `y = x W^T + b`.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
-    weight: Id,
-    bias: Option<Id>,
+    pub(crate) weight: Id,
+    pub(crate) bias: Option<Id>,
     in_features: usize,
     out_features: usize,
 }
@@ -318,22 +297,16 @@ impl Linear {
         Linear { weight, bias, in_features, out_features }
     }
 
+    /// Features that it gives.
+    pub fn outputs(&self) -> usize {
+        self.out_features
+    }
+
     /// `x [N, in]` to `[N, out]`.
     pub fn forward(&self, pass: &Pass<'_>, x: Tensor<2>) -> Tensor<2> {
         let weight = pass.tensor(self.weight, [self.in_features, self.out_features]);
         let bias = self.bias.map(|id| pass.tensor(id, [self.out_features]));
         ops::linear(x, weight, bias, pass.precision())
-    }
-
-    /// The nodes of [`Linear::forward`], for features in the last dimension.
-    pub(crate) fn onnx(&self, graph: &mut Graph<'_>, x: &str) -> String {
-        let weight = graph.weight(self.weight).to_owned();
-        let turned = graph.transpose(&weight, &[1, 0]);
-        let y = graph.node("MatMul", &[x, &turned], Vec::new());
-        match self.bias.map(|id| graph.weight(id).to_owned()) {
-            Some(bias) => graph.node("Add", &[&y, &bias], Vec::new()),
-            None => y,
-        }
     }
 }
 
@@ -348,12 +321,12 @@ mod tests {
     fn a_convolution_of_any_size_pads_images_smaller_than_its_kernel() {
         let mut weights = Weights::zeroed(&Device::flex());
         let mut root = weights.root();
-        let conv = Conv2d::new(&mut root, [1, 1], 2, 2, 0).with_bias(&mut root);
+        let conv = Conv2d::new(&mut root, [1, 1], 2, 2, 0).with_bias(&mut root).for_any_size();
         weights.entries_mut()[0].set_value(Tensor::from_floats([1.0, 10.0, 100.0, 1000.0], &Device::flex()));
         let pass = Pass::evaluate(&mut weights);
         let output = |values: &[f32], shape: [usize; 4]| {
             let x = Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex());
-            read(conv.forward_any_size(&pass, x))
+            read(conv.forward(&pass, x))
         };
         // The one pixel meets the last tap, after a zero above and to the left.
         assert_eq!(output(&[2.0], [1, 1, 1, 1]), [2000.0]);

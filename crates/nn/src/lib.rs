@@ -1,7 +1,7 @@
 //! Tensors start here: the op seam, encoders, heads, weights in and out, optimisers.
 //!
-//! A network is two things kept apart: a *description* (plain structs such as [`layers::Conv2d`] that hold
-//! sizes and [`weights::Id`]s) and its [`weights::Weights`], a named list of parameters and buffers. A forward
+//! A network is two things kept apart: a *description* ([`network::Encoder`]: stages of layers, which hold sizes and
+//! [`weights::Id`]s) and its [`weights::Weights`], a named list of parameters and buffers. A forward
 //! pass brings both together in a [`weights::Pass`]. So a second set of weights for the same network (a target
 //! network, an average, a checkpoint) is a clone of the list, and everything that walks over parameters
 //! (optimisers, files, averages, freezing) is one loop.
@@ -14,6 +14,7 @@ mod error;
 pub mod heads;
 pub mod layers;
 pub mod lpips;
+pub mod network;
 pub mod norms;
 pub mod onnx;
 pub mod ops;

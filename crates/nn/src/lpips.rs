@@ -136,7 +136,7 @@ impl Layer {
         let (kernel, stride, padding) = (shape.kernel, shape.stride, shape.padding);
         let conv =
             Conv2d::initialised(&mut scope, [inputs, channels], kernel, stride, padding, Init::Constant(0.0));
-        let conv = conv.with_bias(&mut scope);
+        let conv = conv.with_bias(&mut scope).with_relu();
         let name = format!("lin{number}.model.1.weight");
         let lin = root.parameter(&name, &[1, channels, 1, 1], Order::Plain, Init::Constant(0.0));
         Ok(Layer { conv, pooled: shape.pooled, lin, channels })
@@ -144,7 +144,7 @@ impl Layer {
 
     fn forward(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let x = if self.pooled { max_pool2d(x, 3, 2, 0) } else { x };
-        self.conv.forward_relu(pass, x)
+        self.conv.forward(pass, x)
     }
 }
 

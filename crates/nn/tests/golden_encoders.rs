@@ -56,12 +56,12 @@ fn check_all(item: &str, id: &str, stem: Stem) {
         }
         for training in [false, true] {
             assert_eq!(weights.import("", &filled).unwrap(), Vec::<String>::new());
-            check_mode(&case, encoder.as_ref(), &mut weights, training);
+            check_mode(&case, &encoder, &mut weights, training);
         }
     }
 }
 
-fn check_mode(case: &Case, encoder: &dyn Encoder, weights: &mut Weights, training: bool) {
+fn check_mode(case: &Case, encoder: &Encoder, weights: &mut Weights, training: bool) {
     let mode = if training { "train" } else { "eval" };
     let device = Device::flex();
     let shape: [usize; 4] = case.shape("in.x").try_into().unwrap();

@@ -99,7 +99,7 @@ fn zero_init_residual_zeroes_the_last_norm_of_every_block_and_nothing_else() {
         let mut weights = Weights::new(1, &Device::flex());
         let encoder = find(id).unwrap().build(&mut weights.root(), Stem::Cifar, 3);
         let before = weights.export("");
-        zero_init_residual(encoder.as_ref(), &mut weights);
+        zero_init_residual(&encoder, &mut weights);
         for (name, tensor) in weights.export("") {
             let zeroed = name.starts_with("layer") && name.ends_with(last);
             if zeroed {

@@ -5,4 +5,5 @@
 mod golden_encoders;
 mod golden_optim;
 mod registry;
+mod stages;
 mod torch_files;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use twinlens_data::{ImageSource, Tag};
 use twinlens_eval::{EvalError, Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
@@ -11,6 +11,15 @@ use twinlens_nn::weights::{Pass, Weights};
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
 
 use crate::SslError;
+
+/// Maps of images: what a network knows of each place.
+#[derive(Clone, Debug)]
+pub struct Maps {
+    /// Channels, height and width of each.
+    pub shape: [usize; 3],
+    /// A row an image: its map `[C, H, W]`, as PyTorch orders it.
+    pub values: Features,
+}
 
 /// How images are put through an encoder.
 #[derive(Clone, Debug)]
@@ -31,7 +40,7 @@ impl Embedding {
     /// An image that cannot be read or prepared; features that are not finite.
     pub fn run(
         &self,
-        encoder: &dyn Encoder,
+        encoder: &Encoder,
         weights: &mut Weights,
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
@@ -43,6 +52,31 @@ impl Embedding {
         features
     }
 
+    /// The maps of the encoder's last stage, of every image of `source`, in order; otherwise as [`Embedding::run`]. All are in
+    /// memory at once.
+    ///
+    /// # Errors
+    /// As [`Embedding::run`].
+    pub fn maps(
+        &self,
+        encoder: &Encoder,
+        weights: &mut Weights,
+        source: Arc<dyn ImageSource>,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Maps, SslError> {
+        release_arrays();
+        let mut shape = [0; 3];
+        let map = |view, images| {
+            let x = images_of(view, images, weights.device());
+            let maps = encoder.forward_map(&mut Pass::evaluate(weights), x).permute([0, 3, 1, 2]);
+            [_, shape[0], shape[1], shape[2]] = maps.dims();
+            read(maps)
+        };
+        let values = self.rows(source, progress, map)?;
+        release_arrays();
+        Ok(Maps { shape, values })
+    }
+
     /// The features of the first `views` views of every image of `source`, as `policy` draws them in the epoch 0 of a run
     /// with this seed: one matrix a view. Otherwise as [`Embedding::run`].
     ///
@@ -50,7 +84,7 @@ impl Embedding {
     /// As [`Embedding::run`]; [`EvalError::TooFew`] if the policy draws fewer views.
     pub fn views(
         &self,
-        encoder: &dyn Encoder,
+        encoder: &Encoder,
         weights: &mut Weights,
         source: Arc<dyn ImageSource>,
         (policy, views, seed): (Arc<Policy>, usize, u64),
@@ -122,10 +156,15 @@ impl Embedding {
 }
 
 /// The features of one batch.
-fn forward(encoder: &dyn Encoder, weights: &mut Weights, view: ViewBatch, images: usize) -> Vec<f32> {
-    let shape = [images, view.height, view.width, view.channels];
-    let x = Tensor::<4>::from_data(TensorData::new(view.data, shape), &weights.device().clone());
+fn forward(encoder: &Encoder, weights: &mut Weights, view: ViewBatch, images: usize) -> Vec<f32> {
+    let x = images_of(view, images, weights.device());
     read(encoder.forward(&mut Pass::evaluate(weights), x))
+}
+
+/// `[N, H, W, C]` on a device.
+fn images_of(view: ViewBatch, images: usize, device: &Device) -> Tensor<4> {
+    let shape = [images, view.height, view.width, view.channels];
+    Tensor::from_data(TensorData::new(view.data, shape), device)
 }
 
 fn unreadable(source: ViewsError) -> SslError {

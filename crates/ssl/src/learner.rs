@@ -43,7 +43,7 @@ pub struct DataShape {
 /// Encoder, method, weights and optimiser.
 #[derive(Debug)]
 pub struct Learner {
-    encoder: Box<dyn Encoder>,
+    encoder: Encoder,
     method: Box<dyn Method>,
     weights: Weights,
     optimiser: Optimiser,
@@ -71,7 +71,7 @@ impl Learner {
         let mut weights = Weights::new(settings.seed, device);
         let encoder = spec.build(&mut weights.root().at("encoder"), settings.stem, data.channels);
         if settings.zero_init_residual {
-            encoders::zero_init_residual(encoder.as_ref(), &mut weights);
+            encoders::zero_init_residual(&encoder, &mut weights);
         }
         Learner::on(settings, data, steps_per_epoch, encoder, weights)
     }
@@ -81,7 +81,7 @@ impl Learner {
         settings: &Settings,
         data: DataShape,
         steps_per_epoch: usize,
-        encoder: Box<dyn Encoder>,
+        encoder: Encoder,
         mut weights: Weights,
     ) -> Result<Learner, SslError> {
         let method = methods::find(&settings.method)?;
@@ -108,7 +108,7 @@ impl Learner {
     /// As [`Method::start_of_epoch`].
     pub fn start_of_epoch(&mut self, images: &dyn Images) -> Result<(), SslError> {
         let epoch = self.epoch();
-        let mut network = Network::new(self.encoder.as_ref(), &mut self.weights, self.together);
+        let mut network = Network::new(&self.encoder, &mut self.weights, self.together);
         self.method.start_of_epoch(&mut network, images, epoch)
     }
 
@@ -144,7 +144,7 @@ impl Learner {
     /// Forward and backward.
     fn gradients(&mut self, batch: Batch) -> (Output, Gradients) {
         let epoch = self.epoch();
-        let mut network = Network::new(self.encoder.as_ref(), &mut self.weights, self.together)
+        let mut network = Network::new(&self.encoder, &mut self.weights, self.together)
             .with_precision(self.precision)
             .with_noise(self.step);
         let output = self.method.forward(&mut network, batch, epoch);
@@ -163,8 +163,8 @@ impl Learner {
     }
 
     /// The encoder and all weights, to look at features.
-    pub fn network(&mut self) -> (&dyn Encoder, &mut Weights) {
-        (self.encoder.as_ref(), &mut self.weights)
+    pub fn network(&mut self) -> (&Encoder, &mut Weights) {
+        (&self.encoder, &mut self.weights)
     }
 
     /// All weights.

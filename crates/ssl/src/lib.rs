@@ -22,7 +22,7 @@ mod testing;
 mod train;
 
 pub use checkpoint::checkpoint_encoder;
-pub use embed::{Embedding, with_labels, with_tags};
+pub use embed::{Embedding, Maps, with_labels, with_tags};
 pub use error::SslError;
 pub use learner::{DataShape, Learner, StepReport};
 pub use settings::{

@@ -71,7 +71,7 @@ fn features(run: &Path) -> Features {
     };
     let images = Arc::new(Subset::new(images, vec![0, 1]).unwrap());
     let embedding = Embedding { context, batch: 2, workers: 1 };
-    embedding.run(encoder.as_ref(), &mut weights, images, &mut |_, _| {}).unwrap()
+    embedding.run(&encoder, &mut weights, images, &mut |_, _| {}).unwrap()
 }
 
 fn sweep(encoder: &str, stem: Stem) {

@@ -99,6 +99,7 @@ impl Finetuning {
             features: if scratch { FeaturesKind::FromScratch } else { FeaturesKind::FineTuned },
             encoder: Some(self.settings.encoder.clone()),
             sha256: Some(weights_sha256(&EncoderFile::read(&file)?)),
+            stage: None,
         };
         Ok(Verdict::new(PROTOCOL, judgement, subject, data_record(&self.settings.data, &self.data)))
     }

@@ -1,6 +1,6 @@
 //! Encoders: images in, features out.
 //!
-//! One more encoder costs one file, one row in [`ENCODERS`] and its golden cases.
+//! One more encoder costs one file that describes it (see [`crate::network`]), one row in [`ENCODERS`] and its golden cases.
 
 mod convnext;
 mod recognise;
@@ -9,17 +9,15 @@ mod vgg;
 
 pub use recognise::{Recognised, recognise, torchvision_names};
 
-use std::fmt::Debug;
-
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use self::convnext::ConvNext;
-use self::resnet::{Branch, ResNet};
-use self::vgg::Vgg;
+use self::convnext::convnext;
+use self::resnet::{Branch, resnet};
+use self::vgg::vgg;
 use crate::NnError;
-use crate::onnx::{Graph, Map};
-use crate::weights::{Id, Pass, Scope, Weights};
+pub use crate::network::Encoder;
+use crate::weights::{Scope, Weights};
 
 /// The first layers of a ResNet. VGG and ConvNeXt have one form only and are the same with either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -58,30 +56,6 @@ impl Stem {
     }
 }
 
-/// A network without its classifier.
-pub trait Encoder: Debug + Send + Sync {
-    /// Width of the features.
-    fn features(&self) -> usize;
-
-    /// `x [N, H, W, C]` to features `[N, D]`.
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2>;
-
-    /// Adds the nodes of [`Encoder::forward`] in evaluation mode to a model and returns the name of the features, as
-    /// every encoder of the registry does.
-    fn onnx(&self, _graph: &mut Graph<'_>, _x: Map) -> Option<String> {
-        None
-    }
-
-    /// The modules of each block, from the images to the features, by torchvision's names without the final dot: what can
-    /// be trained or frozen together. Every weight belongs to one block, see [`is_within`].
-    fn blocks(&self) -> Vec<Vec<String>>;
-
-    /// The scales of the norms that end residual branches, where a network has such norms.
-    fn residual_scales(&self) -> Vec<Id> {
-        Vec::new()
-    }
-}
-
 /// Whether the weight called `name` belongs to `module`: `layer1.0.conv1.weight` to `layer1`, but not to `layer`.
 pub fn is_within(name: &str, module: &str) -> bool {
     name.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -89,7 +63,7 @@ pub fn is_within(name: &str, module: &str) -> bool {
 
 /// Starts the scales that end residual branches at 0, so that every block begins as the identity (Goyal et al.,
 /// "Accurate, large minibatch SGD", 2017, section 5.1): torchvision's `zero_init_residual`.
-pub fn zero_init_residual(encoder: &dyn Encoder, weights: &mut Weights) {
+pub fn zero_init_residual(encoder: &Encoder, weights: &mut Weights) {
     for id in encoder.residual_scales() {
         let zero = weights.entry(id).value().zeros_like();
         weights.set(id, zero);
@@ -97,7 +71,7 @@ pub fn zero_init_residual(encoder: &dyn Encoder, weights: &mut Weights) {
 }
 
 /// Declares an encoder's weights in a scope.
-pub type Build = fn(&mut Scope<'_>, Stem, usize) -> Box<dyn Encoder>;
+pub type Build = fn(&mut Scope<'_>, Stem, usize) -> Encoder;
 
 /// A row of the registry.
 #[derive(Clone, Copy, Debug)]
@@ -113,14 +87,19 @@ pub struct EncoderSpec {
 
 impl EncoderSpec {
     /// Declares the encoder's weights in `scope`, for images of `channels` channels.
-    pub fn build(&self, scope: &mut Scope<'_>, stem: Stem, channels: usize) -> Box<dyn Encoder> {
+    pub fn build(&self, scope: &mut Scope<'_>, stem: Stem, channels: usize) -> Encoder {
         (self.build)(scope, stem, channels)
+    }
+
+    /// The encoder's description, for its stages and blocks.
+    pub fn describe(&self, stem: Stem) -> Encoder {
+        let mut weights = Weights::zeroed(&Device::flex());
+        self.build(&mut weights.root(), stem, 3)
     }
 
     /// The modules of each block, see [`Encoder::blocks`].
     pub fn blocks(&self, stem: Stem) -> Vec<Vec<String>> {
-        let mut weights = Weights::zeroed(&Device::flex());
-        self.build(&mut weights.root(), stem, 3).blocks()
+        self.describe(stem).blocks()
     }
 
     /// Names and torchvision shapes of the encoder's parameters and buffers, in order.
@@ -137,83 +116,73 @@ pub const ENCODERS: &[EncoderSpec] = &[
         id: "resnet18",
         summary: "ResNet-18 (He et al. 2016), 11.2 M parameters, 512 features",
         features: 512,
-        build: |scope, stem, channels| {
-            Box::new(ResNet::new(scope, stem, channels, Branch::Basic, [2, 2, 2, 2]))
-        },
+        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Basic, [2, 2, 2, 2]),
     },
     EncoderSpec {
         id: "resnet34",
         summary: "ResNet-34 (He et al. 2016), 21.3 M parameters, 512 features",
         features: 512,
-        build: |scope, stem, channels| {
-            Box::new(ResNet::new(scope, stem, channels, Branch::Basic, [3, 4, 6, 3]))
-        },
+        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Basic, [3, 4, 6, 3]),
     },
     EncoderSpec {
         id: "resnet50",
         summary: "ResNet-50 (He et al. 2016), 23.5 M parameters, 2048 features",
         features: 2048,
-        build: |scope, stem, channels| {
-            Box::new(ResNet::new(scope, stem, channels, Branch::Bottleneck, [3, 4, 6, 3]))
-        },
+        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 4, 6, 3]),
     },
     EncoderSpec {
         id: "resnet101",
         summary: "ResNet-101 (He et al. 2016), 42.5 M parameters, 2048 features",
         features: 2048,
-        build: |scope, stem, channels| {
-            Box::new(ResNet::new(scope, stem, channels, Branch::Bottleneck, [3, 4, 23, 3]))
-        },
+        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 4, 23, 3]),
     },
     EncoderSpec {
         id: "resnet152",
         summary: "ResNet-152 (He et al. 2016), 58.1 M parameters, 2048 features",
         features: 2048,
-        build: |scope, stem, channels| {
-            Box::new(ResNet::new(scope, stem, channels, Branch::Bottleneck, [3, 8, 36, 3]))
-        },
+        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 8, 36, 3]),
     },
     EncoderSpec {
         id: "vgg11",
         summary: "VGG-11 (Simonyan and Zisserman 2015), 9.2 M parameters, 512 features",
         features: 512,
-        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG11, false)),
+        build: |scope, _, channels| vgg(scope, channels, vgg::VGG11, false),
     },
     EncoderSpec {
         id: "vgg11_bn",
         summary: "VGG-11 (Simonyan and Zisserman 2015), batch norm, 9.2 M parameters, 512 features",
         features: 512,
-        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG11, true)),
+        build: |scope, _, channels| vgg(scope, channels, vgg::VGG11, true),
     },
     EncoderSpec {
         id: "vgg13",
         summary: "VGG-13 (Simonyan and Zisserman 2015), 9.4 M parameters, 512 features",
         features: 512,
-        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG13, false)),
+        build: |scope, _, channels| vgg(scope, channels, vgg::VGG13, false),
     },
     EncoderSpec {
         id: "vgg13_bn",
         summary: "VGG-13 (Simonyan and Zisserman 2015), batch norm, 9.4 M parameters, 512 features",
         features: 512,
-        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG13, true)),
+        build: |scope, _, channels| vgg(scope, channels, vgg::VGG13, true),
     },
     EncoderSpec {
         id: "vgg16",
         summary: "VGG-16 (Simonyan and Zisserman 2015), 14.7 M parameters, 512 features",
         features: 512,
-        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG16, false)),
+        build: |scope, _, channels| vgg(scope, channels, vgg::VGG16, false),
     },
     EncoderSpec {
         id: "vgg16_bn",
         summary: "VGG-16 (Simonyan and Zisserman 2015), batch norm, 14.7 M parameters, 512 features",
         features: 512,
-        build: |scope, _, channels| Box::new(Vgg::new(scope, channels, vgg::VGG16, true)),
+        build: |scope, _, channels| vgg(scope, channels, vgg::VGG16, true),
     },
     EncoderSpec {
         id: "convnext_tiny",
         summary: "ConvNeXt-Tiny (Liu et al. 2022), 27.8 M parameters, 768 features",
         features: 768,
-        build: |scope, _, channels| Box::new(ConvNext::new(scope, channels, convnext::TINY)),
+        build: |scope, _, channels| convnext(scope, channels, convnext::TINY),
     },
 ];
 

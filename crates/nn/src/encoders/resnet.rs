@@ -1,93 +1,59 @@
 //! ResNet (He et al., "Deep residual learning for image recognition", CVPR 2016), torchvision's variant.
 
-use burn::tensor::Tensor;
+use super::Stem;
+use crate::layers::{BatchNorm, Conv2d, MaxPool2d};
+use crate::network::{Encoder, Layer, Residual, Stage};
+use crate::weights::Scope;
 
-use super::{Encoder, Stem};
-use crate::layers::{BatchNorm, Conv2d};
-use crate::onnx::{Graph, Map};
-use crate::ops;
-use crate::weights::{Id, Pass, Scope};
+/// Channels after the stem.
+const WIDTH: usize = 64;
 
-const STAGES: usize = 4;
-
-/// Features of the pooled last map; no classifier.
-#[derive(Clone, Debug)]
-pub(super) struct ResNet {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    pooled_stem: bool,
-    blocks: Vec<Block>,
-    features: usize,
-}
-
-impl ResNet {
-    /// `depths` blocks of one kind in each stage.
-    pub(super) fn new(
-        scope: &mut Scope<'_>,
-        stem: Stem,
-        channels: usize,
-        branch: Branch,
-        depths: [usize; STAGES],
-    ) -> ResNet {
-        let [kernel, stride, padding] = match stem {
-            Stem::Imagenet => [7, 2, 3],
-            Stem::Cifar => [3, 1, 1],
-        };
-        let conv1 = Conv2d::new(&mut scope.at("conv1"), [channels, 64], kernel, stride, padding);
-        let bn1 = BatchNorm::new(&mut scope.at("bn1"), 64);
-        let mut blocks = Vec::new();
-        let mut width = 64;
-        for (stage, depth) in depths.into_iter().enumerate() {
-            let mut scope = scope.at(format!("layer{}", stage + 1));
-            for index in 0..depth {
+/// `depths` residual blocks of one kind in each of four stages, `layer1` to `layer4`, after the stem.
+pub(super) fn resnet(
+    scope: &mut Scope<'_>,
+    stem: Stem,
+    channels: usize,
+    branch: Branch,
+    depths: [usize; 4],
+) -> Encoder {
+    let mut stages = vec![first(scope, stem, channels)];
+    let mut inputs = WIDTH;
+    for (stage, depth) in depths.into_iter().enumerate() {
+        let (name, planes) = (format!("layer{}", stage + 1), WIDTH << stage);
+        let outputs = branch.outputs(planes);
+        let layers = |scope: &mut Scope<'_>| {
+            let block = |index| {
                 let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                let convolutions = branch.convolutions(64 << stage, stride);
-                blocks.push(Block::new(&mut scope.at(index), width, &convolutions, stride));
-                width = convolutions[convolutions.len() - 1].outputs;
-            }
-        }
-        ResNet { conv1, bn1, pooled_stem: stem == Stem::Imagenet, blocks, features: width }
+                let inputs = if index == 0 { inputs } else { outputs };
+                block(&mut scope.at(index), inputs, branch.convolutions(planes, stride), stride)
+            };
+            (0..depth).map(block).collect()
+        };
+        stages.push(Stage::new(&name, outputs).module(scope, &name, layers));
+        inputs = outputs;
+    }
+    Encoder::new(stages)
+}
+
+/// The stem, called after the last of torchvision's modules in it.
+fn first(scope: &mut Scope<'_>, stem: Stem, channels: usize) -> Stage {
+    let (name, [kernel, stride, padding]) = match stem {
+        Stem::Imagenet => ("maxpool", [7, 2, 3]),
+        Stem::Cifar => ("relu", [3, 1, 1]),
+    };
+    let conv = |scope: &mut Scope<'_>| Conv2d::new(scope, [channels, WIDTH], kernel, stride, padding);
+    let stage = Stage::new(name, WIDTH)
+        .layer(Layer::InPrecision)
+        .module(scope, "conv1", |scope| vec![Layer::Conv(conv(scope))])
+        .module(scope, "bn1", |scope| vec![rectified(BatchNorm::new(scope, WIDTH))]);
+    match stem {
+        Stem::Imagenet => stage.layer(Layer::MaxPool(MaxPool2d { kernel_size: 3, stride: 2, padding: 1 })),
+        Stem::Cifar => stage,
     }
 }
 
-impl Encoder for ResNet {
-    fn features(&self) -> usize {
-        self.features
-    }
-
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2> {
-        let x = self.conv1.forward(pass, ops::in_precision(x, pass.precision()));
-        let mut x = self.bn1.forward(pass, x, None, true);
-        if self.pooled_stem {
-            x = ops::max_pool2d(x, 3, 2, 1);
-        }
-        for block in &self.blocks {
-            x = block.forward(pass, x);
-        }
-        ops::global_average_pool(x)
-    }
-
-    fn onnx(&self, graph: &mut Graph<'_>, x: Map) -> Option<String> {
-        let x = normalised(graph, &self.conv1, &self.bn1, &x);
-        let mut x = graph.relu(&x);
-        if self.pooled_stem {
-            x = graph.max_pool(&x, 3, 2, 1);
-        }
-        for block in &self.blocks {
-            x = block.onnx(graph, &x);
-        }
-        Some(graph.global_average_pool(&x))
-    }
-
-    fn blocks(&self) -> Vec<Vec<String>> {
-        let stem = ["conv1", "bn1"].map(str::to_owned).to_vec();
-        let stages = (1..=STAGES).map(|stage| vec![format!("layer{stage}")]);
-        std::iter::once(stem).chain(stages).collect()
-    }
-
-    fn residual_scales(&self) -> Vec<Id> {
-        self.blocks.iter().filter_map(|block| block.layers.last()?.1.scale()).collect()
-    }
+fn rectified(norm: BatchNorm) -> Layer {
+    Layer::BatchNorm { norm, relu: true }
 }
 
 /// The residual branch of a block.
@@ -109,77 +75,63 @@ struct Convolution {
 }
 
 impl Branch {
-    fn convolutions(self, planes: usize, stride: usize) -> Vec<Convolution> {
-        let convolution = |kernel, outputs, stride| Convolution { kernel, outputs, stride };
+    fn outputs(self, planes: usize) -> usize {
         match self {
-            Branch::Basic => vec![convolution(3, planes, stride), convolution(3, planes, 1)],
+            Branch::Basic => planes,
+            Branch::Bottleneck => 4 * planes,
+        }
+    }
+
+    /// All but the last convolution, and the last.
+    fn convolutions(self, planes: usize, stride: usize) -> (Vec<Convolution>, Convolution) {
+        let convolution = |kernel, outputs, stride| Convolution { kernel, outputs, stride };
+        let outputs = self.outputs(planes);
+        match self {
+            Branch::Basic => (vec![convolution(3, planes, stride)], convolution(3, outputs, 1)),
             Branch::Bottleneck => {
-                vec![convolution(1, planes, 1), convolution(3, planes, stride), convolution(1, 4 * planes, 1)]
+                (vec![convolution(1, planes, 1), convolution(3, planes, stride)], convolution(1, outputs, 1))
             }
         }
     }
 }
 
-/// `relu(branch(x) + shortcut(x))`; in the branch, every convolution is normalised, and all but the last rectified.
-#[derive(Clone, Debug)]
-struct Block {
-    layers: Vec<(Conv2d, BatchNorm)>,
-    downsample: Option<(Conv2d, BatchNorm)>,
+/// In the branch, every convolution is normalised, and all but the last rectified.
+fn block(
+    scope: &mut Scope<'_>,
+    inputs: usize,
+    (inner, last): (Vec<Convolution>, Convolution),
+    stride: usize,
+) -> Layer {
+    let (mut branch, mut width) = (Vec::new(), inputs);
+    for (place, &convolution) in (1..).zip(&inner) {
+        let (conv, norm) = normalised(scope, place, width, convolution);
+        branch.extend([conv, rectified(norm)]);
+        width = convolution.outputs;
+    }
+    let (conv, norm) = normalised(scope, inner.len() + 1, width, last);
+    branch.push(conv);
+    Layer::Residual(Residual { branch, norm, shortcut: shortcut(scope, [inputs, last.outputs], stride) })
 }
 
-impl Block {
-    fn new(scope: &mut Scope<'_>, inputs: usize, convolutions: &[Convolution], stride: usize) -> Block {
-        let mut layers = Vec::new();
-        let mut width = inputs;
-        for (index, &Convolution { kernel, outputs, stride }) in convolutions.iter().enumerate() {
-            let place = index + 1;
-            let mut at = scope.at(format!("conv{place}"));
-            let conv = Conv2d::new(&mut at, [width, outputs], kernel, stride, kernel / 2);
-            layers.push((conv, BatchNorm::new(&mut scope.at(format!("bn{place}")), outputs)));
-            width = outputs;
-        }
-        let downsample = (stride != 1 || inputs != width).then(|| {
-            let mut scope = scope.at("downsample");
-            let conv = Conv2d::new(&mut scope.at(0), [inputs, width], 1, stride, 0);
-            (conv, BatchNorm::new(&mut scope.at(1), width))
-        });
-        Block { layers, downsample }
-    }
-
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let [mut y, mut shortcut] = ops::fork(x);
-        if let Some((conv, norm)) = &self.downsample {
-            shortcut = conv.forward(pass, shortcut);
-            shortcut = norm.forward(pass, shortcut, None, false);
-        }
-        let mut shortcut = Some(shortcut);
-        for (index, (conv, norm)) in self.layers.iter().enumerate() {
-            y = conv.forward(pass, y);
-            let last = index + 1 == self.layers.len();
-            y = norm.forward(pass, y, shortcut.take_if(|_| last), true);
-        }
-        y
-    }
-
-    fn onnx(&self, graph: &mut Graph<'_>, x: &Map) -> Map {
-        let shortcut = match &self.downsample {
-            Some((conv, norm)) => normalised(graph, conv, norm, x),
-            None => x.clone(),
-        };
-        let mut y = x.clone();
-        for (index, (conv, norm)) in self.layers.iter().enumerate() {
-            y = normalised(graph, conv, norm, &y);
-            if index + 1 == self.layers.len() {
-                y = y.renamed(graph.node("Add", &[&y.name, &shortcut.name], Vec::new()));
-            }
-            y = graph.relu(&y);
-        }
-        y
-    }
+/// Number `place` of a block's convolutions, and its norm.
+fn normalised(
+    scope: &mut Scope<'_>,
+    place: usize,
+    inputs: usize,
+    Convolution { kernel, outputs, stride }: Convolution,
+) -> (Layer, BatchNorm) {
+    let mut at = scope.at(format!("conv{place}"));
+    let conv = Conv2d::new(&mut at, [inputs, outputs], kernel, stride, kernel / 2);
+    (Layer::Conv(conv), BatchNorm::new(&mut scope.at(format!("bn{place}")), outputs))
 }
 
-/// The nodes of a convolution and its norm.
-fn normalised(graph: &mut Graph<'_>, conv: &Conv2d, norm: &BatchNorm, x: &Map) -> Map {
-    let y = conv.onnx(graph, x);
-    norm.onnx(graph, &y)
+/// The identity, or where the shape changes a 1x1 convolution with its norm.
+fn shortcut(scope: &mut Scope<'_>, channels: [usize; 2], stride: usize) -> Vec<Layer> {
+    if stride == 1 && channels[0] == channels[1] {
+        return Vec::new();
+    }
+    let mut scope = scope.at("downsample");
+    let conv = Conv2d::new(&mut scope.at(0), channels, 1, stride, 0);
+    let norm = BatchNorm::new(&mut scope.at(1), channels[1]);
+    vec![Layer::Conv(conv), Layer::BatchNorm { norm, relu: false }]
 }

@@ -3,43 +3,40 @@
 //! The model takes `images` `[N, C, H, W]`, scaled to `[0, 1]` and normalised, and gives `features` `[N, D]`. `N` is
 //! free; `H` and `W` are those of the encoder's description. Mean, deviation and origin are in the model's metadata.
 
+mod graph;
+mod layers;
 mod protobuf;
 
+use graph::{FLOAT, Graph, Map, initializer};
 use protobuf::Message;
 
-use crate::encoders::Encoder;
-use crate::weights::{EncoderDescription, Id, Weights};
+use crate::network::Encoder;
+use crate::weights::{EncoderDescription, Weights};
 
 /// The version of the operators: the first with layer normalisation.
 const OPSET: u64 = 17;
 /// The version of the file format that came with it.
 const IR_VERSION: u64 = 8;
-/// The element type of single precision.
-const FLOAT: u64 = 1;
 
 /// The bytes of an `.onnx` file of an encoder in evaluation mode.
 ///
-/// `weights` are those of `encoder`, declared without a prefix. `None` for a network that has no such form.
-pub fn write_onnx(
-    encoder: &dyn Encoder,
-    weights: &Weights,
-    description: &EncoderDescription,
-) -> Option<Vec<u8>> {
-    let mut graph = Graph { weights, nodes: Vec::new(), initializers: Vec::new(), values: 0 };
+/// `weights` are those of `encoder`, declared without a prefix.
+pub fn write_onnx(encoder: &Encoder, weights: &Weights, description: &EncoderDescription) -> Vec<u8> {
     let size = [description.size; 2];
-    let features =
-        encoder.onnx(&mut graph, Map { name: "images".into(), channels: description.channels, size })?;
+    let mut graph = Graph::new(weights);
+    let features = graph.encoder(encoder, Map { name: "images".into(), size });
     graph.named_node("Identity", &[&features], Vec::new(), "features".into());
-    graph.initializers.extend(weights.export("").iter().map(|(name, tensor)| {
+    let (nodes, mut initializers) = graph.finish();
+    initializers.extend(weights.export("").iter().map(|(name, tensor)| {
         let shape: Vec<u64> = tensor.shape.iter().map(|&size| size as u64).collect();
         initializer(name, &shape, &tensor.values)
     }));
     let [height, width] = size.map(|side| Dimension::Size(side as u64));
     let images = [Dimension::Batch, Dimension::Size(description.channels as u64), height, width];
     let graph = Message::new()
-        .messages(1, graph.nodes)
+        .messages(1, nodes)
         .text(2, &description.encoder)
-        .messages(5, graph.initializers)
+        .messages(5, initializers)
         .message(11, value_info("images", &images))
         .message(
             12,
@@ -61,149 +58,7 @@ pub fn write_onnx(
         .message(7, graph)
         .message(8, Message::new().int(2, OPSET))
         .messages(14, metadata.map(|(key, value)| Message::new().text(1, key).text(2, &value)));
-    Some(model.finish())
-}
-
-/// Images `[N, channels, height, width]` on their way through a graph.
-#[derive(Clone, Debug)]
-pub struct Map {
-    /// The value that holds them.
-    pub name: String,
-    /// Channels.
-    pub channels: usize,
-    /// Height and width.
-    pub size: [usize; 2],
-}
-
-impl Map {
-    /// The same shape under another name.
-    pub(crate) fn renamed(&self, name: String) -> Map {
-        Map { name, ..self.clone() }
-    }
-}
-
-/// A named argument of an operator.
-#[derive(Debug)]
-pub(crate) enum Attribute {
-    Int(u64),
-    Ints(Vec<u64>),
-    Float(f32),
-}
-
-/// The nodes of a model so far.
-#[derive(Debug)]
-pub struct Graph<'a> {
-    weights: &'a Weights,
-    nodes: Vec<Message>,
-    initializers: Vec<Message>,
-    values: usize,
-}
-
-impl Graph<'_> {
-    /// Adds a node with one output and returns that output's name.
-    pub(crate) fn node(
-        &mut self,
-        operator: &str,
-        inputs: &[&str],
-        attributes: Vec<(&str, Attribute)>,
-    ) -> String {
-        self.values += 1;
-        let output = format!("{}_{}", operator.to_lowercase(), self.values);
-        self.named_node(operator, inputs, attributes, output.clone());
-        output
-    }
-
-    fn named_node(
-        &mut self,
-        operator: &str,
-        inputs: &[&str],
-        attributes: Vec<(&str, Attribute)>,
-        output: String,
-    ) {
-        let node = inputs.iter().fold(Message::new(), |node, input| node.text(1, input));
-        let node = node.text(2, &output).text(3, &output).text(4, operator);
-        self.nodes.push(node.messages(5, attributes.into_iter().map(attribute)));
-    }
-
-    /// The name of a weight.
-    pub(crate) fn weight(&self, id: Id) -> &str {
-        self.weights.entry(id).name()
-    }
-
-    /// An array that is no weight.
-    pub(crate) fn constant(&mut self, shape: &[u64], values: &[f32]) -> String {
-        self.values += 1;
-        let name = format!("constant_{}", self.values);
-        self.initializers.push(initializer(&name, shape, values));
-        name
-    }
-
-    /// `max(x, 0)`.
-    pub(crate) fn relu(&mut self, x: &Map) -> Map {
-        let name = self.node("Relu", &[&x.name], Vec::new());
-        x.renamed(name)
-    }
-
-    /// As [`crate::ops::max_pool2d`].
-    pub(crate) fn max_pool(&mut self, x: &Map, kernel: usize, stride: usize, padding: usize) -> Map {
-        let attributes = windows([kernel; 2], [stride; 2], [padding; 2]);
-        let name = self.node("MaxPool", &[&x.name], attributes);
-        let size = x.size.map(|side| (side + 2 * padding - kernel) / stride + 1);
-        Map { name, size, ..*x }
-    }
-
-    /// The mean over all pixels, `[N, channels]`.
-    pub(crate) fn global_average_pool(&mut self, x: &Map) -> String {
-        let pooled = self.node("GlobalAveragePool", &[&x.name], Vec::new());
-        self.node("Flatten", &[&pooled], vec![("axis", Attribute::Int(1))])
-    }
-
-    /// The same numbers with their axes in another order.
-    pub(crate) fn transpose(&mut self, x: &str, axes: &[u64]) -> String {
-        self.node("Transpose", &[x], vec![("perm", Attribute::Ints(axes.to_vec()))])
-    }
-
-    /// As [`crate::ops::gelu`].
-    pub(crate) fn gelu(&mut self, x: &str) -> String {
-        let numbers = [std::f32::consts::SQRT_2, 1.0, 0.5];
-        let [root, one, half] = numbers.map(|number| self.constant(&[], &[number]));
-        let scaled = self.node("Div", &[x, &root], Vec::new());
-        let erf = self.node("Erf", &[&scaled], Vec::new());
-        let shifted = self.node("Add", &[&erf, &one], Vec::new());
-        let doubled = self.node("Mul", &[x, &shifted], Vec::new());
-        self.node("Mul", &[&doubled, &half], Vec::new())
-    }
-}
-
-/// The attributes of an operator that moves a window over images.
-pub(crate) fn windows(
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
-) -> Vec<(&'static str, Attribute)> {
-    let ints = |values: &[usize]| Attribute::Ints(values.iter().map(|&value| value as u64).collect());
-    vec![
-        ("kernel_shape", ints(&kernel)),
-        ("strides", ints(&stride)),
-        ("pads", ints(&[padding, padding].concat())),
-    ]
-}
-
-fn attribute((name, value): (&str, Attribute)) -> Message {
-    let message = Message::new().text(1, name);
-    match value {
-        Attribute::Float(value) => message.float(2, value).int(20, 1),
-        Attribute::Int(value) => message.int(3, value).int(20, 2),
-        Attribute::Ints(values) => {
-            values.into_iter().fold(message, |message, value| message.int(8, value)).int(20, 7)
-        }
-    }
-}
-
-fn initializer(name: &str, shape: &[u64], values: &[f32]) -> Message {
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let tensor = shape.iter().fold(Message::new(), |tensor, &size| tensor.int(1, size));
-    tensor.int(2, FLOAT).text(8, name).bytes(9, &bytes)
+    model.finish()
 }
 
 /// A side of an array.
@@ -223,7 +78,7 @@ fn value_info(name: &str, shape: &[Dimension]) -> Message {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use burn::tensor::Device;
@@ -293,7 +148,7 @@ mod tests {
             std: vec![0.25; 2],
             origin: "a test".into(),
         };
-        (write_onnx(encoder.as_ref(), &weights, &description).unwrap(), weights)
+        (write_onnx(&encoder, &weights, &description), weights)
     }
 
     #[test]
@@ -301,25 +156,30 @@ mod tests {
         // VGG leaves out a pooling, ConvNeXt pads, on the smaller images.
         for (spec, size) in ENCODERS.iter().flat_map(|spec| [(spec, 64), (spec, 9)]) {
             let (model, weights) = model(spec, size);
-            let [graph] = all(&model, 7)[..] else { panic!("one graph") };
-            let mut known: BTreeSet<String> =
-                all(graph, 5).into_iter().flat_map(|tensor| texts(tensor, 8)).collect();
-            for entry in weights.entries() {
-                assert!(known.contains(entry.name()), "{}: no {}", spec.id, entry.name());
-            }
-            let mut unused = known.clone();
-            known.insert("images".into());
-            for node in all(graph, 1) {
-                for input in texts(node, 1) {
-                    assert!(known.contains(&input), "{}: {input} is used before it is made", spec.id);
-                    unused.remove(&input);
-                }
-                for output in texts(node, 2) {
-                    assert!(known.insert(output.clone()), "{}: {output} is made twice", spec.id);
-                }
-            }
-            assert!(known.contains("features") && unused.is_empty(), "{}: unused {unused:?}", spec.id);
+            assert_sound(&model, &weights, spec.id);
         }
+    }
+
+    /// Every value of the model's graph is made before it is used, once, and every weight is used.
+    pub(crate) fn assert_sound(model: &[u8], weights: &Weights, what: &str) {
+        let [graph] = all(model, 7)[..] else { panic!("one graph") };
+        let mut known: BTreeSet<String> =
+            all(graph, 5).into_iter().flat_map(|tensor| texts(tensor, 8)).collect();
+        for entry in weights.entries() {
+            assert!(known.contains(entry.name()), "{what}: no {}", entry.name());
+        }
+        let mut unused = known.clone();
+        known.insert("images".into());
+        for node in all(graph, 1) {
+            for input in texts(node, 1) {
+                assert!(known.contains(&input), "{what}: {input} is used before it is made");
+                unused.remove(&input);
+            }
+            for output in texts(node, 2) {
+                assert!(known.insert(output.clone()), "{what}: {output} is made twice");
+            }
+        }
+        assert!(known.contains("features") && unused.is_empty(), "{what}: unused {unused:?}");
     }
 
     #[test]

@@ -1,21 +1,19 @@
 //! An encoder with a head: images in, a number for every class out.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::layers::Linear;
+use twinlens_nn::network::PixelLayer;
 use twinlens_nn::weights::{Init, Pass, Scope};
 
 use super::settings::Head;
 
 /// `logits = W h(f(x)) + b`, with the encoder `f` and `h` the identity or ReLU.
-///
-/// Seen as an encoder, its features are the logits: so what computes features computes predictions too.
 #[derive(Debug)]
 pub(super) struct Classifier {
-    encoder: Box<dyn Encoder>,
-    linear: Linear,
-    head: Head,
-    classes: usize,
+    encoder: Encoder,
+    head: Vec<PixelLayer>,
+    whole: Encoder,
 }
 
 impl Classifier {
@@ -23,7 +21,7 @@ impl Classifier {
     /// its biases 0, else as PyTorch's.
     pub(super) fn new(
         scope: &mut Scope<'_>,
-        encoder: Box<dyn Encoder>,
+        encoder: Encoder,
         classes: usize,
         head: Head,
         init_std: f64,
@@ -35,34 +33,30 @@ impl Classifier {
         } else {
             Linear::new(&mut scope, encoder.features(), classes, true)
         };
-        Classifier { encoder, linear, head, classes }
+        let head = match head {
+            Head::Linear => vec![PixelLayer::Linear(linear)],
+            Head::ReluLinear => vec![PixelLayer::Relu, PixelLayer::Linear(linear)],
+        };
+        let whole = encoder.clone().followed_by(head.clone());
+        Classifier { encoder, head, whole }
     }
 
-    pub(super) fn encoder(&self) -> &dyn Encoder {
-        self.encoder.as_ref()
+    pub(super) fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Seen as an encoder, whose features are the logits: so what computes features computes predictions too.
+    pub(super) fn whole(&self) -> &Encoder {
+        &self.whole
     }
 
     /// Features `[N, D]` to logits `[N, classes]`.
     pub(super) fn logits(&self, pass: &Pass<'_>, features: Tensor<2>) -> Tensor<2> {
-        let features = match self.head {
-            Head::Linear => features,
-            Head::ReluLinear => activation::relu(features),
-        };
-        self.linear.forward(pass, features)
-    }
-}
-
-impl Encoder for Classifier {
-    fn features(&self) -> usize {
-        self.classes
+        self.head.iter().fold(features, |x, layer| layer.forward(pass, x))
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2> {
-        let features = self.encoder.forward(pass, x);
-        self.logits(pass, features)
-    }
-
-    fn blocks(&self) -> Vec<Vec<String>> {
+    /// The encoder's blocks, and the head.
+    pub(super) fn blocks(&self) -> Vec<Vec<String>> {
         let head = vec!["head".to_owned()];
         let inside = |module: String| format!("encoder.{module}");
         let blocks = self.encoder.blocks().into_iter().map(|block| block.into_iter().map(inside).collect());

@@ -62,7 +62,7 @@ impl Finetuner {
         settings: &FinetuneSettings,
         classes: usize,
         steps_per_epoch: usize,
-        encoder: Box<dyn Encoder>,
+        encoder: Encoder,
         mut weights: Weights,
     ) -> Finetuner {
         let FinetuneSettings { head, head_init_std, .. } = *settings;
@@ -165,8 +165,8 @@ impl Finetuner {
     }
 
     /// The classifier, whose features are its logits, and all weights.
-    pub fn network(&mut self) -> (&dyn Encoder, &mut Weights) {
-        (&self.classifier, &mut self.weights)
+    pub fn network(&mut self) -> (&Encoder, &mut Weights) {
+        (self.classifier.whole(), &mut self.weights)
     }
 
     /// Width of the encoder's features.

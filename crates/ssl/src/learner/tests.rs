@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use twinlens_nn::heads::LastNorm;
+use twinlens_nn::layers::StochasticDepth;
+use twinlens_nn::network::{Layer, LayerScale, PixelLayer, Stage};
 use twinlens_nn::ops::sum_of_squares;
 use twinlens_nn::optim::{OptimiserName, ScheduleName};
-use twinlens_nn::weights::{Pass, Role};
+use twinlens_nn::weights::{Init, Order, Pass, Role, Scope};
 use twinlens_random::{Purpose, Stream};
 
 use super::*;
 use crate::Precision;
 use crate::methods::METHODS;
-use crate::testing::Tiny;
+use crate::testing::tiny;
 
 const IMAGES: usize = 24;
 const BATCH: usize = 12;
@@ -53,7 +55,7 @@ fn views(method: &str) -> Vec<usize> {
 
 fn learner(settings: &Settings) -> Learner {
     let mut weights = Weights::new(settings.seed, &Device::flex());
-    let encoder = Box::new(Tiny::new(&mut weights.root().at("encoder")));
+    let encoder = tiny(&mut weights.root().at("encoder"));
     let data = DataShape { channels: 3, classes: 3 };
     Learner::on(settings, data, IMAGES / BATCH, encoder, weights).unwrap()
 }
@@ -302,40 +304,33 @@ fn gradients_through_heads_are_slopes() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Features that are nothing but the noise of the pass.
-#[derive(Debug)]
-struct Noise;
-
-impl Encoder for Noise {
-    fn features(&self) -> usize {
-        1
-    }
-
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<2> {
-        let drawn = pass.noise(0).map_or(0.0, |mut noise| noise.normal());
-        Tensor::full([x.dims()[0], 1], drawn as f32, &x.device())
-    }
-
-    fn blocks(&self) -> Vec<Vec<String>> {
-        Vec::new()
-    }
+/// An encoder that adds its rectified values to an image, twice or not at all where there is noise, once where there is none.
+fn noisy(scope: &mut Scope<'_>) -> Encoder {
+    let scale = scope.parameter("scale", &[3], Order::Plain, Init::Constant(1.0));
+    let branch = vec![Layer::Pixels(vec![PixelLayer::Relu])];
+    let block = LayerScale { branch, scale, channels: 3, depth: StochasticDepth::new(0, 0.5) };
+    Encoder::new(vec![Stage::new("noisy", 3).layer(Layer::LayerScale(block))])
 }
 
 #[test]
 fn noise_is_a_function_of_the_step_and_the_pass_and_targets_have_none() {
-    let weights = Weights::new(3, &Device::flex());
+    let mut weights = Weights::new(3, &Device::flex());
+    let encoder = noisy(&mut weights.root());
+    let images: Vec<usize> = (0..32).collect();
     let drawn = |step: usize, target: bool| {
         let (online, mut copy) = (&mut weights.clone(), weights.clone());
-        let mut network = Network::new(&Noise, online, false).with_noise(step);
-        let views = vec![view(&[0], 0, 8), view(&[0], 1, 8)];
+        let mut network = Network::new(&encoder, online, false).with_noise(step);
+        let views = vec![view(&images, 0, 8); 2];
         let features =
             if target { network.target(&mut copy).features(views) } else { network.features(views) };
-        features.into_iter().map(|view| read(view)[0]).collect::<Vec<_>>()
+        features.into_iter().map(read).collect::<Vec<_>>()
     };
     assert_eq!(drawn(1, false), drawn(1, false));
     let (first, second) = (drawn(1, false), drawn(2, false));
     assert!(first[0] != first[1] && first[0] != second[0], "{first:?} {second:?}");
-    assert_eq!(drawn(1, true), [0.0, 0.0]);
+    let quiet = read(encoder.forward(&mut Pass::train(&mut weights.clone()), view(&images, 0, 8)));
+    assert!(first[0] != quiet && first[1] != quiet);
+    assert_eq!(drawn(1, true), [quiet.clone(), quiet]);
 }
 
 #[test]

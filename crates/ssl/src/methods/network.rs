@@ -9,7 +9,7 @@ use twinlens_nn::weights::{Pass, Weights};
 /// The encoder with its weights and those of the heads.
 #[derive(Debug)]
 pub struct Network<'a> {
-    encoder: &'a dyn Encoder,
+    encoder: &'a Encoder,
     weights: &'a mut Weights,
     together: bool,
     tracked: bool,
@@ -23,7 +23,7 @@ pub struct Network<'a> {
 impl<'a> Network<'a> {
     /// For training: gradients are recorded. `together` says whether views of one size that follow each other pass
     /// through as one batch, sharing their batch statistics.
-    pub fn new(encoder: &'a dyn Encoder, weights: &'a mut Weights, together: bool) -> Network<'a> {
+    pub fn new(encoder: &'a Encoder, weights: &'a mut Weights, together: bool) -> Network<'a> {
         Network {
             encoder,
             weights,

@@ -162,9 +162,10 @@ impl From<LabError> for Failure {
             LabError::Job(error) => Failure::from(error),
             LabError::At { place, source } => return Failure::from(*source).at(place),
             LabError::Report(error) => Failure::from(error),
-            LabError::ViewsOfPixels | LabError::UnknownProtocol { .. } | LabError::Setting { .. } => {
-                Failure::new(Exit::Usage, error)
-            }
+            LabError::ViewsOfPixels
+            | LabError::StagesOfPixels
+            | LabError::UnknownProtocol { .. }
+            | LabError::Setting { .. } => Failure::new(Exit::Usage, error),
             error => Failure::new(Exit::Data, error),
         };
         failure.advised(hint)
@@ -221,7 +222,7 @@ impl From<twinlens_nn::NnError> for Failure {
     fn from(error: twinlens_nn::NnError) -> Failure {
         let exit = match error {
             twinlens_nn::NnError::Device { .. } => Exit::Environment,
-            twinlens_nn::NnError::Unknown { .. } => Exit::Usage,
+            twinlens_nn::NnError::Unknown { .. } | twinlens_nn::NnError::UnknownStage { .. } => Exit::Usage,
             _ => Exit::Data,
         };
         let hint = error.hint().map(spelled);

@@ -226,8 +226,7 @@ fn onnx(
     let mut weights = Weights::zeroed(&twinlens_nn::device::open("cpu")?);
     let encoder = found.spec.build(&mut weights.root(), found.stem, found.channels);
     weights.import("", tensors)?;
-    write_onnx(encoder.as_ref(), &weights, description)
-        .ok_or_else(|| Failure::message(Exit::Usage, format!("{} has no ONNX form", found.spec.id)))
+    Ok(write_onnx(&encoder, &weights, description))
 }
 
 fn detectron2(found: &Recognised, tensors: &BTreeMap<String, NamedTensor>) -> Outcome<Vec<u8>> {

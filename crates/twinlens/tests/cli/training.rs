@@ -176,6 +176,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     ]);
     assert_eq!((told["rows"].as_u64(), told["features"].as_u64()), (Some(343), Some(512)));
     assert_eq!(std::fs::metadata(&features).unwrap().len() % 64, (343 * 512 * 4) % 64);
+    stages_are_written(run, &place, &cache);
 
     let clusters = |more: &[&str]| {
         judged(&[&["cluster", run, "--data", "bundled", "--features", "pixels", "--json"], more].concat())
@@ -309,6 +310,31 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     assert!(complaint(&fail, 1).contains("is below 1"));
     let many = run_with_cache(&["knn", run, "--data", "bundled", "-k", "5000"], &cache);
     assert!(complaint(&many, 2).contains("5000"));
+}
+
+/// `embed` writes the features and the maps of an inner stage of a ResNet-18.
+fn stages_are_written(run: &str, place: &Place, cache: &Path) {
+    let embed = |name: &str, more: &[&str]| {
+        let out = place.at(name);
+        let start =
+            ["embed", run, "--data", "bundled", "--split", "test", "--json", "--out", out.to_str().unwrap()];
+        run_with_cache(&[start.as_slice(), more].concat(), cache)
+    };
+    let pooled = json(&embed("layer3.npy", &["--stage", "layer3"]));
+    assert_eq!((pooled["stage"].as_str(), pooled["features"].as_u64()), (Some("layer3"), Some(256)));
+    let maps = json(&embed("maps.safetensors", &["--stage", "layer3", "--spatial"]));
+    let shape: Vec<u64> = maps["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    assert_eq!((shape[..2].to_vec(), shape[2] == shape[3]), (vec![343, 256], true), "{shape:?}");
+    let length = std::fs::metadata(place.at("maps.safetensors")).unwrap().len();
+    assert!(length > shape.iter().product::<u64>() * 4, "{length} for {shape:?}");
+    let last = json(&embed("last.npy", &["--spatial"]));
+    assert_eq!((last["stage"].as_str(), &last["shape"][1]), (Some("layer4"), &512.into()));
+    let refused = complaint(&embed("maps.csv", &["--spatial"]), 2);
+    assert!(refused.contains(".npy or .safetensors"), "{refused}");
+    let refused = complaint(&embed("a.npy", &["--stage", "layer33"]), 2);
+    assert!(refused.contains("perhaps `layer3`; stages: ") && refused.contains("layer4"), "{refused}");
+    let refused = complaint(&embed("a.npy", &["--stage", "layer3", "--features", "pixels"]), 2);
+    assert!(refused.contains("--features trained"), "{refused}");
 }
 
 #[test]

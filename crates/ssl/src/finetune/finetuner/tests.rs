@@ -6,7 +6,7 @@ use twinlens_random::{Purpose, Stream};
 
 use super::*;
 use crate::finetune::{Head, Trainable, Whole};
-use crate::testing::Tiny;
+use crate::testing::tiny;
 
 const SIZE: usize = 8;
 const IMAGES: usize = 12;
@@ -29,7 +29,7 @@ fn settings(stages: Vec<Stage>) -> FinetuneSettings {
 
 fn finetuner(settings: &FinetuneSettings, steps_per_epoch: usize) -> Finetuner {
     let mut weights = Weights::new(settings.seed, &Device::flex());
-    let encoder = Box::new(Tiny::new(&mut weights.root().at("encoder")));
+    let encoder = tiny(&mut weights.root().at("encoder"));
     Finetuner::on(settings, 3, steps_per_epoch, encoder, weights)
 }
 
