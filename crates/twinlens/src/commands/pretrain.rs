@@ -13,7 +13,7 @@ use twinlens_ssl::{Settings, StartFrom};
 
 use super::run_settings::RunSettings;
 use super::settings::SettingsArgs;
-use super::spec::{refuse_changes, resolve};
+use super::spec::{refuse_changes, resolve, spec};
 use super::training::{Run, checkpoint_bytes, decided, encoder_file, memory_held};
 use super::{bytes, report};
 use crate::exit::{Exit, Failure, Outcome};
@@ -100,7 +100,8 @@ fn go(run: &Run, folder: &mut RunFolder, start: StartFrom<'_>, terminal: &Termin
 fn resume(args: &PretrainArgs, path: &Path, terminal: &Terminal) -> Outcome {
     let mut folder = RunFolder::open(path)?;
     let config = path.join(names::CONFIG);
-    let before = resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
+    // What is to be said of the file is said once, below.
+    let before = spec().resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
     let mut request = args.settings.request();
     request.files.insert(0, config);
     let now = resolve(&request)?;
@@ -131,7 +132,7 @@ fn smoke(settings: &mut Settings, terminal: &Terminal) -> Outcome {
 
 /// `runs/METHOD-N`, the first that does not exist.
 fn free_name(settings: &Settings) -> PathBuf {
-    let name = |number: u32| PathBuf::from(format!("runs/{}-{number}", settings.method));
+    let name = |number: u32| PathBuf::from(format!("runs/{}-{number}", settings.method.name()));
     (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
@@ -142,7 +143,7 @@ fn tell_result(run: &Run, path: &Path, terminal: &Terminal) -> Outcome {
         "run": path,
         "encoder": encoder_file(path),
         "report": path.join(names::REPORT),
-        "method": run.settings.method,
+        "method": run.settings.method.name(),
         "seed": run.settings.seed,
         "steps": last("step"),
         "loss": last("loss"),
@@ -168,7 +169,7 @@ fn tell_result(run: &Run, path: &Path, terminal: &Terminal) -> Outcome {
 }
 
 fn tell_plan(run: &Run, terminal: &Terminal) -> Outcome {
-    let Settings { batch, epochs, .. } = run.settings;
+    let (batch, epochs) = (run.settings.batch, run.settings.epochs);
     let steps = run.prepared.steps_per_epoch(batch);
     let context = &run.prepared.context;
     let images = run.prepared.train.len();

@@ -7,7 +7,7 @@ use serde_json::json;
 use twinlens_config::Request;
 use twinlens_eval::{Knn, LinearProbe, Verdict, Vote};
 use twinlens_lab::read_encoder;
-use twinlens_ssl::{Settings, StartFrom};
+use twinlens_ssl::StartFrom;
 
 use super::judge::{Judged, Kind, file_name, table};
 use super::report;
@@ -39,7 +39,8 @@ pub struct QuickstartArgs {
 /// A folder that cannot be written, or a run that fails.
 pub fn run(args: &QuickstartArgs, terminal: &Terminal) -> Outcome {
     let request = Request { preset: Some("quickstart".into()), ..Request::default() };
-    let settings = Settings { data: BUNDLED.into(), ..resolve(&request)?.settings };
+    let mut settings = resolve(&request)?.settings;
+    settings.data = BUNDLED.into();
     let run = Run::prepare(settings, terminal)?;
     let mut folder = run.create(&args.out, args.overwrite)?;
     run.learn(&mut folder, StartFrom::Scratch, terminal)?;

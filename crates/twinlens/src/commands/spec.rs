@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 use twinlens_config::{Problem, Request, Resolved, Spec, diff};
 use twinlens_ssl::finetune::{self, FinetuneSettings};
-use twinlens_ssl::{Settings, recipes};
+use twinlens_ssl::{Settings, moved, recipes};
 use twinlens_views::presets;
 
 use crate::exit::{Exit, Failure, Outcome};
@@ -13,12 +13,12 @@ use crate::exit::{Exit, Failure, Outcome};
 /// Built-in defaults come in three steps: those of [`Settings`], then the recipe of the chosen method, then the
 /// operations of the chosen view policy; where none is chosen and the recipe brings views of its own, these.
 pub fn spec() -> Spec<Settings> {
-    Spec { defaults, presets: recipes::RECIPES, supersedes: &[("policy", "views")], renamed: &[], validate }
+    Spec { defaults, presets: recipes::RECIPES, supersedes: &[("policy", "views")], moved, validate }
 }
 
 fn defaults(chosen: &Table) -> Table {
     let mut table = Table::try_from(Settings::default()).unwrap_or_default();
-    let method = text(chosen, "method").or_else(|| text(&table, "method")).unwrap_or_default();
+    let method = name(chosen, "method").or_else(|| name(&table, "method")).unwrap_or_default();
     let mut own_views = false;
     // An unknown method or policy is told by `validate`, with the names that exist.
     if let Ok(recipe) = recipes::find(&recipes::default_for(&method)) {
@@ -44,7 +44,7 @@ pub fn finetune_spec() -> Spec<FinetuneSettings> {
         },
         presets: finetune::recipes::RECIPES,
         supersedes: &[("policy", "views")],
-        renamed: &[],
+        moved,
         validate: |settings| {
             let problems = settings.problems().into_iter().map(found);
             problems.chain(unknown_policy(&settings.policy)).collect()
@@ -71,10 +71,20 @@ fn text(table: &Table, key: &str) -> Option<String> {
     table.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
+/// What is chosen in a table that is one of several kinds.
+fn name(table: &Table, key: &str) -> Option<String> {
+    text(table.get(key)?.as_table()?, "name")
+}
+
+/// Lays `above` over `below`. A table of another kind takes the place of the one below.
 fn merge(below: &mut Table, above: Table) {
+    let is_other =
+        |below: &Table, above: &Table| above.get("name").is_some_and(|name| below.get("name") != Some(name));
     for (key, value) in above {
         match (below.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            (Some(Value::Table(below)), Value::Table(above)) if !is_other(below, &above) => {
+                merge(below, above)
+            }
             (_, value) => {
                 below.insert(key, value);
             }
@@ -88,7 +98,7 @@ fn validate(settings: &Settings) -> Vec<Problem> {
 }
 
 fn found(problem: twinlens_ssl::Problem) -> Problem {
-    Problem { key: problem.key.into(), expected: problem.expected, got: problem.got, hint: None }
+    Problem { key: problem.key, expected: problem.expected, got: problem.got, hint: None }
 }
 
 /// Whether a `config.toml` holds the settings of a fine-tuning: no other has stages.
@@ -101,7 +111,7 @@ pub fn is_finetuning(config: &str) -> bool {
 /// # Errors
 /// A report of everything that is wrong.
 pub fn resolve(request: &Request) -> Outcome<Resolved<Settings>> {
-    told(spec().resolve(request)?)
+    Ok(told(spec().resolve(request)?))
 }
 
 /// [`resolve`] for fine-tuning.
@@ -109,14 +119,15 @@ pub fn resolve(request: &Request) -> Outcome<Resolved<Settings>> {
 /// # Errors
 /// A report of everything that is wrong.
 pub fn resolve_finetune(request: &Request) -> Outcome<Resolved<FinetuneSettings>> {
-    told(finetune_spec().resolve(request)?)
+    Ok(told(finetune_spec().resolve(request)?))
 }
 
-fn told<T>(resolved: Resolved<T>) -> Outcome<Resolved<T>> {
+/// The same, once its warnings are said.
+pub fn told<T>(resolved: Resolved<T>) -> Resolved<T> {
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(resolved)
+    resolved
 }
 
 /// Refuses settings of a run, `now`, that are not those it started with, `before`, but for keys that `may` change (all

@@ -100,7 +100,7 @@ impl Run {
     /// A device that is missing.
     pub fn learner(&self) -> Outcome<Learner> {
         let steps = self.prepared.steps_per_epoch(self.settings.batch);
-        Ok(Learner::new(&self.settings, self.prepared.shape(), steps, &self.settings.open_device()?)?)
+        Ok(Learner::new(&self.settings, self.prepared.shape(), steps, &self.settings.open_device()?))
     }
 
     /// Creates the run's folder.

@@ -6,6 +6,7 @@ mod data;
 mod faults;
 mod finetune;
 mod program;
+mod settings;
 mod several_classes;
 #[path = "../../../config/tests/config/stand_in.rs"]
 mod stand_in;

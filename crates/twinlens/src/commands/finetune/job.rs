@@ -12,7 +12,7 @@ use twinlens_ssl::StartFrom;
 use twinlens_ssl::finetune::{FinetuneSettings, Finetuned, LabelledImages, SCRATCH, finetune};
 
 use super::super::judge::name_of;
-use super::super::spec::refuse_changes;
+use super::super::spec::{finetune_spec, refuse_changes};
 use super::super::training::{Told, Watch, create_folder};
 use super::{MAY_CHANGE, read_init, same_weights};
 use crate::exit::{Exit, Failure, Outcome};
@@ -52,8 +52,7 @@ impl Job {
     /// # Errors
     /// A folder that is taken or cannot be written, or whose disk has no room.
     pub fn create(&self, path: &Path, data: &DataSet, overwrite: bool) -> Outcome<RunFolder> {
-        let entries = twinlens_nn::encoders::find(&self.settings.encoder)?
-            .entries(self.settings.stem, self.images.context.channels);
+        let entries = self.settings.encoder.entries(self.images.context.channels);
         let parameters = entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let source = &self.settings.data;
         create_folder(path, overwrite, &self.config()?, data, source, checkpoint_bytes(parameters))
@@ -137,11 +136,13 @@ impl Job {
     /// A run with other settings.
     pub fn finished(&self, path: &Path) -> Outcome<Option<Verdict>> {
         let record = RunRecord::read(path)?;
-        let table = |text: &str| text.parse::<toml::Table>();
-        let before = table(&record.config)
-            .map_err(|error| Failure::new(Exit::Data, error).at(path.join(names::CONFIG).display()))?;
-        let now = table(&self.config()?).map_err(|error| Failure::new(Exit::Failed, error))?;
-        refuse_changes(&before, &now, &MAY_CHANGE)
+        let place = path.join(names::CONFIG).display().to_string();
+        let before = finetune_spec().read(&place, &record.config);
+        // An older form was told with the study's file.
+        let before = before.map_err(|report| Failure::new(Exit::Data, report))?;
+        let now = toml::Table::try_from(&self.settings);
+        let now = now.map_err(|error| Failure::new(Exit::Failed, error))?;
+        refuse_changes(&before.table, &now, &MAY_CHANGE)
             .map_err(|failure| failure.at(path.display()).hint("take another --out, or add --overwrite"))?;
         if record.status.state != State::Done {
             return Ok(None);

@@ -29,7 +29,7 @@ use super::labels::LabelsArgs;
 use super::report;
 use super::run_settings::RunSettings;
 use super::settings::{CommonArgs, device};
-use super::spec::{refuse_changes, resolve_finetune};
+use super::spec::{finetune_spec, refuse_changes, resolve_finetune};
 use super::training::{Watch, decided, encoder_file, open_named};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -194,8 +194,8 @@ impl FinetuneArgs {
         if let Some(file) = &file {
             let stated = |key: &str| resolved.origin(key) != "built-in";
             let differs = [
-                ("encoder", settings.encoder.as_str(), file.description.encoder.as_str()),
-                ("stem", settings.stem.name(), file.description.stem.as_str()),
+                ("encoder.name", settings.encoder.name(), file.description.encoder.as_str()),
+                ("encoder.stem", settings.encoder.stem().name(), file.description.stem.as_str()),
             ];
             if let Some((key, got, expected)) =
                 differs.into_iter().find(|(key, got, expected)| stated(key) && got != expected)
@@ -291,7 +291,8 @@ fn resume(args: &FinetuneArgs, path: &Path, terminal: &Terminal) -> Outcome {
         };
     }
     let config = path.join(names::CONFIG);
-    let before = resolve_finetune(&Request { files: vec![config.clone()], ..Request::default() })?;
+    // What is to be said of the file is said once, below.
+    let before = finetune_spec().resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
     request.files.insert(0, config);
     let now = resolve_finetune(&request)?;
     refuse_changes(&before.table, &now.table, &MAY_CHANGE)

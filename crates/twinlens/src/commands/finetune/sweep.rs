@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use twinlens_data::{DataSet, LabelAmount, RangeChoice};
 use twinlens_lab::read_encoder;
-use twinlens_nn::encoders;
+use twinlens_nn::optim::ScheduleShape;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::super::judge::Kind;
+use super::super::spec::{finetune_spec, told};
 use super::job::Job;
 use super::rival::Rival;
 use super::take_file;
@@ -42,7 +43,9 @@ impl Sweep {
         let settings = &mut self.settings;
         settings.stages.iter_mut().for_each(|stage| stage.epochs = 1);
         settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
-        settings.schedule.milestones.clear();
+        if let ScheduleShape::MultiStep(steps) = &mut settings.schedule.shape {
+            steps.milestones.clear();
+        }
         let enough = LabelAmount::PerClass((2 * settings.batch).div_ceil(classes.max(1)));
         let few = |amount: &LabelAmount| match *amount {
             LabelAmount::Share(share) => share * images as f64 <= (2 * settings.batch) as f64,
@@ -75,10 +78,23 @@ impl Sweep {
     pub fn read(path: &Path) -> Outcome<Sweep> {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| Failure::new(Exit::Environment, error).at(path.display()))?;
-        toml::from_str(&text).map_err(|error| {
-            let failure = Failure::new(Exit::Data, error).at(path.display());
+        Sweep::parse(&path.display().to_string(), &text).map_err(|failure| {
             failure.hint("was it written by another version of this program, or changed by hand?")
         })
+    }
+
+    /// A study from the text of its file, whose settings may be in an older form.
+    fn parse(path: &str, text: &str) -> Outcome<Sweep> {
+        let wrong = |error: toml::de::Error| Failure::new(Exit::Data, error).at(path);
+        let mut plan: toml::Table = text.parse().map_err(wrong)?;
+        if let Some(settings) = plan.get_mut("settings") {
+            let text =
+                toml::to_string(settings).map_err(|error| Failure::new(Exit::Failed, error).at(path))?;
+            let saved = finetune_spec().read(path, &text);
+            let saved = told(saved.map_err(|report| Failure::new(Exit::Data, report))?);
+            *settings = saved.table.into();
+        }
+        plan.try_into().map_err(wrong)
     }
 
     /// What the study compares: the encoder and its rivals, or its blocks.
@@ -140,10 +156,9 @@ impl Sweep {
 
     /// Each block by itself, between the head alone and everything.
     fn blocks(&self, file: Option<Arc<EncoderFile>>) -> Outcome<Vec<(String, Way)>> {
-        let spec = encoders::find(&self.settings.encoder)?;
         let head = ("head".to_owned(), Trainable::Whole(Whole::Head));
         let all = ("all".to_owned(), Trainable::Whole(Whole::All));
-        let blocks = spec.blocks(self.settings.stem).into_iter();
+        let blocks = self.settings.encoder.blocks().into_iter();
         let blocks = blocks.map(|modules| (modules.join("+"), Trainable::Modules(modules)));
         if self.settings.stages.iter().all(|stage| stage.trainable.is_head_only()) {
             let failure = Failure::message(Exit::Usage, "in no stage does a part of the encoder learn");
@@ -161,19 +176,18 @@ impl Sweep {
 
     /// A linear probe of features, of images prepared as for the fine-tuning.
     fn probed(&self, kind: Kind, tensors: BTreeMap<String, NamedTensor>) -> Way {
-        let FinetuneSettings { encoder, stem, size, mean, std, .. } = &self.settings;
-        let features = encoders::find(encoder).map_or(0, |spec| spec.features);
+        let FinetuneSettings { common, mean, std, init, .. } = &self.settings;
         let description = EncoderDescription {
             version: 2,
-            encoder: encoder.clone(),
-            stem: stem.name().into(),
+            encoder: common.encoder.name().into(),
+            stem: common.encoder.stem().name().into(),
             channels: mean.len(),
-            features,
-            size: *size,
+            features: common.encoder.spec().features,
+            size: common.size,
             range: None, // the images come with theirs
             mean: mean.clone(),
             std: std.clone(),
-            origin: self.settings.init.clone(),
+            origin: init.clone(),
         };
         Way::Probed { kind, file: Arc::new(EncoderFile { description, tensors }) }
     }
@@ -277,6 +291,8 @@ pub fn in_names(amount: LabelAmount) -> String {
 
 #[cfg(test)]
 mod tests {
+    use twinlens_nn::optim::{MultiStep, ScheduleSettings};
+
     use super::*;
 
     fn sweep() -> Sweep {
@@ -292,7 +308,17 @@ mod tests {
     #[test]
     fn a_study_survives_its_file() {
         let text = toml::to_string_pretty(&sweep()).unwrap();
-        assert_eq!(toml::from_str::<Sweep>(&text).unwrap(), sweep());
+        assert_eq!(Sweep::parse("study.toml", &text).unwrap(), sweep());
+    }
+
+    #[test]
+    fn a_study_of_an_earlier_version_is_read() {
+        let text = include_str!("../../../tests/old_settings/study.toml");
+        let sweep = Sweep::parse("study.toml", text).unwrap();
+        assert_eq!((sweep.seeds.as_slice(), sweep.settings.encoder.name()), (&[0, 1][..], "resnet18"));
+        let again = Sweep::parse("study.toml", &toml::to_string_pretty(&sweep).unwrap()).unwrap();
+        assert_eq!(again, sweep);
+        assert!(Sweep::parse("study.toml", "seeds = []\n[settings]\nepoch = 1\n").is_err());
     }
 
     #[test]
@@ -319,7 +345,8 @@ mod tests {
     fn a_rehearsal_is_one_seed_and_few_steps() {
         let mut long = sweep();
         long.settings.batch = 16;
-        long.settings.schedule.milestones = vec![20.0];
+        let steps = MultiStep { milestones: vec![20.0], gamma: 0.1 };
+        long.settings.schedule = ScheduleSettings::new(ScheduleShape::MultiStep(steps), 0.0);
         let short = long.clone().shortened(8, 1000);
         // A share of 0.01 of 1,000 labels is less than two batches.
         assert_eq!((short.amounts, short.seeds), (vec![LabelAmount::Share(0.01)], vec![0]));

@@ -151,7 +151,7 @@ impl Report {
             let record = RunRecord::read(run)?;
             let settings = RunSettings::of(&record)?;
             let common = settings.common();
-            let data = open_named(common.data, common.data_options, terminal);
+            let data = open_named(&common.data, &common.data_options, terminal);
             opened.push((record, settings, data.map_err(|failure| reason(&failure))));
         }
         let seen: Vec<Seen> = opened

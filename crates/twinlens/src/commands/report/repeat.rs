@@ -18,7 +18,7 @@ pub(super) fn section(seen: &Seen) -> Section {
 /// What trained the run, judged it and wrote its report.
 pub(super) fn commands(seen: &Seen) -> Vec<String> {
     let run = quoted(&seen.name());
-    let data = quoted(seen.settings.common().data);
+    let data = quoted(&seen.settings.common().data);
     let mut commands = vec![seen.record.command.clone()];
     let verdicts = seen.conditions.iter().flat_map(|condition| &condition.verdicts);
     let judged =

@@ -7,12 +7,13 @@ use twinlens_eval::health::HealthVerdict;
 use twinlens_eval::{TagVerdict, Verdict};
 use twinlens_lab::Computing;
 use twinlens_run::RunRecord;
+use twinlens_ssl::Common;
 use twinlens_ssl::finetune::SCRATCH;
 
 use super::conditions::{Condition, features_of};
 use super::file_name_of;
 use crate::commands::judge::{Kind, protocol};
-use crate::commands::run_settings::{Common, RunSettings};
+use crate::commands::run_settings::RunSettings;
 use crate::commands::tags;
 use crate::commands::training::BUNDLED;
 
@@ -95,9 +96,12 @@ impl<'a> Seen<'a> {
     /// What was trained on what.
     pub(super) fn title(&self) -> String {
         let Common { encoder, data, .. } = self.settings.common();
+        let encoder = encoder.name();
         let data = if data == BUNDLED { "the bundled images".to_owned() } else { file_name_of(data) };
         match &self.settings {
-            RunSettings::Pretraining(settings) => format!("{encoder} with {} on {data}", settings.method),
+            RunSettings::Pretraining(settings) => {
+                format!("{encoder} with {} on {data}", settings.method.name())
+            }
             RunSettings::Finetuning(settings) if settings.init == SCRATCH => {
                 format!("{encoder} trained from scratch on {data}")
             }

@@ -11,7 +11,6 @@ use twinlens_report::{
     comparison, label_efficiency,
 };
 use twinlens_run::quoted;
-use twinlens_ssl::finetune::FinetuneSettings;
 
 use super::classes::{matrix, matrix_in_words};
 use super::published::Published;
@@ -48,7 +47,7 @@ pub(super) fn report(found: &Found) -> Outcome<Report> {
         overview::settings(&settings),
         found.environment().map_or_else(Section::default, |environment| overview::environment(&environment)),
     ];
-    let FinetuneSettings { encoder, .. } = &found.sweep.settings;
+    let encoder = found.sweep.settings.encoder.name();
     let what = if found.sweep.sweep_blocks { "block by block" } else { "with few labels" };
     let title = format!("{encoder} {what} on {}", data_of(found));
     Ok(Report { page: Page { title, sections, ..Page::default() }, plots: kept.plots })
@@ -67,7 +66,7 @@ fn about(found: &Found, kept: &mut Kept) -> Section {
     let size = format!("{0} x {0} pixels", settings.size);
     let mut facts = vec![
         overview::start(settings),
-        Fact::new("Encoder", format!("{}, {} stem, {size}", settings.encoder, settings.stem.name())),
+        Fact::new("Encoder", format!("{}, {size}", overview::encoder_in_words(&settings.encoder))),
         overview::stages(settings),
         Fact::new("Compared", listed(conditions(found).iter().map(ToString::to_string).collect())),
         Fact::new("Labels", listed(found.sweep.amounts.iter().map(ToString::to_string).collect())),
