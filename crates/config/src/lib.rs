@@ -43,7 +43,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use node::{Node, Place};
-use old::{Leaf, Warning};
+use old::{Leaf, Older, Warning};
 use read::{Overlay, Rank};
 use schema::{Schema, Which};
 
@@ -243,7 +243,7 @@ impl<'a, T: Serialize + DeserializeOwned + JsonSchema> Resolver<'a, T> {
             let value = node.to_value();
             match (self.spec.moved)(&path.join("."), &value, &table) {
                 Some(now) => {
-                    now.into_iter().for_each(|(key, value)| put(&mut table, &read::path_of(&key), value))
+                    now.into_iter().for_each(|(key, value)| put(&mut table, &read::path_of(&key), value));
                 }
                 None => put(&mut table, &path, value),
             }
@@ -258,12 +258,11 @@ impl<'a, T: Serialize + DeserializeOwned + JsonSchema> Resolver<'a, T> {
             }
         }
         let source = overlay.source().clone();
-        let leaves = old::leaves(&overlay, self.spec.moved, tree, &self.schema);
-        match overlay {
-            _ if leaves.iter().any(Leaf::is_old) => self.apply_old(tree, base, leaves),
-            Overlay::Tree(node) => tree.merge(node, Place::root(&self.schema, base, false)),
-            Overlay::Single { path, value } => {
-                let place = Place::root(&self.schema, base, false);
+        let place = Place::root(&self.schema, base, false);
+        match (Older::of(&overlay, self.spec.moved, tree, &self.schema), overlay) {
+            (Some(older), _) => self.apply_older(tree, base, older),
+            (None, Overlay::Tree(node)) => tree.merge(node, place),
+            (None, Overlay::Single { path, value }) => {
                 if let Err(finding) = tree.assign(&path, value, place) {
                     self.report.push(*finding);
                 }
@@ -274,7 +273,21 @@ impl<'a, T: Serialize + DeserializeOwned + JsonSchema> Resolver<'a, T> {
 
     /// A layer in an older form, in which kinds were flat: a new kind kept what the old one had, and keys that the
     /// chosen one does not have meant nothing.
-    fn apply_old(&mut self, tree: &mut Node, base: &Node, leaves: Vec<Leaf>) {
+    fn apply_older(&mut self, tree: &mut Node, base: &Node, older: Older) {
+        self.apply_leaves(tree, base, older.choices);
+        if let Some(rest) = older.rest {
+            let leaves = rest.leaves();
+            tree.merge(rest, Place::root(&self.schema, base, true));
+            for (path, _) in leaves {
+                if self.schema.is_of_another_kind(tree, &path) {
+                    tree.take(&path);
+                }
+            }
+        }
+        self.apply_leaves(tree, base, older.others);
+    }
+
+    fn apply_leaves(&mut self, tree: &mut Node, base: &Node, leaves: Vec<Leaf>) {
         for leaf in leaves {
             let now = leaf.now(self.spec.moved, tree);
             self.warning.tell(&leaf, &now);

@@ -1,6 +1,6 @@
 //! A configuration tree whose every value knows where it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -52,7 +52,7 @@ impl<'a> Place<'a> {
         match base.map(|base| &base.content) {
             Some(Content::Table(entries)) => below.clone_from(entries),
             _ if self.keeps => {
-                below.retain(|key, _| *key != tag && self.schema.kind_has(self.kind, new, key))
+                below.retain(|key, _| *key != tag && self.schema.kind_has(self.kind, new, key));
             }
             _ => below.clear(),
         }
@@ -150,12 +150,12 @@ impl Node {
     }
 
     /// Removes and returns the node at `path`.
-    pub fn take(&mut self, path: &[&str]) -> Option<Node> {
+    pub fn take(&mut self, path: &[impl AsRef<str>]) -> Option<Node> {
         let Content::Table(entries) = &mut self.content else { return None };
         match path {
             [] => None,
-            [key] => entries.remove(*key),
-            [key, rest @ ..] => entries.get_mut(*key)?.take(rest),
+            [key] => entries.remove(key.as_ref()),
+            [key, rest @ ..] => entries.get_mut(key.as_ref())?.take(rest),
         }
     }
 
@@ -176,6 +176,15 @@ impl Node {
 
     fn empty_table(origin: Origin) -> Node {
         Node { content: Content::Table(BTreeMap::new()), origin, raw: None }
+    }
+
+    /// The same without some of its entries.
+    pub fn without(&self, keys: &BTreeSet<String>) -> Node {
+        let mut rest = self.clone();
+        if let Content::Table(entries) = &mut rest.content {
+            entries.retain(|key, _| !keys.contains(key));
+        }
+        rest
     }
 
     /// Returns the top-level `key` to what `base` says about it.

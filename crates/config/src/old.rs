@@ -1,5 +1,7 @@
 //! Layers in an older form of the settings.
 
+use std::collections::BTreeSet;
+
 use toml::{Table, Value};
 
 use super::Moved;
@@ -15,11 +17,6 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Whether its key is one of an older form.
-    pub fn is_old(&self) -> bool {
-        self.old
-    }
-
     /// The keys at which it is now, given the settings so far.
     pub fn now(&self, moved: Moved, so_far: &Node) -> Vec<(Vec<String>, Node)> {
         let value = self.node.to_value();
@@ -37,29 +34,53 @@ impl Leaf {
         now.into_iter().map(located).collect()
     }
 
-    /// Choices go before what they choose among, lists before what is said of their elements.
-    fn turn(&self, moved: Moved, schema: &Schema) -> u8 {
+    /// Whether it chooses a kind.
+    fn chooses(&self, moved: Moved, schema: &Schema) -> bool {
         let now = moved(&self.path.join("."), &self.node.to_value(), &Table::new());
         let key = now.as_deref().and_then(<[_]>::first).map(|(key, _)| path_of(key));
-        let has_tables = |items: &[Node]| items.iter().any(|item| matches!(item.content, Content::Table(_)));
-        match &self.node.content {
-            _ if schema.chooses(key.as_ref().unwrap_or(&self.path)) => 0,
-            Content::Array(items) if has_tables(items) => 1,
-            _ => 2,
-        }
+        schema.chooses(key.as_ref().unwrap_or(&self.path))
+    }
+
+    fn has_tables(&self) -> bool {
+        let Content::Array(items) = &self.node.content else { return false };
+        items.iter().any(|item| matches!(item.content, Content::Table(_)))
     }
 }
 
-/// The values of a layer in the order in which they are to be laid over `so_far`, if the layer is of an older form.
-pub(super) fn leaves(layer: &Overlay, moved: Moved, so_far: &Node, schema: &Schema) -> Vec<Leaf> {
-    let so_far = table(so_far);
-    let leaf = |(path, node): (Vec<String>, Node)| {
-        let old = moved(&path.join("."), &node.to_value(), &so_far).is_some();
-        Leaf { path, node, old }
-    };
-    let mut leaves: Vec<Leaf> = layer.leaves().into_iter().map(leaf).collect();
-    leaves.sort_by_key(|leaf| leaf.turn(moved, schema));
-    leaves
+/// A layer of an older form, in the order in which its parts are to be laid over those below.
+pub(super) struct Older {
+    /// What chooses kinds.
+    pub choices: Vec<Leaf>,
+    /// The tables and values that are where they were.
+    pub rest: Option<Node>,
+    /// What is elsewhere now, lists before what is said of their elements.
+    pub others: Vec<Leaf>,
+}
+
+impl Older {
+    /// The parts of a layer, if it is of an older form.
+    pub fn of(layer: &Overlay, moved: Moved, so_far: &Node, schema: &Schema) -> Option<Older> {
+        let so_far = table(so_far);
+        let leaf = |(path, node): (Vec<String>, Node)| {
+            let old = moved(&path.join("."), &node.to_value(), &so_far).is_some();
+            Leaf { path, node, old }
+        };
+        let mut leaves: Vec<Leaf> = layer.leaves().into_iter().map(leaf).collect();
+        let tables: BTreeSet<String> =
+            leaves.iter().filter(|leaf| leaf.old).map(|leaf| leaf.path[0].clone()).collect();
+        if tables.is_empty() {
+            return None;
+        }
+        leaves.retain(|leaf| tables.contains(&leaf.path[0]));
+        let (choices, mut others): (Vec<Leaf>, Vec<Leaf>) =
+            leaves.into_iter().partition(|leaf| leaf.chooses(moved, schema));
+        others.sort_by_key(|leaf| !leaf.has_tables());
+        let rest = match layer {
+            Overlay::Tree(node) => Some(node.without(&tables)),
+            Overlay::Single { .. } => None,
+        };
+        Some(Older { choices, rest, others })
+    }
 }
 
 fn table(node: &Node) -> Table {
@@ -80,7 +101,7 @@ pub(super) struct Warning {
 impl Warning {
     /// Takes note of where a leaf is now.
     pub fn tell(&mut self, leaf: &Leaf, now: &[(Vec<String>, Node)]) {
-        if !leaf.is_old() {
+        if !leaf.old {
             return;
         }
         let place = leaf.node.origin.source.place(None);

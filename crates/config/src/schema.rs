@@ -181,7 +181,7 @@ impl Schema {
                 Content::Table(entries) => match self.property(place, entries, part) {
                     Some(inner) => inner,
                     None => {
-                        return self.alternatives(place).len() > 1 && !self.inside(place, part).is_empty();
+                        return self.tag_of(place).is_some() && !self.inside(place, part).is_empty();
                     }
                 },
                 Content::Array(_) => match part.parse().ok().and_then(|index| self.element(place, index)) {

@@ -27,7 +27,7 @@ fn merge(below: &mut Table, above: Table) {
             |below: &Table, above: &Table| above.contains_key("name") && below["name"] != above["name"];
         match (below.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) if !is_other(below, &above) => {
-                merge(below, above)
+                merge(below, above);
             }
             (_, value) => {
                 below.insert(key, value);

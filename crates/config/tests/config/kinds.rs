@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use twinlens_config::{Flag, Request};
 
 use crate::layers::{refuse, resolve, sets, with_file};
-use crate::stand_in::{Cosine, Encoder, MultiStep, Optim, Plain, ResNet, Schedule, Shape};
+use crate::stand_in::{Cosine, Encoder, Extra, MultiStep, Optim, Plain, ResNet, Schedule, Shape};
 
 fn steps(changes: &[&str]) -> Request {
     Request { preset: Some("steps".to_owned()), ..sets(changes) }
@@ -105,6 +105,10 @@ fn an_older_form_is_read_with_one_warning() {
     let [warning] = &resolved.warnings[..] else { panic!("{:?}", resolved.warnings) };
     assert!(warning.contains("`schedule` is now called `schedule.name`"), "{warning}");
     assert!(warning.contains("`multi-step` is now called `schedule`"), "{warning}");
+    // What is where it was is laid over what is below as ever: here a table over a string.
+    let (told, _) =
+        with_file("schedule = 'cosine'\nextra = {side = 3}\n[multi-step]\nmilestones = []\n", resolve_ref);
+    assert_eq!((told.settings.extra, told.warnings.len()), (Extra::Sides { side: 3 }, 1));
     // A key that no kind has is a mistake there too.
     let (told, clean) = with_file("schedule = 'cosine'\n[cosine]\nfactor = 1\n", |request| refuse(&request));
     assert!(clean(&told.to_string()).contains("unknown key `schedule.factor`\n   --> my.toml:3:1"), "{told}");

@@ -23,6 +23,30 @@ pub struct Settings {
     pub schedule: Schedule,
     #[serde(default)]
     pub encoder: Encoder,
+    #[serde(default)]
+    pub extra: Extra,
+}
+
+/// A word or a table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    #[default]
+    Auto,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Extra {
+    Word(Word),
+    Sides { side: u32 },
+    Corners { corners: u32 },
+}
+
+impl Default for Extra {
+    fn default() -> Extra {
+        Extra::Word(Word::Auto)
+    }
 }
 
 /// A tagged enum inside a struct that has keys of its own.
@@ -154,7 +178,7 @@ fn defaults(preview: &toml::Table) -> toml::Table {
     };
     format!(
         "data = ''\nmethod = 'barlow-twins'\nepochs = 100\nstem = 'imagenet'\npolicy = 'simclr'\n\
-         deterministic = false\nschedule = {{name = 'cosine', final_factor = 0.1, warmup = 1.0}}\noptim = {{name = 'sgd', lr = 0.2, momentum = 0.9}}\n{views}"
+         deterministic = false\nextra = 'auto'\nschedule = {{name = 'cosine', final_factor = 0.1, warmup = 1.0}}\noptim = {{name = 'sgd', lr = 0.2, momentum = 0.9}}\n{views}"
     )
     .parse()
     .expect("the defaults are TOML")

@@ -306,8 +306,8 @@ mod tests {
 
     fn with(change: impl FnOnce(&mut FinetuneSettings)) -> String {
         let views = twinlens_views::presets::preset("crop-flip").unwrap();
-        let mut settings = FinetuneSettings::default();
-        settings.views = views;
+        let common = Common { views, ..FinetuneSettings::default().common };
+        let mut settings = FinetuneSettings { common, ..FinetuneSettings::default() };
         change(&mut settings);
         settings.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }

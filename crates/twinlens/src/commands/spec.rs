@@ -83,7 +83,7 @@ fn merge(below: &mut Table, above: Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) if !is_other(below, &above) => {
-                merge(below, above)
+                merge(below, above);
             }
             (_, value) => {
                 below.insert(key, value);

@@ -3,9 +3,9 @@
 use burn::tensor::{Tensor, TensorData};
 use serde_json::json;
 use twinlens_nn::encoders::{EncoderSettings, Stem};
-use twinlens_nn::optim::ScheduleSettings;
+use twinlens_nn::optim::{OptimiserRule, OptimiserSettings, ScheduleSettings, Sgd};
 use twinlens_random::{Purpose, Stream};
-use twinlens_ssl::{DataShape, Learner, Settings};
+use twinlens_ssl::{Common, DataShape, Learner, Settings};
 
 use super::{BenchArgs, Figures, REPETITIONS, Work, median, repeat, round};
 use crate::exit::Outcome;
@@ -85,13 +85,15 @@ impl Step {
 
 /// The network of all cases, and how it learns.
 pub(super) fn network(encoder: &str, stem: Stem, batch: usize) -> Outcome<Settings> {
-    let mut settings = Settings::default();
-    settings.encoder = EncoderSettings::described(encoder, stem.name())?;
-    settings.batch = batch;
-    settings.optim.lr = 0.01;
-    settings.optim.weight_decay = 0.0;
-    settings.schedule = ScheduleSettings::constant();
-    Ok(settings)
+    let sgd = OptimiserRule::Sgd(Sgd::default());
+    let common = Common {
+        encoder: EncoderSettings::described(encoder, stem.name())?,
+        batch,
+        optim: OptimiserSettings { weight_decay: 0.0, ..OptimiserSettings::new(sgd, 0.01) },
+        schedule: ScheduleSettings::constant(),
+        ..Common::default()
+    };
+    Ok(Settings { common, ..Settings::default() })
 }
 
 #[cfg(test)]
