@@ -16,7 +16,12 @@
 //! Tables are merged key by key. An array replaces the array below it; single elements are addressed by index
 //! (`views.0.operations.1.p=0.5`). An element that is a table with an `op` key may also be addressed by that
 //! name, and the level that holds it may then be left out: `views.0.color_jitter.hue=0.3`. A table whose kind
-//! is chosen by one of its keys (a tagged enum) starts afresh when a later layer chooses another kind.
+//! is chosen by one of its keys (a tagged enum) starts afresh when a later layer chooses another kind: what layers below
+//! said of the old kind is dropped, unless both kinds have the same keys, and the defaults of the new one hold. What a
+//! layer chooses with `--set` or a flag holds for the whole command line, in whatever order. A key that the chosen kind
+//! does not have is a mistake.
+//!
+//! A layer in an older form of the settings is read by [`Spec::moved`], with one warning.
 //!
 //! On the right of the first `=` stands a TOML value; what is not one, or has the wrong type where a string is
 //! wanted, is taken as a bare string. Nothing is ever evaluated.
@@ -26,6 +31,7 @@
 //! also where serde alone would let unknown keys pass (unit variants, flattened structs).
 
 mod node;
+mod old;
 mod read;
 mod report;
 mod schema;
@@ -39,11 +45,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use node::{Content, Node};
-use read::Overlay;
+use node::{Node, Place};
+use old::{Leaf, Older, Warning};
+use read::{Overlay, Rank};
 use schema::{Schema, Which};
 
-pub use read::{ENVIRONMENT_PREFIX, Rank, Source};
+pub use read::{ENVIRONMENT_PREFIX, Source};
 pub use report::{Problem, Report};
 pub use show::{Change, diff, differences};
 
@@ -51,21 +58,25 @@ pub use schema::nearest;
 
 /// What the program fixes about its configuration of type `T`.
 pub struct Spec<T> {
-    /// The built-in defaults, given a preview of the top-level scalars that the user's layers set, so that a
-    /// choice (a method, a named policy) can bring its own defaults.
+    /// The built-in defaults, given a preview of what the user's layers set, so that a choice (a method, a named
+    /// policy) can bring its own defaults.
     pub defaults: fn(&toml::Table) -> toml::Table,
     /// Presets: name and TOML text.
     pub presets: &'static [(&'static str, &'static str)],
     /// Pairs of top-level keys `(choice, detail)`: a layer that sets `choice` discards what layers before it
     /// said about `detail`, which falls back to its built-in default.
     pub supersedes: &'static [(&'static str, &'static str)],
-    /// Dotted keys that were renamed: `(old, new)`. The old spelling still works, with a warning.
-    pub renamed: &'static [(&'static str, &'static str)],
+    /// Where settings of older forms are now.
+    pub moved: Moved,
     /// What the front end calls the way in which assignments are given, for [`Resolved::origin`] and reports.
     pub assignment: &'static str,
     /// Checks beyond types: ranges, and settings that do not go together.
     pub validate: fn(&T) -> Vec<Problem>,
 }
+
+/// Where a dotted key of an older form of the settings is now, with what value, given the settings so far: at one key or
+/// at several, or nowhere, where what was chosen has no use for it. Nothing for a key that is of no older form.
+pub type Moved = fn(&str, &toml::Value, &toml::Table) -> Option<Vec<(String, toml::Value)>>;
 
 /// A setting with a flag of its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +111,7 @@ pub struct Resolved<T> {
     pub settings: T,
     /// The settings as TOML: complete, built-in defaults included.
     pub table: toml::Table,
-    /// Renamed keys that were met.
+    /// What should be said of the layers: one warning of all that is of an older form.
     pub warnings: Vec<String>,
     tree: Node,
 }
@@ -145,14 +156,26 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Spec<T> {
     /// A [`Report`] of everything that is wrong in any layer. [`Spec::validate`] runs once the layers are
     /// otherwise sound.
     pub fn resolve(&self, request: &Request) -> Result<Resolved<T>, Report> {
-        Resolver::<T> {
-            spec: self,
-            schema: Schema::new(schema::<T>()),
-            report: Report::default(),
-            warnings: vec![],
-            settings: PhantomData,
+        let mut resolver = Resolver::of(self);
+        let overlays = read::overlays(request, self, &mut resolver.report);
+        let resolved = resolver.resolve(overlays)?;
+        let mut report = Report::default();
+        for problem in (self.validate)(&resolved.settings) {
+            let origin = resolved.tree.find(&problem.key).map(|node| node.origin.clone());
+            report.push_problem(problem, origin);
         }
-        .resolve(request)
+        if report.is_empty() { Ok(resolved) } else { Err(report.sorted()) }
+    }
+
+    /// Reads settings that were saved, perhaps in an older form: the TOML `text` of a file called `name`. They were checked
+    /// when they were used, so [`Spec::validate`] does not run.
+    ///
+    /// # Errors
+    /// A [`Report`] of everything that is wrong.
+    pub fn read(&self, name: &str, text: &str) -> Result<Resolved<T>, Report> {
+        let mut resolver = Resolver::of(self);
+        let layer = read::toml_text(Rank::File, name.to_owned(), text.to_owned(), &mut resolver.report);
+        resolver.resolve(layer.into_iter().collect())
     }
 }
 
@@ -160,14 +183,24 @@ struct Resolver<'a, T> {
     spec: &'a Spec<T>,
     schema: Schema,
     report: Report,
-    warnings: Vec<String>,
+    warning: Warning,
     settings: PhantomData<T>,
 }
 
-impl<T: Serialize + DeserializeOwned + JsonSchema> Resolver<'_, T> {
-    fn resolve(mut self, request: &Request) -> Result<Resolved<T>, Report> {
-        let overlays = self.overlays(request);
-        let base = (self.spec.defaults)(&preview(&overlays));
+impl<'a, T: Serialize + DeserializeOwned + JsonSchema> Resolver<'a, T> {
+    fn of(spec: &'a Spec<T>) -> Resolver<'a, T> {
+        Resolver {
+            spec,
+            schema: Schema::new(schema::<T>()),
+            report: Report::default(),
+            warning: Warning::default(),
+            settings: PhantomData,
+        }
+    }
+
+    fn resolve(mut self, mut overlays: Vec<Overlay>) -> Result<Resolved<T>, Report> {
+        self.sort(&mut overlays);
+        let base = (self.spec.defaults)(&self.preview(&overlays));
         let base = Node::from_table(base, &Arc::new(Source::built_in()));
         let mut tree = base.clone();
         for overlay in overlays {
@@ -178,33 +211,49 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Resolver<'_, T> {
             return Err(self.report.sorted());
         }
         let settings = self.deserialize(&tree)?;
-        for problem in (self.spec.validate)(&settings) {
-            let origin = tree.find(&problem.key).map(|node| node.origin.clone());
-            self.report.push_problem(problem, origin);
-        }
-        if !self.report.is_empty() {
-            return Err(self.report.sorted());
-        }
         let table = toml::Table::try_from(&settings)
             .map_err(|error| Report::of(format!("the settings cannot be written as TOML: {error}")))?;
-        Ok(Resolved { settings, table, warnings: self.warnings, tree })
+        let warnings = self.warning.told().into_iter().collect();
+        Ok(Resolved { settings, table, warnings, tree })
     }
 
-    /// The user's layers, weakest first. Within one rank, choices that supersede details go first, so that
-    /// assignments mean the same in any order.
-    fn overlays(&mut self, request: &Request) -> Vec<Overlay> {
-        let mut overlays = read::overlays(request, self.spec, &mut self.report);
-        for overlay in &mut overlays {
-            for (old, new) in self.spec.renamed {
-                if overlay.rename(old, new) {
-                    let place = overlay.source().place(None);
-                    self.warnings.push(format!("`{old}` is now called `{new}` ({place})"));
+    /// Puts the user's layers in their order, weakest first. Of the environment and of the command line, choices go first,
+    /// so that neither depends on an order.
+    fn sort(&self, overlays: &mut [Overlay]) {
+        overlays.sort_by_key(|overlay| {
+            let rank = overlay.source().rank.min(Rank::Set);
+            (rank, overlay.is_single() && !self.chooses(overlay))
+        });
+    }
+
+    /// Whether one value decides what others mean.
+    fn chooses(&self, overlay: &Overlay) -> bool {
+        let supersedes = self.spec.supersedes.iter().any(|(choice, _)| overlay.sets(choice));
+        let nothing = toml::Table::new();
+        supersedes
+            || overlay.leaves().iter().any(|(path, node)| {
+                let moved = (self.spec.moved)(&path.join("."), &node.to_value(), &nothing);
+                match moved.as_deref() {
+                    Some([(key, _), ..]) => self.schema.chooses(&read::path_of(key)),
+                    Some([]) => false,
+                    None => self.schema.chooses(path),
                 }
+            })
+    }
+
+    /// What the user's layers set, the strongest winning.
+    fn preview(&self, overlays: &[Overlay]) -> toml::Table {
+        let mut table = toml::Table::new();
+        for (path, node) in overlays.iter().flat_map(Overlay::leaves) {
+            let value = node.to_value();
+            match (self.spec.moved)(&path.join("."), &value, &table) {
+                Some(now) => {
+                    now.into_iter().for_each(|(key, value)| put(&mut table, &read::path_of(&key), value));
+                }
+                None => put(&mut table, &path, value),
             }
         }
-        let chooses = |overlay: &Overlay| self.spec.supersedes.iter().any(|(choice, _)| overlay.sets(choice));
-        overlays.sort_by_key(|overlay| (overlay.source().rank, overlay.is_single() && !chooses(overlay)));
-        overlays
+        table
     }
 
     fn apply(&mut self, tree: &mut Node, base: &Node, overlay: Overlay) {
@@ -214,15 +263,48 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Resolver<'_, T> {
             }
         }
         let source = overlay.source().clone();
-        match overlay {
-            Overlay::Tree(node) => tree.merge(node, &self.schema, self.schema.root()),
-            Overlay::Single { path, value } => {
-                if let Err(finding) = tree.assign(&path, value, &self.schema) {
+        let place = Place::root(&self.schema, base, false);
+        match (Older::of(&overlay, self.spec.moved, tree, &self.schema), overlay) {
+            (Some(older), _) => self.apply_older(tree, base, older),
+            (None, Overlay::Tree(node)) => tree.merge(node, place),
+            (None, Overlay::Single { path, value }) => {
+                if let Err(finding) = tree.assign(&path, value, place) {
                     self.report.push(*finding);
                 }
             }
         }
         self.schema.check(tree, Which::Layer(&source), &mut self.report);
+    }
+
+    /// A layer in an older form, in which kinds were flat: a new kind kept what the old one had, and keys that the
+    /// chosen one does not have meant nothing.
+    fn apply_older(&mut self, tree: &mut Node, base: &Node, older: Older) {
+        self.apply_leaves(tree, base, older.choices);
+        if let Some(rest) = older.rest {
+            let leaves = rest.leaves();
+            tree.merge(rest, Place::root(&self.schema, base, true));
+            for (path, _) in leaves {
+                if self.schema.is_of_another_kind(tree, &path) {
+                    tree.take(&path);
+                }
+            }
+        }
+        self.apply_leaves(tree, base, older.others);
+    }
+
+    fn apply_leaves(&mut self, tree: &mut Node, base: &Node, leaves: Vec<Leaf>) {
+        for leaf in leaves {
+            let now = leaf.now(self.spec.moved, tree);
+            self.warning.tell(&leaf, &now);
+            for (path, node) in now {
+                if self.schema.is_of_another_kind(tree, &path) {
+                    continue;
+                }
+                if let Err(finding) = tree.assign(&path, node, Place::root(&self.schema, base, true)) {
+                    self.report.push(*finding);
+                }
+            }
+        }
     }
 
     fn deserialize(&self, tree: &Node) -> Result<T, Report> {
@@ -237,27 +319,16 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Resolver<'_, T> {
     }
 }
 
-/// The top-level scalars of the user's layers, the strongest winning.
-fn preview(overlays: &[Overlay]) -> toml::Table {
-    let mut table = toml::Table::new();
-    let mut take = |key: &str, node: &Node| {
-        if let Content::Value(value) = &node.content {
-            table.insert(key.to_owned(), value.clone());
-        }
-    };
-    for overlay in overlays {
-        match overlay {
-            Overlay::Single { path, value } => {
-                if let [key] = path.as_slice() {
-                    take(key, value);
-                }
-            }
-            Overlay::Tree(node) => {
-                if let Content::Table(entries) = &node.content {
-                    entries.iter().for_each(|(key, node)| take(key, node));
-                }
+/// Puts a value at an address, making the tables that lead there. What leads into an array or a scalar is passed over.
+fn put(table: &mut toml::Table, path: &[String], value: toml::Value) {
+    match path {
+        [] => {}
+        [key] => drop(table.insert(key.clone(), value)),
+        [key, rest @ ..] => {
+            let inner = table.entry(key).or_insert_with(|| toml::Table::new().into());
+            if let Some(inner) = inner.as_table_mut() {
+                put(inner, rest, value);
             }
         }
     }
-    table
 }

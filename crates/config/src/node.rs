@@ -1,6 +1,6 @@
 //! A configuration tree whose every value knows where it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -9,6 +9,55 @@ use toml::Value;
 use super::read::{Origin, Source};
 use super::report::Finding;
 use super::schema::{Schema, choices, hint_for};
+
+/// Where a node of the tree stands: what the schema says of it, and what the defaults hold there.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    schema: &'a Schema,
+    kind: &'a Json,
+    base: Option<&'a Node>,
+    /// Whether a table whose kind changes keeps all that its new kind has too.
+    keeps: bool,
+}
+
+impl<'a> Place<'a> {
+    pub fn root(schema: &'a Schema, base: &'a Node, keeps: bool) -> Place<'a> {
+        Place { schema, kind: schema.root(), base: Some(base), keeps }
+    }
+
+    /// The value at `key` of a table with these entries, where the schema knows one.
+    fn declared(self, entries: &BTreeMap<String, Node>, key: &str) -> Option<Place<'a>> {
+        let kind = self.schema.property(self.kind, entries, key)?;
+        Some(Place { kind, base: self.base.and_then(|base| base.child(key)), ..self })
+    }
+
+    fn at(self, entries: &BTreeMap<String, Node>, key: &str) -> Place<'a> {
+        self.declared(entries, key).unwrap_or(Place { kind: &ANYTHING, base: None, ..self })
+    }
+
+    fn element(self, index: usize) -> Place<'a> {
+        Place { kind: self.schema.element(self.kind, index).unwrap_or(&ANYTHING), base: None, ..self }
+    }
+
+    /// Before `above` is laid over `below`: where it changes the kind of a tagged table, the new kind's values take the
+    /// place of the old ones. Kinds with the same keys share their values; else these are those of the defaults, where the
+    /// defaults are of the new kind, or none.
+    fn change_kind(self, below: &mut BTreeMap<String, Node>, above: &BTreeMap<String, Node>) {
+        let Some(tag) = self.schema.tag_of(self.kind) else { return };
+        let Some((new, old)) = above.get(&tag).zip(below.get(&tag)) else { return };
+        if new.same_as(old) || self.schema.are_alike(self.kind, [old, new]) {
+            return;
+        }
+        let base = self.base.filter(|base| base.child(&tag).is_some_and(|kind| kind.same_as(new)));
+        match base.map(|base| &base.content) {
+            Some(Content::Table(entries)) => below.clone_from(entries),
+            _ if self.keeps => {
+                below.retain(|key, _| *key != tag && self.schema.kind_has(self.kind, new, key));
+            }
+            _ => below.clear(),
+        }
+    }
+}
 
 /// The key that names the element of an array of operations.
 const NAME_KEY: &str = "op";
@@ -101,12 +150,12 @@ impl Node {
     }
 
     /// Removes and returns the node at `path`.
-    pub fn take(&mut self, path: &[&str]) -> Option<Node> {
+    pub fn take(&mut self, path: &[impl AsRef<str>]) -> Option<Node> {
         let Content::Table(entries) = &mut self.content else { return None };
         match path {
             [] => None,
-            [key] => entries.remove(*key),
-            [key, rest @ ..] => entries.get_mut(*key)?.take(rest),
+            [key] => entries.remove(key.as_ref()),
+            [key, rest @ ..] => entries.get_mut(key.as_ref())?.take(rest),
         }
     }
 
@@ -129,6 +178,15 @@ impl Node {
         Node { content: Content::Table(BTreeMap::new()), origin, raw: None }
     }
 
+    /// The same without some of its entries.
+    pub fn without(&self, keys: &BTreeSet<String>) -> Node {
+        let mut rest = self.clone();
+        if let Content::Table(entries) = &mut rest.content {
+            entries.retain(|key, _| !keys.contains(key));
+        }
+        rest
+    }
+
     /// Returns the top-level `key` to what `base` says about it.
     pub fn reset(&mut self, key: &str, base: &Node) {
         let Content::Table(entries) = &mut self.content else { return };
@@ -138,20 +196,16 @@ impl Node {
         };
     }
 
-    /// Lays `over` on top: tables key by key, all else by replacement. A table whose kind changes starts afresh.
-    pub fn merge(&mut self, over: Node, schema: &Schema, place: &Json) {
+    /// Lays `over` on top: tables key by key, all else by replacement. A table whose kind changes starts afresh, see
+    /// [`Place::change_kind`].
+    pub fn merge(&mut self, over: Node, place: Place<'_>) {
         match (&mut self.content, over) {
             (Content::Table(below), Node { content: Content::Table(above), .. }) => {
-                if let Some(tag) = schema.tag_of(place) {
-                    let changes = above.get(&tag).zip(below.get(&tag)).is_some_and(|(a, b)| !a.same_as(b));
-                    if changes {
-                        below.clear();
-                    }
-                }
+                place.change_kind(below, &above);
                 for (key, node) in above {
-                    let inner = schema.property(place, below, &key).unwrap_or(&ANYTHING);
+                    let inner = place.at(below, &key);
                     match below.get_mut(&key) {
-                        Some(existing) => existing.merge(node, schema, inner),
+                        Some(existing) => existing.merge(node, inner),
                         None => {
                             below.insert(key, node);
                         }
@@ -167,21 +221,20 @@ impl Node {
     }
 
     /// Lays `value` at an address, in which operations may be called by name.
-    pub fn assign(&mut self, path: &[String], value: Node, schema: &Schema) -> Result<(), Box<Finding>> {
-        self.assign_at(path, value, schema, schema.root(), "")
+    pub fn assign(&mut self, path: &[String], value: Node, place: Place<'_>) -> Result<(), Box<Finding>> {
+        self.assign_at(path, value, place, "")
     }
 
-    /// `place` is the type of this node, `so_far` its dotted key.
+    /// `so_far` is the dotted key of this node.
     fn assign_at(
         &mut self,
         path: &[String],
         value: Node,
-        schema: &Schema,
-        place: &Json,
+        place: Place<'_>,
         so_far: &str,
     ) -> Result<(), Box<Finding>> {
         let [part, rest @ ..] = path else {
-            self.merge(value, schema, place);
+            self.merge(value, place);
             return Ok(());
         };
         match &mut self.content {
@@ -190,41 +243,55 @@ impl Node {
                 Err(nowhere(&join(so_far, part), value, expected, None))
             }
             Content::Array(items) => match element(items, part) {
-                Ok(index) => {
-                    let inner = schema.element(place, index).unwrap_or(&ANYTHING);
-                    items[index].assign_at(rest, value, schema, inner, &join(so_far, &index.to_string()))
-                }
+                Ok(index) => items[index].assign_at(
+                    rest,
+                    value,
+                    place.element(index),
+                    &join(so_far, &index.to_string()),
+                ),
                 Err((expected, hint)) => Err(nowhere(&join(so_far, part), value, expected, hint)),
             },
             Content::Table(entries) => {
-                let part = &schema.spelling(place, entries, part);
-                let declared = schema.property(place, entries, part);
+                let part = &place.schema.spelling(place.kind, entries, part);
+                let declared = place.declared(entries, part);
                 if declared.is_none()
                     && let Some(holder) = holder_of(entries, part)
-                    && let inner = schema.property(place, entries, &holder).unwrap_or(&ANYTHING)
+                    && let inner = place.at(entries, &holder)
                     && let Some(operations) = entries.get_mut(&holder)
                 {
-                    return operations.assign_at(path, value, schema, inner, &join(so_far, &holder));
+                    return operations.assign_at(path, value, inner, &join(so_far, &holder));
                 }
                 if rest.is_empty() {
                     // As a table of one key, because the key may be the one that chooses the table's kind.
                     let mut single = Node::empty_table(value.origin.clone());
                     single.put(std::slice::from_ref(part), value);
-                    self.merge(single, schema, place);
+                    self.merge(single, place);
                     return Ok(());
                 }
-                let (inner, here) = (declared.unwrap_or(&ANYTHING), join(so_far, part));
+                let (inner, here) = (place.at(entries, part), join(so_far, part));
                 if let Some(existing) = entries.get_mut(part) {
-                    return existing.assign_at(rest, value, schema, inner, &here);
+                    return existing.assign_at(rest, value, inner, &here);
                 }
-                if schema.is_array(inner) {
+                if place.schema.is_array(inner.kind) {
                     let expected = format!("`{here}` is not set, so it has no elements");
                     return Err(nowhere(&join(&here, &rest[0]), value, expected, None));
                 }
                 let fresh = Node::empty_table(value.origin.clone());
-                entries.entry(part.clone()).or_insert(fresh).assign_at(rest, value, schema, inner, &here)
+                entries.entry(part.clone()).or_insert(fresh).assign_at(rest, value, inner, &here)
             }
         }
+    }
+
+    /// All values and arrays in this node's tables, with the keys that lead to them.
+    pub fn leaves(&self) -> Vec<(Vec<String>, Node)> {
+        let Content::Table(entries) = &self.content else { return vec![(vec![], self.clone())] };
+        let of_entry = |(key, node): (&String, &Node)| {
+            let inner = node.leaves().into_iter();
+            inner
+                .map(|(path, leaf)| (std::iter::once(key.clone()).chain(path).collect(), leaf))
+                .collect::<Vec<_>>()
+        };
+        entries.iter().flat_map(of_entry).collect()
     }
 }
 

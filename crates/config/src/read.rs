@@ -148,24 +148,13 @@ impl Overlay {
         }
     }
 
-    /// Moves what is at `old` to `new`; whether there was anything.
-    pub fn rename(&mut self, old: &str, new: &str) -> bool {
-        let old: Vec<&str> = old.split('.').collect();
-        let new = new.split('.').map(str::to_owned);
+    /// All that it sets: keys and values.
+    pub fn leaves(&self) -> Vec<(Vec<String>, Node)> {
         match self {
-            Overlay::Tree(node) => match node.take(&old) {
-                Some(moved) => {
-                    node.put(&new.collect::<Vec<_>>(), moved);
-                    true
-                }
-                None => false,
-            },
-            Overlay::Single { path, .. } => {
-                let found = path.len() >= old.len() && path.iter().zip(&old).all(|(a, b)| a == b);
-                if found {
-                    path.splice(..old.len(), new);
-                }
-                found
+            Overlay::Tree(node) => node.leaves(),
+            Overlay::Single { path, value } => {
+                let inside = |(rest, leaf): (Vec<String>, Node)| ([path.clone(), rest].concat(), leaf);
+                value.leaves().into_iter().map(inside).collect()
             }
         }
     }
@@ -222,7 +211,7 @@ fn file(path: &Path, report: &mut Report) -> Option<Overlay> {
     }
 }
 
-fn toml_text(rank: Rank, name: String, text: String, report: &mut Report) -> Option<Overlay> {
+pub(super) fn toml_text(rank: Rank, name: String, text: String, report: &mut Report) -> Option<Overlay> {
     let source = Arc::new(Source { rank, name, text });
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     for error in &errors {
@@ -305,7 +294,7 @@ fn set(text: &str, name: &str, report: &mut Report) -> Option<Overlay> {
     }
 }
 
-fn path_of(key: &str) -> Vec<String> {
+pub(super) fn path_of(key: &str) -> Vec<String> {
     key.split('.').map(|part| part.trim().to_owned()).collect()
 }
 

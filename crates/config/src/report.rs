@@ -23,18 +23,24 @@ pub(super) struct Finding {
     message: String,
     origin: Option<Origin>,
     at_key: bool,
+    because: Option<String>,
     expected: Option<String>,
     hint: Option<String>,
 }
 
 impl Finding {
     pub fn new(message: impl Into<String>, origin: Option<Origin>) -> Finding {
-        Finding { message: message.into(), origin, at_key: false, expected: None, hint: None }
+        Finding { message: message.into(), origin, at_key: false, because: None, expected: None, hint: None }
     }
 
     /// The caret points at the key, not at the value.
     pub fn at_key(self) -> Finding {
         Finding { at_key: true, ..self }
+    }
+
+    /// What was chosen elsewhere that makes this wrong.
+    pub fn because(self, because: impl Into<String>) -> Finding {
+        Finding { because: Some(because.into()), ..self }
     }
 
     pub fn expected(self, expected: impl Into<String>) -> Finding {
@@ -43,6 +49,11 @@ impl Finding {
 
     pub fn hint(self, hint: Option<String>) -> Finding {
         Finding { hint, ..self }
+    }
+
+    /// A hint where there is none yet.
+    pub fn or_hint(self, hint: String) -> Finding {
+        Finding { hint: self.hint.or(Some(hint)), ..self }
     }
 
     fn span(&self) -> Option<std::ops::Range<usize>> {
@@ -60,6 +71,9 @@ impl fmt::Display for Finding {
             if let Some(span) = span {
                 write!(f, "{}", origin.source.excerpt(span))?;
             }
+        }
+        if let Some(because) = &self.because {
+            writeln!(f, "   because: {because}")?;
         }
         if let Some(expected) = &self.expected {
             writeln!(f, "   expected: {expected}")?;

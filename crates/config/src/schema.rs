@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use toml::Value;
 
 use super::node::{Content, Node};
@@ -32,8 +32,20 @@ struct Keys<'a> {
     free: Option<&'a Json>,
 }
 
+/// The kind of a tagged table that was chosen.
+struct Kind<'a> {
+    /// The dotted key of the tag.
+    key: String,
+    name: &'a str,
+    /// Where it was chosen.
+    place: String,
+    /// The other kinds.
+    others: Vec<(&'a str, Keys<'a>)>,
+}
+
 impl Schema {
-    pub fn new(root: Json) -> Schema {
+    pub fn new(mut root: Json) -> Schema {
+        distribute(&mut root);
         Schema { root }
     }
 
@@ -113,6 +125,77 @@ impl Schema {
             .find(|key| is_tag(first, key) && rest.iter().all(|one| is_tag(one, key)))
     }
 
+    /// The kinds of a tagged table, each with its tag's value.
+    fn kinds<'a>(&'a self, place: &'a Json, tag: &str) -> Vec<(&'a str, &'a Json)> {
+        let named = |one: &'a Json| Some((constant(self.keys(one).properties.get(tag)?)?, one));
+        self.alternatives(place).into_iter().filter_map(named).collect()
+    }
+
+    /// The kind of a tagged table that a tag's value names.
+    fn kind<'a>(&'a self, place: &'a Json, tag: &Node) -> Option<&'a Json> {
+        let Content::Value(Value::String(name)) = &tag.content else { return None };
+        let kinds = self.kinds(place, self.tag(&self.alternatives(place))?);
+        kinds.into_iter().find(|(kind, _)| kind == name).map(|(_, one)| one)
+    }
+
+    /// Whether the kind that a tag's value names has this key.
+    pub fn kind_has(&self, place: &Json, tag: &Node, key: &str) -> bool {
+        self.kind(place, tag).is_some_and(|one| self.keys(one).properties.contains_key(key))
+    }
+
+    /// Whether two kinds of a tagged table have the same keys, of the same types, described in the same words.
+    pub fn are_alike(&self, place: &Json, tags: [&Node; 2]) -> bool {
+        let [one, other] = tags.map(|tag| {
+            let mut keys = self.keys(self.kind(place, tag)?).properties;
+            keys.retain(|_, inner| constant(inner).is_none());
+            Some(keys)
+        });
+        one.is_some() && one == other
+    }
+
+    /// Whether an address ends in the key that chooses the kind of a table, which is no element of an array: what arrays
+    /// hold depends on the order in which they are changed.
+    pub fn chooses(&self, path: &[String]) -> bool {
+        let Some((last, rest)) = path.split_last() else { return false };
+        let mut places = vec![&self.root];
+        for part in rest {
+            places = places.into_iter().flat_map(|place| self.inside(place, part)).collect();
+        }
+        places.into_iter().any(|place| self.tag_of(place).as_ref() == Some(last))
+    }
+
+    /// What may stand at a key of a type, whichever of its kinds is chosen.
+    fn inside<'a>(&'a self, place: &'a Json, part: &str) -> Vec<&'a Json> {
+        let keys = self.alternatives(place).into_iter().map(|one| self.keys(one));
+        let mut found: Vec<&Json> =
+            keys.filter_map(|keys| keys.properties.get(part).copied().or(keys.free)).collect();
+        found.dedup();
+        found
+    }
+
+    /// Whether the last of these keys is one of a tagged table's other kinds, not of the one that is chosen.
+    pub fn is_of_another_kind(&self, tree: &Node, path: &[String]) -> bool {
+        let (mut place, mut node) = (&self.root, tree);
+        for part in path {
+            let inner = match &node.content {
+                Content::Table(entries) => match self.property(place, entries, part) {
+                    Some(inner) => inner,
+                    None => {
+                        return self.tag_of(place).is_some() && !self.inside(place, part).is_empty();
+                    }
+                },
+                Content::Array(_) => match part.parse().ok().and_then(|index| self.element(place, index)) {
+                    Some(inner) => inner,
+                    None => return false,
+                },
+                Content::Value(_) => return false,
+            };
+            let Some(child) = node.child(part) else { return false };
+            (place, node) = (inner, child);
+        }
+        false
+    }
+
     /// The alternative that a table's tag chooses; the only one if there is one.
     fn chosen<'a>(&'a self, place: &'a Json, entries: &BTreeMap<String, Node>) -> Option<&'a Json> {
         let tables: Vec<&Json> =
@@ -187,14 +270,41 @@ impl Schema {
                     return;
                 }
                 match self.chosen(place, entries) {
-                    Some(table) => self.check_table(table, node, path, which, report),
+                    Some(table) => {
+                        let kind = self.kind_of(place, entries, path);
+                        self.check_table(table, kind, node, path, which, report);
+                    }
                     None => self.check_tag(place, node, path, which, report),
                 }
             }
         }
     }
 
-    fn check_table(&self, table: &Json, node: &mut Node, path: &str, which: Which<'_>, report: &mut Report) {
+    /// The kind of a tagged table that its entries choose.
+    fn kind_of<'a>(
+        &'a self,
+        place: &'a Json,
+        entries: &BTreeMap<String, Node>,
+        path: &str,
+    ) -> Option<Kind<'a>> {
+        let tag = self.tag(&self.alternatives(place))?;
+        let given = entries.get(tag)?;
+        let Content::Value(Value::String(chosen)) = &given.content else { return None };
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.kinds(place, tag).into_iter().partition(|(kind, _)| kind == chosen);
+        let others = others.into_iter().map(|(kind, one)| (kind, self.keys(one))).collect();
+        Some(Kind { key: join(path, tag), name: own.first()?.0, place: given.origin.label(), others })
+    }
+
+    fn check_table(
+        &self,
+        table: &Json,
+        kind: Option<Kind<'_>>,
+        node: &mut Node,
+        path: &str,
+        which: Which<'_>,
+        report: &mut Report,
+    ) {
         let keys = self.keys(table);
         let origin = node.origin.clone();
         let operations = node.operations();
@@ -205,7 +315,11 @@ impl Schema {
                 Some(inner) => self.check_at(inner, child, &here, which, report),
                 None => {
                     if matches!(which, Which::Layer(source) if Arc::ptr_eq(&child.origin.source, source)) {
-                        report.push(self.unknown_key(&here, path, &keys, &operations, child));
+                        let finding = self.unknown_key(&here, path, &keys, &operations, child);
+                        report.push(match &kind {
+                            Some(kind) => kind.unknown_key(finding, key),
+                            None => finding,
+                        });
                     }
                 }
             }
@@ -214,7 +328,11 @@ impl Schema {
             for key in keys.required.iter().filter(|key| !entries.contains_key(**key)) {
                 let expected = keys.properties.get(key).map(|inner| self.describe(inner)).unwrap_or_default();
                 let finding = Finding::new(format!("`{}` is missing", join(path, key)), Some(origin.clone()));
-                report.push(finding.expected(expected));
+                let finding = finding.expected(expected);
+                report.push(match &kind {
+                    Some(kind) => finding.because(kind.reason()),
+                    None => finding,
+                });
             }
         }
     }
@@ -223,10 +341,7 @@ impl Schema {
     fn check_tag(&self, place: &Json, node: &Node, path: &str, which: Which<'_>, report: &mut Report) {
         let alternatives = self.alternatives(place);
         let Some(tag) = self.tag(&alternatives) else { return };
-        let kinds: Vec<&str> = alternatives
-            .iter()
-            .filter_map(|one| self.keys(one).properties.get(tag).and_then(|p| constant(p)))
-            .collect();
+        let kinds: Vec<&str> = self.kinds(place, tag).into_iter().map(|(kind, _)| kind).collect();
         let here = join(path, tag);
         match (node.child(tag), which) {
             (None, Which::Missing) => {
@@ -384,6 +499,56 @@ impl Schema {
             Some(inner) => format!("an array{count}, each {}", self.describe(inner)),
             None => format!("an array{count}"),
         }
+    }
+}
+
+impl Kind<'_> {
+    /// What was chosen, and where.
+    fn reason(&self) -> String {
+        format!("`{}` is \"{}\" ({})", self.key, self.name, self.place)
+    }
+
+    /// A key that the chosen kind does not have: what was chosen, where, and which kinds have it.
+    fn unknown_key(&self, finding: Finding, key: &str) -> Finding {
+        let finding = finding.because(self.reason());
+        let having: Vec<&str> = self
+            .others
+            .iter()
+            .filter(|(_, keys)| keys.properties.contains_key(key))
+            .map(|(kind, _)| *kind)
+            .collect();
+        if having.is_empty() {
+            finding
+        } else {
+            finding.or_hint(format!("`{key}` is a key of {}", choices(&having)))
+        }
+    }
+}
+
+/// Gives every alternative of a type the properties that stand beside the alternatives: those of a struct into which a
+/// tagged enum is flattened.
+fn distribute(schema: &mut Json) {
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(distribute),
+        Json::Object(object) => {
+            object.values_mut().for_each(distribute);
+            if !(object.contains_key("oneOf") && object.contains_key("properties")) {
+                return;
+            }
+            let (properties, required) = (object.remove("properties"), object.remove("required"));
+            for one in object.get_mut("oneOf").and_then(Json::as_array_mut).into_iter().flatten() {
+                let shared = properties.iter().filter_map(Json::as_object).flatten();
+                let own = one.as_object_mut().map(|one| one.entry("properties").or_insert_with(|| json!({})));
+                if let Some(own) = own.and_then(Json::as_object_mut) {
+                    own.extend(shared.map(|(key, inner)| (key.clone(), inner.clone())));
+                }
+                let own = one.as_object_mut().map(|one| one.entry("required").or_insert_with(|| json!([])));
+                if let Some(own) = own.and_then(Json::as_array_mut) {
+                    own.extend(required.iter().filter_map(Json::as_array).flatten().cloned());
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -27,6 +27,7 @@ mod outcome;
 pub mod protocols;
 mod schema1;
 mod screen;
+pub mod settings;
 pub mod study;
 mod subject;
 mod verdict;

@@ -16,24 +16,30 @@ use twinlens_lab::{
     Asked, BUNDLED, Events, Lab, LabError, Task, Training, TrainingEvent, TrainingListener, weights_sha256,
 };
 use twinlens_run::{Ancestor, Recipe, RunKind, RunRecord, State};
-use twinlens_ssl::Settings;
 use twinlens_ssl::finetune::{FinetuneSettings, Stage, Trainable, Whole};
+use twinlens_ssl::methods::MethodSettings;
+use twinlens_ssl::{Common, Settings};
 use twinlens_views::presets::preset;
 
-fn settings() -> Settings {
-    let mut settings = Settings {
+/// What a short training on small bundled images has.
+fn small(usual: Common, policy: &str) -> Common {
+    Common {
         data: BUNDLED.into(),
         size: 8,
         batch: 16,
-        limit: 48,
-        epochs: 2,
         log_every: 1,
         workers: 1,
         device: "cpu".into(),
-        views: preset("medmnist").unwrap(),
-        ..Settings::default()
-    };
-    (settings.projector.hidden_dim, settings.projector.output_dim) = (32, 16);
+        views: preset(policy).unwrap(),
+        ..usual
+    }
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings { limit: 48, epochs: 2, ..Settings::default() };
+    settings.common = small(settings.common, "medmnist");
+    let MethodSettings::BarlowTwins(method) = &mut settings.method else { panic!("another method") };
+    (method.projector.hidden_dim, method.projector.output_dim) = (32, 16);
     settings.knn.limit = 48;
     settings
 }
@@ -46,18 +52,13 @@ fn finetune_settings(init: &Path) -> FinetuneSettings {
         lr_head: None,
         freeze_batch_norm: false,
     };
+    let usual = FinetuneSettings::default();
     FinetuneSettings {
-        data: BUNDLED.into(),
+        common: small(usual.common.clone(), "crop-flip"),
         init: init.display().to_string(),
         labels_per_class: 4,
-        size: 8,
-        batch: 16,
-        log_every: 1,
-        workers: 1,
-        device: "cpu".into(),
-        views: preset("crop-flip").unwrap(),
         stages: vec![stage(1, Whole::Head), stage(1, Whole::All)],
-        ..FinetuneSettings::default()
+        ..usual
     }
 }
 
@@ -256,11 +257,11 @@ fn a_pre_training_killed_before_its_first_checkpoint_begins_anew_with_the_recipe
 #[test]
 fn the_kind_of_a_run_is_read_from_its_record_and_guessed_only_without_one() {
     let config = toml::to_string(&settings()).unwrap();
-    let kind = |kind| RunSettings::read(&config, kind).map(|settings| settings.kind());
+    let kind = |kind| RunSettings::read("config.toml", &config, kind).map(|settings| settings.kind());
     assert_eq!(kind(None).unwrap(), RunKind::Pretraining);
     assert!(matches!(kind(Some(RunKind::Finetuning)), Err(JobError::Unreadable { .. })));
     let config = toml::to_string(&finetune_settings(Path::new("scratch"))).unwrap();
-    assert_eq!(RunSettings::read(&config, None).unwrap().kind(), RunKind::Finetuning);
+    assert_eq!(RunSettings::read("config.toml", &config, None).unwrap().kind(), RunKind::Finetuning);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor};
 use twinlens_golden::Case;
 use twinlens_nn::ops::read;
 use twinlens_nn::optim::{
-    Gradients, Optimiser, OptimiserName, OptimiserSettings, Schedule, ScheduleName, momentum_schedule,
-    momentum_update,
+    Cosine, Gradients, Lars, Moments, MultiStep, Optimiser, OptimiserRule, OptimiserSettings, Schedule,
+    ScheduleShape, Sgd, momentum_schedule, momentum_update,
 };
 use twinlens_nn::weights::{Init, Order, Weights};
 
@@ -15,11 +15,10 @@ const NAMES: [&str; 4] = ["weight", "conv", "bias", "gain"];
 fn golden_sgd() {
     for case in twinlens_golden::cases("optim/sgd") {
         assert_eq!(case.number("dampening"), 0.0, "the program has no dampening");
+        let rule = Sgd { momentum: case.number("momentum"), nesterov: case.flag("nesterov") };
         let settings = OptimiserSettings {
-            name: OptimiserName::Sgd,
+            rule: OptimiserRule::Sgd(rule),
             lr: case.number("lr"),
-            momentum: case.number("momentum"),
-            nesterov: case.flag("nesterov"),
             weight_decay: case.number("weight_decay"),
             ..OptimiserSettings::default()
         };
@@ -30,23 +29,22 @@ fn golden_sgd() {
 #[test]
 fn golden_adam() {
     for case in twinlens_golden::cases("optim/adam") {
-        check_steps(&case, adam(&case, OptimiserName::Adam));
+        check_steps(&case, adam(&case, OptimiserRule::Adam));
     }
 }
 
 #[test]
 fn golden_adamw() {
     for case in twinlens_golden::cases("optim/adamw") {
-        check_steps(&case, adam(&case, OptimiserName::Adamw));
+        check_steps(&case, adam(&case, OptimiserRule::Adamw));
     }
 }
 
-fn adam(case: &Case, name: OptimiserName) -> OptimiserSettings {
+fn adam(case: &Case, rule: fn(Moments) -> OptimiserRule) -> OptimiserSettings {
+    let betas = [case.number("beta1"), case.number("beta2")];
     OptimiserSettings {
-        name,
+        rule: rule(Moments { betas, eps: case.number("eps") }),
         lr: case.number("lr"),
-        betas: [case.number("beta1"), case.number("beta2")],
-        eps: case.number("eps"),
         weight_decay: case.number("weight_decay"),
         ..OptimiserSettings::default()
     }
@@ -55,15 +53,18 @@ fn adam(case: &Case, name: OptimiserName) -> OptimiserSettings {
 #[test]
 fn golden_lars() {
     for case in twinlens_golden::cases("optim/lars") {
+        let rule = Lars {
+            momentum: case.number("momentum"),
+            eta: case.number("eta"),
+            exclude_1d_from_adaptation: case.flag("exclude_1d_from_adaptation"),
+            ..Lars::default()
+        };
         let settings = OptimiserSettings {
-            name: OptimiserName::Lars,
+            rule: OptimiserRule::Lars(rule),
             lr: case.number("lr_weights"),
             lr_biases: Some(case.number("lr_biases")),
             weight_decay: case.number("weight_decay"),
-            momentum: case.number("momentum"),
-            eta: case.number("eta"),
             exclude_1d_from_weight_decay: case.flag("exclude_1d_from_weight_decay"),
-            exclude_1d_from_adaptation: case.flag("exclude_1d_from_adaptation"),
             ..OptimiserSettings::default()
         };
         check_steps(&case, settings);
@@ -120,13 +121,10 @@ fn golden_schedule_warmup_cosine() {
     for case in twinlens_golden::cases("optim/schedule_warmup_cosine") {
         let base = case.number("base_lr");
         let schedule = Schedule {
-            name: ScheduleName::Cosine,
             total_steps: case.count("total_steps"),
             warmup_steps: case.count("warmup_steps"),
             warmup_start_factor: case.number("warmup_start_lr") / base,
-            final_factor: case.number("final_lr") / base,
-            milestones: vec![],
-            gamma: 1.0,
+            shape: ScheduleShape::Cosine(Cosine { final_factor: case.number("final_lr") / base }),
         };
         check_schedule(&case, &schedule, base);
     }
@@ -136,13 +134,13 @@ fn golden_schedule_warmup_cosine() {
 fn golden_schedule_multi_step() {
     for case in twinlens_golden::cases("optim/schedule_multi_step") {
         let schedule = Schedule {
-            name: ScheduleName::MultiStep,
             total_steps: case.count("total_steps"),
             warmup_steps: 0,
             warmup_start_factor: 1.0,
-            final_factor: 0.0,
-            milestones: case.i64("in.milestones").iter().map(|&step| step as usize).collect(),
-            gamma: case.number("gamma"),
+            shape: ScheduleShape::MultiStep(MultiStep {
+                milestones: case.i64("in.milestones").iter().map(|&step| step as f64).collect(),
+                gamma: case.number("gamma"),
+            }),
         };
         check_schedule(&case, &schedule, case.number("base_lr"));
     }

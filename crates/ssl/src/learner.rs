@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use twinlens_nn::encoders::{self, Encoder};
+use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::read;
 use twinlens_nn::optim::{Gradients, Optimiser, Schedule};
 use twinlens_nn::weights::{Entry, NamedTensor, Weights};
 use twinlens_views::ViewBatch;
 
 use crate::checkpoint::{joined, section};
-use crate::methods::{self, Batch, Images, Method, Network, Output, Rate, Widths};
+use crate::methods::{Batch, Ground, Images, Method, Network, Output, Rate};
 use crate::{Settings, SslError};
 
 /// What the names of the encoder's weights start with.
@@ -58,21 +58,9 @@ pub struct Learner {
 
 impl Learner {
     /// A fresh network for data of the given shape, at `steps_per_epoch` steps an epoch.
-    ///
-    /// # Errors
-    /// Unknown method or encoder.
-    pub fn new(
-        settings: &Settings,
-        data: DataShape,
-        steps_per_epoch: usize,
-        device: &Device,
-    ) -> Result<Learner, SslError> {
-        let spec = encoders::find(&settings.encoder)?;
+    pub fn new(settings: &Settings, data: DataShape, steps_per_epoch: usize, device: &Device) -> Learner {
         let mut weights = Weights::new(settings.seed, device);
-        let encoder = spec.build(&mut weights.root().at("encoder"), settings.stem, data.channels);
-        if settings.zero_init_residual {
-            encoders::zero_init_residual(&encoder, &mut weights);
-        }
+        let encoder = settings.encoder.build(&mut weights, data.channels);
         Learner::on(settings, data, steps_per_epoch, encoder, weights)
     }
 
@@ -83,15 +71,13 @@ impl Learner {
         steps_per_epoch: usize,
         encoder: Encoder,
         mut weights: Weights,
-    ) -> Result<Learner, SslError> {
-        let method = methods::find(&settings.method)?;
-        let widths = Widths { features: encoder.features(), classes: data.classes };
-        let method = method.build(settings, &mut weights.root(), widths);
-        let reference = settings.optim.reference_batch;
-        Ok(Learner {
+    ) -> Learner {
+        let ground = Ground { features: encoder.features(), classes: data.classes, seed: settings.seed };
+        let method = settings.method.build(&mut weights.root(), ground);
+        Learner {
             optimiser: Optimiser::new(settings.optim.clone(), &weights),
             schedule: Schedule::new(&settings.schedule, settings.epochs, steps_per_epoch),
-            batch_factor: if reference == 0 { 1.0 } else { settings.batch as f64 / reference as f64 },
+            batch_factor: settings.batch_factor(),
             together: settings.views_together,
             precision: settings.precision.multiplied(),
             steps_per_epoch,
@@ -99,7 +85,7 @@ impl Learner {
             encoder,
             method,
             weights,
-        })
+        }
     }
 
     /// What the method does before the first step of an epoch.

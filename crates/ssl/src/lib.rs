@@ -15,6 +15,7 @@ pub mod finetune;
 mod learner;
 pub mod methods;
 pub mod objectives;
+mod old;
 pub mod recipes;
 mod settings;
 #[cfg(test)]
@@ -25,10 +26,6 @@ pub use checkpoint::checkpoint_encoder;
 pub use embed::{Embedding, Maps, with_labels, with_tags};
 pub use error::SslError;
 pub use learner::{DataShape, Learner, StepReport};
-pub use settings::{
-    CheckpointSettings, KnnSettings, Precision, PredictorSettings, Problem, ProjectorSettings, Settings,
-    TargetSettings,
-};
-pub use train::{
-    Asked, EpochTime, Hooks, Outcome, Prepared, Progress, StartFrom, encoder_description, train, workers,
-};
+pub use old::moved;
+pub use settings::{CheckpointSettings, Common, KnnSettings, Precision, Problem, Settings};
+pub use train::{Asked, EpochTime, Hooks, Outcome, Prepared, Progress, StartFrom, train, workers};

@@ -1,49 +1,38 @@
 //! Everything that decides a run, as one value: what the configuration files, flags and recipes resolve to.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::DataSettings;
-use twinlens_nn::encoders::{self, Stem};
-use twinlens_nn::heads::{Activation, LastNorm};
-use twinlens_nn::norms::IterNorm;
-use twinlens_nn::optim::{OptimiserSettings, ScheduleName, ScheduleSettings};
+use twinlens_data::{DataSettings, PixelRange};
+use twinlens_nn::encoders::EncoderSettings;
+use twinlens_nn::optim::{MultiStep, OptimiserRule, OptimiserSettings, ScheduleSettings, ScheduleShape};
+use twinlens_nn::weights::EncoderDescription;
 use twinlens_nn::{device, has_bf16};
-use twinlens_views::ViewPolicy;
+use twinlens_views::{BuildContext, ViewPolicy};
 
 use crate::SslError;
 use crate::methods::{self, MethodSettings};
 
-/// Settings of a pre-training run.
+/// What every training is told, without labels or with them: images, encoder, views, optimiser, machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
+pub struct Common {
     /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name.
     pub data: String,
-    /// The method, by its name in `twinlens list methods`.
-    pub method: String,
-    /// The encoder, by torchvision's name.
-    pub encoder: String,
-    /// The encoder's first layers: `imagenet` or `cifar`.
-    pub stem: Stem,
-    /// Start the scales that end residual branches at 0, as torchvision's option of this name; for ResNets.
-    pub zero_init_residual: bool,
-    /// Passes through the training images.
-    pub epochs: usize,
-    /// Images in a batch.
+    /// The encoder.
+    pub encoder: EncoderSettings,
+    /// Side of the views in pixels; 0 takes what an encoder that is given was trained on, or the images' own shorter side.
+    pub size: usize,
+    /// Images in a batch; with labels at most: an epoch is divided into batches of one size.
     pub batch: usize,
-    /// Use only the first so many training images; 0 uses all.
-    pub limit: usize,
-    /// Seed of weights, order and views.
+    /// Seed of weights, labels, order and views.
     pub seed: u64,
     /// Refuse a device that may round differently from one run to the next. The CPU never does; no GPU is sure not
     /// to, because the order of its sums is not fixed.
     #[serde(default)]
     pub deterministic: bool,
-    /// Side of the views in pixels; 0 takes the images' own shorter side.
-    pub size: usize,
     /// Threads that make views; 0 takes one for each core, at most 8. Never changes the result.
     pub workers: usize,
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
@@ -52,34 +41,53 @@ pub struct Settings {
     pub precision: Precision,
     /// Named view policy that `views` starts from.
     pub policy: String,
-    /// Pass all views through the network as one batch, sharing batch statistics, or one after the other.
-    pub views_together: bool,
-    /// Steps between two rows of the metrics log.
-    pub log_every: usize,
-    /// Stop when the embeddings' standard deviation falls below this share of that of a full sphere; 0 never.
-    pub collapse_threshold: f64,
     /// Which operations make which view.
     pub views: Vec<ViewPolicy>,
+    /// Steps between two rows of the metrics log.
+    pub log_every: usize,
     /// The optimiser.
     pub optim: OptimiserSettings,
     /// The learning rate over time.
     pub schedule: ScheduleSettings,
-    /// The head between encoder and objective.
-    pub projector: ProjectorSettings,
-    /// The head after the projector, of methods that have one.
-    #[serde(default)]
-    pub predictor: PredictorSettings,
-    /// The slow copy of the network, of methods that have one.
-    #[serde(default)]
-    pub target: TargetSettings,
-    /// Each method's own constants.
-    pub methods: MethodSettings,
-    /// The periodic look at held-out labels.
-    pub knn: KnnSettings,
     /// What is kept to continue from.
     pub checkpoint: CheckpointSettings,
     /// How the data set is read.
     pub data_options: DataSettings,
+}
+
+/// Settings of a pre-training run. What it shares with fine-tuning can be reached as if it were its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What every training has.
+    #[serde(flatten)]
+    pub common: Common,
+    /// The method, with its constants and heads.
+    pub method: MethodSettings,
+    /// Passes through the training images.
+    pub epochs: usize,
+    /// Use only the first so many training images; 0 uses all.
+    pub limit: usize,
+    /// Pass all views through the network as one batch, sharing batch statistics, or one after the other.
+    pub views_together: bool,
+    /// Stop when the embeddings' standard deviation falls below this share of that of a full sphere; 0 never.
+    pub collapse_threshold: f64,
+    /// The periodic look at held-out labels.
+    pub knn: KnnSettings,
+}
+
+impl Deref for Settings {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl DerefMut for Settings {
+    fn deref_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
 }
 
 /// What convolutions and linear layers multiply in training, and what a network's maps are kept in. Sums, statistics, losses and
@@ -114,63 +122,6 @@ impl Precision {
     }
 }
 
-/// `[projector]`: linear layers with activations between them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProjectorSettings {
-    /// Linear layers.
-    pub layers: usize,
-    /// Width between them.
-    pub hidden_dim: usize,
-    /// Width of the embeddings.
-    pub output_dim: usize,
-    /// Batch normalisation before each activation.
-    pub batch_norm: bool,
-    /// Bias in all layers but the last.
-    pub bias: bool,
-    /// Bias in the last layer.
-    pub last_bias: bool,
-    /// The activation: `relu` or `gelu`.
-    #[serde(default)]
-    pub activation: Activation,
-    /// What follows the last layer: `none`, `batch_norm`, `batch_norm_without_affine` or `iter_norm`.
-    #[serde(default)]
-    pub last_norm: LastNorm,
-}
-
-/// `[predictor]`: two linear layers, batch normalisation and ReLU between them, from embeddings to embeddings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PredictorSettings {
-    /// Width between the layers.
-    pub hidden_dim: usize,
-    /// Bias in the first layer.
-    pub bias: bool,
-}
-
-impl Default for PredictorSettings {
-    fn default() -> PredictorSettings {
-        PredictorSettings { hidden_dim: 512, bias: false }
-    }
-}
-
-/// `[target]`: an exponential moving average of the weights, updated after every step: the share of the old average
-/// goes from one number to the other along half a cosine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TargetSettings {
-    /// Share of the old average at the first step.
-    pub base_momentum: f64,
-    /// Share of the old average at the end of the run.
-    pub final_momentum: f64,
-}
-
-impl Default for TargetSettings {
-    fn default() -> TargetSettings {
-        TargetSettings { base_momentum: 0.99, final_momentum: 1.0 }
-    }
-}
-
 /// `[knn]`: nearest neighbours among the training images for held-out ones, while training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -195,54 +146,40 @@ pub struct CheckpointSettings {
     pub keep: usize,
 }
 
-impl Default for Settings {
-    /// The built-in defaults: Barlow Twins on small images. A recipe comes on top.
-    fn default() -> Settings {
-        Settings {
+impl Default for Common {
+    fn default() -> Common {
+        Common {
             data: String::new(),
-            method: "barlow-twins".into(),
-            encoder: "resnet18".into(),
-            stem: Stem::Cifar,
-            zero_init_residual: false,
-            epochs: 10,
+            encoder: EncoderSettings::default(),
+            size: 0,
             batch: 128,
-            limit: 0,
             seed: 0,
             deterministic: false,
-            size: 0,
             workers: 0,
             device: "auto".into(),
             precision: Precision::F32,
             policy: "medmnist".into(),
-            views_together: true,
-            log_every: 10,
-            collapse_threshold: 0.01,
             views: Vec::new(),
+            log_every: 10,
             optim: OptimiserSettings::default(),
-            schedule: ScheduleSettings {
-                name: ScheduleName::Cosine,
-                warmup_epochs: 1.0,
-                warmup_start_factor: 0.0,
-                final_factor: 0.0,
-                milestones: vec![],
-                gamma: 0.1,
-            },
-            projector: ProjectorSettings {
-                layers: 3,
-                hidden_dim: 2048,
-                output_dim: 2048,
-                batch_norm: true,
-                bias: false,
-                last_bias: false,
-                activation: Activation::Relu,
-                last_norm: LastNorm::None,
-            },
-            predictor: PredictorSettings::default(),
-            target: TargetSettings::default(),
-            methods: MethodSettings::default(),
-            knn: KnnSettings { every: 1, k: 20, temperature: 0.07, limit: 5000 },
+            schedule: ScheduleSettings::cosine(1.0),
             checkpoint: CheckpointSettings { every: 1, keep: 1 },
             data_options: DataSettings::default(),
+        }
+    }
+}
+
+impl Default for Settings {
+    /// The built-in defaults: Barlow Twins on small images. A recipe comes on top.
+    fn default() -> Settings {
+        Settings {
+            common: Common::default(),
+            method: MethodSettings::BarlowTwins(methods::BarlowTwinsSettings::default()),
+            epochs: 10,
+            limit: 0,
+            views_together: true,
+            collapse_threshold: 0.01,
+            knn: KnnSettings { every: 1, k: 20, temperature: 0.07, limit: 5000 },
         }
     }
 }
@@ -251,7 +188,7 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Dotted name of the setting.
-    pub key: &'static str,
+    pub key: String,
     /// What it may be.
     pub expected: String,
     /// What it is.
@@ -266,55 +203,60 @@ impl fmt::Display for Problem {
 
 /// A list of problems that grows check by check.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<Problem>);
+pub(crate) struct Problems {
+    list: Vec<Problem>,
+    /// What the keys of the present check start with.
+    within: String,
+}
 
 impl Problems {
     /// Reports `key` unless `sound`.
     pub(crate) fn require(
         &mut self,
-        key: &'static str,
+        key: &str,
         sound: bool,
         expected: &str,
         got: &(impl fmt::Display + ?Sized),
     ) {
         if !sound {
-            self.0.push(Problem { key, expected: expected.into(), got: got.to_string() });
+            let key = format!("{}{key}", self.within);
+            self.list.push(Problem { key, expected: expected.into(), got: got.to_string() });
         }
+    }
+
+    /// The checks of a table.
+    pub(crate) fn within(&mut self, table: &str, check: impl FnOnce(&mut Problems)) {
+        let outside = self.within.len();
+        self.within += table;
+        self.within.push('.');
+        check(self);
+        self.within.truncate(outside);
     }
 
     /// What was reported.
     pub(crate) fn list(self) -> Vec<Problem> {
-        self.0
+        self.list
     }
 
-    pub(crate) fn positive(&mut self, key: &'static str, value: f64) {
+    pub(crate) fn positive(&mut self, key: &str, value: f64) {
         self.require(key, value.is_finite() && value > 0.0, "above 0", &value);
     }
 
-    pub(crate) fn not_negative(&mut self, key: &'static str, value: f64) {
+    pub(crate) fn not_negative(&mut self, key: &str, value: f64) {
         self.require(key, value.is_finite() && value >= 0.0, "0 or more", &value);
     }
 
-    pub(crate) fn share(&mut self, key: &'static str, value: f64) {
+    pub(crate) fn share(&mut self, key: &str, value: f64) {
         self.require(key, (0.0..=1.0).contains(&value), "0 to 1", &value);
     }
 
-    pub(crate) fn least_one(&mut self, key: &'static str, value: usize) {
+    pub(crate) fn least_one(&mut self, key: &str, value: usize) {
         self.require(key, value > 0, "at least 1", &value);
     }
 
-    pub(crate) fn least_two(&mut self, key: &'static str, value: usize) {
+    pub(crate) fn least_two(&mut self, key: &str, value: usize) {
         self.require(key, value > 1, "at least 2", &value);
     }
-}
-
-/// The device called `name`, which `deterministic` or `precision` may rule out.
-pub(crate) fn open_device(name: &str, deterministic: bool, precision: Precision) -> Result<Device, SslError> {
-    let device = device::open(name)?;
-    if !device::is_cpu(&device) {
-        check_gpu(name, deterministic, precision)?;
-    }
-    Ok(device)
 }
 
 fn check_gpu(name: &str, deterministic: bool, precision: Precision) -> Result<(), SslError> {
@@ -326,90 +268,117 @@ fn check_gpu(name: &str, deterministic: bool, precision: Precision) -> Result<()
     }
 }
 
-/// Reports what is wrong with an optimiser and a schedule over `epochs` epochs.
-pub(crate) fn check_optimiser(
-    optim: &OptimiserSettings,
-    schedule: &ScheduleSettings,
-    epochs: usize,
-    problems: &mut Problems,
-) {
-    problems.positive("optim.lr", optim.lr);
-    problems.positive("optim.lr_biases", optim.lr_biases.unwrap_or(1.0));
-    problems.not_negative("optim.weight_decay", optim.weight_decay);
-    let below_one = |value: &f64| (0.0..1.0).contains(value);
-    problems.require("optim.momentum", below_one(&optim.momentum), "0 to below 1", &optim.momentum);
-    let betas = format!("{:?}", optim.betas);
-    let sound = optim.betas.iter().all(below_one);
-    problems.require("optim.betas", sound, "two numbers from 0 to below 1", &betas);
-    problems.positive("optim.eps", optim.eps);
-    problems.positive("optim.eta", optim.eta);
+/// Reports what is wrong with an optimiser.
+fn check_optimiser(optim: &OptimiserSettings, problems: &mut Problems) {
+    problems.positive("lr", optim.lr);
+    problems.positive("lr_biases", optim.lr_biases.unwrap_or(1.0));
+    problems.not_negative("weight_decay", optim.weight_decay);
     let clip = optim.clip_norm;
-    problems.require("optim.clip_norm", clip.is_finite() && clip >= 0.0, "0 (off) or more", &clip);
+    problems.require("clip_norm", clip.is_finite() && clip >= 0.0, "0 (off) or more", &clip);
+    let below_one = |value: &f64| (0.0..1.0).contains(value);
+    match &optim.rule {
+        OptimiserRule::Sgd(sgd) => {
+            problems.require("momentum", below_one(&sgd.momentum), "0 to below 1", &sgd.momentum);
+        }
+        OptimiserRule::Lars(lars) => {
+            problems.require("momentum", below_one(&lars.momentum), "0 to below 1", &lars.momentum);
+            problems.positive("eta", lars.eta);
+        }
+        OptimiserRule::Adam(moments) | OptimiserRule::Adamw(moments) => {
+            let betas = format!("{:?}", moments.betas);
+            let sound = moments.betas.iter().all(below_one);
+            problems.require("betas", sound, "two numbers from 0 to below 1", &betas);
+            problems.positive("eps", moments.eps);
+        }
+    }
+}
+
+/// Reports what is wrong with a schedule over `epochs` epochs.
+fn check_schedule(schedule: &ScheduleSettings, epochs: usize, problems: &mut Problems) {
     let warmup = schedule.warmup_epochs;
     let sound = (0.0..=epochs as f64).contains(&warmup);
-    problems.require("schedule.warmup_epochs", sound, "0 to the number of epochs", &warmup);
-    problems.share("schedule.warmup_start_factor", schedule.warmup_start_factor);
-    problems.share("schedule.final_factor", schedule.final_factor);
-    problems.positive("schedule.gamma", schedule.gamma);
+    problems.require("warmup_epochs", sound, "0 to the number of epochs", &warmup);
+    problems.share("warmup_start_factor", schedule.warmup_start_factor);
+    match &schedule.shape {
+        ScheduleShape::Cosine(cosine) => problems.share("final_factor", cosine.final_factor),
+        ScheduleShape::MultiStep(MultiStep { gamma, .. }) => problems.positive("gamma", *gamma),
+        ScheduleShape::Constant(_) => {}
+    }
+}
+
+impl Common {
+    /// The device of these settings.
+    ///
+    /// # Errors
+    /// A device that is not there, or that `deterministic` or `precision` rules out.
+    pub fn open_device(&self) -> Result<Device, SslError> {
+        let device = device::open(&self.device)?;
+        if !device::is_cpu(&device) {
+            check_gpu(&self.device, self.deterministic, self.precision)?;
+        }
+        Ok(device)
+    }
+
+    /// What a learning rate that is stated for another batch is multiplied with.
+    pub(crate) fn batch_factor(&self) -> f64 {
+        let reference = self.optim.reference_batch;
+        if reference == 0 { 1.0 } else { self.batch as f64 / reference as f64 }
+    }
+
+    /// What `encoder.json` says about an encoder with `features` features, trained so on images of `context` and `range`.
+    pub fn description(
+        &self,
+        context: &BuildContext,
+        range: &PixelRange,
+        features: usize,
+        origin: String,
+    ) -> EncoderDescription {
+        EncoderDescription {
+            version: 2,
+            encoder: self.encoder.name().into(),
+            stem: self.encoder.stem().name().into(),
+            channels: context.channels,
+            features,
+            size: context.size,
+            range: Some(range.clone()),
+            mean: context.mean.clone(),
+            std: context.std.clone(),
+            origin,
+        }
+    }
+
+    /// Reports what is wrong, of a training whose schedule lasts `epochs` epochs.
+    pub(crate) fn check(&self, epochs: usize, problems: &mut Problems) {
+        let why = "at least 2: batch statistics of one image do not exist";
+        problems.require("batch", self.batch > 1, why, &self.batch);
+        problems.least_one("log_every", self.log_every);
+        problems.least_one("checkpoint.every", self.checkpoint.every);
+        problems.within("optim", |problems| check_optimiser(&self.optim, problems));
+        problems.within("schedule", |problems| check_schedule(&self.schedule, epochs, problems));
+    }
 }
 
 impl Settings {
     /// Everything that is wrong with these settings before any data is read.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Problems::default();
-        self.check_run(&mut problems);
-        self.check_views(&mut problems);
-        check_optimiser(&self.optim, &self.schedule, self.epochs, &mut problems);
-        self.check_heads(&mut problems);
-        self.methods.check(&mut problems);
-        problems.list()
-    }
-
-    /// The device of these settings.
-    ///
-    /// # Errors
-    /// A device that is not there, or that `deterministic` or `precision` rules out.
-    pub fn open_device(&self) -> Result<Device, SslError> {
-        open_device(&self.device, self.deterministic, self.precision)
-    }
-
-    fn check_run(&self, problems: &mut Problems) {
-        let known = methods::METHODS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-        problems.require("method", methods::find(&self.method).is_ok(), &known, &self.method);
-        let known = encoders::ENCODERS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-        problems.require("encoder", encoders::find(&self.encoder).is_ok(), &known, &self.encoder);
+        self.common.check(self.epochs, &mut problems);
         problems.least_one("epochs", self.epochs);
-        let why = "at least 2: batch statistics of one image do not exist";
-        problems.require("batch", self.batch > 1, why, &self.batch);
-        problems.least_one("log_every", self.log_every);
         problems.share("collapse_threshold", self.collapse_threshold);
         problems.least_one("knn.k", self.knn.k);
         problems.positive("knn.temperature", self.knn.temperature);
-        problems.least_one("checkpoint.every", self.checkpoint.every);
+        self.check_views(&mut problems);
+        problems.within("method", |problems| self.method.check(problems));
+        problems.list()
     }
 
     fn check_views(&self, problems: &mut Problems) {
         problems.require("views", !self.views.is_empty(), "the operations of at least one view", "empty");
-        let Ok(method) = methods::find(&self.method) else { return };
         let count = self.views.iter().map(|policy| policy.count).fold(0, usize::saturating_add);
-        let range = method.views(&self.methods);
-        let expected = format!("{} for {}", methods::describe(&range), method.id);
+        let range = self.method.views();
+        let expected = format!("{} for {}", methods::describe(&range), self.method.name());
         let sound = self.views.is_empty() || range.contains(&count);
         problems.require("views", sound, &expected, &count);
-    }
-
-    fn check_heads(&self, problems: &mut Problems) {
-        problems.least_one("projector.layers", self.projector.layers);
-        problems.least_one("projector.hidden_dim", self.projector.hidden_dim);
-        let dim = self.projector.output_dim;
-        problems.least_two("projector.output_dim", dim);
-        let whole = dim <= IterNorm::GROUP || dim.is_multiple_of(IterNorm::GROUP);
-        let expected = format!("a multiple of {} (or below) with last_norm iter_norm", IterNorm::GROUP);
-        let sound = self.projector.last_norm != LastNorm::IterNorm || whole;
-        problems.require("projector.output_dim", sound, &expected, &dim);
-        problems.least_one("predictor.hidden_dim", self.predictor.hidden_dim);
-        problems.share("target.base_momentum", self.target.base_momentum);
-        problems.share("target.final_momentum", self.target.final_momentum);
     }
 }
 
@@ -425,7 +394,7 @@ mod tests {
             error.to_string().contains("`auto`") && error.hint().unwrap().contains("{device} cpu"),
             "{error}"
         );
-        let cpu = Settings { deterministic: true, device: "cpu".into(), ..Settings::default() };
+        let cpu = Common { deterministic: true, device: "cpu".into(), ..Common::default() };
         assert!(cpu.open_device().is_ok());
     }
 
@@ -437,7 +406,7 @@ mod tests {
             "{error}"
         );
         assert!(check_gpu("gpu", false, Precision::Auto).is_ok());
-        let cpu = Settings { precision: Precision::Bf16, device: "cpu".into(), ..Settings::default() };
+        let cpu = Common { precision: Precision::Bf16, device: "cpu".into(), ..Common::default() };
         assert!(cpu.open_device().is_ok());
         assert_eq!(Precision::Auto.decided() == Precision::Bf16, has_bf16());
         assert_eq!(Precision::Bf16.decided(), Precision::Bf16);

@@ -1,4 +1,9 @@
-//! An encoder small enough to try everything on.
+//! An encoder small enough to try everything on, and settings to match.
+
+#[path = "../tests/changed.rs"]
+mod changed;
+
+pub(crate) use changed::changed;
 
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::layers::{BatchNorm, Conv2d};

@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
-use twinlens_data::{
-    DataSet, ImageSource, PixelRange, Splits, channel_statistics, limit, median_shorter_side,
-};
+use twinlens_data::{DataSet, ImageSource, Splits, channel_statistics, limit, median_shorter_side};
 use twinlens_eval::{Knn, Labelled, Vote};
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
 use twinlens_run::{Direction, Row, RunFolder};
@@ -18,7 +16,7 @@ use crate::checkpoint::{Position, State};
 use crate::drive::{Drive, Journal, Judged, Plan, Task, Watch, row};
 use crate::embed::{Embedding, with_labels};
 use crate::learner::{ENCODER, tensors};
-use crate::methods::{self, Images};
+use crate::methods::Images;
 use crate::recipes;
 use crate::{DataShape, KnnSettings, Learner, Problem, Settings, SslError, StepReport};
 
@@ -151,12 +149,16 @@ impl Prepared {
         }
         if settings.batch > train.len() {
             let expected = format!("at most the {} training images", train.len());
-            problems.push(Problem { key: "batch", expected, got: settings.batch.to_string() });
+            problems.push(Problem { key: "batch".into(), expected, got: settings.batch.to_string() });
         }
         let labelled = data.classes.len() > 1 && (0..train.len()).all(|index| train.label(index).is_some());
-        if methods::find(&settings.method).is_ok_and(|method| method.labels) && !labelled {
+        if settings.method.labels() && !labelled {
             let expected = "a method that needs no labels, as not all training images have one".into();
-            problems.push(Problem { key: "method", expected, got: settings.method.clone() });
+            problems.push(Problem {
+                key: "method.name".into(),
+                expected,
+                got: settings.method.name().into(),
+            });
         }
         if !problems.is_empty() {
             return Err(SslError::Settings { problems });
@@ -245,7 +247,7 @@ impl Prepared {
         origin: String,
     ) -> EncoderFile {
         let features = learner.network().0.features();
-        let description = encoder_description(settings, &self.context, &data.range, features, origin);
+        let description = settings.description(&self.context, &data.range, features, origin);
         EncoderFile { description, tensors: learner.encoder_weights() }
     }
 
@@ -292,28 +294,6 @@ pub fn workers(workers: usize) -> usize {
     if workers > 0 { workers } else { cores() }
 }
 
-/// What `encoder.json` says about an encoder trained with `settings`.
-pub fn encoder_description(
-    settings: &Settings,
-    context: &BuildContext,
-    range: &PixelRange,
-    features: usize,
-    origin: String,
-) -> EncoderDescription {
-    EncoderDescription {
-        version: 2,
-        encoder: settings.encoder.clone(),
-        stem: settings.stem.name().into(),
-        channels: context.channels,
-        features,
-        size: context.size,
-        range: Some(range.clone()),
-        mean: context.mean.clone(),
-        std: context.std.clone(),
-        origin,
-    }
-}
-
 /// Trains on `data`, made ready as `prepared`, into `folder`: from the start, or from the newest whole checkpoint if `resume`.
 ///
 /// After every step `hooks.asked` may ask for a checkpoint or a stop. A run that was stopped and resumed writes the
@@ -332,14 +312,14 @@ pub fn train(
 ) -> Result<Outcome, SslError> {
     let device = settings.open_device()?;
     let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
-    let mut learner = Learner::new(settings, prepared.shape(), steps_per_epoch, &device)?;
+    let mut learner = Learner::new(settings, prepared.shape(), steps_per_epoch, &device);
     if let StartFrom::Encoder(file) = start {
         let unused = learner.import(ENCODER, &file.tensors)?;
         if !unused.is_empty() {
             let unused = unused.join(", ");
             (hooks.progress)(Progress::Warning(format!(
                 "weights without a place in {}: {unused}",
-                settings.encoder
+                settings.encoder.name()
             )));
         }
     }
@@ -464,7 +444,7 @@ impl Pretraining<'_> {
 
     /// Writes what was learned.
     fn finish(&mut self, folder: &RunFolder) -> Result<(), SslError> {
-        let Settings { method, epochs, .. } = self.settings;
+        let (method, epochs) = (self.settings.method.name(), self.settings.epochs);
         let step = self.learner.steps();
         let origin = format!("{method} on {}, {epochs} epochs planned, {step} steps taken", self.data.name);
         let encoder = self.prepared.encoder(self.settings, self.data, &mut self.learner, origin);

@@ -10,6 +10,7 @@ use twinlens_data::{
     Subset,
 };
 use twinlens_eval::{Judgement, Predictions};
+use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, read_safetensors};
 use twinlens_run::{RunFolder, RunRecord};
 use twinlens_ssl::finetune::{
@@ -25,13 +26,11 @@ fn stage(epochs: usize, trainable: Whole) -> Stage {
 }
 
 fn settings() -> FinetuneSettings {
-    let mut settings = FinetuneSettings {
-        batch: 8,
-        log_every: 1,
-        stages: vec![stage(1, Whole::Head), stage(2, Whole::All)],
-        views: twinlens_views::presets::preset("crop-flip").unwrap(),
-        ..FinetuneSettings::default()
-    };
+    let stages = vec![stage(1, Whole::Head), stage(2, Whole::All)];
+    let mut settings = FinetuneSettings { stages, ..FinetuneSettings::default() };
+    settings.batch = 8;
+    settings.log_every = 1;
+    settings.views = twinlens_views::presets::preset("crop-flip").unwrap();
     settings.checkpoint.every = 1;
     settings.optim.lr = 2e-3;
     settings
@@ -92,7 +91,9 @@ fn threads_and_workers_do_not_change_a_bit() {
     let with = |threads: usize, workers: usize| {
         let path = place.path().join(format!("{threads}-{workers}"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let verdict = pool.install(|| whole(&FinetuneSettings { workers, ..settings() }, &path));
+        let mut settings = settings();
+        settings.workers = workers;
+        let verdict = pool.install(|| whole(&settings, &path));
         (verdict, result(&path), head(&path))
     };
     assert_eq!(with(1, 1), with(3, 2));
@@ -142,14 +143,15 @@ fn it_learns_and_leaves_encoder_head_verdict_and_predictions() {
 
 /// The file of an encoder of random weights.
 fn encoder(seed: u64) -> EncoderFile {
-    let settings = FinetuneSettings { seed, ..settings() };
+    let mut settings = settings();
+    settings.seed = seed;
     let images = LabelledImages::new(&settings, &data(24)).unwrap();
     let device = settings.open_device().unwrap();
-    let finetuner = Finetuner::new(&settings, images.shape(), 1, &device).unwrap();
+    let finetuner = Finetuner::new(&settings, images.shape(), 1, &device);
     let description = EncoderDescription {
         version: 1,
-        encoder: settings.encoder,
-        stem: settings.stem.name().into(),
+        encoder: settings.encoder.name().into(),
+        stem: settings.encoder.stem().name().into(),
         channels: 3,
         features: 512,
         size: 8,
@@ -202,7 +204,8 @@ fn patience_ends_training_and_the_best_weights_are_kept() {
 #[test]
 fn batches_are_of_one_size_and_use_nearly_all_images() {
     for (images, most) in [(2, 8), (3, 2), (7, 3), (24, 8), (130, 128), (255, 128), (257, 128), (101, 10)] {
-        let settings = FinetuneSettings { batch: most, ..settings() };
+        let mut settings = settings();
+        settings.batch = most;
         let prepared = LabelledImages::new(&settings, &data(images)).unwrap();
         let (batch, steps) = (prepared.batch(most), prepared.steps_per_epoch(most));
         assert!(batch >= 2 && batch <= most && steps >= 1, "{images} {most}");
@@ -260,7 +263,8 @@ fn what_cannot_be_learned_from_or_judged_by_is_refused() {
     let told = refusal(&few, &data(24));
     assert!(told.contains("the 1 labels chosen"), "{told}");
 
-    let mut grey = FinetuneSettings { size: 8, mean: vec![0.5], std: vec![0.5], ..settings() };
+    let mut grey = FinetuneSettings { mean: vec![0.5], std: vec![0.5], ..settings() };
+    grey.size = 8;
     assert!(refusal(&grey, &data(24)).contains("3 channel(s), the encoder takes 1"));
     grey.stages.clear();
     grey.batch = 1;
@@ -308,7 +312,8 @@ fn classes_that_are_absent_are_told() {
 fn an_encoder_of_another_architecture_is_refused_by_the_weights_name() {
     let place = tempfile::tempdir().unwrap();
     let file = encoder(5);
-    let other = FinetuneSettings { encoder: "resnet34".into(), ..settings() };
+    let mut other = settings();
+    other.encoder = EncoderSettings::named("resnet34").unwrap();
     let mut folder = folder(&place.path().join("a"));
     let error = run(&other, &data(24), &mut folder, StartFrom::Encoder(&file), None).unwrap_err();
     assert!(error.to_string().contains("layer1.2"), "{error}");
@@ -317,7 +322,8 @@ fn an_encoder_of_another_architecture_is_refused_by_the_weights_name() {
 #[test]
 fn labels_by_share_and_by_class_are_nested() {
     let chosen = |amount: LabelAmount, seed: u64| -> BTreeSet<String> {
-        let mut settings = FinetuneSettings { seed, ..settings() };
+        let mut settings = settings();
+        settings.seed = seed;
         settings.set_label_amount(amount);
         let train = LabelledImages::new(&settings, &data(90)).unwrap().train;
         (0..train.len()).map(|index| train.name(index)).collect()

@@ -1,12 +1,14 @@
 //! The whole machine (encoder, projector, loss, optimiser) against ten reference steps.
 
 use twinlens_golden::{Case, reference_weight};
-use twinlens_nn::encoders::Stem;
-use twinlens_nn::optim::{OptimiserName, ScheduleName};
+use twinlens_nn::optim::{Moments, OptimiserRule, OptimiserSettings, ScheduleSettings, Sgd};
 use twinlens_nn::weights::NamedTensor;
 use twinlens_random::{Purpose, Stream};
-use twinlens_ssl::{DataShape, Learner, ProjectorSettings, Settings};
+use twinlens_ssl::methods::MethodSettings;
+use twinlens_ssl::{DataShape, Learner, Settings};
 use twinlens_views::ViewBatch;
+
+use crate::changed::changed;
 
 /// Runs from weights that differ by at most one unit in the last place.
 ///
@@ -61,38 +63,36 @@ fn check_weights(case: &Case, learner: &Learner) {
 /// The network of the case; in runs other than the first, weights are moved by one unit in the last place or not.
 fn learner(case: &Case, run: usize) -> Learner {
     let barlow_twins = case.text("objective") == "barlow_twins";
+    let heads = format!(
+        "projector = {{ layers = {}, hidden_dim = 128, output_dim = {}, batch_norm = {barlow_twins}, bias = {}, \
+         last_bias = {} }}",
+        if barlow_twins { 3 } else { 2 },
+        if barlow_twins { 128 } else { 64 },
+        !barlow_twins,
+        !barlow_twins,
+    );
+    let number = |key: &str| case.number(key);
+    let constants = if barlow_twins {
+        format!("lambda = {:?}\neps = {:?}", number("lambda"), number("eps"))
+    } else {
+        format!("temperature = {:?}", number("temperature"))
+    };
+    let method = MethodSettings::named(if barlow_twins { "barlow-twins" } else { "simclr" }).unwrap();
     let mut settings = Settings {
-        method: if barlow_twins { "barlow-twins" } else { "simclr" }.into(),
-        stem: Stem::Cifar,
-        batch: case.count("batch"),
+        method: changed(&method, &format!("{constants}\n{heads}")),
         views_together: case.text("views") == "together",
-        projector: ProjectorSettings {
-            layers: if barlow_twins { 3 } else { 2 },
-            hidden_dim: 128,
-            output_dim: if barlow_twins { 128 } else { 64 },
-            batch_norm: barlow_twins,
-            bias: !barlow_twins,
-            last_bias: !barlow_twins,
-            ..Settings::default().projector
-        },
         ..Settings::default()
     };
-    settings.schedule.name = ScheduleName::Constant;
-    settings.schedule.warmup_epochs = 0.0;
-    settings.optim.name =
-        if case.text("optimiser") == "sgd" { OptimiserName::Sgd } else { OptimiserName::Adamw };
-    settings.optim.lr = case.number("lr");
-    settings.optim.weight_decay = case.number("weight_decay");
-    settings.optim.exclude_1d_from_weight_decay = false;
-    settings.methods.barlow_twins.lambda = case.number("lambda");
-    settings.methods.barlow_twins.eps = case.number("eps");
-    settings.methods.simclr.temperature = case.number("temperature");
-    if settings.optim.name == OptimiserName::Sgd {
-        settings.optim.momentum = case.number("momentum");
-    }
+    settings.batch = case.count("batch");
+    settings.schedule = ScheduleSettings::constant();
+    let rule = match case.text("optimiser") {
+        "sgd" => OptimiserRule::Sgd(Sgd { momentum: number("momentum"), nesterov: false }),
+        _ => OptimiserRule::Adamw(Moments::default()),
+    };
+    settings.optim = OptimiserSettings::new(rule, number("lr"));
+    settings.optim.weight_decay = number("weight_decay");
     let data = DataShape { channels: 3, classes: 0 };
-    let mut learner =
-        Learner::new(&settings, data, case.count("steps"), &burn::tensor::Device::flex()).unwrap();
+    let mut learner = Learner::new(&settings, data, case.count("steps"), &burn::tensor::Device::flex());
     let mut moved = Stream::new(run as u64, Purpose::Evaluation, [0; 3]);
     for (section, prefix) in [("encoder.", ""), ("projector.", "projector.")] {
         let mut tensors = learner.weights().export(section);

@@ -6,50 +6,49 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use twinlens_data::{ImageSource, Subset};
 use twinlens_eval::Features;
-use twinlens_nn::encoders::{self, Stem};
+use twinlens_nn::encoders::{self, EncoderSettings, Stem};
 use twinlens_nn::weights::{EncoderFile, Weights};
 use twinlens_run::{RunFolder, RunRecord};
-use twinlens_ssl::methods::{METHODS, MethodSpec};
+use twinlens_ssl::methods::{METHODS, MethodSettings, MethodSpec};
 use twinlens_ssl::{Embedding, Outcome, Settings, StartFrom};
 use twinlens_views::BuildContext;
 
+use crate::changed::changed;
 use crate::runs::{Colours, folder, run};
 
 const BATCH: usize = 6;
 
+/// What makes every method small.
+const SMALL: &str =
+    "queue = 18\nprojector = { hidden_dim = 16, output_dim = 4 }\npredictor = { hidden_dim = 8 }";
+
 fn settings(spec: &MethodSpec, encoder: &str, stem: Stem) -> Settings {
+    let method = changed(&MethodSettings::named(spec.id).unwrap(), SMALL);
+    let own = match spec.id {
+        "swav" => "prototypes = 9\nqueue = 0",
+        "dino" => "prototypes = 9",
+        "deepclusterv2" => "prototypes = [4, 3]",
+        _ => "",
+    };
     let mut settings = Settings {
-        method: spec.id.into(),
-        encoder: encoder.into(),
-        stem,
-        size: 32,
+        method: changed(&method, own),
         epochs: 1,
-        batch: BATCH,
         limit: 2 * BATCH,
-        log_every: 1,
-        views: twinlens_views::presets::preset("simclr").unwrap(),
         // A handful of images says nothing of a collapse.
         collapse_threshold: 0.0,
         ..Settings::default()
     };
-    settings.knn.every = 0;
-    settings.projector.hidden_dim = 16;
-    settings.projector.output_dim = 4;
-    settings.predictor.hidden_dim = 8;
-    settings.optim.lr = 1e-3;
-    let methods = &mut settings.methods;
-    for queue in [
-        &mut methods.mocov2plus.queue,
-        &mut methods.nnclr.queue,
-        &mut methods.nnbyol.queue,
-        &mut methods.ressl.queue,
-    ] {
-        *queue = 18;
+    if let MethodSettings::WeightedSum(sum) = &mut settings.method {
+        sum.terms.iter_mut().for_each(|term| term.method = changed(&term.method, SMALL));
     }
-    methods.swav.prototypes = 9;
-    methods.dino.prototypes = 9;
-    methods.deepclusterv2.prototypes = vec![4, 3];
-    settings.views[0].count = *spec.views(&settings.methods).start();
+    settings.encoder = EncoderSettings::described(encoder, stem.name()).unwrap();
+    settings.size = 32;
+    settings.batch = BATCH;
+    settings.log_every = 1;
+    settings.views = twinlens_views::presets::preset("simclr").unwrap();
+    settings.knn.every = 0;
+    settings.optim.lr = 1e-3;
+    settings.views[0].count = *settings.method.views().start();
     settings
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod changed;
 mod finetune;
 mod golden_losses;
 mod golden_trace;

@@ -16,16 +16,14 @@ use twinlens::ssl::finetune::FinetuneSettings;
 use twinlens::views::presets::preset;
 
 /// Pre-trains as `settings` say, fine-tunes for so many `epochs`, and returns the accuracy on test images.
-fn learn(folder: &Path, settings: Settings, epochs: usize, lab: &Lab<'_>) -> Result<f64, Box<dyn Error>> {
-    let settings = Settings { data: BUNDLED.into(), views: preset("medmnist")?, ..settings };
+fn learn(folder: &Path, mut settings: Settings, epochs: usize, lab: &Lab<'_>) -> Result<f64, Box<dyn Error>> {
+    settings.data = BUNDLED.into();
+    settings.views = preset("medmnist")?;
     let pretrained = twinlens::pretrain(settings, &folder.join("pretrained"), lab)?;
-    let mut settings = FinetuneSettings {
-        data: BUNDLED.into(),
-        init: pretrained.folder.display().to_string(),
-        label_share: 0.1,
-        views: preset("crop-flip")?,
-        ..FinetuneSettings::default()
-    };
+    let init = pretrained.folder.display().to_string();
+    let mut settings = FinetuneSettings { init, label_share: 0.1, ..FinetuneSettings::default() };
+    settings.data = BUNDLED.into();
+    settings.views = preset("crop-flip")?;
     settings.stages[0].epochs = epochs;
     let tuned = twinlens::finetune(settings, &folder.join("tuned"), lab)?;
     let test = tuned.verdict.outcome.split("test").ok_or("no test images")?;
@@ -36,7 +34,8 @@ fn learn(folder: &Path, settings: Settings, epochs: usize, lab: &Lab<'_>) -> Res
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("give a folder to write to")?;
     let lab = Lab { events: &Logged, ..Lab::default() };
-    let settings = Settings { size: 28, epochs: 20, ..Settings::default() };
+    let mut settings = Settings { epochs: 20, ..Settings::default() };
+    settings.size = 28;
     println!("accuracy on test images: {:.3}", learn(folder.as_ref(), settings, 40, &lab)?);
     Ok(())
 }
@@ -48,7 +47,11 @@ mod tests {
     #[test]
     fn it_learns_more_than_the_most_frequent_class_and_remembers() -> Result<(), Box<dyn Error>> {
         let place = tempfile::tempdir()?;
-        let settings = || Settings { size: 8, batch: 32, limit: 64, epochs: 1, ..Settings::default() };
+        let settings = || {
+            let mut settings = Settings { limit: 64, epochs: 1, ..Settings::default() };
+            (settings.size, settings.batch) = (8, 32);
+            settings
+        };
         let accuracy = learn(place.path(), settings(), 3, &Lab::default())?;
         assert!(accuracy > 66.0 / 343.0, "{accuracy}");
         // The same again is read back: a stop that was asked for is not even noticed.

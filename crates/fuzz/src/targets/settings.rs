@@ -64,6 +64,8 @@ fn seeds() -> io::Result<Vec<Vec<u8>>> {
     let texts = [
         "data = \"blood.npz\"\nmethod = \"simclr\"\nepochs = 100\n[optim]\nlr = 0.3\n",
         "method = \"byol\"\npolicy = \"imagenet\"\n[data_options]\nrange = [0, 4095]\nsplits = \"drawn\"\n",
+        "[method]\nname = \"weighted-sum\"\n[[method.terms]]\nname = \"simclr\"\nweight = 1\nviews = 2\n[optim]\nname = \"lars\"\nlr = 1\n",
+        "method = \"byol\"\nstem = \"cifar\"\n[projector]\nlayers = 2\n[methods.vicreg]\ngamma = 1\n[optim]\neta = 0.1\n",
         "seed = 7\nviews = [{ size = 32, operations = [{ op = \"flip\", p = 0.5 }] }]\n",
         "[about]\ntitle = \"x\"\n[data_options.split_folders]\ntrain = [\"seg_train\"]\n",
         "views.0.color_jitter.hue=0.3\noptim.lr=0.1\n",

@@ -97,7 +97,7 @@ impl Finetuning {
         let file = folder.path().join(names::ENCODER).join("encoder.safetensors");
         let subject = SubjectRecord {
             features: if scratch { FeaturesKind::FromScratch } else { FeaturesKind::FineTuned },
-            encoder: Some(self.settings.encoder.clone()),
+            encoder: Some(self.settings.encoder.name().to_owned()),
             sha256: Some(weights_sha256(&EncoderFile::read(&file)?)),
             stage: None,
         };
@@ -121,8 +121,7 @@ impl TrainingJob for Finetuning {
     }
 
     fn checkpoint_bytes(&self) -> Result<u64, LabError> {
-        let entries = twinlens_nn::encoders::find(&self.settings.encoder)?
-            .entries(self.settings.stem, self.images.context.channels);
+        let entries = self.settings.encoder.entries(self.images.context.channels);
         Ok(checkpoint_bytes(entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()))
     }
 

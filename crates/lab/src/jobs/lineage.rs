@@ -47,9 +47,10 @@ fn run_of(path: &Path) -> Option<PathBuf> {
 
 /// How the run in this folder trained its encoder; unknown where this program cannot read its settings.
 fn method_of(run: &Path, kind: Option<RunKind>) -> Option<String> {
-    let config = std::fs::read_to_string(run.join(names::CONFIG)).ok()?;
-    Some(match RunSettings::read(&config, kind).ok()? {
-        RunSettings::Pretraining(settings) => settings.method.clone(),
+    let place = run.join(names::CONFIG);
+    let config = std::fs::read_to_string(&place).ok()?;
+    Some(match RunSettings::read(&place.display().to_string(), &config, kind).ok()? {
+        RunSettings::Pretraining(settings) => settings.method.name().to_owned(),
         RunSettings::Finetuning(_) => Ancestor::FINE_TUNING.to_owned(),
     })
 }

@@ -280,8 +280,9 @@ impl Job {
 /// # Errors
 /// Data that cannot be read, settings that do not fit them, a folder of something else; a run that fails or is stopped.
 pub fn pretrain(settings: Settings, folder: &Path, lab: &Lab<'_>) -> Result<Pretrained, LabError> {
-    let precision = decided(settings.precision, lab.events);
-    Pretraining::prepare(Settings { precision, ..settings }, lab)?.run(folder, PRETRAINING, lab)
+    let mut settings = settings;
+    settings.precision = decided(settings.precision, lab.events);
+    Pretraining::prepare(settings, lab)?.run(folder, PRETRAINING, lab)
 }
 
 /// Fine-tunes the encoder that `settings.init` names (a run's folder, an encoder's file, or `scratch`) in `folder`; otherwise as
@@ -290,8 +291,9 @@ pub fn pretrain(settings: Settings, folder: &Path, lab: &Lab<'_>) -> Result<Pret
 /// # Errors
 /// As [`pretrain`]; an encoder that cannot be read.
 pub fn finetune(settings: FinetuneSettings, folder: &Path, lab: &Lab<'_>) -> Result<Finetuned, LabError> {
-    let precision = decided(settings.precision, lab.events);
-    Finetuning::prepare(FinetuneSettings { precision, ..settings }, lab)?.run(folder, FINETUNING, lab)
+    let mut settings = settings;
+    settings.precision = decided(settings.precision, lab.events);
+    Finetuning::prepare(settings, lab)?.run(folder, FINETUNING, lab)
 }
 
 /// What a pre-training is called while it goes on.

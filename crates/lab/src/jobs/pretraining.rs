@@ -105,7 +105,7 @@ impl Pretraining {
     /// A device that is missing.
     pub fn learner(&self) -> Result<Learner, LabError> {
         let steps = self.prepared.steps_per_epoch(self.settings.batch);
-        Ok(Learner::new(&self.settings, self.prepared.shape(), steps, &self.settings.open_device()?)?)
+        Ok(Learner::new(&self.settings, self.prepared.shape(), steps, &self.settings.open_device()?))
     }
 
     fn learn(

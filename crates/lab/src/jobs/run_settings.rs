@@ -1,14 +1,13 @@
 //! The settings that a run saved: those of a pre-training or of a fine-tuning.
 
 use toml::Table;
-use twinlens_data::DataSettings;
 use twinlens_run::{RunKind, RunRecord, names};
-use twinlens_ssl::Settings;
 use twinlens_ssl::finetune::FinetuneSettings;
-use twinlens_views::ViewPolicy;
+use twinlens_ssl::{Common, Settings};
 
 use super::JobError;
 use crate::LabError;
+use crate::settings::{finetune_spec, spec, told};
 
 /// What a run was told to do.
 #[derive(Clone, Debug)]
@@ -19,35 +18,6 @@ pub enum RunSettings {
     Finetuning(Box<FinetuneSettings>),
 }
 
-/// What both kinds of runs say.
-#[derive(Clone, Copy, Debug)]
-pub struct Common<'a> {
-    /// The data set.
-    pub data: &'a str,
-    /// How it is read.
-    pub data_options: &'a DataSettings,
-    /// The encoder.
-    pub encoder: &'a str,
-    /// Its stem.
-    pub stem: &'static str,
-    /// The side of the views; 0 for that of the images.
-    pub size: usize,
-    /// The name of the policy.
-    pub policy: &'a str,
-    /// The views.
-    pub views: &'a [ViewPolicy],
-    /// Epochs planned.
-    pub epochs: usize,
-    /// Images in a step.
-    pub batch: usize,
-    /// Seed of all randomness.
-    pub seed: u64,
-    /// Threads that prepare images; 0 for as many as there are.
-    pub workers: usize,
-    /// Where to compute.
-    pub device: &'a str,
-}
-
 impl RunSettings {
     /// The settings of a run.
     ///
@@ -55,25 +25,26 @@ impl RunSettings {
     /// Settings that this program cannot read.
     pub fn of(record: &RunRecord) -> Result<RunSettings, LabError> {
         let kind = record.lineage.as_ref().map(|lineage| lineage.kind);
-        RunSettings::read(&record.config, kind)
-            .map_err(|error| LabError::from(error).at(record.path.join(names::CONFIG).display()))
+        let place = record.path.join(names::CONFIG).display().to_string();
+        RunSettings::read(&place, &record.config, kind).map_err(|error| LabError::from(error).at(place))
     }
 
-    /// The settings in the text of a `config.toml`, of a run of this kind. Runs that do not say of which kind they are come
-    /// from before there was a record of it: those with stages are fine-tunings.
+    /// The settings in the text of the `config.toml` at `place`, of a run of this kind; they may be in an older form, which is
+    /// told. Runs that do not say of which kind they are come from before there was a record of it: those with stages are
+    /// fine-tunings.
     ///
     /// # Errors
     /// Settings that this program cannot read.
-    pub fn read(config: &str, kind: Option<RunKind>) -> Result<RunSettings, JobError> {
+    pub fn read(place: &str, config: &str, kind: Option<RunKind>) -> Result<RunSettings, JobError> {
         let read = match kind.unwrap_or_else(|| kind_of(config)) {
-            RunKind::Finetuning => {
-                toml::from_str(config).map(|settings| RunSettings::Finetuning(Box::new(settings)))
-            }
+            RunKind::Finetuning => finetune_spec()
+                .read(place, config)
+                .map(|read| RunSettings::Finetuning(Box::new(told(read).settings))),
             RunKind::Pretraining => {
-                toml::from_str(config).map(|settings| RunSettings::Pretraining(Box::new(settings)))
+                spec().read(place, config).map(|read| RunSettings::Pretraining(Box::new(told(read).settings)))
             }
         };
-        read.map_err(|error| JobError::Unreadable { reason: error.to_string() })
+        read.map_err(|report| JobError::Unreadable { reason: report.to_string() })
     }
 
     /// Of which kind a run with them is.
@@ -109,29 +80,18 @@ impl RunSettings {
     }
 
     /// What both kinds say.
-    pub fn common(&self) -> Common<'_> {
-        // The fields are called alike in both.
-        macro_rules! common {
-            ($settings:expr, $epochs:expr) => {
-                Common {
-                    data: &$settings.data,
-                    data_options: &$settings.data_options,
-                    encoder: &$settings.encoder,
-                    stem: $settings.stem.name(),
-                    size: $settings.size,
-                    policy: &$settings.policy,
-                    views: &$settings.views,
-                    epochs: $epochs,
-                    batch: $settings.batch,
-                    seed: $settings.seed,
-                    workers: $settings.workers,
-                    device: &$settings.device,
-                }
-            };
-        }
+    pub fn common(&self) -> &Common {
         match self {
-            RunSettings::Pretraining(settings) => common!(settings, settings.epochs),
-            RunSettings::Finetuning(settings) => common!(settings, settings.epochs()),
+            RunSettings::Pretraining(settings) => &settings.common,
+            RunSettings::Finetuning(settings) => &settings.common,
+        }
+    }
+
+    /// Epochs planned.
+    pub fn epochs(&self) -> usize {
+        match self {
+            RunSettings::Pretraining(settings) => settings.epochs,
+            RunSettings::Finetuning(settings) => settings.epochs(),
         }
     }
 }

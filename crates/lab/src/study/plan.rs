@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twinlens_data::{DataSet, LabelAmount, RangeChoice};
-use twinlens_nn::encoders;
+use twinlens_nn::optim::ScheduleShape;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_run::Recipe;
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::rival::Rival;
 use crate::jobs::{Finetuning, JobError, take_file};
+use crate::settings::{finetune_spec, told};
 use crate::{FeaturesKind, LabError, read_encoder};
 
 /// The file that says what a study is made of, in its folder.
@@ -43,7 +44,9 @@ impl StudyPlan {
         let settings = &mut self.settings;
         settings.stages.iter_mut().for_each(|stage| stage.epochs = 1);
         settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
-        settings.schedule.milestones.clear();
+        if let ScheduleShape::MultiStep(steps) = &mut settings.schedule.shape {
+            steps.milestones.clear();
+        }
         let enough = LabelAmount::PerClass((2 * settings.batch).div_ceil(classes.max(1)));
         let few = |amount: &LabelAmount| match *amount {
             LabelAmount::Share(share) => share * images as f64 <= (2 * settings.batch) as f64,
@@ -74,11 +77,21 @@ impl StudyPlan {
     /// # Errors
     /// A file that cannot be read.
     pub fn read(path: &Path) -> Result<StudyPlan, LabError> {
-        let read = || {
-            let text = std::fs::read_to_string(path)?;
-            toml::from_str(&text).map_err(|error| JobError::Unreadable { reason: error.to_string() })
-        };
-        read().map_err(|error: JobError| LabError::from(error).at(path.display()))
+        let text = std::fs::read_to_string(path).map_err(|error| LabError::io(path, error))?;
+        StudyPlan::parse(&path.display().to_string(), &text)
+    }
+
+    /// A study from the text of its file, whose settings may be in an older form.
+    fn parse(path: &str, text: &str) -> Result<StudyPlan, LabError> {
+        let wrong = |reason: String| LabError::from(JobError::Unreadable { reason }).at(path);
+        let mut plan: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+        if let Some(saved) = plan.get_mut("settings") {
+            let text = toml::to_string(saved).map_err(|error| wrong(error.to_string()))?;
+            let read = finetune_spec().read(path, &text).map_err(|report| wrong(report.to_string()))?;
+            *saved = told(read).table.into();
+        }
+        plan.try_into().map_err(|error: toml::de::Error| wrong(error.to_string()))
     }
 
     /// What the study compares: the encoder and its rivals, or its blocks.
@@ -141,10 +154,9 @@ impl StudyPlan {
 
     /// Each block by itself, between the head alone and everything.
     fn blocks(&self, file: Option<Arc<EncoderFile>>) -> Result<Vec<(String, Learning)>, LabError> {
-        let spec = encoders::find(&self.settings.encoder)?;
         let head = ("head".to_owned(), Trainable::Whole(Whole::Head));
         let all = ("all".to_owned(), Trainable::Whole(Whole::All));
-        let blocks = spec.blocks(self.settings.stem).into_iter();
+        let blocks = self.settings.encoder.blocks().into_iter();
         let blocks = blocks.map(|modules| (modules.join("+"), Trainable::Modules(modules)));
         if self.settings.stages.iter().all(|stage| stage.trainable.is_head_only()) {
             return Err(JobError::NoBlocks.into());
@@ -161,19 +173,18 @@ impl StudyPlan {
 
     /// A linear probe of features, of images prepared as for the fine-tuning.
     fn probed(&self, of: FeaturesKind, tensors: BTreeMap<String, NamedTensor>) -> Learning {
-        let FinetuneSettings { encoder, stem, size, mean, std, .. } = &self.settings;
-        let features = encoders::find(encoder).map_or(0, |spec| spec.features);
+        let FinetuneSettings { common, mean, std, init, .. } = &self.settings;
         let description = EncoderDescription {
             version: 2,
-            encoder: encoder.clone(),
-            stem: stem.name().into(),
+            encoder: common.encoder.name().into(),
+            stem: common.encoder.stem().name().into(),
             channels: mean.len(),
-            features,
-            size: *size,
+            features: common.encoder.spec().features,
+            size: common.size,
             range: None, // the images come with theirs
             mean: mean.clone(),
             std: std.clone(),
-            origin: self.settings.init.clone(),
+            origin: init.clone(),
         };
         Learning::Probed { of, file: Arc::new(EncoderFile { description, tensors }) }
     }
@@ -278,6 +289,8 @@ pub fn in_names(amount: LabelAmount) -> String {
 
 #[cfg(test)]
 mod tests {
+    use twinlens_nn::optim::{MultiStep, ScheduleSettings};
+
     use super::*;
 
     fn plan() -> StudyPlan {
@@ -295,12 +308,22 @@ mod tests {
     fn a_study_survives_its_file() {
         let text = toml::to_string_pretty(&plan()).unwrap();
         assert!(!text.contains("recipe"), "as before there were recipes in plans");
-        assert_eq!(toml::from_str::<StudyPlan>(&text).unwrap(), plan());
+        assert_eq!(StudyPlan::parse("study.toml", &text).unwrap(), plan());
         let recipe =
             Recipe { id: "finetune/full".into(), sha256: "07".into(), changed: vec!["batch".into()] };
         let plan = StudyPlan { recipe: Some(recipe), ..plan() };
         let text = toml::to_string_pretty(&plan).unwrap();
-        assert_eq!(toml::from_str::<StudyPlan>(&text).unwrap(), plan);
+        assert_eq!(StudyPlan::parse("study.toml", &text).unwrap(), plan);
+    }
+
+    #[test]
+    fn a_study_of_an_earlier_version_is_read() {
+        let text = include_str!("../../../twinlens/tests/old_settings/study.toml");
+        let plan = StudyPlan::parse("study.toml", text).unwrap();
+        assert_eq!((plan.seeds.as_slice(), plan.settings.encoder.name()), (&[0, 1][..], "resnet18"));
+        let again = StudyPlan::parse("study.toml", &toml::to_string_pretty(&plan).unwrap()).unwrap();
+        assert_eq!(again, plan);
+        assert!(StudyPlan::parse("study.toml", "seeds = []\n[settings]\nepoch = 1\n").is_err());
     }
 
     #[test]
@@ -327,7 +350,8 @@ mod tests {
     fn a_rehearsal_is_one_seed_and_few_steps() {
         let mut long = plan();
         long.settings.batch = 16;
-        long.settings.schedule.milestones = vec![20.0];
+        let steps = MultiStep { milestones: vec![20.0], gamma: 0.1 };
+        long.settings.schedule = ScheduleSettings::new(ScheduleShape::MultiStep(steps), 0.0);
         let short = long.clone().shortened(8, 1000);
         // A share of 0.01 of 1,000 labels is less than two batches.
         assert_eq!((short.amounts, short.seeds), (vec![LabelAmount::Share(0.01)], vec![0]));

@@ -1,6 +1,7 @@
 //! Encoders: images in, features out.
 //!
-//! One more encoder costs one file that describes it (see [`crate::network`]), one row in [`ENCODERS`] and its golden cases.
+//! One more encoder costs one file that describes it (see [`crate::network`]), one row of the registry below and its golden
+//! cases.
 
 mod convnext;
 mod recognise;
@@ -10,6 +11,7 @@ mod vgg;
 pub use recognise::{Recognised, recognise, torchvision_names};
 
 use burn::tensor::Device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::convnext::convnext;
@@ -20,12 +22,13 @@ pub use crate::network::Encoder;
 use crate::weights::{Scope, Weights};
 
 /// The first layers of a ResNet. VGG and ConvNeXt have one form only and are the same with either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stem {
     /// 7x7 convolution of stride 2, then 3x3 max pooling of stride 2: for images of 64 pixels and more.
     Imagenet,
     /// 3x3 convolution of stride 1, no pooling: for small images.
+    #[default]
     Cifar,
 }
 
@@ -110,91 +113,189 @@ impl EncoderSpec {
     }
 }
 
-/// Every encoder.
-pub const ENCODERS: &[EncoderSpec] = &[
-    EncoderSpec {
-        id: "resnet18",
-        summary: "ResNet-18 (He et al. 2016), 11.2 M parameters, 512 features",
-        features: 512,
-        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Basic, [2, 2, 2, 2]),
-    },
-    EncoderSpec {
-        id: "resnet34",
-        summary: "ResNet-34 (He et al. 2016), 21.3 M parameters, 512 features",
-        features: 512,
-        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Basic, [3, 4, 6, 3]),
-    },
-    EncoderSpec {
-        id: "resnet50",
-        summary: "ResNet-50 (He et al. 2016), 23.5 M parameters, 2048 features",
-        features: 2048,
-        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 4, 6, 3]),
-    },
-    EncoderSpec {
-        id: "resnet101",
-        summary: "ResNet-101 (He et al. 2016), 42.5 M parameters, 2048 features",
-        features: 2048,
-        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 4, 23, 3]),
-    },
-    EncoderSpec {
-        id: "resnet152",
-        summary: "ResNet-152 (He et al. 2016), 58.1 M parameters, 2048 features",
-        features: 2048,
-        build: |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 8, 36, 3]),
-    },
-    EncoderSpec {
-        id: "vgg11",
-        summary: "VGG-11 (Simonyan and Zisserman 2015), 9.2 M parameters, 512 features",
-        features: 512,
-        build: |scope, _, channels| vgg(scope, channels, vgg::VGG11, false),
-    },
-    EncoderSpec {
-        id: "vgg11_bn",
-        summary: "VGG-11 (Simonyan and Zisserman 2015), batch norm, 9.2 M parameters, 512 features",
-        features: 512,
-        build: |scope, _, channels| vgg(scope, channels, vgg::VGG11, true),
-    },
-    EncoderSpec {
-        id: "vgg13",
-        summary: "VGG-13 (Simonyan and Zisserman 2015), 9.4 M parameters, 512 features",
-        features: 512,
-        build: |scope, _, channels| vgg(scope, channels, vgg::VGG13, false),
-    },
-    EncoderSpec {
-        id: "vgg13_bn",
-        summary: "VGG-13 (Simonyan and Zisserman 2015), batch norm, 9.4 M parameters, 512 features",
-        features: 512,
-        build: |scope, _, channels| vgg(scope, channels, vgg::VGG13, true),
-    },
-    EncoderSpec {
-        id: "vgg16",
-        summary: "VGG-16 (Simonyan and Zisserman 2015), 14.7 M parameters, 512 features",
-        features: 512,
-        build: |scope, _, channels| vgg(scope, channels, vgg::VGG16, false),
-    },
-    EncoderSpec {
-        id: "vgg16_bn",
-        summary: "VGG-16 (Simonyan and Zisserman 2015), batch norm, 14.7 M parameters, 512 features",
-        features: 512,
-        build: |scope, _, channels| vgg(scope, channels, vgg::VGG16, true),
-    },
-    EncoderSpec {
-        id: "convnext_tiny",
-        summary: "ConvNeXt-Tiny (Liu et al. 2022), 27.8 M parameters, 768 features",
-        features: 768,
-        build: |scope, _, channels| convnext(scope, channels, convnext::TINY),
-    },
-];
+/// The stem of a ResNet, and how it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResNetSettings {
+    /// The first layers: `imagenet` or `cifar`.
+    pub stem: Stem,
+    /// Start the scales that end residual branches at 0, as torchvision's option of this name.
+    pub zero_init_residual: bool,
+}
+
+/// Of an encoder that has one form only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plain {}
+
+/// What an encoder's settings decide.
+trait Form: Default {
+    /// The stem; the default one for encoders that have no choice.
+    fn stem(&self) -> Stem {
+        Stem::default()
+    }
+
+    /// Takes a stem, where there is a choice.
+    fn set_stem(&mut self, _stem: Stem) {}
+
+    fn zero_init_residual(&self) -> bool {
+        false
+    }
+}
+
+impl Form for Plain {}
+
+impl Form for ResNetSettings {
+    fn stem(&self) -> Stem {
+        self.stem
+    }
+
+    fn set_stem(&mut self, stem: Stem) {
+        self.stem = stem;
+    }
+
+    fn zero_init_residual(&self) -> bool {
+        self.zero_init_residual
+    }
+}
+
+/// Declares the encoders: name, settings, width of the features, what it is for people, how it is built.
+macro_rules! registry {
+    ($($id:literal => $encoder:ident($settings:ident), $features:literal, $summary:literal,
+        |$scope:ident, $stem:pat_param, $channels:ident| $build:expr;)*) => {
+        /// An encoder and its settings. In TOML: a table whose key `name` is torchvision's name of the encoder.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "name")]
+        pub enum EncoderSettings {
+            $(#[doc = $summary] #[serde(rename = $id)] $encoder($settings),)*
+        }
+
+        impl EncoderSettings {
+            /// The encoder called `name`, with default settings.
+            ///
+            /// # Errors
+            /// An unknown name; the error lists the known ones.
+            pub fn named(name: &str) -> Result<EncoderSettings, NnError> {
+                match name {
+                    $($id => Ok(EncoderSettings::$encoder($settings::default())),)*
+                    _ => Err(unknown(name)),
+                }
+            }
+
+            /// torchvision's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(EncoderSettings::$encoder(_) => $id,)* }
+            }
+
+            /// The first layers; of encoders with one form only, the default ones.
+            pub fn stem(&self) -> Stem {
+                match self { $(EncoderSettings::$encoder(settings) => settings.stem(),)* }
+            }
+
+            fn set_stem(&mut self, stem: Stem) {
+                match self { $(EncoderSettings::$encoder(settings) => settings.set_stem(stem),)* }
+            }
+
+            fn zero_init_residual(&self) -> bool {
+                match self { $(EncoderSettings::$encoder(settings) => settings.zero_init_residual(),)* }
+            }
+
+            /// The row of the registry.
+            pub fn spec(&self) -> &'static EncoderSpec {
+                &ENCODERS[self.row()]
+            }
+
+            fn row(&self) -> usize {
+                #[derive(Clone, Copy)]
+                enum Row { $($encoder),* }
+                (match self { $(EncoderSettings::$encoder(_) => Row::$encoder,)* }) as usize
+            }
+        }
+
+        /// Every encoder.
+        pub const ENCODERS: &[EncoderSpec] = &[$(EncoderSpec {
+            id: $id,
+            summary: $summary,
+            features: $features,
+            build: |$scope, $stem, $channels| $build,
+        }),*];
+    };
+}
+
+registry! {
+    "resnet18" => ResNet18(ResNetSettings), 512, "ResNet-18 (He et al. 2016), 11.2 M parameters, 512 features",
+        |scope, stem, channels| resnet(scope, stem, channels, Branch::Basic, [2, 2, 2, 2]);
+    "resnet34" => ResNet34(ResNetSettings), 512, "ResNet-34 (He et al. 2016), 21.3 M parameters, 512 features",
+        |scope, stem, channels| resnet(scope, stem, channels, Branch::Basic, [3, 4, 6, 3]);
+    "resnet50" => ResNet50(ResNetSettings), 2048, "ResNet-50 (He et al. 2016), 23.5 M parameters, 2048 features",
+        |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 4, 6, 3]);
+    "resnet101" => ResNet101(ResNetSettings), 2048, "ResNet-101 (He et al. 2016), 42.5 M parameters, 2048 features",
+        |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 4, 23, 3]);
+    "resnet152" => ResNet152(ResNetSettings), 2048, "ResNet-152 (He et al. 2016), 58.1 M parameters, 2048 features",
+        |scope, stem, channels| resnet(scope, stem, channels, Branch::Bottleneck, [3, 8, 36, 3]);
+    "vgg11" => Vgg11(Plain), 512, "VGG-11 (Simonyan and Zisserman 2015), 9.2 M parameters, 512 features",
+        |scope, _, channels| vgg(scope, channels, vgg::VGG11, false);
+    "vgg11_bn" => Vgg11Bn(Plain), 512, "VGG-11 (Simonyan and Zisserman 2015), batch norm, 9.2 M parameters, 512 features",
+        |scope, _, channels| vgg(scope, channels, vgg::VGG11, true);
+    "vgg13" => Vgg13(Plain), 512, "VGG-13 (Simonyan and Zisserman 2015), 9.4 M parameters, 512 features",
+        |scope, _, channels| vgg(scope, channels, vgg::VGG13, false);
+    "vgg13_bn" => Vgg13Bn(Plain), 512, "VGG-13 (Simonyan and Zisserman 2015), batch norm, 9.4 M parameters, 512 features",
+        |scope, _, channels| vgg(scope, channels, vgg::VGG13, true);
+    "vgg16" => Vgg16(Plain), 512, "VGG-16 (Simonyan and Zisserman 2015), 14.7 M parameters, 512 features",
+        |scope, _, channels| vgg(scope, channels, vgg::VGG16, false);
+    "vgg16_bn" => Vgg16Bn(Plain), 512, "VGG-16 (Simonyan and Zisserman 2015), batch norm, 14.7 M parameters, 512 features",
+        |scope, _, channels| vgg(scope, channels, vgg::VGG16, true);
+    "convnext_tiny" => ConvNextTiny(Plain), 768, "ConvNeXt-Tiny (Liu et al. 2022), 27.8 M parameters, 768 features",
+        |scope, _, channels| convnext(scope, channels, convnext::TINY);
+}
+
+impl EncoderSettings {
+    /// The encoder that a file describes, by its name and that of its stem.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn described(name: &str, stem: &str) -> Result<EncoderSettings, NnError> {
+        let mut settings = EncoderSettings::named(name)?;
+        settings.set_stem(Stem::named(stem)?);
+        Ok(settings)
+    }
+
+    /// Declares the encoder's weights under `encoder.`, for images of `channels` channels.
+    pub fn build(&self, weights: &mut Weights, channels: usize) -> Encoder {
+        let encoder = self.spec().build(&mut weights.root().at("encoder"), self.stem(), channels);
+        if self.zero_init_residual() {
+            zero_init_residual(&encoder, weights);
+        }
+        encoder
+    }
+
+    /// The modules of each block, see [`Encoder::blocks`].
+    pub fn blocks(&self) -> Vec<Vec<String>> {
+        self.spec().blocks(self.stem())
+    }
+
+    /// Names and torchvision shapes of the encoder's parameters and buffers, in order.
+    pub fn entries(&self, channels: usize) -> Vec<(String, Vec<usize>)> {
+        self.spec().entries(self.stem(), channels)
+    }
+}
+
+impl Default for EncoderSettings {
+    /// ResNet-18 with the stem for small images.
+    fn default() -> EncoderSettings {
+        EncoderSettings::ResNet18(ResNetSettings::default())
+    }
+}
 
 /// The registry row called `id`.
 ///
 /// # Errors
 /// An unknown name; the error lists the known ones.
 pub fn find(id: &str) -> Result<&'static EncoderSpec, NnError> {
-    let known = || ENCODERS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-    ENCODERS.iter().find(|spec| spec.id == id).ok_or_else(|| NnError::Unknown {
-        kind: "encoder",
-        got: id.into(),
-        known: known(),
-    })
+    ENCODERS.iter().find(|spec| spec.id == id).ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> NnError {
+    let known = ENCODERS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
+    NnError::Unknown { kind: "encoder", got: id.into(), known }
 }

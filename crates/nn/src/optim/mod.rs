@@ -7,5 +7,5 @@ mod schedule;
 
 pub use average::{momentum_schedule, momentum_update};
 pub use gradients::Gradients;
-pub use optimiser::{Optimiser, OptimiserName, OptimiserSettings};
-pub use schedule::{Schedule, ScheduleName, ScheduleSettings};
+pub use optimiser::{Lars, Moments, Optimiser, OptimiserRule, OptimiserSettings, Sgd};
+pub use schedule::{Constant, Cosine, MultiStep, Schedule, ScheduleSettings, ScheduleShape};

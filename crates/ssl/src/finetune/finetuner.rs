@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use twinlens_nn::encoders::{self, Encoder, is_within};
+use twinlens_nn::encoders::{Encoder, is_within};
 use twinlens_nn::ops::read;
 use twinlens_nn::optim::{Gradients, Optimiser, Schedule};
 use twinlens_nn::weights::{Entry, NamedTensor, Pass, Weights};
@@ -42,19 +42,15 @@ struct StageState {
 
 impl Finetuner {
     /// A classifier of random weights for data of the given shape, at `steps_per_epoch` steps an epoch.
-    ///
-    /// # Errors
-    /// An unknown encoder.
     pub fn new(
         settings: &FinetuneSettings,
         data: DataShape,
         steps_per_epoch: usize,
         device: &Device,
-    ) -> Result<Finetuner, SslError> {
-        let spec = encoders::find(&settings.encoder)?;
+    ) -> Finetuner {
         let mut weights = Weights::new(settings.seed, device);
-        let encoder = spec.build(&mut weights.root().at("encoder"), settings.stem, data.channels);
-        Ok(Finetuner::on(settings, data.classes, steps_per_epoch, encoder, weights))
+        let encoder = settings.encoder.build(&mut weights, data.channels);
+        Finetuner::on(settings, data.classes, steps_per_epoch, encoder, weights)
     }
 
     /// The head on top of an encoder that has declared its weights.
@@ -137,9 +133,7 @@ impl Finetuner {
     /// What the learning rates are multiplied with at the present step.
     fn factor(&self) -> f64 {
         let begin = begin_of(&self.settings, self.stage.number) * self.steps_per_epoch;
-        let reference = self.settings.optim.reference_batch;
-        let batch = if reference == 0 { 1.0 } else { self.settings.batch as f64 / reference as f64 };
-        self.stage.schedule.factor(self.step.saturating_sub(begin)) * batch
+        self.stage.schedule.factor(self.step.saturating_sub(begin)) * self.settings.batch_factor()
     }
 
     /// The head's learning rate at a factor of the schedule.

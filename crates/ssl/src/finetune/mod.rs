@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use twinlens_data::{DataSet, ImageSource, LabelShare, PixelRange, RangeChoice, RangeRule, Split, Subset};
+use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::weights::EncoderDescription;
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
 
@@ -135,10 +136,10 @@ impl LabelledImages {
     /// timed, as the first makes buffers.
     ///
     /// # Errors
-    /// An unknown encoder, images that cannot be read.
+    /// A device that is missing, images that cannot be read.
     pub fn rehearse(&self, settings: &FinetuneSettings) -> Result<Vec<Rehearsal>, SslError> {
         let device = settings.open_device()?;
-        let mut finetuner = Finetuner::new(settings, self.shape(), 1, &device)?;
+        let mut finetuner = Finetuner::new(settings, self.shape(), 1, &device);
         let loading = LoaderSettings { epochs: 2, ..self.loading(settings) };
         let mut rehearsals = Vec::new();
         for number in 0..settings.stages.len() {
@@ -191,11 +192,10 @@ impl FinetuneSettings {
     /// Takes what a file says about its encoder. Size and normalisation that are given already are kept.
     ///
     /// # Errors
-    /// A stem that does not exist.
+    /// An encoder or a stem that does not exist.
     pub fn take_encoder(&mut self, description: &EncoderDescription) -> Result<(), SslError> {
-        self.encoder.clone_from(&description.encoder);
+        self.encoder = EncoderSettings::described(&description.encoder, &description.stem)?;
         self.init_origin.clone_from(&description.origin);
-        self.stem = twinlens_nn::encoders::Stem::named(&description.stem)?;
         if self.size == 0 {
             self.size = description.size;
         }

@@ -1,29 +1,30 @@
 //! Everything that decides a fine-tuning run.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
-use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::{DataSettings, LabelAmount, LabelChoice};
+use twinlens_data::{LabelAmount, LabelChoice};
 use twinlens_eval::metrics::MEASURES;
-use twinlens_nn::encoders::{self, Stem};
-use twinlens_nn::optim::{OptimiserName, OptimiserSettings, ScheduleName, ScheduleSettings};
-use twinlens_views::ViewPolicy;
+use twinlens_nn::encoders;
+use twinlens_nn::optim::{Moments, OptimiserRule, OptimiserSettings, ScheduleSettings};
 
 use super::Metric;
-use crate::settings::{Problems, check_optimiser, open_device};
-use crate::{CheckpointSettings, Precision, Problem, SslError};
+use crate::settings::Problems;
+use crate::{CheckpointSettings, Common, Problem};
 
 /// What `init` is called where the encoder starts from random weights.
 pub const SCRATCH: &str = "scratch";
 
-/// Settings of a fine-tuning run: an encoder with a classifier on top learns from labels.
+/// Settings of a fine-tuning run: an encoder with a classifier on top learns from labels. What it shares with pre-training
+/// can be reached as if it were its own; every stage starts the optimiser afresh and goes through the schedule once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FinetuneSettings {
-    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name.
-    pub data: String,
+    /// What every training has. The encoder is the file's, where it comes from one.
+    #[serde(flatten)]
+    pub common: Common,
     /// Where the encoder comes from: a run's folder, an encoder file, or `scratch` for random weights.
     pub init: String,
     /// SHA-256 of the encoder's weights; filled in when the encoder is read.
@@ -32,12 +33,6 @@ pub struct FinetuneSettings {
     /// What the encoder's file says of how it was made; found when it is read.
     #[serde(default)]
     pub init_origin: String,
-    /// The encoder, by torchvision's name; the file's, where the encoder comes from one.
-    pub encoder: String,
-    /// The encoder's first layers: `imagenet` or `cifar`; the file's, where the encoder comes from one.
-    pub stem: Stem,
-    /// Side of the images in pixels; 0 takes what the encoder was trained on, or the images' own shorter side.
-    pub size: usize,
     /// Subtracted from each channel; empty takes the encoder's, or the training images' means.
     #[serde(default)]
     pub mean: Vec<f32>,
@@ -51,10 +46,6 @@ pub struct FinetuneSettings {
     /// How the share is chosen: `stratified` or `random`.
     #[schemars(with = "Choice")]
     pub label_choice: LabelChoice,
-    /// Seed of labels, head, order and views.
-    pub seed: u64,
-    /// Images in a batch, at most: an epoch is divided into batches of one size.
-    pub batch: usize,
     /// What follows after what.
     pub stages: Vec<Stage>,
     /// What turns features into classes.
@@ -63,31 +54,22 @@ pub struct FinetuneSettings {
     pub head_init_std: f64,
     /// What the learning rate is multiplied with for every block between a block and the head; 1 treats all alike.
     pub layer_decay: f64,
-    /// Refuse a device that may round differently from one run to the next.
-    #[serde(default)]
-    pub deterministic: bool,
-    /// Threads that make views; 0 takes one for each core, at most 8. Never changes the result.
-    pub workers: usize,
-    /// `auto`, `cpu`, `gpu` or `gpu:N`.
-    pub device: String,
-    /// Number format of the forward and backward pass.
-    pub precision: Precision,
-    /// Named view policy that `views` starts from.
-    pub policy: String,
-    /// Which operations make the view that is trained on.
-    pub views: Vec<ViewPolicy>,
-    /// Steps between two rows of the metrics log.
-    pub log_every: usize,
-    /// The optimiser; every stage starts it afresh.
-    pub optim: OptimiserSettings,
-    /// The learning rate over a stage; every stage goes through it once.
-    pub schedule: ScheduleSettings,
     /// The look at validation labels.
     pub validation: ValidationSettings,
-    /// What is kept to continue from.
-    pub checkpoint: CheckpointSettings,
-    /// How the data set is read.
-    pub data_options: DataSettings,
+}
+
+impl Deref for FinetuneSettings {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl DerefMut for FinetuneSettings {
+    fn deref_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
 }
 
 /// The names of [`LabelChoice`], for the schema.
@@ -191,21 +173,23 @@ pub struct ValidationSettings {
 impl Default for FinetuneSettings {
     /// One linear layer and the whole encoder learn together. A recipe comes on top.
     fn default() -> FinetuneSettings {
+        let adam = OptimiserSettings::new(OptimiserRule::Adam(Moments::default()), 1e-3);
         FinetuneSettings {
-            data: String::new(),
+            common: Common {
+                policy: "crop-flip".into(),
+                optim: OptimiserSettings { weight_decay: 0.0, ..adam },
+                schedule: ScheduleSettings::cosine(0.0),
+                checkpoint: CheckpointSettings { every: 10, keep: 0 },
+                ..Common::default()
+            },
             init: SCRATCH.into(),
             init_sha256: String::new(),
             init_origin: String::new(),
-            encoder: "resnet18".into(),
-            stem: Stem::Cifar,
-            size: 0,
             mean: Vec::new(),
             std: Vec::new(),
             label_share: 1.0,
             labels_per_class: 0,
             label_choice: LabelChoice::Stratified,
-            seed: 0,
-            batch: 128,
             stages: vec![Stage {
                 epochs: 40,
                 trainable: Trainable::Whole(Whole::All),
@@ -216,35 +200,12 @@ impl Default for FinetuneSettings {
             head: Head::Linear,
             head_init_std: 0.0,
             layer_decay: 1.0,
-            deterministic: false,
-            workers: 0,
-            device: "auto".into(),
-            precision: Precision::F32,
-            policy: "crop-flip".into(),
-            views: Vec::new(),
-            log_every: 10,
-            optim: OptimiserSettings {
-                name: OptimiserName::Adam,
-                lr: 1e-3,
-                weight_decay: 0.0,
-                ..OptimiserSettings::default()
-            },
-            schedule: ScheduleSettings {
-                name: ScheduleName::Cosine,
-                warmup_epochs: 0.0,
-                warmup_start_factor: 0.0,
-                final_factor: 0.0,
-                milestones: vec![],
-                gamma: 0.1,
-            },
             validation: ValidationSettings {
                 every: 1,
                 metric: Metric::Measure(&MEASURES[0]),
                 patience: 0,
                 keep_best: true,
             },
-            checkpoint: CheckpointSettings { every: 10, keep: 0 },
-            data_options: DataSettings::default(),
         }
     }
 }
@@ -287,35 +248,22 @@ impl FinetuneSettings {
         settings
     }
 
-    /// The device of these settings.
-    ///
-    /// # Errors
-    /// A device that is not there, or that `deterministic` or `precision` rules out.
-    pub fn open_device(&self) -> Result<Device, SslError> {
-        open_device(&self.device, self.deterministic, self.precision)
-    }
-
     /// Everything that is wrong with these settings before any data is read.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Problems::default();
-        let known = encoders::ENCODERS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-        problems.require("encoder", encoders::find(&self.encoder).is_ok(), &known, &self.encoder);
+        let shortest = self.stages.iter().map(|stage| stage.epochs).min().unwrap_or(0);
+        self.common.check(shortest, &mut problems);
         let share = self.label_share;
         problems.require("label_share", share > 0.0 && share <= 1.0, "above 0, up to 1", &share);
         let one = self.labels_per_class == 0 || share == 1.0;
         problems.require("labels_per_class", one, "0 where label_share is not 1", &self.labels_per_class);
-        problems.require("batch", self.batch > 1, "at least 2", &self.batch);
-        problems.least_one("log_every", self.log_every);
         problems.not_negative("head_init_std", self.head_init_std);
         let decay = self.layer_decay;
         problems.require("layer_decay", decay > 0.0 && decay <= 1.0, "above 0, up to 1", &decay);
         let views: usize = self.views.iter().map(|policy| policy.count).fold(0, usize::saturating_add);
         problems.require("views", views == 1, "one view", &views);
         problems.least_one("validation.every", self.validation.every);
-        problems.least_one("checkpoint.every", self.checkpoint.every);
         self.check_stages(&mut problems);
-        let shortest = self.stages.iter().map(|stage| stage.epochs).min().unwrap_or(0);
-        check_optimiser(&self.optim, &self.schedule, shortest, &mut problems);
         problems.list()
     }
 
@@ -342,12 +290,11 @@ impl FinetuneSettings {
         if self.init != SCRATCH && self.init_sha256.is_empty() {
             return;
         }
-        let Ok(spec) = encoders::find(&self.encoder) else { return };
-        let entries = spec.entries(self.stem, 3);
-        let blocks = spec.blocks(self.stem).concat().join(", ");
+        let entries = self.encoder.entries(3);
+        let blocks = self.encoder.blocks().concat().join(", ");
         for module in modules {
             let found = entries.iter().any(|(name, _)| encoders::is_within(name, module));
-            let expected = format!("modules of {} such as {blocks}", self.encoder);
+            let expected = format!("modules of {} such as {blocks}", self.encoder.name());
             problems.require("stages", found, &expected, module);
         }
     }
@@ -359,7 +306,8 @@ mod tests {
 
     fn with(change: impl FnOnce(&mut FinetuneSettings)) -> String {
         let views = twinlens_views::presets::preset("crop-flip").unwrap();
-        let mut settings = FinetuneSettings { views, ..FinetuneSettings::default() };
+        let common = Common { views, ..FinetuneSettings::default().common };
+        let mut settings = FinetuneSettings { common, ..FinetuneSettings::default() };
         change(&mut settings);
         settings.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }

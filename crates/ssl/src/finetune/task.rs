@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use twinlens_data::{ImageSource, Split};
 use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{EvalError, Judgement, Labelled, Predictions, Scores, metrics};
-use twinlens_nn::weights::{EncoderDescription, NamedTensor, write_safetensors};
+use twinlens_nn::weights::{NamedTensor, write_safetensors};
 use twinlens_run::{RunFolder, csv_cell};
 use twinlens_views::{Batch, Loader};
 
@@ -46,13 +46,13 @@ pub fn finetune(
 ) -> Result<Finetuned, SslError> {
     let device = settings.open_device()?;
     let steps_per_epoch = images.steps_per_epoch(settings.batch);
-    let mut finetuner = Finetuner::new(settings, images.shape(), steps_per_epoch, &device)?;
+    let mut finetuner = Finetuner::new(settings, images.shape(), steps_per_epoch, &device);
     let mut warnings = images.warnings.clone();
     if let StartFrom::Encoder(file) = start {
         let unused = finetuner.import_encoder(&file.tensors)?;
         if !unused.is_empty() {
             let unused = unused.join(", ");
-            warnings.push(format!("weights without a place in {}: {unused}", settings.encoder));
+            warnings.push(format!("weights without a place in {}: {unused}", settings.encoder.name()));
         }
     }
     let task = FinetuneTask { settings, images, finetuner, best: None, over: false };
@@ -222,24 +222,15 @@ impl FinetuneTask<'_> {
     /// Writes the encoder, the head and the table of metrics.
     fn write(&self, folder: &RunFolder, epoch: usize) -> Result<(), SslError> {
         let LabelledImages { context, train, range, .. } = self.images;
-        let FinetuneSettings { init, encoder, stem, data, .. } = self.settings;
         let origin = format!(
-            "fine-tuned on {} labels of {data}, from {init}, as after {epoch} of {} epochs",
+            "fine-tuned on {} labels of {}, from {}, as after {epoch} of {} epochs",
             train.len(),
+            self.settings.data,
+            self.settings.init,
             self.settings.epochs()
         );
-        let description = EncoderDescription {
-            version: 2,
-            encoder: encoder.clone(),
-            stem: stem.name().into(),
-            channels: context.channels,
-            features: self.finetuner.features(),
-            size: context.size,
-            range: Some(range.clone()),
-            mean: context.mean.clone(),
-            std: context.std.clone(),
-            origin,
-        };
+        let features = self.finetuner.features();
+        let description = self.settings.description(context, range, features, origin);
         write_encoder(folder, &self.finetuner.encoder_weights(), &description)?;
         let head = write_safetensors(&self.finetuner.head_weights(), &[("format", "pt".into())])?;
         folder.write_head(
@@ -251,12 +242,11 @@ impl FinetuneTask<'_> {
     }
 
     fn judgement(&self, held_out: &Labelled, epoch: usize, epochs: usize) -> Judgement<Predictions> {
-        let FinetuneSettings { label_choice, encoder, init, init_origin, seed, head, layer_decay, .. } =
-            self.settings;
+        let FinetuneSettings { label_choice, init, init_origin, head, layer_decay, .. } = self.settings;
         let asked: [(&'static str, Value); 8] = [
             self.settings.label_amount().setting(),
             ("label_choice", json!(label_choice)),
-            ("encoder", json!(encoder)),
+            ("encoder", json!(self.settings.encoder.name())),
             ("init", json!(init)),
             ("init_origin", json!(init_origin)),
             ("head", json!(head)),
@@ -267,7 +257,7 @@ impl FinetuneTask<'_> {
         let labels: Vec<usize> = (0..train.len()).filter_map(|index| train.label(index)).collect();
         let mut judgement = Judgement::of_labels(asked, &labels, held_out.classes())
             .finding([("epochs", json!(epochs)), ("epoch_kept", json!(epoch))]);
-        judgement.seeds.extend(["labels", "training"].map(|what| (what.to_owned(), *seed)));
+        judgement.seeds.extend(["labels", "training"].map(|what| (what.to_owned(), self.settings.seed)));
         judgement
     }
 }

@@ -2,62 +2,71 @@
 
 use std::collections::BTreeSet;
 
-use twinlens_nn::heads::LastNorm;
+use twinlens_nn::encoders::{EncoderSettings, ResNetSettings};
 use twinlens_nn::layers::StochasticDepth;
 use twinlens_nn::network::{Layer, LayerScale, PixelLayer, Stage};
 use twinlens_nn::ops::sum_of_squares;
-use twinlens_nn::optim::{OptimiserName, ScheduleName};
+use twinlens_nn::optim::{
+    Moments, MultiStep, OptimiserRule, OptimiserSettings, ScheduleSettings, ScheduleShape,
+};
 use twinlens_nn::weights::{Init, Order, Pass, Role, Scope};
 use twinlens_random::{Purpose, Stream};
 
 use super::*;
 use crate::Precision;
-use crate::methods::METHODS;
-use crate::testing::tiny;
+use crate::methods::{METHODS, MethodSettings};
+use crate::testing::{changed, tiny};
 
 const IMAGES: usize = 24;
 const BATCH: usize = 12;
 const SIZE: usize = 8;
 
-/// Small settings for `method`, with all state in use within a few steps.
-fn settings(method: &str) -> Settings {
-    let mut settings = Settings { method: method.into(), epochs: 3, batch: BATCH, ..Settings::default() };
-    settings.projector.hidden_dim = 16;
-    settings.projector.output_dim = 8;
-    settings.predictor.hidden_dim = 12;
-    if method == "vibcreg" {
-        settings.projector.last_norm = LastNorm::IterNorm;
+/// What makes every method small, with all state in use within a few steps.
+const SMALL: &str = "
+    queue = 30
+    queue_from_epoch = 0
+    warmup_teacher_temperature_epochs = 2
+    projector = { hidden_dim = 16, output_dim = 8 }
+    predictor = { hidden_dim = 12 }
+";
+
+/// The settings of `method` with [`SMALL`] constants and heads.
+fn small(method: &str) -> MethodSettings {
+    let own = match method {
+        "vibcreg" => "projector = { last_norm = 'iter_norm' }",
+        "swav" => "prototypes = 9\nqueue = 12",
+        "dino" => "prototypes = 9",
+        "deepclusterv2" => "prototypes = [5, 4, 6]",
+        _ => "",
+    };
+    let mut settings = changed(&changed(&MethodSettings::named(method).unwrap(), SMALL), own);
+    if let MethodSettings::WeightedSum(sum) = &mut settings {
+        for (term, method) in sum.terms.iter_mut().zip(["mocov2plus", "deepclusterv2"]) {
+            term.method = small(method);
+        }
     }
-    settings.optim.name = OptimiserName::Adamw;
-    settings.optim.lr = 1e-3;
-    settings.schedule.name = ScheduleName::Cosine;
-    settings.schedule.warmup_epochs = 0.0;
-    let methods = &mut settings.methods;
-    methods.mocov2plus.queue = 30;
-    methods.nnclr.queue = 30;
-    methods.nnbyol.queue = 30;
-    methods.ressl.queue = 30;
-    methods.swav.prototypes = 9;
-    methods.swav.queue = BATCH;
-    methods.swav.queue_from_epoch = 0;
-    methods.dino.prototypes = 9;
-    methods.dino.warmup_teacher_temperature_epochs = 2;
-    methods.deepclusterv2.prototypes = vec![5, 4, 6];
-    methods.weighted_sum.objectives[1].method = "deepclusterv2".into();
+    settings
+}
+
+/// Small settings for `method`.
+fn settings(method: &str) -> Settings {
+    let mut settings = Settings { method: small(method), epochs: 3, ..Settings::default() };
+    settings.batch = BATCH;
+    settings.optim = OptimiserSettings::new(OptimiserRule::Adamw(Moments::default()), 1e-3);
+    settings.schedule = ScheduleSettings::cosine(0.0);
     settings
 }
 
 /// The sizes of as many views as the method needs.
 fn views(method: &str) -> Vec<usize> {
-    let settings = settings(method);
-    vec![SIZE; *methods::find(method).unwrap().views(&settings.methods).start()]
+    vec![SIZE; *small(method).views().start()]
 }
 
 fn learner(settings: &Settings) -> Learner {
     let mut weights = Weights::new(settings.seed, &Device::flex());
     let encoder = tiny(&mut weights.root().at("encoder"));
     let data = DataShape { channels: 3, classes: 3 };
-    Learner::on(settings, data, IMAGES / BATCH, encoder, weights).unwrap()
+    Learner::on(settings, data, IMAGES / BATCH, encoder, weights)
 }
 
 /// A view of size `size` of each image: the image's own colours and noise.
@@ -213,7 +222,7 @@ fn target_networks_keep_behind_and_get_no_gradient() {
 
 #[test]
 fn methods_of_many_views_take_views_of_different_sizes() {
-    for spec in METHODS.iter().filter(|spec| spec.views(&settings(spec.id).methods).contains(&5)) {
+    for spec in METHODS.iter().filter(|spec| small(spec.id).views().contains(&5)) {
         for together in [true, false] {
             let mut settings = settings(spec.id);
             settings.views_together = together;
@@ -226,7 +235,9 @@ fn methods_of_many_views_take_views_of_different_sizes() {
 #[test]
 fn imported_weights_reach_the_target() {
     let settings = settings("byol");
-    let other = learner(&Settings { seed: 5, ..settings.clone() }).encoder_weights();
+    let mut other = settings.clone();
+    other.seed = 5;
+    let other = learner(&other).encoder_weights();
     let mut learner = learner(&settings);
     assert_ne!(learner.encoder_weights(), other);
     learner.import(ENCODER, &other).unwrap();
@@ -248,16 +259,14 @@ fn frozen_parts_stay_and_constant_rates_do_not_follow_the_schedule() {
         assert!(!moved(method, "prototypes.", &|_| {}), "{method}");
         assert!(moved(method, "projector.", &|_| {}), "{method}");
         let unfreeze = |settings: &mut Settings| {
-            settings.methods.swav.frozen_epochs = 0;
-            settings.methods.dino.frozen_epochs = 0;
+            settings.method = changed(&settings.method, "frozen_epochs = 0");
         };
         assert!(moved(method, "prototypes.", &unfreeze), "{method}");
     }
     // At a factor of 0 only what ignores the schedule moves.
     let stop = |settings: &mut Settings| {
-        settings.schedule.name = ScheduleName::MultiStep;
-        settings.schedule.milestones = vec![0.0];
-        settings.schedule.gamma = 0.0;
+        let shape = ScheduleShape::MultiStep(MultiStep { milestones: vec![0.0], gamma: 0.0 });
+        settings.schedule = ScheduleSettings::new(shape, 0.0);
     };
     assert!(moved("simsiam", "predictor.0.", &stop));
     assert!(!moved("byol", "predictor.0.", &stop));
@@ -304,6 +313,42 @@ fn gradients_through_heads_are_slopes() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Two SimCLRs in a sum, the second at another temperature and with a narrower head.
+fn unequal_terms() -> Settings {
+    let mut settings = settings("weighted-sum");
+    let MethodSettings::WeightedSum(sum) = &mut settings.method else { panic!("no sum") };
+    sum.terms[0].method = small("simclr");
+    sum.terms[1].method = changed(&small("simclr"), "temperature = 0.5\nprojector = { output_dim = 4 }");
+    settings
+}
+
+#[test]
+fn terms_of_one_method_have_constants_and_heads_of_their_own() {
+    let settings = unequal_terms();
+    let sizes = [SIZE; 4];
+    let mut whole = learner(&settings);
+    let losses = run(&mut whole, 0, 4, &sizes);
+    assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+    let width = |term: usize| whole.weights.export(&format!("{term}.projector."))["6.weight"].shape[0];
+    assert_eq!([width(0), width(1)], [8, 4]);
+    let mut first = learner(&settings);
+    run(&mut first, 0, 3, &sizes);
+    let mut second = learner(&settings);
+    second.restore(&first.state(), 3).unwrap();
+    run(&mut second, 3, 4, &sizes);
+    assert!(second.state() == whole.state());
+    // The temperature of one term is no other's.
+    let parts = |settings: &Settings| {
+        let report = learner(settings).step_on(batch(0, &sizes));
+        ["0", "1"].map(|part| report.parts.iter().find(|(name, _)| name == part).unwrap().1)
+    };
+    let mut cooler = settings.clone();
+    let MethodSettings::WeightedSum(sum) = &mut cooler.method else { panic!("no sum") };
+    sum.terms[1].method = changed(&sum.terms[1].method, "temperature = 0.1");
+    let ([a, b], [same, other]) = (parts(&settings), parts(&cooler));
+    assert!(a == same && b != other, "{a} {same}, {b} {other}");
+}
+
 /// An encoder that adds its rectified values to an image, twice or not at all where there is noise, once where there is none.
 fn noisy(scope: &mut Scope<'_>) -> Encoder {
     let scale = scope.parameter("scale", &[3], Order::Plain, Init::Constant(1.0));
@@ -336,9 +381,11 @@ fn noise_is_a_function_of_the_step_and_the_pass_and_targets_have_none() {
 #[test]
 fn residual_branches_start_at_zero_where_asked() {
     let scale = |zero_init_residual: bool| {
-        let settings = Settings { zero_init_residual, ..Settings::default() };
+        let mut settings = Settings::default();
+        let resnet = ResNetSettings { zero_init_residual, ..ResNetSettings::default() };
+        settings.encoder = EncoderSettings::ResNet18(resnet);
         let data = DataShape { channels: 3, classes: 0 };
-        let learner = Learner::new(&settings, data, 1, &Device::flex()).unwrap();
+        let learner = Learner::new(&settings, data, 1, &Device::flex());
         learner.encoder_weights()["layer1.0.bn2.weight"].values[0]
     };
     assert_eq!((scale(false), scale(true)), (1.0, 0.0));
@@ -349,7 +396,8 @@ fn bf16_is_near_single_precision_in_every_method() {
     for method in METHODS {
         let sizes = views(method.id);
         let first = |precision: Precision| {
-            let settings = Settings { precision, ..settings(method.id) };
+            let mut settings = settings(method.id);
+            settings.precision = precision;
             let mut learner = learner(&settings);
             run(&mut learner, 0, 1, &sizes)[0]
         };

@@ -5,73 +5,73 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Method, Network, Output, Widths, predictor, projector, two};
-use crate::Settings;
-use crate::objectives::{self, BarlowTwinsForm};
+use super::heads::{PredictorSettings, ProjectorSettings};
+use super::{Batch, Ground, Method, Network, Output, Setup, two};
+use crate::objectives;
 use crate::settings::Problems;
 
-/// `[methods.barlow-twins]`.
+/// Settings of Barlow Twins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BarlowTwinsSettings {
-    /// Weight of the redundancy term.
-    pub lambda: f64,
-    /// Added to each column's variance.
-    pub eps: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::BarlowTwins,
     /// Multiplies the whole loss, which matters only where the optimiser is not scale-free.
     pub scale: f64,
-    /// Which loss: the method's own or one of those it was compared with.
-    pub form: BarlowTwinsForm,
-    /// Divides the correlations of `form = "cross_entropy"`.
-    pub temperature: f64,
-    /// Put the predictor of `[predictor]` after one of the views (table 6 of the paper); both ways are averaged.
-    pub predictor: bool,
     /// Let no gradient through the other view (table 6 of the paper); both ways are averaged.
     pub stop_gradient: bool,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// A head after one of the views (table 6 of the paper), where there is such a table; both ways are averaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predictor: Option<PredictorSettings>,
 }
 
 impl Default for BarlowTwinsSettings {
-    fn default() -> Self {
+    fn default() -> BarlowTwinsSettings {
         BarlowTwinsSettings {
-            lambda: 0.005,
-            eps: 1e-5,
+            objective: objectives::BarlowTwins::default(),
             scale: 1.0,
-            form: BarlowTwinsForm::CrossCorrelation,
-            temperature: 0.1,
-            predictor: false,
             stop_gradient: false,
+            projector: ProjectorSettings::default(),
+            predictor: None,
         }
     }
 }
 
-impl BarlowTwinsSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.not_negative("methods.barlow-twins.lambda", self.lambda);
-        problems.positive("methods.barlow-twins.eps", self.eps);
-        problems.positive("methods.barlow-twins.scale", self.scale);
-        problems.positive("methods.barlow-twins.temperature", self.temperature);
+impl Setup for BarlowTwinsSettings {
+    const SUMMARY: &'static str =
+        "the cross-correlation of two views' embeddings is driven towards the identity";
+    const PAPER: &'static str = "Zbontar et al., ICML 2021, arXiv:2103.03230";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        problems.positive("scale", self.scale);
+        self.projector.check(problems);
+        self.predictor.iter().for_each(|predictor| predictor.check(problems));
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        let dim = self.projector.output_dim;
+        let predictor = self.predictor.as_ref().map(|predictor| predictor.build(scope, dim));
+        let BarlowTwinsSettings { objective, scale, stop_gradient, .. } = *self;
+        Box::new(BarlowTwins { projector, predictor, stop_gradient, objective, scale })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct BarlowTwins {
+struct BarlowTwins {
     projector: Mlp,
     predictor: Option<Mlp>,
     stop_gradient: bool,
     objective: objectives::BarlowTwins,
     scale: f64,
-}
-
-impl BarlowTwins {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> BarlowTwins {
-        let own = &settings.methods.barlow_twins;
-        let BarlowTwinsSettings { lambda, eps, scale, form, temperature, stop_gradient, .. } = *own;
-        let projector = projector(&settings.projector, scope, widths.features);
-        let dim = settings.projector.output_dim;
-        let predictor = own.predictor.then(|| predictor(&settings.predictor, scope, dim));
-        let objective = objectives::BarlowTwins { lambda, eps, form, temperature };
-        BarlowTwins { projector, predictor, stop_gradient, objective, scale }
-    }
 }
 
 impl Method for BarlowTwins {

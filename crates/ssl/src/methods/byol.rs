@@ -1,28 +1,57 @@
 //! BYOL: a predictor on top of the projector guesses the target network's projections.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::NnError;
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::{Scope, Weights};
 
+use super::heads::{PredictorSettings, ProjectorSettings, TargetSettings};
 use super::target::Target;
-use super::{Batch, Method, Network, Output, State, Widths, predictor, projector, two};
-use crate::Settings;
+use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
 use crate::objectives::byol;
+use crate::settings::Problems;
+
+/// Settings of BYOL.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ByolSettings {
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// The head after the projector.
+    pub predictor: PredictorSettings,
+    /// The slow copy of encoder and projector.
+    pub target: TargetSettings,
+}
+
+impl Setup for ByolSettings {
+    const SUMMARY: &'static str =
+        "a predictor guesses the other view's embedding by a slow copy of the network";
+    const PAPER: &'static str = "Grill et al., NeurIPS 2020, arXiv:2006.07733";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.projector.check(problems);
+        self.predictor.check(problems);
+        self.target.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        let target = Target::new(&self.target, scope);
+        let predictor = self.predictor.build(scope, self.projector.output_dim);
+        Box::new(Byol { projector, target, predictor })
+    }
+}
 
 #[derive(Debug)]
-pub(super) struct Byol {
+struct Byol {
     projector: Mlp,
     target: Target,
     predictor: Mlp,
-}
-
-impl Byol {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Byol {
-        let projector = projector(&settings.projector, scope, widths.features);
-        let target = Target::new(&settings.target, scope);
-        let predictor = predictor(&settings.predictor, scope, settings.projector.output_dim);
-        Byol { projector, target, predictor }
-    }
 }
 
 impl Method for Byol {
@@ -49,6 +78,6 @@ impl Method for Byol {
 
     fn collapse_advice(&self) -> &'static str {
         "BYOL collapses when its target follows too fast or its heads have no batch normalisation: raise \
-         target.base_momentum, set projector.batch_norm=true, raise batch, or lower optim.lr"
+         method.target.base_momentum, set method.projector.batch_norm=true, raise batch, or lower optim.lr"
     }
 }

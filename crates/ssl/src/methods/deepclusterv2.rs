@@ -1,5 +1,7 @@
 //! DeepCluster v2: clusters of the last epoch's embeddings are this epoch's classes.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,45 +12,77 @@ use twinlens_nn::ops::read;
 use twinlens_nn::weights::Scope;
 use twinlens_random::{Purpose, Stream};
 
+use super::heads::ProjectorSettings;
 use super::state::{State, load, load_values, save, save_values};
-use super::{Batch, Images, Method, Network, Output, Widths, projector};
+use super::{Batch, Ground, Images, MANY, Method, Network, Output, Setup};
 use crate::objectives::{DeepCluster, spherical_kmeans};
 use crate::settings::Problems;
-use crate::{Problem, Settings, SslError};
+use crate::{Problem, SslError};
 
 /// Views whose embeddings are remembered: the first ones, of full size.
 const REMEMBERED: usize = 2;
 
-/// `[methods.deepclusterv2]`.
+/// Settings of DeepCluster v2.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeepClusterV2Settings {
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: DeepCluster,
     /// Clusters of each clustering; at most the number of images.
     pub prototypes: Vec<usize>,
-    /// Divides the cosine similarities.
-    pub temperature: f64,
     /// Iterations of k-means at the start of an epoch.
     pub iterations: usize,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
 }
 
 impl Default for DeepClusterV2Settings {
-    fn default() -> Self {
-        DeepClusterV2Settings { prototypes: vec![3000; 3], temperature: 0.1, iterations: 10 }
+    fn default() -> DeepClusterV2Settings {
+        DeepClusterV2Settings {
+            objective: DeepCluster::default(),
+            prototypes: vec![3000; 3],
+            iterations: 10,
+            projector: ProjectorSettings::default(),
+        }
     }
 }
 
-impl DeepClusterV2Settings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        let key = "methods.deepclusterv2.prototypes";
+impl Setup for DeepClusterV2Settings {
+    const SUMMARY: &'static str =
+        "each view predicts the image's cluster among those of the last epoch's embeddings";
+    const PAPER: &'static str = "Caron et al., NeurIPS 2020, arXiv:2006.09882, appendix";
+
+    fn views(&self) -> RangeInclusive<usize> {
+        2..=MANY
+    }
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
         let sound = !self.prototypes.is_empty() && self.prototypes.iter().all(|&k| k > 1);
-        problems.require(
-            key,
-            sound,
-            "at least one number, each at least 2",
-            &format!("{:?}", self.prototypes),
-        );
-        problems.positive("methods.deepclusterv2.temperature", self.temperature);
-        problems.least_one("methods.deepclusterv2.iterations", self.iterations);
+        let got = format!("{:?}", self.prototypes);
+        problems.require("prototypes", sound, "at least one number, each at least 2", &got);
+        problems.least_one("iterations", self.iterations);
+        self.projector.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        let dim = self.projector.output_dim;
+        let device = scope.weights().device();
+        Box::new(DeepClusterV2 {
+            projector,
+            seed: ground.seed,
+            dim,
+            memory: vec![vec![]; REMEMBERED],
+            prototypes: self.prototypes.iter().map(|&k| Tensor::zeros([k, dim], device)).collect(),
+            assignments: vec![vec![]; self.prototypes.len()],
+            settings: self.clone(),
+        })
     }
 }
 
@@ -56,9 +90,8 @@ impl DeepClusterV2Settings {
 /// it with noise and learns nothing in the first epoch). It holds one place for every image; images that an epoch
 /// leaves out keep their last embedding. Clusterings take the remembered views in turn.
 #[derive(Debug)]
-pub(super) struct DeepClusterV2 {
+struct DeepClusterV2 {
     projector: Mlp,
-    objective: DeepCluster,
     settings: DeepClusterV2Settings,
     seed: u64,
     dim: usize,
@@ -71,23 +104,6 @@ pub(super) struct DeepClusterV2 {
 }
 
 impl DeepClusterV2 {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> DeepClusterV2 {
-        let own = settings.methods.deepclusterv2.clone();
-        let projector = projector(&settings.projector, scope, widths.features);
-        let dim = settings.projector.output_dim;
-        let device = scope.weights().device();
-        DeepClusterV2 {
-            projector,
-            objective: DeepCluster { temperature: own.temperature },
-            seed: settings.seed,
-            dim,
-            memory: vec![vec![]; REMEMBERED],
-            prototypes: own.prototypes.iter().map(|&k| Tensor::zeros([k, dim], device)).collect(),
-            assignments: vec![vec![]; own.prototypes.len()],
-            settings: own,
-        }
-    }
-
     /// Embeds all images by the present weights, with batch statistics and without touching the running ones.
     fn fill_memory(&mut self, network: &Network<'_>, images: &dyn Images) -> Result<(), SslError> {
         self.memory = vec![vec![0.0; images.count() * self.dim]; REMEMBERED];
@@ -140,7 +156,7 @@ impl Method for DeepClusterV2 {
         if let Some(most) = self.settings.prototypes.iter().find(|&&k| k > images.count()) {
             return Err(SslError::Settings {
                 problems: vec![Problem {
-                    key: "methods.deepclusterv2.prototypes",
+                    key: "method.prototypes".into(),
                     expected: format!("at most the {} training images", images.count()),
                     got: most.to_string(),
                 }],
@@ -159,7 +175,7 @@ impl Method for DeepClusterV2 {
             batch.indices.iter().map(|&image| clusters.get(image).copied()).collect::<Vec<_>>()
         };
         let assignments: Vec<_> = self.assignments.iter().map(assigned).collect();
-        let loss = self.objective.loss(&z, &self.prototypes, &assignments);
+        let loss = self.settings.objective.loss(&z, &self.prototypes, &assignments);
         remember(&mut self.memory, self.dim, &batch.indices, &z);
         Output::new(loss, &z[0])
     }
@@ -201,7 +217,7 @@ impl Method for DeepClusterV2 {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "DeepCluster collapses when one cluster swallows the images: lower methods.deepclusterv2.prototypes towards a \
+        "DeepCluster collapses when one cluster swallows the images: lower method.prototypes towards a \
          few images a cluster, lower optim.lr, or lengthen schedule.warmup_epochs"
     }
 }

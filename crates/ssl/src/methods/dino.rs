@@ -1,5 +1,7 @@
 //! DINO: a student and its slow copy, the teacher, on different views.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,10 +9,10 @@ use twinlens_nn::NnError;
 use twinlens_nn::heads::{Mlp, MlpPlan, Prototypes};
 use twinlens_nn::weights::{Scope, Weights};
 
+use super::heads::{ProjectorSettings, TargetSettings};
 use super::state::{load, save};
 use super::target::Target;
-use super::{Batch, Method, Network, Output, Rate, State, Widths, projector_plan};
-use crate::Settings;
+use super::{Batch, Ground, MANY, Method, Network, Output, Rate, Setup, State};
 use crate::objectives::{self, moved_centre};
 use crate::settings::Problems;
 
@@ -19,16 +21,15 @@ const TAUGHT: usize = 2;
 /// Standard deviation of the head's first weights.
 const WEIGHT_STD: f64 = 0.02;
 
-/// `[methods.dino]`.
+/// Settings of DINO.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DinoSettings {
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::Dino,
     /// Outputs of the head.
     pub prototypes: usize,
-    /// Divides the student's outputs.
-    pub student_temperature: f64,
-    /// Divides the teacher's outputs, after the warm-up.
-    pub teacher_temperature: f64,
     /// Divides the teacher's outputs in the first epoch of the warm-up.
     pub warmup_teacher_temperature: f64,
     /// Epochs over which the teacher's temperature goes from one to the other, in equal steps.
@@ -37,34 +38,67 @@ pub struct DinoSettings {
     pub centre_momentum: f64,
     /// Epochs at the start in which the head's last layer stays as it is.
     pub frozen_epochs: usize,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// The slow copy of encoder and head.
+    pub target: TargetSettings,
 }
 
 impl Default for DinoSettings {
-    fn default() -> Self {
+    fn default() -> DinoSettings {
         DinoSettings {
+            objective: objectives::Dino::default(),
             prototypes: 4096,
-            student_temperature: 0.1,
-            teacher_temperature: 0.07,
             warmup_teacher_temperature: 0.04,
             warmup_teacher_temperature_epochs: 0,
             centre_momentum: 0.9,
             frozen_epochs: 1,
+            projector: ProjectorSettings::default(),
+            target: TargetSettings::default(),
         }
     }
 }
 
-impl DinoSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.least_two("methods.dino.prototypes", self.prototypes);
-        problems.positive("methods.dino.student_temperature", self.student_temperature);
-        problems.positive("methods.dino.teacher_temperature", self.teacher_temperature);
-        problems.positive("methods.dino.warmup_teacher_temperature", self.warmup_teacher_temperature);
-        problems.share("methods.dino.centre_momentum", self.centre_momentum);
+impl Setup for DinoSettings {
+    const SUMMARY: &'static str =
+        "a student matches the centred, sharpened outputs of its slow copy on other views";
+    const PAPER: &'static str = "Caron et al., ICCV 2021, arXiv:2104.14294";
+
+    fn views(&self) -> RangeInclusive<usize> {
+        2..=MANY
     }
 
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        problems.least_two("prototypes", self.prototypes);
+        problems.positive("warmup_teacher_temperature", self.warmup_teacher_temperature);
+        problems.share("centre_momentum", self.centre_momentum);
+        self.projector.check(problems);
+        self.target.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let plan = MlpPlan { weight_std: Some(WEIGHT_STD), ..self.projector.plan(ground.features) };
+        let projector = Mlp::new(&mut scope.at("projector"), &plan);
+        let dim = self.projector.output_dim;
+        Box::new(Dino {
+            projector,
+            prototypes: Prototypes::new(&mut scope.at("prototypes"), dim, self.prototypes),
+            target: Target::new(&self.target, scope),
+            centre: Tensor::zeros([self.prototypes], scope.weights().device()),
+            settings: self.clone(),
+        })
+    }
+}
+
+impl DinoSettings {
     /// The teacher's temperature in `epoch`, from 0: `numpy.linspace` over the warm-up, then constant.
     fn teacher_temperature(&self, epoch: usize) -> f64 {
-        let (from, to) = (self.warmup_teacher_temperature, self.teacher_temperature);
+        let (from, to) = (self.warmup_teacher_temperature, self.objective.teacher_temperature);
         let epochs = self.warmup_teacher_temperature_epochs;
         if epoch >= epochs {
             return to;
@@ -74,29 +108,12 @@ impl DinoSettings {
 }
 
 #[derive(Debug)]
-pub(super) struct Dino {
+struct Dino {
     projector: Mlp,
     prototypes: Prototypes,
     target: Target,
     centre: Tensor<1>,
     settings: DinoSettings,
-}
-
-impl Dino {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Dino {
-        let own = settings.methods.dino.clone();
-        let plan = projector_plan(&settings.projector, widths.features);
-        let plan = MlpPlan { weight_std: Some(WEIGHT_STD), ..plan };
-        let projector = Mlp::new(&mut scope.at("projector"), &plan);
-        let dim = settings.projector.output_dim;
-        Dino {
-            projector,
-            prototypes: Prototypes::new(&mut scope.at("prototypes"), dim, own.prototypes),
-            target: Target::new(&settings.target, scope),
-            centre: Tensor::zeros([own.prototypes], scope.weights().device()),
-            settings: own,
-        }
-    }
 }
 
 impl Method for Dino {
@@ -109,7 +126,7 @@ impl Method for Dino {
         let outputs = network.apply(z.clone(), |pass, z| self.prototypes.forward(pass, z));
         let objective = objectives::Dino {
             teacher_temperature: self.settings.teacher_temperature(epoch),
-            student_temperature: self.settings.student_temperature,
+            ..self.settings.objective
         };
         let loss = objective.loss(&targets, self.centre.clone(), &outputs);
         self.centre = moved_centre(self.centre.clone(), &targets, self.settings.centre_momentum);
@@ -144,8 +161,8 @@ impl Method for Dino {
 
     fn collapse_advice(&self) -> &'static str {
         "DINO collapses to even outputs when the teacher is not sharp enough, and to one output when it is not \
-         centred: lower methods.dino.teacher_temperature, set methods.dino.centre_momentum=0.9, raise \
-         target.base_momentum, or set optim.clip_norm=3"
+         centred: lower method.teacher_temperature, set method.centre_momentum=0.9, raise \
+         method.target.base_momentum, or set optim.clip_norm=3"
     }
 }
 

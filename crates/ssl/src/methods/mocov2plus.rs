@@ -6,58 +6,75 @@ use twinlens_nn::NnError;
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::{Scope, Weights};
 
+use super::heads::{ProjectorSettings, TargetSettings};
 use super::queue::Queue;
 use super::target::Target;
-use super::{Batch, Method, Network, Output, State, Widths, projector, two};
-use crate::Settings;
+use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
 use crate::objectives::InfoNce;
 use crate::settings::Problems;
 
-/// `[methods.mocov2plus]`.
+/// Settings of MoCo v2+.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MocoV2PlusSettings {
-    /// Divides the cosine similarities.
-    pub temperature: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: InfoNce,
     /// Earlier embeddings kept as negatives, for each view.
     pub queue: usize,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// The slow copy of encoder and projector.
+    pub target: TargetSettings,
 }
 
 impl Default for MocoV2PlusSettings {
-    fn default() -> Self {
-        MocoV2PlusSettings { temperature: 0.2, queue: 4096 }
+    fn default() -> MocoV2PlusSettings {
+        MocoV2PlusSettings {
+            objective: InfoNce::default(),
+            queue: 4096,
+            projector: ProjectorSettings::default(),
+            target: TargetSettings::default(),
+        }
     }
 }
 
-impl MocoV2PlusSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.positive("methods.mocov2plus.temperature", self.temperature);
-        problems.least_one("methods.mocov2plus.queue", self.queue);
+impl Setup for MocoV2PlusSettings {
+    const SUMMARY: &'static str =
+        "each view must find its partner's slow embedding among a queue of earlier ones, both ways";
+    const PAPER: &'static str = "He et al., CVPR 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        problems.least_one("queue", self.queue);
+        self.projector.check(problems);
+        self.target.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        let shape = [self.queue, self.projector.output_dim];
+        Box::new(MocoV2Plus {
+            projector,
+            target: Target::new(&self.target, scope),
+            queues: [0, 1].map(|view| Queue::new(scope, ground.seed, view, shape)),
+            objective: self.objective,
+        })
     }
 }
 
 /// Differences from the authors' code: the loss goes both ways, and batches are not shuffled among devices, which
 /// matters only where a batch is split.
 #[derive(Debug)]
-pub(super) struct MocoV2Plus {
+struct MocoV2Plus {
     projector: Mlp,
     target: Target,
     queues: [Queue; 2],
     objective: InfoNce,
-}
-
-impl MocoV2Plus {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> MocoV2Plus {
-        let MocoV2PlusSettings { temperature, queue } = settings.methods.mocov2plus;
-        let projector = projector(&settings.projector, scope, widths.features);
-        let shape = [queue, settings.projector.output_dim];
-        MocoV2Plus {
-            projector,
-            target: Target::new(&settings.target, scope),
-            queues: [0, 1].map(|view| Queue::new(scope, settings.seed, view, shape)),
-            objective: InfoNce { temperature, normalise: true },
-        }
-    }
 }
 
 impl Method for MocoV2Plus {
@@ -87,7 +104,7 @@ impl Method for MocoV2Plus {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "MoCo collapses when its keys move too fast or its queue is stale: raise target.base_momentum, keep \
-         methods.mocov2plus.queue well below the number of images, or lower optim.lr"
+        "MoCo collapses when its keys move too fast or its queue is stale: raise method.target.base_momentum, keep \
+         method.queue well below the number of images, or lower optim.lr"
     }
 }

@@ -1,41 +1,15 @@
-//! Methods: heads, state and the call of an objective. One file and one registry row each.
+//! Methods: heads, state and the call of an objective. One more costs its file and one line of the registry below.
 
-mod barlow_twins;
-mod byol;
-mod deepclusterv2;
-mod dino;
-mod mocov2plus;
+mod heads;
 mod network;
-mod nnbyol;
-mod nnclr;
 mod queue;
-mod ressl;
-mod simclr;
-mod simsiam;
 mod state;
-mod supervised;
-mod swav;
 mod target;
-mod vibcreg;
-mod vicreg;
-mod w_mse;
-mod weighted_sum;
 
-pub use barlow_twins::BarlowTwinsSettings;
-pub use deepclusterv2::DeepClusterV2Settings;
-pub use dino::DinoSettings;
-pub use mocov2plus::MocoV2PlusSettings;
+pub use heads::{PredictorSettings, ProjectorSettings, TargetSettings};
 pub use network::Network;
-pub use nnbyol::NnbyolSettings;
-pub use nnclr::NnclrSettings;
-pub use ressl::ResslSettings;
-pub use simclr::SimclrSettings;
 pub use state::State;
-pub use swav::SwavSettings;
-pub use vibcreg::VibcregSettings;
-pub use vicreg::VicregSettings;
-pub use w_mse::WMseSettings;
-pub use weighted_sum::{ObjectiveSettings, WeightedSumSettings};
+pub use weighted_sum::Term;
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
@@ -44,12 +18,11 @@ use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::NnError;
-use twinlens_nn::heads::{Activation, LastNorm, Mlp, MlpPlan};
 use twinlens_nn::weights::{Scope, Weights};
 
+use crate::SslError;
 use crate::objectives::Loss;
 use crate::settings::Problems;
-use crate::{PredictorSettings, ProjectorSettings, Settings, SslError};
 
 /// What a method is given for a step.
 #[derive(Clone, Debug)]
@@ -158,67 +131,42 @@ pub trait Method: Debug + Send {
     fn collapse_advice(&self) -> &'static str;
 }
 
-/// `[methods.ID]` of a configuration: each method's own constants.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct MethodSettings {
-    /// Barlow Twins.
-    pub barlow_twins: BarlowTwinsSettings,
-    /// SimCLR.
-    pub simclr: SimclrSettings,
-    /// MoCo v2+.
-    pub mocov2plus: MocoV2PlusSettings,
-    /// VICReg.
-    pub vicreg: VicregSettings,
-    /// VIbCReg.
-    pub vibcreg: VibcregSettings,
-    /// SwAV.
-    pub swav: SwavSettings,
-    /// DINO.
-    pub dino: DinoSettings,
-    /// DeepCluster v2.
-    pub deepclusterv2: DeepClusterV2Settings,
-    /// NNCLR.
-    pub nnclr: NnclrSettings,
-    /// NNBYOL.
-    pub nnbyol: NnbyolSettings,
-    /// ReSSL.
-    pub ressl: ResslSettings,
-    /// W-MSE.
-    pub w_mse: WMseSettings,
-    /// Several methods at once.
-    pub weighted_sum: WeightedSumSettings,
-}
-
-impl MethodSettings {
-    pub(crate) fn check(&self, problems: &mut Problems) {
-        self.barlow_twins.check(problems);
-        self.simclr.check(problems);
-        self.mocov2plus.check(problems);
-        self.vicreg.check(problems);
-        self.vibcreg.check(problems);
-        self.swav.check(problems);
-        self.dino.check(problems);
-        self.deepclusterv2.check(problems);
-        self.nnclr.check(problems);
-        self.nnbyol.check(problems);
-        self.ressl.check(problems);
-        self.w_mse.check(problems);
-        self.weighted_sum.check(self, problems);
-    }
-}
-
-/// What a method's heads are made for.
+/// What a method is built on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Widths {
+pub struct Ground {
     /// Width of the encoder's features.
     pub features: usize,
     /// Classes of the data set; 0 without labels.
     pub classes: usize,
+    /// The run's seed.
+    pub seed: u64,
 }
 
-/// Declares a method's heads in a scope.
-type Build = fn(&Settings, &mut Scope<'_>, Widths) -> Box<dyn Method>;
+/// A method's settings: its constants and its heads.
+trait Setup: Default {
+    /// What the method is, for people.
+    const SUMMARY: &'static str;
+    /// Where it was published.
+    const PAPER: &'static str;
+    /// Whether it learns from labels.
+    const LABELS: bool = false;
+
+    /// How many views of an image it takes.
+    fn views(&self) -> RangeInclusive<usize> {
+        2..=2
+    }
+
+    /// The head whose outputs are watched, where there is one.
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        None
+    }
+
+    /// Reports what cannot be used.
+    fn check(&self, problems: &mut Problems);
+
+    /// Declares the heads in `scope`.
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method>;
+}
 
 /// A row of the registry.
 #[derive(Clone, Copy, Debug)]
@@ -231,8 +179,6 @@ pub struct MethodSpec {
     pub paper: &'static str,
     /// Whether it learns from labels.
     pub labels: bool,
-    views: fn(&MethodSettings) -> RangeInclusive<usize>,
-    build: Build,
 }
 
 /// As many views as there are.
@@ -244,188 +190,90 @@ pub(crate) fn describe(views: &RangeInclusive<usize>) -> String {
     format!("{}{more} views", views.start())
 }
 
-impl MethodSpec {
-    /// How many views of an image it takes.
-    pub fn views(&self, settings: &MethodSettings) -> RangeInclusive<usize> {
-        (self.views)(settings)
-    }
+/// Declares the methods: name, file, settings.
+macro_rules! registry {
+    ($($id:literal => $file:ident::$method:ident($settings:ident);)*) => {
+        $(mod $file; pub use $file::$settings;)*
 
-    /// Declares the method's heads in `scope`.
-    pub fn build(&self, settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Box<dyn Method> {
-        (self.build)(settings, scope, widths)
-    }
-}
+        /// `[method]` of a configuration: a table whose key `name` names the method, with its constants and heads.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "name")]
+        pub enum MethodSettings {
+            $(#[doc = concat!("`", $id, "`")] #[serde(rename = $id)] $method($settings),)*
+        }
 
-/// Every method.
-pub const METHODS: &[MethodSpec] = &[
-    MethodSpec {
-        id: "barlow-twins",
-        summary: "the cross-correlation of two views' embeddings is driven towards the identity",
-        paper: "Zbontar et al., ICML 2021, arXiv:2103.03230",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(barlow_twins::BarlowTwins::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "simclr",
-        summary: "each view must find its partner among all other views of the batch (NT-Xent)",
-        paper: "Chen et al., ICML 2020, arXiv:2002.05709",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(simclr::Simclr::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "mocov2plus",
-        summary: "each view must find its partner's slow embedding among a queue of earlier ones, both ways",
-        paper: "He et al., CVPR 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(mocov2plus::MocoV2Plus::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "byol",
-        summary: "a predictor guesses the other view's embedding by a slow copy of the network",
-        paper: "Grill et al., NeurIPS 2020, arXiv:2006.07733",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(byol::Byol::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "simsiam",
-        summary: "a predictor guesses the other view's embedding, which gets no gradient",
-        paper: "Chen and He, CVPR 2021, arXiv:2011.10566",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(simsiam::Simsiam::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "vicreg",
-        summary: "two views' embeddings agree, every column keeps its variance, columns do not covary",
-        paper: "Bardes et al., ICLR 2022, arXiv:2105.04906",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(vicreg::Vicreg::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "vibcreg",
-        summary: "VICReg with correlations for covariances and a whitening last layer",
-        paper: "Lee and Aune 2021, arXiv:2109.00783",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(vibcreg::Vibcreg::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "swav",
-        summary: "each view predicts to which prototypes the other was assigned, evenly over the batch",
-        paper: "Caron et al., NeurIPS 2020, arXiv:2006.09882",
-        labels: false,
-        views: |_| 2..=MANY,
-        build: |settings, scope, widths| Box::new(swav::Swav::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "dino",
-        summary: "a student matches the centred, sharpened outputs of its slow copy on other views",
-        paper: "Caron et al., ICCV 2021, arXiv:2104.14294",
-        labels: false,
-        views: |_| 2..=MANY,
-        build: |settings, scope, widths| Box::new(dino::Dino::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "deepclusterv2",
-        summary: "each view predicts the image's cluster among those of the last epoch's embeddings",
-        paper: "Caron et al., NeurIPS 2020, arXiv:2006.09882, appendix",
-        labels: false,
-        views: |_| 2..=MANY,
-        build: |settings, scope, widths| Box::new(deepclusterv2::DeepClusterV2::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "nnclr",
-        summary: "SimCLR with the nearest earlier embedding in place of one view",
-        paper: "Dwibedi et al., ICCV 2021, arXiv:2104.14548",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(nnclr::Nnclr::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "nnbyol",
-        summary: "BYOL with the nearest earlier embedding in place of the target",
-        paper: "Dwibedi et al., ICCV 2021, arXiv:2104.14548",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(nnbyol::Nnbyol::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "ressl",
-        summary: "a strong view has the same similarities to earlier embeddings as a weak one",
-        paper: "Zheng et al., NeurIPS 2021, arXiv:2107.09282",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(ressl::Ressl::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "w-mse",
-        summary: "two views' embeddings agree after whitening the batch",
-        paper: "Ermolov et al., ICML 2021, arXiv:2007.06346",
-        labels: false,
-        views: |_| 2..=2,
-        build: |settings, scope, widths| Box::new(w_mse::WMse::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: weighted_sum::ID,
-        summary: "several of the other methods at once, each on its own views, their losses weighted",
-        paper: "a weighted sum of objectives",
-        labels: false,
-        views: |settings| settings.weighted_sum.views()..=settings.weighted_sum.views(),
-        build: |settings, scope, widths| Box::new(weighted_sum::WeightedSum::new(settings, scope, widths)),
-    },
-    MethodSpec {
-        id: "supervised",
-        summary: "a linear classifier on the features learns the labels, for comparison",
-        paper: "cross-entropy, as in He et al., CVPR 2016, arXiv:1512.03385",
-        labels: true,
-        views: |_| 1..=MANY,
-        build: |settings, scope, widths| Box::new(supervised::Supervised::new(settings, scope, widths)),
-    },
-];
+        /// Every method.
+        pub const METHODS: &[MethodSpec] = &[$(MethodSpec {
+            id: $id,
+            summary: $settings::SUMMARY,
+            paper: $settings::PAPER,
+            labels: $settings::LABELS,
+        }),*];
 
-/// The registry row called `id`.
-///
-/// # Errors
-/// An unknown name; the error lists the known ones.
-pub fn find(id: &str) -> Result<&'static MethodSpec, SslError> {
-    METHODS.iter().find(|spec| spec.id == id).ok_or_else(|| {
-        let known = METHODS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-        SslError::UnknownMethod { got: id.into(), known }
-    })
-}
+        impl MethodSettings {
+            /// The method called `id`, with default settings.
+            ///
+            /// # Errors
+            /// An unknown name; the error lists the known ones.
+            pub fn named(id: &str) -> Result<MethodSettings, SslError> {
+                match id {
+                    $($id => Ok(MethodSettings::$method($settings::default())),)*
+                    _ => {
+                        let known = METHODS.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
+                        Err(SslError::UnknownMethod { got: id.into(), known })
+                    }
+                }
+            }
 
-/// The plan of the projector that the settings describe.
-fn projector_plan(settings: &ProjectorSettings, features: usize) -> MlpPlan {
-    let mut widths = vec![features];
-    widths.extend(std::iter::repeat_n(settings.hidden_dim, settings.layers - 1));
-    widths.push(settings.output_dim);
-    let ProjectorSettings { bias, last_bias, batch_norm, activation, last_norm, .. } = *settings;
-    MlpPlan { widths, bias, last_bias, batch_norm, activation, last_norm, weight_std: None }
-}
+            /// The method's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(MethodSettings::$method(_) => $id,)* }
+            }
 
-/// The projector that the settings describe.
-fn projector(settings: &ProjectorSettings, scope: &mut Scope<'_>, features: usize) -> Mlp {
-    Mlp::new(&mut scope.at("projector"), &projector_plan(settings, features))
-}
+            /// Whether it learns from labels.
+            pub fn labels(&self) -> bool {
+                match self { $(MethodSettings::$method(_) => $settings::LABELS,)* }
+            }
 
-/// The predictor that the settings describe, from embeddings to embeddings: two layers, batch normalisation and ReLU
-/// between them.
-fn predictor(settings: &PredictorSettings, scope: &mut Scope<'_>, dim: usize) -> Mlp {
-    let plan = MlpPlan {
-        widths: vec![dim, settings.hidden_dim, dim],
-        bias: settings.bias,
-        last_bias: true,
-        batch_norm: true,
-        activation: Activation::Relu,
-        last_norm: LastNorm::None,
-        weight_std: None,
+            /// How many views of an image it takes.
+            pub fn views(&self) -> RangeInclusive<usize> {
+                match self { $(MethodSettings::$method(settings) => settings.views(),)* }
+            }
+
+            /// The head whose outputs are watched, where there is one.
+            pub fn projector(&self) -> Option<&ProjectorSettings> {
+                match self { $(MethodSettings::$method(settings) => settings.projector(),)* }
+            }
+
+            pub(crate) fn check(&self, problems: &mut Problems) {
+                match self { $(MethodSettings::$method(settings) => settings.check(problems),)* }
+            }
+
+            /// Declares the method's heads in `scope`.
+            pub fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+                match self { $(MethodSettings::$method(settings) => settings.build(scope, ground),)* }
+            }
+        }
     };
-    Mlp::new(&mut scope.at("predictor"), &plan)
+}
+
+registry! {
+    "barlow-twins" => barlow_twins::BarlowTwins(BarlowTwinsSettings);
+    "simclr" => simclr::Simclr(SimclrSettings);
+    "mocov2plus" => mocov2plus::MocoV2Plus(MocoV2PlusSettings);
+    "byol" => byol::Byol(ByolSettings);
+    "simsiam" => simsiam::Simsiam(SimsiamSettings);
+    "vicreg" => vicreg::Vicreg(VicregSettings);
+    "vibcreg" => vibcreg::Vibcreg(VibcregSettings);
+    "swav" => swav::Swav(SwavSettings);
+    "dino" => dino::Dino(DinoSettings);
+    "deepclusterv2" => deepclusterv2::DeepClusterV2(DeepClusterV2Settings);
+    "nnclr" => nnclr::Nnclr(NnclrSettings);
+    "nnbyol" => nnbyol::Nnbyol(NnbyolSettings);
+    "ressl" => ressl::Ressl(ResslSettings);
+    "w-mse" => w_mse::WMse(WMseSettings);
+    "weighted-sum" => weighted_sum::WeightedSum(WeightedSumSettings);
+    "supervised" => supervised::Supervised(SupervisedSettings);
 }
 
 /// The first two views.

@@ -6,50 +6,70 @@ use twinlens_nn::NnError;
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::{Scope, Weights};
 
+use super::heads::{PredictorSettings, ProjectorSettings, TargetSettings};
 use super::queue::Queue;
 use super::target::Target;
-use super::{Batch, Method, Network, Output, State, Widths, predictor, projector, two};
-use crate::Settings;
+use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
 use crate::objectives::{byol, nearest};
 use crate::settings::Problems;
 
-/// `[methods.nnbyol]`.
+/// Settings of NNBYOL.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NnbyolSettings {
     /// Earlier target embeddings of the first view among which neighbours are looked for.
     pub queue: usize,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// The head after the projector.
+    pub predictor: PredictorSettings,
+    /// The slow copy of encoder and projector.
+    pub target: TargetSettings,
 }
 
 impl Default for NnbyolSettings {
-    fn default() -> Self {
-        NnbyolSettings { queue: 4096 }
+    fn default() -> NnbyolSettings {
+        NnbyolSettings {
+            queue: 4096,
+            projector: ProjectorSettings::default(),
+            predictor: PredictorSettings::default(),
+            target: TargetSettings::default(),
+        }
     }
 }
 
-impl NnbyolSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.least_one("methods.nnbyol.queue", self.queue);
+impl Setup for NnbyolSettings {
+    const SUMMARY: &'static str =
+        "BYOL with the nearest earlier embedding in place of the target";
+    const PAPER: &'static str = "Dwibedi et al., ICCV 2021, arXiv:2104.14548";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        problems.least_one("queue", self.queue);
+        self.projector.check(problems);
+        self.predictor.check(problems);
+        self.target.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let dim = self.projector.output_dim;
+        let projector = self.projector.build(scope, ground.features);
+        let target = Target::new(&self.target, scope);
+        let predictor = self.predictor.build(scope, dim);
+        let queue = Queue::new(scope, ground.seed, 0, [self.queue, dim]);
+        Box::new(Nnbyol { projector, target, predictor, queue })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Nnbyol {
+struct Nnbyol {
     projector: Mlp,
     target: Target,
     predictor: Mlp,
     queue: Queue,
-}
-
-impl Nnbyol {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Nnbyol {
-        let dim = settings.projector.output_dim;
-        let projector = projector(&settings.projector, scope, widths.features);
-        let target = Target::new(&settings.target, scope);
-        let predictor = predictor(&settings.predictor, scope, dim);
-        let queue = Queue::new(scope, settings.seed, 0, [settings.methods.nnbyol.queue, dim]);
-        Nnbyol { projector, target, predictor, queue }
-    }
 }
 
 impl Method for Nnbyol {
@@ -81,6 +101,6 @@ impl Method for Nnbyol {
 
     fn collapse_advice(&self) -> &'static str {
         "NNBYOL collapses when all images have the same few neighbours or the target follows too fast: raise \
-         methods.nnbyol.queue, raise target.base_momentum, or lower optim.lr"
+         method.queue, raise method.target.base_momentum, or lower optim.lr"
     }
 }

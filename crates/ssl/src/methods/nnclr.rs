@@ -6,54 +6,71 @@ use twinlens_nn::NnError;
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
+use super::heads::{PredictorSettings, ProjectorSettings};
 use super::queue::Queue;
-use super::{Batch, Method, Network, Output, State, Widths, predictor, projector, two};
-use crate::Settings;
+use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
 use crate::objectives::{self, nearest};
 use crate::settings::Problems;
 
-/// `[methods.nnclr]`.
+/// Settings of NNCLR.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NnclrSettings {
-    /// Divides the cosine similarities.
-    pub temperature: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::Nnclr,
     /// Earlier embeddings of the first view among which neighbours are looked for.
     pub queue: usize,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// The head after the projector.
+    pub predictor: PredictorSettings,
 }
 
 impl Default for NnclrSettings {
-    fn default() -> Self {
-        NnclrSettings { temperature: 0.2, queue: 4096 }
+    fn default() -> NnclrSettings {
+        NnclrSettings {
+            objective: objectives::Nnclr::default(),
+            queue: 4096,
+            projector: ProjectorSettings::default(),
+            predictor: PredictorSettings::default(),
+        }
     }
 }
 
-impl NnclrSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.positive("methods.nnclr.temperature", self.temperature);
-        problems.least_one("methods.nnclr.queue", self.queue);
+impl Setup for NnclrSettings {
+    const SUMMARY: &'static str =
+        "SimCLR with the nearest earlier embedding in place of one view";
+    const PAPER: &'static str = "Dwibedi et al., ICCV 2021, arXiv:2104.14548";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        problems.least_one("queue", self.queue);
+        self.projector.check(problems);
+        self.predictor.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let dim = self.projector.output_dim;
+        Box::new(Nnclr {
+            projector: self.projector.build(scope, ground.features),
+            predictor: self.predictor.build(scope, dim),
+            queue: Queue::new(scope, ground.seed, 0, [self.queue, dim]),
+            objective: self.objective,
+        })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Nnclr {
+struct Nnclr {
     projector: Mlp,
     predictor: Mlp,
     queue: Queue,
     objective: objectives::Nnclr,
-}
-
-impl Nnclr {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Nnclr {
-        let NnclrSettings { temperature, queue } = settings.methods.nnclr;
-        let dim = settings.projector.output_dim;
-        Nnclr {
-            projector: projector(&settings.projector, scope, widths.features),
-            predictor: predictor(&settings.predictor, scope, dim),
-            queue: Queue::new(scope, settings.seed, 0, [queue, dim]),
-            objective: objectives::Nnclr { temperature },
-        }
-    }
 }
 
 impl Method for Nnclr {
@@ -78,7 +95,7 @@ impl Method for Nnclr {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "NNCLR collapses when all images have the same few neighbours: raise methods.nnclr.queue, raise batch, or lower \
+        "NNCLR collapses when all images have the same few neighbours: raise method.queue, raise batch, or lower \
          optim.lr"
     }
 }

@@ -6,58 +6,72 @@ use twinlens_nn::NnError;
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::{Scope, Weights};
 
+use super::heads::{ProjectorSettings, TargetSettings};
 use super::queue::Queue;
 use super::target::Target;
-use super::{Batch, Method, Network, Output, State, Widths, projector, two};
-use crate::Settings;
+use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
 use crate::objectives;
 use crate::settings::Problems;
 
-/// `[methods.ressl]`. The first view is the student's, strongly changed; the second the teacher's, weakly.
+/// Settings of ReSSL. The first view is the student's, strongly changed; the second the teacher's, weakly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResslSettings {
-    /// Divides the student's cosines.
-    pub student_temperature: f64,
-    /// Divides the teacher's cosines; below the student's, so that targets are sharper than predictions.
-    pub teacher_temperature: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::Ressl,
     /// Earlier teacher embeddings.
     pub queue: usize,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// The slow copy of encoder and projector.
+    pub target: TargetSettings,
 }
 
 impl Default for ResslSettings {
-    fn default() -> Self {
-        ResslSettings { student_temperature: 0.1, teacher_temperature: 0.04, queue: 4096 }
+    fn default() -> ResslSettings {
+        ResslSettings {
+            objective: objectives::Ressl::default(),
+            queue: 4096,
+            projector: ProjectorSettings::default(),
+            target: TargetSettings::default(),
+        }
     }
 }
 
-impl ResslSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.positive("methods.ressl.student_temperature", self.student_temperature);
-        problems.positive("methods.ressl.teacher_temperature", self.teacher_temperature);
-        problems.least_two("methods.ressl.queue", self.queue);
+impl Setup for ResslSettings {
+    const SUMMARY: &'static str =
+        "a strong view has the same similarities to earlier embeddings as a weak one";
+    const PAPER: &'static str = "Zheng et al., NeurIPS 2021, arXiv:2107.09282";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        problems.least_two("queue", self.queue);
+        self.projector.check(problems);
+        self.target.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        Box::new(Ressl {
+            projector,
+            target: Target::new(&self.target, scope),
+            queue: Queue::new(scope, ground.seed, 0, [self.queue, self.projector.output_dim]),
+            objective: self.objective,
+        })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Ressl {
+struct Ressl {
     projector: Mlp,
     target: Target,
     queue: Queue,
     objective: objectives::Ressl,
-}
-
-impl Ressl {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Ressl {
-        let ResslSettings { student_temperature, teacher_temperature, queue } = settings.methods.ressl;
-        let projector = projector(&settings.projector, scope, widths.features);
-        Ressl {
-            projector,
-            target: Target::new(&settings.target, scope),
-            queue: Queue::new(scope, settings.seed, 0, [queue, settings.projector.output_dim]),
-            objective: objectives::Ressl { teacher_temperature, student_temperature },
-        }
-    }
 }
 
 impl Method for Ressl {
@@ -87,7 +101,7 @@ impl Method for Ressl {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "ReSSL collapses when the teacher is no sharper than the student: lower methods.ressl.teacher_temperature to \
-         half of student_temperature and less, keep the second view weak, or raise target.base_momentum"
+        "ReSSL collapses when the teacher is no sharper than the student: lower method.teacher_temperature to \
+         half of student_temperature and less, keep the second view weak, or raise method.target.base_momentum"
     }
 }

@@ -5,43 +5,46 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Method, Network, Output, Widths, projector, two};
-use crate::Settings;
+use super::heads::ProjectorSettings;
+use super::{Batch, Ground, Method, Network, Output, Setup, two};
 use crate::objectives::NtXent;
 use crate::settings::Problems;
 
-/// `[methods.simclr]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Settings of SimCLR.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimclrSettings {
-    /// Divides the cosine similarities.
-    pub temperature: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: NtXent,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
 }
 
-impl Default for SimclrSettings {
-    fn default() -> Self {
-        SimclrSettings { temperature: 0.2 }
+impl Setup for SimclrSettings {
+    const SUMMARY: &'static str =
+        "each view must find its partner among all other views of the batch (NT-Xent)";
+    const PAPER: &'static str = "Chen et al., ICML 2020, arXiv:2002.05709";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
     }
-}
 
-impl SimclrSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.positive("methods.simclr.temperature", self.temperature);
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        self.projector.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        Box::new(Simclr { projector, objective: self.objective })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Simclr {
+struct Simclr {
     projector: Mlp,
     objective: NtXent,
-}
-
-impl Simclr {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Simclr {
-        let temperature = settings.methods.simclr.temperature;
-        let projector = projector(&settings.projector, scope, widths.features);
-        Simclr { projector, objective: NtXent { temperature } }
-    }
 }
 
 impl Method for Simclr {
@@ -52,7 +55,7 @@ impl Method for Simclr {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "SimCLR collapses when negatives are too few or all alike: raise batch, lower methods.simclr.temperature \
+        "SimCLR collapses when negatives are too few or all alike: raise batch, lower method.temperature \
          or optim.lr, and look at the views (`twinlens views`): they may have become indistinguishable"
     }
 }

@@ -1,25 +1,51 @@
 //! SimSiam: BYOL's predictor without a target network; the other view gets no gradient.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Method, Network, Output, Rate, Widths, predictor, projector, two};
-use crate::Settings;
+use super::heads::{PredictorSettings, ProjectorSettings};
+use super::{Batch, Ground, Method, Network, Output, Rate, Setup, two};
 use crate::objectives::simsiam;
+use crate::settings::Problems;
+
+/// Settings of SimSiam.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimsiamSettings {
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
+    /// The head after the projector.
+    pub predictor: PredictorSettings,
+}
+
+impl Setup for SimsiamSettings {
+    const SUMMARY: &'static str =
+        "a predictor guesses the other view's embedding, which gets no gradient";
+    const PAPER: &'static str = "Chen and He, CVPR 2021, arXiv:2011.10566";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.projector.check(problems);
+        self.predictor.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        let predictor = self.predictor.build(scope, self.projector.output_dim);
+        Box::new(Simsiam { projector, predictor })
+    }
+}
 
 /// The predictor's learning rate stays constant (section 4 of the paper): it should keep up with the latest embeddings.
 #[derive(Debug)]
-pub(super) struct Simsiam {
+struct Simsiam {
     projector: Mlp,
     predictor: Mlp,
-}
-
-impl Simsiam {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Simsiam {
-        let projector = projector(&settings.projector, scope, widths.features);
-        let predictor = predictor(&settings.predictor, scope, settings.projector.output_dim);
-        Simsiam { projector, predictor }
-    }
 }
 
 impl Method for Simsiam {
@@ -35,6 +61,6 @@ impl Method for Simsiam {
 
     fn collapse_advice(&self) -> &'static str {
         "SimSiam collapses when its predictor falls behind or its projector does not end in batch normalisation: set \
-         projector.last_norm=\"batch_norm_without_affine\", narrow predictor.hidden_dim, or change optim.lr"
+         method.projector.last_norm=\"batch_norm_without_affine\", narrow method.predictor.hidden_dim, or change optim.lr"
     }
 }

@@ -1,24 +1,45 @@
 //! Supervised learning, for comparison: a linear classifier on the features.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::layers::Linear;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Method, Network, Output, Widths};
-use crate::Settings;
+use super::{Batch, Ground, MANY, Method, Network, Output, Setup};
 use crate::objectives::{Loss, assigned_cross_entropy};
+use crate::settings::Problems;
+
+/// Settings of supervised learning: none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SupervisedSettings {
+}
+
+impl Setup for SupervisedSettings {
+    const SUMMARY: &'static str =
+        "a linear classifier on the features learns the labels, for comparison";
+    const PAPER: &'static str = "cross-entropy, as in He et al., CVPR 2016, arXiv:1512.03385";
+    const LABELS: bool = true;
+
+    fn views(&self) -> RangeInclusive<usize> {
+        1..=MANY
+    }
+
+    fn check(&self, _problems: &mut Problems) {}
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let classes = ground.classes.max(1);
+        Box::new(Supervised { classifier: Linear::new(&mut scope.at("classifier"), ground.features, classes, true) })
+    }
+}
 
 /// Cross-entropy over all views; images without a label do not count.
 #[derive(Debug)]
-pub(super) struct Supervised {
+struct Supervised {
     classifier: Linear,
-}
-
-impl Supervised {
-    pub(super) fn new(_settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Supervised {
-        let classes = widths.classes.max(1);
-        Supervised { classifier: Linear::new(&mut scope.at("classifier"), widths.features, classes, true) }
-    }
 }
 
 impl Method for Supervised {

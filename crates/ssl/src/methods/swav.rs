@@ -1,5 +1,7 @@
 //! SwAV: a projector, prototypes, and codes from Sinkhorn's iteration.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,98 +9,102 @@ use twinlens_nn::NnError;
 use twinlens_nn::heads::{Mlp, Prototypes};
 use twinlens_nn::weights::Scope;
 
+use super::heads::ProjectorSettings;
 use super::queue::Queue;
-use super::{Batch, Method, Network, Output, Rate, State, Widths, projector};
-use crate::Settings;
+use super::{Batch, Ground, MANY, Method, Network, Output, Rate, Setup, State};
 use crate::objectives::{self, Sinkhorn};
 use crate::settings::Problems;
 
 /// Views that codes are made of: the first ones, of full size.
 const CODED: usize = 2;
 
-/// `[methods.swav]`.
+/// Settings of SwAV.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SwavSettings {
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::Swav,
+    /// How codes are made.
+    #[serde(flatten)]
+    pub codes: Sinkhorn,
     /// Prototypes.
     pub prototypes: usize,
-    /// Divides the cosines of the predictions.
-    pub temperature: f64,
-    /// Smoothness of the codes: the larger, the more even.
-    pub epsilon: f64,
-    /// Sinkhorn's iterations.
-    pub iterations: usize,
     /// Earlier embeddings added to the batch when codes are made, for each of the first two views; 0 for none.
     pub queue: usize,
     /// The epoch, from 0, in which the queue starts to fill; it is used once full.
     pub queue_from_epoch: usize,
     /// Epochs at the start in which prototypes stay as they are.
     pub frozen_epochs: usize,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
 }
 
 impl Default for SwavSettings {
-    fn default() -> Self {
+    fn default() -> SwavSettings {
         SwavSettings {
+            objective: objectives::Swav::default(),
+            codes: Sinkhorn::default(),
             prototypes: 3000,
-            temperature: 0.1,
-            epsilon: 0.05,
-            iterations: 3,
             queue: 0,
             queue_from_epoch: 15,
             frozen_epochs: 1,
+            projector: ProjectorSettings::default(),
         }
     }
 }
 
-impl SwavSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.least_two("methods.swav.prototypes", self.prototypes);
-        problems.positive("methods.swav.temperature", self.temperature);
-        problems.positive("methods.swav.epsilon", self.epsilon);
-        problems.least_one("methods.swav.iterations", self.iterations);
+impl Setup for SwavSettings {
+    const SUMMARY: &'static str =
+        "each view predicts to which prototypes the other was assigned, evenly over the batch";
+    const PAPER: &'static str = "Caron et al., NeurIPS 2020, arXiv:2006.09882";
+
+    fn views(&self) -> RangeInclusive<usize> {
+        2..=MANY
+    }
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        self.codes.check(problems);
+        problems.least_two("prototypes", self.prototypes);
+        self.projector.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        let dim = self.projector.output_dim;
+        let prototypes = Prototypes::new(&mut scope.at("prototypes"), dim, self.prototypes);
+        let views = if self.queue > 0 { CODED } else { 0 };
+        let queue = |view| Queue::new(scope, ground.seed, view, [self.queue, dim]);
+        let queues = (0..views).map(queue).collect();
+        Box::new(Swav { projector, prototypes, queues, settings: self.clone() })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Swav {
+struct Swav {
     projector: Mlp,
     prototypes: Prototypes,
     queues: Vec<Queue>,
-    objective: objectives::Swav,
-    sinkhorn: Sinkhorn,
     settings: SwavSettings,
 }
 
 impl Swav {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Swav {
-        let own = settings.methods.swav.clone();
-        let projector = projector(&settings.projector, scope, widths.features);
-        let dim = settings.projector.output_dim;
-        let prototypes = Prototypes::new(&mut scope.at("prototypes"), dim, own.prototypes);
-        let queues = if own.queue > 0 { CODED } else { 0 };
-        Swav {
-            projector,
-            prototypes,
-            queues: (0..queues)
-                .map(|view| Queue::new(scope, settings.seed, view, [own.queue, dim]))
-                .collect(),
-            objective: objectives::Swav { temperature: own.temperature },
-            sinkhorn: Sinkhorn { epsilon: own.epsilon, iterations: own.iterations },
-            settings: own,
-        }
-    }
-
     /// The codes of a view's scores, made together with those of its queue if that is full.
     fn codes(&self, network: &mut Network<'_>, view: usize, scores: &Tensor<2>) -> Tensor<2> {
         let scores = scores.clone().without_autodiff();
         let Some(queue) = self.queues.get(view).filter(|queue| queue.is_full()) else {
-            return self.sinkhorn.codes(scores);
+            return self.settings.codes.codes(scores);
         };
         let rows = scores.dims()[0];
         let mut all = vec![scores];
         all.extend(network.apply(vec![queue.rows()], |pass, z| self.prototypes.forward(pass, z)));
         let all = all.into_iter().map(|scores| scores.without_autodiff()).collect();
-        self.sinkhorn.codes(Tensor::cat(all, 0)).narrow(0, 0, rows)
+        self.settings.codes.codes(Tensor::cat(all, 0)).narrow(0, 0, rows)
     }
 }
 
@@ -108,7 +114,7 @@ impl Method for Swav {
         let scores = network.apply(z.clone(), |pass, z| self.prototypes.forward(pass, z));
         let codes: Vec<_> =
             scores.iter().take(CODED).enumerate().map(|(v, s)| self.codes(network, v, s)).collect();
-        let loss = self.objective.loss(&codes, &scores);
+        let loss = self.settings.objective.loss(&codes, &scores);
         if epoch >= self.settings.queue_from_epoch {
             self.queues.iter_mut().zip(&z).for_each(|(queue, z)| queue.push(z));
         }
@@ -135,7 +141,7 @@ impl Method for Swav {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "SwAV collapses when codes are too even or prototypes too many for the batch: lower methods.swav.epsilon, \
-         lower methods.swav.prototypes, set a methods.swav.queue of a few thousand, or lower optim.lr"
+        "SwAV collapses when codes are too even or prototypes too many for the batch: lower method.epsilon, \
+         lower method.prototypes, set a method.queue of a few thousand, or lower optim.lr"
     }
 }

@@ -4,8 +4,8 @@ use twinlens_nn::NnError;
 use twinlens_nn::optim::{momentum_schedule, momentum_update};
 use twinlens_nn::weights::{Scope, Weights};
 
+use super::heads::TargetSettings;
 use super::{Network, State};
-use crate::TargetSettings;
 
 /// What the names of its entries start with in a checkpoint.
 const PREFIX: &str = "target/";

@@ -5,56 +5,46 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Method, Network, Output, Widths, projector, two};
-use crate::Settings;
+use super::heads::ProjectorSettings;
+use super::{Batch, Ground, Method, Network, Output, Setup, two};
 use crate::objectives;
 use crate::settings::Problems;
 
-/// `[methods.vibcreg]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Settings of VIbCReg.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VibcregSettings {
-    /// Weight of the distance between views.
-    pub invariance_weight: f64,
-    /// Weight of the hinge on standard deviations.
-    pub variance_weight: f64,
-    /// Weight of the correlations.
-    pub covariance_weight: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::Vibcreg,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
 }
 
-impl Default for VibcregSettings {
-    fn default() -> Self {
-        VibcregSettings { invariance_weight: 25.0, variance_weight: 25.0, covariance_weight: 200.0 }
+impl Setup for VibcregSettings {
+    const SUMMARY: &'static str =
+        "VICReg with correlations for covariances and a whitening last layer";
+    const PAPER: &'static str = "Lee and Aune 2021, arXiv:2109.00783";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
     }
-}
 
-impl VibcregSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.not_negative("methods.vibcreg.invariance_weight", self.invariance_weight);
-        problems.not_negative("methods.vibcreg.variance_weight", self.variance_weight);
-        problems.not_negative("methods.vibcreg.covariance_weight", self.covariance_weight);
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        self.projector.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        Box::new(Vibcreg { projector, objective: self.objective })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Vibcreg {
+struct Vibcreg {
     projector: Mlp,
     objective: objectives::Vibcreg,
-}
-
-impl Vibcreg {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Vibcreg {
-        let VibcregSettings { invariance_weight, variance_weight, covariance_weight } =
-            settings.methods.vibcreg;
-        let objective = objectives::Vibcreg {
-            invariance_weight,
-            variance_weight,
-            covariance_weight,
-            gamma: 1.0,
-            eps: 1e-4,
-        };
-        Vibcreg { projector: projector(&settings.projector, scope, widths.features), objective }
-    }
 }
 
 impl Method for Vibcreg {
@@ -65,7 +55,7 @@ impl Method for Vibcreg {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "VIbCReg collapses when the hinge on standard deviations is too weak: raise methods.vibcreg.variance_weight, \
-         set projector.last_norm=\"iter_norm\", or lower optim.lr"
+        "VIbCReg collapses when the hinge on standard deviations is too weak: raise method.variance_weight, \
+         set method.projector.last_norm=\"iter_norm\", or lower optim.lr"
     }
 }

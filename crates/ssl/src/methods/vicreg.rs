@@ -5,68 +5,46 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Method, Network, Output, Widths, projector, two};
-use crate::Settings;
-use crate::objectives::{self, InvarianceReduction};
+use super::heads::ProjectorSettings;
+use super::{Batch, Ground, Method, Network, Output, Setup, two};
+use crate::objectives;
 use crate::settings::Problems;
 
-/// `[methods.vicreg]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Settings of VICReg.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VicregSettings {
-    /// Weight of the distance between views.
-    pub invariance_weight: f64,
-    /// Weight of the hinge on standard deviations.
-    pub variance_weight: f64,
-    /// Weight of the covariances.
-    pub covariance_weight: f64,
-    /// What distances are averaged over: `mean_elements` (all code) or `mean_samples` (the paper's equation 5).
-    pub invariance_reduction: InvarianceReduction,
-    /// 0.5 averages the views' hinges (the authors' code), 1 sums them (the paper's equation 6, solo-learn).
-    pub variance_view_scale: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::Vicreg,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
 }
 
-impl Default for VicregSettings {
-    fn default() -> Self {
-        VicregSettings {
-            invariance_weight: 25.0,
-            variance_weight: 25.0,
-            covariance_weight: 1.0,
-            invariance_reduction: InvarianceReduction::MeanElements,
-            variance_view_scale: 0.5,
-        }
+impl Setup for VicregSettings {
+    const SUMMARY: &'static str =
+        "two views' embeddings agree, every column keeps its variance, columns do not covary";
+    const PAPER: &'static str = "Bardes et al., ICLR 2022, arXiv:2105.04906";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
     }
-}
 
-impl VicregSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.not_negative("methods.vicreg.invariance_weight", self.invariance_weight);
-        problems.not_negative("methods.vicreg.variance_weight", self.variance_weight);
-        problems.not_negative("methods.vicreg.covariance_weight", self.covariance_weight);
-        problems.positive("methods.vicreg.variance_view_scale", self.variance_view_scale);
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        self.projector.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        Box::new(Vicreg { projector, objective: self.objective })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Vicreg {
+struct Vicreg {
     projector: Mlp,
     objective: objectives::Vicreg,
-}
-
-impl Vicreg {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> Vicreg {
-        let own = &settings.methods.vicreg;
-        let objective = objectives::Vicreg {
-            invariance_weight: own.invariance_weight,
-            variance_weight: own.variance_weight,
-            covariance_weight: own.covariance_weight,
-            gamma: 1.0,
-            eps: 1e-4,
-            invariance_reduction: own.invariance_reduction,
-            variance_view_scale: own.variance_view_scale,
-        };
-        Vicreg { projector: projector(&settings.projector, scope, widths.features), objective }
-    }
 }
 
 impl Method for Vicreg {
@@ -77,7 +55,7 @@ impl Method for Vicreg {
     }
 
     fn collapse_advice(&self) -> &'static str {
-        "VICReg collapses when the hinge on standard deviations is too weak: raise methods.vicreg.variance_weight, \
-         lower methods.vicreg.invariance_weight, or lower optim.lr"
+        "VICReg collapses when the hinge on standard deviations is too weak: raise method.variance_weight, \
+         lower method.invariance_weight, or lower optim.lr"
     }
 }

@@ -5,43 +5,46 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Method, Network, Output, Widths, projector, two};
-use crate::Settings;
+use super::heads::ProjectorSettings;
+use super::{Batch, Ground, Method, Network, Output, Setup, two};
 use crate::objectives;
 use crate::settings::Problems;
 
-/// `[methods.w-mse]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Settings of W-MSE.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WMseSettings {
-    /// Share of the identity in the covariance: it makes up for a batch with fewer images than dimensions.
-    pub eps: f64,
+    /// Constants of the loss.
+    #[serde(flatten)]
+    pub objective: objectives::WMse,
+    /// The head between encoder and objective.
+    pub projector: ProjectorSettings,
 }
 
-impl Default for WMseSettings {
-    fn default() -> Self {
-        WMseSettings { eps: 1e-3 }
+impl Setup for WMseSettings {
+    const SUMMARY: &'static str =
+        "two views' embeddings agree after whitening the batch";
+    const PAPER: &'static str = "Ermolov et al., ICML 2021, arXiv:2007.06346";
+
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        Some(&self.projector)
     }
-}
 
-impl WMseSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.positive("methods.w-mse.eps", self.eps);
-        problems.share("methods.w-mse.eps", self.eps);
+    fn check(&self, problems: &mut Problems) {
+        self.objective.check(problems);
+        self.projector.check(problems);
+    }
+
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let projector = self.projector.build(scope, ground.features);
+        Box::new(WMse { projector, objective: self.objective })
     }
 }
 
 #[derive(Debug)]
-pub(super) struct WMse {
+struct WMse {
     projector: Mlp,
     objective: objectives::WMse,
-}
-
-impl WMse {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> WMse {
-        let objective = objectives::WMse { eps: settings.methods.w_mse.eps };
-        WMse { projector: projector(&settings.projector, scope, widths.features), objective }
-    }
 }
 
 impl Method for WMse {
@@ -53,6 +56,6 @@ impl Method for WMse {
 
     fn collapse_advice(&self) -> &'static str {
         "W-MSE whitens every batch, so its embeddings collapse only before that: raise batch to twice \
-         projector.output_dim and more, lower methods.w-mse.eps, or lower optim.lr"
+         method.projector.output_dim and more, lower method.eps, or lower optim.lr"
     }
 }

@@ -1,6 +1,6 @@
 //! Several methods that train one encoder together, each on its own views and with its own heads.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -9,29 +9,27 @@ use twinlens_nn::NnError;
 use twinlens_nn::weights::{Scope, Weights};
 
 use super::{
-    Batch, Images, METHODS, Method, MethodSettings, Network, Output, Rate, State, Widths, describe, find,
+    Batch, Ground, Images, Method, MethodSettings, MocoV2PlusSettings, Network, Output, ProjectorSettings, Rate,
+    Setup, State, describe,
 };
+use crate::SslError;
 use crate::objectives::{Loss, weighted_sum};
 use crate::settings::Problems;
-use crate::{Settings, SslError};
 
-/// The name in the registry.
-pub(super) const ID: &str = "weighted-sum";
-
-/// `[methods.weighted-sum]`.
+/// Settings of a weighted sum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WeightedSumSettings {
     /// The methods, in the order of their views.
-    pub objectives: Vec<ObjectiveSettings>,
+    pub terms: Vec<Term>,
 }
 
-/// `[[methods.weighted-sum.objectives]]`: constants and heads are those of the method's own settings.
+/// `[[method.terms]]`: a method with constants and heads of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectiveSettings {
-    /// The method, by its name.
-    pub method: String,
+pub struct Term {
+    /// The method.
+    #[serde(flatten)]
+    pub method: MethodSettings,
     /// What its loss is multiplied with.
     pub weight: f64,
     /// How many views it takes, after those of the methods before it.
@@ -40,39 +38,65 @@ pub struct ObjectiveSettings {
 
 impl Default for WeightedSumSettings {
     fn default() -> Self {
-        let objective = |weight| ObjectiveSettings { method: "mocov2plus".into(), weight, views: 2 };
-        WeightedSumSettings { objectives: vec![objective(0.4), objective(1.0)] }
+        let method = || MethodSettings::MocoV2Plus(MocoV2PlusSettings::default());
+        let term = |weight| Term { method: method(), weight, views: 2 };
+        WeightedSumSettings { terms: vec![term(0.4), term(1.0)] }
     }
 }
 
-impl WeightedSumSettings {
-    pub(super) fn check(&self, methods: &MethodSettings, problems: &mut Problems) {
-        let key = "methods.weighted-sum.objectives";
-        problems.require(key, !self.objectives.is_empty(), "at least one", "none");
-        let possible: Vec<_> = METHODS.iter().filter(|spec| spec.id != ID && !spec.labels).collect();
-        let names = possible.iter().map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-        for objective in &self.objectives {
-            problems.positive(key, objective.weight);
-            match possible.iter().find(|spec| spec.id == objective.method) {
-                Some(spec) => {
-                    let range = spec.views(methods);
-                    let expected = format!("{} for {}", describe(&range), spec.id);
-                    problems.require(key, range.contains(&objective.views), &expected, &objective.views);
-                }
-                None => problems.require(key, false, &names, &objective.method),
-            }
+impl Setup for WeightedSumSettings {
+    const SUMMARY: &'static str =
+        "several of the other methods at once, each on its own views, their losses weighted";
+    const PAPER: &'static str = "a weighted sum of objectives";
+
+    fn views(&self) -> RangeInclusive<usize> {
+        let all = self.terms.iter().map(|term| term.views).fold(0, usize::saturating_add);
+        all..=all
+    }
+
+    /// That of the first term, whose embeddings are watched.
+    fn projector(&self) -> Option<&ProjectorSettings> {
+        self.terms.first()?.method.projector()
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        problems.require("terms", !self.terms.is_empty(), "at least one", "none");
+        for (number, term) in self.terms.iter().enumerate() {
+            problems.within(&format!("terms.{number}"), |problems| term.check(problems));
         }
     }
 
-    /// The views of all methods together.
-    pub(crate) fn views(&self) -> usize {
-        self.objectives.iter().map(|objective| objective.views).fold(0, usize::saturating_add)
+    fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
+        let mut parts = Vec::new();
+        let mut first = 0;
+        for (number, term) in self.terms.iter().enumerate() {
+            let method = term.method.build(&mut scope.at(number), ground);
+            let views = first..first + term.views;
+            first = views.end;
+            parts.push(Part { method, weight: term.weight, views });
+        }
+        Box::new(WeightedSum { parts })
+    }
+}
+
+impl Term {
+    fn check(&self, problems: &mut Problems) {
+        problems.positive("weight", self.weight);
+        let range = self.method.views();
+        let expected = format!("{} for {}", describe(&range), self.method.name());
+        problems.require("views", range.contains(&self.views), &expected, &self.views);
+        let sum = matches!(self.method, MethodSettings::WeightedSum(_));
+        let expected = "a method that needs no labels and is no sum itself";
+        problems.require("name", !sum && !self.method.labels(), expected, self.method.name());
+        if !sum {
+            self.method.check(problems);
+        }
     }
 }
 
 /// `sum_i w_i L_i`. Entries and state of method number i are named `i.` and `i/`.
 #[derive(Debug)]
-pub(super) struct WeightedSum {
+struct WeightedSum {
     parts: Vec<Part>,
 }
 
@@ -81,25 +105,6 @@ struct Part {
     method: Box<dyn Method>,
     weight: f64,
     views: Range<usize>,
-}
-
-impl WeightedSum {
-    pub(super) fn new(settings: &Settings, scope: &mut Scope<'_>, widths: Widths) -> WeightedSum {
-        let mut parts = Vec::new();
-        let mut first = 0;
-        for (number, objective) in settings.methods.weighted_sum.objectives.iter().enumerate() {
-            // Unknown methods, and this one within itself, were refused with the settings.
-            let Ok(spec) = find(&objective.method) else { continue };
-            if spec.id == ID {
-                continue;
-            }
-            let method = spec.build(settings, &mut scope.at(number), widths);
-            let views = first..first + objective.views;
-            first = views.end;
-            parts.push(Part { method, weight: objective.weight, views });
-        }
-        WeightedSum { parts }
-    }
 }
 
 /// The loss of method `number`, with itself (`NUMBER`) and its parts (`NUMBER_PART`) as parts.
@@ -185,6 +190,6 @@ impl Method for WeightedSum {
 
     fn collapse_advice(&self) -> &'static str {
         "Look which of the objectives fell silent (loss_0, loss_1, ... in metrics.jsonl), raise its weight in \
-         methods.weighted-sum.objectives, or train it alone to see whether it collapses by itself"
+         method.terms, or train it alone to see whether it collapses by itself"
     }
 }

@@ -7,6 +7,7 @@ use twinlens_nn::norms::unit_rows;
 use twinlens_nn::ops::{column_products, squared_norm};
 
 use super::{Loss, centre, log_sum_exp, off_diagonal_squares, standardise};
+use crate::settings::Problems;
 
 /// Which loss: the method's own, or one of those that were compared with it (table 5 of the paper; the correlation of a
 /// view with itself is from later work).
@@ -35,7 +36,8 @@ pub enum BarlowTwinsForm {
 }
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct BarlowTwins {
     /// Weight of the redundancy term.
     pub lambda: f64,
@@ -47,7 +49,19 @@ pub struct BarlowTwins {
     pub temperature: f64,
 }
 
+impl Default for BarlowTwins {
+    fn default() -> BarlowTwins {
+        BarlowTwins { lambda: 0.005, eps: 1e-5, form: BarlowTwinsForm::default(), temperature: 0.1 }
+    }
+}
+
 impl BarlowTwins {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.not_negative("lambda", self.lambda);
+        problems.positive("eps", self.eps);
+        problems.positive("temperature", self.temperature);
+    }
+
     /// Equations 1 and 2. With `a`, `b` the columns of `z_a`, `z_b` standardised over the batch,
     ///
     /// ```text

@@ -2,18 +2,32 @@
 //! assignments", NeurIPS 2020, appendix).
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
 use super::Loss;
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct DeepCluster {
     /// Divides the cosine similarities.
     pub temperature: f64,
 }
 
+impl Default for DeepCluster {
+    fn default() -> DeepCluster {
+        DeepCluster { temperature: 0.1 }
+    }
+}
+
 impl DeepCluster {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("temperature", self.temperature);
+    }
+
     /// Every view of an image must find the image's cluster, for each of H clusterings:
     ///
     /// ```text

@@ -1,19 +1,34 @@
 //! The loss of DINO (Caron et al., "Emerging properties in self-supervised vision transformers", ICCV 2021).
 
 use burn::tensor::{Tensor, activation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Loss, cross_view, entropy};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Dino {
-    /// Divides the teacher's logits.
+    /// Divides the teacher's logits, after a warm-up.
     pub teacher_temperature: f64,
     /// Divides the student's logits.
     pub student_temperature: f64,
 }
 
+impl Default for Dino {
+    fn default() -> Dino {
+        Dino { teacher_temperature: 0.07, student_temperature: 0.1 }
+    }
+}
+
 impl Dino {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("teacher_temperature", self.teacher_temperature);
+        problems.positive("student_temperature", self.student_temperature);
+    }
+
     /// Equation 3: with `P_t = sg softmax((teacher_t - centre) / tau_t)`,
     ///
     /// ```text

@@ -2,12 +2,16 @@
 //! representation learning", CVPR 2020).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
 use super::{Loss, log_sum_exp};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct InfoNce {
     /// Divides the cosine similarities.
     pub temperature: f64,
@@ -15,7 +19,17 @@ pub struct InfoNce {
     pub normalise: bool,
 }
 
+impl Default for InfoNce {
+    fn default() -> InfoNce {
+        InfoNce { temperature: 0.2, normalise: true }
+    }
+}
+
 impl InfoNce {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("temperature", self.temperature);
+    }
+
     /// Equation 1, averaged over the batch: the key of the same image among the keys of the queue,
     ///
     /// ```text

@@ -2,18 +2,32 @@
 //! visual representations", ICCV 2021).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
 use super::{Loss, log_sum_exp};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Nnclr {
     /// Divides the cosine similarities.
     pub temperature: f64,
 }
 
+impl Default for Nnclr {
+    fn default() -> Nnclr {
+        Nnclr { temperature: 0.2 }
+    }
+}
+
 impl Nnclr {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("temperature", self.temperature);
+    }
+
     /// Equation 3 in both directions, averaged. With `s_ij = u(nn_i) . u(p_j) / tau`, `u` of length 1,
     ///
     /// ```text

@@ -2,18 +2,32 @@
 //! representations", ICML 2020).
 
 use burn::tensor::{Int, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
 use super::{Loss, log_sum_exp};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct NtXent {
     /// Divides the cosine similarities.
     pub temperature: f64,
 }
 
+impl Default for NtXent {
+    fn default() -> NtXent {
+        NtXent { temperature: 0.2 }
+    }
+}
+
 impl NtXent {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("temperature", self.temperature);
+    }
+
     /// Equation 1, averaged over all 2N anchors. With `u` the 2N unit rows of both views,
     ///
     /// ```text

@@ -1,20 +1,35 @@
 //! The loss of ReSSL (Zheng et al., "ReSSL: relational self-supervised learning with weak augmentation", NeurIPS 2021).
 
 use burn::tensor::{Tensor, activation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
 use super::{Loss, cross_entropy, entropy};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Ressl {
-    /// Divides the teacher's cosines.
+    /// Divides the teacher's cosines; below the student's, so that targets are sharper than predictions.
     pub teacher_temperature: f64,
     /// Divides the student's cosines.
     pub student_temperature: f64,
 }
 
+impl Default for Ressl {
+    fn default() -> Ressl {
+        Ressl { teacher_temperature: 0.04, student_temperature: 0.1 }
+    }
+}
+
 impl Ressl {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("teacher_temperature", self.teacher_temperature);
+        problems.positive("student_temperature", self.student_temperature);
+    }
+
     /// Equations 2 to 4: the student's similarities to the queue follow the teacher's,
     ///
     /// ```text

@@ -2,10 +2,15 @@
 //! cluster assignments", NeurIPS 2020, equations 3 to 5; Cuturi 2013).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::ops::sum;
 
+use crate::settings::Problems;
+
 /// Constants of the iteration.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Sinkhorn {
     /// Smoothness: the larger, the more even the codes.
     pub epsilon: f64,
@@ -13,7 +18,18 @@ pub struct Sinkhorn {
     pub iterations: usize,
 }
 
+impl Default for Sinkhorn {
+    fn default() -> Sinkhorn {
+        Sinkhorn { epsilon: 0.05, iterations: 3 }
+    }
+}
+
 impl Sinkhorn {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("epsilon", self.epsilon);
+        problems.least_one("iterations", self.iterations);
+    }
+
     /// Codes `[N, K]` of scores `[N, K]`: from `Q = exp(scores / epsilon)`, `iterations` times every prototype's column is
     /// scaled to the sum `1/K`, then every sample's row to `1/N`; at the end rows are scaled to 1.
     ///

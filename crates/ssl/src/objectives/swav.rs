@@ -2,17 +2,31 @@
 //! NeurIPS 2020).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Loss, cross_view, entropy};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Swav {
     /// Divides the scores of the predictions.
     pub temperature: f64,
 }
 
+impl Default for Swav {
+    fn default() -> Swav {
+        Swav { temperature: 0.1 }
+    }
+}
+
 impl Swav {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("temperature", self.temperature);
+    }
+
     /// Equations 1 and 2 for any number of views: every view `v` predicts the codes `q` of the others,
     ///
     /// ```text

@@ -2,12 +2,16 @@
 //! on time series", arXiv:2109.00783).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::vicreg::{distance, hinge};
 use super::{Loss, centre, off_diagonal_squares};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Vibcreg {
     /// Weight of the distance between views.
     pub invariance_weight: f64,
@@ -21,7 +25,27 @@ pub struct Vibcreg {
     pub eps: f64,
 }
 
+impl Default for Vibcreg {
+    fn default() -> Vibcreg {
+        Vibcreg {
+            invariance_weight: 25.0,
+            variance_weight: 25.0,
+            covariance_weight: 200.0,
+            gamma: 1.0,
+            eps: 1e-4,
+        }
+    }
+}
+
 impl Vibcreg {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.not_negative("invariance_weight", self.invariance_weight);
+        problems.not_negative("variance_weight", self.variance_weight);
+        problems.not_negative("covariance_weight", self.covariance_weight);
+        problems.positive("gamma", self.gamma);
+        problems.positive("eps", self.eps);
+    }
+
     /// [VICReg](super::Vicreg) with correlations `R` in place of covariances, averaged over all entries:
     ///
     /// ```text

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::ops::sum;
 
 use super::{Loss, centre, off_diagonal_squares};
+use crate::settings::Problems;
 
 /// What the squared distances of the invariance term are averaged over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +20,8 @@ pub enum InvarianceReduction {
 }
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Vicreg {
     /// Weight of the distance between views.
     pub invariance_weight: f64,
@@ -31,14 +33,37 @@ pub struct Vicreg {
     pub gamma: f64,
     /// Added to variances before the root.
     pub eps: f64,
-    /// How distances are averaged.
+    /// What distances are averaged over: `mean_elements` (all code) or `mean_samples` (the paper's equation 5).
     pub invariance_reduction: InvarianceReduction,
     /// Multiplies the variance term: 1 sums the views' hinges (the paper, solo-learn), 0.5 averages them (the authors'
     /// code, lightly).
     pub variance_view_scale: f64,
 }
 
+impl Default for Vicreg {
+    fn default() -> Vicreg {
+        Vicreg {
+            invariance_weight: 25.0,
+            variance_weight: 25.0,
+            covariance_weight: 1.0,
+            gamma: 1.0,
+            eps: 1e-4,
+            invariance_reduction: InvarianceReduction::default(),
+            variance_view_scale: 0.5,
+        }
+    }
+}
+
 impl Vicreg {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.not_negative("invariance_weight", self.invariance_weight);
+        problems.not_negative("variance_weight", self.variance_weight);
+        problems.not_negative("covariance_weight", self.covariance_weight);
+        problems.positive("gamma", self.gamma);
+        problems.positive("eps", self.eps);
+        problems.positive("variance_view_scale", self.variance_view_scale);
+    }
+
     /// Equation 6 (`w_s`, `w_v`, `w_c` the weights, `f` the view scale; variances and covariances with `1/(N - 1)`):
     ///
     /// ```text

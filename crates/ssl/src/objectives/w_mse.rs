@@ -1,19 +1,34 @@
 //! W-MSE (Ermolov et al., "Whitening for self-supervised representation learning", ICML 2021).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::inverse_cholesky;
 use twinlens_nn::ops::column_products;
 
 use super::{Loss, centre, cosines};
+use crate::settings::Problems;
 
 /// Constants of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct WMse {
-    /// Share of the identity in the covariance.
+    /// Share of the identity in the covariance: it makes up for a batch with fewer images than dimensions.
     pub eps: f64,
 }
 
+impl Default for WMse {
+    fn default() -> WMse {
+        WMse { eps: 1e-3 }
+    }
+}
+
 impl WMse {
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.positive("eps", self.eps);
+        problems.share("eps", self.eps);
+    }
+
     /// Equation 5 with cosines: `L = 2 - 2 mean_b cos(w_a, w_b)` of the [whitened](WMse::whitened) rows of `z_a`, `z_b`
     /// `[N, D]`, with gradients through the whitening.
     ///

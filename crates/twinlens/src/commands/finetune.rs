@@ -321,8 +321,8 @@ impl FinetuneArgs {
         if let Some(file) = &file {
             let stated = |key: &str| resolved.origin(key) != "built-in";
             let differs = [
-                ("encoder", settings.encoder.as_str(), file.description.encoder.as_str()),
-                ("stem", settings.stem.name(), file.description.stem.as_str()),
+                ("encoder.name", settings.encoder.name(), file.description.encoder.as_str()),
+                ("encoder.stem", settings.encoder.stem().name(), file.description.stem.as_str()),
             ];
             if let Some((key, got, expected)) =
                 differs.into_iter().find(|(key, got, expected)| stated(key) && got != expected)

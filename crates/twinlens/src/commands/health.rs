@@ -98,12 +98,12 @@ pub fn policy(judge: &JudgeArgs, asked: Option<&str>) -> Outcome<Option<(String,
         None if judge.encoder.is_dir() => {
             let settings = RunSettings::of(&RunRecord::read(&judge.encoder)?)?;
             let common = settings.common();
-            let mut views = common.views.to_vec();
+            let mut views = common.views.clone();
             // A fine-tuning learns from one view of each image; two of that kind are compared.
             if let [only] = &mut views[..] {
                 only.count = only.count.max(VIEWS);
             }
-            Ok(Some((common.policy.to_owned(), views)))
+            Ok(Some((common.policy.clone(), views)))
         }
         None => {
             tracing::info!("no alignment: an encoder's file does not say its views; name some with --policy");

@@ -15,7 +15,7 @@ use twinlens_run::{RunFolder, State, names};
 use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
-use super::spec::{recipe_of, resolve};
+use super::spec::{recipe_of, resolve, spec};
 use super::training::{Signals, encoder_file, lab, prepare};
 use super::{bytes, report};
 use crate::cli::Invocation;
@@ -65,7 +65,7 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
     }
     let request = args.settings.request();
     let resolved = resolve(&request)?;
-    let usual = recipes::default_for(&resolved.settings.method);
+    let usual = recipes::default_for(resolved.settings.method.name());
     let recipe = recipe_of(&request, &resolved, &usual, recipes::RECIPES);
     let mut settings = resolved.settings;
     settings.precision = decided(settings.precision, terminal);
@@ -108,7 +108,8 @@ fn go(
 fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     let mut folder = RunFolder::open(path)?;
     let config = path.join(names::CONFIG);
-    let before = resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
+    // What is to be said of the file is said once, below.
+    let before = spec().resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
     let mut request = args.settings.request();
     request.files.insert(0, config);
     let now = resolve(&request)?;
@@ -139,7 +140,7 @@ fn smoke(settings: &mut Settings, lab: &Lab<'_>, terminal: &Terminal) -> Outcome
 
 /// `runs/METHOD-N`, the first that does not exist.
 fn free_name(settings: &Settings) -> PathBuf {
-    let name = |number: u32| PathBuf::from(format!("runs/{}-{number}", settings.method));
+    let name = |number: u32| PathBuf::from(format!("runs/{}-{number}", settings.method.name()));
     (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
@@ -150,7 +151,7 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
         "run": path,
         "encoder": encoder_file(path),
         "report": path.join(names::REPORT),
-        "method": run.settings.method,
+        "method": run.settings.method.name(),
         "seed": run.settings.seed,
         "steps": last("step"),
         "loss": last("loss"),
@@ -176,7 +177,7 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
 }
 
 fn tell_plan(run: &Pretraining, terminal: &Terminal) -> Outcome {
-    let Settings { batch, epochs, .. } = run.settings;
+    let (batch, epochs) = (run.settings.batch, run.settings.epochs);
     let steps = run.prepared.steps_per_epoch(batch);
     let context = &run.prepared.context;
     let images = run.prepared.train.len();

@@ -11,7 +11,7 @@ use twinlens_lab::protocols::{Knn, Protocol, find, settings};
 use twinlens_lab::{
     FeaturesKind, Judging, Lab, Repeat, Settings as ProtocolSettings, Subject, Verdict, read_encoder,
 };
-use twinlens_ssl::{Settings, recipes};
+use twinlens_ssl::recipes;
 
 use super::report;
 use super::spec::{recipe_of, resolve};
@@ -46,7 +46,9 @@ pub fn run(args: &QuickstartArgs, invocation: &Invocation, terminal: &Terminal) 
     let resolved = resolve(&request)?;
     let recipe = recipe_of(&request, &resolved, "quickstart", recipes::RECIPES);
     let lab = lab(invocation, terminal);
-    let run = prepare(Settings { data: BUNDLED.into(), ..resolved.settings }, &lab)?.following(recipe);
+    let mut settings = resolved.settings;
+    settings.data = BUNDLED.into();
+    let run = prepare(settings, &lab)?.following(recipe);
     let mut folder = run.create(&args.out, args.overwrite, &lab)?;
     let signals = Signals::listen()?;
     let ended = run.begin(&mut folder, PRETRAINING, &signals.heard_in(&lab));

@@ -79,7 +79,7 @@ impl SettingsArgs {
         let mut request = self.common.request();
         let text = |value: &Option<String>| value.clone().map(Value::String);
         let all = [
-            ("--method", "method", text(&self.method)),
+            ("--method", "method.name", text(&self.method)),
             ("--epochs", "epochs", self.epochs.map(|epochs| Value::Integer(epochs.into()))),
             ("--precision", "precision", text(&self.precision)),
         ];
@@ -110,7 +110,7 @@ impl CommonArgs {
         let number = |value: Option<u32>| value.map(|value| Value::Integer(value.into()));
         let all = [
             ("--data", "data", text(&self.data)),
-            ("--encoder", "encoder", text(&self.encoder)),
+            ("--encoder", "encoder.name", text(&self.encoder)),
             ("--batch", "batch", number(self.batch)),
             ("--seed", "seed", self.seed.map(Value::Integer)),
             ("--deterministic", "deterministic", self.deterministic.then_some(Value::Boolean(true))),

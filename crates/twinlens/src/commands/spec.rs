@@ -1,108 +1,26 @@
 //! What the layers of the configuration resolve to: [`Settings`], their defaults, presets and checks.
 
 use sha2::{Digest, Sha256};
-use toml::{Table, Value};
-use twinlens_config::{Problem, Request, Resolved, Spec};
+use twinlens_config::{Request, Resolved, Spec};
 use twinlens_lab::run_settings::kind_of;
+use twinlens_lab::settings::{self, told};
 use twinlens_run::{Recipe, RunKind};
-use twinlens_ssl::finetune::{self, FinetuneSettings};
-use twinlens_ssl::{Settings, recipes};
-use twinlens_views::presets;
+use twinlens_ssl::Settings;
+use twinlens_ssl::finetune::FinetuneSettings;
 
 use crate::exit::Outcome;
 
 /// What origins and reports call a setting given as `key=value`.
 const ASSIGNMENT: &str = "--set";
 
-/// The settings of a run as the configuration knows them.
-///
-/// Built-in defaults come in three steps: those of [`Settings`], then the recipe of the chosen method, then the
-/// operations of the chosen view policy; where none is chosen and the recipe brings views of its own, these.
+/// The settings of a pre-training as the configuration knows them.
 pub fn spec() -> Spec<Settings> {
-    Spec {
-        defaults,
-        presets: recipes::RECIPES,
-        supersedes: &[("policy", "views")],
-        renamed: &[],
-        assignment: ASSIGNMENT,
-        validate,
-    }
+    Spec { assignment: ASSIGNMENT, ..settings::spec() }
 }
 
-fn defaults(chosen: &Table) -> Table {
-    let mut table = Table::try_from(Settings::default()).unwrap_or_default();
-    let method = text(chosen, "method").or_else(|| text(&table, "method")).unwrap_or_default();
-    let mut own_views = false;
-    // An unknown method or policy is told by `validate`, with the names that exist.
-    if let Ok(recipe) = recipes::find(&recipes::default_for(&method)) {
-        let mut recipe: Table = recipe.parse().unwrap_or_default();
-        recipe.remove("about");
-        own_views = recipe.contains_key("views") && !chosen.contains_key("policy");
-        merge(&mut table, recipe);
-    }
-    if !own_views {
-        insert_views(&mut table, chosen);
-    }
-    table
-}
-
-/// The settings of a fine-tuning run as the configuration knows them: those of [`FinetuneSettings`], then the operations
-/// of the chosen view policy.
+/// The settings of a fine-tuning as the configuration knows them.
 pub fn finetune_spec() -> Spec<FinetuneSettings> {
-    Spec {
-        defaults: |chosen| {
-            let mut table = Table::try_from(FinetuneSettings::default()).unwrap_or_default();
-            insert_views(&mut table, chosen);
-            table
-        },
-        presets: finetune::recipes::RECIPES,
-        supersedes: &[("policy", "views")],
-        renamed: &[],
-        assignment: ASSIGNMENT,
-        validate: |settings| {
-            let problems = settings.problems().into_iter().map(found);
-            problems.chain(unknown_policy(&settings.policy)).collect()
-        },
-    }
-}
-
-/// The operations of the chosen policy, or of the table's own.
-fn insert_views(table: &mut Table, chosen: &Table) {
-    let policy = text(chosen, "policy").or_else(|| text(table, "policy")).unwrap_or_default();
-    if let Ok(views) = presets::preset(&policy).map(Value::try_from) {
-        table.insert("views".into(), views.unwrap_or_else(|_| Value::Array(vec![])));
-    }
-}
-
-fn unknown_policy(policy: &str) -> Option<Problem> {
-    presets::preset(policy).is_err().then(|| {
-        let known = presets::PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        Problem { key: "policy".into(), expected: known, got: policy.to_owned(), hint: None }
-    })
-}
-
-fn text(table: &Table, key: &str) -> Option<String> {
-    table.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn merge(below: &mut Table, above: Table) {
-    for (key, value) in above {
-        match (below.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
-            (_, value) => {
-                below.insert(key, value);
-            }
-        }
-    }
-}
-
-fn validate(settings: &Settings) -> Vec<Problem> {
-    let problems = settings.problems().into_iter().map(found);
-    problems.chain(unknown_policy(&settings.policy)).collect()
-}
-
-fn found(problem: twinlens_ssl::Problem) -> Problem {
-    Problem { key: problem.key.into(), expected: problem.expected, got: problem.got, hint: None }
+    Spec { assignment: ASSIGNMENT, ..settings::finetune_spec() }
 }
 
 /// Whether a `config.toml` holds the settings of a fine-tuning, where no record of a run says so.
@@ -115,7 +33,7 @@ pub fn is_finetuning(config: &str) -> bool {
 /// # Errors
 /// A report of everything that is wrong.
 pub fn resolve(request: &Request) -> Outcome<Resolved<Settings>> {
-    told(spec().resolve(request)?)
+    Ok(told(spec().resolve(request)?))
 }
 
 /// [`resolve`] for fine-tuning.
@@ -123,14 +41,7 @@ pub fn resolve(request: &Request) -> Outcome<Resolved<Settings>> {
 /// # Errors
 /// A report of everything that is wrong.
 pub fn resolve_finetune(request: &Request) -> Outcome<Resolved<FinetuneSettings>> {
-    told(finetune_spec().resolve(request)?)
-}
-
-fn told<T>(resolved: Resolved<T>) -> Outcome<Resolved<T>> {
-    for warning in &resolved.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(resolved)
+    Ok(told(finetune_spec().resolve(request)?))
 }
 
 /// The recipe that settings follow: the one that was named, or else `usual`; `recipes` are those there are. Every setting that

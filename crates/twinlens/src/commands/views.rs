@@ -196,7 +196,7 @@ fn columns_over(over: &Over, args: &ViewsArgs, context: &BuildContext) -> Outcom
     let column = |value: f64| {
         let mut request = args.request(args.policy.first());
         request.sets.push(format!("{}={value}", over.key));
-        let views = resolve(&request)?.settings.views;
+        let views = resolve(&request)?.settings.common.views;
         let policy = Policy::build(&views, context.clone()).map_err(SslError::Views)?;
         let view = views.iter().take(over.policy).map(|policy| policy.count).sum();
         Ok(Column { title: value.to_string(), policy: Arc::new(policy), view })
@@ -266,7 +266,9 @@ pub fn prepared(settings: &Settings, data: &DataSet) -> Outcome<Prepared> {
     let images = data.splits.train.as_ref().map_or(0, |train| train.len());
     let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
     let batch = settings.batch.min(used.max(2));
-    Ok(Prepared::new(&fitted(&Settings { batch, ..settings.clone() }, data)?, data)?)
+    let mut settings = settings.clone();
+    settings.batch = batch;
+    Ok(Prepared::new(&fitted(&settings, data)?, data)?)
 }
 
 /// What stands under one title: a view of every image.

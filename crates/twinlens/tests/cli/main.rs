@@ -10,6 +10,7 @@ mod new_protocol;
 #[path = "../../examples/own_protocol.rs"]
 mod own_protocol;
 mod program;
+mod settings;
 mod several_classes;
 #[path = "../../../config/tests/config/stand_in.rs"]
 mod stand_in;

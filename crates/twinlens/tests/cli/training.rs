@@ -14,8 +14,8 @@ pub(crate) const SMALL: [&str; 10] = [
     "epochs=2",
     "log_every=1",
     "knn.limit=48",
-    "projector.hidden_dim=32",
-    "projector.output_dim=16",
+    "method.projector.hidden_dim=32",
+    "method.projector.output_dim=16",
     "workers=1",
     "device=cpu",
 ];

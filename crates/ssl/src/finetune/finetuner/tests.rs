@@ -1,7 +1,7 @@
 //! What learns and what does not, at which rate, and that it goes on to the same bits.
 
-use twinlens_nn::encoders::Stem;
-use twinlens_nn::optim::{OptimiserName, ScheduleName};
+use twinlens_nn::encoders::EncoderSettings;
+use twinlens_nn::optim::{OptimiserSettings, ScheduleSettings};
 use twinlens_random::{Purpose, Stream};
 
 use super::*;
@@ -20,7 +20,8 @@ fn only(modules: &[&str]) -> Trainable {
 }
 
 fn settings(stages: Vec<Stage>) -> FinetuneSettings {
-    let mut settings = FinetuneSettings { stages, batch: IMAGES, ..FinetuneSettings::default() };
+    let mut settings = FinetuneSettings { stages, ..FinetuneSettings::default() };
+    settings.batch = IMAGES;
     settings.optim.lr = 0.01;
     // Whatever is not frozen would shrink.
     settings.optim.weight_decay = 0.1;
@@ -123,15 +124,19 @@ fn stages_follow_each_other_and_start_afresh() {
     assert!((finetuner.factor() - 0.5).abs() < 1e-12);
 }
 
+/// SGD without decay, at the learning rate of `settings`.
+fn sgd(settings: &FinetuneSettings) -> OptimiserSettings {
+    OptimiserSettings { lr: settings.optim.lr, weight_decay: 0.0, ..OptimiserSettings::default() }
+}
+
 /// One step of SGD on the head, computed in f64: `W -= lr mean_i (p_i - y_i) f_i^T`.
 #[test]
 fn a_step_of_the_head_agrees_with_a_computation_by_hand() {
     for head in [Head::Linear, Head::ReluLinear] {
         let mut settings = settings(vec![stage(1, Trainable::Whole(Whole::Head))]);
         settings.head = head;
-        settings.optim.name = OptimiserName::Sgd;
-        settings.optim.weight_decay = 0.0;
-        settings.schedule.name = ScheduleName::Constant;
+        settings.optim = sgd(&settings);
+        settings.schedule = ScheduleSettings::constant();
         let mut finetuner = finetuner(&settings, 1);
         let [before, bias] = ["weight", "bias"].map(|name| finetuner.head_weights()[name].values.clone());
         let (views, labels) = batch(0);
@@ -175,9 +180,8 @@ fn rates_fall_by_layer_decay_towards_the_images() {
     settings.layer_decay = 0.5;
     settings.stages[0].lr_encoder = Some(0.002);
     settings.stages[0].lr_head = Some(0.05);
-    let encoder = encoders::find("resnet18").unwrap();
     let inside = |module: String| format!("encoder.{module}");
-    let blocks = encoder.blocks(Stem::Cifar).into_iter();
+    let blocks = EncoderSettings::named("resnet18").unwrap().blocks().into_iter();
     let mut blocks: Vec<Vec<String>> = blocks.map(|block| block.into_iter().map(inside).collect()).collect();
     blocks.push(vec!["head".into()]);
     // Five blocks before the head: conv1 with bn1, layer1 to layer4.
@@ -198,9 +202,8 @@ fn rates_fall_by_layer_decay_towards_the_images() {
 #[test]
 fn decay_scales_the_steps_that_are_made() {
     let mut plain = settings(vec![stage(1, Trainable::Whole(Whole::All))]);
-    plain.optim.name = OptimiserName::Sgd;
-    plain.optim.weight_decay = 0.0;
-    plain.schedule.name = ScheduleName::Constant;
+    plain.optim = sgd(&plain);
+    plain.schedule = ScheduleSettings::constant();
     let decayed = FinetuneSettings { layer_decay: 0.5, ..plain.clone() };
     let moved = |settings: &FinetuneSettings, name: &str| {
         let mut finetuner = finetuner(settings, 1);
@@ -227,7 +230,9 @@ fn it_goes_on_to_the_same_bits_from_every_step() {
     for stop in 0..=total {
         let mut first = finetuner(&settings, 2);
         train(&mut first, 0..stop);
-        let mut second = finetuner(&FinetuneSettings { seed: 9, ..settings.clone() }, 2);
+        let mut other = settings.clone();
+        other.seed = 9;
+        let mut second = finetuner(&other, 2);
         second.restore(&first.state(), stop).unwrap();
         second.settings.seed = settings.seed;
         train(&mut second, stop..total);

@@ -70,7 +70,7 @@ impl Work for Epoch {
 impl Epoch {
     /// Epochs from a fresh network on. Nothing warms up: neither does it in a user's first epoch.
     fn epochs(&self, args: &BenchArgs, terminal: &Terminal) -> Outcome<Vec<EpochTime>> {
-        let settings = self.settings(args);
+        let settings = self.settings(args)?;
         let run = prepare(settings, &lab(&Invocation::default(), terminal))?;
         let channels = run.prepared.context.channels;
         if channels != 3 {
@@ -82,16 +82,15 @@ impl Epoch {
         (0..args.repetitions(1)).map(once).collect()
     }
 
-    fn settings(&self, args: &BenchArgs) -> Settings {
-        Settings {
-            data: args.data.clone().unwrap_or_default(),
-            limit: args.limit.unwrap_or(0) as usize,
-            device: args.device.clone(),
-            precision: args.precision,
-            size: self.size,
-            views: BARLOW.views(),
-            ..network("resnet18", self.stem, self.batch)
-        }
+    fn settings(&self, args: &BenchArgs) -> Outcome<Settings> {
+        let mut settings = network("resnet18", self.stem, self.batch)?;
+        settings.data = args.data.clone().unwrap_or_default();
+        settings.limit = args.limit.unwrap_or(0) as usize;
+        settings.device.clone_from(&args.device);
+        settings.precision = args.precision;
+        settings.size = self.size;
+        settings.views = BARLOW.views();
+        Ok(settings)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 use serde_json::json;
-use twinlens_nn::encoders::Stem;
-use twinlens_nn::optim::ScheduleName;
+use twinlens_nn::encoders::{EncoderSettings, Stem};
+use twinlens_nn::optim::{OptimiserRule, OptimiserSettings, ScheduleSettings, Sgd};
 use twinlens_random::{Purpose, Stream};
-use twinlens_ssl::{DataShape, Learner, Settings};
+use twinlens_ssl::{Common, DataShape, Learner, Settings};
 
 use super::{BenchArgs, Figures, REPETITIONS, Work, median, repeat, round};
 use crate::exit::Outcome;
@@ -63,13 +63,11 @@ impl Work for Step {
 
 impl Step {
     fn seconds(&self, args: &BenchArgs) -> Outcome<Vec<f64>> {
-        let settings = Settings {
-            device: args.device.clone(),
-            precision: args.precision,
-            ..network(self.encoder, self.stem, self.batch)
-        };
+        let mut settings = network(self.encoder, self.stem, self.batch)?;
+        settings.device.clone_from(&args.device);
+        settings.precision = args.precision;
         let device = settings.open_device()?;
-        let mut learner = Learner::new(&settings, DataShape { channels: 3, classes: 0 }, 1, &device)?;
+        let mut learner = Learner::new(&settings, DataShape { channels: 3, classes: 0 }, 1, &device);
         let mut stream = Stream::new(0, Purpose::Evaluation, [0; 3]);
         let shape = [self.batch, self.size, self.size, 3];
         let mut view = || {
@@ -86,13 +84,16 @@ impl Step {
 }
 
 /// The network of all cases, and how it learns.
-pub(super) fn network(encoder: &str, stem: Stem, batch: usize) -> Settings {
-    let mut settings = Settings { encoder: encoder.into(), stem, batch, ..Settings::default() };
-    settings.optim.lr = 0.01;
-    settings.optim.weight_decay = 0.0;
-    settings.schedule.name = ScheduleName::Constant;
-    settings.schedule.warmup_epochs = 0.0;
-    settings
+pub(super) fn network(encoder: &str, stem: Stem, batch: usize) -> Outcome<Settings> {
+    let sgd = OptimiserRule::Sgd(Sgd::default());
+    let common = Common {
+        encoder: EncoderSettings::described(encoder, stem.name())?,
+        batch,
+        optim: OptimiserSettings { weight_decay: 0.0, ..OptimiserSettings::new(sgd, 0.01) },
+        schedule: ScheduleSettings::constant(),
+        ..Common::default()
+    };
+    Ok(Settings { common, ..Settings::default() })
 }
 
 #[cfg(test)]

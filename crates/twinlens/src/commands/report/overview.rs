@@ -2,14 +2,16 @@
 
 use serde_json::Value;
 use twinlens_data::{DataSummary, Split, SplitOrigin, SplitSummary};
+use twinlens_nn::encoders::EncoderSettings;
 use twinlens_report::{Block, Fact, Section};
+use twinlens_ssl::Common;
 use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Stage};
 
 use super::Kept;
 use super::seen::Seen;
 use crate::commands::data::range_in_words;
 use crate::commands::notices;
-use crate::commands::run_settings::{Common, RunSettings};
+use crate::commands::run_settings::RunSettings;
 
 /// What every report says about repeating a run elsewhere.
 const MAY_DIFFER: [&str; 3] = [
@@ -34,19 +36,20 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
 
 /// The run in a few lines.
 pub(super) fn facts(seen: &Seen) -> Vec<Fact> {
-    let Common { data, encoder, stem, size, policy, epochs, batch, seed, .. } = seen.settings.common();
+    let Common { data, encoder, size, policy, batch, seed, .. } = seen.settings.common();
+    let epochs = seen.settings.epochs();
     let last = |key: &str| seen.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
     let size = match size {
         0 => "as the images".to_owned(),
         size => format!("{size} x {size} pixels"),
     };
     let mut facts = match &seen.settings {
-        RunSettings::Pretraining(settings) => vec![Fact::new("Method", &settings.method)],
+        RunSettings::Pretraining(settings) => vec![Fact::new("Method", settings.method.name())],
         RunSettings::Finetuning(settings) => of_finetuning(settings),
     };
     let (done, steps) = (last("epoch").unwrap_or(0), last("step").unwrap_or(0));
     facts.extend([
-        Fact::new("Encoder", format!("{encoder}, {stem} stem")),
+        Fact::new("Encoder", encoder_in_words(encoder)),
         Fact::new("Data", data),
         Fact::new("Views", format!("policy {policy}, size {size}")),
         Fact::new(
@@ -58,6 +61,11 @@ pub(super) fn facts(seen: &Seen) -> Vec<Fact> {
         facts.extend(data_facts(&seen.settings, data));
     }
     facts
+}
+
+/// An encoder and its stem.
+pub(super) fn encoder_in_words(encoder: &EncoderSettings) -> String {
+    format!("{}, {} stem", encoder.name(), encoder.stem().name())
 }
 
 /// What is told of a fine-tuning and not of a pre-training.
@@ -86,7 +94,7 @@ pub(super) fn stages(settings: &FinetuneSettings) -> Fact {
 fn data_facts(settings: &RunSettings, data: &DataSummary) -> [Fact; 3] {
     // Only pre-training knows a limit; with labels, it is they that are few.
     let (limit, uses_labels) = match settings {
-        RunSettings::Pretraining(settings) => (settings.limit, settings.method == "supervised"),
+        RunSettings::Pretraining(settings) => (settings.limit, settings.method.labels()),
         RunSettings::Finetuning(_) => (0, true),
     };
     let told = data.splits.iter().map(|&SplitSummary { split, images, .. }| match split {

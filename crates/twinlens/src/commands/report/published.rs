@@ -41,11 +41,11 @@ impl Published {
     /// What the run's recipe says about the run's data; nothing for most.
     pub(super) fn of(seen: &Seen) -> Published {
         let named = recipe_of(&seen.record.command);
-        let data = seen.settings.common().data;
+        let data = &seen.settings.common().data;
         match &seen.settings {
             RunSettings::Finetuning(_) => Published::of_finetuning(&seen.record.command, data),
             RunSettings::Pretraining(settings) => {
-                let recipe = named.unwrap_or(recipes::default_for(&settings.method));
+                let recipe = named.unwrap_or(recipes::default_for(settings.method.name()));
                 Published::in_recipe(recipes::find(&recipe).unwrap_or_default(), data)
             }
         }

@@ -17,7 +17,7 @@ pub(super) fn section(seen: &Seen) -> Section {
 /// What trained the run, judged it and wrote its report.
 pub(super) fn commands(seen: &Seen) -> Vec<String> {
     let run = quoted(&seen.name());
-    let data = quoted(seen.settings.common().data);
+    let data = quoted(&seen.settings.common().data);
     let mut commands = vec![seen.record.command.clone()];
     let judging: Vec<String> =
         seen.verdicts.iter().filter_map(|verdict| command(verdict, &run, &data)).collect();

@@ -9,11 +9,12 @@ use twinlens_lab::protocols::title;
 use twinlens_lab::{Exhibit, Outcome as Found, Verdict};
 use twinlens_report::Picture;
 use twinlens_run::{RunRecord, names};
+use twinlens_ssl::Common;
 use twinlens_ssl::finetune::SCRATCH;
 
 use super::conditions::Condition;
 use super::file_name_of;
-use crate::commands::run_settings::{Common, RunSettings};
+use crate::commands::run_settings::RunSettings;
 use crate::commands::training::BUNDLED;
 
 /// A run and everything that was found about it.
@@ -100,9 +101,12 @@ impl Seen {
     /// What was trained on what.
     pub(super) fn title(&self) -> String {
         let Common { encoder, data, .. } = self.settings.common();
+        let encoder = encoder.name();
         let data = if data == BUNDLED { "the bundled images".to_owned() } else { file_name_of(data) };
         match &self.settings {
-            RunSettings::Pretraining(settings) => format!("{encoder} with {} on {data}", settings.method),
+            RunSettings::Pretraining(settings) => {
+                format!("{encoder} with {} on {data}", settings.method.name())
+            }
             RunSettings::Finetuning(settings) if settings.init == SCRATCH => {
                 format!("{encoder} trained from scratch on {data}")
             }

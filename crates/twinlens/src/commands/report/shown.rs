@@ -72,8 +72,8 @@ fn keep_sheet(folder: &RunFolder, data: &DataSet, settings: &RunSettings) -> Out
 fn keep_map(folder: &RunFolder, data: &DataSet, settings: &RunSettings, terminal: &Terminal) -> Outcome {
     let subject = Subject::trained(read_encoder(folder.path())?);
     let common = settings.common();
-    let computing = computing(common.workers, common.device);
-    let mut judging = Judging::new(&subject, (data, common.data), &computing, terminal);
+    let computing = computing(common.workers, &common.device);
+    let mut judging = Judging::new(&subject, (data, &common.data), &computing, terminal);
     judging.part = twinlens_lab::Part::Split(Split::Test);
     let repeat = Repeat { seeds: vec![common.seed], ..Repeat::default() };
     for verdict in judging.run(find(TsneMap::ID)?, &Settings::new(), &repeat)? {

@@ -13,7 +13,6 @@ use twinlens_report::{
     comparison, label_efficiency,
 };
 use twinlens_run::quoted;
-use twinlens_ssl::finetune::FinetuneSettings;
 
 use super::classes::{matrix, matrix_in_words};
 use super::published::Published;
@@ -49,7 +48,7 @@ pub(super) fn report(found: &ExistingStudy) -> Outcome<Report> {
         overview::settings(&settings),
         found.environment().map_or_else(Section::default, |environment| overview::environment(&environment)),
     ];
-    let FinetuneSettings { encoder, .. } = &found.plan.settings;
+    let encoder = found.plan.settings.encoder.name();
     let what = if found.plan.sweep_blocks { "block by block" } else { "with few labels" };
     let title = format!("{encoder} {what} on {}", data_of(found));
     Ok(Report { page: Page { title, sections, ..Page::default() }, plots: kept.plots })
@@ -68,7 +67,7 @@ fn about(found: &ExistingStudy, kept: &mut Kept) -> Section {
     let size = format!("{0} x {0} pixels", settings.size);
     let mut facts = vec![
         overview::start(settings),
-        Fact::new("Encoder", format!("{}, {} stem, {size}", settings.encoder, settings.stem.name())),
+        Fact::new("Encoder", format!("{}, {size}", overview::encoder_in_words(&settings.encoder))),
         overview::stages(settings),
         Fact::new("Compared", listed(conditions(found).iter().map(ToString::to_string).collect())),
         Fact::new("Labels", listed(found.plan.amounts.iter().map(ToString::to_string).collect())),

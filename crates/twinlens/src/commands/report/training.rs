@@ -33,7 +33,7 @@ fn options(seen: &Seen) -> CurveOptions {
     let val = seen.data.as_ref().and_then(|data| data.split(Split::Val));
     CurveOptions {
         embedding_width: match &seen.settings {
-            RunSettings::Pretraining(settings) => Some(settings.projector.output_dim),
+            RunSettings::Pretraining(settings) => settings.method.projector().map(|head| head.output_dim),
             RunSettings::Finetuning(_) => None,
         },
         chance: val.and_then(SplitSummary::most_frequent),
