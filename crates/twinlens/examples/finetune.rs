@@ -23,6 +23,7 @@ fn learn(folder: &Path, settings: Settings, epochs: usize, lab: &Lab<'_>) -> Res
         data: BUNDLED.into(),
         init: pretrained.folder.display().to_string(),
         label_share: 0.1,
+        batch: 32,
         views: preset("crop-flip")?,
         ..FinetuneSettings::default()
     };
@@ -49,11 +50,11 @@ mod tests {
     fn it_learns_more_than_the_most_frequent_class_and_remembers() -> Result<(), Box<dyn Error>> {
         let place = tempfile::tempdir()?;
         let settings = || Settings { size: 8, batch: 32, limit: 64, epochs: 1, ..Settings::default() };
-        let accuracy = learn(place.path(), settings(), 3, &Lab::default())?;
+        let accuracy = learn(place.path(), settings(), 15, &Lab::default())?;
         assert!(accuracy > 66.0 / 343.0, "{accuracy}");
         // The same again is read back: a stop that was asked for is not even noticed.
         let stopped = Lab { asked: &|| twinlens::lab::Asked::Stop, ..Lab::default() };
-        assert_eq!(learn(place.path(), settings(), 3, &stopped)?, accuracy);
+        assert_eq!(learn(place.path(), settings(), 15, &stopped)?, accuracy);
         Ok(())
     }
 }
