@@ -24,6 +24,7 @@ fn learn(folder: &Path, mut settings: Settings, epochs: usize, lab: &Lab<'_>) ->
     let mut settings = FinetuneSettings { init, label_share: 0.1, ..FinetuneSettings::default() };
     settings.data = BUNDLED.into();
     settings.views = preset("crop-flip")?;
+    settings.batch = 32;
     settings.stages[0].epochs = epochs;
     let tuned = twinlens::finetune(settings, &folder.join("tuned"), lab)?;
     let test = tuned.verdict.outcome.split("test").ok_or("no test images")?;
@@ -53,10 +54,11 @@ mod tests {
             settings
         };
         let accuracy = learn(place.path(), settings(), 3, &Lab::default())?;
+        settings.batch = 32;
         assert!(accuracy > 66.0 / 343.0, "{accuracy}");
         // The same again is read back: a stop that was asked for is not even noticed.
         let stopped = Lab { asked: &|| twinlens::lab::Asked::Stop, ..Lab::default() };
-        assert_eq!(learn(place.path(), settings(), 3, &stopped)?, accuracy);
+        assert_eq!(learn(place.path(), settings(), 15, &stopped)?, accuracy);
         Ok(())
     }
 }

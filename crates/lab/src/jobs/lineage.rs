@@ -40,7 +40,9 @@ fn ancestors(path: &str, sha256: String) -> Result<Vec<Ancestor>, RunError> {
 
 /// The run whose encoder lies at `path`: a run's folder, or the encoder's file in it.
 fn run_of(path: &Path) -> Option<PathBuf> {
-    let above = || path.parent()?.parent().map(Path::to_path_buf);
+    let here =
+        |folder: &Path| if folder.as_os_str().is_empty() { Path::new(".").into() } else { folder.into() };
+    let above = || path.parent()?.parent().map(here);
     let is_run = |folder: &PathBuf| folder.join(names::ENVIRONMENT).is_file();
     Some(path.to_path_buf()).filter(is_run).or_else(|| above().filter(is_run))
 }
