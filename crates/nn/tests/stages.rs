@@ -105,7 +105,7 @@ fn network(id: &str, stem: Stem) -> (Encoder, Weights, Tensor<4>) {
         entry.set_value(ones);
     }
     let mut stream = Stream::new(4, Purpose::Evaluation, [0; 3]);
-    let shape = [2, 20, 36, 2];
+    let shape = [1, 12, 20, 2];
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal() as f32).collect();
     (encoder, weights, Tensor::from_data(TensorData::new(values, shape), &device))
 }
