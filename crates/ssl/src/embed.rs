@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Device;
 use twinlens_data::{ImageSource, Tag};
 use twinlens_eval::{EvalError, Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
-use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
+use twinlens_views::{BuildContext, Form, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
 
 use crate::SslError;
+use crate::learner::{form, tensor};
 
 /// How images are put through an encoder.
 #[derive(Clone, Debug)]
@@ -38,7 +39,8 @@ impl Embedding {
     ) -> Result<Features, SslError> {
         // Those of training have other lengths, and would only take up memory here; and the other way round.
         release_arrays();
-        let features = self.rows(source, progress, |view, images| forward(encoder, weights, view, images));
+        let form = form(weights.device());
+        let features = self.rows(source, form, progress, |view| forward(encoder, weights, view));
         release_arrays();
         features
     }
@@ -69,6 +71,7 @@ impl Embedding {
             drop_last: false,
             workers: self.workers,
             prefetch: 2,
+            form: form(weights.device()),
         };
         let mut values = vec![Vec::new(); views];
         let mut done = 0;
@@ -76,7 +79,7 @@ impl Embedding {
             let batch = batch.map_err(unreadable)?;
             let images = batch.indices.len();
             for (values, view) in values.iter_mut().zip(batch.views) {
-                values.extend(forward(encoder, weights, view, images));
+                values.extend(forward(encoder, weights, view));
             }
             done += images;
             progress(done, total);
@@ -94,25 +97,26 @@ impl Embedding {
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Features, SslError> {
-        self.rows(source, progress, |view, _| view.data)
+        self.rows(source, Form::Normalised, progress, |view| read(tensor(view, &Device::flex())))
     }
 
     fn rows(
         &self,
         source: Arc<dyn ImageSource>,
+        form: Form,
         progress: &mut dyn FnMut(usize, usize),
-        mut features: impl FnMut(ViewBatch, usize) -> Vec<f32>,
+        mut features: impl FnMut(ViewBatch) -> Vec<f32>,
     ) -> Result<Features, SslError> {
         let total = source.len();
-        let loader =
-            Loader::evaluation(source, self.context.clone(), self.batch, self.workers).map_err(unreadable)?;
+        let loader = Loader::evaluation(source, self.context.clone(), self.batch, self.workers, form)
+            .map_err(unreadable)?;
         let mut values = Vec::new();
         let mut done = 0;
         for batch in loader {
             let batch = batch.map_err(unreadable)?;
             let images = batch.indices.len();
             for view in batch.views {
-                values.extend(features(view, images));
+                values.extend(features(view));
             }
             done += images;
             progress(done, total);
@@ -122,9 +126,8 @@ impl Embedding {
 }
 
 /// The features of one batch.
-fn forward(encoder: &dyn Encoder, weights: &mut Weights, view: ViewBatch, images: usize) -> Vec<f32> {
-    let shape = [images, view.height, view.width, view.channels];
-    let x = Tensor::<4>::from_data(TensorData::new(view.data, shape), &weights.device().clone());
+fn forward(encoder: &dyn Encoder, weights: &mut Weights, view: ViewBatch) -> Vec<f32> {
+    let x = tensor(view, &weights.device().clone());
     read(encoder.forward(&mut Pass::evaluate(weights), x))
 }
 

@@ -10,7 +10,7 @@ use twinlens_kernels::{Adam, HeavyBall};
 
 use super::Gradients;
 use crate::NnError;
-use crate::ops::{self, read};
+use crate::ops::{self, Adapted, Scalar, Trust, read};
 use crate::weights::{Entry, NamedTensor, Weights};
 
 /// Which rule turns gradients into steps.
@@ -114,13 +114,37 @@ impl Optimiser {
     /// [`Optimiser::step`] with a factor for each entry.
     pub fn step_with(&mut self, weights: &mut Weights, gradients: Gradients, factor: impl Fn(&Entry) -> f64) {
         self.steps += 1;
+        let trusts = self.trusts(weights, &gradients, &factor);
         let entries = weights.entries_mut().iter_mut().zip(gradients.entries).zip(&mut self.moments);
-        for ((entry, gradient), moments) in entries {
+        for (((entry, gradient), moments), trust) in entries.zip(trusts) {
             let Some(gradient) = gradient.filter(|_| entry.is_trainable()) else { continue };
-            let rule = Rule { settings: &self.settings, steps: self.steps, flat: entry.shape().len() == 1 };
-            let factor = factor(entry);
-            entry.change(|value| rule.apply(value, gradient, moments, factor));
+            let (lr, decay) = self.settings.pace(entry, factor(entry));
+            let rule = Rule { settings: &self.settings, steps: self.steps, lr, decay, trust };
+            entry.change(|value| rule.apply(value, gradient, moments));
         }
+    }
+
+    /// What LARS multiplies the gradient of each entry with; 1 where nothing is adapted.
+    fn trusts(
+        &self,
+        weights: &Weights,
+        gradients: &Gradients,
+        factor: &impl Fn(&Entry) -> f64,
+    ) -> Vec<Scalar> {
+        let OptimiserSettings { eta, clip_adaptation: clip, .. } = self.settings;
+        let mut trusts = vec![Scalar::Known(1.0); weights.entries().len()];
+        let entries = weights.entries().iter().zip(&gradients.entries).enumerate();
+        let (places, adapted): (Vec<usize>, Vec<Adapted<'_>>) = entries
+            .filter(|(_, (entry, _))| entry.is_trainable() && self.settings.adapts(entry))
+            .filter_map(|(place, (entry, g))| {
+                let (lr, decay) = self.settings.pace(entry, factor(entry));
+                Some((place, Adapted { p: entry.value(), g: g.as_ref()?, weight_decay: decay as f32, lr }))
+            })
+            .unzip();
+        for (place, trust) in places.into_iter().zip(ops::trust_ratios(Trust { eta, clip }, &adapted)) {
+            trusts[place] = trust;
+        }
+        trusts
     }
 
     /// The state as named tensors for a checkpoint.
@@ -174,12 +198,32 @@ impl Optimiser {
 
 const MOMENTS: [&str; 2] = ["first", "second"];
 
+/// Whether an entry is a bias or belongs to a norm.
+fn is_flat(entry: &Entry) -> bool {
+    entry.shape().len() == 1
+}
+
+impl OptimiserSettings {
+    /// Learning rate and weight decay of an entry.
+    fn pace(&self, entry: &Entry, factor: f64) -> (f64, f64) {
+        let flat = is_flat(entry);
+        let decay = if flat && self.exclude_1d_from_weight_decay { 0.0 } else { self.weight_decay };
+        (factor * self.lr_biases.filter(|_| flat).unwrap_or(self.lr), decay)
+    }
+
+    /// Whether LARS adapts the steps of an entry.
+    fn adapts(&self, entry: &Entry) -> bool {
+        self.name == OptimiserName::Lars && !(is_flat(entry) && self.exclude_1d_from_adaptation)
+    }
+}
+
 /// The update of one entry.
 struct Rule<'a> {
     settings: &'a OptimiserSettings,
     steps: u64,
-    /// Whether the entry is a bias or belongs to a norm.
-    flat: bool,
+    lr: f64,
+    decay: f64,
+    trust: Scalar,
 }
 
 impl Rule<'_> {
@@ -188,12 +232,10 @@ impl Rule<'_> {
         value: Tensor<1>,
         gradient: Tensor<1>,
         moments: &mut [Option<Tensor<1>>; 2],
-        factor: f64,
     ) -> Tensor<1> {
-        let lr = factor * self.settings.lr_biases.filter(|_| self.flat).unwrap_or(self.settings.lr);
         match self.settings.name {
-            OptimiserName::Sgd | OptimiserName::Lars => self.heavy_ball(value, gradient, moments, lr),
-            OptimiserName::Adam | OptimiserName::Adamw => self.adam(value, gradient, moments, lr),
+            OptimiserName::Sgd | OptimiserName::Lars => self.heavy_ball(value, gradient, moments),
+            OptimiserName::Adam | OptimiserName::Adamw => self.adam(value, gradient, moments),
         }
     }
 
@@ -202,39 +244,17 @@ impl Rule<'_> {
         value: Tensor<1>,
         gradient: Tensor<1>,
         [buffer, _]: &mut [Option<Tensor<1>>; 2],
-        lr: f64,
     ) -> Tensor<1> {
-        let lars = self.settings.name == OptimiserName::Lars;
         let step = HeavyBall {
-            lr: lr as f32,
+            lr: self.lr as f32,
             momentum: self.settings.momentum as f32,
-            weight_decay: self.weight_decay() as f32,
-            trust: if lars { self.trust(&value, &gradient, lr) as f32 } else { 1.0 },
-            nesterov: self.settings.nesterov && !lars,
+            weight_decay: self.decay as f32,
+            nesterov: self.settings.nesterov && self.settings.name != OptimiserName::Lars,
         };
         let old = taken(buffer, &value);
-        let [value, new] = ops::heavy_ball([value, old], gradient, step);
+        let [value, new] = ops::heavy_ball([value, old], gradient, &self.trust, step);
         *buffer = Some(new);
         value
-    }
-
-    /// The factor of a gradient `g` (with its decay) of a parameter `p`: `eta |p| / |g|` where both norms are positive;
-    /// with `clip_adaptation`, `min(eta |p| / (lr |g|), 1)`.
-    fn trust(&self, value: &Tensor<1>, gradient: &Tensor<1>, lr: f64) -> f64 {
-        if self.flat && self.settings.exclude_1d_from_adaptation {
-            return 1.0;
-        }
-        let p = ops::sum_of_squares(value).sqrt();
-        let g = ops::decayed_sum_of_squares(gradient, value, self.weight_decay() as f32).sqrt();
-        if p == 0.0 || g == 0.0 {
-            return 1.0;
-        }
-        let trust = self.settings.eta * p / g;
-        if !self.settings.clip_adaptation {
-            return trust;
-        }
-        // At a learning rate of 0 nothing moves, whatever the factor.
-        if lr > 0.0 { (trust / lr).min(1.0) } else { 1.0 }
     }
 
     fn adam(
@@ -242,26 +262,20 @@ impl Rule<'_> {
         value: Tensor<1>,
         gradient: Tensor<1>,
         [first, second]: &mut [Option<Tensor<1>>; 2],
-        lr: f64,
     ) -> Tensor<1> {
-        let decay = self.weight_decay();
         let beside = self.settings.name == OptimiserName::Adamw;
         let step = Adam {
-            lr: lr as f32,
+            lr: self.lr as f32,
             betas: self.settings.betas,
             eps: self.settings.eps as f32,
-            weight_decay: if beside { 0.0 } else { decay as f32 },
-            kept: if beside { (1.0 - lr * decay) as f32 } else { 1.0 },
+            weight_decay: if beside { 0.0 } else { self.decay as f32 },
+            kept: if beside { (1.0 - self.lr * self.decay) as f32 } else { 1.0 },
             step: self.steps,
         };
         let (m, v) = (taken(first, &value), taken(second, &value));
         let [value, m, v] = ops::adam([value, m, v], gradient, step);
         (*first, *second) = (Some(m), Some(v));
         value
-    }
-
-    fn weight_decay(&self) -> f64 {
-        if self.flat && self.settings.exclude_1d_from_weight_decay { 0.0 } else { self.settings.weight_decay }
     }
 }
 

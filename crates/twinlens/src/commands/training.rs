@@ -245,7 +245,8 @@ impl<'a> Watch<'a> {
             }
             Progress::Step { epoch, step, loss } => {
                 let epochs = told.epochs;
-                bar.set_of(step as u64, total, &format!("epoch {epoch}/{epochs} loss {loss:.3}{latest}"));
+                let loss = loss.map_or_else(String::new, |loss| format!(" loss {loss:.3}"));
+                bar.set_of(step as u64, total, &format!("epoch {epoch}/{epochs}{loss}{latest}"));
             }
             Progress::Row(row) => {
                 latest = in_short(row);
