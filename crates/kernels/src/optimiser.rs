@@ -19,27 +19,26 @@ pub struct HeavyBall {
     pub momentum: f32,
     /// L2 penalty, added to the gradient.
     pub weight_decay: f32,
-    /// Factor of the gradient after the penalty.
-    pub trust: f32,
     /// Nesterov's look-ahead.
     pub nesterov: bool,
 }
 
 /// Gradient descent with momentum (Polyak 1964; Sutskever et al. 2013), as `torch.optim.SGD`: `g' = trust (g +
-/// weight_decay p)`, `b = momentum b + g'`, `p -= lr b`, or `lr (g' + momentum b)` with Nesterov. `b` starts at 0.
+/// weight_decay p)`, `b = momentum b + g'`, `p -= lr b`, or `lr (g' + momentum b)` with Nesterov. `b` starts at 0; `trust`
+/// is 1 but for LARS.
 ///
 /// # Panics
 /// When the slices differ in length.
-pub fn heavy_ball_step(p: &mut [f32], b: &mut [f32], g: &[f32], step: HeavyBall) {
+pub fn heavy_ball_step(p: &mut [f32], b: &mut [f32], g: &[f32], trust: f32, step: HeavyBall) {
     assert_len("b", b.len(), p.len());
     assert_len("g", g.len(), p.len());
     let chunks = (p.par_chunks_mut(CHUNK), b.par_chunks_mut(CHUNK), g.par_chunks(CHUNK));
-    chunks.into_par_iter().for_each(|(p, b, g)| heavy_ball_chunk(p, b, g, step));
+    chunks.into_par_iter().for_each(|(p, b, g)| heavy_ball_chunk(p, b, g, trust, step));
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn heavy_ball_chunk(p: &mut [f32], b: &mut [f32], g: &[f32], step: HeavyBall) {
-    let HeavyBall { lr, momentum, weight_decay, trust, nesterov } = step;
+fn heavy_ball_chunk(p: &mut [f32], b: &mut [f32], g: &[f32], trust: f32, step: HeavyBall) {
+    let HeavyBall { lr, momentum, weight_decay, nesterov } = step;
     for ((p, b), &g) in p.iter_mut().zip(b).zip(g) {
         let g = (g + weight_decay * *p) * trust;
         *b = momentum * *b + g;
@@ -126,8 +125,8 @@ mod tests {
         for nesterov in [false, true] {
             let [mut p, mut b, g] = three();
             let (old_p, old_b) = (p.clone(), b.clone());
-            let step = HeavyBall { lr: 0.1, momentum: 0.9, weight_decay: 0.01, trust: 0.5, nesterov };
-            heavy_ball_step(&mut p, &mut b, &g, step);
+            let step = HeavyBall { lr: 0.1, momentum: 0.9, weight_decay: 0.01, nesterov };
+            heavy_ball_step(&mut p, &mut b, &g, 0.5, step);
             for i in 0..LEN {
                 let [p0, b0, g0] = [old_p[i], old_b[i], g[i]].map(f64::from);
                 let g0 = 0.5 * (g0 + 0.01 * p0);
@@ -177,8 +176,8 @@ mod tests {
         same_for_any_threads(|| {
             let (mut p, mut b) = (p.clone(), b.clone());
             average_step(&mut p, &b, 0.9);
-            let step = HeavyBall { lr: 0.1, momentum: 0.9, weight_decay: 0.1, trust: 1.0, nesterov: true };
-            heavy_ball_step(&mut p, &mut b, &g, step);
+            let step = HeavyBall { lr: 0.1, momentum: 0.9, weight_decay: 0.1, nesterov: true };
+            heavy_ball_step(&mut p, &mut b, &g, 1.0, step);
             [p, b].concat()
         });
     }

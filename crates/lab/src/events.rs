@@ -85,8 +85,9 @@ pub enum TrainingEvent<'a> {
         epoch: usize,
         /// Steps made in all.
         step: usize,
-        /// The loss before the step.
-        loss: f64,
+        /// The loss before the latest step whose loss is known: on a GPU, where one is read when a row is due, it may be an
+        /// earlier one, or none.
+        loss: Option<f64>,
     },
     /// A row was added to the metrics log.
     Metrics(&'a Row),

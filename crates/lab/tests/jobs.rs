@@ -96,7 +96,7 @@ impl TrainingListener for OfOne {
         let text = match event {
             TrainingEvent::Started { total_steps, step } => format!("starts at {step} of {total_steps}"),
             TrainingEvent::Step { epoch, step, loss } => {
-                assert!(loss.is_finite());
+                assert!(loss.unwrap().is_finite());
                 format!("epoch {epoch} step {step}")
             }
             TrainingEvent::Metrics(row) => format!("row of step {}", row["step"]),

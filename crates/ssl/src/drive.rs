@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use twinlens_eval::{Features, health};
-use twinlens_nn::ops::read;
+use twinlens_nn::ops::{Scalar, read};
 use twinlens_run::{Direction, Row, RunFolder};
 use twinlens_views::{Batch, Loader};
 
@@ -47,7 +47,7 @@ pub(crate) trait Task {
     /// What happens before the first step of `epoch` (from 0).
     fn start_of_epoch(&mut self, epoch: usize) -> Result<(), SslError>;
 
-    /// One step. A loss or gradient that is not finite changes nothing.
+    /// One step. A loss or gradient that is known not to be finite changes nothing.
     fn step(&mut self, batch: &Batch) -> StepReport;
 
     /// Steps taken.
@@ -116,11 +116,30 @@ pub(crate) struct Drive<'f, 'h, T> {
     pub journal: Journal<'f, 'h>,
     plan: Plan,
     clock: Clock,
+    /// Steps whose numbers are still on the device.
+    unread: Vec<Unread>,
+    /// The newest loss and gradient norm that were read.
+    newest: Option<[f64; 2]>,
+}
+
+/// A step as nobody has looked at it yet.
+struct Unread {
+    /// Its number in the run, from 1.
+    step: usize,
+    loss: Scalar,
+    norm: Scalar,
 }
 
 impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
     pub(crate) fn new(task: T, folder: &'f mut RunFolder, hooks: Hooks<'h>) -> Drive<'f, 'h, T> {
-        Drive { plan: task.plan(), task, journal: Journal { folder, hooks }, clock: Clock::start() }
+        Drive {
+            plan: task.plan(),
+            task,
+            journal: Journal { folder, hooks },
+            clock: Clock::start(),
+            unread: Vec::new(),
+            newest: None,
+        }
     }
 
     /// Goes through all epochs: from the first, or from the newest whole checkpoint if `resume`.
@@ -156,7 +175,6 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
             return Ok(Outcome::Done);
         }
         let mut loader = self.task.batches(from)?;
-        let mut norm = f64::NAN;
         self.clock = Clock::start();
         while let Some(batch) = loader.next() {
             let batch = batch?;
@@ -164,10 +182,11 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
             if batch.step == 0 {
                 self.task.start_of_epoch(batch.epoch as usize)?;
             }
+            let step = self.task.steps() + 1;
             let report = self.task.step(&batch);
+            self.unread.push(Unread { step, loss: report.loss.clone(), norm: report.gradient_norm.clone() });
             let mut position = Position { epoch: batch.epoch as usize, step_in_epoch: batch.step + 1 };
-            self.after_step(&report, position, norm)?;
-            norm = report.gradient_norm;
+            self.after_step(&report, position)?;
             if position.step_in_epoch == self.plan.steps_per_epoch {
                 position = Position { epoch: position.epoch + 1, step_in_epoch: 0 };
                 self.after_epoch(position)?;
@@ -185,44 +204,63 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
         Ok(Outcome::Done)
     }
 
+    /// Saves what is known to be sound.
     fn save(&mut self, position: Position) -> Result<(), SslError> {
+        self.read(position.epoch + 1, &[])?;
         checkpoint::save(self.journal.folder, &self.task, position)
     }
 
-    fn after_step(
-        &mut self,
-        report: &StepReport,
-        position: Position,
-        last_norm: f64,
-    ) -> Result<(), SslError> {
+    fn after_step(&mut self, report: &StepReport, position: Position) -> Result<(), SslError> {
         let (epoch, step) = (position.epoch + 1, self.task.steps());
-        if !(report.loss.is_finite() && report.gradient_norm.is_finite()) {
-            return Err(SslError::NotFinite { loss: report.loss, epoch, step: step + 1, norm: last_norm });
-        }
-        self.clock.steps += 1;
-        self.journal.tell(Progress::Step { epoch, step, loss: report.loss });
         let last = position.step_in_epoch == self.plan.steps_per_epoch;
+        let due = last || position.step_in_epoch.is_multiple_of(self.plan.log_every);
+        self.clock.steps += 1;
+        let parts: Vec<&Scalar> = report.parts.iter().filter(|_| due).map(|(_, part)| part).collect();
+        let look = due || report.loss.known().is_some();
+        let parts = if look { self.read(epoch, &parts)? } else { Vec::new() };
+        self.journal.tell(Progress::Step { epoch, step, loss: self.newest.map(|[loss, _]| loss) });
         if last {
-            self.look_for_empty_outputs(report.loss, epoch);
+            self.look_for_empty_outputs(epoch);
         }
-        let due = position.step_in_epoch.is_multiple_of(self.plan.log_every);
-        if due || last { self.log(report, epoch) } else { Ok(()) }
+        if due { self.log(report, &parts, epoch) } else { Ok(()) }
     }
 
-    /// Adds a row of what the step did and looks for collapse.
-    fn log(&mut self, report: &StepReport, epoch: usize) -> Result<(), SslError> {
+    /// Reads the numbers of all steps since the last time, and `more`, in one go: all of it is waited for once. Returns those of
+    /// `more`.
+    ///
+    /// # Errors
+    /// [`SslError::NotFinite`] of the first step whose loss or gradient is not.
+    fn read(&mut self, epoch: usize, more: &[&Scalar]) -> Result<Vec<f64>, SslError> {
+        let unread = std::mem::take(&mut self.unread);
+        let numbers: Vec<&Scalar> = unread.iter().flat_map(|step| [&step.loss, &step.norm]).collect();
+        let mut numbers = Scalar::read_all(&[&numbers, more].concat());
+        let more = numbers.split_off(2 * unread.len());
+        for (Unread { step, .. }, numbers) in unread.iter().zip(numbers.chunks_exact(2)) {
+            let (loss, norm) = (numbers[0], numbers[1]);
+            if !(loss.is_finite() && norm.is_finite()) {
+                let norm = self.newest.map_or(f64::NAN, |[_, norm]| norm);
+                return Err(SslError::NotFinite { loss, epoch, step: *step, norm });
+            }
+            self.newest = Some([loss, norm]);
+        }
+        Ok(more)
+    }
+
+    /// Adds a row of what the step did, the loss's parts being these numbers, and looks for collapse.
+    fn log(&mut self, report: &StepReport, parts: &[f64], epoch: usize) -> Result<(), SslError> {
         let [rows, dim] = report.embeddings.dims();
         let embeddings = Features::new(rows, dim, read(report.embeddings.clone()))?;
         let std = health::embedding_std(&embeddings);
         let rank = health::rankme(&health::singular_values(&embeddings, false)?);
         let full = 1.0 / (dim as f64).sqrt();
         let mut row = row(epoch, self.task.steps());
-        row.insert("loss".into(), json!(report.loss));
-        for (name, value) in &report.parts {
+        let [loss, norm] = self.newest.unwrap_or([f64::NAN; 2]);
+        row.insert("loss".into(), json!(loss));
+        for ((name, _), value) in report.parts.iter().zip(parts) {
             row.insert(format!("loss_{name}"), json!(value));
         }
         row.insert("lr".into(), json!(self.task.learning_rate(report.factor)));
-        row.insert("gradient_norm".into(), json!(report.gradient_norm));
+        row.insert("gradient_norm".into(), json!(norm));
         row.insert("embedding_std".into(), json!(std));
         row.insert("embedding_std_full".into(), json!(full));
         row.insert("effective_rank".into(), json!(rank));
@@ -239,8 +277,9 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
     }
 
     /// Warns where the loss is that of outputs that say nothing, a collapse that embeddings need not show.
-    fn look_for_empty_outputs(&mut self, loss: f64, epoch: usize) {
+    fn look_for_empty_outputs(&mut self, epoch: usize) {
         let Watch { uninformative_loss: Some(empty), advice, .. } = self.task.watch() else { return };
+        let Some([loss, _]) = self.newest else { return };
         if epoch > 1 && (loss - empty).abs() < EMPTY * empty {
             self.journal.warn(format!(
                 "after epoch {epoch} the loss is {loss:.3}, and {empty:.3} is that of outputs that are the same for \
@@ -288,3 +327,6 @@ impl Clock {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

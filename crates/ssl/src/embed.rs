@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use twinlens_data::{ImageSource, Tag};
 use twinlens_eval::{EvalError, Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
-use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
+use twinlens_views::{BuildContext, Form, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
 
 use crate::SslError;
+use crate::learner::{form, tensor};
 
 /// Maps of images: what a network knows of each place.
 #[derive(Clone, Debug)]
@@ -47,7 +48,8 @@ impl Embedding {
     ) -> Result<Features, SslError> {
         // Those of training have other lengths, and would only take up memory here; and the other way round.
         release_arrays();
-        let features = self.rows(source, progress, |view, images| forward(encoder, weights, view, images));
+        let form = form(weights.device());
+        let features = self.rows(source, form, progress, |view| forward(encoder, weights, view));
         release_arrays();
         features
     }
@@ -66,13 +68,14 @@ impl Embedding {
     ) -> Result<Maps, SslError> {
         release_arrays();
         let mut shape = [0; 3];
-        let map = |view, images| {
-            let x = images_of(view, images, weights.device());
+        let form = form(weights.device());
+        let map = |view| {
+            let x = tensor(view, &weights.device().clone());
             let maps = encoder.forward_map(&mut Pass::evaluate(weights), x).permute([0, 3, 1, 2]);
             [_, shape[0], shape[1], shape[2]] = maps.dims();
             read(maps)
         };
-        let values = self.rows(source, progress, map)?;
+        let values = self.rows(source, form, progress, map)?;
         release_arrays();
         Ok(Maps { shape, values })
     }
@@ -103,6 +106,7 @@ impl Embedding {
             drop_last: false,
             workers: self.workers,
             prefetch: 2,
+            form: form(weights.device()),
         };
         let mut values = vec![Vec::new(); views];
         let mut done = 0;
@@ -110,7 +114,7 @@ impl Embedding {
             let batch = batch.map_err(unreadable)?;
             let images = batch.indices.len();
             for (values, view) in values.iter_mut().zip(batch.views) {
-                values.extend(forward(encoder, weights, view, images));
+                values.extend(forward(encoder, weights, view));
             }
             done += images;
             progress(done, total);
@@ -128,25 +132,26 @@ impl Embedding {
         source: Arc<dyn ImageSource>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Features, SslError> {
-        self.rows(source, progress, |view, _| view.data)
+        self.rows(source, Form::Normalised, progress, |view| read(tensor(view, &Device::flex())))
     }
 
     fn rows(
         &self,
         source: Arc<dyn ImageSource>,
+        form: Form,
         progress: &mut dyn FnMut(usize, usize),
-        mut features: impl FnMut(ViewBatch, usize) -> Vec<f32>,
+        mut features: impl FnMut(ViewBatch) -> Vec<f32>,
     ) -> Result<Features, SslError> {
         let total = source.len();
-        let loader =
-            Loader::evaluation(source, self.context.clone(), self.batch, self.workers).map_err(unreadable)?;
+        let loader = Loader::evaluation(source, self.context.clone(), self.batch, self.workers, form)
+            .map_err(unreadable)?;
         let mut values = Vec::new();
         let mut done = 0;
         for batch in loader {
             let batch = batch.map_err(unreadable)?;
             let images = batch.indices.len();
             for view in batch.views {
-                values.extend(features(view, images));
+                values.extend(features(view));
             }
             done += images;
             progress(done, total);
@@ -156,15 +161,9 @@ impl Embedding {
 }
 
 /// The features of one batch.
-fn forward(encoder: &Encoder, weights: &mut Weights, view: ViewBatch, images: usize) -> Vec<f32> {
-    let x = images_of(view, images, weights.device());
+fn forward(encoder: &Encoder, weights: &mut Weights, view: ViewBatch) -> Vec<f32> {
+    let x = tensor(view, &weights.device().clone());
     read(encoder.forward(&mut Pass::evaluate(weights), x))
-}
-
-/// `[N, H, W, C]` on a device.
-fn images_of(view: ViewBatch, images: usize, device: &Device) -> Tensor<4> {
-    let shape = [images, view.height, view.width, view.channels];
-    Tensor::from_data(TensorData::new(view.data, shape), device)
 }
 
 fn unreadable(source: ViewsError) -> SslError {

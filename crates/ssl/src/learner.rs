@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use twinlens_nn::device::is_cpu;
 use twinlens_nn::encoders::Encoder;
-use twinlens_nn::ops::read;
+use twinlens_nn::ops::{Scalar, from_bytes};
 use twinlens_nn::optim::{Gradients, Optimiser, Schedule};
 use twinlens_nn::weights::{Entry, NamedTensor, Weights};
-use twinlens_views::ViewBatch;
+use twinlens_views::{Form, ViewBatch, ViewData};
 
 use crate::checkpoint::{joined, section};
 use crate::methods::{Batch, Ground, Images, Method, Network, Output, Rate};
@@ -16,17 +17,17 @@ use crate::{Settings, SslError};
 /// What the names of the encoder's weights start with.
 pub(crate) const ENCODER: &str = "encoder.";
 
-/// What one step did.
+/// What one step did. Its numbers are known at once on the CPU; to read them on another device is to wait for the step.
 #[derive(Clone, Debug)]
 pub struct StepReport {
     /// The loss before the step.
-    pub loss: f64,
+    pub loss: Scalar,
     /// The loss's named parts.
-    pub parts: Vec<(String, f64)>,
+    pub parts: Vec<(String, Scalar)>,
     /// The factor of the learning-rate schedule.
     pub factor: f64,
     /// Euclidean norm of all gradients together, before clipping.
-    pub gradient_norm: f64,
+    pub gradient_norm: Scalar,
     /// The first view's projections `[N, D]`, row by row; its features where there is no projector.
     pub embeddings: Tensor<2>,
 }
@@ -98,7 +99,9 @@ impl Learner {
         self.method.start_of_epoch(&mut network, images, epoch)
     }
 
-    /// One step on a batch of views of the images `indices`, whose classes are `labels`: forward, backward, update.
+    /// One step on a batch of views of the images `indices`, whose classes are `labels`: forward, backward, update. On the CPU,
+    /// a loss or gradient that is not finite changes nothing; on other devices nobody has looked yet, and the weights are worth
+    /// nothing once [`StepReport::loss`] or [`StepReport::gradient_norm`] is not finite.
     pub fn step(&mut self, views: &[ViewBatch], indices: &[usize], labels: Vec<Option<usize>>) -> StepReport {
         let device = self.weights.device().clone();
         let views = tensors(views, &device);
@@ -113,8 +116,8 @@ impl Learner {
         let clip = self.optimiser.settings().clip_norm;
         let gradient_norm = if clip > 0.0 { gradients.clip(clip) } else { gradients.global_norm() };
         let factor = self.schedule.factor(self.step) * self.batch_factor;
-        let loss = scalar(output.loss.total);
-        if loss.is_finite() && gradient_norm.is_finite() {
+        let loss = Scalar::of(output.loss.total);
+        if may_step([&loss, &gradient_norm]) {
             let rate = |entry: &Entry| match self.method.rate(entry.name(), epoch) {
                 Rate::Constant => self.batch_factor,
                 Rate::Scheduled | Rate::Frozen => factor,
@@ -123,7 +126,7 @@ impl Learner {
             self.method.after_step(&self.weights, self.step, self.schedule.total_steps);
             self.step += 1;
         }
-        let parts = output.loss.parts.into_iter().map(|(name, value)| (name, scalar(value))).collect();
+        let parts = output.loss.parts.into_iter().map(|(name, value)| (name, Scalar::of(value))).collect();
         StepReport { loss, parts, factor, gradient_norm, embeddings: output.embeddings.without_autodiff() }
     }
 
@@ -219,16 +222,33 @@ impl Learner {
 
 /// Views as `[N, H, W, C]`.
 pub(crate) fn tensors(views: &[ViewBatch], device: &Device) -> Vec<Tensor<4>> {
-    let tensor = |view: &ViewBatch| {
-        let images = view.data.len() / (view.height * view.width * view.channels);
-        let shape = [images, view.height, view.width, view.channels];
-        Tensor::from_data(TensorData::new(view.data.clone(), shape), device)
-    };
-    views.iter().map(tensor).collect()
+    views.iter().map(|view| tensor(view.clone(), device)).collect()
 }
 
-fn scalar(value: Tensor<1>) -> f64 {
-    read(value).first().copied().map_or(f64::NAN, f64::from)
+/// One view as `[N, H, W, C]`, normalised.
+pub(crate) fn tensor(view: ViewBatch, device: &Device) -> Tensor<4> {
+    let ViewBatch { data, height, width, channels } = view;
+    let shape = |samples: usize| [samples / (height * width * channels), height, width, channels];
+    match data {
+        ViewData::Normalised(values) => {
+            let shape = shape(values.len());
+            Tensor::from_data(TensorData::new(values, shape), device)
+        }
+        ViewData::Bytes { bytes, scale, shift } => {
+            from_bytes(&bytes, shape(bytes.len()), [&scale, &shift], device)
+        }
+    }
+}
+
+/// How views for `device` leave the loader: on the CPU the loader's threads normalise them, another device does so itself.
+pub(crate) fn form(device: &Device) -> Form {
+    if is_cpu(device) { Form::Normalised } else { Form::Stored }
+}
+
+/// Whether a step with these numbers may be made: not if one is known to be infinite or no number. Where nothing is known yet
+/// the step is made, and whoever keeps the weights reads the numbers first.
+pub(crate) fn may_step(numbers: [&Scalar; 2]) -> bool {
+    numbers.iter().all(|number| number.known().is_none_or(f64::is_finite))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use twinlens_views::{Batch, BuildContext, Loader, LoaderSettings, Order, Policy}
 use crate::checkpoint::{Position, State};
 use crate::drive::{Drive, Journal, Judged, Plan, Task, Watch, row};
 use crate::embed::{Embedding, with_labels};
-use crate::learner::{ENCODER, tensors};
+use crate::learner::{ENCODER, form, tensors};
 use crate::methods::Images;
 use crate::recipes;
 use crate::{DataShape, KnnSettings, Learner, Problem, Settings, SslError, StepReport};
@@ -47,8 +47,8 @@ pub enum Progress<'a> {
         epoch: usize,
         /// Steps taken in all.
         step: usize,
-        /// The loss before the step.
-        loss: f64,
+        /// The newest loss that was read: that of this step on the CPU, on other devices that of the last row of the log.
+        loss: Option<f64>,
     },
     /// A row was added to the metrics log.
     Row(&'a Row),
@@ -186,7 +186,7 @@ impl Prepared {
             let start = Instant::now();
             let Some(batch) = batches.next() else { break };
             let batch = batch?;
-            learner.step(&batch.views, &batch.indices, self.labels(&batch.indices));
+            learner.step(&batch.views, &batch.indices, self.labels(&batch.indices)).loss.read();
             seconds = start.elapsed().as_secs_f64();
         }
         Ok(seconds)
@@ -199,13 +199,18 @@ impl Prepared {
     pub fn time_epoch(&self, settings: &Settings, learner: &mut Learner) -> Result<EpochTime, SslError> {
         let start = Instant::now();
         let (mut images, mut waited) = (0, 0.0);
+        let mut last = None;
         let one = Settings { epochs: 1, ..settings.clone() };
         let mut batches = self.batches(&one)?;
         while let Some(batch) = batches.next() {
             let batch = batch?;
             waited += batches.waited().as_secs_f64();
-            learner.step(&batch.views, &batch.indices, self.labels(&batch.indices));
+            last = Some(learner.step(&batch.views, &batch.indices, self.labels(&batch.indices)));
             images += batch.indices.len();
+        }
+        // A device that works on by itself is waited for.
+        if let Some(report) = last {
+            report.loss.read();
         }
         Ok(EpochTime { images, seconds: start.elapsed().as_secs_f64(), waited })
     }
@@ -228,6 +233,7 @@ impl Prepared {
             drop_last: true,
             workers: self.workers,
             prefetch: 2,
+            form: form(&settings.open_device()?),
         };
         let start = (from.epoch as u32, from.step_in_epoch);
         Ok(Loader::new(self.train.clone(), self.policy.clone(), how, start)?)
@@ -478,6 +484,7 @@ impl Images for TrainingImages<'_> {
 
     fn visit(&self, visit: &mut dyn FnMut(&[usize], Vec<Tensor<4>>)) -> Result<(), SslError> {
         let Prepared { train, policy, workers, .. } = self.prepared.clone();
+        let device = self.run.open_device()?;
         // Batches of nearly one size: batch statistics of a small rest would be poor.
         let batches = train.len().div_ceil(self.run.batch);
         let settings = LoaderSettings {
@@ -488,8 +495,8 @@ impl Images for TrainingImages<'_> {
             drop_last: false,
             workers,
             prefetch: 2,
+            form: form(&device),
         };
-        let device = self.run.open_device()?;
         for batch in Loader::new(train, policy, settings, (0, 0))? {
             let batch = batch?;
             visit(&batch.indices, tensors(&batch.views, &device));

@@ -6,7 +6,7 @@ use twinlens_nn::weights::NamedTensor;
 use twinlens_random::{Purpose, Stream};
 use twinlens_ssl::methods::MethodSettings;
 use twinlens_ssl::{DataShape, Learner, Settings};
-use twinlens_views::ViewBatch;
+use twinlens_views::{ViewBatch, ViewData};
 
 use crate::changed::changed;
 
@@ -28,7 +28,7 @@ fn golden_trace() {
             let indices: Vec<usize> = (0..images).collect();
             let losses: Vec<f64> = learners
                 .iter_mut()
-                .map(|learner| learner.step(&views, &indices, vec![None; images]).loss)
+                .map(|learner| learner.step(&views, &indices, vec![None; images]).loss.read())
                 .collect();
             let limit = f64::from(tolerance) * f64::from(want.abs());
             let least = losses.iter().copied().fold(f64::INFINITY, f64::min) - limit;
@@ -123,7 +123,7 @@ fn views(case: &Case, step: usize) -> Vec<ViewBatch> {
         let data = (0..images * pixels * channels)
             .map(|at| value(at / (pixels * channels), at / channels % pixels, at % channels))
             .collect();
-        ViewBatch { data, height, width, channels }
+        ViewBatch { data: ViewData::Normalised(data), height, width, channels }
     };
     (0..views).map(view).collect()
 }

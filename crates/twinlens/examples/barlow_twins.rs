@@ -29,7 +29,7 @@ fn learn(
     for batch in prepared.batches(&settings)? {
         let batch = batch?;
         let report = learner.step(&batch.views, &batch.indices, Vec::new());
-        tell(learner.steps(), report.loss);
+        tell(learner.steps(), report.loss.read());
     }
     Ok(prepared.encoder(&settings, &images, &mut learner, "an example".into()))
 }

@@ -53,8 +53,7 @@ mod tests {
             (settings.size, settings.batch) = (8, 32);
             settings
         };
-        let accuracy = learn(place.path(), settings(), 3, &Lab::default())?;
-        settings.batch = 32;
+        let accuracy = learn(place.path(), settings(), 15, &Lab::default())?;
         assert!(accuracy > 66.0 / 343.0, "{accuracy}");
         // The same again is read back: a stop that was asked for is not even noticed.
         let stopped = Lab { asked: &|| twinlens::lab::Asked::Stop, ..Lab::default() };

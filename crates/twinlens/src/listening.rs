@@ -57,7 +57,8 @@ impl TrainingListener for TrainingBar<'_> {
                 self.bar.set_of(*step as u64, self.steps, "");
             }
             TrainingEvent::Step { epoch, step, loss } => {
-                let told = format!("epoch {epoch}/{} loss {loss:.3}{}", self.epochs, self.latest);
+                let loss = loss.map_or_else(String::new, |loss| format!(" loss {loss:.3}"));
+                let told = format!("epoch {epoch}/{}{loss}{}", self.epochs, self.latest);
                 self.bar.set_of(*step as u64, self.steps, &told);
             }
             TrainingEvent::Metrics(row) => {

@@ -31,7 +31,7 @@ mod warp;
 pub use border::PaddingMode;
 pub use canvas::{Canvas, Scratch, Shape, Workspace};
 pub use error::{Problem, ViewsError};
-pub use loader::{Batch, Loader, LoaderSettings, Order, ViewBatch};
+pub use loader::{Batch, Form, Loader, LoaderSettings, Order, ViewBatch, ViewData};
 pub use operation::{BuildContext, Check, Operation, Transform, transform};
 pub use ops::{Drawn, OperationSetting};
 pub use policy::{Explanation, Place, Policy, Step, ViewPolicy};

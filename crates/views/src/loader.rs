@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use twinlens_data::ImageSource;
 use twinlens_random::{Purpose, Stream};
 
-use crate::canvas::Workspace;
+use crate::canvas::{Shape, Workspace};
 use crate::error::{Problem, ViewsError};
 use crate::operation::BuildContext;
 use crate::policy::{Place, Policy};
@@ -21,6 +21,16 @@ pub enum Order {
     Shuffled,
     /// As the source has them.
     Sequential,
+}
+
+/// What the samples of views are when they leave the loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Normalised numbers.
+    Normalised,
+    /// Bytes where images have 8 bits, for a device that normalises them itself: a quarter of the memory to move. Images of
+    /// other types come normalised.
+    Stored,
 }
 
 /// How a [`Loader`] goes through its source.
@@ -40,6 +50,8 @@ pub struct LoaderSettings {
     pub workers: usize,
     /// Finished batches that may wait, for each worker.
     pub prefetch: usize,
+    /// What views are made of.
+    pub form: Form,
 }
 
 impl LoaderSettings {
@@ -69,14 +81,30 @@ impl LoaderSettings {
 /// One view of every sample of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewBatch {
-    /// Normalised values, `[samples, height, width, channels]`.
-    pub data: Vec<f32>,
+    /// Its values, `[samples, height, width, channels]`.
+    pub data: ViewData,
     /// Rows of a view.
     pub height: usize,
     /// Columns of a view.
     pub width: usize,
     /// Samples per pixel.
     pub channels: usize,
+}
+
+/// The values of a view of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ViewData {
+    /// Normalised.
+    Normalised(Vec<f32>),
+    /// As the policy drew them: normalised they are `byte * scale[channel] + shift[channel]`.
+    Bytes {
+        /// One for each sample.
+        bytes: Vec<u8>,
+        /// Factor of each channel.
+        scale: Vec<f32>,
+        /// What is added in each channel.
+        shift: Vec<f32>,
+    },
 }
 
 /// The views of a batch of samples.
@@ -150,7 +178,7 @@ impl Loader {
     }
 
     /// Batches for judging an encoder: one view by [`Policy::evaluation`], all samples once, in the source's
-    /// order, the last batch as small as it is.
+    /// order, the last batch as small as it is, its views of the given form.
     ///
     /// # Errors
     /// As [`Policy::build`] and [`Loader::new`].
@@ -159,11 +187,12 @@ impl Loader {
         context: BuildContext,
         batch: usize,
         workers: usize,
+        form: Form,
     ) -> Result<Loader, ViewsError> {
         let policy = Arc::new(Policy::evaluation(context)?);
         let order = Order::Sequential;
         let settings =
-            LoaderSettings { seed: 0, epochs: 1, batch, order, drop_last: false, workers, prefetch: 2 };
+            LoaderSettings { seed: 0, epochs: 1, batch, order, drop_last: false, workers, prefetch: 2, form };
         Loader::new(source, policy, settings, (0, 0))
     }
 
@@ -273,8 +302,8 @@ impl Shared {
         workspace: &mut Workspace,
     ) -> Result<Option<Batch>, ViewsError> {
         let shapes: Vec<_> = (0..self.policy.views()).map(|view| self.policy.shape(view)).collect();
-        let mut data: Vec<_> =
-            shapes.iter().map(|shape| vec![0.0; indices.len() * shape.samples()]).collect();
+        let blank = |shape: &Shape| self.policy.blank(indices.len() * shape.samples(), self.settings.form);
+        let mut data: Vec<ViewData> = shapes.iter().map(blank).collect();
         for (position, &index) in indices.iter().enumerate() {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -285,13 +314,19 @@ impl Shared {
                 .map_err(|source| ViewsError::Source { index, source: Box::new(source) })?;
             let place = Place { seed: self.settings.seed, epoch, sample: index as u32 };
             for (view, (data, shape)) in data.iter_mut().zip(&shapes).enumerate() {
-                let out = &mut data[position * shape.samples()..][..shape.samples()];
-                self.policy
-                    .write(view, place, &image, workspace, out)
-                    .map_err(|source| ViewsError::Sample { index, source: Box::new(source) })?;
+                let out = position * shape.samples()..(position + 1) * shape.samples();
+                let written = match data {
+                    ViewData::Normalised(values) => {
+                        self.policy.write(view, place, &image, workspace, &mut values[out])
+                    }
+                    ViewData::Bytes { bytes, .. } => {
+                        self.policy.write_bytes(view, place, &image, workspace, &mut bytes[out])
+                    }
+                };
+                written.map_err(|source| ViewsError::Sample { index, source: Box::new(source) })?;
             }
         }
-        let view = |(data, shape): (Vec<f32>, crate::canvas::Shape)| ViewBatch {
+        let view = |(data, shape): (ViewData, Shape)| ViewBatch {
             data,
             height: shape.height,
             width: shape.width,

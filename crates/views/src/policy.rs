@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::Image;
+use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Canvas, Shape, Workspace};
 use crate::error::{Problem, ViewsError};
+use crate::loader::{Form, ViewData};
 use crate::operation::{BuildContext, Check, Transform};
 use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize, check_normalization};
 use crate::sample::{Sample, each_sample};
@@ -204,6 +205,40 @@ impl Policy {
         })
     }
 
+    /// Writes view number `view` of an `image` of 8 bits, as it was drawn, to `out`; otherwise as [`Policy::write`].
+    ///
+    /// # Errors
+    /// As [`Policy::write`]; an image of another type.
+    pub(crate) fn write_bytes(
+        &self,
+        view: usize,
+        place: Place,
+        image: &Image,
+        workspace: &mut Workspace,
+        out: &mut [u8],
+    ) -> Result<(), ViewsError> {
+        let shape = self.check_image(image)?;
+        let Pixels::U8(samples) = &image.pixels else {
+            return Err(ViewsError::Image {
+                expected: "samples of 8 bits".into(),
+                got: image.pixel_type().to_string(),
+            });
+        };
+        let canvas = self.draw(view, place, shape, samples, workspace);
+        self.check_view(view, &canvas)?;
+        out.copy_from_slice(canvas.samples());
+        Ok(())
+    }
+
+    /// Room for `samples` samples of views of the given form.
+    pub(crate) fn blank(&self, samples: usize, form: Form) -> ViewData {
+        if form == Form::Normalised || self.context.pixel_type != PixelType::U8 {
+            return ViewData::Normalised(vec![0.0; samples]);
+        }
+        let [scale, shift] = self.normalize.per_channel(self.context.channels);
+        ViewData::Bytes { bytes: vec![0; samples], scale, shift }
+    }
+
     fn draw<'a, T: Sample>(
         &self,
         view: usize,
@@ -228,12 +263,17 @@ impl Policy {
         canvas: &Canvas<'_, T>,
         out: &mut [f32],
     ) -> Result<(), ViewsError> {
-        let Shape { height, width, .. } = canvas.shape();
-        if canvas.shape() != self.shape(view) {
-            return Err(ViewsError::ViewSize { view, height, width, size: self.views[view].size });
-        }
+        self.check_view(view, canvas)?;
         self.normalize.apply(canvas.samples(), out);
         Ok(())
+    }
+
+    fn check_view<T: Sample>(&self, view: usize, canvas: &Canvas<'_, T>) -> Result<(), ViewsError> {
+        let Shape { height, width, .. } = canvas.shape();
+        if canvas.shape() == self.shape(view) {
+            return Ok(());
+        }
+        Err(ViewsError::ViewSize { view, height, width, size: self.views[view].size })
     }
 
     fn explain_view(&self, view: usize, place: Place, mut shape: Shape) -> Explanation {

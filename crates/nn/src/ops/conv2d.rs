@@ -43,6 +43,10 @@ pub fn conv2d(
     }
 }
 
+/// burn's convolution takes and gives channels first. On its GPU back ends a permutation changes strides, not memory, and
+/// both directions of the convolution permute back to channels last before they compute (burn-cubecl 0.22:
+/// `ops/base.rs`, `permute`; `kernel/conv/base.rs`): maps that lie channels last here are never moved. Weights are, once for each
+/// product, as their input channels do not lie side by side.
 pub(crate) fn composed(
     x: Tensor<4>,
     w: Tensor<4>,

@@ -23,11 +23,14 @@ pub fn depthwise_conv2d(x: Tensor<4>, w: Tensor<3>, bias: Tensor<1>) -> Tensor<4
     }
 }
 
+/// The permutations of `x` move nothing, as in `conv2d::composed`. The bias is added outside: burn's depthwise kernel takes none
+/// (burn-cubecl 0.22, `kernel/conv/forward/depthwise.rs`), and with one only the direct convolution would be left.
 pub(crate) fn composed(x: Tensor<4>, w: Tensor<3>, bias: Tensor<1>) -> Tensor<4> {
     let [kernel, _, channels] = w.dims();
     let settings = ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels);
     let w = w.permute([2, 0, 1]).reshape([channels, 1, kernel, kernel]);
-    burn_conv2d(x.permute([0, 3, 1, 2]), w, Some(bias), settings).permute([0, 2, 3, 1])
+    let y = burn_conv2d(x.permute([0, 3, 1, 2]), w, None, settings).permute([0, 2, 3, 1]);
+    y + bias.reshape([1, 1, 1, channels])
 }
 
 pub(crate) fn kernels(x: Tensor<4>, w: Tensor<3>, bias: Tensor<1>) -> Tensor<4> {

@@ -8,6 +8,7 @@ mod arrays;
 mod batch_norm;
 mod branch;
 mod bridge;
+mod bytes;
 mod conv2d;
 mod depthwise_conv2d;
 mod fork;
@@ -16,15 +17,18 @@ mod layer_norm;
 mod linear;
 mod pool;
 mod precision;
+mod scalar;
 mod steps;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use arrays::release_arrays;
 pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
 pub use branch::{Kept, join, keep};
 pub use bridge::read;
+pub use bytes::from_bytes;
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use depthwise_conv2d::depthwise_conv2d;
 pub use fork::fork;
@@ -33,8 +37,10 @@ pub use layer_norm::layer_norm;
 pub use linear::{column_products, linear};
 pub use pool::{global_average_pool, max_pool2d};
 pub use precision::in_precision;
-pub use steps::{adam, average, decayed_sum_of_squares, heavy_ball};
-pub use sums::{squared_norm, sum, sum_of_squares};
+pub use scalar::Scalar;
+pub use steps::{adam, average, heavy_ball};
+pub use sums::{norm, squared_norm, sum};
+pub use trust::{Adapted, Trust, trust_ratios};
 pub use twinlens_kernels::keep_freed_memory;
 
 /// Which body of an operation runs.

@@ -25,6 +25,7 @@ pub fn global_average_pool(x: Tensor<4>) -> Tensor<2> {
     }
 }
 
+/// The permutations move nothing, as in `conv2d::composed`: burn's pooling, too, permutes back and computes channels last.
 pub(crate) fn max_composed(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
     let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     burn_max_pool2d(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])

@@ -4,21 +4,28 @@ use burn::tensor::Tensor;
 use twinlens_kernels::{self as kernels, Adam, HeavyBall};
 
 use super::bridge::{changed, with_last_values, with_values};
-use super::{Body, sum_of_squares};
+use super::{Body, Scalar};
 
-/// Gradient descent with momentum: the new `[p, b]`. See [`kernels::heavy_ball_step`] for the formula.
-pub fn heavy_ball([p, b]: [Tensor<1>; 2], g: Tensor<1>, step: HeavyBall) -> [Tensor<1>; 2] {
+/// Gradient descent with momentum, `trust` that of LARS or 1: the new `[p, b]`. See [`kernels::heavy_ball_step`] for the
+/// formula.
+pub fn heavy_ball([p, b]: [Tensor<1>; 2], g: Tensor<1>, trust: &Scalar, step: HeavyBall) -> [Tensor<1>; 2] {
     match Body::of(&p) {
         Body::Kernels => {
-            with_last_values(g, |g| changed([p, b], |[p, b]| kernels::heavy_ball_step(p, b, g, step)))
+            let trust = trust.read() as f32;
+            with_last_values(g, |g| changed([p, b], |[p, b]| kernels::heavy_ball_step(p, b, g, trust, step)))
         }
-        Body::Composed => heavy_ball_composed([p, b], g, step),
+        Body::Composed => heavy_ball_composed([p, b], g, trust, step),
     }
 }
 
-pub(crate) fn heavy_ball_composed([p, b]: [Tensor<1>; 2], g: Tensor<1>, step: HeavyBall) -> [Tensor<1>; 2] {
-    let HeavyBall { lr, momentum, weight_decay, trust, nesterov } = step;
-    let g = (g + p.clone().mul_scalar(weight_decay)).mul_scalar(trust);
+pub(crate) fn heavy_ball_composed(
+    [p, b]: [Tensor<1>; 2],
+    g: Tensor<1>,
+    trust: &Scalar,
+    step: HeavyBall,
+) -> [Tensor<1>; 2] {
+    let HeavyBall { lr, momentum, weight_decay, nesterov } = step;
+    let g = trust.times(g + p.clone().mul_scalar(weight_decay));
     let b = b.mul_scalar(momentum) + g.clone();
     let direction = if nesterov { g + b.clone().mul_scalar(momentum) } else { b.clone() };
     [p - direction.mul_scalar(lr), b]
@@ -52,15 +59,5 @@ pub fn average(p: Tensor<1>, q: Tensor<1>, keep: f64) -> Tensor<1> {
             p
         }
         Body::Composed => p.mul_scalar(keep) + q.mul_scalar(1.0 - keep),
-    }
-}
-
-/// `sum (g_i + weight_decay p_i)^2`.
-pub fn decayed_sum_of_squares(g: &Tensor<1>, p: &Tensor<1>, weight_decay: f32) -> f64 {
-    match Body::of(g) {
-        Body::Kernels => {
-            with_values(g, |g| with_values(p, |p| kernels::decayed_sum_of_squares(g, p, weight_decay)))
-        }
-        Body::Composed => sum_of_squares(&(g.clone() + p.clone().mul_scalar(weight_decay))),
     }
 }

@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 use twinlens_kernels as kernels;
 
-use super::Body;
 use super::arrays::array;
 use super::bridge::{Array, CpuOp, Point, Values, run, with_values};
+use super::{Body, Scalar};
 
 /// The sum of a matrix as a tensor of one element, row sums first.
 ///
@@ -15,12 +15,26 @@ pub fn sum(x: Tensor<2>) -> Tensor<1> {
     x.sum_dim(1).sum_dim(0).reshape([1])
 }
 
-/// `sum x_i^2`, accumulated in f64 on the CPU.
-pub fn sum_of_squares(x: &Tensor<1>) -> f64 {
-    match Body::of(x) {
-        Body::Kernels => with_values(x, kernels::sum_of_squares),
-        Body::Composed => f64::from(x.clone().without_autodiff().square().sum().into_scalar::<f32>()),
+/// The Euclidean norm of all numbers of `tensors` together. On the CPU, squares are added up in f64.
+pub fn norm(tensors: &[&Tensor<1>]) -> Scalar {
+    match tensors.first().map(|first| Body::of(*first)) {
+        Some(Body::Composed) => Scalar::Pending(norm_composed(tensors)),
+        _ => Scalar::Known(tensors.iter().map(|x| sum_of_squares(x)).sum::<f64>().sqrt()),
     }
+}
+
+pub(crate) fn norm_composed(tensors: &[&Tensor<1>]) -> Tensor<1> {
+    Tensor::cat(tensors.iter().map(|x| sum_of_squares_composed((*x).clone())).collect(), 0).sum().sqrt()
+}
+
+/// `sum x_i^2` on the CPU.
+fn sum_of_squares(x: &Tensor<1>) -> f64 {
+    with_values(x, kernels::sum_of_squares)
+}
+
+/// `sum x_i^2`, left on its device.
+pub(crate) fn sum_of_squares_composed(x: Tensor<1>) -> Tensor<1> {
+    x.without_autodiff().square().sum()
 }
 
 /// `sum x_i^2` of a matrix with its gradient, as a tensor of one element.

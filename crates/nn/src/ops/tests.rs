@@ -99,15 +99,44 @@ proptest! {
     ) {
         let values = |place: u64| random([length], seed ^ place).detach().without_autodiff();
         let (p, b, g) = (values(0), values(1), values(2));
-        let ball = HeavyBall { lr: 0.1, momentum: 0.9, weight_decay, trust, nesterov };
-        let ours = heavy_ball([p.clone(), b.clone()], g.clone(), ball);
-        same(ours, steps::heavy_ball_composed([p.clone(), b.clone()], g.clone(), ball));
+        let ball = HeavyBall { lr: 0.1, momentum: 0.9, weight_decay, nesterov };
+        let pending = Scalar::Pending(Tensor::from_floats([trust], &Device::flex()));
+        let known = Scalar::Known(trust.into());
+        let ours = || heavy_ball([p.clone(), b.clone()], g.clone(), &known, ball);
+        same(ours(), steps::heavy_ball_composed([p.clone(), b.clone()], g.clone(), &pending, ball));
+        same(ours(), steps::heavy_ball_composed([p.clone(), b.clone()], g.clone(), &known, ball));
         let adam = Adam { lr: 0.1, betas: [0.9, 0.99], eps: 1e-8, weight_decay, kept: 0.99, step };
         let moments = || [p.clone(), b.clone(), values(3).square()];
         same(steps::adam(moments(), g.clone(), adam), steps::adam_composed(moments(), g.clone(), adam));
-        let norm = decayed_sum_of_squares(&g, &p, weight_decay);
-        let expected = sum_of_squares(&(g + p.mul_scalar(weight_decay)));
-        prop_assert!((norm - expected).abs() < 1e-5 * (1.0 + expected));
+    }
+
+    #[test]
+    fn norms_and_trust_ratios_are_the_same_on_every_back_end(
+        lengths in prop::collection::vec(1usize..40, 1..6), decay in 0.0f32..0.1, [clip, still]: [bool; 2], seed: u64,
+    ) {
+        let values = |place: u64| {
+            let tensors = lengths.iter().zip(0..).map(move |(&length, number)| random([length], seed ^ place ^ number << 8));
+            tensors.collect::<Vec<_>>()
+        };
+        let (mut p, mut g) = (values(0), values(1));
+        // What is nothing but zeros is not adapted.
+        let decay = if still { 0.0 } else { decay };
+        p[0] = p[0].clone().mul_scalar(0.0);
+        g.iter_mut().skip(1).take(usize::from(still)).for_each(|g| *g = g.clone().mul_scalar(0.0));
+        let all: Vec<&Tensor<1>> = g.iter().collect();
+        let [ours, composed] = [norm(&all).known().unwrap(), f64::from(read(sums::norm_composed(&all))[0])];
+        prop_assert!((ours - composed).abs() < 1e-5 * (1.0 + ours), "{ours} {composed}");
+        let squares: f64 = g.iter().flat_map(|g| read(g.clone())).map(|x| f64::from(x).powi(2)).sum();
+        prop_assert!((ours - squares.sqrt()).abs() < 1e-6 * (1.0 + ours));
+        let rates = [0.0, 1e-3, 0.5];
+        let pairs = p.iter().zip(&g).zip(rates.iter().cycle());
+        let adapted: Vec<Adapted<'_>> = pairs.map(|((p, g), &lr)| Adapted { p, g, weight_decay: decay, lr }).collect();
+        let trust = Trust { eta: 0.001, clip };
+        let ours: Vec<f64> = trust_ratios(trust, &adapted).iter().map(|ratio| ratio.known().unwrap()).collect();
+        prop_assert_eq!(ours[0], 1.0);
+        for (ours, composed) in ours.iter().zip(read(trust::composed(trust, &adapted))) {
+            prop_assert!((ours - f64::from(composed)).abs() < 1e-5 * (1.0 + ours), "{ours} {composed}");
+        }
     }
 
     #[test]
@@ -230,8 +259,6 @@ proptest! {
         let values = read(x.clone());
         let expected: f64 = values.iter().map(|&v| f64::from(v)).sum();
         prop_assert!((f64::from(read(sum(x.clone()))[0]) - expected).abs() < 1e-3);
-        let squares: f64 = values.iter().map(|&v| f64::from(v).powi(2)).sum();
-        prop_assert!((sum_of_squares(&x.reshape([rows * columns])) - squares).abs() < 1e-6 * (1.0 + squares));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::ops::sum_of_squares;
+use crate::ops::{self, Scalar};
 use crate::weights::Weights;
 
 /// One gradient for each entry of the weights; `None` for buffers, frozen and unused parameters.
@@ -38,21 +38,30 @@ impl Gradients {
     }
 
     /// The Euclidean norm over all gradients taken together.
-    pub fn global_norm(&self) -> f64 {
-        self.entries.iter().flatten().map(sum_of_squares).sum::<f64>().sqrt()
+    pub fn global_norm(&self) -> Scalar {
+        ops::norm(&self.entries.iter().flatten().collect::<Vec<_>>())
     }
 
     /// Scales all gradients by one factor so that their global norm is at most `max_norm`
     /// (`torch.nn.utils.clip_grad_norm_`, with its `1e-6` beside the norm). Returns the norm before.
-    pub fn clip(&mut self, max_norm: f64) -> f64 {
+    pub fn clip(&mut self, max_norm: f64) -> Scalar {
         let norm = self.global_norm();
-        let factor = max_norm / (norm + 1e-6);
-        if factor < 1.0 {
-            for entry in &mut self.entries {
-                *entry = entry.take().map(|gradient| gradient.mul_scalar(factor));
-            }
+        let factor = clip_factor(&norm, max_norm);
+        for entry in &mut self.entries {
+            *entry = entry.take().map(|gradient| factor.times(gradient));
         }
         norm
+    }
+}
+
+/// `min(max_norm / (norm + 1e-6), 1)`.
+fn clip_factor(norm: &Scalar, max_norm: f64) -> Scalar {
+    match norm {
+        Scalar::Known(norm) => Scalar::Known((max_norm / (norm + 1e-6)).min(1.0)),
+        Scalar::Pending(norm) => {
+            let factor = norm.clone().add_scalar(1e-6).recip().mul_scalar(max_norm);
+            Scalar::Pending(factor.clamp_max(1.0))
+        }
     }
 }
 
@@ -69,15 +78,25 @@ mod tests {
             let half = values.len() / 2;
             let tensor = |part: &[f32]| Some(Tensor::<1>::from_floats(part, &device));
             let mut gradients = Gradients::from_entries(vec![tensor(&values[..half]), None, tensor(&values[half..])]);
-            let before = gradients.clip(max);
+            let before = gradients.clip(max).read();
             let expected = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
             prop_assert!((before - expected).abs() < 1e-4 * (1.0 + expected));
-            let after = gradients.global_norm();
+            let after = gradients.global_norm().read();
             prop_assert!(after <= max * 1.0001 && (after - before.min(max)).abs() < 1e-3 * (1.0 + before));
             let scale = if before > 0.0 { after / before } else { 1.0 };
             let first = crate::ops::read(gradients.entry(0).cloned().unwrap());
             for (got, was) in first.iter().zip(&values) {
                 prop_assert!((f64::from(*got) - f64::from(*was) * scale).abs() < 1e-3);
+            }
+        }
+    }
+    #[test]
+    fn the_factor_is_the_same_known_or_not() {
+        for (norm, factor) in [(0.0, 1.0), (0.5, 1.0), (2.0, 1.0), (8.0, 0.25), (f32::INFINITY, 0.0)] {
+            let pending = Scalar::Pending(Tensor::from_floats([norm], &Device::flex()));
+            for norm in [Scalar::Known(norm.into()), pending] {
+                let got = clip_factor(&norm, 2.0).read();
+                assert!((got - factor).abs() < 1e-6, "{norm:?}: {got}, not {factor}");
             }
         }
     }

@@ -10,7 +10,7 @@ use twinlens_kernels::{Adam, HeavyBall};
 
 use super::Gradients;
 use crate::NnError;
-use crate::ops::{self, read};
+use crate::ops::{self, Adapted, Scalar, Trust, read};
 use crate::weights::{Entry, NamedTensor, Weights};
 
 /// `[optim]` of a configuration.
@@ -171,13 +171,40 @@ impl Optimiser {
     /// [`Optimiser::step`] with a factor for each entry.
     pub fn step_with(&mut self, weights: &mut Weights, gradients: Gradients, factor: impl Fn(&Entry) -> f64) {
         self.steps += 1;
+        let trusts = self.trusts(weights, &gradients, &factor);
         let entries = weights.entries_mut().iter_mut().zip(gradients.entries).zip(&mut self.moments);
-        for ((entry, gradient), moments) in entries {
+        for (((entry, gradient), moments), trust) in entries.zip(trusts) {
             let Some(gradient) = gradient.filter(|_| entry.is_trainable()) else { continue };
-            let rule = Rule { settings: &self.settings, steps: self.steps, flat: entry.shape().len() == 1 };
-            let factor = factor(entry);
-            entry.change(|value| rule.apply(value, gradient, moments, factor));
+            let (lr, decay) = self.settings.pace(entry, factor(entry));
+            let rule = Rule { settings: &self.settings, steps: self.steps, lr, decay, trust };
+            entry.change(|value| rule.apply(value, gradient, moments));
         }
+    }
+
+    /// What LARS multiplies the gradient of each entry with; 1 where nothing is adapted.
+    fn trusts(
+        &self,
+        weights: &Weights,
+        gradients: &Gradients,
+        factor: &impl Fn(&Entry) -> f64,
+    ) -> Vec<Scalar> {
+        let mut trusts = vec![Scalar::Known(1.0); weights.entries().len()];
+        let OptimiserRule::Lars(lars) = &self.settings.rule else { return trusts };
+        let trust = Trust { eta: lars.eta, clip: lars.clip_adaptation };
+        let entries = weights.entries().iter().zip(&gradients.entries).enumerate();
+        let (places, adapted): (Vec<usize>, Vec<Adapted<'_>>) = entries
+            .filter(|(_, (entry, _))| {
+                entry.is_trainable() && !(is_flat(entry) && lars.exclude_1d_from_adaptation)
+            })
+            .filter_map(|(place, (entry, g))| {
+                let (lr, decay) = self.settings.pace(entry, factor(entry));
+                Some((place, Adapted { p: entry.value(), g: g.as_ref()?, weight_decay: decay as f32, lr }))
+            })
+            .unzip();
+        for (place, trust) in places.into_iter().zip(ops::trust_ratios(trust, &adapted)) {
+            trusts[place] = trust;
+        }
+        trusts
     }
 
     /// The state as named tensors for a checkpoint.
@@ -231,12 +258,27 @@ impl Optimiser {
 
 const MOMENTS: [&str; 2] = ["first", "second"];
 
+/// Whether an entry is a bias or belongs to a norm.
+fn is_flat(entry: &Entry) -> bool {
+    entry.shape().len() == 1
+}
+
+impl OptimiserSettings {
+    /// Learning rate and weight decay of an entry.
+    fn pace(&self, entry: &Entry, factor: f64) -> (f64, f64) {
+        let flat = is_flat(entry);
+        let decay = if flat && self.exclude_1d_from_weight_decay { 0.0 } else { self.weight_decay };
+        (factor * self.lr_biases.filter(|_| flat).unwrap_or(self.lr), decay)
+    }
+}
+
 /// The update of one entry.
 struct Rule<'a> {
     settings: &'a OptimiserSettings,
     steps: u64,
-    /// Whether the entry is a bias or belongs to a norm.
-    flat: bool,
+    lr: f64,
+    decay: f64,
+    trust: Scalar,
 }
 
 impl Rule<'_> {
@@ -245,45 +287,46 @@ impl Rule<'_> {
         value: Tensor<1>,
         gradient: Tensor<1>,
         moments: &mut [Option<Tensor<1>>; 2],
-        factor: f64,
     ) -> Tensor<1> {
-        let lr = factor * self.settings.lr_biases.filter(|_| self.flat).unwrap_or(self.settings.lr);
         match &self.settings.rule {
             OptimiserRule::Sgd(Sgd { momentum, nesterov }) => {
-                let step = self.heavy_ball_step(lr, *momentum);
-                heavy_ball(value, gradient, moments, HeavyBall { nesterov: *nesterov, ..step })
+                self.heavy_ball(value, gradient, moments, (*momentum, *nesterov))
             }
-            OptimiserRule::Lars(lars) => {
-                let trust = self.trust(lars, &value, &gradient, lr) as f32;
-                let step = self.heavy_ball_step(lr, lars.momentum);
-                heavy_ball(value, gradient, moments, HeavyBall { trust, ..step })
-            }
+            OptimiserRule::Lars(lars) => self.heavy_ball(value, gradient, moments, (lars.momentum, false)),
             OptimiserRule::Adam(constants) => {
-                let weight_decay = self.weight_decay() as f32;
-                let step = Adam { weight_decay, ..self.adam_step(lr, constants) };
-                adam(value, gradient, moments, step)
+                let weight_decay = self.decay as f32;
+                adam(value, gradient, moments, Adam { weight_decay, ..self.adam_step(constants) })
             }
             OptimiserRule::Adamw(constants) => {
-                let kept = (1.0 - lr * self.weight_decay()) as f32;
-                adam(value, gradient, moments, Adam { kept, ..self.adam_step(lr, constants) })
+                let kept = (1.0 - self.lr * self.decay) as f32;
+                adam(value, gradient, moments, Adam { kept, ..self.adam_step(constants) })
             }
         }
     }
 
-    fn heavy_ball_step(&self, lr: f64, momentum: f64) -> HeavyBall {
-        HeavyBall {
-            lr: lr as f32,
+    fn heavy_ball(
+        &self,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        [buffer, _]: &mut [Option<Tensor<1>>; 2],
+        (momentum, nesterov): (f64, bool),
+    ) -> Tensor<1> {
+        let step = HeavyBall {
+            lr: self.lr as f32,
             momentum: momentum as f32,
-            weight_decay: self.weight_decay() as f32,
-            trust: 1.0,
-            nesterov: false,
-        }
+            weight_decay: self.decay as f32,
+            nesterov,
+        };
+        let old = taken(buffer, &value);
+        let [value, new] = ops::heavy_ball([value, old], gradient, &self.trust, step);
+        *buffer = Some(new);
+        value
     }
 
     /// Without decay.
-    fn adam_step(&self, lr: f64, constants: &Moments) -> Adam {
+    fn adam_step(&self, constants: &Moments) -> Adam {
         Adam {
-            lr: lr as f32,
+            lr: self.lr as f32,
             betas: constants.betas,
             eps: constants.eps as f32,
             weight_decay: 0.0,
@@ -291,41 +334,6 @@ impl Rule<'_> {
             step: self.steps,
         }
     }
-
-    /// The factor of a gradient `g` (with its decay) of a parameter `p`: `eta |p| / |g|` where both norms are positive;
-    /// with `clip_adaptation`, `min(eta |p| / (lr |g|), 1)`.
-    fn trust(&self, lars: &Lars, value: &Tensor<1>, gradient: &Tensor<1>, lr: f64) -> f64 {
-        if self.flat && lars.exclude_1d_from_adaptation {
-            return 1.0;
-        }
-        let p = ops::sum_of_squares(value).sqrt();
-        let g = ops::decayed_sum_of_squares(gradient, value, self.weight_decay() as f32).sqrt();
-        if p == 0.0 || g == 0.0 {
-            return 1.0;
-        }
-        let trust = lars.eta * p / g;
-        if !lars.clip_adaptation {
-            return trust;
-        }
-        // At a learning rate of 0 nothing moves, whatever the factor.
-        if lr > 0.0 { (trust / lr).min(1.0) } else { 1.0 }
-    }
-
-    fn weight_decay(&self) -> f64 {
-        if self.flat && self.settings.exclude_1d_from_weight_decay { 0.0 } else { self.settings.weight_decay }
-    }
-}
-
-fn heavy_ball(
-    value: Tensor<1>,
-    gradient: Tensor<1>,
-    [buffer, _]: &mut [Option<Tensor<1>>; 2],
-    step: HeavyBall,
-) -> Tensor<1> {
-    let old = taken(buffer, &value);
-    let [value, new] = ops::heavy_ball([value, old], gradient, step);
-    *buffer = Some(new);
-    value
 }
 
 fn adam(

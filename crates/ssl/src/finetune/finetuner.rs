@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 use twinlens_nn::encoders::{Encoder, is_within};
-use twinlens_nn::ops::read;
+use twinlens_nn::ops::Scalar;
 use twinlens_nn::optim::{Gradients, Optimiser, Schedule};
 use twinlens_nn::weights::{Entry, NamedTensor, Pass, Weights};
 use twinlens_views::ViewBatch;
@@ -12,7 +12,7 @@ use twinlens_views::ViewBatch;
 use super::classifier::Classifier;
 use super::settings::{FinetuneSettings, Stage};
 use crate::checkpoint::{joined, section};
-use crate::learner::{ENCODER, tensors};
+use crate::learner::{ENCODER, may_step, tensors};
 use crate::objectives::assigned_cross_entropy;
 use crate::{DataShape, SslError, StepReport};
 
@@ -102,8 +102,8 @@ impl Finetuner {
         let clip = self.settings.optim.clip_norm;
         let gradient_norm = if clip > 0.0 { gradients.clip(clip) } else { gradients.global_norm() };
         let factor = self.factor();
-        let loss = read(loss).first().copied().map_or(f64::NAN, f64::from);
-        if loss.is_finite() && gradient_norm.is_finite() {
+        let loss = Scalar::of(loss);
+        if may_step([&loss, &gradient_norm]) {
             let StageState { optimiser, rates, .. } = &mut self.stage;
             let rate = |entry: &Entry| factor * rates.get(entry.name()).copied().unwrap_or(0.0);
             optimiser.step_with(&mut self.weights, gradients, rate);

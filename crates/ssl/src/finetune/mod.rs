@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use burn::tensor::Device;
 use twinlens_data::{DataSet, ImageSource, LabelShare, PixelRange, RangeChoice, RangeRule, Split, Subset};
 use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::weights::EncoderDescription;
@@ -26,6 +27,7 @@ pub use metric::Metric;
 pub use settings::{FinetuneSettings, Head, SCRATCH, Stage, Trainable, ValidationSettings, Whole};
 pub use task::{Finetuned, finetune};
 
+use crate::learner::form;
 use crate::train::measured;
 use crate::{DataShape, SslError, workers};
 
@@ -140,7 +142,7 @@ impl LabelledImages {
     pub fn rehearse(&self, settings: &FinetuneSettings) -> Result<Vec<Rehearsal>, SslError> {
         let device = settings.open_device()?;
         let mut finetuner = Finetuner::new(settings, self.shape(), 1, &device);
-        let loading = LoaderSettings { epochs: 2, ..self.loading(settings) };
+        let loading = LoaderSettings { epochs: 2, ..self.loading(settings, &device) };
         let mut rehearsals = Vec::new();
         for number in 0..settings.stages.len() {
             finetuner.start_of_epoch(finetuner::begin_of(settings, number));
@@ -150,7 +152,7 @@ impl LabelledImages {
             {
                 let batch = batch?;
                 let start = Instant::now();
-                finetuner.step(&batch.views, &self.labels(&batch.indices));
+                finetuner.step(&batch.views, &self.labels(&batch.indices)).loss.read();
                 seconds = start.elapsed().as_secs_f64();
             }
             let (parameters, trained) = (finetuner.weights().parameter_count(), finetuner.trained());
@@ -164,7 +166,7 @@ impl LabelledImages {
         indices.iter().map(|&index| self.train.label(index)).collect()
     }
 
-    fn loading(&self, settings: &FinetuneSettings) -> LoaderSettings {
+    fn loading(&self, settings: &FinetuneSettings, device: &Device) -> LoaderSettings {
         LoaderSettings {
             seed: settings.seed,
             epochs: settings.epochs() as u32,
@@ -173,6 +175,7 @@ impl LabelledImages {
             drop_last: true,
             workers: self.workers,
             prefetch: 2,
+            form: form(device),
         }
     }
 }

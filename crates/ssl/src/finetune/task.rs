@@ -98,7 +98,8 @@ impl Task for FinetuneTask<'_> {
     fn batches(&self, from: Position) -> Result<Loader, SslError> {
         let start = (from.epoch as u32, from.step_in_epoch);
         let (train, policy) = (self.images.train.clone(), self.images.policy.clone());
-        Ok(Loader::new(train, policy, self.images.loading(self.settings), start)?)
+        let how = self.images.loading(self.settings, self.finetuner.weights().device());
+        Ok(Loader::new(train, policy, how, start)?)
     }
 
     fn start_of_epoch(&mut self, epoch: usize) -> Result<(), SslError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use twinlens_nn::encoders::{EncoderSettings, ResNetSettings};
 use twinlens_nn::layers::StochasticDepth;
 use twinlens_nn::network::{Layer, LayerScale, PixelLayer, Stage};
-use twinlens_nn::ops::sum_of_squares;
+use twinlens_nn::ops::{norm, read};
 use twinlens_nn::optim::{
     Moments, MultiStep, OptimiserRule, OptimiserSettings, ScheduleSettings, ScheduleShape,
 };
@@ -115,7 +115,7 @@ fn run(learner: &mut Learner, from: usize, to: usize, sizes: &[usize]) -> Vec<f6
         if step.is_multiple_of(IMAGES / BATCH) {
             learner.start_of_epoch(&All).unwrap();
         }
-        learner.step_on(batch(step, sizes)).loss
+        learner.step_on(batch(step, sizes)).loss.read()
     };
     (from..to).map(step).collect()
 }
@@ -128,7 +128,7 @@ fn every_method_learns_from_every_trained_parameter_and_no_other() {
         // A first step fills queues and lets heads that start alike part.
         learner.step_on(batch(0, &views(spec.id)));
         let (output, gradients) = learner.gradients(batch(1, &views(spec.id)));
-        assert!(scalar(output.loss.total).is_finite(), "{}", spec.id);
+        assert!(Scalar::of(output.loss.total).read().is_finite(), "{}", spec.id);
         for (index, entry) in learner.weights.entries().iter().enumerate() {
             let gradient = gradients.entry(index);
             let name = format!("{} {}", spec.id, entry.name());
@@ -293,12 +293,12 @@ fn gradients_through_heads_are_slopes() {
                 entry.set_value(entry.value().clone().without_autodiff() + by);
             }
             let (output, gradients) = learner.gradients(batch(2, &[SIZE, SIZE]));
-            (scalar(output.loss.total), gradients)
+            (Scalar::of(output.loss.total).read(), gradients)
         };
         let (_, gradients) = at(None);
         for (index, entry) in start.weights.entries().iter().enumerate() {
             let Some(gradient) = gradients.entry(index) else { continue };
-            let norm = sum_of_squares(gradient).sqrt();
+            let norm = norm(&[gradient]).read();
             // Few images and batch norm make for sharp bends: a small step sees the slope, a large one less rounding.
             let slope = |step: f64| {
                 let moved = |by: f64| at(Some((index, gradient.clone().mul_scalar(by / norm)))).0;
@@ -340,7 +340,7 @@ fn terms_of_one_method_have_constants_and_heads_of_their_own() {
     // The temperature of one term is no other's.
     let parts = |settings: &Settings| {
         let report = learner(settings).step_on(batch(0, &sizes));
-        ["0", "1"].map(|part| report.parts.iter().find(|(name, _)| name == part).unwrap().1)
+        ["0", "1"].map(|part| report.parts.iter().find(|(name, _)| name == part).unwrap().1.read())
     };
     let mut cooler = settings.clone();
     let MethodSettings::WeightedSum(sum) = &mut cooler.method else { panic!("no sum") };

@@ -42,6 +42,11 @@ impl Normalize {
         Ok(Normalize { scale, shift })
     }
 
+    /// Factor and shift of each of `channels` channels.
+    pub(crate) fn per_channel(&self, channels: usize) -> [Vec<f32>; 2] {
+        [&self.scale, &self.shift].map(|values| values[..channels].to_vec())
+    }
+
     /// Writes the normalised `samples` (HWC) to `out` (as many).
     pub fn apply<T: Sample>(&self, samples: &[T], out: &mut [f32]) {
         normalize(samples, &self.scale, &self.shift, out);

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use twinlens_data::{DataError, Image, ImageSource, PixelType};
-use twinlens_views::{Batch, Loader, LoaderSettings, Order, Place, Policy, ViewsError, Workspace, presets};
+use twinlens_views::{
+    Batch, Form, Loader, LoaderSettings, Order, Place, Policy, ViewBatch, ViewData, ViewsError, Workspace,
+    presets,
+};
 
 use crate::support::{context, noise};
 
@@ -25,6 +28,23 @@ impl ImageSource for Made {
         self.requests.fetch_add(1, Ordering::Relaxed);
         (self.on_request)(index)?;
         Ok(noise(10 + index % 3, 9 + index % 5, 3, PixelType::U8, index as u64))
+    }
+
+    fn label(&self, _: usize) -> Option<usize> {
+        None
+    }
+}
+
+/// Images of 16 bits.
+struct Wide;
+
+impl ImageSource for Wide {
+    fn len(&self) -> usize {
+        4
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        Ok(noise(7, 7, 3, PixelType::U16, index as u64))
     }
 
     fn label(&self, _: usize) -> Option<usize> {
@@ -53,6 +73,7 @@ fn settings(workers: usize) -> LoaderSettings {
         drop_last: false,
         workers,
         prefetch: 2,
+        form: Form::Normalised,
     }
 }
 
@@ -103,8 +124,9 @@ fn a_batch_holds_the_views_the_policy_makes() {
         assert_eq!(batch.views.len(), 2);
         for (view, made) in batch.views.iter().enumerate() {
             assert_eq!((made.height, made.width, made.channels), (8, 8, 3));
-            assert_eq!(made.data.len(), batch.indices.len() * 8 * 8 * 3);
-            for (&index, got) in batch.indices.iter().zip(made.data.chunks_exact(8 * 8 * 3)) {
+            let data = normalised(made);
+            assert_eq!(data.len(), batch.indices.len() * 8 * 8 * 3);
+            for (&index, got) in batch.indices.iter().zip(data.chunks_exact(8 * 8 * 3)) {
                 let place = Place { seed: 5, epoch: batch.epoch, sample: index as u32 };
                 let mut want = vec![0.0; got.len()];
                 let image = source.image(index).unwrap();
@@ -114,6 +136,38 @@ fn a_batch_holds_the_views_the_policy_makes() {
         }
         assert_ne!(batch.views[0].data, batch.views[1].data);
     }
+}
+
+/// The normalised values of a view, whatever its form.
+fn normalised(view: &ViewBatch) -> Vec<f32> {
+    match &view.data {
+        ViewData::Normalised(values) => values.clone(),
+        ViewData::Bytes { bytes, scale, shift } => {
+            let channels = scale.iter().zip(shift).cycle();
+            bytes
+                .iter()
+                .zip(channels)
+                .map(|(&byte, (scale, shift))| f32::from(byte) * scale + shift)
+                .collect()
+        }
+    }
+}
+
+#[test]
+fn views_as_bytes_are_normalised_to_the_same_bits_and_only_images_of_8_bits_have_some() {
+    let views = |form: Form| -> Vec<ViewBatch> {
+        batches(LoaderSettings { form, ..settings(2) }, (0, 0))
+            .into_iter()
+            .flat_map(|batch| batch.views)
+            .collect()
+    };
+    for (bytes, values) in views(Form::Stored).iter().zip(views(Form::Normalised)) {
+        assert!(matches!(bytes.data, ViewData::Bytes { .. }));
+        assert_eq!(ViewData::Normalised(normalised(bytes)), values.data);
+    }
+    let context = context(7, 3, PixelType::U16);
+    let wide = Loader::evaluation(Arc::new(Wide), context, 4, 1, Form::Stored).unwrap();
+    assert!(wide.map(Result::unwrap).all(|batch| matches!(batch.views[0].data, ViewData::Normalised(_))));
 }
 
 #[test]
@@ -211,7 +265,7 @@ fn the_wait_for_a_batch_is_measured() {
 #[test]
 fn evaluation_takes_every_sample_once_in_order_without_chance() {
     let run = |workers: usize| -> Vec<Batch> {
-        Loader::evaluation(source(20, good), context(7, 3, PixelType::U8), 6, workers)
+        Loader::evaluation(source(20, good), context(7, 3, PixelType::U8), 6, workers, Form::Normalised)
             .unwrap()
             .map(Result::unwrap)
             .collect()
