@@ -24,6 +24,11 @@ pub(crate) fn upgraded(mut document: Value) -> Value {
     document["data"] = json!({ "path": "" });
     document["data"].as_object_mut().into_iter().for_each(|record| record.extend(data.clone()));
     document["subject"] = json!({ "features": features });
+    // An encoder's origin began with the method that trained it.
+    let origin = asked.get("init_origin").and_then(Value::as_str).unwrap_or_default();
+    if let Some(method) = origin.split(' ').next().filter(|method| !method.is_empty()) {
+        document["subject"]["pretrained_by"] = method.into();
+    }
     document["outcome"] = outcome_of(&protocol).into();
     document["asked"] = asked.into();
     document["found"] = found.into();

@@ -151,6 +151,7 @@ impl Subject {
             encoder: has_weights.then(|| self.file.description.encoder.clone()),
             sha256: has_weights.then(|| weights_sha256(&self.file)),
             stage: self.stage.clone(),
+            pretrained_by: None,
         }
     }
 }
@@ -169,11 +170,14 @@ pub struct SubjectRecord {
     /// The stage whose averaged map is the features; none where these are the encoder's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
+    /// Of a fine-tuned encoder, the method that had trained it before; none where nothing says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained_by: Option<String>,
 }
 
 impl SubjectRecord {
     /// Of which nothing but this is known.
     pub fn of(features: FeaturesKind) -> SubjectRecord {
-        SubjectRecord { features, encoder: None, sha256: None, stage: None }
+        SubjectRecord { features, encoder: None, sha256: None, stage: None, pretrained_by: None }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use twinlens_data::DataSet;
 use twinlens_eval::{Judgement, Predictions};
 use twinlens_nn::weights::EncoderFile;
-use twinlens_run::{Recipe, RunFolder, RunRecord, names};
+use twinlens_run::{Lineage, Recipe, RunFolder, RunRecord, names};
 use twinlens_ssl::finetune::{self, FinetuneSettings, LabelledImages, SCRATCH, finetune};
 use twinlens_ssl::{SslError, StartFrom};
 
@@ -100,6 +100,7 @@ impl Finetuning {
             encoder: Some(self.settings.encoder.name().to_owned()),
             sha256: Some(weights_sha256(&EncoderFile::read(&file)?)),
             stage: None,
+            pretrained_by: pretrained_by(folder)?,
         };
         Ok(Verdict::new(PROTOCOL, judgement, subject, data_record(&self.settings.data, &self.data)))
     }
@@ -158,6 +159,12 @@ impl std::fmt::Debug for Finetuning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Finetuning").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// The method that trained the encoder with which the run in this folder began.
+fn pretrained_by(folder: &RunFolder) -> Result<Option<String>, SslError> {
+    let lineage = Lineage::read(folder.path())?;
+    Ok(lineage.and_then(|lineage| lineage.encoder.into_iter().next()?.method))
 }
 
 /// The verdict that a fine-tuning keeps in its run.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use toml::Table;
 use twinlens_eval::Predictions;
+use twinlens_lab::study::ExistingStudy;
 use twinlens_lab::{FeaturesKind, Verdict};
 use twinlens_ssl::finetune::SCRATCH;
 use twinlens_ssl::{finetune, recipes};
@@ -40,10 +41,13 @@ pub(super) struct Published {
 impl Published {
     /// What the run's recipe says about the run's data; nothing for most.
     pub(super) fn of(seen: &Seen) -> Published {
-        let named = recipe_of(&seen.record.command);
+        let named = match &seen.record.lineage {
+            Some(lineage) => lineage.recipe.as_ref().map(|recipe| recipe.id.clone()),
+            None => recipe_of(&seen.record.command),
+        };
         let data = &seen.settings.common().data;
         match &seen.settings {
-            RunSettings::Finetuning(_) => Published::of_finetuning(&seen.record.command, data),
+            RunSettings::Finetuning(_) => Published::of_finetuning(named.as_deref(), data),
             RunSettings::Pretraining(settings) => {
                 let recipe = named.unwrap_or(recipes::default_for(settings.method.name()));
                 Published::in_recipe(recipes::find(&recipe).unwrap_or_default(), data)
@@ -51,10 +55,18 @@ impl Published {
         }
     }
 
-    /// What the recipe of a fine-tuning, which `command` asked for, says about `data`.
-    pub(super) fn of_finetuning(command: &str, data: &str) -> Published {
-        let named = recipe_of(command);
-        let named = named.as_deref().unwrap_or(finetune::recipes::DEFAULT);
+    /// What the recipe of a study says about its data.
+    pub(super) fn of_study(found: &ExistingStudy) -> Published {
+        let named = match &found.plan.recipe {
+            Some(recipe) => Some(recipe.id.clone()),
+            None => recipe_of(&found.command),
+        };
+        Published::of_finetuning(named.as_deref(), &found.plan.settings.data)
+    }
+
+    /// What a recipe of fine-tuning, the usual one if none is named, says about `data`.
+    pub(super) fn of_finetuning(named: Option<&str>, data: &str) -> Published {
+        let named = named.unwrap_or(finetune::recipes::DEFAULT);
         let text = finetune::recipes::RECIPES.iter().find(|(name, _)| *name == named);
         Published::in_recipe(text.map_or("", |(_, text)| text), data)
     }
@@ -100,12 +112,12 @@ impl Published {
     }
 }
 
-/// The method that pre-trained a fine-tuned encoder, as its file says: its origin begins with it.
+/// The method that pre-trained a fine-tuned encoder.
 fn pretrained_by(verdict: &Verdict<Predictions>) -> &str {
     if verdict.subject.features == FeaturesKind::FromScratch {
         return SCRATCH;
     }
-    verdict.text("init_origin").unwrap_or_default().split(' ').next().unwrap_or_default()
+    verdict.subject.pretrained_by.as_deref().unwrap_or_default()
 }
 
 fn entries(recipe: &str) -> Vec<Entry> {
@@ -118,7 +130,7 @@ fn entries(recipe: &str) -> Vec<Entry> {
     about.and_then(|about| about.try_into::<About>().ok()).map(|about| about.published).unwrap_or_default()
 }
 
-/// The recipe that a command line names.
+/// The recipe that the command line of a run names, which is from before runs kept a record of it.
 fn recipe_of(command: &str) -> Option<String> {
     let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
     let apart = words.windows(2).filter(|pair| pair[0] == "--preset").map(|pair| pair[1]);
@@ -181,7 +193,7 @@ mod tests {
 
     #[test]
     fn fine_tunings_are_compared_by_share_and_by_what_pre_trained_them() {
-        let published = Published::of_finetuning("twinlens finetune runs/a --out b", "pathmnist_28.npz");
+        let published = Published::of_finetuning(None, "pathmnist_28.npz");
         let tuned = |features: &str, origin: &str, share: f64| {
             let settings = json!({"features": features, "init_origin": origin, "label_share": share});
             published.value_of(&verdict("fine-tune", settings, 0, 0.5))
@@ -194,8 +206,7 @@ mod tests {
         assert_eq!(tuned("from-scratch", "", 0.05), Some(0.705));
         assert_eq!(tuned("from-scratch", "", 0.2), None, "not printed");
         assert_eq!(tuned("fine-tuned", "byol on pathmnist_28.npz", 0.01), None);
-        let other = "twinlens finetune runs/a --preset finetune/full --out b";
-        assert!(Published::of_finetuning(other, "pathmnist").entries.is_empty());
+        assert!(Published::of_finetuning(Some("finetune/full"), "pathmnist").entries.is_empty());
         let note = published.note().unwrap();
         assert_eq!(note.matches("PathMNIST at 64 pixels").count(), 3, "each source once: {note}");
     }

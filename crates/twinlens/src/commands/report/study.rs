@@ -99,7 +99,7 @@ fn at<'a>(found: &'a ExistingStudy, name: &str, amount: LabelAmount) -> Option<&
 }
 
 fn results(found: &ExistingStudy, kept: &mut Kept) -> Outcome<Section> {
-    let published = Published::of_finetuning(&found.command, &found.plan.settings.data);
+    let published = Published::of_study(found);
     let picture = picture(found)?;
     kept.plot(found.plan.name(), &picture);
     let plate = Plate {
