@@ -1,5 +1,8 @@
 //! What the layers of the configuration resolve to: [`Settings`], their defaults, presets and checks.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use toml::{Table, Value};
 use twinlens_config::{Problem, Request, Resolved, Spec, diff};
 use twinlens_ssl::finetune::{self, FinetuneSettings};
@@ -122,10 +125,13 @@ pub fn resolve_finetune(request: &Request) -> Outcome<Resolved<FinetuneSettings>
     Ok(told(finetune_spec().resolve(request)?))
 }
 
-/// The same, once its warnings are said.
+/// The same, once its warnings are said. A process that reads the same settings again has said them.
 pub fn told<T>(resolved: Resolved<T>) -> Resolved<T> {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     for warning in &resolved.warnings {
-        tracing::warn!("{warning}");
+        if SAID.lock().map_or(true, |mut said| said.insert(warning.clone())) {
+            tracing::warn!("{warning}");
+        }
     }
     resolved
 }
