@@ -229,16 +229,9 @@ impl<'a, T: Serialize + DeserializeOwned + JsonSchema> Resolver<'a, T> {
     /// Whether one value decides what others mean.
     fn chooses(&self, overlay: &Overlay) -> bool {
         let supersedes = self.spec.supersedes.iter().any(|(choice, _)| overlay.sets(choice));
-        let nothing = toml::Table::new();
-        supersedes
-            || overlay.leaves().iter().any(|(path, node)| {
-                let moved = (self.spec.moved)(&path.join("."), &node.to_value(), &nothing);
-                match moved.as_deref() {
-                    Some([(key, _), ..]) => self.schema.chooses(&read::path_of(key)),
-                    Some([]) => false,
-                    None => self.schema.chooses(path),
-                }
-            })
+        let kind =
+            |(path, node): &(Vec<String>, Node)| old::chooses(path, node, self.spec.moved, &self.schema);
+        supersedes || overlay.leaves().iter().any(kind)
     }
 
     /// What the user's layers set, the strongest winning.

@@ -34,16 +34,19 @@ impl Leaf {
         now.into_iter().map(located).collect()
     }
 
-    /// Whether it chooses a kind.
-    fn chooses(&self, moved: Moved, schema: &Schema) -> bool {
-        let now = moved(&self.path.join("."), &self.node.to_value(), &Table::new());
-        let key = now.as_deref().and_then(<[_]>::first).map(|(key, _)| path_of(key));
-        schema.chooses(key.as_ref().unwrap_or(&self.path))
-    }
-
     fn has_tables(&self) -> bool {
         let Content::Array(items) = &self.node.content else { return false };
         items.iter().any(|item| matches!(item.content, Content::Table(_)))
+    }
+}
+
+/// Whether the value at an address, perhaps of an older form, chooses the kind of a table.
+pub(super) fn chooses(path: &[String], node: &Node, moved: Moved, schema: &Schema) -> bool {
+    let now = moved(&path.join("."), &node.to_value(), &Table::new());
+    match now.as_deref() {
+        Some([(key, _), ..]) => schema.chooses(&path_of(key)),
+        Some([]) => false,
+        None => schema.chooses(path),
     }
 }
 
@@ -73,7 +76,7 @@ impl Older {
         }
         leaves.retain(|leaf| tables.contains(&leaf.path[0]));
         let (choices, mut others): (Vec<Leaf>, Vec<Leaf>) =
-            leaves.into_iter().partition(|leaf| leaf.chooses(moved, schema));
+            leaves.into_iter().partition(|leaf| chooses(&leaf.path, &leaf.node, moved, schema));
         others.sort_by_key(|leaf| !leaf.has_tables());
         let rest = match layer {
             Overlay::Tree(node) => Some(node.without(&tables)),

@@ -1,5 +1,8 @@
 //! The settings of runs as layers resolve them: defaults, recipes, views of policies, older forms, checks.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use toml::{Table, Value};
 use twinlens_config::{Problem, Resolved, Spec};
 use twinlens_ssl::finetune::{self, FinetuneSettings};
@@ -110,10 +113,13 @@ fn found(problem: twinlens_ssl::Problem) -> Problem {
     Problem { key: problem.key, expected: problem.expected, got: problem.got, hint: None }
 }
 
-/// The same, once its warnings are said.
+/// The same, once its warnings are said. A process that reads the same settings again has said them.
 pub fn told<T>(resolved: Resolved<T>) -> Resolved<T> {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     for warning in &resolved.warnings {
-        tracing::warn!("{warning}");
+        if SAID.lock().map_or(true, |mut said| said.insert(warning.clone())) {
+            tracing::warn!("{warning}");
+        }
     }
     resolved
 }

@@ -285,6 +285,7 @@ fn a_run_of_an_earlier_version_is_judged_reported_and_goes_on() {
     let run = out.to_str().unwrap();
     for words in [
         &["knn", run, "--data", "bundled", "--k", "5"][..],
+        &["health", run, "--data", "bundled"],
         &["report", run],
         &["pretrain", "--resume", run, "epochs=2", "--json"],
     ] {
