@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn pixels_of_blood_cells_tell_their_classes() -> Result<(), Box<dyn Error>> {
-        let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/blood_cells_28.npz");
+        let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/assets/blood_cells_28.npz");
         let description = EncoderDescription {
             version: 2,
             encoder: "resnet18".into(),

@@ -10,7 +10,7 @@ use super::own_protocol::{SPARSITY, judge};
 use super::program::{run, run_folder, text};
 
 fn cells() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/blood_cells_28.npz")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/assets/blood_cells_28.npz")
 }
 
 /// The pixels of images, as for an encoder of this description.
