@@ -64,12 +64,14 @@ impl Classifier {
     /// # Errors
     /// Images that may show several classes, and a classifier that predicts one.
     pub fn protocol(self, data: &DataSet) -> Outcome<&'static ProtocolSpec> {
+        self.protocol_of(data.has_tags()).map_err(|failure| failure.at(&data.name))
+    }
+
+    fn protocol_of(self, several_classes: bool) -> Outcome<&'static ProtocolSpec> {
         let id = match self {
-            Classifier::Svm if data.has_tags() => SvmTags::ID,
-            Classifier::Logistic | Classifier::Ridge if data.has_tags() => {
-                let name = &data.name;
-                let message =
-                    format!("an image of {name} may show several classes, this classifier predicts one");
+            Classifier::Svm if several_classes => SvmTags::ID,
+            Classifier::Logistic | Classifier::Ridge if several_classes => {
+                let message = "an image may show several classes, and this classifier predicts one";
                 return Err(Failure::message(Exit::Usage, message).hint("add --classifier svm"));
             }
             Classifier::Logistic => LinearProbe::ID,
@@ -126,30 +128,14 @@ mod tests {
 
     #[test]
     fn classifiers_of_one_class_are_refused_before_work() {
-        let data = DataSet {
-            name: "chest.npz".into(),
-            format: "npz",
-            splits: Default::default(),
-            split_origin: twinlens_data::SplitOrigin::Defined,
-            classes: vec!["a".into(), "b".into()],
-            skipped: Default::default(),
-            notices: Vec::new(),
-            range: twinlens_data::PixelRange {
-                pixel_type: twinlens_data::PixelType::U8,
-                channels: vec![[0.0, 255.0]],
-                origin: twinlens_data::RangeOrigin::Type,
-            },
-            fingerprint: String::new(),
-            bytes_in_memory: 0,
-        };
         let checked = |line: &str| {
             let args: ProbeArgs = parse(&format!("runs/a --data chest.npz {line}")).unwrap();
-            args.classifier.protocol(&data).map_err(|failure| (failure.exit(), failure.render(false)))
+            args.classifier.protocol_of(true).map_err(|failure| (failure.exit(), failure.render(false)))
         };
         for line in ["", "--classifier ridge", "--classifier logistic"] {
             let (exit, text) = checked(line).unwrap_err();
             assert!(exit == Exit::Usage && text.contains("--classifier svm"), "{text}");
         }
-        assert!(checked("--classifier svm --seeds 0,1").is_ok());
+        assert_eq!(checked("--classifier svm --seeds 0,1").unwrap().id, "svm-tags");
     }
 }
