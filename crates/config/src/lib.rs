@@ -17,9 +17,9 @@
 //! (`views.0.operations.1.p=0.5`). An element that is a table with an `op` key may also be addressed by that
 //! name, and the level that holds it may then be left out: `views.0.color_jitter.hue=0.3`. A table whose kind
 //! is chosen by one of its keys (a tagged enum) starts afresh when a later layer chooses another kind: what layers below
-//! said of the old kind is dropped, unless both kinds have the same keys, and the defaults of the new one hold. What a
-//! layer chooses with `--set` or a flag holds for the whole command line, in whatever order. A key that the chosen kind
-//! does not have is a mistake.
+//! said of the old kind is dropped, unless both kinds have the same keys, and the defaults of the new one hold. A kind
+//! that a command line's layer chooses holds for all of that layer's keys, in whatever order they stand. A key that the
+//! chosen kind does not have is a mistake.
 //!
 //! A layer in an older form of the settings is read by [`Spec::moved`], with one warning.
 //!

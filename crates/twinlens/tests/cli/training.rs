@@ -131,7 +131,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     assert_eq!(lineage["recipe"]["sha256"].as_str().map(str::len), Some(64));
     let changed = lineage["recipe"]["changed"].as_array().unwrap();
     let is_changed = |key: &str| changed.contains(&key.into());
-    assert!(is_changed("epochs") && is_changed("projector.hidden_dim"), "{changed:?}");
+    assert!(is_changed("epochs") && is_changed("method.projector.hidden_dim"), "{changed:?}");
     assert!(!is_changed("data") && !is_changed("optim.lr"), "{changed:?}");
     assert_eq!(lineage["data"]["path"], "bundled");
 
