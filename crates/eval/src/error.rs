@@ -42,6 +42,12 @@ pub enum EvalError {
         /// Which one.
         what: String,
     },
+    /// A setting that is a list has no values.
+    #[error("{setting} has no values: give at least one")]
+    NoValues {
+        /// Name of the setting.
+        setting: &'static str,
+    },
     /// A label or prediction names a class that does not exist.
     #[error("{what} {label} at position {position} is outside 0..{classes}")]
     LabelOutOfRange {

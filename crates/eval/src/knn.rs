@@ -97,13 +97,13 @@ impl Knn {
     fn check(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<usize, EvalError> {
         let empty = |what: &str| EvalError::Empty { what: what.to_string() };
         if self.votes.is_empty() {
-            return Err(empty("the list of votes"));
+            return Err(EvalError::NoValues { setting: "vote" });
         }
         if held_out.is_empty() {
             return Err(empty("the list of held-out splits"));
         }
         if self.temperatures.is_empty() {
-            return Err(empty("the list of temperatures"));
+            return Err(EvalError::NoValues { setting: "temperature" });
         }
         if let Some(&value) = self.temperatures.iter().find(|t| !(**t > 0.0 && t.is_finite())) {
             let expected = "choose a number above 0".to_string();
@@ -116,7 +116,7 @@ impl Knn {
         if let Some(&k) = self.k.iter().find(|&&k| k == 0 || k > rows) {
             return Err(EvalError::NeighbourCount { k, rows });
         }
-        self.k.iter().copied().max().ok_or_else(|| empty("the list of k"))
+        self.k.iter().copied().max().ok_or_else(|| EvalError::NoValues { setting: "k" })
     }
 
     /// Every way of voting asked for; only the weighted vote by cosine has a temperature.
@@ -315,7 +315,7 @@ mod tests {
             refuse(Knn::default(), &test),
             "k = 200 neighbours of only 30 rows: choose k between 1 and 30"
         );
-        assert_eq!(refuse(with_k(vec![]), &test), "the list of k is empty");
+        assert_eq!(refuse(with_k(vec![]), &test), "k has no values: give at least one");
         assert!(refuse(with_k(vec![0]), &test).starts_with("k = 0"));
         let cold = Knn { temperatures: vec![0.07, 0.0], k: vec![1], ..Knn::default() };
         assert!(refuse(cold, &test).starts_with("temperature = 0: choose"));

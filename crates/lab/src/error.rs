@@ -98,6 +98,12 @@ pub enum LabError {
         /// The split.
         split: Split,
     },
+    /// Images of one class each where those of several are needed.
+    #[error("the images of {data} have no tags, which say every class that an image shows")]
+    NoTags {
+        /// The data set.
+        data: String,
+    },
     /// Neither validation nor test images.
     #[error("{data} has no validation and no test images with labels")]
     NothingHeldOut {
@@ -176,6 +182,7 @@ impl LabError {
             }
             LabError::UnknownProtocol { .. } => "`{protocols}` lists them",
             LabError::Setting { .. } => "`{protocols}` lists the settings of each",
+            LabError::NoTags { .. } => "`{protocols}` says what each needs; `{inspect}` shows the labels",
             LabError::NoLabels { .. } => "judging needs labels; `{embed}` does not",
             LabError::ViewsOfPixels => "leave the views out: {policy} none",
             LabError::StagesOfPixels => "an encoder has stages: {features} trained or untrained",

@@ -214,6 +214,9 @@ impl<'a> Judging<'a> {
     /// # Errors
     /// A missing split or label; an encoder that does not fit.
     pub fn tagged(&self) -> Result<[Tagged; 3], LabError> {
+        if !self.data.has_tags() {
+            return Err(LabError::NoTags { data: self.data.name.clone() });
+        }
         let of = |split| tagged(self.subject, self.data, split, self.computing, self.events);
         Ok([of(Split::Train)?, of(Split::Val)?, of(Split::Test)?])
     }

@@ -89,7 +89,7 @@ impl LinearProbe {
             }
             latest = Some(model);
         }
-        let (_, c, model) = best.ok_or_else(|| EvalError::Empty { what: "the list of c".to_string() })?;
+        let (_, c, model) = best.ok_or_else(|| EvalError::NoValues { setting: "c_grid" })?;
         Ok((c, model))
     }
 
@@ -215,7 +215,10 @@ mod tests {
     fn what_cannot_be_probed_is_refused() {
         let (train, val) = (blobs(60, 3, 10, 3.0, 1), blobs(60, 3, 10, 3.0, 2));
         let none = LinearProbe { c: vec![], ..LinearProbe::default() };
-        assert!(matches!(none.run(&train, &[("val", &val), ("test", &val)]), Err(EvalError::Empty { .. })));
+        assert!(matches!(
+            none.run(&train, &[("val", &val), ("test", &val)]),
+            Err(EvalError::NoValues { setting: "c_grid" })
+        ));
         let wide = blobs(60, 3, 11, 3.0, 2);
         let error = LinearProbe::default().run(&train, &[("val", &val), ("test", &wide)]).unwrap_err();
         assert_eq!(error.to_string(), "split `test` has 11 features per row, the training split has 10");

@@ -64,8 +64,7 @@ impl RidgeProbe {
                 best = Some((hits, alpha, model));
             }
         }
-        let (_, alpha, model) =
-            best.ok_or_else(|| EvalError::Empty { what: "the list of alpha".to_string() })?;
+        let (_, alpha, model) = best.ok_or_else(|| EvalError::NoValues { setting: "alpha_grid" })?;
         Ok((alpha, model))
     }
 }
@@ -107,7 +106,7 @@ mod tests {
             verdict.warnings[0].starts_with("alpha = ") && verdict.warnings[0].contains("edge of the grid")
         );
         let none = RidgeProbe { alpha: vec![] }.run(&easy[0], &[("val", &easy[1]), ("test", &easy[1])]);
-        assert!(matches!(none, Err(EvalError::Empty { .. })));
+        assert!(matches!(none, Err(EvalError::NoValues { setting: "alpha_grid" })));
         let bad = RidgeProbe { alpha: vec![0.0] }.run(&easy[0], &[("val", &easy[1]), ("test", &easy[1])]);
         assert!(matches!(bad, Err(EvalError::Setting { setting: "alpha", .. })));
     }

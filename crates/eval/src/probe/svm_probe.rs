@@ -177,7 +177,7 @@ impl SvmProbe {
             }
         }
         let best = (0..grid.len()).reduce(|best, at| if sums[at] > sums[best] { at } else { best });
-        best.map(|at| grid[at]).ok_or_else(|| EvalError::Empty { what: "the list of c".to_string() })
+        best.map(|at| grid[at]).ok_or_else(|| EvalError::NoValues { setting: "c_grid" })
     }
 
     /// The average precision on the rows held out by machines fitted to the others, for each `c`.
@@ -291,7 +291,10 @@ mod tests {
         let train = blobs(30, 3, 4, 1.0, 1);
         let refuse = |probe: SvmProbe, train: &Labelled| probe.run(train, &[("test", train)]).unwrap_err();
         let usual = SvmProbe::default();
-        assert!(matches!(refuse(SvmProbe { c: vec![], ..usual.clone() }, &train), EvalError::Empty { .. }));
+        assert!(matches!(
+            refuse(SvmProbe { c: vec![], ..usual.clone() }, &train),
+            EvalError::NoValues { setting: "c_grid" }
+        ));
         assert!(matches!(
             refuse(SvmProbe { folds: 1, ..usual.clone() }, &train),
             EvalError::Setting { setting: "folds", .. }

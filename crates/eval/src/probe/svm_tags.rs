@@ -262,7 +262,10 @@ mod tests {
         let refuse = |probe: SvmProbe, train: &Tagged| probe.run_tags(train, &set, &set).unwrap_err();
         let usual = SvmProbe::default();
         assert!(matches!(refuse(SvmProbe { folds: 1, ..usual.clone() }, &set), EvalError::Setting { .. }));
-        assert!(matches!(refuse(SvmProbe { c: vec![], ..usual.clone() }, &set), EvalError::Empty { .. }));
+        assert!(matches!(
+            refuse(SvmProbe { c: vec![], ..usual.clone() }, &set),
+            EvalError::NoValues { setting: "c_grid" }
+        ));
         let zero = SvmProbe { c: vec![0.0], ..usual.clone() };
         assert!(matches!(refuse(zero, &set), EvalError::Setting { setting: "c", .. }));
         assert!(matches!(refuse(usual.clone(), &made(30, 3, 1)), EvalError::SplitsDiffer { .. }));

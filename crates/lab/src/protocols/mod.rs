@@ -197,11 +197,37 @@ pub fn settings(protocol: &impl Serialize) -> Settings {
 fn read<P: Protocol>(settings: &Settings) -> Result<P, LabError> {
     let document = Value::Object(settings.clone().into_iter().collect());
     serde_json::from_value(document)
-        .map_err(|error| LabError::Setting { protocol: P::ID, reason: error.to_string() })
+        .map_err(|error| LabError::Setting { protocol: P::ID, reason: in_words(&error.to_string()) })
+}
+
+/// What is wrong with settings, in words of people who know no types of Rust.
+fn in_words(reason: &str) -> String {
+    let words =
+        [("usize", "a whole number"), ("u64", "a whole number"), ("f32", "a number"), ("f64", "a number")];
+    words.iter().fold(reason.to_owned(), |reason, (name, words)| {
+        reason.replace(&format!("expected {name}"), &format!("expected {words}"))
+    })
 }
 
 /// A judgement whose outcome is one of many.
 fn wrapped<O>(judgement: Judgement<O>, outcome: fn(O) -> Outcome) -> Judgement<Outcome> {
     let Judgement { asked, found, seeds, outcome: inner, warnings } = judgement;
     Judgement { asked, found, seeds, outcome: outcome(inner), warnings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_do_not_fit_are_told_in_words() {
+        let refused =
+            |key: &str, value: Value| read::<Knn>(&[(key.to_owned(), value)].into()).unwrap_err().to_string();
+        assert!(
+            refused("k", "abc".into()).ends_with("expected a whole number"),
+            "{}",
+            refused("k", "abc".into())
+        );
+        assert!(refused("kk", 3.into()).contains("unknown field `kk`"));
+    }
 }

@@ -33,7 +33,7 @@ impl Protocol for TsneMap {
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let layout = |images: usize| match Layout::usual(images) {
             Layout::Tsne(usual) => {
-                let perplexity = if self.perplexity > 0.0 { self.perplexity } else { usual.perplexity };
+                let perplexity = if self.perplexity == 0.0 { usual.perplexity } else { self.perplexity };
                 Layout::Tsne(Tsne { perplexity, iterations: self.iterations, ..usual })
             }
             other => other,

@@ -33,9 +33,9 @@ pub struct JudgeVerbArgs {
     /// Settings of the protocol (`twinlens list protocols`)
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true, value_parser = super::part())]
-    pub split: Part,
+    /// Which images, where a protocol does not learn from some and is measured on others [default: test]
+    #[arg(long, value_name = "all|train|val|test", hide_possible_values = true, value_parser = super::part())]
+    pub split: Option<Part>,
     /// Views by the name of their policy (`twinlens list augmentations`)
     ///
     /// Their features are compared for alignment; `none` leaves that out. Without it, the run's own views.
@@ -68,11 +68,12 @@ fn protocol() -> impl TypedValueParser<Value = &'static str> {
 /// Settings that the protocol does not have, an encoder or data that cannot be used, a measure below `--fail-under`.
 pub fn run(args: &JudgeVerbArgs, terminal: &Terminal) -> Outcome {
     let protocol = find(args.protocol)?;
+    args.check(protocol)?;
     let (settings, repeat) = (args.settings()?, args.repeat(protocol)?);
     let (subject, data) = args.open(protocol, terminal)?;
     let computing = args.judge.computing();
     let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
-    judging.part = args.split;
+    judging.part = args.split.unwrap_or(judging.part);
     if protocol.needs == Needs::Views {
         judging.views = policy(&args.judge, args.policy.as_deref())?;
     }
@@ -91,6 +92,19 @@ impl JudgeVerbArgs {
             Ok((key.to_owned(), value))
         };
         self.settings.iter().map(pair).collect()
+    }
+
+    /// What is asked of a protocol that it would not heed.
+    fn check(&self, protocol: &ProtocolSpec) -> Outcome {
+        let learns = matches!(protocol.needs, Needs::Classes | Needs::Tags);
+        let (message, hint) = if self.split.is_some() && learns {
+            ("learns from the training images and is measured on all others", "leave --split out")
+        } else if self.policy.is_some() && protocol.needs != Needs::Views {
+            ("compares no views", "leave --policy out")
+        } else {
+            return Ok(());
+        };
+        Err(Failure::message(Exit::Usage, format!("{} {message}", protocol.id)).hint(hint))
     }
 
     /// A protocol that learns from labels is repeated with draws of labels, any other with its own seeds.
@@ -129,6 +143,18 @@ mod tests {
         let args: JudgeVerbArgs = parse("runs/a --protocol knn --data b.npz k").unwrap();
         assert_eq!(args.settings().unwrap_err().exit(), Exit::Usage);
         assert!(parse::<JudgeVerbArgs>("runs/a --protocol nearest --data b.npz").is_err());
+        for (id, line, hint) in [
+            ("knn", "--split val", Some("leave --split out")),
+            ("svm-tags", "--split test", Some("leave --split out")),
+            ("cluster", "--policy simclr", Some("leave --policy out")),
+            ("health", "--split val --policy simclr", None),
+        ] {
+            let args: JudgeVerbArgs = parse(&format!("runs/a --protocol {id} --data b.npz {line}")).unwrap();
+            let failure = args.check(find(id).unwrap()).err();
+            assert_eq!(failure.as_ref().map(Failure::exit), hint.map(|_| Exit::Usage), "{id} {line}");
+            let told = failure.map(|failure| failure.render(false)).unwrap_or_default();
+            assert!(told.contains(hint.unwrap_or_default()), "{told}");
+        }
         let args: JudgeVerbArgs = parse("runs/a --protocol health --data b.npz --label-share 0.1").unwrap();
         assert_eq!(args.repeat(find("health").unwrap()).unwrap_err().exit(), Exit::Usage);
     }

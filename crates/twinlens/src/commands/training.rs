@@ -234,9 +234,10 @@ impl From<twinlens_eval::EvalError> for Failure {
     fn from(error: twinlens_eval::EvalError) -> Failure {
         use twinlens_eval::EvalError;
         let exit = match error {
-            EvalError::NeighbourCount { .. } | EvalError::ClusterCount { .. } | EvalError::Setting { .. } => {
-                Exit::Usage
-            }
+            EvalError::NeighbourCount { .. }
+            | EvalError::ClusterCount { .. }
+            | EvalError::NoValues { .. }
+            | EvalError::Setting { .. } => Exit::Usage,
             EvalError::NotFinite { .. } | EvalError::Numeric { .. } => Exit::Failed,
             _ => Exit::Data,
         };

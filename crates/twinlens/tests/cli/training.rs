@@ -102,6 +102,26 @@ impl Place {
     }
 }
 
+/// `judge` gives what `knn -k 5` gave, and refuses what a protocol would not heed.
+fn judge_runs_what_the_verbs_run(run: &str, knn: &Value, cache: &Path) {
+    let judge = |more: &[&str]| {
+        let arguments = [&["judge", run, "--data", "bundled", "--json", "--protocol"], more].concat();
+        twinlens(&arguments).env("TWINLENS_DATA_DIR", cache).output().unwrap()
+    };
+    assert_eq!(json(&judge(&["knn", "k=5"]))["verdicts"], knn["verdicts"]);
+    for (asked, code, said) in [
+        (&["knn", "--split", "val"][..], 2, "leave --split out"),
+        (&["knn", "temperature=[]"], 2, "temperature has no values"),
+        (&["ridge-probe", "alpha_grid=[]"], 2, "alpha_grid has no values"),
+        (&["svm-probe", "c_grid=[]"], 2, "c_grid has no values"),
+        (&["tsne", "perplexity=-1"], 2, "perplexity = -1"),
+        (&["svm-tags"], 3, "have no tags"),
+    ] {
+        let told = complaint(&judge(asked), code);
+        assert!(told.contains(said), "{asked:?}: {told}");
+    }
+}
+
 #[test]
 fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let place = Place::new();
@@ -161,6 +181,8 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     }
     let sha256 = knn["verdicts"][0]["data"]["sha256"].as_str().unwrap();
     kept(&out, &format!("knn-{}-trained-5-", &sha256[..8]));
+
+    judge_runs_what_the_verbs_run(run, &knn, &cache);
 
     let features = place.at("features.npy");
     let told = judged(&[
