@@ -116,7 +116,7 @@ impl Knn {
         if let Some(&k) = self.k.iter().find(|&&k| k == 0 || k > rows) {
             return Err(EvalError::NeighbourCount { k, rows });
         }
-        self.k.iter().copied().max().ok_or_else(|| EvalError::NoValues { setting: "k" })
+        self.k.iter().copied().max().ok_or(EvalError::NoValues { setting: "k" })
     }
 
     /// Every way of voting asked for; only the weighted vote by cosine has a temperature.

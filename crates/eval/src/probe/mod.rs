@@ -89,7 +89,7 @@ impl LinearProbe {
             }
             latest = Some(model);
         }
-        let (_, c, model) = best.ok_or_else(|| EvalError::NoValues { setting: "c_grid" })?;
+        let (_, c, model) = best.ok_or(EvalError::NoValues { setting: "c_grid" })?;
         Ok((c, model))
     }
 

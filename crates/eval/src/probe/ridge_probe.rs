@@ -64,7 +64,7 @@ impl RidgeProbe {
                 best = Some((hits, alpha, model));
             }
         }
-        let (_, alpha, model) = best.ok_or_else(|| EvalError::NoValues { setting: "alpha_grid" })?;
+        let (_, alpha, model) = best.ok_or(EvalError::NoValues { setting: "alpha_grid" })?;
         Ok((alpha, model))
     }
 }

@@ -177,7 +177,7 @@ impl SvmProbe {
             }
         }
         let best = (0..grid.len()).reduce(|best, at| if sums[at] > sums[best] { at } else { best });
-        best.map(|at| grid[at]).ok_or_else(|| EvalError::NoValues { setting: "c_grid" })
+        best.map(|at| grid[at]).ok_or(EvalError::NoValues { setting: "c_grid" })
     }
 
     /// The average precision on the rows held out by machines fitted to the others, for each `c`.
