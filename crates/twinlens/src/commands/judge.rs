@@ -33,7 +33,9 @@ pub struct JudgeVerbArgs {
     /// Settings of the protocol (`twinlens list protocols`)
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// Which images, where a protocol does not learn from some and is measured on others [default: test]
+    /// Which images
+    ///
+    /// The test images unless said otherwise. Protocols that learn from the training images are measured on all others.
     #[arg(long, value_name = "all|train|val|test", hide_possible_values = true, value_parser = super::part())]
     pub split: Option<Part>,
     /// Views by the name of their policy (`twinlens list augmentations`)
