@@ -13,6 +13,7 @@ use twinlens_ssl::{Embedding, Maps, SslError, with_labels, with_tags};
 use twinlens_views::{Policy, ViewPolicy};
 
 use crate::encoder::context;
+use crate::identity::hexadecimal;
 use crate::{Events, FeaturesKind, LabError, Subject};
 
 /// How features are computed.
@@ -217,10 +218,6 @@ fn add_weights(hash: &mut Sha256, file: &EncoderFile) {
         hash.update(name.as_bytes());
         tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
-}
-
-fn hexadecimal(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Features kept by an earlier command; anything unexpected counts as not there.

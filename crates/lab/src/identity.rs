@@ -24,6 +24,10 @@ pub(crate) fn digest(texts: impl IntoIterator<Item = String>) -> String {
         hash.update(text);
         hash.update([0]);
     }
-    let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    digits[..DIGITS].to_owned()
+    hexadecimal(hash)[..DIGITS].to_owned()
+}
+
+/// What a hash comes to, in hexadecimal digits.
+pub fn hexadecimal(hash: impl Digest) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -38,7 +38,7 @@ pub use error::LabError;
 pub use events::{Events, Logged, Silent, Task, Training, TrainingEvent, TrainingListener};
 pub use exhibits::Exhibit;
 pub use features::{Cache, Computing, features, labelled, stage_maps, tagged, views, weights_sha256};
-pub use identity::split_key;
+pub use identity::{hexadecimal, split_key};
 pub use images::{Part, features_of, images, labels, names};
 pub use jobs::run_settings;
 pub use judging::{Judging, LabelDraw, LabelledSplits, Repeat, data_record};

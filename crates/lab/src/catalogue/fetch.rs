@@ -16,6 +16,8 @@ use ureq::http::StatusCode;
 use ureq::http::header::{CONTENT_RANGE, RANGE};
 use ureq::{Agent, Proxy};
 
+use crate::identity::hexadecimal;
+
 /// How long a server may take to answer, or to send the next bytes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -299,7 +301,7 @@ fn digest<D: Digest>(file: &mut File) -> io::Result<String> {
     let mut block = vec![0; 1 << 16];
     loop {
         match file.read(&mut block)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hexadecimal(hash)),
             count => hash.update(&block[..count]),
         }
     }

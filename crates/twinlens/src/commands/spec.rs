@@ -54,7 +54,7 @@ pub fn recipe_of<T>(
 ) -> Option<Recipe> {
     let id = request.preset.as_deref().unwrap_or(usual);
     let (id, text) = recipes.iter().find(|(name, _)| *name == id)?;
-    let sha256 = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = twinlens_lab::hexadecimal(Sha256::new_with_prefix(text));
     let of_recipe = |origin: &str| origin == "built-in" || origin.starts_with("preset ");
     let values = resolved.values().into_iter();
     let changed = values.filter(|(_, _, origin)| !origin.split(", ").all(of_recipe));

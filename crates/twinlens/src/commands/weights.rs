@@ -354,7 +354,7 @@ fn sha256(path: &Path) -> Outcome<String> {
         }
         hash.update(&buffer[..read]);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(twinlens_lab::hexadecimal(hash))
 }
 
 /// Writes an encoder and its description beside it.
