@@ -12,6 +12,7 @@ use twinlens_run::RunError;
 use twinlens_ssl::SslError;
 use twinlens_views::ViewsError;
 
+use crate::Part;
 use crate::jobs::JobError;
 use crate::open::NameError;
 
@@ -52,6 +53,12 @@ pub enum LabError {
     /// A picture that could not be drawn.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A sheet of images that could not be drawn, most often as it would be too large.
+    #[error(transparent)]
+    Sheet(ReportError),
+    /// Weights that LPIPS cannot be made of.
+    #[error(transparent)]
+    LpipsWeights(NnError),
     /// Something that went wrong in one place of several.
     #[error("{source}")]
     At {
@@ -130,6 +137,33 @@ pub enum LabError {
     /// Stages of raw pixels.
     #[error("raw pixels pass through no network: they have no stages and no maps")]
     StagesOfPixels,
+    /// Maps of stages in a table of numbers.
+    #[error("a line of a CSV file has no height and width, so it cannot hold a map")]
+    MapsInCsv,
+    /// A map of fewer images than its method needs.
+    #[error("{method} needs at least {least} images; of the split `{}` there are {images}", part.name())]
+    FewForMap {
+        /// What lays them out.
+        method: &'static str,
+        /// The images that it needs.
+        least: usize,
+        /// The images asked for.
+        part: Part,
+        /// How many they are.
+        images: usize,
+    },
+    /// Epochs of what was not trained.
+    #[error("only a trained encoder has epochs")]
+    NotTrained,
+    /// A run without the checkpoints of its epochs.
+    #[error("the run {} kept no checkpoint of an epoch", run.display())]
+    NoEpochs {
+        /// Its folder.
+        run: PathBuf,
+    },
+    /// Maps of an encoder's file without a folder to write them to.
+    #[error("an encoder's file has no folder for its maps")]
+    NoPlace,
 }
 
 impl LabError {
@@ -165,7 +199,11 @@ impl LabError {
         Some(match self {
             LabError::Data(error) => error.hint(),
             LabError::Views(error) => return error.hint(),
-            LabError::Report(error) => error.hint(),
+            LabError::Report(error) | LabError::Sheet(error) => error.hint(),
+            LabError::LpipsWeights(_) => {
+                "LPIPS takes torchvision's alexnet and the weights of its five layers (lin0.model.1.weight to \
+                 lin4.model.1.weight, alex.pth in the package lpips); of two files, give {lpips_weights} twice"
+            }
             LabError::Job(error) => return error.hint(),
             LabError::Run(error) => error.hint(),
             LabError::Nn(error) => return error.hint(),
@@ -186,6 +224,11 @@ impl LabError {
             LabError::NoLabels { .. } => "judging needs labels; `{embed}` does not",
             LabError::ViewsOfPixels => "leave the views out: {policy} none",
             LabError::StagesOfPixels => "an encoder has stages: {features} trained or untrained",
+            LabError::MapsInCsv => "write .npy or .safetensors, or leave out {spatial}",
+            LabError::FewForMap { .. } => "{split} all takes the images of all splits",
+            LabError::NotTrained => "leave out {features}",
+            LabError::NoEpochs { .. } => "train with checkpoint.every=1 checkpoint.keep=100 to keep them",
+            LabError::NoPlace => "add {out} FOLDER",
             _ => return None,
         })
     }

@@ -1,9 +1,9 @@
 //! The lab: what a scientist does with an encoder, as a library. It knows no command line and no terminal.
 //!
 //! - [`Encoder`] takes images to features, or to the maps of a stage; [`features`](features()) does so with all images of a split, and keeps what it
-//!   computed;
+//!   computed; a [`FeatureTable`] is written to a file;
 //! - a [`Subject`] is judged on data by [`protocols`], which [`Judging`] gives what they need; each says a [`Verdict`];
-//! - [`hardness`] measures how far the views of a policy lie apart;
+//! - [`gallery`] shows images beside their views, and [`hardness`] measures how far the views of a policy lie apart;
 //! - [`catalogue`] lists public data sets and fetches them;
 //! - [`jobs`] are trainings: told apart by a key, done in a folder, and not done twice;
 //! - [`study`] compares fine-tunings and probes over amounts of labels and seeds;
@@ -14,7 +14,9 @@ mod encoder;
 mod error;
 mod events;
 mod exhibits;
+mod feature_table;
 mod features;
+pub mod gallery;
 pub mod hardness;
 mod identity;
 mod images;
@@ -37,6 +39,7 @@ pub use encoder::{Encoder, read_encoder, untrained};
 pub use error::LabError;
 pub use events::{Events, Logged, Silent, Task, Training, TrainingEvent, TrainingListener};
 pub use exhibits::Exhibit;
+pub use feature_table::{FeatureFile, FeatureTable};
 pub use features::{Cache, Computing, features, labelled, stage_maps, tagged, views, weights_sha256};
 pub use identity::{hexadecimal, split_key};
 pub use images::{Part, features_of, images, labels, names};

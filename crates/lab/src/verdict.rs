@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
+use twinlens_eval::clustering::Clusters;
 use twinlens_eval::{Judgement, Predictions, Repeats};
 
 use crate::LabError;
@@ -138,6 +139,14 @@ impl Verdict {
     pub fn predictions(&self) -> Option<Verdict<Predictions>> {
         match &self.outcome {
             Outcome::Predictions(found) => Some(self.clone().with(found.clone())),
+            _ => None,
+        }
+    }
+
+    /// The same where its outcome is groups of images.
+    pub fn clusters(&self) -> Option<Verdict<Clusters>> {
+        match &self.outcome {
+            Outcome::Clusters(found) => Some(self.clone().with(found.clone())),
             _ => None,
         }
     }

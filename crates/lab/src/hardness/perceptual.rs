@@ -1,10 +1,15 @@
 //! LPIPS of views of any size: what is done with images before [`Lpips`] sees them.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use burn::tensor::{Tensor, TensorData};
 use twinlens_data::{Image, Pixels};
 use twinlens_eval::EvalError;
 use twinlens_eval::hardness::Pair;
 use twinlens_nn::lpips::Lpips;
+use twinlens_nn::weights::read_weights;
+use twinlens_ssl::Settings;
 use twinlens_views::ops::Resized;
 use twinlens_views::{Interpolation, Workspace, transform};
 
@@ -12,6 +17,22 @@ use crate::LabError;
 
 /// Smaller images are enlarged to so many pixels of their shorter side.
 pub const PERCEPTUAL_SIDE: usize = 64;
+
+/// LPIPS with the weights in these files together, on the device of the settings; nothing without a file.
+///
+/// # Errors
+/// Files that cannot be read, or that lack some of the weights; a missing device.
+pub fn read_lpips(files: &[PathBuf], settings: &Settings) -> Result<Option<Lpips>, LabError> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let mut tensors = BTreeMap::new();
+    for file in files {
+        tensors.extend(read_weights(file)?);
+    }
+    let device = settings.open_device()?;
+    Lpips::new(tensors, &device).map(Some).map_err(LabError::LpipsWeights)
+}
 
 /// LPIPS of each pair, all of one shape. Grey is repeated to three channels; images with a side below [`PERCEPTUAL_SIDE`]
 /// are first enlarged to it, bilinearly, their ratio kept.
@@ -64,8 +85,6 @@ fn enlarged(values: &[f32], shape: [usize; 3], workspace: &mut Workspace) -> Res
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
     use burn::tensor::Device;
     use twinlens_golden::Case;
     use twinlens_nn::weights::NamedTensor;

@@ -49,6 +49,13 @@ pub struct Spread {
     pub std: f64,
 }
 
+impl Hardness {
+    /// The operation, or that it is all of them.
+    pub fn part(&self) -> &str {
+        self.operation.as_deref().unwrap_or("whole policy")
+    }
+}
+
 impl HardnessProtocol {
     /// Measures `policy` on images of `source`: first the whole of it, then each of its operations alone
     /// ([`ViewPolicy::only`]) with the probability that it has: those of the first view in their order, then those of the

@@ -1,14 +1,16 @@
 //! `cluster`: do groups of the features follow labels that they never saw? See [`ClusterProtocol`].
 
+use std::collections::BTreeMap;
+
 use twinlens_data::ImageSource;
-use twinlens_eval::Judgement;
-use twinlens_eval::clustering::{Cluster, ClusterProtocol, Clusters, RowName};
+use twinlens_eval::clustering::{CLUSTER_MEASURES, Cluster, ClusterProtocol, Clusters, RowName};
+use twinlens_eval::{Judgement, MeasureOf, Repeated};
 use twinlens_report::{MontageRow, Picture, montage};
 use twinlens_run::csv_cell;
 
 use super::{Needs, Protocol, wrapped};
 use crate::outcome::Outcome;
-use crate::{Exhibit, Judging, LabError, on_screen};
+use crate::{Exhibit, Judging, LabError, Verdict, on_screen};
 
 /// The side of an image on the montage, in pixels.
 const CELL: u32 = 84;
@@ -46,12 +48,40 @@ impl Protocol for ClusterProtocol {
 }
 
 /// One line for each image: split, name, cluster.
-fn csv(Clusters { rows, assignments, .. }: &Clusters) -> String {
-    let mut text = "split,name,cluster\n".to_owned();
-    for (RowName { split, name }, cluster) in rows.iter().zip(assignments) {
-        text += &format!("{split},{},{cluster}\n", csv_cell(name));
+fn csv(found: &Clusters) -> String {
+    std::iter::once("split,name,cluster\n".to_owned()).chain(lines(found)).collect()
+}
+
+/// The same of several clusterings, with the seed of each before it.
+pub fn clusters_csv(verdicts: &[Verdict<Clusters>]) -> String {
+    let mut text = "seed,split,name,cluster\n".to_owned();
+    for verdict in verdicts {
+        let seed = verdict.seeds.get("clusters").map_or(String::new(), u64::to_string);
+        text.extend(lines(&verdict.outcome).map(|line| format!("{seed},{line}")));
     }
     text
+}
+
+fn lines(Clusters { rows, assignments, .. }: &Clusters) -> impl Iterator<Item = String> {
+    let rows = rows.iter().zip(assignments);
+    rows.map(|(RowName { split, name }, cluster)| format!("{split},{},{cluster}\n", csv_cell(name)))
+}
+
+/// Every measure of clusterings over their seeds; nothing of fewer than two.
+///
+/// # Errors
+/// As [`Repeated::of`].
+pub fn clusters_summary(
+    verdicts: &[Verdict<Clusters>],
+) -> Result<Option<BTreeMap<&'static str, Repeated>>, LabError> {
+    if verdicts.len() < 2 {
+        return Ok(None);
+    }
+    let of = |measure: &MeasureOf<Clusters>| {
+        let values = verdicts.iter().map(|verdict| (measure.of)(&verdict.outcome)).collect();
+        Ok((measure.id, Repeated::of(values)?))
+    };
+    CLUSTER_MEASURES.iter().map(of).collect::<Result<_, LabError>>().map(Some)
 }
 
 /// The images of each cluster nearest to its centroid. `source` holds the images that were clustered.

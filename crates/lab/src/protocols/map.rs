@@ -4,7 +4,7 @@ use twinlens_eval::Judgement;
 use twinlens_eval::maps::sample;
 use twinlens_report::Sprite;
 
-use crate::maps::{FeatureMap, Layout, MOST, frame, labels_of, thumbnails};
+use crate::maps::{FeatureMap, Layout, MOST, labels_of, thumbnails};
 use crate::outcome::Outcome;
 use crate::{Exhibit, Judging, LabError};
 
@@ -22,7 +22,7 @@ pub(super) fn run(
         reading: layout.reading().to_owned(),
         of: all.rows(),
         rows: images.iter().filter_map(|&image| rows.get(image).cloned()).collect(),
-        frames: vec![frame(String::new(), layout.run(&features, None)?, &features)?],
+        frames: vec![layout.frame(String::new(), &features, None)?],
         labels: labels_of(source.as_ref(), &judging.data.classes, &images),
         thumbnails: sprite(judging, &images)?.map(|sprite| sprite.layout),
         images,

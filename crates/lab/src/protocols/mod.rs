@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinlens_eval::Judgement;
 
+pub use cluster::{clusters_csv, clusters_summary};
 pub use knn::{Knn, TEMPERATURE};
 pub use pca::PcaMap;
 pub use svm_tags::SvmTags;

@@ -25,20 +25,26 @@ impl Default for TsneMap {
     }
 }
 
+impl TsneMap {
+    /// The layout of so many images.
+    pub fn layout(&self, images: usize) -> Layout {
+        match Layout::usual(images) {
+            Layout::Tsne(usual) => {
+                let perplexity = if self.perplexity == 0.0 { usual.perplexity } else { self.perplexity };
+                Layout::Tsne(Tsne { perplexity, iterations: self.iterations, ..usual })
+            }
+            other => other,
+        }
+    }
+}
+
 impl Protocol for TsneMap {
     const ID: &'static str = "tsne";
     const SUMMARY: &'static str = "a map on which near images have similar features (t-SNE)";
     const NEEDS: Needs = Needs::Images;
 
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
-        let layout = |images: usize| match Layout::usual(images) {
-            Layout::Tsne(usual) => {
-                let perplexity = if self.perplexity == 0.0 { usual.perplexity } else { self.perplexity };
-                Layout::Tsne(Tsne { perplexity, iterations: self.iterations, ..usual })
-            }
-            other => other,
-        };
-        let mut judgement = map::run(judging, seed, layout)?;
+        let mut judgement = map::run(judging, seed, |images| self.layout(images))?;
         judgement.asked.insert("perplexity".into(), self.perplexity.into());
         judgement.asked.insert("iterations".into(), self.iterations.into());
         Ok(vec![judgement])
@@ -46,5 +52,18 @@ impl Protocol for TsneMap {
 
     fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
         map::exhibits(judging, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn perplexity_and_iterations_are_those_asked_for() {
+        let layout = TsneMap { perplexity: 12.0, iterations: 50 }.layout(100);
+        let Layout::Tsne(tsne) = layout else { panic!("t-SNE was asked for") };
+        assert_eq!((tsne.perplexity, tsne.iterations), (12.0, 50));
+        assert_eq!(TsneMap::default().layout(100), Layout::usual(100));
     }
 }

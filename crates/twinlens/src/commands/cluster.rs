@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use serde_json::json;
-use twinlens_eval::clustering::{CLUSTER_MEASURES, ClusterProtocol, Clusters, Number, RowName};
-use twinlens_eval::{MeasureOf, Repeated};
-use twinlens_lab::protocols::{Protocol, find, settings};
-use twinlens_lab::{self as lab, Part, Repeat, Verdict};
-use twinlens_run::{csv_cell, write_atomically};
+use twinlens_eval::Repeated;
+use twinlens_eval::clustering::{CLUSTER_MEASURES, ClusterProtocol, Clusters, Number};
+use twinlens_lab::protocols::{Protocol, clusters_csv, clusters_summary, find, settings};
+use twinlens_lab::{Part, Repeat, Verdict};
+use twinlens_run::write_atomically;
 
 use super::judging::{JudgeArgs, write_document};
 use super::knn::Distance;
@@ -85,25 +85,17 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
         write_atomically(path, picture)?;
         pictures = vec![path.clone()];
     }
-    let clusters: Vec<Verdict<Clusters>> = verdicts.iter().filter_map(clusters).collect();
-    let summary = summary(&clusters)?;
+    let clusters: Vec<Verdict<Clusters>> = verdicts.iter().filter_map(Verdict::clusters).collect();
+    let summary = clusters_summary(&clusters)?;
     let document = json!({ "verdicts": verdicts, "montages": pictures, "summary": summary });
     if let Some(out) = &args.out {
         write_document(out, &document)?;
-        write_atomically(&out.with_extension("csv"), csv(&clusters).as_bytes())?;
+        write_atomically(&out.with_extension("csv"), clusters_csv(&clusters).as_bytes())?;
     }
     terminal.result(&document, || {
         let shown = pictures.iter().map(|path| format!("\nThe clusters: {}", path.display()));
         table(&clusters, &summary, terminal) + &shown.collect::<String>() + "\n"
     })
-}
-
-/// A verdict whose outcome is clusters; nothing of any other.
-fn clusters(verdict: &Verdict) -> Option<Verdict<Clusters>> {
-    match &verdict.outcome {
-        lab::Outcome::Clusters(found) => Some(verdict.clone().with(found.clone())),
-        _ => None,
-    }
 }
 
 impl ClusterArgs {
@@ -116,32 +108,6 @@ impl ClusterArgs {
             ..ClusterProtocol::default()
         }
     }
-}
-
-/// One line for each image of each clustering: seed, split, name, cluster.
-fn csv(verdicts: &[Verdict<Clusters>]) -> String {
-    let mut text = "seed,split,name,cluster\n".to_owned();
-    for Verdict { seeds, outcome: Clusters { rows, assignments, .. }, .. } in verdicts {
-        let seed = seeds.get("clusters").map_or(String::new(), u64::to_string);
-        for (RowName { split, name }, cluster) in rows.iter().zip(assignments) {
-            text += &format!("{seed},{split},{},{cluster}\n", csv_cell(name));
-        }
-    }
-    text
-}
-
-/// Every measure over seeds; nothing for one seed.
-fn summary(verdicts: &[Verdict<Clusters>]) -> Outcome<Option<BTreeMap<&'static str, Repeated>>> {
-    if verdicts.len() < 2 {
-        return Ok(None);
-    }
-    let of = |measure: &MeasureOf<Clusters>| {
-        Ok((
-            measure.id,
-            Repeated::of(verdicts.iter().map(|verdict| (measure.of)(&verdict.outcome)).collect())?,
-        ))
-    };
-    CLUSTER_MEASURES.iter().map(of).collect::<Outcome<_>>().map(Some)
 }
 
 /// The measures, a line a seed, and mean and deviation of several.

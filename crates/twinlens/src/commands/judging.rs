@@ -7,7 +7,9 @@ use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::Value;
 use twinlens_data::{DataSet, DataSettings};
-use twinlens_lab::{Computing, Events, FeaturesKind, Judging, Readings, Subject, Verdict, read_encoder};
+use twinlens_lab::{
+    Computing, Events, FeaturesKind, Judging, LabError, Readings, Subject, Verdict, read_encoder,
+};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, RunRecord, write_atomically};
 use twinlens_ssl::finetune::range_of;
@@ -95,7 +97,7 @@ impl JudgeArgs {
     ///
     /// # Errors
     /// As [`read_encoder`].
-    pub fn read(&self, path: &Path) -> Outcome<EncoderFile> {
+    pub fn read(&self, path: &Path) -> Result<EncoderFile, LabError> {
         let mut file = read_encoder(path)?;
         if self.reading.range.is_some() {
             let description = &mut file.description;

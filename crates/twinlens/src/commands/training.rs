@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use twinlens_data::{DataSet, DataSettings};
-use twinlens_lab::jobs::{self, JobError, Pretraining};
-use twinlens_lab::{Asked, Lab, LabError, Logged, NameError, Program};
+use twinlens_lab::jobs::{JobError, Pretraining};
+use twinlens_lab::{Asked, Lab, LabError, NameError, Program};
 use twinlens_run::names;
 use twinlens_ssl::{Settings, SslError};
 
@@ -109,14 +109,6 @@ pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Ou
     Ok(lab(&Invocation::default(), terminal).open(name, options)?)
 }
 
-/// `settings` in accord with the images where nobody wrote them by hand, told.
-///
-/// # Errors
-/// Images that cannot be read.
-pub fn fitted(settings: &Settings, data: &DataSet) -> Outcome<Settings> {
-    Ok(jobs::fitted(settings, data, &Logged)?)
-}
-
 /// Where a run keeps its encoder.
 pub fn encoder_file(run: &Path) -> PathBuf {
     run.join(names::ENCODER).join("encoder.safetensors")
@@ -162,8 +154,13 @@ impl From<LabError> for Failure {
             LabError::Job(error) => Failure::from(error),
             LabError::At { place, source } => return Failure::from(*source).at(place),
             LabError::Report(error) => Failure::from(error),
+            LabError::Sheet(error) => Failure::from(error).ending(Exit::Usage),
+            LabError::LpipsWeights(error) => Failure::from(error),
             LabError::ViewsOfPixels
             | LabError::StagesOfPixels
+            | LabError::MapsInCsv
+            | LabError::NotTrained
+            | LabError::NoPlace
             | LabError::UnknownProtocol { .. }
             | LabError::Setting { .. } => Failure::new(Exit::Usage, error),
             error => Failure::new(Exit::Data, error),

@@ -1,27 +1,20 @@
 //! `views`: see what the encoder will see.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use clap::ValueHint;
-use serde::Serialize;
 use serde_json::Value as Json;
 use toml::Value;
 use twinlens_config::{Flag, Request};
-use twinlens_data::{DataSet, ImageSource};
-use twinlens_lab::Span;
-use twinlens_report::{Picture, RgbImage, contact_sheet};
-use twinlens_run::write_atomically;
-use twinlens_ssl::finetune::{FinetuneSettings, LabelledImages};
-use twinlens_ssl::{Prepared, Settings, SslError};
-use twinlens_views::{BuildContext, Explanation, Place, Policy, Shape, Workspace};
+use twinlens_lab::gallery::{Column, Gallery, Shown, steps};
+use twinlens_ssl::Settings;
 
 use super::hardness;
 use super::settings::SettingsArgs;
 use super::spec::resolve;
-use super::training::{fitted, open_data};
+use super::training::open_data;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -101,8 +94,8 @@ pub struct Over {
     key: String,
     /// The view policy that it belongs to.
     policy: usize,
-    low: f64,
-    high: f64,
+    /// Its first and its last value.
+    ends: [f64; 2],
 }
 
 impl FromStr for Over {
@@ -114,37 +107,10 @@ impl FromStr for Over {
             let (low, high) = range.split_once("..")?;
             let policy = key.strip_prefix("views.")?.split('.').next()?.parse().ok()?;
             let number = |text: &str| text.parse().ok().filter(|value: &f64| value.is_finite());
-            Some(Over { key: key.to_owned(), policy, low: number(low)?, high: number(high)? })
+            Some(Over { key: key.to_owned(), policy, ends: [number(low)?, number(high)?] })
         };
         parts().ok_or_else(|| "expected KEY=LOW..HIGH, such as views.0.color_jitter.hue=0..0.5".to_owned())
     }
-}
-
-impl Over {
-    /// `columns` values, evenly spaced, without the digits that rounding adds.
-    fn values(&self, columns: u32) -> Vec<f64> {
-        let value = |column| self.low + (self.high - self.low) * f64::from(column) / f64::from(columns - 1);
-        (0..columns).map(|column| (value(column) * 1e6).round() / 1e6).collect()
-    }
-}
-
-/// What `views` tells.
-#[derive(Debug, Serialize)]
-struct Seen {
-    /// The sheet, if one was written.
-    file: Option<PathBuf>,
-    views_per_row: usize,
-    rows: Vec<Row>,
-}
-
-/// One image of the sheet.
-#[derive(Debug, Serialize)]
-struct Row {
-    /// The image's number among the training images.
-    index: usize,
-    image: String,
-    /// What was drawn for each of its views.
-    views: Vec<Explanation>,
 }
 
 /// Runs `views`.
@@ -157,39 +123,21 @@ pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
         return hardness::run(args, &policies, terminal);
     }
     let data = open_data(&policies[0], terminal)?;
-    let mut gallery = Gallery::new(&policies[0], &data)?;
+    let mut gallery = Gallery::new(&policies[0], &data, terminal)?;
     if policies.len() > 1 {
-        gallery.columns = columns_of(&policies, &gallery.context)?;
+        let columns = gallery.columns_of(&policies)?;
+        gallery = gallery.showing(columns);
     }
     if let Some(over) = &args.over {
-        gallery.columns = columns_over(over, args, &gallery.context)?;
+        let columns = columns_over(over, args, &gallery)?;
+        gallery = gallery.showing(columns);
     }
-    let samples = gallery.samples(args.rows as usize);
-    if let Some(file) = &args.out {
-        write_sheet(file, &gallery.sheet(&samples)?)?;
-    }
-    let rows = samples.iter().map(|sample| gallery.explain(*sample)).collect::<Outcome<_>>()?;
-    let seen = Seen { file: args.out.clone(), views_per_row: gallery.columns.len(), rows };
-    terminal.result(&seen, || describe(&seen, args.explain))
-}
-
-/// The views of all policies.
-fn columns_of(policies: &[Settings], context: &BuildContext) -> Outcome<Vec<Column>> {
-    let mut columns = Vec::new();
-    for settings in policies {
-        let policy = Arc::new(Policy::build(&settings.views, context.clone()).map_err(SslError::Views)?);
-        let title = |view| format!("{} {}", view + 1, settings.policy);
-        columns.extend((0..policy.views()).map(|view| Column {
-            title: title(view),
-            policy: policy.clone(),
-            view,
-        }));
-    }
-    Ok(columns)
+    let shown = gallery.show(args.rows as usize, args.out.as_deref())?;
+    terminal.result(&shown, || describe(&shown, args.explain))
 }
 
 /// The first view of the policy concerned, once for each value.
-fn columns_over(over: &Over, args: &ViewsArgs, context: &BuildContext) -> Outcome<Vec<Column>> {
+fn columns_over(over: &Over, args: &ViewsArgs, gallery: &Gallery) -> Outcome<Vec<Column>> {
     if args.policy.len() > 1 {
         return Err(Failure::message(Exit::Usage, "--over shows one policy, and --policy names several"));
     }
@@ -197,26 +145,19 @@ fn columns_over(over: &Over, args: &ViewsArgs, context: &BuildContext) -> Outcom
         let mut request = args.request(args.policy.first());
         request.sets.push(format!("{}={value}", over.key));
         let views = resolve(&request)?.settings.common.views;
-        let policy = Policy::build(&views, context.clone()).map_err(SslError::Views)?;
-        let view = views.iter().take(over.policy).map(|policy| policy.count).sum();
-        Ok(Column { title: value.to_string(), policy: Arc::new(policy), view })
+        Ok(gallery.first_view(&views, over.policy, value.to_string())?)
     };
-    over.values(args.columns).into_iter().map(column).collect()
+    steps(over.ends, args.columns).into_iter().map(column).collect()
 }
 
-fn write_sheet(file: &Path, sheet: &RgbImage) -> Outcome {
-    let picture = Picture::png(sheet)?;
-    Ok(write_atomically(file, picture.bytes())?)
-}
-
-fn describe(seen: &Seen, explain: bool) -> String {
+fn describe(shown: &Shown, explain: bool) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    if let Some(file) = &seen.file {
-        let (rows, views) = (seen.rows.len(), seen.views_per_row);
+    if let Some(file) = &shown.file {
+        let (rows, views) = (shown.rows.len(), shown.views_per_row);
         let _ = writeln!(text, "{}: {rows} training images, each with {views} views", file.display());
     }
-    for row in seen.rows.iter().filter(|_| explain) {
+    for row in shown.rows.iter().filter(|_| explain) {
         let _ = writeln!(text, "{}", row.image);
         for explanation in &row.views {
             let _ = writeln!(text, "  view {}", explanation.view + 1);
@@ -250,105 +191,6 @@ fn parameters(drawn: &Json) -> String {
     }
 }
 
-/// Training images beside their views, as the first epoch of a run draws them.
-pub struct Gallery {
-    train: Arc<dyn ImageSource>,
-    context: BuildContext,
-    columns: Vec<Column>,
-    seed: u64,
-}
-
-/// The training images as these settings see them. Nothing is trained, so the batch may be larger than the set.
-///
-/// # Errors
-/// Settings that do not fit the data, or data that cannot be read.
-pub fn prepared(settings: &Settings, data: &DataSet) -> Outcome<Prepared> {
-    let images = data.splits.train.as_ref().map_or(0, |train| train.len());
-    let used = if settings.limit > 0 { images.min(settings.limit) } else { images };
-    let batch = settings.batch.min(used.max(2));
-    let mut settings = settings.clone();
-    settings.batch = batch;
-    Ok(Prepared::new(&fitted(&settings, data)?, data)?)
-}
-
-/// What stands under one title: a view of every image.
-struct Column {
-    title: String,
-    policy: Arc<Policy>,
-    view: usize,
-}
-
-impl Gallery {
-    /// The images and views of these settings.
-    ///
-    /// # Errors
-    /// Settings that do not fit the data, or data that cannot be read.
-    pub fn new(settings: &Settings, data: &DataSet) -> Outcome<Gallery> {
-        let Prepared { train, policy, context, .. } = prepared(settings, data)?;
-        Ok(Gallery::of(train, context, &policy, settings.seed))
-    }
-
-    /// The labelled images of a fine-tuning and its view.
-    ///
-    /// # Errors
-    /// Settings that do not fit the data, or data that cannot be read.
-    pub fn of_finetuning(settings: &FinetuneSettings, data: &DataSet) -> Outcome<Gallery> {
-        let LabelledImages { train, policy, context, .. } = LabelledImages::new(settings, data)?;
-        Ok(Gallery::of(train, context, &policy, settings.seed))
-    }
-
-    fn of(train: Arc<dyn ImageSource>, context: BuildContext, policy: &Arc<Policy>, seed: u64) -> Gallery {
-        let column = |view| Column { title: format!("view {}", view + 1), policy: policy.clone(), view };
-        Gallery { train, context, columns: (0..policy.views()).map(column).collect(), seed }
-    }
-
-    /// `count` images spread evenly over the training images, which are often sorted by class; all of them if
-    /// there are fewer.
-    pub fn samples(&self, count: usize) -> Vec<usize> {
-        let images = self.train.len();
-        let count = count.min(images);
-        (0..count).map(|row| row * images / count).collect()
-    }
-
-    /// One row per image: the original, then its views, not normalised.
-    ///
-    /// # Errors
-    /// Images that cannot be read or are not what the views were built for; a sheet too large to be a picture.
-    pub fn sheet(&self, samples: &[usize]) -> Outcome<RgbImage> {
-        let views = self.columns.iter().map(|column| column.title.clone());
-        let titles: Vec<String> = std::iter::once("original".to_owned()).chain(views).collect();
-        let mut workspace = Workspace::default();
-        let mut rows = Vec::new();
-        for &sample in samples {
-            let original = self.train.image(sample)?;
-            let span = Span::of(&original);
-            let mut row = vec![span.show(&original)?];
-            for Column { policy, view, .. } in &self.columns {
-                let image = policy.image(*view, self.place(sample), &original, &mut workspace);
-                row.push(span.show(&image.map_err(SslError::Views)?)?);
-            }
-            rows.push(row);
-        }
-        contact_sheet(&rows, &titles, CELL).map_err(|error| Failure::from(error).ending(Exit::Usage))
-    }
-
-    fn explain(&self, index: usize) -> Outcome<Row> {
-        let image = self.train.image(index)?;
-        let shape = Shape::of(&image);
-        let explain =
-            |column: &Column| column.policy.explain(self.place(index), shape).into_iter().nth(column.view);
-        let views = self.columns.iter().filter_map(explain).collect();
-        Ok(Row { index, image: self.train.name(index), views })
-    }
-
-    fn place(&self, index: usize) -> Place {
-        Place { seed: self.seed, epoch: 0, sample: index as u32 }
-    }
-}
-
-/// The side of an image on the sheet, in pixels.
-const CELL: u32 = 112;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,10 +208,9 @@ mod tests {
     fn ranges_belong_to_a_view_and_have_two_ends() {
         let over = |text: &str| parse::<ViewsArgs>(&format!("--data b.npz --out v.png --over {text}"));
         let hue = over("views.1.color_jitter.hue=0..0.5").unwrap().over.unwrap();
-        assert_eq!((hue.key.as_str(), hue.policy), ("views.1.color_jitter.hue", 1));
-        assert_eq!(hue.values(6), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);
+        assert_eq!((hue.key.as_str(), hue.policy, hue.ends), ("views.1.color_jitter.hue", 1, [0.0, 0.5]));
         let down = over("views.0.rotation.degrees=90..-90").unwrap().over.unwrap();
-        assert_eq!(down.values(3), [90.0, 0.0, -90.0]);
+        assert_eq!(down.ends, [90.0, -90.0]);
         for bad in
             ["views.0.a.b=1", "views.0.a.b=1..", "views.0.a.b=1..nan", "optim.lr=0..1", "views.x.a=0..1"]
         {

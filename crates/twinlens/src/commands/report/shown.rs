@@ -1,8 +1,9 @@
 //! What the encoder was shown: originals and their views.
 
 use twinlens_data::{DataSet, DataSummary, Split};
+use twinlens_lab::gallery::Gallery;
 use twinlens_lab::protocols::{Protocol, TsneMap, find};
-use twinlens_lab::{Judging, Repeat, Settings, Subject, read_encoder};
+use twinlens_lab::{Judging, Logged, Repeat, Settings, Subject, read_encoder};
 use twinlens_report::{Block, Picture, Plate, Section};
 use twinlens_run::RunFolder;
 
@@ -10,7 +11,6 @@ use super::seen::Seen;
 use super::{absent, undrawn};
 use crate::commands::computing;
 use crate::commands::run_settings::RunSettings;
-use crate::commands::views::Gallery;
 use crate::exit::{Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -61,7 +61,7 @@ pub(super) fn keep(
 
 fn keep_sheet(folder: &RunFolder, data: &DataSet, settings: &RunSettings) -> Outcome {
     let gallery = match settings {
-        RunSettings::Pretraining(settings) => Gallery::new(settings, data)?,
+        RunSettings::Pretraining(settings) => Gallery::new(settings, data, &Logged)?,
         RunSettings::Finetuning(settings) => Gallery::of_finetuning(settings, data)?,
     };
     let picture = Picture::png(&gallery.sheet(&gallery.samples(ROWS))?).map_err(undrawn)?;

@@ -1,42 +1,14 @@
-//! Features laid out in the plane, and what an interactive map shows of each image.
+//! Ways of laying features out in the plane.
 
-use serde::{Deserialize, Serialize};
-use twinlens_data::ImageSource;
-use twinlens_eval::clustering::RowName;
 use twinlens_eval::maps::{Pca, Tsne};
 use twinlens_eval::neighbours::cosine_others;
 use twinlens_eval::{EvalError, Features};
-use twinlens_report::{Colouring, Frame, RgbImage, SpriteLayout, thumbnail};
+use twinlens_report::Frame;
 
-use crate::{LabError, on_screen};
-
-/// Images on a map, at most: beyond, neither screens nor eyes gain by more.
-pub const MOST: usize = 5000;
 /// Nearest others that an interactive map names for each image, if there are so many.
 const NEAREST: usize = 8;
 /// The usual perplexity, where there are images enough for it.
 const PERPLEXITY: f64 = 30.0;
-
-/// The outcome of laying features out: where each image lies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FeatureMap {
-    /// How they were laid out, in words.
-    pub layout: String,
-    /// How such a map is to be read.
-    pub reading: String,
-    /// The places of the images on the map among all of their split.
-    pub images: Vec<usize>,
-    /// How many there were to draw from.
-    pub of: usize,
-    /// What each is called, and its split.
-    pub rows: Vec<RowName>,
-    /// Where each lies, with its nearest others by features.
-    pub frames: Vec<Frame>,
-    /// Their labels, where there are any.
-    pub labels: Option<Colouring>,
-    /// Where their thumbnails are in the picture beside the verdict.
-    pub thumbnails: Option<SpriteLayout>,
-}
 
 /// A method with its settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +46,29 @@ impl Layout {
         }
     }
 
+    /// The method's name in messages, and the images that it needs at least.
+    pub(super) fn needs(&self) -> (&'static str, usize) {
+        match self {
+            Layout::Tsne(_) => ("t-SNE", 4),
+            Layout::Pca => ("a map of principal components", 2),
+        }
+    }
+
+    /// A map, near the one `before` as far as the features allow it, with the nearest others of each image by its features.
+    ///
+    /// # Errors
+    /// As [`Layout::run`]; fewer than two images.
+    pub fn frame(
+        &self,
+        name: String,
+        features: &Features,
+        before: Option<&Frame>,
+    ) -> Result<Frame, EvalError> {
+        let points = self.run(features, before.map(|frame| &frame.points[..]))?;
+        let neighbours = cosine_others(features, NEAREST.min(features.rows().saturating_sub(1)))?;
+        Ok(Frame { name, points, neighbours })
+    }
+
     /// Where each row lies: near where it was on the map `before`, as far as the features allow it.
     ///
     /// # Errors
@@ -108,30 +103,6 @@ fn towards(mut points: Vec<[f32; 2]>, before: Option<&[[f32; 2]]>) -> Vec<[f32; 
         }
     }
     points
-}
-
-/// A layout with the nearest others of each image by their features.
-///
-/// # Errors
-/// Fewer than two images.
-pub fn frame(name: String, points: Vec<[f32; 2]>, features: &Features) -> Result<Frame, EvalError> {
-    let neighbours = cosine_others(features, NEAREST.min(features.rows().saturating_sub(1)))?;
-    Ok(Frame { name, points, neighbours })
-}
-
-/// The labels of images as a colouring; `None` where no image has one.
-pub fn labels_of(source: &dyn ImageSource, classes: &[String], images: &[usize]) -> Option<Colouring> {
-    let values: Vec<Option<usize>> = images.iter().map(|&image| source.label(image)).collect();
-    let some = values.iter().any(Option::is_some);
-    some.then(|| Colouring { name: "label".to_owned(), categories: classes.to_vec(), values })
-}
-
-/// Small pictures of images.
-///
-/// # Errors
-/// Images that cannot be read.
-pub fn thumbnails(source: &dyn ImageSource, images: &[usize]) -> Result<Vec<RgbImage>, LabError> {
-    images.iter().map(|&image| Ok(thumbnail(&on_screen(&source.image(image)?)?))).collect()
 }
 
 #[cfg(test)]
