@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Confusion, predictions};
 use crate::neighbours::{Neighbours, cosine_neighbours, euclidean_neighbours};
+use crate::settings::{above_zero, at_least, some_of};
 use crate::{Distance, EvalError, Judgement, Labelled, Predictions};
 
 /// How neighbours vote.
@@ -93,30 +94,33 @@ impl Knn {
         find(train.features(), set.features(), most)
     }
 
+    /// Refuses settings that no data allow.
+    ///
+    /// # Errors
+    /// [`EvalError::NoValues`] for an empty list, [`EvalError::Setting`] for no neighbours, or a temperature that is not above 0.
+    pub fn check_settings(&self) -> Result<(), EvalError> {
+        some_of("vote", &self.votes)?;
+        some_of("k", &self.k)?;
+        self.k.iter().try_for_each(|&k| at_least("k", 1, k))?;
+        some_of("temperature", &self.temperatures)?;
+        above_zero("temperature", &self.temperatures)
+    }
+
     /// The largest k, if everything fits.
     fn check(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<usize, EvalError> {
         let empty = |what: &str| EvalError::Empty { what: what.to_string() };
-        if self.votes.is_empty() {
-            return Err(EvalError::NoValues { setting: "vote" });
-        }
+        self.check_settings()?;
         if held_out.is_empty() {
             return Err(empty("the list of held-out splits"));
-        }
-        if self.temperatures.is_empty() {
-            return Err(EvalError::NoValues { setting: "temperature" });
-        }
-        if let Some(&value) = self.temperatures.iter().find(|t| !(**t > 0.0 && t.is_finite())) {
-            let expected = "choose a number above 0".to_string();
-            return Err(EvalError::Setting { setting: "temperature", value, expected });
         }
         for &(split, set) in held_out {
             train.check_comparable(split, set)?;
         }
         let rows = train.labels().len();
-        if let Some(&k) = self.k.iter().find(|&&k| k == 0 || k > rows) {
+        if let Some(&k) = self.k.iter().find(|&&k| k > rows) {
             return Err(EvalError::NeighbourCount { k, rows });
         }
-        self.k.iter().copied().max().ok_or(EvalError::NoValues { setting: "k" })
+        Ok(self.k.iter().copied().max().unwrap_or_default())
     }
 
     /// Every way of voting asked for; only the weighted vote by cosine has a temperature.

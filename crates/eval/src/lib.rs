@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod neighbours;
 pub mod probe;
 mod repeats;
+mod settings;
 mod shift;
 pub mod statistics;
 mod tag_predictions;

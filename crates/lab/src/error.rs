@@ -12,9 +12,7 @@ use twinlens_run::RunError;
 use twinlens_ssl::SslError;
 use twinlens_views::ViewsError;
 
-use crate::Part;
 use crate::jobs::JobError;
-use crate::open::NameError;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -118,10 +116,12 @@ pub enum LabError {
         data: String,
     },
     /// No protocol has this name.
-    #[error("there is no protocol `{name}`; there are {}", protocol_names())]
+    #[error("there is no protocol `{name}`; there are {}", known.join(", "))]
     UnknownProtocol {
         /// The name.
         name: String,
+        /// The names of all protocols.
+        known: Vec<&'static str>,
     },
     /// A setting that a protocol does not have, or cannot take.
     #[error("settings of {protocol}: {reason}")]
@@ -141,14 +141,14 @@ pub enum LabError {
     #[error("a line of a CSV file has no height and width, so it cannot hold a map")]
     MapsInCsv,
     /// A map of fewer images than its method needs.
-    #[error("{method} needs at least {least} images; of the split `{}` there are {images}", part.name())]
+    #[error("{method} needs at least {least} images; of the split `{part}` there are {images}")]
     FewForMap {
         /// What lays them out.
         method: &'static str,
         /// The images that it needs.
         least: usize,
         /// The images asked for.
-        part: Part,
+        part: &'static str,
         /// How many they are.
         images: usize,
     },
@@ -234,6 +234,47 @@ impl LabError {
     }
 }
 
-fn protocol_names() -> String {
-    crate::protocols::PROTOCOLS.map(|spec| spec.id).join(", ")
+/// A name that no data set was found under.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// No name.
+    #[error("no data set is named")]
+    Empty,
+    /// What looks like a misspelt name.
+    #[error("`{got}` is neither a file or folder nor a public data set")]
+    Unknown {
+        /// The name given.
+        got: String,
+        /// The name that was probably meant.
+        near: String,
+    },
+    /// A public data set that was not fetched.
+    #[error("the public data set {name} is not here yet")]
+    NotHere {
+        /// Its name.
+        name: String,
+        /// Name and, unless it is the smallest, side of the images in pixels, as they are fetched.
+        fetch: (String, Option<usize>),
+        /// Where it would lie.
+        path: PathBuf,
+    },
+    /// Public data sets have no place to lie in.
+    #[error("there is no folder for data: no home folder is known")]
+    NoFolder,
+}
+
+impl NameError {
+    /// What to do about it; as [`LabError::hint`].
+    pub fn hint(&self) -> String {
+        match self {
+            NameError::Empty => "add {data} PATH; `{sets}` lists public data sets".to_owned(),
+            NameError::Unknown { near, .. } => format!("did you mean `{near}`?"),
+            NameError::NotHere { fetch: (name, None), .. } => format!("`{{fetch}} {name}` downloads it"),
+            NameError::NotHere { fetch: (name, Some(side)), .. } => {
+                format!("`{{fetch}} {name} {{size}} {side}` downloads it")
+            }
+            NameError::NoFolder => "set {data_folder}".to_owned(),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use twinlens_ssl::{Embedding, Maps, SslError, with_labels, with_tags};
 use twinlens_views::{Policy, ViewPolicy};
 
 use crate::encoder::context;
-use crate::identity::hexadecimal;
+use crate::identity::{add_weights, hexadecimal};
 use crate::{Events, FeaturesKind, LabError, Subject};
 
 /// How features are computed.
@@ -204,20 +204,6 @@ fn cache_place(cache: &Cache, subject: &Subject, data: &DataSet, split: Split) -
         hash.update([0]);
     }
     Some(cache.folder.join("features").join(format!("{}.safetensors", hexadecimal(hash))))
-}
-
-/// The SHA-256 of an encoder's weights with their names, in hexadecimal.
-pub fn weights_sha256(file: &EncoderFile) -> String {
-    let mut hash = Sha256::new();
-    add_weights(&mut hash, file);
-    hexadecimal(hash)
-}
-
-fn add_weights(hash: &mut Sha256, file: &EncoderFile) {
-    for (name, tensor) in &file.tensors {
-        hash.update(name.as_bytes());
-        tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));
-    }
 }
 
 /// Features kept by an earlier command; anything unexpected counts as not there.

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 use twinlens_data::{DataSet, Split, SplitOrigin};
+use twinlens_nn::weights::EncoderFile;
 
 /// Hexadecimal digits of a key: one collision in a million million results.
 const DIGITS: usize = 10;
@@ -25,6 +26,21 @@ pub(crate) fn digest(texts: impl IntoIterator<Item = String>) -> String {
         hash.update([0]);
     }
     hexadecimal(hash)[..DIGITS].to_owned()
+}
+
+/// The SHA-256 of an encoder's weights with their names, in hexadecimal.
+pub fn weights_sha256(file: &EncoderFile) -> String {
+    let mut hash = Sha256::new();
+    add_weights(&mut hash, file);
+    hexadecimal(hash)
+}
+
+/// Adds weights with their names to a hash.
+pub(crate) fn add_weights(hash: &mut Sha256, file: &EncoderFile) {
+    for (name, tensor) in &file.tensors {
+        hash.update(name.as_bytes());
+        tensor.values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
 }
 
 /// What a hash comes to, in hexadecimal digits.

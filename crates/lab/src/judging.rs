@@ -7,13 +7,11 @@ use std::sync::Arc;
 use serde_json::json;
 use twinlens_data::{DataSet, ImageSource, LabelAmount, LabelChoice, LabelShare, Split};
 use twinlens_eval::clustering::RowName;
-use twinlens_eval::{Features, Judgement, Labelled, Tagged};
+use twinlens_eval::{Features, Labelled, Tagged};
 use twinlens_views::ViewPolicy;
 
-use crate::outcome::Outcome;
-use crate::protocols::{Needs, ProtocolSpec};
 use crate::subject::SubjectRecord;
-use crate::verdict::{DataRecord, Settings, Verdict};
+use crate::verdict::{DataRecord, Settings};
 use crate::{
     Computing, Events, LabError, Part, Subject, features_of, images, labelled, labels, names, split_key,
     tagged, views,
@@ -88,26 +86,10 @@ pub struct Judging<'a> {
     /// Who hears of what takes long.
     pub events: &'a dyn Events,
     /// Which labels a protocol learns from.
-    labels: LabelDraw,
+    pub(crate) labels: LabelDraw,
     splits: OnceCell<LabelledSplits>,
     features: OnceCell<Features>,
-    records: OnceCell<(SubjectRecord, DataRecord)>,
-}
-
-/// How often, and with how many labels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Repeat {
-    /// Which labels, of a protocol that learns from them: one verdict or more for each.
-    pub labels: Vec<LabelDraw>,
-    /// The seeds, of a protocol that draws at random itself: one verdict or more for each.
-    pub seeds: Vec<u64>,
-}
-
-impl Default for Repeat {
-    /// Once, with all labels and seed 0.
-    fn default() -> Repeat {
-        Repeat { labels: vec![LabelDraw::ALL], seeds: vec![0] }
-    }
+    pub(crate) records: OnceCell<(SubjectRecord, DataRecord)>,
 }
 
 impl<'a> Judging<'a> {
@@ -131,49 +113,6 @@ impl<'a> Judging<'a> {
             features: OnceCell::new(),
             records: OnceCell::new(),
         }
-    }
-
-    /// The verdicts of `protocol` with these settings, those it does not name as usual: one for each repetition and each
-    /// variant that the settings ask for.
-    ///
-    /// # Errors
-    /// Settings that the protocol does not have; data without what it needs; images or an encoder that cannot be used.
-    pub fn run(
-        &mut self,
-        protocol: &ProtocolSpec,
-        settings: &Settings,
-        repeat: &Repeat,
-    ) -> Result<Vec<Verdict>, LabError> {
-        let mut verdicts = Vec::new();
-        if protocol.needs == Needs::Classes {
-            for draw in &repeat.labels {
-                self.labels = *draw;
-                for mut judgement in protocol.run(settings, self, 0)? {
-                    draw.sign(&mut judgement.asked, &mut judgement.seeds);
-                    verdicts.push(self.signed(protocol, judgement)?);
-                }
-            }
-        } else {
-            for &seed in &repeat.seeds {
-                let judgements = protocol.run(settings, self, seed)?;
-                for judgement in judgements {
-                    verdicts.push(self.signed(protocol, judgement)?);
-                }
-            }
-        }
-        Ok(verdicts)
-    }
-
-    fn signed(
-        &self,
-        protocol: &ProtocolSpec,
-        mut judgement: Judgement<Outcome>,
-    ) -> Result<Verdict, LabError> {
-        judgement.seeds.extend(self.subject.seed().map(|seed| ("untrained".to_owned(), seed)));
-        let records = || (self.subject.record(), data_record(self.path, self.data));
-        let (subject, data) = self.records.get_or_init(records).clone();
-        let exhibits = protocol.exhibits(self, &judgement.outcome)?;
-        Ok(Verdict { exhibits, ..Verdict::new(protocol.id, judgement, subject, data) })
     }
 
     /// The features of every split with their labels: all of them, whatever is drawn.

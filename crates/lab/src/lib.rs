@@ -7,9 +7,11 @@
 //! - [`catalogue`] lists public data sets and fetches them;
 //! - [`jobs`] are trainings: told apart by a key, done in a folder, and not done twice;
 //! - [`study`] compares fine-tunings and probes over amounts of labels and seeds;
+//! - [`reports`] draws the page of a run, of several or of a study from their folders; [`comparison`] compares runs in a few tables;
 //! - [`Lab`] says in whose name all this is done, who hears of it ([`Events`]) and who may stop it.
 
 pub mod catalogue;
+pub mod comparison;
 mod encoder;
 mod error;
 mod events;
@@ -21,35 +23,44 @@ pub mod hardness;
 mod identity;
 mod images;
 pub mod jobs;
+mod judge;
 mod judging;
 mod lab;
 pub mod maps;
 mod open;
 mod outcome;
 pub mod protocols;
+mod reading;
+pub mod reports;
 mod schema1;
 mod screen;
 pub mod settings;
 pub mod study;
 mod subject;
+mod summary;
 mod verdict;
 mod words;
 
 pub use encoder::{Encoder, read_encoder, untrained};
-pub use error::LabError;
+pub use error::{LabError, NameError};
 pub use events::{Events, Logged, Silent, Task, Training, TrainingEvent, TrainingListener};
 pub use exhibits::Exhibit;
 pub use feature_table::{FeatureFile, FeatureTable};
-pub use features::{Cache, Computing, features, labelled, stage_maps, tagged, views, weights_sha256};
-pub use identity::{hexadecimal, split_key};
+pub use features::{Cache, Computing, features, labelled, stage_maps, tagged, views};
+pub use identity::{hexadecimal, split_key, weights_sha256};
 pub use images::{Part, features_of, images, labels, names};
 pub use jobs::run_settings;
-pub use judging::{Judging, LabelDraw, LabelledSplits, Repeat, data_record};
+pub use judge::Repeat;
+pub use judging::{Judging, LabelDraw, LabelledSplits, data_record};
 pub use lab::{Lab, Program};
-pub use open::{BUNDLED, NameError, locate, range_in_words};
+pub use open::{BUNDLED, locate, range_in_words};
 pub use outcome::{MeasureRecord, Measured, MeasuredSplit, Outcome, Readings};
+pub use reading::{ViewsOf, reading_for};
 pub use screen::{Span, on_screen};
 pub use subject::{FeaturesKind, Subject, SubjectRecord};
+pub use summary::{
+    MeasureSummary, PredictionSummary, Summary, by_measures, by_predictions, shift_of, shifts_over_seeds,
+};
 pub use twinlens_ssl::Asked;
 pub use verdict::{DataRecord, SCHEMA_VERSION, Settings, Verdict, plain, repeated, repeats};
 pub use words::bytes;

@@ -8,58 +8,13 @@ use twinlens_data::{
 };
 
 use crate::catalogue::{self, PublicSet};
-use crate::{Events, Lab, LabError};
+use crate::{Events, Lab, LabError, NameError};
 
 /// The name of the data set inside the program, where others have a path.
 pub const BUNDLED: &str = "bundled";
 
 /// Photographs of blood cells; see `assets/README.md` for where they come from.
 const BLOOD_CELLS: &[u8] = include_bytes!("../assets/blood_cells_28.npz");
-
-/// A name that no data set was found under.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameError {
-    /// No name.
-    #[error("no data set is named")]
-    Empty,
-    /// What looks like a misspelt name.
-    #[error("`{got}` is neither a file or folder nor a public data set")]
-    Unknown {
-        /// The name given.
-        got: String,
-        /// The name that was probably meant.
-        near: String,
-    },
-    /// A public data set that was not fetched.
-    #[error("the public data set {name} is not here yet")]
-    NotHere {
-        /// Its name.
-        name: String,
-        /// Name and, unless it is the smallest, side of the images in pixels, as they are fetched.
-        fetch: (String, Option<usize>),
-        /// Where it would lie.
-        path: PathBuf,
-    },
-    /// Public data sets have no place to lie in.
-    #[error("there is no folder for data: no home folder is known")]
-    NoFolder,
-}
-
-impl NameError {
-    /// What to do about it; as [`LabError::hint`].
-    pub fn hint(&self) -> String {
-        match self {
-            NameError::Empty => "add {data} PATH; `{sets}` lists public data sets".to_owned(),
-            NameError::Unknown { near, .. } => format!("did you mean `{near}`?"),
-            NameError::NotHere { fetch: (name, None), .. } => format!("`{{fetch}} {name}` downloads it"),
-            NameError::NotHere { fetch: (name, Some(side)), .. } => {
-                format!("`{{fetch}} {name} {{size}} {side}` downloads it")
-            }
-            NameError::NoFolder => "set {data_folder}".to_owned(),
-        }
-    }
-}
 
 impl Lab<'_> {
     /// Opens the data set called `name`: [`BUNDLED`], a path, or a public one that was fetched. What was skipped, guessed or

@@ -1,11 +1,13 @@
 //! What a protocol says of a subject on a data set: one head for all, whatever the outcome.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use twinlens_eval::clustering::Clusters;
 use twinlens_eval::{Judgement, Predictions, Repeats};
+use twinlens_run::{RunError, RunFolder};
 
 use crate::LabError;
 use crate::exhibits::Exhibit;
@@ -154,6 +156,36 @@ impl Verdict {
     /// All numbers of its outcome.
     pub fn readings(&self) -> Readings {
         self.outcome.readings(self.text("split").unwrap_or("all"))
+    }
+}
+
+impl Verdict {
+    /// Keeps the verdict in `eval` of a run and what stands beside it: tables there, pictures in `plots`. Returns where the
+    /// pictures are.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn keep(&self, run: &RunFolder) -> Result<Vec<PathBuf>, RunError> {
+        let name = self.file_name();
+        run.write_verdict(&name, self)?;
+        let mut pictures = Vec::new();
+        for Exhibit { extension, bytes } in &self.exhibits {
+            match *extension {
+                "csv" => run.write_predictions(&name, &String::from_utf8_lossy(bytes))?,
+                picture => pictures.push(run.write_plot(&format!("{name}.{picture}"), bytes)?),
+            }
+        }
+        Ok(pictures)
+    }
+}
+
+impl<O> Verdict<O> {
+    /// What stands beside it with that end of its name.
+    pub fn exhibit(&self, extension: &str) -> Option<&[u8]> {
+        self.exhibits
+            .iter()
+            .find(|exhibit| exhibit.extension == extension)
+            .map(|exhibit| exhibit.bytes.as_slice())
     }
 }
 

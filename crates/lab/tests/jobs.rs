@@ -9,7 +9,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use twinlens_data::{DataSettings, LabelAmount};
-use twinlens_lab::jobs::{Finetuning, Job, JobError, JobOutcome, JobState, Pretraining, TrainingJob};
+use twinlens_lab::jobs::{
+    Finetuning, Job, JobError, JobOutcome, JobState, JudgeJob, JudgeRequest, Pretraining, TrainingJob,
+};
 use twinlens_lab::run_settings::RunSettings;
 use twinlens_lab::study::{ExistingStudy, Rival, Study, StudyPlan};
 use twinlens_lab::{
@@ -252,6 +254,55 @@ fn a_pre_training_killed_before_its_first_checkpoint_begins_anew_with_the_recipe
     again.run(&run, "learning", &lab).unwrap();
     assert_eq!(again.state(&run).unwrap(), JobState::Done);
     assert_eq!(RunRecord::read(&run).unwrap().lineage.unwrap().recipe, Some(recipe));
+}
+
+#[test]
+fn a_judgement_is_told_apart_by_its_key_and_not_done_twice() {
+    let place = tempfile::tempdir().unwrap();
+    let [run, out] = ["run", "out"].map(|name| place.path().join(name));
+    let lab = Lab::default();
+    pretrained(&run);
+    let asked = |protocol: &str| JudgeRequest::new(&run, BUNDLED, protocol);
+    let job = |request: JudgeRequest| Job::Judge(Box::new(JudgeJob::prepare(request, &lab).unwrap()));
+    let knn = job(asked("knn"));
+    assert_eq!(knn.state(&out).unwrap(), JobState::Absent);
+    let JobOutcome::Judged(verdicts) = knn.run(&out, &lab).unwrap() else { panic!("another outcome") };
+    assert_eq!((verdicts.len(), knn.state(&out).unwrap()), (2, JobState::Done));
+    // Read back, not done again: what was found is what the file says.
+    let file = out.join("verdicts.json");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("\"knn\"", "\"told\"")).unwrap();
+    let JobOutcome::Judged(verdicts) = knn.run(&out, &lab).unwrap() else { panic!("another outcome") };
+    assert_eq!(verdicts[0].protocol, "told");
+    // The usual setting said aloud is the same request, any other is not; nor are other seeds, where there are any.
+    let with = |protocol: &str, key: &str, value: serde_json::Value| JudgeRequest {
+        settings: [(key.to_owned(), value)].into(),
+        ..asked(protocol)
+    };
+    let key = |request: JudgeRequest| job(request).key().unwrap();
+    let usual = key(asked("knn"));
+    assert_eq!(key(with("knn", "vote", "weighted".into())), usual);
+    assert_ne!(key(with("knn", "k", 3.into())), usual);
+    assert_eq!(
+        key(JudgeRequest { part: twinlens_lab::Part::All, ..asked("knn") }),
+        usual,
+        "kNN heeds no part"
+    );
+    let seeds = |protocol: &str| {
+        let repeat = twinlens_lab::Repeat { seeds: vec![7], ..twinlens_lab::Repeat::default() };
+        key(JudgeRequest { repeat, ..asked(protocol) })
+    };
+    assert_eq!(seeds("knn"), usual, "kNN draws labels, and nothing else");
+    assert_ne!(seeds("cluster"), key(asked("cluster")));
+    let other = job(with("knn", "k", 3.into()));
+    assert!(matches!(other.state(&out).unwrap(), JobState::OfSomethingElse(_)));
+    assert!(other.run(&out, &lab).unwrap_err().to_string().contains("another request"));
+    // Exhibits stand beside the verdicts of those that have some.
+    let clusters = place.path().join("clusters");
+    job(with("cluster", "k", 3.into())).run(&clusters, &lab).unwrap();
+    assert_eq!(std::fs::read_dir(&clusters).unwrap().count(), 3, "verdicts, a table and a picture");
+    // Settings that cannot be are told before data are opened.
+    let refused = JudgeRequest { data: "nowhere.npz".into(), ..with("knn", "k", 0.into()) };
+    assert!(JudgeJob::prepare(refused, &lab).unwrap_err().to_string().contains("k = 0"));
 }
 
 #[test]

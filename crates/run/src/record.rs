@@ -34,6 +34,15 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// The newest value of each metric: some are written every step, some every few epochs.
+    pub fn latest(&self) -> Row {
+        let mut latest = Row::new();
+        for row in &self.metrics {
+            latest.extend(row.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        latest
+    }
+
     /// Reads a run; it may be going on meanwhile. A run whose `STATUS` says "running" though no process
     /// holds its lock was killed, and is reported as [`State::Interrupted`].
     ///

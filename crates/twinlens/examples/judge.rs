@@ -7,29 +7,22 @@
 use std::error::Error;
 use std::path::Path;
 
-use twinlens::data::{OpenOptions, open};
-use twinlens::lab::protocols::{find, title};
-use twinlens::lab::{
-    Computing, FeaturesKind, Judging, Repeat, Settings, Silent, Subject, Verdict, read_encoder,
-};
-use twinlens::nn::weights::EncoderFile;
+use twinlens::lab::protocols::title;
+use twinlens::lab::{FeaturesKind, Verdict};
+use twinlens::{JudgeRequest, Lab, judge};
 
-/// What each of `protocols` says of each of `kinds` of features, on the images in `path`.
-fn judge(
-    encoder: &EncoderFile,
-    path: &Path,
+/// What each of `protocols` says of each of `kinds` of features of the encoder, on the images called `data`.
+fn compare(
+    encoder: &Path,
+    data: &str,
     kinds: &[FeaturesKind],
     protocols: &[&str],
 ) -> Result<Vec<Verdict>, Box<dyn Error>> {
-    let data = open(path, &OpenOptions::default())?.for_judging();
-    let (name, computing) = (path.display().to_string(), Computing::new(0, "cpu", None));
     let mut verdicts = Vec::new();
-    for &kind in kinds {
-        let subject = Subject::new(kind, encoder.clone(), 0)?;
-        // Features are computed once, whatever the number of protocols.
-        let mut judging = Judging::new(&subject, (&data, &name), &computing, &Silent);
+    for &features in kinds {
         for protocol in protocols {
-            verdicts.extend(judging.run(find(protocol)?, &Settings::new(), &Repeat::default())?);
+            let request = JudgeRequest { features, ..JudgeRequest::new(encoder, data, protocol) };
+            verdicts.extend(judge(request, &Lab::default())?);
         }
     }
     Ok(verdicts)
@@ -39,9 +32,8 @@ fn judge(
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [encoder, images] = &arguments[..] else { return Err("give a run and images".into()) };
-    let encoder = read_encoder(encoder.as_ref())?;
     let protocols = ["knn", "linear-probe"];
-    for verdict in judge(&encoder, images.as_ref(), &FeaturesKind::OF_ENCODER, &protocols)? {
+    for verdict in compare(encoder.as_ref(), images, &FeaturesKind::OF_ENCODER, &protocols)? {
         let readings = verdict.readings();
         for (split, values) in &readings.splits {
             let (protocol, features) = (title(&verdict.protocol, &verdict.asked), verdict.subject.features);
@@ -58,14 +50,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use twinlens::lab::Outcome;
-    use twinlens::nn::weights::EncoderDescription;
+    use twinlens::lab::{BUNDLED, Outcome};
+    use twinlens::nn::encoders::{Stem, find};
+    use twinlens::nn::weights::{EncoderDescription, Weights, write_safetensors};
 
     use super::*;
 
-    #[test]
-    fn pixels_of_blood_cells_tell_their_classes() -> Result<(), Box<dyn Error>> {
-        let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/assets/blood_cells_28.npz");
+    /// A small network with random weights, as a file.
+    fn untrained(folder: &Path) -> Result<std::path::PathBuf, Box<dyn Error>> {
         let description = EncoderDescription {
             version: 2,
             encoder: "resnet18".into(),
@@ -78,8 +70,19 @@ mod tests {
             std: vec![0.25; 3],
             origin: String::new(),
         };
-        let encoder = EncoderFile { description, tensors: Default::default() };
-        let verdicts = judge(&encoder, &cells, &[FeaturesKind::Pixels], &["knn", "ridge-probe"])?;
+        let mut weights = Weights::new(0, &twinlens::nn::device::open("cpu")?);
+        find("resnet18")?.build(&mut weights.root(), Stem::Cifar, 3);
+        let file = folder.join("encoder.safetensors");
+        std::fs::write(&file, write_safetensors(&weights.export(""), &[])?)?;
+        std::fs::write(file.with_extension("json"), serde_json::to_vec(&description)?)?;
+        Ok(file)
+    }
+
+    #[test]
+    fn pixels_of_blood_cells_tell_their_classes() -> Result<(), Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let encoder = untrained(folder.path())?;
+        let verdicts = compare(&encoder, BUNDLED, &[FeaturesKind::Pixels], &["knn", "ridge-probe"])?;
         // kNN with 20 and with 200 neighbours, and a probe.
         assert_eq!(verdicts.len(), 3);
         for verdict in verdicts {

@@ -1,7 +1,6 @@
 //! The command line: verbs, help, and how an invocation is run.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ColorChoice, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -13,6 +12,7 @@ use crate::commands::{
     pretrain, probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
+use crate::invocation::Invocation;
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
 
 /// Learn image encoders without labels, and see what they learned.
@@ -149,22 +149,6 @@ fn sections(command: &Clap) -> String {
     text
 }
 
-/// How the program was called.
-#[derive(Clone, Debug, Default)]
-pub struct Invocation {
-    /// The command line, the program's name first.
-    pub arguments: Vec<OsString>,
-    /// The program's file, to start it again for trainings on other devices; none where the system does not tell.
-    pub executable: Option<PathBuf>,
-}
-
-impl Invocation {
-    /// The command line as text, for the record of a run.
-    pub fn words(&self) -> Vec<String> {
-        self.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect()
-    }
-}
-
 /// Runs one invocation and says how it ended.
 pub fn run(invocation: &Invocation) -> Exit {
     let arguments = &invocation.arguments;
@@ -248,8 +232,8 @@ fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome 
         Verb::Runs(args) => runs::run(&args, terminal),
         Verb::Weights(args) => weights::run(&args, terminal),
         Verb::Doctor(args) => doctor::run(&args, terminal),
-        Verb::Completions(args) => completions::run(&args, terminal),
-        Verb::Man(args) => man::run(&args, terminal),
+        Verb::Completions(args) => completions::run(&args, command(), terminal),
+        Verb::Man(args) => man::run(&args, command(), terminal),
     }
 }
 

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `examples/barlow_twins.rs` is a whole training, step by step. [`pretrain`] and [`finetune`] do one in a folder, with
-//! checkpoints, logs and everything else that the program writes: see `examples/finetune.rs`. The path through the crates:
+//! checkpoints, logs and everything else that the program writes: see `examples/finetune.rs`. [`judge`] says what an encoder is
+//! worth: see `examples/judge.rs`. The path through the crates:
 //! [`data`] opens images, [`views`] draws views of them, [`nn`] holds encoders and weights, [`ssl`] objectives, methods and
 //! training, [`eval`] judges features, [`run`] is the folder of a run, [`report`] draws, [`lab`] joins these to what a
 //! scientist does.
@@ -20,11 +21,12 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod invocation;
 mod listening;
 pub mod signals;
 pub mod terminal;
 
-pub use twinlens_lab::jobs::{finetune, pretrain};
+pub use twinlens_lab::jobs::{JudgeRequest, finetune, judge, pretrain};
 pub use twinlens_lab::{Encoder, Lab};
 pub use {
     twinlens_data as data, twinlens_eval as eval, twinlens_lab as lab, twinlens_nn as nn,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use twinlens::cli::Invocation;
+use twinlens::invocation::Invocation;
 
 fn main() -> ExitCode {
     twinlens::signals::tell_aborts();

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::draws::{Draw, stream};
 use crate::linalg::product_with_transposed;
+use crate::settings::at_least;
 use crate::{EvalError, Features};
 
 /// Rows compared with all centroids at a time.
@@ -117,13 +118,8 @@ impl KMeans {
         if k == 0 || k > rows {
             return Err(EvalError::ClusterCount { k, rows });
         }
-        for (setting, value) in [("restarts", self.restarts), ("max_iterations", self.max_iterations)] {
-            if value == 0 {
-                let expected = "choose at least 1".to_string();
-                return Err(EvalError::Setting { setting, value: 0.0, expected });
-            }
-        }
-        Ok(())
+        at_least("restarts", 1, self.restarts)?;
+        at_least("max_iterations", 1, self.max_iterations)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Agreement, Average, Choice, KMeans, Shuffled, Tried, choose_k, shuffled_ami};
+use crate::settings::at_least;
 use crate::{Better, Distance, EvalError, Features, Judgement, Measure, MeasureOf, Unit};
 
 /// The largest number of clusters that [`Number::Auto`] tries.
@@ -167,6 +168,17 @@ pub struct Cluster {
 }
 
 impl ClusterProtocol {
+    /// Refuses settings that no data allow.
+    ///
+    /// # Errors
+    /// [`EvalError::Setting`] for no clusters, or no restarts.
+    pub fn check(&self) -> Result<(), EvalError> {
+        if let Number::Fixed(k) = self.k {
+            at_least("k", 1, k)?;
+        }
+        at_least("restarts", 1, self.restarts)
+    }
+
     /// Clusters `features` and judges the clusters, with `labels` (one for each row, of `classes`) where there
     /// are any. Labels have no part in the clustering, the choice of k included. `seed` decides restarts, permutations and
     /// samples.
@@ -180,6 +192,7 @@ impl ClusterProtocol {
         classes: &[String],
         seed: u64,
     ) -> Result<Judgement<Clusters>, EvalError> {
+        self.check()?;
         if let Some(labels) = labels {
             crate::features::check_labels("label", labels, features.rows(), classes.len())?;
         }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::distances::nearest_distances;
+use crate::settings::at_least;
 use crate::{EvalError, Features};
 
 /// Two readings of TwoNN (Facco et al., "Estimating the intrinsic dimension of datasets by a minimal
@@ -27,10 +28,7 @@ pub struct TwoNn {
 /// [`EvalError::Undefined`] when too few rows differ, or all ratios are 1.
 pub fn two_nn(features: &Features, keep: f64) -> Result<TwoNn, EvalError> {
     check_rows(features, 3)?;
-    if !(keep > 0.0 && keep <= 1.0) {
-        let expected = "choose a share above 0 and at most 1".to_string();
-        return Err(EvalError::Setting { setting: "keep", value: keep, expected });
-    }
+    check_keep(keep)?;
     let nearest = nearest_distances(features, 2);
     let ratios = nearest.iter().filter(|near| near[0] > 0.0).map(|near| (near[1] / near[0]).ln());
     let mut logs: Vec<f64> = ratios.collect();
@@ -48,6 +46,15 @@ pub fn two_nn(features: &Features, keep: f64) -> Result<TwoNn, EvalError> {
         return Err(EvalError::Undefined { what: "the dimension by two neighbours", reason });
     }
     Ok(TwoNn { mle: n / logs.iter().sum::<f64>(), fit: products / squares })
+}
+
+/// Refuses a share of the ratios outside (0, 1].
+pub(super) fn check_keep(keep: f64) -> Result<(), EvalError> {
+    if keep > 0.0 && keep <= 1.0 {
+        return Ok(());
+    }
+    let expected = "choose a share above 0 and at most 1".to_string();
+    Err(EvalError::Setting { setting: "keep", value: keep, expected })
 }
 
 /// Two averages of the dimension around each row (Levina and Bickel, "Maximum likelihood estimation of
@@ -71,10 +78,7 @@ pub struct LevinaBickel {
 /// [`EvalError::TooFew`] unless there are more than `k` rows, [`EvalError::Setting`] for `k` below 2,
 /// [`EvalError::Undefined`] when no row is left.
 pub fn levina_bickel(features: &Features, k: usize) -> Result<LevinaBickel, EvalError> {
-    if k < 2 {
-        let expected = "choose at least 2 neighbours".to_string();
-        return Err(EvalError::Setting { setting: "k", value: k as f64, expected });
-    }
+    at_least("k", 2, k)?;
     check_rows(features, k + 1)?;
     let inverse = |near: &Vec<f64>| near.iter().map(|t| (near[k - 1] / t).ln()).sum::<f64>() / (k - 1) as f64;
     let nearest = nearest_distances(features, k);

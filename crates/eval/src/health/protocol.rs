@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::intrinsic_dimension::check_keep;
 use super::{
     LevinaBickel, TwoNn, alignment, covariance_spectrum, effective_rank, embedding_std, levina_bickel,
     participation_ratio, rankme, singular_values, two_nn, uniformity,
 };
 use crate::Better::{Higher, Lower};
 use crate::draws::{Draw, stream};
+use crate::settings::{above_zero, at_least};
 use crate::{Better, EvalError, Features, Judgement, Measure, MeasureOf, Unit};
 
 /// Settings of the health protocol.
@@ -87,6 +89,18 @@ const fn of_health(
 }
 
 impl HealthProtocol {
+    /// Refuses settings that no data allow.
+    ///
+    /// # Errors
+    /// [`EvalError::Setting`] for an `alpha` or `t` that is not above 0, a `keep` outside (0, 1], fewer than 2 neighbours or rows.
+    pub fn check(&self) -> Result<(), EvalError> {
+        above_zero("alpha", &[self.alpha])?;
+        above_zero("t", &[self.t])?;
+        check_keep(self.keep)?;
+        at_least("neighbours", 2, self.neighbours)?;
+        at_least("pairwise_rows", 2, self.pairwise_rows)
+    }
+
     /// Measures `features`, and how far two `views` of the same images agree where there are any. `seed` draws the rows
     /// whose pairs are compared, where there are too many.
     ///
@@ -99,6 +113,7 @@ impl HealthProtocol {
         views: Option<(&Features, &Features)>,
         seed: u64,
     ) -> Result<Judgement<Health>, EvalError> {
+        self.check()?;
         let mut warnings = Vec::new();
         let spectrum = covariance_spectrum(features)?;
         let (raw, centred) = (singular_values(features, false)?, singular_values(features, true)?);

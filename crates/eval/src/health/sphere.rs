@@ -3,6 +3,7 @@
 use super::centre_columns;
 use crate::distances::{Distance, Distances};
 use crate::features::MIN_NORM;
+use crate::settings::above_zero;
 use crate::{EvalError, Features};
 
 /// The standard deviation (n - 1) of each feature of the L2-normalised rows, averaged over the features.
@@ -30,7 +31,7 @@ pub fn embedding_std(features: &Features) -> f64 {
 /// [`EvalError::Length`] and [`EvalError::SplitsDiffer`] for views of different shape, [`EvalError::Setting`]
 /// unless `alpha` is above 0.
 pub fn alignment(x: &Features, y: &Features, alpha: f64) -> Result<f64, EvalError> {
-    check_positive("alpha", alpha)?;
+    above_zero("alpha", &[alpha])?;
     if x.rows() != y.rows() {
         return Err(EvalError::Length { what: "rows of the second view", expected: x.rows(), got: y.rows() });
     }
@@ -54,7 +55,7 @@ pub fn alignment(x: &Features, y: &Features, alpha: f64) -> Result<f64, EvalErro
 /// # Errors
 /// [`EvalError::TooFew`] for one row, [`EvalError::Setting`] unless `t` is above 0.
 pub fn uniformity(x: &Features, t: f64) -> Result<f64, EvalError> {
-    check_positive("t", t)?;
+    above_zero("t", &[t])?;
     if x.rows() < 2 {
         return Err(EvalError::TooFew { what: "rows of features", expected: 2, got: x.rows() });
     }
@@ -75,13 +76,6 @@ fn unit(features: &Features) -> Vec<f64> {
         row.iter_mut().for_each(|v| *v /= norm);
     }
     unit
-}
-
-fn check_positive(setting: &'static str, value: f64) -> Result<(), EvalError> {
-    if value > 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    Err(EvalError::Setting { setting, value, expected: "choose a number above 0".to_string() })
 }
 
 #[cfg(test)]

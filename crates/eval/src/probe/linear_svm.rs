@@ -1,6 +1,7 @@
 //! Linear support vector machines by dual coordinate descent.
 
 use crate::draws::{Draw, stream};
+use crate::settings::above_zero;
 use crate::{EvalError, Features};
 
 /// Settings of a two-class linear support vector machine with squared hinge loss, LIBLINEAR's default:
@@ -114,17 +115,9 @@ impl LinearSvm {
     }
 
     fn check(&self, rows: usize, positive: &[bool]) -> Result<(), EvalError> {
-        let settings =
-            [("c", self.c), ("positive_weight", self.positive_weight), ("tolerance", self.tolerance)];
-        if let Some(&(setting, value)) =
-            settings.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite()))
-        {
-            return Err(EvalError::Setting {
-                setting,
-                value,
-                expected: "choose a number above 0".to_string(),
-            });
-        }
+        above_zero("c", &[self.c])?;
+        above_zero("positive_weight", &[self.positive_weight])?;
+        above_zero("tolerance", &[self.tolerance])?;
         if positive.len() != rows {
             let (expected, got) = (rows, positive.len());
             return Err(EvalError::Length { what: "truth values", expected, got });

@@ -6,6 +6,7 @@ use super::lbfgs::{Limits, Minimum, minimise};
 use crate::exponential::exp_of_negatives;
 use crate::linalg::{add_transposed_product, product_with_transposed};
 use crate::metrics::predictions;
+use crate::settings::above_zero;
 use crate::{EvalError, Features, Labelled};
 
 /// Rows whose features are widened to f64 and multiplied at a time, so that they stay in a core's cache
@@ -76,12 +77,8 @@ impl LogisticRegression {
         train: &Labelled,
         start: Option<&LogisticModel>,
     ) -> Result<LogisticModel, EvalError> {
-        for (setting, value) in [("c", self.c), ("tolerance", self.tolerance)] {
-            if !(value > 0.0 && value.is_finite()) {
-                let expected = "choose a number above 0".to_string();
-                return Err(EvalError::Setting { setting, value, expected });
-            }
-        }
+        above_zero("c", &[self.c])?;
+        above_zero("tolerance", &[self.tolerance])?;
         let problem = Problem::new(train, self.c)?;
         let start = match start {
             Some(model) => model.parameters.clone(),

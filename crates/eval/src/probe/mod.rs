@@ -18,6 +18,7 @@ pub use svm_probe::SvmProbe;
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::{above_zero, some_of};
 use crate::{EvalError, Judgement, Labelled, Predictions};
 
 /// The linear probe: logistic regression on standardised features, its penalty chosen on validation.
@@ -47,6 +48,16 @@ impl Default for LinearProbe {
 }
 
 impl LinearProbe {
+    /// Refuses settings that no data allow.
+    ///
+    /// # Errors
+    /// [`EvalError::NoValues`] for an empty grid, [`EvalError::Setting`] for a `c` or a tolerance that is not above 0.
+    pub fn check(&self) -> Result<(), EvalError> {
+        some_of("c_grid", &self.c)?;
+        above_zero("c", &self.c)?;
+        above_zero("tolerance", &[self.tolerance])
+    }
+
     /// Fits `train`, chooses on the split called `val`, judges on all that are held out, by their names. The judgement holds the chosen
     /// `c`; it warns of a choice at the edge of the grid and of a fit that did not converge.
     ///
@@ -58,6 +69,7 @@ impl LinearProbe {
         train: &Labelled,
         held_out: &[(&str, &Labelled)],
     ) -> Result<Judgement<Predictions>, EvalError> {
+        self.check()?;
         let (fitted, held_out) = standardised(train, held_out)?;
         let val = to_choose_by(&held_out)?;
         let (c, model) = self.choose(&fitted, val)?;

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::linalg::{add_transposed_product, product_with_transposed, solve_positive};
+use crate::settings::above_zero;
 use crate::{EvalError, Features, Labelled};
 
 /// Rows whose scores are computed at a time.
@@ -46,10 +47,7 @@ impl Ridge {
     /// [`EvalError::OneClass`] when the labels name one class only, [`EvalError::Setting`] unless `alpha` is
     /// above 0, [`EvalError::Numeric`] when it is too small for these features to be told from 0.
     pub fn fit(&self, train: &Labelled) -> Result<RidgeModel, EvalError> {
-        if !(self.alpha > 0.0 && self.alpha.is_finite()) {
-            let expected = "choose a number above 0".to_string();
-            return Err(EvalError::Setting { setting: "alpha", value: self.alpha, expected });
-        }
+        above_zero("alpha", &[self.alpha])?;
         let (features, labels) = (train.features(), train.labels());
         if labels.iter().all(|&label| label == labels[0]) {
             return Err(EvalError::OneClass { class: labels[0], rows: labels.len() });

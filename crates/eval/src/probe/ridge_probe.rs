@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ridge, RidgeModel, edge_of_grid, standardised, to_choose_by};
 use crate::metrics::predictions;
+use crate::settings::{above_zero, some_of};
 use crate::{EvalError, Judgement, Labelled, Predictions};
 
 /// [`Ridge`] regression of one-hot labels on standardised features; the class with the largest score is predicted. Its
@@ -25,6 +26,15 @@ impl Default for RidgeProbe {
 }
 
 impl RidgeProbe {
+    /// Refuses settings that no data allow.
+    ///
+    /// # Errors
+    /// [`EvalError::NoValues`] for an empty grid, [`EvalError::Setting`] for an `alpha` that is not above 0.
+    pub fn check(&self) -> Result<(), EvalError> {
+        some_of("alpha_grid", &self.alpha)?;
+        above_zero("alpha", &self.alpha)
+    }
+
     /// Fits `train`, chooses on the split called `val` (of several the strongest penalty), judges on all that are held out. The judgement
     /// holds the chosen `alpha`; it warns of a choice at the edge of the grid.
     ///
@@ -36,6 +46,7 @@ impl RidgeProbe {
         train: &Labelled,
         held_out: &[(&str, &Labelled)],
     ) -> Result<Judgement<Predictions>, EvalError> {
+        self.check()?;
         let (fitted, held_out) = standardised(train, held_out)?;
         let val = to_choose_by(&held_out)?;
         let (alpha, model) = self.choose(&fitted, val)?;

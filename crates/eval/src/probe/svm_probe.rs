@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{LinearSvm, LinearSvmModel};
 use crate::draws::{Draw, stream};
 use crate::metrics::{ApRule, average_precision};
+use crate::settings::{above_zero, at_least, some_of};
 use crate::{EvalError, Features, Judgement, Labelled, Predictions};
 
 /// The protocol of VOC07 classification with fixed features (Goyal et al., "Scaling and benchmarking self-supervised visual
@@ -48,6 +49,19 @@ impl Default for SvmProbe {
 }
 
 impl SvmProbe {
+    /// Refuses settings that no data allow.
+    ///
+    /// # Errors
+    /// [`EvalError::NoValues`] for an empty grid, [`EvalError::Setting`] for fewer than 2 folds, or a `c`, weight or tolerance
+    /// that is not above 0.
+    pub fn check(&self) -> Result<(), EvalError> {
+        at_least("folds", 2, self.folds)?;
+        some_of("c_grid", &self.c)?;
+        above_zero("c", &self.c)?;
+        above_zero("positive_weight", &[self.positive_weight])?;
+        above_zero("tolerance", &[self.tolerance])
+    }
+
     /// Fits `train`, judges on every held-out split. The judgement holds the `c` chosen for each class; it warns of
     /// machines that did not converge. Same bits whatever the number of threads.
     ///
@@ -59,6 +73,7 @@ impl SvmProbe {
         train: &Labelled,
         held_out: &[(&str, &Labelled)],
     ) -> Result<Judgement<Predictions>, EvalError> {
+        self.check()?;
         for &(split, set) in held_out {
             train.check_comparable(split, set)?;
         }
@@ -102,7 +117,6 @@ impl SvmProbe {
 
     /// The fold of every row: classes are dealt out evenly, in an order drawn from the seed.
     fn folds_of(&self, train: &Labelled) -> Result<Vec<usize>, EvalError> {
-        self.check_folds()?;
         let labels = train.labels();
         if labels.iter().all(|&label| label == labels[0]) {
             return Err(EvalError::OneClass { class: labels[0], rows: labels.len() });
@@ -115,16 +129,6 @@ impl SvmProbe {
                 got,
             }),
             None => Ok(folds),
-        }
-    }
-
-    pub(super) fn check_folds(&self) -> Result<(), EvalError> {
-        match self.folds {
-            0 | 1 => {
-                let expected = "choose at least 2".to_string();
-                Err(EvalError::Setting { setting: "folds", value: self.folds as f64, expected })
-            }
-            _ => Ok(()),
         }
     }
 

@@ -35,7 +35,7 @@ impl SvmProbe {
         val: &Tagged,
         test: &Tagged,
     ) -> Result<Judgement<TagPredictions>, EvalError> {
-        self.check_folds()?;
+        self.check()?;
         train.check_comparable("test", test)?;
         let all = train.joined("val", val)?;
         let (features, known) = (all.features().unit_rows(), train.features().rows());

@@ -57,6 +57,12 @@ pub enum JobError {
         /// What the reader says.
         reason: String,
     },
+    /// Settings of a run that are damaged.
+    #[error("the run's settings are no TOML: {reason}")]
+    NoToml {
+        /// What the reader says.
+        reason: String,
+    },
     /// Settings or results that cannot be written.
     #[error("{reason}")]
     Unwritable {
@@ -80,6 +86,9 @@ pub enum JobError {
         /// What reading them gave.
         source: io::Error,
     },
+    /// A study where runs are reported side by side.
+    #[error("a study is reported by itself")]
+    StudyAmongRuns,
     /// Two encoders of a study under one name.
     #[error("two encoders are called `{name}`")]
     SameName {
@@ -128,6 +137,7 @@ impl JobError {
             JobError::Unreadable { .. } => {
                 "was it written by another version of this program, or changed by hand?"
             }
+            JobError::NoToml { .. } => "restore the file, or leave this run out",
             JobError::NotAStudy => "take another {out}",
             JobError::SameName { .. } => "name rivals apart as NAME=FILE",
             JobError::NeedsEncoder { .. } => "name a run's folder or an encoder file, not `scratch`",

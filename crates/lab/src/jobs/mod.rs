@@ -1,15 +1,17 @@
-//! Trainings as jobs: asked for as a value, told apart by a key, done in a folder, and not done twice.
+//! Trainings and judgements as jobs: asked for as a value, told apart by a key, done in a folder, and not done twice.
 //!
 //! - [`Pretraining`] and [`Finetuning`] are trainings that were checked before anything is written;
 //! - [`TrainingJob`] is what they have in common: [`key`](TrainingJob::key), [`state`](TrainingJob::state) of a folder,
 //!   [`run`](TrainingJob::run);
-//! - [`Job`] is either of them, for whoever does jobs of any kind;
-//! - [`pretrain`] and [`finetune`] do one in a single call.
+//! - [`JudgeJob`] is a judgement of an encoder by a protocol;
+//! - [`Job`] is any of them, for whoever does jobs of any kind;
+//! - [`pretrain`], [`finetune`] and [`judge`] do one in a single call.
 
 mod asked;
 mod error;
 mod finetuning;
 mod folder;
+mod judging;
 mod lineage;
 mod pretraining;
 pub mod run_settings;
@@ -29,6 +31,7 @@ pub use finetuning::{
     Finetuning, checkpoint_bytes as finetuning_checkpoint_bytes, read_init, same_weights, take_file, unfrozen,
 };
 pub use folder::{free_space, room_for};
+pub use judging::{JudgeJob, JudgeRequest, judge};
 pub use pretraining::{Pretraining, checkpoint_bytes, decided, fitted};
 
 use crate::{Encoder, Lab, LabError, Verdict};
@@ -182,7 +185,7 @@ pub trait TrainingJob {
     }
 }
 
-/// A training of any kind.
+/// A job of any kind.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Job {
@@ -190,6 +193,8 @@ pub enum Job {
     Pretrain(Box<Pretraining>),
     /// Learning from labels.
     Finetune(Box<Finetuning>),
+    /// Judging an encoder.
+    Judge(Box<JudgeJob>),
 }
 
 /// What a job came to.
@@ -200,6 +205,8 @@ pub enum JobOutcome {
     Pretrained(Pretrained),
     /// An encoder with a head, judged.
     Finetuned(Box<Finetuned>),
+    /// What protocols say.
+    Judged(Vec<Verdict>),
 }
 
 /// What a pre-training came to.
@@ -249,6 +256,7 @@ impl Job {
         match self {
             Job::Pretrain(job) => job.key(),
             Job::Finetune(job) => job.key(),
+            Job::Judge(job) => job.key(),
         }
     }
 
@@ -260,6 +268,7 @@ impl Job {
         match self {
             Job::Pretrain(job) => job.state(folder),
             Job::Finetune(job) => job.state(folder),
+            Job::Judge(job) => job.state(folder),
         }
     }
 
@@ -271,6 +280,7 @@ impl Job {
         Ok(match self {
             Job::Pretrain(job) => JobOutcome::Pretrained(job.run(folder, PRETRAINING, lab)?),
             Job::Finetune(job) => JobOutcome::Finetuned(Box::new(job.run(folder, FINETUNING, lab)?)),
+            Job::Judge(job) => JobOutcome::Judged(job.run(folder, lab)?),
         })
     }
 }

@@ -202,7 +202,7 @@ fn enough(layout: &Layout, part: Part, images: usize) -> Result<(), LabError> {
     let (method, least) = layout.needs();
     match images >= least {
         true => Ok(()),
-        false => Err(LabError::FewForMap { method, least, part, images }),
+        false => Err(LabError::FewForMap { method, least, part: part.name(), images }),
     }
 }
 

@@ -20,6 +20,10 @@ impl Protocol for ClusterProtocol {
     const SUMMARY: &'static str = "k-means of the features, compared with labels that it never saw";
     const NEEDS: Needs = Needs::Images;
 
+    fn check(&self) -> Result<(), LabError> {
+        Ok(ClusterProtocol::check(self)?)
+    }
+
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let (data, labels) = (judging.data, judging.labels()?);
         let mut judgement =

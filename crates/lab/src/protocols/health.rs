@@ -13,6 +13,10 @@ impl Protocol for HealthProtocol {
     const SUMMARY: &'static str = "rank, spectrum, alignment, uniformity and dimension of the features";
     const NEEDS: Needs = Needs::Views;
 
+    fn check(&self) -> Result<(), LabError> {
+        Ok(HealthProtocol::check(self)?)
+    }
+
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let views = judging.views(2, seed)?;
         let pair = match views.as_deref() {

@@ -41,14 +41,14 @@ impl Protocol for Knn {
     const SUMMARY: &'static str = "the vote of the nearest training images";
     const NEEDS: Needs = Needs::Classes;
 
+    fn check(&self) -> Result<(), LabError> {
+        // Of how many training images the usual numbers are, does not matter here.
+        Ok(self.votes_among(usize::MAX).check_settings()?)
+    }
+
     fn run(&self, judging: &Judging<'_>, _: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let train = judging.train()?;
-        let knn = twinlens_eval::Knn {
-            k: usual(&self.k, train.features().rows()),
-            votes: vec![self.vote],
-            distance: self.distance,
-            temperatures: self.temperature.clone(),
-        };
+        let knn = self.votes_among(train.features().rows());
         let judgements = knn.run(&train, &judging.splits()?.held_out())?;
         Ok(judgements.into_iter().map(|one| wrapped(one, Outcome::Predictions)).collect())
     }
@@ -61,6 +61,18 @@ impl Protocol for Knn {
         let temperature = temperature.map(|t| format!(" temperature {t}")).unwrap_or_default();
         let [k, vote] = ["k", "vote"].map(|key| setting(key).unwrap_or_default());
         format!("kNN k={k} {vote}{distance}{temperature}")
+    }
+}
+
+impl Knn {
+    /// The same among so many training images.
+    fn votes_among(&self, images: usize) -> twinlens_eval::Knn {
+        twinlens_eval::Knn {
+            k: usual(&self.k, images),
+            votes: vec![self.vote],
+            distance: self.distance,
+            temperatures: self.temperature.clone(),
+        }
     }
 }
 

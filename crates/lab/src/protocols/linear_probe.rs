@@ -12,6 +12,10 @@ impl Protocol for LinearProbe {
     const SUMMARY: &'static str = "logistic regression on frozen features, its penalty chosen on validation";
     const NEEDS: Needs = Needs::Classes;
 
+    fn check(&self) -> Result<(), LabError> {
+        Ok(LinearProbe::check(self)?)
+    }
+
     fn run(&self, judging: &Judging<'_>, _: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let judgement = LinearProbe::run(self, &judging.train()?, &judging.splits()?.held_out())?;
         Ok(vec![wrapped(judgement, Outcome::Predictions)])

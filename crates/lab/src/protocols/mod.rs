@@ -38,6 +38,14 @@ pub trait Protocol: Serialize + DeserializeOwned + Default {
     /// What it needs of the data.
     const NEEDS: Needs;
 
+    /// Refuses settings that no data allow, before anything is computed.
+    ///
+    /// # Errors
+    /// What [`Protocol::run`] would say of them.
+    fn check(&self) -> Result<(), LabError> {
+        Ok(())
+    }
+
     /// Judges: one judgement for each variant that the settings ask for. `seed` decides what it draws at random.
     ///
     /// # Errors
@@ -84,6 +92,7 @@ impl Needs {
 }
 
 type Exhibits = fn(&Judging<'_>, &Outcome) -> Result<Vec<Exhibit>, LabError>;
+type Check = fn(&Settings) -> Result<(), LabError>;
 type Run = fn(&Settings, &Judging<'_>, u64) -> Result<Vec<Judgement<Outcome>>, LabError>;
 
 /// A row of the registry.
@@ -96,6 +105,7 @@ pub struct ProtocolSpec {
     /// [`Protocol::NEEDS`].
     pub needs: Needs,
     usual: fn() -> Settings,
+    check: Check,
     run: Run,
     exhibits: Exhibits,
     title: fn(&Settings) -> String,
@@ -122,6 +132,7 @@ impl ProtocolSpec {
             summary: P::SUMMARY,
             needs: P::NEEDS,
             usual: || settings(&P::default()),
+            check: |settings| read::<P>(settings)?.check(),
             run: |settings, judging, seed| read::<P>(settings)?.run(judging, seed),
             exhibits: P::exhibits,
             title: P::title,
@@ -131,6 +142,14 @@ impl ProtocolSpec {
     /// Its settings as they are where nothing else is asked for.
     pub fn usual(&self) -> Settings {
         (self.usual)()
+    }
+
+    /// As [`Protocol::check`] of these settings, the others as usual.
+    ///
+    /// # Errors
+    /// As [`Protocol::check`]; settings that it does not have.
+    pub fn check(&self, settings: &Settings) -> Result<(), LabError> {
+        (self.check)(settings)
     }
 
     /// As [`Protocol::run`] with these settings, the others as usual.
@@ -167,7 +186,8 @@ impl ProtocolSpec {
 /// # Errors
 /// A name that no protocol has.
 pub fn find(id: &str) -> Result<&'static ProtocolSpec, LabError> {
-    let unknown = || LabError::UnknownProtocol { name: id.to_owned() };
+    let known = || PROTOCOLS.iter().map(|spec| spec.id).collect();
+    let unknown = || LabError::UnknownProtocol { name: id.to_owned(), known: known() };
     PROTOCOLS.iter().find(|spec| spec.id == id).ok_or_else(unknown)
 }
 
@@ -219,6 +239,28 @@ fn wrapped<O>(judgement: Judgement<O>, outcome: fn(O) -> Outcome) -> Judgement<O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_no_data_allow_are_refused_before_any_are_looked_at() {
+        let cases = [
+            ("knn", "k", Value::from(0), "k = 0"),
+            ("knn", "temperature", Value::from(-1.0), "temperature = -1"),
+            ("linear-probe", "c_grid", Value::Array(vec![]), "c_grid"),
+            ("ridge-probe", "alpha_grid", vec![0.0].into(), "alpha = 0"),
+            ("svm-probe", "folds", 1.into(), "folds = 1"),
+            ("svm-tags", "tolerance", 0.into(), "tolerance = 0"),
+            ("cluster", "restarts", 0.into(), "restarts = 0"),
+            ("cluster", "k", 0.into(), "k = 0"),
+            ("health", "keep", 1.5.into(), "keep = 1.5"),
+            ("tsne", "perplexity", (-3.0).into(), "perplexity = -3"),
+        ];
+        for (id, key, value, told) in cases {
+            let spec = find(id).unwrap();
+            let refused = spec.check(&[(key.to_owned(), value)].into()).unwrap_err().to_string();
+            assert!(refused.contains(told), "{id}: {refused}");
+            spec.check(&Settings::new()).unwrap();
+        }
+    }
 
     #[test]
     fn settings_that_do_not_fit_are_told_in_words() {

@@ -13,6 +13,10 @@ impl Protocol for RidgeProbe {
         "ridge regression on one-hot labels in closed form, its penalty chosen on validation";
     const NEEDS: Needs = Needs::Classes;
 
+    fn check(&self) -> Result<(), LabError> {
+        Ok(RidgeProbe::check(self)?)
+    }
+
     fn run(&self, judging: &Judging<'_>, _: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let judgement = RidgeProbe::run(self, &judging.train()?, &judging.splits()?.held_out())?;
         Ok(vec![wrapped(judgement, Outcome::Predictions)])

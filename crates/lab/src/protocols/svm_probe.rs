@@ -13,6 +13,10 @@ impl Protocol for SvmProbe {
         "linear SVMs, one class against the rest, their cost chosen by cross-validation";
     const NEEDS: Needs = Needs::Classes;
 
+    fn check(&self) -> Result<(), LabError> {
+        Ok(SvmProbe::check(self)?)
+    }
+
     fn run(&self, judging: &Judging<'_>, _: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let judgement = SvmProbe::run(self, &judging.train()?, &judging.splits()?.held_out())?;
         Ok(vec![wrapped(judgement, Outcome::Predictions)])

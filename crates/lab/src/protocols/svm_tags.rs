@@ -18,6 +18,10 @@ impl Protocol for SvmTags {
         "linear SVMs, one a class, of images that may show several classes; mean average precision";
     const NEEDS: Needs = Needs::Tags;
 
+    fn check(&self) -> Result<(), LabError> {
+        Ok(self.0.check()?)
+    }
+
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let [train, val, test] = judging.tagged()?;
         let judgement = SvmProbe { seed, ..self.0.clone() }.run_tags(&train, &val, &test)?;

@@ -1,8 +1,8 @@
 //! `tsne`: features in the plane, neighbours beside neighbours. See [`Tsne`].
 
 use serde::{Deserialize, Serialize};
-use twinlens_eval::Judgement;
 use twinlens_eval::maps::Tsne;
+use twinlens_eval::{EvalError, Judgement};
 
 use super::{Needs, Protocol, map};
 use crate::maps::Layout;
@@ -42,6 +42,14 @@ impl Protocol for TsneMap {
     const ID: &'static str = "tsne";
     const SUMMARY: &'static str = "a map on which near images have similar features (t-SNE)";
     const NEEDS: Needs = Needs::Images;
+
+    fn check(&self) -> Result<(), LabError> {
+        if self.perplexity >= 0.0 && self.perplexity.is_finite() {
+            return Ok(());
+        }
+        let expected = "choose a number above 0, or 0 for the usual".to_owned();
+        Err(EvalError::Setting { setting: "perplexity", value: self.perplexity, expected }.into())
+    }
 
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError> {
         let mut judgement = map::run(judging, seed, |images| self.layout(images))?;

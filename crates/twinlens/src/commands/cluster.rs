@@ -11,10 +11,10 @@ use twinlens_lab::protocols::{Protocol, clusters_csv, clusters_summary, find, se
 use twinlens_lab::{Part, Repeat, Verdict};
 use twinlens_run::write_atomically;
 
+use super::cells::{self, spread};
 use super::judging::{JudgeArgs, write_document};
 use super::knn::Distance;
 use super::labels::each_once;
-use super::told::{self, spread};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -120,7 +120,7 @@ fn table(
         ["seed", "k"].into_iter().chain(CLUSTER_MEASURES.iter().map(|measure| measure.title)).collect();
     let line = |verdict: &Verdict<Clusters>| {
         let seed = verdict.seeds.get("clusters").map_or("-".to_owned(), u64::to_string);
-        let measured = CLUSTER_MEASURES.iter().map(|measure| told::number((measure.of)(&verdict.outcome)));
+        let measured = CLUSTER_MEASURES.iter().map(|measure| cells::number((measure.of)(&verdict.outcome)));
         [seed, verdict.outcome.k.to_string()].into_iter().chain(measured).collect()
     };
     let mut rows: Vec<Vec<String>> = verdicts.iter().map(line).collect();

@@ -17,13 +17,13 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// Prints the script.
+/// Prints the script that completes `command`.
 ///
 /// # Errors
 /// When stdout cannot be written.
-pub fn run(args: &CompletionsArgs, terminal: &Terminal) -> Outcome {
+pub fn run(args: &CompletionsArgs, mut command: clap::Command, terminal: &Terminal) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut crate::cli::command(), "twinlens", &mut script);
+    clap_complete::generate(args.shell, &mut command, "twinlens", &mut script);
     let script = String::from_utf8(script).map_err(|error| Failure::new(Exit::Failed, error))?;
     terminal.print(&script)
 }

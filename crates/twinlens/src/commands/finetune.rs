@@ -27,8 +27,8 @@ use super::settings::{CommonArgs, device};
 use super::spec::{recipe_of, resolve_finetune};
 use super::told::{headings, rows, table};
 use super::training::{Signals, encoder_file, lab};
-use crate::cli::Invocation;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::invocation::Invocation;
 use crate::terminal::Terminal;
 
 /// Arguments of `finetune`.
@@ -202,7 +202,7 @@ impl Call<'_> {
 
     /// Writes the report and tells the verdict.
     fn conclude(&self, job: &Finetuning, folder: &RunFolder, tuned: &Finetuned) -> Outcome {
-        let report = report::write(folder, job.data(), job.settings(), self.terminal)?;
+        let report = report::write(folder, job.data(), &job.settings(), &self.lab)?;
         let (out, verdict) = (folder.path(), &tuned.verdict);
         let document =
             json!({ "run": out, "encoder": encoder_file(out), "report": report, "verdict": verdict.any() });

@@ -10,9 +10,9 @@ use twinlens_lab::{self as lab, FeaturesKind, Part, Repeat, Settings, Verdict};
 use twinlens_run::{RunRecord, write_atomically};
 use twinlens_views::{ViewPolicy, presets};
 
+use super::cells::number;
 use super::judging::{JudgeArgs, write_document};
 use super::run_settings::RunSettings;
-use super::told::number;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 

@@ -72,6 +72,7 @@ pub fn run(args: &JudgeVerbArgs, terminal: &Terminal) -> Outcome {
     let protocol = find(args.protocol)?;
     args.check(protocol)?;
     let (settings, repeat) = (args.settings()?, args.repeat(protocol)?);
+    protocol.check(&settings)?;
     let (subject, data) = args.open(protocol, terminal)?;
     let computing = args.judge.computing();
     let mut judging = args.judge.judging((&subject, &data), &computing, terminal);

@@ -16,12 +16,11 @@ pub struct ManArgs {
     pub verbs: Vec<String>,
 }
 
-/// Prints the page, in roff.
+/// Prints the page of `command` or of a verb below it, in roff.
 ///
 /// # Errors
 /// When there is no such verb, or stdout cannot be written.
-pub fn run(args: &ManArgs, terminal: &Terminal) -> Outcome {
-    let mut command = crate::cli::command();
+pub fn run(args: &ManArgs, mut command: clap::Command, terminal: &Terminal) -> Outcome {
     // Builds the names of the subcommands' pages.
     command.build();
     let mut command = &command;

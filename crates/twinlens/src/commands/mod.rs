@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub mod bench;
+pub mod cells;
 pub mod cluster;
 pub mod compare;
 pub mod completions;
@@ -22,6 +23,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod quickstart;
 pub mod reading;
+pub mod repeat;
 pub mod report;
 pub mod runs;
 pub mod settings;
@@ -41,7 +43,7 @@ use etcetera::BaseStrategy;
 use twinlens_lab::{Computing, Part};
 pub use twinlens_lab::{bytes, run_settings};
 
-use crate::cli::Invocation;
+use crate::invocation::Invocation;
 
 /// Where decoded and downloaded data are kept: `TWINLENS_DATA_DIR`, else `twinlens` in the user's cache folder.
 pub fn data_folder() -> Option<PathBuf> {

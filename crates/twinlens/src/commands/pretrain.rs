@@ -18,8 +18,8 @@ use super::settings::SettingsArgs;
 use super::spec::{recipe_of, resolve, spec};
 use super::training::{Signals, encoder_file, lab, prepare};
 use super::{bytes, report};
-use crate::cli::Invocation;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::invocation::Invocation;
 use crate::listening::memory_held;
 use crate::terminal::Terminal;
 
@@ -101,7 +101,7 @@ fn go(
     let path = folder.path().to_path_buf();
     let learned =
         signals.ended(learn(run, folder, PRETRAINING, &signals.heard_in(lab)), ("pretrain", &path))?;
-    report::write(folder, &run.data, run.settings(), terminal)?;
+    report::write(folder, &run.data, &run.settings(), lab)?;
     tell_result(run, &learned, terminal)
 }
 

@@ -9,16 +9,17 @@ use twinlens_eval::LinearProbe;
 use twinlens_lab::jobs::{PRETRAINING, Pretraining, TrainingJob};
 use twinlens_lab::protocols::{Knn, Protocol, find, settings};
 use twinlens_lab::{
-    FeaturesKind, Judging, Lab, Repeat, Settings as ProtocolSettings, Subject, Verdict, read_encoder,
+    FeaturesKind, Judging, Lab, Repeat, Settings as ProtocolSettings, Subject, Verdict, by_predictions,
+    read_encoder,
 };
 use twinlens_ssl::recipes;
 
 use super::report;
 use super::spec::{recipe_of, resolve};
-use super::told::{by_predictions, table};
+use super::told::table;
 use super::training::{BUNDLED, Signals, lab, prepare};
-use crate::cli::Invocation;
 use crate::exit::Outcome;
+use crate::invocation::Invocation;
 use crate::terminal::Terminal;
 
 /// Arguments of `quickstart`.
@@ -57,7 +58,7 @@ pub fn run(args: &QuickstartArgs, invocation: &Invocation, terminal: &Terminal) 
     for verdict in &verdicts {
         verdict.keep(&folder)?;
     }
-    let report = report::write(&folder, &run.data, run.settings(), terminal)?;
+    let report = report::write(&folder, &run.data, &run.settings(), &lab)?;
     let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
     terminal.result(&document, || {
         let (predictions, _) = by_predictions(&verdicts);

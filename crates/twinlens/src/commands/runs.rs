@@ -6,6 +6,7 @@ use clap::{Subcommand, ValueHint};
 use serde_json::{Value, json};
 use twinlens_run::{RunRecord, find_runs};
 
+use super::cells::short;
 use super::compare::{self, CompareArgs};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
@@ -85,17 +86,8 @@ fn list(folder: &Path, terminal: &Terminal) -> Outcome {
     })
 }
 
-/// The newest value of each metric: some are written every step, some every few epochs.
-pub(super) fn latest(record: &RunRecord) -> serde_json::Map<String, Value> {
-    let mut latest = serde_json::Map::new();
-    for row in &record.metrics {
-        latest.extend(row.iter().map(|(key, value)| (key.clone(), value.clone())));
-    }
-    latest
-}
-
 fn summary(record: &RunRecord) -> Value {
-    let latest = latest(record);
+    let latest = record.latest();
     json!({
         "path": record.path,
         "status": record.status.state.as_str(),
@@ -110,7 +102,7 @@ fn summary(record: &RunRecord) -> Value {
 fn show(path: &Path, terminal: &Terminal) -> Outcome {
     let record = RunRecord::read(path)?;
     let mut document = summary(&record);
-    document["metrics"] = Value::Object(latest(&record));
+    document["metrics"] = Value::Object(record.latest());
     document["verdicts"] = json!(record.verdicts);
     document["environment"] = record.environment.clone();
     terminal.result(&document, || {
@@ -120,7 +112,7 @@ fn show(path: &Path, terminal: &Terminal) -> Outcome {
         }
         text += &format!("\n{}\n\n", record.command);
         let rows: Vec<Vec<String>> =
-            latest(&record).iter().map(|(key, value)| vec![key.clone(), short(value)]).collect();
+            record.latest().iter().map(|(key, value)| vec![key.clone(), short(value)]).collect();
         text += &terminal.table(&["metric", "last value"], &rows);
         if !record.verdicts.is_empty() {
             let names: Vec<&str> = record.verdicts.keys().map(String::as_str).collect();
@@ -128,31 +120,4 @@ fn show(path: &Path, terminal: &Terminal) -> Outcome {
         }
         text
     })
-}
-
-/// A value for a cell: four decimals, and as many digits of what is smaller.
-pub(super) fn short(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_f64() => match number.as_f64().unwrap_or(f64::NAN) {
-            small if small != 0.0 && small.abs() < 1e-3 => format!("{small:.3e}"),
-            number => format!("{number:.4}"),
-        },
-        other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_numbers_keep_their_digits() {
-        let told = [json!(9.25), json!(0.0), json!(2.5e-5), json!(-0.5), json!(3), json!("a"), json!(null)];
-        assert_eq!(
-            told.map(|value| short(&value)),
-            ["9.2500", "0.0000", "2.500e-5", "-0.5000", "3", "a", "-"]
-        );
-    }
 }

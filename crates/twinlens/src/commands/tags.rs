@@ -6,7 +6,7 @@ use twinlens_eval::TagPredictions;
 use twinlens_eval::metrics::TAG_MEASURES;
 use twinlens_lab::Verdict;
 
-use super::told::number;
+use super::cells::number;
 use crate::terminal::Terminal;
 
 /// The classes of the first verdict, a line each, and then every split of each.

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use twinlens_eval::metrics::{MEASURES, measured};
-use twinlens_eval::statistics::{Bootstrap, Interval};
-use twinlens_eval::{Predictions, Repeated, Repeats, TagPredictions, shift};
+use twinlens_eval::statistics::Interval;
+use twinlens_eval::{Predictions, Repeated, Repeats};
 use twinlens_lab::protocols::title;
-use twinlens_lab::{MeasureRecord, Outcome as Found, Readings, Verdict, repeated, repeats};
+use twinlens_lab::{
+    MeasureSummary, Outcome as Found, PredictionSummary, Readings, Summary, Verdict, by_measures,
+    by_predictions, shift_of, shifts_over_seeds,
+};
 
+use super::cells::{number, spread};
 use super::tags;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
@@ -27,10 +31,9 @@ impl Told {
     /// # Errors
     /// Repeats on other images.
     pub fn of(verdicts: &[Verdict], pictures: &[PathBuf], terminal: &Terminal) -> Outcome<Told> {
-        let ((predictions, several), others) = (by_predictions(verdicts), others(verdicts));
-        let shifts: Vec<_> = predictions.iter().map(|verdict| shift_of(&[verdict])).collect();
-        let mut document =
-            json!({ "verdicts": verdicts, "test_below_val": shifts.iter().map(told).collect::<Vec<_>>() });
+        let ((predictions, several), others) = (by_predictions(verdicts), by_measures(verdicts));
+        let shifts: Vec<_> = predictions.iter().map(|verdict| told(shift_of(&[verdict]))).collect();
+        let mut document = json!({ "verdicts": verdicts, "test_below_val": shifts });
         let mut parts = Vec::new();
         if !predictions.is_empty() {
             parts.push(table(&predictions, terminal));
@@ -40,16 +43,13 @@ impl Told {
             Found::Tags(_) => tags::told(&several, terminal),
             _ => readings_table(group, terminal),
         }));
-        let mut summaries = Vec::new();
-        if let Some((summary, told)) = summary(&predictions, terminal)? {
-            summaries.extend(summary);
-            parts.push(told);
-        }
+        let over_seeds = PredictionSummary::of_all(&predictions)?;
+        parts.push(prediction_summaries(&over_seeds, terminal));
+        let mut summaries: Vec<Summary> = over_seeds.into_iter().map(Summary::Predictions).collect();
         for group in others {
-            if let Some((summary, told)) = readings_summary(&group, terminal)? {
-                summaries.extend(summary);
-                parts.push(told);
-            }
+            let over_seeds = MeasureSummary::of_all(&group)?;
+            parts.push(measure_summaries(&over_seeds, terminal));
+            summaries.extend(over_seeds.into_iter().map(Summary::Measures));
         }
         if !summaries.is_empty() {
             document["summary"] = json!(summaries);
@@ -61,33 +61,6 @@ impl Told {
         parts.retain(|part| !part.is_empty());
         Ok(Told { document, text: parts.join("\n") })
     }
-}
-
-/// Verdicts by predictions of one class an image, and those of several.
-pub fn by_predictions(verdicts: &[Verdict]) -> (Vec<Verdict<Predictions>>, Vec<Verdict<TagPredictions>>) {
-    let (mut one, mut several) = (Vec::new(), Vec::new());
-    for verdict in verdicts {
-        match &verdict.outcome {
-            Found::Predictions(found) => one.push(verdict.clone().with(found.clone())),
-            Found::Tags(found) => several.push(verdict.clone().with(found.clone())),
-            _ => {}
-        }
-    }
-    (one, several)
-}
-
-/// Verdicts by anything but predictions of one class, those with the same measures together.
-fn others(verdicts: &[Verdict]) -> Vec<Vec<&Verdict>> {
-    let mut groups: Vec<Vec<&Verdict>> = Vec::new();
-    let other = |verdict: &&Verdict| !matches!(verdict.outcome, Found::Predictions(_) | Found::Map(_));
-    for verdict in verdicts.iter().filter(other) {
-        let measures = verdict.readings().measures;
-        match groups.iter_mut().find(|group| group[0].readings().measures == measures) {
-            Some(group) => group.push(verdict),
-            None => groups.push(vec![verdict]),
-        }
-    }
-    groups
 }
 
 /// The scores of verdicts, a line a split.
@@ -106,11 +79,6 @@ pub fn table(verdicts: &[Verdict<Predictions>], terminal: &Terminal) -> String {
         }
     }
     terminal.table(&headings, &rows)
-}
-
-/// A number in tables; `-` where it is undefined.
-pub fn number(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.4}"))
 }
 
 /// The seeds of a verdict in words.
@@ -141,71 +109,26 @@ pub fn readings_table(verdicts: &[&Verdict], terminal: &Terminal) -> String {
     terminal.table(&headings, &rows)
 }
 
-/// Mean and deviation over seeds of verdicts that have the same measures, as JSON and as a table; nothing if every verdict
-/// has one seed only.
-///
-/// # Errors
-/// Values that are not finite.
-pub fn readings_summary(verdicts: &[&Verdict], terminal: &Terminal) -> Outcome<Option<(Vec<Value>, String)>> {
-    let owned: Vec<Verdict> = verdicts.iter().map(|verdict| (*verdict).clone()).collect();
-    let groups: Vec<_> = repeated(&owned).into_iter().filter(|group| group.len() > 1).collect();
-    let (mut documents, mut rows, mut measures) = (Vec::new(), Vec::new(), Vec::new());
-    for group in &groups {
-        measures = group[0].readings().measures;
-        let splits = over_seeds(group)?;
-        for (split, values) in &splits {
-            let words = [title(&group[0].protocol, &group[0].asked), split.clone(), group.len().to_string()];
-            rows.push(words.into_iter().chain(values.iter().map(spread)).collect());
-        }
-        documents.push(summary_document(group, &measures, &splits));
-    }
+/// Mean and deviation over seeds, a line a split; empty where nothing has several seeds.
+pub fn measure_summaries(summaries: &[MeasureSummary], terminal: &Terminal) -> String {
+    let Some(first) = summaries.first() else { return String::new() };
     let words = ["protocol", "split", "seeds"];
     let headings: Vec<&str> =
-        words.into_iter().chain(measures.iter().map(|one| one.title.as_str())).collect();
-    Ok((!groups.is_empty()).then(|| (documents, terminal.table(&headings, &rows))))
+        words.into_iter().chain(first.measures.iter().map(|one| one.title.as_str())).collect();
+    let mut rows = Vec::new();
+    for summary in summaries {
+        for split in &summary.splits {
+            let seeds = summary.seeds.len().to_string();
+            let words = [title(&summary.protocol, &summary.asked), split.split.clone(), seeds];
+            let values = summary.measures.iter().map(|measure| spread(&split.values[&measure.id]));
+            rows.push(words.into_iter().chain(values).collect());
+        }
+    }
+    terminal.table(&headings, &rows)
 }
 
-/// Every split of verdicts that differ in their seeds: each measure over seeds.
-fn over_seeds(group: &[&Verdict]) -> Outcome<Vec<(String, Vec<Repeated>)>> {
-    let all: Vec<Readings> = group.iter().map(|verdict| verdict.readings()).collect();
-    let value = |readings: &Readings, split: &str, at: usize| {
-        let (_, values) = readings.splits.iter().find(|(name, _)| name == split)?;
-        values.get(at).copied().flatten()
-    };
-    let of_split = |split: &str| {
-        let over = |at: usize| Ok(Repeated::of(all.iter().map(|one| value(one, split, at)).collect())?);
-        Ok((split.to_owned(), (0..all[0].measures.len()).map(over).collect::<Outcome<_>>()?))
-    };
-    all[0].splits.iter().map(|(split, _)| of_split(split)).collect()
-}
-
-fn summary_document(
-    group: &[&Verdict],
-    measures: &[MeasureRecord],
-    splits: &[(String, Vec<Repeated>)],
-) -> Value {
-    let split = |(split, values): &(String, Vec<Repeated>)| {
-        let named = measures.iter().zip(values).map(|(measure, value)| (measure.id.clone(), json!(value)));
-        Value::Object(std::iter::once(("split".to_owned(), json!(split))).chain(named).collect())
-    };
-    let seeds: Vec<_> = group.iter().map(|verdict| &verdict.seeds).collect();
-    let splits: Vec<Value> = splits.iter().map(split).collect();
-    json!({ "protocol": group[0].protocol, "asked": group[0].asked, "seeds": seeds, "splits": splits })
-}
-
-/// How far verdicts that differ in seeds alone fall from validation to test; `None` where that cannot be said.
-pub fn shift_of(verdicts: &[&Verdict<Predictions>]) -> Option<Interval> {
-    let outcomes: Vec<&Predictions> = verdicts.iter().map(|verdict| &verdict.outcome).collect();
-    shift(&outcomes, &Bootstrap::default()).ok().flatten()
-}
-
-fn told(shift: &Option<Interval>) -> Option<Value> {
+fn told(shift: Option<Interval>) -> Option<Value> {
     shift.map(|found| json!({ "value": found.value, "low": found.low, "high": found.high }))
-}
-
-/// [`shift_of`] the verdicts of each condition, beside the first of them.
-fn shifts_over_seeds(verdicts: &[Verdict<Predictions>]) -> Vec<(&Verdict<Predictions>, Option<Interval>)> {
-    repeated(verdicts).into_iter().map(|group| (group[0], shift_of(&group))).collect()
 }
 
 /// The same in words, a line each.
@@ -244,40 +167,20 @@ pub fn rows(training_labels: &str, splits: &[Repeats]) -> Vec<Vec<String>> {
     splits.iter().map(row).collect()
 }
 
-/// Mean and standard deviation.
-pub fn spread(of: &Repeated) -> String {
-    match (of.mean, of.std) {
-        (Some(mean), Some(std)) => format!("{mean:.4} +- {std:.4}"),
-        (Some(mean), None) => format!("{mean:.4}"),
-        (None, _) => "-".to_owned(),
-    }
-}
-
-/// The repeats among `verdicts` as JSON and as a table; nothing if every verdict has one seed only.
-fn summary(verdicts: &[Verdict<Predictions>], terminal: &Terminal) -> Outcome<Option<(Vec<Value>, String)>> {
-    let groups = repeated(verdicts);
-    if groups.iter().all(|group| group.len() < 2) {
-        return Ok(None);
-    }
-    let (mut documents, mut lines) = (Vec::new(), Vec::new());
-    for group in &groups {
-        let splits = repeats(group)?;
-        let first = group[0];
-        let seeds: Vec<_> = group.iter().map(|verdict| &verdict.seeds).collect();
-        let protocol = title(&first.protocol, &first.asked);
-        for row in rows(&first.outcome.training_labels.to_string(), &splits) {
-            lines.push([vec![protocol.clone()], row].concat());
-        }
-        documents.push(json!({
-            "protocol": first.protocol,
-            "asked": first.asked,
-            "seeds": seeds,
-            "training_labels": first.outcome.training_labels,
-            "splits": splits,
-        }));
+/// Repeats over seeds with their intervals, a line a split; empty where nothing has several seeds.
+fn prediction_summaries(summaries: &[PredictionSummary], terminal: &Terminal) -> String {
+    if summaries.is_empty() {
+        return String::new();
     }
     let headings: Vec<&str> = std::iter::once("protocol").chain(headings()).collect();
-    Ok(Some((documents, terminal.table(&headings, &lines))))
+    let mut lines = Vec::new();
+    for summary in summaries {
+        let protocol = title(&summary.protocol, &summary.asked);
+        for row in rows(&summary.training_labels.to_string(), &summary.splits) {
+            lines.push([vec![protocol.clone()], row].concat());
+        }
+    }
+    terminal.table(&headings, &lines)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use twinlens_run::names;
 use twinlens_ssl::{Settings, SslError};
 
 use super::data_folder;
-use crate::cli::Invocation;
 use crate::exit::{Exit, Failure, Outcome, spelled};
+use crate::invocation::Invocation;
 use crate::signals::{Interrupt, Signal};
 use crate::terminal::Terminal;
 
@@ -193,12 +193,13 @@ impl From<JobError> for Failure {
             JobError::Changed { .. }
             | JobError::OtherRun { .. }
             | JobError::NotAStudy
+            | JobError::StudyAmongRuns
             | JobError::SameName { .. }
             | JobError::NeedsEncoder { .. }
             | JobError::NoBlocks
             | JobError::OtherProbe { .. } => Exit::Usage,
             JobError::NoRoom { .. } | JobError::Io(_) | JobError::Unfinished { .. } => Exit::Environment,
-            JobError::Unwritable { .. } => Exit::Failed,
+            JobError::Unwritable { .. } | JobError::NoToml { .. } => Exit::Failed,
             JobError::Process { status } => match status.code() {
                 Some(2) => Exit::Usage,
                 Some(3) => Exit::Data,

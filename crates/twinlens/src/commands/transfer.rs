@@ -7,12 +7,13 @@ use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Interval;
 use twinlens_eval::{Measure, Predictions};
 use twinlens_lab::protocols::{Knn, Protocol, find, settings, title};
-use twinlens_lab::{Repeat, Settings, Verdict};
+use twinlens_lab::{Repeat, Settings, Verdict, by_predictions, shift_of};
 
+use super::cells::number;
 use super::judging::{JudgeArgs, write_document};
 use super::probe::Classifier;
 use super::tags;
-use super::told::{Told, by_predictions, number, shift_of};
+use super::told::Told;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 

@@ -7,9 +7,9 @@ use twinlens_ssl::{EpochTime, Settings};
 use super::steps::network;
 use super::views::BARLOW;
 use super::{BenchArgs, Figures, Work, median, round};
-use crate::cli::Invocation;
 use crate::commands::training::{lab, prepare};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::invocation::Invocation;
 use crate::terminal::Terminal;
 
 /// An epoch of ResNet-18 on the user's images.

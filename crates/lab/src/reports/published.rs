@@ -3,15 +3,15 @@
 use serde::Deserialize;
 use toml::Table;
 use twinlens_eval::Predictions;
-use twinlens_lab::study::ExistingStudy;
-use twinlens_lab::{FeaturesKind, Verdict};
 use twinlens_ssl::finetune::SCRATCH;
 use twinlens_ssl::{finetune, recipes};
 
 use super::conditions::Condition;
 use super::file_name_of;
-use super::seen::Seen;
-use crate::commands::run_settings::RunSettings;
+use super::run_view::RunView;
+use crate::run_settings::RunSettings;
+use crate::study::ExistingStudy;
+use crate::{FeaturesKind, Verdict};
 
 /// A number that a recipe's source printed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -39,29 +39,26 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// What the run's recipe says about the run's data; nothing for most.
-    pub(super) fn of(seen: &Seen) -> Published {
-        let named = match &seen.record.lineage {
-            Some(lineage) => lineage.recipe.as_ref().map(|recipe| recipe.id.clone()),
-            None => recipe_of(&seen.record.command),
-        };
-        let data = &seen.settings.common().data;
-        match &seen.settings {
-            RunSettings::Finetuning(_) => Published::of_finetuning(named.as_deref(), data),
+    /// What the run's recipe says about the run's data; nothing for most, and for runs of earlier versions, which do not say
+    /// what they followed.
+    pub(super) fn of(run: &RunView) -> Published {
+        let Some(lineage) = &run.record.lineage else { return Published { entries: Vec::new() } };
+        let named = lineage.recipe.as_ref().map(|recipe| recipe.id.as_str());
+        let data = &run.settings.common().data;
+        match &run.settings {
+            RunSettings::Finetuning(_) => Published::of_finetuning(named, data),
             RunSettings::Pretraining(settings) => {
-                let recipe = named.unwrap_or(recipes::default_for(settings.method.name()));
+                let recipe =
+                    named.map_or_else(|| recipes::default_for(settings.method.name()), str::to_owned);
                 Published::in_recipe(recipes::find(&recipe).unwrap_or_default(), data)
             }
         }
     }
 
     /// What the recipe of a study says about its data.
-    pub(super) fn of_study(found: &ExistingStudy) -> Published {
-        let named = match &found.plan.recipe {
-            Some(recipe) => Some(recipe.id.clone()),
-            None => recipe_of(&found.command),
-        };
-        Published::of_finetuning(named.as_deref(), &found.plan.settings.data)
+    pub(super) fn of_study(study: &ExistingStudy) -> Published {
+        let named = study.plan.recipe.as_ref().map(|recipe| recipe.id.as_str());
+        Published::of_finetuning(named, &study.plan.settings.data)
     }
 
     /// What a recipe of fine-tuning, the usual one if none is named, says about `data`.
@@ -128,14 +125,6 @@ fn entries(recipe: &str) -> Vec<Entry> {
     }
     let about = recipe.parse::<Table>().ok().and_then(|mut table| table.remove("about"));
     about.and_then(|about| about.try_into::<About>().ok()).map(|about| about.published).unwrap_or_default()
-}
-
-/// The recipe that the command line of a run names, which is from before runs kept a record of it.
-fn recipe_of(command: &str) -> Option<String> {
-    let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
-    let apart = words.windows(2).filter(|pair| pair[0] == "--preset").map(|pair| pair[1]);
-    let joined = words.iter().filter_map(|word| word.strip_prefix("--preset="));
-    apart.chain(joined).next_back().map(str::to_owned)
 }
 
 /// The name of a data set that a path or name means: `pathmnist` for `data/pathmnist_64.npz`.
@@ -212,11 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn recipes_and_data_sets_are_known_by_name() {
-        let recipe = |command: &str| recipe_of(command);
-        assert_eq!(recipe("twinlens pretrain --preset cifar/byol --out a").as_deref(), Some("cifar/byol"));
-        assert_eq!(recipe("twinlens pretrain --preset=quickstart").as_deref(), Some("quickstart"));
-        assert_eq!(recipe("twinlens pretrain --data a"), None);
+    fn data_sets_are_known_by_name() {
         let sets =
             ["pathmnist", "data/pathmnist_64.npz", "/x/cifar-10", "cifar100", "blood_28.npz"].map(set_of);
         assert_eq!(sets, ["pathmnist", "pathmnist", "cifar10", "cifar100", "blood"]);

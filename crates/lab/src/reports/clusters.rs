@@ -1,19 +1,19 @@
 //! Clusters: how well they follow labels that they never saw, and what they hold.
 
 use twinlens_eval::clustering::{Cluster, Clusters};
-use twinlens_lab::{Verdict, plain};
 use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow};
 
 use super::absent;
-use super::seen::Seen;
+use super::run_view::RunView;
+use crate::{Verdict, plain};
 
 /// Every clustering of the run.
-pub(super) fn section(seen: &Seen) -> Section {
-    if seen.clusters.is_empty() {
+pub(super) fn section(run: &RunView) -> Section {
+    if run.clusters.is_empty() {
         return absent();
     }
-    let mut blocks = vec![Block::Table(measures(seen.clusters.iter().map(|verdict| (None, verdict))))];
-    for (number, verdict) in seen.clusters.iter().enumerate() {
+    let mut blocks = vec![Block::Table(measures(run.clusters.iter().map(|verdict| (None, verdict))))];
+    for (number, verdict) in run.clusters.iter().enumerate() {
         blocks.push(Block::Heading(title(verdict)));
         blocks.push(Block::Table(members(verdict, number + 1)));
         blocks.extend(plate(verdict).map(|plate| Block::Plates(vec![plate])));

@@ -1,22 +1,21 @@
 //! Class by class: confusion matrices and what was found of each class.
 
 use twinlens_eval::{Predictions, SplitPredictions};
-use twinlens_lab::Verdict;
 use twinlens_report::{
     Block, Cell, Column, Confusion, Picture, Plate, Section, Table, TableRow, confusion_matrix,
 };
 
+use super::Extras;
 use super::conditions::{Condition, best_by_protocol};
-use super::seen::Seen;
-use super::{Kept, undrawn};
-use crate::exit::Outcome;
+use super::run_view::RunView;
+use crate::{LabError, Verdict};
 
 /// The trained encoder's confusion matrix and classes under each protocol.
-pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
+pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, LabError> {
     let (mut plates, mut tables) = (Vec::new(), Vec::new());
-    for (condition, of) in best_by_protocol(&seen.conditions) {
+    for (condition, of) in best_by_protocol(&run.conditions) {
         let Some(test) = condition.first().outcome.split("test") else { continue };
-        plates.push(plate(condition, test, of, kept)?);
+        plates.push(plate(condition, test, of, extras)?);
         tables.push(Block::Table(table(condition, test)));
     }
     let mut blocks = tables;
@@ -26,10 +25,15 @@ pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
     Ok(Section::new("Class by class", blocks))
 }
 
-fn plate(condition: &Condition, test: &SplitPredictions, of: usize, kept: &mut Kept) -> Outcome<Plate> {
+fn plate(
+    condition: &Condition,
+    test: &SplitPredictions,
+    of: usize,
+    extras: &mut Extras,
+) -> Result<Plate, LabError> {
     let verdict = condition.first();
     let picture = matrix(verdict, test)?;
-    kept.plot(&format!("confusion-{}", verdict.protocol), &picture);
+    extras.plot(&format!("confusion-{}", verdict.protocol), &picture);
     let chosen =
         if of > 1 { " Of the variants above, the one with the best validation accuracy." } else { "" };
     Ok(Plate {
@@ -41,9 +45,9 @@ fn plate(condition: &Condition, test: &SplitPredictions, of: usize, kept: &mut K
 }
 
 /// The confusion matrix of a verdict's test images.
-pub(super) fn matrix(verdict: &Verdict<Predictions>, test: &SplitPredictions) -> Outcome<Picture> {
+pub(super) fn matrix(verdict: &Verdict<Predictions>, test: &SplitPredictions) -> Result<Picture, LabError> {
     let counts = test.scores.confusion.counts().to_vec();
-    confusion_matrix(&Confusion { counts, classes: verdict.outcome.classes.clone() }).map_err(undrawn)
+    Ok(confusion_matrix(&Confusion { counts, classes: verdict.outcome.classes.clone() })?)
 }
 
 /// The same in one sentence for those who cannot see it.

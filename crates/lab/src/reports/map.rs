@@ -1,27 +1,26 @@
 //! The maps of the features that were kept with the run.
 
-use twinlens_lab::Verdict;
-use twinlens_lab::maps::FeatureMap;
 use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Section, Sprite};
 
+use super::Extras;
 use super::conditions::best_by_protocol;
-use super::seen::Seen;
-use super::{Kept, undrawn};
-use crate::exit::Outcome;
+use super::run_view::RunView;
+use crate::maps::FeatureMap;
+use crate::{LabError, Verdict};
 
 /// The interactive maps of a run.
-pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
+pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, LabError> {
     let mut blocks = Vec::new();
-    for (number, verdict) in seen.maps.iter().filter(|verdict| seen.is_own(verdict)).enumerate() {
-        let atlas = Atlas::new(input(seen, verdict)).map_err(undrawn)?;
+    for (number, verdict) in run.maps.iter().filter(|verdict| run.is_own(verdict)).enumerate() {
+        let atlas = Atlas::new(input(run, verdict))?;
         let name = if number == 0 { "map".to_owned() } else { format!("map-{}", number + 1) };
-        kept.plot(&name, atlas.still());
+        extras.plot(&name, atlas.still());
         blocks.push(Block::Atlas(Box::new(atlas)));
     }
     Ok(Section::new("Map of the features", blocks))
 }
 
-fn input(seen: &Seen, verdict: &Verdict<FeatureMap>) -> AtlasInput {
+fn input(run: &RunView, verdict: &Verdict<FeatureMap>) -> AtlasInput {
     let map = &verdict.outcome;
     let split = verdict.text("split").unwrap_or("all");
     let seed = verdict.seeds.get("images").map_or(0, |seed| *seed);
@@ -39,7 +38,7 @@ fn input(seen: &Seen, verdict: &Verdict<FeatureMap>) -> AtlasInput {
         alt: format!("A scatter plot of {} images by their features, coloured by class.", map.images.len()),
         noun: if split == "all" { "image".to_owned() } else { format!("{split} image") },
         frames: map.frames.clone(),
-        colourings: colourings(seen, split, map),
+        colourings: colourings(run, split, map),
         sprite: map
             .thumbnails
             .zip(verdict.exhibit("jpg"))
@@ -49,7 +48,7 @@ fn input(seen: &Seen, verdict: &Verdict<FeatureMap>) -> AtlasInput {
 }
 
 /// By label, by what each protocol predicted, and by cluster, as far as they are of these images.
-fn colourings(seen: &Seen, split: &str, map: &FeatureMap) -> Vec<Colouring> {
+fn colourings(run: &RunView, split: &str, map: &FeatureMap) -> Vec<Colouring> {
     let mut colourings: Vec<Colouring> = map.labels.iter().cloned().collect();
     let mut add = |name: String, categories: Vec<String>, all: &[usize]| {
         if all.len() == map.of {
@@ -57,7 +56,7 @@ fn colourings(seen: &Seen, split: &str, map: &FeatureMap) -> Vec<Colouring> {
             colourings.push(Colouring { name, categories, values });
         }
     };
-    for (condition, _) in best_by_protocol(&seen.conditions) {
+    for (condition, _) in best_by_protocol(&run.conditions) {
         let (protocol, outcome) = (&condition.first().protocol, &condition.first().outcome);
         if let Some(split) = outcome.split(split) {
             add(format!("predicted by {protocol}"), outcome.classes.clone(), &split.predictions);
@@ -66,7 +65,7 @@ fn colourings(seen: &Seen, split: &str, map: &FeatureMap) -> Vec<Colouring> {
             add(format!("{protocol} right or wrong"), vec!["right".to_owned(), "wrong".to_owned()], &right);
         }
     }
-    for verdict in seen.clusters.iter().filter(|verdict| seen.is_own(verdict)) {
+    for verdict in run.clusters.iter().filter(|verdict| run.is_own(verdict)) {
         if verdict.text("split") == Some(split) {
             let found = &verdict.outcome;
             let categories = (1..=found.clusters.len()).map(|number| format!("cluster {number}")).collect();

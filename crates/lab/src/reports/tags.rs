@@ -2,11 +2,11 @@
 
 use twinlens_eval::TagPredictions;
 use twinlens_eval::metrics::{TAG_MEASURES, TagClassScores, TagScores};
-use twinlens_lab::{FeaturesKind, Verdict};
 use twinlens_report::{Block, Cell, Column, Section, Table, TableRow};
 
-use super::seen::Seen;
+use super::run_view::RunView;
 use super::{absent, file_name_of};
+use crate::{FeaturesKind, Verdict};
 
 /// Verdicts that differ in their seeds alone; never empty.
 pub(super) struct Group<'a> {
@@ -17,8 +17,8 @@ pub(super) struct Group<'a> {
 }
 
 /// Every judgement of the run.
-pub(super) fn section(seen: &Seen) -> Section {
-    let groups = groups(seen);
+pub(super) fn section(run: &RunView) -> Section {
+    let groups = groups(run);
     if groups.is_empty() {
         return absent();
     }
@@ -29,13 +29,13 @@ pub(super) fn section(seen: &Seen) -> Section {
 }
 
 /// The judgements of a run, those together that differ in seeds alone.
-pub(super) fn groups<'a>(seen: &'a Seen) -> Vec<Group<'a>> {
+pub(super) fn groups<'a>(run: &'a RunView) -> Vec<Group<'a>> {
     let mut groups: Vec<Group> = Vec::new();
-    for verdict in &seen.tags {
+    for verdict in &run.tags {
         match groups.iter_mut().find(|group| group.verdicts[0].repeats(verdict)) {
             Some(group) => group.verdicts.push(verdict),
             None => {
-                let own = seen.own_data().is_none_or(|own| verdict.data.sha256.as_deref() == Some(own));
+                let own = run.own_data().is_none_or(|own| verdict.data.sha256.as_deref() == Some(own));
                 let kind = verdict.subject.features;
                 let name = match own {
                     false => format!("{} on {}", kind.title(), file_name_of(&verdict.data.path)),

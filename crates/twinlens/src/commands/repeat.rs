@@ -1,36 +1,39 @@
-//! The exact commands that repeat the run, its judgements and this page.
+//! The exact commands that repeat a run, its judgements and its page.
+
+use std::path::Path;
 
 use serde_json::json;
 use twinlens_lab::protocols::find;
+use twinlens_lab::reports::RunView;
 use twinlens_lab::{Verdict, plain};
-use twinlens_report::{Block, Section};
 use twinlens_run::quoted;
 
-use super::seen::Seen;
-use crate::commands::run_settings::RunSettings;
-
-/// The commands, in order.
-pub(super) fn section(seen: &Seen) -> Section {
-    Section::new("To repeat this", vec![Block::Commands(commands(seen))])
-}
+use super::run_settings::RunSettings;
 
 /// What trained the run, judged it and wrote its report.
-pub(super) fn commands(seen: &Seen) -> Vec<String> {
-    let run = quoted(&seen.name());
-    let data = quoted(&seen.settings.common().data);
-    let mut commands = vec![seen.record.command.clone()];
+pub fn commands(run: &RunView) -> Vec<String> {
+    let folder = quoted(&run.name());
+    let data = quoted(&run.settings.common().data);
+    let mut commands = vec![run.record.command.clone()];
     let judging: Vec<String> =
-        seen.verdicts.iter().filter_map(|verdict| command(verdict, &run, &data)).collect();
-    let several_classes = seen.data.as_ref().is_some_and(|data| data.has_tags);
+        run.verdicts.iter().filter_map(|verdict| command(verdict, &folder, &data)).collect();
+    let several_classes = run.data.as_ref().is_some_and(|data| data.has_tags);
     if judging.is_empty() && several_classes {
-        commands.push(format!("twinlens probe {run} --data {data} --classifier svm"));
-    } else if judging.is_empty() && matches!(seen.settings, RunSettings::Pretraining(_)) {
-        commands.push(format!("twinlens knn {run} --data {data}"));
-        commands.push(format!("twinlens probe {run} --data {data}"));
+        commands.push(format!("twinlens probe {folder} --data {data} --classifier svm"));
+    } else if judging.is_empty() && matches!(run.settings, RunSettings::Pretraining(_)) {
+        commands.push(format!("twinlens knn {folder} --data {data}"));
+        commands.push(format!("twinlens probe {folder} --data {data}"));
     }
     commands.extend(judging);
-    commands.push(format!("twinlens report {run}"));
+    commands.push(report(&[&run.record.path]));
     commands
+}
+
+/// The command that reports a run or a study, or several runs side by side.
+pub fn report(folders: &[&Path]) -> String {
+    let names: Vec<String> = folders.iter().map(|folder| quoted(&folder.display().to_string())).collect();
+    let out = if names.len() > 1 { " --out compared.html" } else { "" };
+    format!("twinlens report {}{out}", names.join(" "))
 }
 
 /// The settings that say which labels, each a flag.

@@ -1,15 +1,15 @@
 //! Judgements by protocols of their own measures: a table each.
 
 use twinlens_eval::Unit;
-use twinlens_lab::protocols::title;
-use twinlens_lab::{MeasureRecord, Readings, Verdict};
 use twinlens_report::{Block, Cell, Column, Section, Table, TableRow};
 
-use super::seen::Seen;
+use super::run_view::RunView;
+use crate::protocols::title;
+use crate::{MeasureRecord, Readings, Verdict};
 
 /// Every such judgement of the run.
-pub(super) fn section(seen: &Seen) -> Section {
-    let verdicts = seen.measured.iter().map(|verdict| (None, verdict));
+pub(super) fn section(run: &RunView) -> Section {
+    let verdicts = run.measured.iter().map(|verdict| (None, verdict));
     Section::new(
         "Further measures",
         tables(&verdicts.collect::<Vec<_>>()).into_iter().map(Block::Table).collect(),

@@ -6,20 +6,18 @@ use twinlens_data::{LabelAmount, Split};
 use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Bootstrap;
 use twinlens_eval::{Measure, Predictions, Repeated, SplitPredictions, gain};
-use twinlens_lab::Verdict;
-use twinlens_lab::study::{ExistingStudy, Point, in_names, label_curves};
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Page, Picture, Plate, Section, Table, TableRow,
     comparison, label_efficiency,
 };
-use twinlens_run::quoted;
 
 use super::classes::{matrix, matrix_in_words};
 use super::published::Published;
 use super::results::most_frequent;
-use super::{Kept, Report, file_name_of, overview, undrawn};
-use crate::commands::training::BUNDLED;
-use crate::exit::{Exit, Failure, Outcome};
+use super::{Extras, FrontEnd, Report, file_name_of, overview, to_repeat};
+use crate::jobs::JobError;
+use crate::study::{ExistingStudy, Point, in_names, label_curves};
+use crate::{BUNDLED, LabError, Verdict};
 
 const RESULTS: &str = "In per cent; choices were made on val, so test is what counts. Seeds decide labels, head, order and views. \
                        The interval holds 95 % of the means over seeds when the test images are drawn again (bootstrap).";
@@ -32,26 +30,27 @@ const GAINS: &str = "Difference of the test accuracies in points, the mean over 
 type Judged = (Point, Vec<Verdict<Predictions>>);
 
 /// The page of a finished study.
-pub(super) fn report(found: &ExistingStudy) -> Outcome<Report> {
-    let mut kept = Kept::default();
+pub(super) fn report(found: &ExistingStudy, front_end: &dyn FrontEnd) -> Result<Report, LabError> {
+    let mut extras = Extras::default();
     for (point, _) in &found.points {
         let of = |warning: &String| format!("With {} of the labels: {warning}", point.amount);
-        point.warnings.iter().map(of).for_each(|warning| kept.warn(warning));
+        point.warnings.iter().map(of).for_each(|warning| extras.warn(warning));
     }
-    let settings = toml::to_string(&found.plan).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let settings =
+        toml::to_string(&found.plan).map_err(|error| JobError::Unwritable { reason: error.to_string() })?;
     let sections = vec![
-        about(found, &mut kept),
-        results(found, &mut kept)?,
+        about(found, &mut extras),
+        results(found, &mut extras)?,
         gains(found)?,
-        classes(found, &mut kept)?,
-        Section::new("To repeat this", vec![Block::Commands(commands(found))]),
+        classes(found, &mut extras)?,
+        to_repeat(commands(found, front_end)),
         overview::settings(&settings),
         found.environment().map_or_else(Section::default, |environment| overview::environment(&environment)),
     ];
     let encoder = found.plan.settings.encoder.name();
     let what = if found.plan.sweep_blocks { "block by block" } else { "with few labels" };
     let title = format!("{encoder} {what} on {}", data_of(found));
-    Ok(Report { page: Page { title, sections, ..Page::default() }, plots: kept.plots })
+    Ok(Report { page: Page { title, sections, ..Page::default() }, plots: extras.plots })
 }
 
 fn data_of(found: &ExistingStudy) -> String {
@@ -61,7 +60,7 @@ fn data_of(found: &ExistingStudy) -> String {
     }
 }
 
-fn about(found: &ExistingStudy, kept: &mut Kept) -> Section {
+fn about(found: &ExistingStudy, extras: &mut Extras) -> Section {
     let settings = &found.plan.settings;
     let listed = |items: Vec<String>| items.join(", ");
     let size = format!("{0} x {0} pixels", settings.size);
@@ -83,7 +82,7 @@ fn about(found: &ExistingStudy, kept: &mut Kept) -> Section {
         facts.push(Fact::new("Classes", verdict.outcome.classes.join(", ")));
     }
     let mut blocks = vec![Block::Facts(facts)];
-    blocks.extend(kept.warnings.drain(..).map(Block::Warning));
+    blocks.extend(extras.warnings.drain(..).map(Block::Warning));
     Section::new("", blocks)
 }
 
@@ -98,10 +97,10 @@ fn at<'a>(found: &'a ExistingStudy, name: &str, amount: LabelAmount) -> Option<&
     found.points.iter().find(|(point, _)| point.name == name && point.amount == amount)
 }
 
-fn results(found: &ExistingStudy, kept: &mut Kept) -> Outcome<Section> {
+fn results(found: &ExistingStudy, extras: &mut Extras) -> Result<Section, LabError> {
     let published = Published::of_study(found);
     let picture = picture(found)?;
-    kept.plot(found.plan.name(), &picture);
+    extras.plot(found.plan.name(), &picture);
     let plate = Plate {
         title: "Accuracy on the test images".to_owned(),
         caption: "Everything but the start is the same for all that are trained: labels, epochs, batches and views."
@@ -115,13 +114,12 @@ fn results(found: &ExistingStudy, kept: &mut Kept) -> Outcome<Section> {
 }
 
 /// Curves, or bars where there is one amount of labels.
-fn picture(found: &ExistingStudy) -> Outcome<Picture> {
+fn picture(found: &ExistingStudy) -> Result<Picture, LabError> {
     let majority =
         found.points.iter().find_map(|(_, verdicts)| most_frequent(verdicts.first()?.outcome.split("test")?));
     if found.plan.amounts.len() > 1 {
         let points: Vec<Point> = found.points.iter().map(|(point, _)| point.clone()).collect();
-        let [svg, _] =
-            label_efficiency(&label_curves(&points, &data_of(found), majority)).map_err(undrawn)?;
+        let [svg, _] = label_efficiency(&label_curves(&points, &data_of(found), majority))?;
         return Ok(svg);
     }
     let bar = |(point, _): &Judged| {
@@ -137,7 +135,7 @@ fn picture(found: &ExistingStudy) -> Outcome<Picture> {
         }],
         reference: majority.map(|share| (share, "always the most frequent class".to_owned())),
     };
-    comparison(&drawn).map_err(undrawn)
+    Ok(comparison(&drawn)?)
 }
 
 /// A row for every condition and amount of labels.
@@ -186,7 +184,7 @@ fn numbers(found: &ExistingStudy, published: &Published) -> Table {
 }
 
 /// How far the encoder stands above each rival; of blocks, how far each stands above training everything.
-fn gains(found: &ExistingStudy) -> Outcome<Section> {
+fn gains(found: &ExistingStudy) -> Result<Section, LabError> {
     let names = conditions(found);
     let pairs: Vec<(&str, &str)> = match (&names[..], found.plan.sweep_blocks) {
         ([blocks @ .., all], true) => blocks.iter().map(|block| (*block, *all)).collect(),
@@ -219,7 +217,7 @@ fn gains(found: &ExistingStudy) -> Outcome<Section> {
 }
 
 /// Recall of every class and confusion matrices, with the fewest and with the most labels.
-fn classes(found: &ExistingStudy, kept: &mut Kept) -> Outcome<Section> {
+fn classes(found: &ExistingStudy, extras: &mut Extras) -> Result<Section, LabError> {
     let amounts = &found.plan.amounts;
     let ends: Vec<LabelAmount> = match &amounts[..] {
         [first, .., last] => vec![*first, *last],
@@ -233,7 +231,7 @@ fn classes(found: &ExistingStudy, kept: &mut Kept) -> Outcome<Section> {
         for (point, verdicts) in found.points.iter().filter(|(point, _)| point.amount == amount) {
             let Some(verdict) = verdicts.first() else { continue };
             if let Some(test) = verdict.outcome.split(Split::Test.name()) {
-                plates.push(confusion(point, verdict, test, verdicts.len(), kept)?);
+                plates.push(confusion(point, verdict, test, verdicts.len(), extras)?);
             }
         }
         blocks.push(Block::Plates(plates));
@@ -274,11 +272,11 @@ fn confusion(
     verdict: &Verdict<Predictions>,
     test: &SplitPredictions,
     seeds: usize,
-    kept: &mut Kept,
-) -> Outcome<Plate> {
+    extras: &mut Extras,
+) -> Result<Plate, LabError> {
     let picture = matrix(verdict, test)?;
     let (name, amount) = (&point.name, point.amount);
-    kept.plot(&format!("confusion-{name}-{}", in_names(amount)), &picture);
+    extras.plot(&format!("confusion-{name}-{}", in_names(amount)), &picture);
     let seeds = if seeds > 1 { format!(" The first of {seeds} seeds.") } else { String::new() };
     Ok(Plate {
         title: format!("{name}, {amount} of the labels"),
@@ -291,7 +289,7 @@ fn confusion(
     })
 }
 
-fn commands(found: &ExistingStudy) -> Vec<String> {
-    let report = format!("twinlens report {}", quoted(&found.path.display().to_string()));
+fn commands(found: &ExistingStudy, front_end: &dyn FrontEnd) -> Vec<String> {
+    let report = front_end.report(&[&found.path]);
     [found.command.clone(), report].into_iter().filter(|command| !command.is_empty()).collect()
 }

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 
 use serde_json::Value;
 use twinlens_eval::{Predictions, Scores};
-use twinlens_lab::protocols::{PROTOCOLS, title};
-use twinlens_lab::{FeaturesKind, Verdict, plain};
 use twinlens_report::Gap;
 
 use super::file_name_of;
-use crate::commands::told::shift_of;
+use crate::protocols::{PROTOCOLS, title};
+use crate::shift_of;
+use crate::{FeaturesKind, Verdict, plain};
 
 /// Verdicts that differ in their seeds alone.
 pub(super) struct Condition {

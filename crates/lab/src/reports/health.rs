@@ -1,29 +1,28 @@
 //! The health of the representation: measures that need no labels.
 
 use twinlens_eval::health::{HEALTH_MEASURES, Health};
-use twinlens_lab::{Verdict, plain};
 use twinlens_report::{Block, Cell, Column, Plate, Section, Spectrum, Table, TableRow, spectrum};
 
-use super::seen::Seen;
-use super::{Kept, absent, undrawn};
-use crate::exit::Outcome;
+use super::run_view::RunView;
+use super::{Extras, absent};
+use crate::{LabError, Verdict, plain};
 
 /// Every health verdict of the run, and the spectra of those that have one.
-pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
-    if seen.health.is_empty() {
+pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, LabError> {
+    if run.health.is_empty() {
         return Ok(absent());
     }
-    let mut blocks = vec![Block::Table(measures(seen.health.iter().map(|verdict| (None, verdict))))];
+    let mut blocks = vec![Block::Table(measures(run.health.iter().map(|verdict| (None, verdict))))];
     let alive = |verdict: &&Verdict<Health>| verdict.outcome.spectrum.iter().any(|value| *value > 0.0);
-    let spectra: Vec<Spectrum> = seen
+    let spectra: Vec<Spectrum> = run
         .health
         .iter()
         .filter(alive)
         .map(|verdict| Spectrum { name: title(verdict), variances: verdict.outcome.spectrum.clone() })
         .collect();
     if !spectra.is_empty() {
-        let picture = spectrum(&spectra).map_err(undrawn)?;
-        kept.plot("spectrum", &picture);
+        let picture = spectrum(&spectra)?;
+        extras.plot("spectrum", &picture);
         blocks.push(Block::Plates(vec![Plate {
             title: "Covariance spectrum".to_owned(),
             caption: "How much of the variance lies along each principal component. Both axes are logarithmic. A line that \

@@ -2,16 +2,15 @@
 
 use twinlens_eval::SplitPredictions;
 use twinlens_eval::metrics::measured;
-use twinlens_lab::FeaturesKind;
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Group, Plate, Section, Table, TableRow, comparison,
 };
 
 use super::conditions::Condition;
 use super::published::Published;
-use super::seen::Seen;
-use super::{Kept, absent, undrawn};
-use crate::exit::Outcome;
+use super::run_view::RunView;
+use super::{Extras, absent};
+use crate::{FeaturesKind, LabError};
 
 const CAPTION: &str = "Features of the trained encoder beside those it is compared with; within a protocol, everything but \
                        the features is the same. In per cent; choices were made on val, so test is what counts. “Test \
@@ -20,23 +19,23 @@ const CAPTION: &str = "Features of the trained encoder beside those it is compar
                        of another kind.";
 
 /// The results of one run.
-pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Outcome<Section> {
-    if seen.conditions.is_empty() && !seen.tags.is_empty() {
+pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, LabError> {
+    if run.conditions.is_empty() && !run.tags.is_empty() {
         return Ok(absent());
     }
-    if seen.conditions.is_empty() {
+    if run.conditions.is_empty() {
         let nothing = "Nothing was evaluated in this run; the commands under “To repeat this” do it.";
         return Ok(Section::new("Results", vec![Block::Text(nothing.to_owned())]));
     }
-    let published = Published::of(seen);
-    let rows = seen.conditions.iter().map(|condition| (None, condition, published.value(condition)));
+    let published = Published::of(run);
+    let rows = run.conditions.iter().map(|condition| (None, condition, published.value(condition)));
     let mut blocks = vec![Block::Table(table(&rows.collect::<Vec<_>>()))];
     blocks.extend(published.note().map(Block::Note));
-    let kinds: Vec<FeaturesKind> = seen.conditions.iter().map(|condition| condition.kind).collect();
+    let kinds: Vec<FeaturesKind> = run.conditions.iter().map(|condition| condition.kind).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let named = |condition: &Condition| condition.features().to_owned();
-        let bars: Vec<(String, &Condition)> = seen.conditions.iter().map(|one| (named(one), one)).collect();
-        blocks.push(Block::Plates(vec![bars_of(&bars, kept)?]));
+        let bars: Vec<(String, &Condition)> = run.conditions.iter().map(|one| (named(one), one)).collect();
+        blocks.push(Block::Plates(vec![bars_of(&bars, extras)?]));
     }
     Ok(Section::new("Results", blocks))
 }
@@ -81,7 +80,7 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
 }
 
 /// Test accuracies as bars, by protocol; what each bar is comes with its condition.
-pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> Outcome<Plate> {
+pub(super) fn bars_of(conditions: &[(String, &Condition)], extras: &mut Extras) -> Result<Plate, LabError> {
     let mut groups: Vec<Group> = Vec::new();
     for (name, condition) in conditions {
         let values = condition.values("test", |scores| Some(scores.accuracy()));
@@ -98,8 +97,8 @@ pub(super) fn bars_of(conditions: &[(String, &Condition)], kept: &mut Kept) -> O
         groups,
         reference: majority.map(|share| (share, "always the most frequent class".to_owned())),
     };
-    let picture = comparison(&drawn).map_err(undrawn)?;
-    kept.plot("comparison", &picture);
+    let picture = comparison(&drawn)?;
+    extras.plot("comparison", &picture);
     Ok(Plate {
         title: "Side by side".to_owned(),
         caption: "Each protocol is the same for all: the same training labels, the same test images. Untrained: the same \

@@ -1,6 +1,7 @@
 //! Several runs side by side.
 
 use std::cmp::Reverse;
+use std::path::Path;
 
 use toml::Table as Toml;
 use twinlens_config::differences;
@@ -8,39 +9,40 @@ use twinlens_report::{Block, Cell, Column, Fact, Page, Section, Table, TableRow}
 
 use super::conditions::Condition;
 use super::published::Published;
-use super::seen::Seen;
+use super::run_view::RunView;
 use super::{
-    Kept, Report, absent, clusters, health, map, measured, overview, repeat, results, tags, training,
+    Extras, FrontEnd, Report, absent, clusters, health, map, measured, overview, results, tags, to_repeat,
+    training,
 };
-use crate::exit::Outcome;
+use crate::LabError;
 
 /// The report of several runs: what differs between them, every result in one table, then the curves and map of each.
-pub(super) fn report(runs: &[Seen]) -> Outcome<Report> {
-    let mut kept = Kept::default();
+pub(super) fn report(runs: &[RunView], front_end: &dyn FrontEnd) -> Result<Report, LabError> {
+    let mut extras = Extras::default();
     for run in runs {
-        kept.warnings.extend(run.warnings.iter().map(|warning| format!("{}: {warning}", run.name())));
+        extras.warnings.extend(run.warnings.iter().map(|warning| format!("{}: {warning}", run.name())));
     }
     let same_data = runs.iter().all(|run| run.own_data() == runs[0].own_data());
     if !same_data {
-        kept.warn("The runs did not learn from the same data.");
+        extras.warn("The runs did not learn from the same data.");
     }
     let sections = vec![
-        results(runs, &mut kept)?,
+        results(runs, &mut extras)?,
         several_classes(runs),
         differing(runs),
         curves(runs)?,
-        maps(runs, &mut kept)?,
+        maps(runs, &mut extras)?,
         measures(runs),
-        commands(runs),
+        commands(runs, front_end),
     ];
-    let mut all = vec![about(runs, &mut kept)];
+    let mut all = vec![about(runs, &mut extras)];
     all.extend(sections);
     let title = format!("{} runs side by side", runs.len());
-    Ok(Report { page: Page { title, sections: all, ..Page::default() }, plots: kept.plots })
+    Ok(Report { page: Page { title, sections: all, ..Page::default() }, plots: extras.plots })
 }
 
 /// What each run was, a column a run.
-fn about(runs: &[Seen], kept: &mut Kept) -> Section {
+fn about(runs: &[RunView], extras: &mut Extras) -> Section {
     let facts: Vec<Vec<Fact>> = runs.iter().map(overview::facts).collect();
     let mut names: Vec<&str> = Vec::new();
     for fact in facts.iter().flatten() {
@@ -66,15 +68,15 @@ fn about(runs: &[Seen], kept: &mut Kept) -> Section {
     rows.extend(names.iter().map(row));
     let table = Table { name: "runs".into(), caption: String::new(), columns: run_columns("", runs), rows };
     let mut blocks = vec![Block::Table(table)];
-    blocks.extend(kept.warnings.drain(..).map(Block::Warning));
+    blocks.extend(extras.warnings.drain(..).map(Block::Warning));
     Section::new("", blocks)
 }
 
-fn run_columns(first: &str, runs: &[Seen]) -> Vec<Column> {
+fn run_columns(first: &str, runs: &[RunView]) -> Vec<Column> {
     std::iter::once(Column::text(first)).chain(runs.iter().map(|run| Column::text(run.name()))).collect()
 }
 
-fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
+fn results(runs: &[RunView], extras: &mut Extras) -> Result<Section, LabError> {
     let mut rows = Vec::new();
     for run in runs {
         let published = Published::of(run);
@@ -96,12 +98,12 @@ fn results(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
     };
     let bars: Vec<_> = rows.iter().map(|(run, condition, _)| (name(run, condition), *condition)).collect();
     let blocks =
-        vec![Block::Table(results::table(&rows)), Block::Plates(vec![results::bars_of(&bars, kept)?])];
+        vec![Block::Table(results::table(&rows)), Block::Plates(vec![results::bars_of(&bars, extras)?])];
     Ok(Section::new("Results", blocks))
 }
 
 /// Judgements of images that may show several classes, a row a run and condition.
-fn several_classes(runs: &[Seen]) -> Section {
+fn several_classes(runs: &[RunView]) -> Section {
     let groups: Vec<_> = runs.iter().map(|run| (run.name(), tags::groups(run))).collect();
     let rows =
         groups.iter().flat_map(|(run, groups)| groups.iter().map(move |group| (Some(run.clone()), group)));
@@ -111,7 +113,7 @@ fn several_classes(runs: &[Seen]) -> Section {
 }
 
 /// The settings in which the runs differ.
-fn differing(runs: &[Seen]) -> Section {
+fn differing(runs: &[RunView]) -> Section {
     let tables: Vec<Toml> = runs.iter().map(|run| run.record.config.parse().unwrap_or_default()).collect();
     let differing = differences(&tables.iter().collect::<Vec<_>>());
     if differing.is_empty() {
@@ -139,7 +141,7 @@ fn differing(runs: &[Seen]) -> Section {
     Section::new("Settings that differ", vec![Block::Table(table)])
 }
 
-fn curves(runs: &[Seen]) -> Outcome<Section> {
+fn curves(runs: &[RunView]) -> Result<Section, LabError> {
     let mut blocks = Vec::new();
     for run in runs {
         blocks.push(Block::Heading(run.name()));
@@ -153,10 +155,10 @@ fn curves(runs: &[Seen]) -> Outcome<Section> {
     Ok(Section::new("Training", blocks))
 }
 
-fn maps(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
+fn maps(runs: &[RunView], extras: &mut Extras) -> Result<Section, LabError> {
     let mut blocks = Vec::new();
     for run in runs {
-        let map = map::section(run, kept)?.blocks;
+        let map = map::section(run, extras)?.blocks;
         if !map.is_empty() {
             blocks.push(Block::Heading(run.name()));
             blocks.extend(map);
@@ -166,7 +168,7 @@ fn maps(runs: &[Seen], kept: &mut Kept) -> Outcome<Section> {
 }
 
 /// Clusters, health and what protocols of their own measure, a row a run and verdict.
-fn measures(runs: &[Seen]) -> Section {
+fn measures(runs: &[RunView]) -> Section {
     let clusters = clusters::measures(
         runs.iter().flat_map(|run| run.clusters.iter().map(|verdict| (Some(run.name()), verdict))),
     );
@@ -180,9 +182,9 @@ fn measures(runs: &[Seen]) -> Section {
     Section::new("Clusters, health and further measures", tables.map(Block::Table).collect())
 }
 
-fn commands(runs: &[Seen]) -> Section {
-    let mut commands: Vec<String> = runs.iter().flat_map(repeat::commands).collect();
-    let names: Vec<String> = runs.iter().map(|run| run.name()).collect();
-    commands.push(format!("twinlens report {} --out compared.html", names.join(" ")));
-    Section::new("To repeat this", vec![Block::Commands(commands)])
+fn commands(runs: &[RunView], front_end: &dyn FrontEnd) -> Section {
+    let mut commands: Vec<String> = runs.iter().flat_map(|run| front_end.repeat(run)).collect();
+    let folders: Vec<&Path> = runs.iter().map(|run| run.record.path.as_path()).collect();
+    commands.push(front_end.report(&folders));
+    to_repeat(commands)
 }

@@ -7,11 +7,10 @@ use twinlens_report::{Block, Fact, Section};
 use twinlens_ssl::Common;
 use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Stage};
 
-use super::Kept;
-use super::seen::Seen;
-use crate::commands::data::range_in_words;
-use crate::commands::notices;
-use crate::commands::run_settings::RunSettings;
+use super::run_view::RunView;
+use super::{Extras, FrontEnd};
+use crate::range_in_words;
+use crate::run_settings::RunSettings;
 
 /// What every report says about repeating a run elsewhere.
 const MAY_DIFFER: [&str; 3] = [
@@ -24,26 +23,26 @@ const MAY_DIFFER: [&str; 3] = [
 ];
 
 /// The run in a few lines, and every warning.
-pub(super) fn section(seen: &Seen, kept: &mut Kept) -> Section {
-    let mut blocks = vec![Block::Facts(facts(seen))];
-    if let Some(data) = &seen.data {
-        blocks.extend(skipped(data));
-        blocks.extend(data.notices.iter().map(|notice| Block::Warning(notices::notice(notice))));
+pub(super) fn section(run: &RunView, extras: &mut Extras, front_end: &dyn FrontEnd) -> Section {
+    let mut blocks = vec![Block::Facts(facts(run))];
+    if let Some(data) = &run.data {
+        blocks.extend(skipped(data, front_end));
+        blocks.extend(data.notices.iter().map(|notice| Block::Warning(front_end.notice(notice))));
     }
-    blocks.extend(kept.warnings.drain(..).map(Block::Warning));
+    blocks.extend(extras.warnings.drain(..).map(Block::Warning));
     Section::new("", blocks)
 }
 
 /// The run in a few lines.
-pub(super) fn facts(seen: &Seen) -> Vec<Fact> {
-    let Common { data, encoder, size, policy, batch, seed, .. } = seen.settings.common();
-    let epochs = seen.settings.epochs();
-    let last = |key: &str| seen.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
+pub(super) fn facts(run: &RunView) -> Vec<Fact> {
+    let Common { data, encoder, size, policy, batch, seed, .. } = run.settings.common();
+    let epochs = run.settings.epochs();
+    let last = |key: &str| run.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
     let size = match size {
         0 => "as the images".to_owned(),
         size => format!("{size} x {size} pixels"),
     };
-    let mut facts = match &seen.settings {
+    let mut facts = match &run.settings {
         RunSettings::Pretraining(settings) => vec![Fact::new("Method", settings.method.name())],
         RunSettings::Finetuning(settings) => of_finetuning(settings),
     };
@@ -57,8 +56,8 @@ pub(super) fn facts(seen: &Seen) -> Vec<Fact> {
             format!("{done} of {epochs} epochs ({steps} steps) in batches of {batch}, seed {seed}"),
         ),
     ]);
-    if let Some(data) = &seen.data {
-        facts.extend(data_facts(&seen.settings, data));
+    if let Some(data) = &run.data {
+        facts.extend(data_facts(&run.settings, data));
     }
     facts
 }
@@ -123,7 +122,7 @@ fn data_facts(settings: &RunSettings, data: &DataSummary) -> [Fact; 3] {
 }
 
 /// How many files could not be read; arrays hold no files that could be left out.
-fn skipped(data: &DataSummary) -> Vec<Block> {
+fn skipped(data: &DataSummary, front_end: &dyn FrontEnd) -> Vec<Block> {
     if data.format != "folder" && data.skipped.count == 0 {
         return Vec::new();
     }
@@ -132,7 +131,7 @@ fn skipped(data: &DataSummary) -> Vec<Block> {
         return vec![Block::Text(format!("All {found} files found could be read."))];
     }
     let examples =
-        data.skipped.first.iter().map(|bad| format!("{}: {}", bad.path, notices::reason(bad))).collect();
+        data.skipped.first.iter().map(|bad| format!("{}: {}", bad.path, front_end.skipped(bad))).collect();
     let count = data.skipped.count;
     vec![
         Block::Warning(format!("{count} of {found} files could not be read and were left out:")),

@@ -1,12 +1,11 @@
 //! A run as its report sees it: what the folder says, and nothing else.
 
+use std::path::Path;
+
 use twinlens_data::DataSummary;
 use twinlens_eval::TagPredictions;
 use twinlens_eval::clustering::Clusters;
 use twinlens_eval::health::Health;
-use twinlens_lab::maps::FeatureMap;
-use twinlens_lab::protocols::title;
-use twinlens_lab::{Exhibit, Outcome as Found, Verdict};
 use twinlens_report::Picture;
 use twinlens_run::{RunRecord, names};
 use twinlens_ssl::Common;
@@ -14,15 +13,21 @@ use twinlens_ssl::finetune::SCRATCH;
 
 use super::conditions::Condition;
 use super::file_name_of;
-use crate::commands::run_settings::RunSettings;
-use crate::commands::training::BUNDLED;
+use crate::jobs::JobError;
+use crate::maps::FeatureMap;
+use crate::protocols::title;
+use crate::run_settings::RunSettings;
+use crate::study::PLAN;
+use crate::{BUNDLED, Exhibit, LabError, Outcome as Found, Verdict};
 
 /// A run and everything that was found about it.
-pub(super) struct Seen {
-    pub(super) record: RunRecord,
-    pub(super) settings: RunSettings,
+pub struct RunView {
+    /// The folder's files.
+    pub record: RunRecord,
+    /// What it was told to do.
+    pub settings: RunSettings,
     /// What was kept of the data; none in runs of earlier versions.
-    pub(super) data: Option<DataSummary>,
+    pub data: Option<DataSummary>,
     /// Judgements by predictions, in the order of tables.
     pub(super) conditions: Vec<Condition>,
     /// Judgements of images that may show several classes.
@@ -33,15 +38,28 @@ pub(super) struct Seen {
     /// Verdicts of any other protocol.
     pub(super) measured: Vec<Verdict>,
     /// All of them, in the order of their files.
-    pub(super) verdicts: Vec<Verdict>,
+    pub verdicts: Vec<Verdict>,
     /// What the verdicts warn of.
     pub(super) warnings: Vec<String>,
 }
 
-impl Seen {
-    pub(super) fn new(record: RunRecord, settings: RunSettings) -> Seen {
+impl RunView {
+    /// What the folder `run` says.
+    ///
+    /// # Errors
+    /// A folder that is no run or is damaged, or a study's.
+    pub fn read(run: &Path) -> Result<RunView, LabError> {
+        if run.join(PLAN).is_file() {
+            return Err(LabError::from(JobError::StudyAmongRuns).at(run.display()));
+        }
+        let record = RunRecord::read(run)?;
+        let settings = RunSettings::of(&record)?;
+        Ok(RunView::new(record, settings))
+    }
+
+    fn new(record: RunRecord, settings: RunSettings) -> RunView {
         let data = record.data.clone().map(serde_json::from_value).transpose();
-        let mut seen = Seen {
+        let mut view = RunView {
             settings,
             data: data.as_ref().ok().cloned().flatten(),
             conditions: Vec::new(),
@@ -55,10 +73,10 @@ impl Seen {
             record,
         };
         if let Err(error) = data {
-            seen.warnings.push(format!("data.json cannot be read: {error}"));
+            view.warnings.push(format!("data.json cannot be read: {error}"));
         }
-        seen.sort_verdicts();
-        seen
+        view.sort_verdicts();
+        view
     }
 
     fn sort_verdicts(&mut self) {
@@ -121,7 +139,7 @@ impl Seen {
     }
 
     /// The run's name beside others.
-    pub(super) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         self.record.path.display().to_string()
     }
 }

@@ -1,10 +1,9 @@
 //! Made-up verdicts for the tests of sections.
 
+use crate::Verdict;
+use crate::by_predictions;
 use serde_json::{Value, json};
 use twinlens_eval::Predictions;
-use twinlens_lab::Verdict;
-
-use crate::commands::told::by_predictions;
 
 /// A verdict of that accuracy on both splits, without predictions.
 pub(super) fn verdict(protocol: &str, settings: Value, seed: u64, accuracy: f64) -> Verdict<Predictions> {
