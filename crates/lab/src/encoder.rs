@@ -1,6 +1,6 @@
 //! A trained encoder, ready for images.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use twinlens_data::ImageSource;
@@ -90,9 +90,13 @@ impl Encoder {
 /// # Errors
 /// A missing, damaged or foreign file.
 pub fn read_encoder(path: &Path) -> Result<EncoderFile, LabError> {
-    let file =
-        if path.is_dir() { path.join(names::ENCODER).join("encoder.safetensors") } else { path.to_owned() };
+    let file = if path.is_dir() { encoder_file(path) } else { path.to_owned() };
     EncoderFile::read(&file).map_err(|source| LabError::NoEncoder { path: path.to_owned(), source })
+}
+
+/// Where the run in the folder `run` keeps its encoder.
+pub fn encoder_file(run: &Path) -> PathBuf {
+    run.join(names::ENCODER).join("encoder.safetensors")
 }
 
 /// The same network as in `file`, with fresh random weights from `seed`.

@@ -13,6 +13,7 @@ use twinlens_ssl::SslError;
 use twinlens_views::ViewsError;
 
 use crate::jobs::JobError;
+use crate::weights::WeightsError;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum LabError {
     /// What can go wrong with jobs and studies.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// What can go wrong between encoders and the files of other programs.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// A picture that could not be drawn.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -131,6 +135,17 @@ pub enum LabError {
         /// What is wrong.
         reason: String,
     },
+    /// Something asked of a protocol that it would not heed.
+    #[error("{protocol} {}", what.reason())]
+    NotHeeded {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// What it would not heed.
+        what: Unheeded,
+    },
+    /// Seeds of draws where nothing is drawn.
+    #[error("with all labels nothing is drawn, so seeds change nothing")]
+    NothingDrawn,
     /// Views of raw pixels.
     #[error("views of raw pixels differ in place, not in content: their alignment says nothing")]
     ViewsOfPixels,
@@ -166,6 +181,35 @@ pub enum LabError {
     NoPlace,
 }
 
+/// What some protocols would not heed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheeded {
+    /// A part of the images.
+    Part,
+    /// A policy of views.
+    Views,
+    /// Amounts of labels.
+    Labels,
+}
+
+impl Unheeded {
+    fn reason(self) -> &'static str {
+        match self {
+            Unheeded::Part => "learns from the training images and is measured on all others",
+            Unheeded::Views => "compares no views",
+            Unheeded::Labels => "does not learn from a share of the labels",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Unheeded::Part => "leave {split} out",
+            Unheeded::Views => "leave {policy} out",
+            Unheeded::Labels => "leave {label_share} and {labels_per_class} out",
+        }
+    }
+}
+
 impl LabError {
     /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
     /// name, which every front end spells its own way.
@@ -173,6 +217,7 @@ impl LabError {
         match self {
             LabError::At { source, .. } => source.hint(),
             LabError::Name(error) => Some(error.hint().into()),
+            LabError::Weights(error) => error.hint().map(Cow::Owned),
             error => error.fixed_hint().map(Cow::Borrowed),
         }
     }
@@ -222,6 +267,8 @@ impl LabError {
             LabError::Setting { .. } => "`{protocols}` lists the settings of each",
             LabError::NoTags { .. } => "`{protocols}` says what each needs; `{inspect}` shows the labels",
             LabError::NoLabels { .. } => "judging needs labels; `{embed}` does not",
+            LabError::NotHeeded { what, .. } => what.hint(),
+            LabError::NothingDrawn => "add {label_share} or {labels_per_class}, or leave {seeds} out",
             LabError::ViewsOfPixels => "leave the views out: {policy} none",
             LabError::StagesOfPixels => "an encoder has stages: {features} trained or untrained",
             LabError::MapsInCsv => "write .npy or .safetensors, or leave out {spatial}",
@@ -259,6 +306,16 @@ pub enum NameError {
         /// Where it would lie.
         path: PathBuf,
     },
+    /// A public data set in a size that it does not have.
+    #[error("{name} has no images of size {side}")]
+    NoSize {
+        /// Its name.
+        name: String,
+        /// The side of the images in pixels that was asked for.
+        side: usize,
+        /// The sides that there are.
+        sides: Vec<usize>,
+    },
     /// Public data sets have no place to lie in.
     #[error("there is no folder for data: no home folder is known")]
     NoFolder,
@@ -273,6 +330,10 @@ impl NameError {
             NameError::NotHere { fetch: (name, None), .. } => format!("`{{fetch}} {name}` downloads it"),
             NameError::NotHere { fetch: (name, Some(side)), .. } => {
                 format!("`{{fetch}} {name} {{size}} {side}` downloads it")
+            }
+            NameError::NoSize { sides, .. } => {
+                let sides: Vec<String> = sides.iter().map(usize::to_string).collect();
+                format!("it has {}", sides.join(", "))
             }
             NameError::NoFolder => "set {data_folder}".to_owned(),
         }

@@ -44,6 +44,6 @@ pub(crate) fn add_weights(hash: &mut Sha256, file: &EncoderFile) {
 }
 
 /// What a hash comes to, in hexadecimal digits.
-pub fn hexadecimal(hash: impl Digest) -> String {
+pub(crate) fn hexadecimal(hash: impl Digest) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -208,6 +208,16 @@ impl<'a> Judging<'a> {
     }
 }
 
+/// The images of `data` that can be judged: what is left out for want of a label is told.
+pub fn judged(data: &DataSet, events: &dyn Events) -> DataSet {
+    let judged = data.for_judging();
+    judged.notices[data.notices.len()..].iter().for_each(|notice| events.notice(&data.name, notice));
+    if judged.splits.test.is_none() && judged.splits.val.is_some() {
+        events.warn(&format!("{} has no test images with labels: validation alone is judged", data.name));
+    }
+    judged
+}
+
 /// What a verdict says of `data`, which were asked for as `path`.
 pub fn data_record(path: &str, data: &DataSet) -> DataRecord {
     let sha256 = Some(data.fingerprint.clone()).filter(|sha256| !sha256.is_empty());

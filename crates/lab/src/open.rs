@@ -4,10 +4,15 @@ use std::path::{Path, PathBuf};
 
 use twinlens_config::nearest;
 use twinlens_data::{
-    DataSet, DataSettings, OpenOptions, PixelRange, RangeOrigin, open as open_path, open_bytes,
+    DataSet, DataSettings, Inspection, OpenOptions, PixelRange, RangeOrigin, inspect, open as open_path,
+    open_bytes,
 };
+use twinlens_nn::weights::EncoderFile;
+use twinlens_run::RunRecord;
+use twinlens_ssl::finetune::range_of;
 
 use crate::catalogue::{self, PublicSet};
+use crate::run_settings::RunSettings;
 use crate::{Events, Lab, LabError, NameError};
 
 /// The name of the data set inside the program, where others have a path.
@@ -28,25 +33,43 @@ impl Lab<'_> {
         }
         let task = self.events.begin("reading images");
         let progress = |done: usize, total: usize| task.at(done as u64, total as u64);
-        let options = OpenOptions {
-            settings: settings.clone(),
-            cache_dir: self.data_folder.clone(),
-            progress: Some(&progress),
-            ..OpenOptions::default()
-        };
+        let options = self.options(settings, &progress);
         let data = match name {
             BUNDLED => {
                 let class_names =
                     catalogue::find("bloodmnist").map(|edition| edition.set.class_names.clone());
                 open_bytes("blood_cells_28.npz", BLOOD_CELLS, &OpenOptions { class_names, ..options })?
             }
-            name => {
-                let (path, class_names) = locate(name, self.data_folder.as_deref())?;
-                open_path(&path, &OpenOptions { class_names, ..options })?
-            }
+            name => self.open_located(name, options)?,
         };
         tell(&data, self.events);
         Ok(data)
+    }
+
+    /// Tells what the data set called `name` holds: a path, or a public one that was fetched. What was skipped, guessed or left
+    /// out is in what is returned, and not told besides.
+    ///
+    /// # Errors
+    /// [`NameError`], or data that cannot be read.
+    pub fn inspect(&self, name: &str, settings: &DataSettings) -> Result<Inspection, LabError> {
+        let task = self.events.begin("reading images");
+        let progress = |done: usize, total: usize| task.at(done as u64, total as u64);
+        Ok(inspect(&self.open_located(name, self.options(settings, &progress))?)?)
+    }
+
+    fn options<'p>(&self, settings: &DataSettings, progress: &'p dyn Fn(usize, usize)) -> OpenOptions<'p> {
+        OpenOptions {
+            settings: settings.clone(),
+            cache_dir: self.data_folder.clone(),
+            progress: Some(progress),
+            ..OpenOptions::default()
+        }
+    }
+
+    /// Opens a path, or a public data set that was fetched.
+    fn open_located(&self, name: &str, options: OpenOptions<'_>) -> Result<DataSet, LabError> {
+        let (path, class_names) = locate(name, self.data_folder.as_deref())?;
+        Ok(open_path(&path, &OpenOptions { class_names, ..options })?)
     }
 }
 
@@ -77,6 +100,15 @@ pub fn locate(name: &str, data_folder: Option<&Path>) -> Result<(PathBuf, Option
     }
     let names = &edition.set.class_names;
     Ok((edition.path(folder), (!names.is_empty()).then(|| names.clone())))
+}
+
+/// How the data set called `name` is read for the encoder at `path`, of which `file` was read: as its run read it, where it is the
+/// run's own, and by the range of values that the encoder knows.
+pub fn reading_for(path: &Path, file: &EncoderFile, name: &str) -> DataSettings {
+    let own = RunRecord::read(path).ok().and_then(|record| RunSettings::of(&record).ok());
+    let own = own.filter(|settings| settings.common().data == name);
+    let settings = own.map(|settings| settings.common().data_options.clone()).unwrap_or_default();
+    DataSettings { range: range_of(&file.description), ..settings }
 }
 
 /// Tells what a person should know of how `data` were read.

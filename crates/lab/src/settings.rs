@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use sha2::{Digest, Sha256};
 use toml::{Table, Value};
-use twinlens_config::{Problem, Resolved, Spec};
+use twinlens_config::{Problem, Request, Resolved, Spec};
+use twinlens_run::Recipe;
 use twinlens_ssl::finetune::{self, FinetuneSettings};
 use twinlens_ssl::{Settings, moved, recipes};
 use twinlens_views::presets;
+
+use crate::identity::hexadecimal;
 
 /// What origins and reports call a setting given by itself; a front end says its own word.
 const ASSIGNMENT: &str = "an assignment";
@@ -123,3 +127,24 @@ pub fn told<T>(resolved: Resolved<T>) -> Resolved<T> {
     }
     resolved
 }
+
+/// The recipe that settings follow: the one that was named, or else `usual`; `recipes` are those there are. Every setting that
+/// came from elsewhere than the recipe and the built-in defaults is a change.
+pub fn recipe_of<T>(
+    request: &Request,
+    resolved: &Resolved<T>,
+    usual: &str,
+    recipes: &[(&str, &str)],
+) -> Option<Recipe> {
+    let id = request.preset.as_deref().unwrap_or(usual);
+    let (id, text) = recipes.iter().find(|(name, _)| *name == id)?;
+    let sha256 = hexadecimal(Sha256::new_with_prefix(text));
+    let of_recipe = |origin: &str| origin == "built-in" || origin.starts_with("preset ");
+    let values = resolved.values().into_iter();
+    let changed = values.filter(|(_, _, origin)| !origin.split(", ").all(of_recipe));
+    let changed = changed.map(|(key, _, _)| key).filter(|key| !NOT_OF_RECIPES.contains(&key.as_str()));
+    Some(Recipe { id: (*id).to_owned(), sha256, changed: changed.collect() })
+}
+
+/// Settings that no recipe could state: what is learned from, and with which weights it begins.
+const NOT_OF_RECIPES: [&str; 2] = ["data", "init"];

@@ -1,7 +1,7 @@
 //! What a protocol says of a subject on a data set: one head for all, whatever the outcome.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use twinlens_eval::{Judgement, Predictions, Repeats};
 use twinlens_run::{RunError, RunFolder};
 
 use crate::LabError;
+use crate::events::Events;
 use crate::exhibits::Exhibit;
 use crate::identity::digest;
 use crate::outcome::{Outcome, Readings};
@@ -56,6 +57,17 @@ pub struct DataRecord {
     /// Which images stand in which split, where the files do not say so (see [`crate::split_key`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub splits: Option<String>,
+}
+
+/// The number that a verdict is held to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Headline {
+    /// The split it was measured on.
+    pub split: String,
+    /// What was measured, as tables call it.
+    pub measure: String,
+    /// What came out.
+    pub value: f64,
 }
 
 /// The readable settings that stand in a file's name; the key at its end tells it from all others.
@@ -157,6 +169,15 @@ impl Verdict {
     pub fn readings(&self) -> Readings {
         self.outcome.readings(self.text("split").unwrap_or("all"))
     }
+
+    /// The number that it is held to: its first measure on test, or on validation alone where there is no test; none where
+    /// that is undefined.
+    pub fn headline(&self) -> Option<Headline> {
+        let Readings { measures, mut splits } = self.readings();
+        let (split, values) = splits.pop()?;
+        let measure = measures.into_iter().next()?.title;
+        Some(Headline { split, measure, value: values.first().copied().flatten()? })
+    }
 }
 
 impl Verdict {
@@ -187,6 +208,20 @@ impl<O> Verdict<O> {
             .find(|exhibit| exhibit.extension == extension)
             .map(|exhibit| exhibit.bytes.as_slice())
     }
+}
+
+/// Tells the warnings of verdicts, each once, and keeps the verdicts in `run`, where the encoder is that of a run. Returns where
+/// the pictures beside them are.
+///
+/// # Errors
+/// A folder that is in use or cannot be written.
+pub fn keep(verdicts: &[Verdict], run: Option<&Path>, events: &dyn Events) -> Result<Vec<PathBuf>, RunError> {
+    let warnings: BTreeSet<&String> = verdicts.iter().flat_map(|verdict| &verdict.warnings).collect();
+    warnings.into_iter().for_each(|warning| events.warn(warning));
+    let Some(run) = run else { return Ok(Vec::new()) };
+    let run = RunFolder::open(run)?;
+    let kept = verdicts.iter().map(|verdict| verdict.keep(&run)).collect::<Result<Vec<_>, RunError>>()?;
+    Ok(kept.concat())
 }
 
 /// Verdicts that differ in nothing but their seeds, together, in the order in which they come.

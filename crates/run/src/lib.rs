@@ -81,7 +81,7 @@ pub use files::write_atomically;
 pub use folder::{Overwrite, RunFolder, Start};
 pub use lineage::{Ancestor, DataIdentity, LINEAGE_VERSION, Lineage, Recipe, RunKind};
 pub use metrics::{Row, csv_cell};
-pub use record::{RunRecord, find_runs};
+pub use record::{RunRecord, RunSummary, find_runs};
 pub use status::{State, Status};
 
 /// The version of the layout that this crate writes, and the newest that it reads.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::lineage::Lineage;
@@ -34,15 +35,6 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
-    /// The newest value of each metric: some are written every step, some every few epochs.
-    pub fn latest(&self) -> Row {
-        let mut latest = Row::new();
-        for row in &self.metrics {
-            latest.extend(row.iter().map(|(key, value)| (key.clone(), value.clone())));
-        }
-        latest
-    }
-
     /// Reads a run; it may be going on meanwhile. A run whose `STATUS` says "running" though no process
     /// holds its lock was killed, and is reported as [`State::Interrupted`].
     ///
@@ -61,6 +53,50 @@ impl RunRecord {
             status: read_status(path)?,
             verdicts: read_verdicts(&path.join(names::EVAL))?,
         })
+    }
+}
+
+/// A run in a line of a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSummary {
+    /// The folder.
+    pub path: PathBuf,
+    /// How the run stands.
+    pub status: &'static str,
+    /// What its status says besides.
+    pub message: String,
+    /// When it was started; null where its environment does not say.
+    pub started: Value,
+    /// The command line that began it.
+    pub command: String,
+    /// The newest epoch of its metrics log.
+    pub epoch: Option<Value>,
+    /// The newest loss there.
+    pub loss: Option<Value>,
+}
+
+impl RunRecord {
+    /// The newest value of each metric: some are written every step, some every few epochs.
+    pub fn latest(&self) -> Row {
+        let mut latest = Row::new();
+        for row in &self.metrics {
+            latest.extend(row.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        latest
+    }
+
+    /// The run in a line of a list.
+    pub fn summary(&self) -> RunSummary {
+        let mut latest = self.latest();
+        RunSummary {
+            path: self.path.clone(),
+            status: self.status.state.as_str(),
+            message: self.status.message.clone(),
+            started: self.environment["started"].clone(),
+            command: self.command.clone(),
+            epoch: latest.remove("epoch"),
+            loss: latest.remove("loss"),
+        }
     }
 }
 

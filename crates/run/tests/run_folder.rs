@@ -141,6 +141,14 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
     assert_eq!(record.verdicts["knn"]["test"]["accuracy"], json!(0.7));
     assert_eq!(record.environment["layout"], json!(1));
     assert_eq!(record.lineage, Some(lineage()));
+    let latest = json!({"epoch": 1, "step": 2, "loss": 1.5, "knn_accuracy": 0.7});
+    assert_eq!(json!(record.latest()), latest);
+    let summary = json!(record.summary());
+    assert_eq!(
+        (&summary["status"], &summary["message"], &summary["epoch"], &summary["loss"]),
+        (&json!("done"), &json!(""), &json!(1), &json!(1.5))
+    );
+    assert_eq!(summary["command"], json!(record.command));
     assert_eq!(find_runs(path.parent().unwrap().parent().unwrap()).unwrap(), [path]);
 }
 

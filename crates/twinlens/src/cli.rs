@@ -224,7 +224,7 @@ fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome 
         Verb::Views(args) => views::run(&args, terminal),
         Verb::Tsne(args) => tsne::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
-        Verb::List(args) => list::run(&args, &list::catalogue(), terminal),
+        Verb::List(args) => list::run(&args, &list::all(args.kind), terminal),
         Verb::Config(args) if args.is_of_finetuning() => config::run(&args, &spec::finetune_spec(), terminal),
         Verb::Config(args) => config::run(&args, &spec::spec(), terminal),
         Verb::Bench(args) => bench::run(&args, terminal),

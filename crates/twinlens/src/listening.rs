@@ -1,8 +1,8 @@
 //! What the lab tells, shown on the terminal: bars, lines, events of `--json-lines`.
 
 use serde_json::Value;
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 use twinlens_data::{Notice, Skipped};
+use twinlens_lab::jobs::memory_held;
 use twinlens_lab::{Events, Task, Training, TrainingEvent, TrainingListener, bytes};
 use twinlens_run::Row;
 
@@ -85,14 +85,6 @@ fn in_short(row: &Row) -> String {
     keys.into_iter().filter_map(number).chain(memory).collect()
 }
 
-/// Bytes of memory that this process holds, where the system tells.
-pub fn memory_held() -> Option<u64> {
-    let (mut system, this) = (System::new(), sysinfo::get_current_pid().ok()?);
-    let memory = ProcessRefreshKind::nothing().with_memory();
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[this]), false, memory);
-    Some(system.process(this)?.memory())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -101,7 +93,6 @@ mod tests {
 
     #[test]
     fn the_bar_tells_the_memory_held() {
-        assert!(memory_held().is_none_or(|held| held > 1 << 20));
         let row = Row::from_iter([("images_per_second".to_owned(), json!(3.0))]);
         let text = in_short(&row);
         assert!(text.starts_with(", images/s 3.00, memory "), "{text}");

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use md5::Md5;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use ureq::http::StatusCode;
 use ureq::http::header::{CONTENT_RANGE, RANGE};
 use ureq::{Agent, Proxy};
 
-use crate::identity::hexadecimal;
+use crate::files::hash_of;
 
 /// How long a server may take to answer, or to send the next bytes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -290,19 +290,8 @@ impl Checksum {
     fn of(&self, file: &mut File) -> io::Result<String> {
         file.seek(SeekFrom::Start(0))?;
         match self {
-            Checksum::Md5(_) => digest::<Md5>(file),
-            Checksum::Sha256(_) => digest::<Sha256>(file),
-        }
-    }
-}
-
-fn digest<D: Digest>(file: &mut File) -> io::Result<String> {
-    let mut hash = D::new();
-    let mut block = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(hexadecimal(hash)),
-            count => hash.update(&block[..count]),
+            Checksum::Md5(_) => hash_of::<Md5>(file),
+            Checksum::Sha256(_) => hash_of::<Sha256>(file),
         }
     }
 }

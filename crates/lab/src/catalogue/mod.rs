@@ -3,6 +3,7 @@
 //! One more is a table in `sets.toml`. Only [`Client::fetch`] opens a connection.
 
 mod fetch;
+mod listing;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -10,6 +11,10 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 pub use fetch::{Checksum, Client, FetchError, Remote};
+pub use listing::{EditionListing, Images, Listing, listing};
+
+use crate::error::NameError;
+use crate::{Events, bytes};
 
 /// A variable that names a folder on another server, to take files from instead of their publisher's.
 pub const MIRROR: &str = "TWINLENS_DATA_MIRROR";
@@ -85,6 +90,20 @@ impl PublicSet {
         sides.dedup();
         sides.into_iter().map(|side| Edition { set: self, side }).collect()
     }
+
+    /// The set in the size `side`, or in its smallest.
+    ///
+    /// # Errors
+    /// [`NameError::NoSize`].
+    pub fn edition(&'static self, side: Option<usize>) -> Result<Edition, NameError> {
+        let editions = self.editions();
+        let wanted = |edition: &&Edition| side.is_none_or(|side| side == edition.side);
+        editions.iter().find(wanted).copied().ok_or_else(|| NameError::NoSize {
+            name: self.name.clone(),
+            side: side.unwrap_or_default(),
+            sides: editions.iter().map(|edition| edition.side).collect(),
+        })
+    }
 }
 
 impl Edition {
@@ -131,6 +150,37 @@ impl Edition {
         self.places(data_folder).iter().all(|place| place.is_file())
     }
 
+    /// Brings those of its files to the user's data folder that are not there; `mirror` is an address to take them from
+    /// instead of their publisher's. What is fetched from where is told.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub fn fetch(
+        &self,
+        data_folder: &Path,
+        mirror: Option<&str>,
+        events: &dyn Events,
+    ) -> Result<(), FetchError> {
+        let PublicSet { summary, licence, .. } = self.set;
+        events.note(&format!("{}: {summary}; licence: {licence}", self.name()));
+        let client = Client::new();
+        let files = self.files(mirror).into_iter().zip(self.places(data_folder));
+        for ((name, remote), place) in files.filter(|(_, place)| !place.is_file()) {
+            events.note(&format!("from {}", remote.url));
+            events.note(&format!("to {}", place.display()));
+            let task = events.begin(&name);
+            let mut told = false;
+            client.fetch(&remote, &place, &mut |done, total| {
+                if !std::mem::replace(&mut told, true) {
+                    let size = total.map_or("not known".into(), bytes);
+                    events.note(&format!("size {size}, {} of it here", bytes(done)));
+                }
+                task.at(done, total.unwrap_or(0));
+            })?;
+        }
+        Ok(())
+    }
+
     /// One folder for a set, so that several files of one set are together and alone.
     fn folder(&self, data_folder: &Path) -> PathBuf {
         data_folder.join("downloads").join(&self.set.name)
@@ -156,6 +206,16 @@ mod tests {
         for wrong in ["bloodmnist_28", "bloodmnist_65", "mnist_28", "BLOODMNIST", ""] {
             assert!(find(wrong).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_size_is_chosen_or_refused_with_those_that_exist() {
+        let set = find("bloodmnist").unwrap().set;
+        assert_eq!(set.edition(None).unwrap().side, 28);
+        assert_eq!(set.edition(Some(128)).unwrap().name(), "bloodmnist_128");
+        let error = set.edition(Some(32)).unwrap_err();
+        assert_eq!(error.to_string(), "bloodmnist has no images of size 32");
+        assert_eq!(error.hint(), "it has 28, 64, 128, 224");
     }
 
     #[test]

@@ -45,6 +45,18 @@ pub enum JobError {
         /// The folder of the run.
         path: PathBuf,
     },
+    /// An encoder that is not the one that settings name.
+    #[error("{key} is {got}, but {init} holds {expected}")]
+    OtherEncoder {
+        /// The setting: `encoder.name` or `encoder.stem`.
+        key: &'static str,
+        /// Its value.
+        got: String,
+        /// Where the encoder lies.
+        init: String,
+        /// What the encoder's file says.
+        expected: String,
+    },
     /// An encoder whose weights changed.
     #[error("the encoder at {path} is no longer the one that this began with")]
     OtherWeights {
@@ -133,6 +145,8 @@ impl JobError {
                 "take another {out}, or add {overwrite}"
             }
             JobError::NoRoom { .. } => "free some space, or name another disk with {out}",
+            JobError::OtherEncoder { key: "encoder.stem", .. } => "leave encoder.stem out",
+            JobError::OtherEncoder { .. } => "leave encoder.name out",
             JobError::OtherWeights { .. } => "start anew with another {out}",
             JobError::Unreadable { .. } => {
                 "was it written by another version of this program, or changed by hand?"

@@ -6,18 +6,23 @@ use std::sync::Arc;
 use twinlens_data::DataSet;
 use twinlens_eval::{Judgement, Predictions};
 use twinlens_nn::weights::EncoderFile;
-use twinlens_run::{Lineage, Recipe, RunFolder, RunRecord, names};
+use twinlens_run::{Lineage, Recipe, RunFolder, RunRecord};
 use twinlens_ssl::finetune::{self, FinetuneSettings, LabelledImages, SCRATCH, finetune};
 use twinlens_ssl::{SslError, StartFrom};
 
+use super::plan::{Plan, PlannedStage, checkpoint_bytes, memory_held};
 use super::run_settings::RunSettings;
 use super::{Finetuned, JobError, TrainingJob, folder, start};
 use crate::{
-    Events, FeaturesKind, Lab, LabError, SubjectRecord, Verdict, data_record, read_encoder, weights_sha256,
+    Events, FeaturesKind, Lab, LabError, SubjectRecord, Verdict, data_record, encoder_file, read_encoder,
+    weights_sha256,
 };
 
 /// The protocol of a verdict on a fine-tuned encoder.
 const PROTOCOL: &str = "fine-tune";
+
+/// What a checkpoint keeps of each parameter: its value, two moments and its best value.
+const LISTS: u64 = 4;
 
 /// One fine-tuning, checked before anything is written.
 pub struct Finetuning {
@@ -94,7 +99,7 @@ impl Finetuning {
         folder: &RunFolder,
     ) -> Result<Verdict<Predictions>, SslError> {
         let scratch = self.settings.init == SCRATCH;
-        let file = folder.path().join(names::ENCODER).join("encoder.safetensors");
+        let file = encoder_file(folder.path());
         let subject = SubjectRecord {
             features: if scratch { FeaturesKind::FromScratch } else { FeaturesKind::FineTuned },
             encoder: Some(self.settings.encoder.name().to_owned()),
@@ -123,7 +128,26 @@ impl TrainingJob for Finetuning {
 
     fn checkpoint_bytes(&self) -> Result<u64, LabError> {
         let entries = self.settings.encoder.entries(self.images.context.channels);
-        Ok(checkpoint_bytes(entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()))
+        let values = entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        Ok(checkpoint_bytes(LISTS, values))
+    }
+
+    fn plan(&self) -> Result<Plan, LabError> {
+        let rehearsals = self.images.rehearse(&self.settings)?;
+        let memory_bytes = memory_held();
+        let stages = self.settings.stages.iter().zip(&rehearsals).map(|(stage, told)| PlannedStage {
+            epochs: stage.epochs,
+            seconds_per_step: told.seconds_per_step,
+            trained: told.trained,
+        });
+        let parameters = rehearsals.first().map_or(0, |told| told.parameters);
+        Ok(Plan {
+            steps_per_epoch: self.images.steps_per_epoch(self.settings.batch),
+            stages: stages.collect(),
+            parameters,
+            checkpoint_bytes: checkpoint_bytes(LISTS, parameters),
+            memory_bytes,
+        })
     }
 
     fn begins_with(&self) -> Option<(String, String)> {
@@ -201,6 +225,31 @@ pub fn take_file(settings: &mut FinetuneSettings, file: &EncoderFile) -> Result<
     Ok(())
 }
 
+/// Refuses a file whose encoder is another than settings say, where these are `stated` and not only usual.
+///
+/// # Errors
+/// [`JobError::OtherEncoder`].
+pub fn same_encoder(
+    settings: &FinetuneSettings,
+    file: &EncoderFile,
+    stated: &dyn Fn(&str) -> bool,
+) -> Result<(), JobError> {
+    let (encoder, description) = (&settings.encoder, &file.description);
+    let compared = [
+        ("encoder.name", encoder.name(), &description.encoder),
+        ("encoder.stem", encoder.stem().name(), &description.stem),
+    ];
+    match compared.into_iter().find(|(key, got, expected)| stated(key) && got != expected) {
+        Some((key, got, expected)) => Err(JobError::OtherEncoder {
+            key,
+            got: got.to_owned(),
+            init: settings.init.clone(),
+            expected: expected.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a file whose weights are not those that the settings were made with.
 ///
 /// # Errors
@@ -210,9 +259,4 @@ pub fn same_weights(settings: &FinetuneSettings, file: &EncoderFile) -> Result<(
         true => Ok(()),
         false => Err(JobError::OtherWeights { path: settings.init.clone() }),
     }
-}
-
-/// About the size of a checkpoint: weights, two moments and the best weights, four bytes each.
-pub fn checkpoint_bytes(parameters: usize) -> u64 {
-    parameters as u64 * 16
 }

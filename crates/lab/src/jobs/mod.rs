@@ -13,6 +13,7 @@ mod finetuning;
 mod folder;
 mod judging;
 mod lineage;
+mod plan;
 mod pretraining;
 pub mod run_settings;
 
@@ -27,12 +28,11 @@ use twinlens_ssl::{Settings, StartFrom};
 pub use asked::{changes, refuse_changes};
 pub use error::JobError;
 pub(crate) use finetuning::kept_verdict;
-pub use finetuning::{
-    Finetuning, checkpoint_bytes as finetuning_checkpoint_bytes, read_init, same_weights, take_file, unfrozen,
-};
+pub use finetuning::{Finetuning, read_init, same_encoder, same_weights, take_file, unfrozen};
 pub use folder::{free_space, room_for};
 pub use judging::{JudgeJob, JudgeRequest, judge};
-pub use pretraining::{Pretraining, checkpoint_bytes, decided, fitted};
+pub use plan::{Plan, PlannedStage, memory_held};
+pub use pretraining::{Pretraining, decided, fitted, shortened};
 
 use crate::{Encoder, Lab, LabError, Verdict};
 use run_settings::RunSettings;
@@ -69,6 +69,12 @@ pub trait TrainingJob {
     /// # Errors
     /// An encoder or a device that is not there.
     fn checkpoint_bytes(&self) -> Result<u64, LabError>;
+
+    /// What it would take, found by two steps of each stage; nothing is written.
+    ///
+    /// # Errors
+    /// An encoder or a device that is not there, images that cannot be read.
+    fn plan(&self) -> Result<Plan, LabError>;
 
     /// Path and hash of the weights that it begins with; none where they are random.
     fn begins_with(&self) -> Option<(String, String)>;

@@ -9,6 +9,7 @@ use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder, RunRecord};
 use twinlens_ssl::{Learner, Outcome as Ended, Precision, Prepared, Settings, StartFrom, train};
 
+use super::plan::{Plan, PlannedStage, checkpoint_bytes, memory_held};
 use super::run_settings::RunSettings;
 use super::{Pretrained, TrainingJob, folder, start};
 use crate::{Computing, Events, Lab, LabError, read_encoder, weights_sha256};
@@ -31,6 +32,9 @@ struct Init {
     sha256: String,
     file: Arc<EncoderFile>,
 }
+
+/// What a checkpoint keeps of each parameter: its value and two moments.
+const LISTS: u64 = 3;
 
 /// The precision of a new run: `auto` decided, with a warning where it will be slow.
 pub fn decided(precision: Precision, events: &dyn Events) -> Precision {
@@ -124,6 +128,15 @@ impl Pretraining {
     }
 }
 
+/// The same settings for two steps of everything.
+pub fn shortened(mut settings: Settings) -> Settings {
+    settings.epochs = 1;
+    settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
+    settings.limit = 2 * settings.batch;
+    settings.log_every = 1;
+    settings
+}
+
 impl TrainingJob for Pretraining {
     type Outcome = Pretrained;
 
@@ -140,7 +153,26 @@ impl TrainingJob for Pretraining {
     }
 
     fn checkpoint_bytes(&self) -> Result<u64, LabError> {
-        Ok(checkpoint_bytes(&self.learner()?))
+        Ok(checkpoint_bytes(LISTS, self.learner()?.weights().parameter_count()))
+    }
+
+    fn plan(&self) -> Result<Plan, LabError> {
+        let mut learner = self.learner()?;
+        let parameters = learner.weights().parameter_count();
+        let seconds_per_step = self.prepared.seconds_per_step(&self.settings, &mut learner)?;
+        // The learner still lives: what it holds counts.
+        let memory_bytes = memory_held();
+        Ok(Plan {
+            steps_per_epoch: self.prepared.steps_per_epoch(self.settings.batch),
+            stages: vec![PlannedStage {
+                epochs: self.settings.epochs,
+                seconds_per_step,
+                trained: parameters,
+            }],
+            parameters,
+            checkpoint_bytes: checkpoint_bytes(LISTS, parameters),
+            memory_bytes,
+        })
     }
 
     fn begins_with(&self) -> Option<(String, String)> {
@@ -177,9 +209,4 @@ pub fn fitted(settings: &Settings, data: &DataSet, events: &dyn Events) -> Resul
         events.warn(&told);
     }
     Ok(settings)
-}
-
-/// About the size of a checkpoint: weights and two moments, four bytes each.
-pub fn checkpoint_bytes(learner: &Learner) -> u64 {
-    learner.weights().parameter_count() as u64 * 12
 }

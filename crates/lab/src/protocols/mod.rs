@@ -25,6 +25,7 @@ pub use pca::PcaMap;
 pub use svm_tags::SvmTags;
 pub use tsne::TsneMap;
 
+use crate::error::Unheeded;
 use crate::outcome::Outcome;
 use crate::verdict::{Settings, plain};
 use crate::{Exhibit, Judging, LabError};
@@ -125,6 +126,19 @@ pub static PROTOCOLS: [ProtocolSpec; 9] = [
 ];
 
 impl ProtocolSpec {
+    /// Refuses what is asked of it that it would not heed: a `part` of the images, a policy of `views`.
+    ///
+    /// # Errors
+    /// [`LabError::NotHeeded`].
+    pub fn heeds(&self, part: bool, views: bool) -> Result<(), LabError> {
+        let what = match self.needs {
+            Needs::Classes | Needs::Tags if part => Unheeded::Part,
+            Needs::Classes | Needs::Tags | Needs::Images if views => Unheeded::Views,
+            _ => return Ok(()),
+        };
+        Err(LabError::NotHeeded { protocol: self.id, what })
+    }
+
     /// The row of a protocol.
     pub const fn of<P: Protocol>() -> ProtocolSpec {
         ProtocolSpec {

@@ -27,7 +27,8 @@ pub use points::{Point, label_curves};
 pub use processes::{Portion, Workers};
 pub use rival::Rival;
 
-use crate::jobs::{Finetuning, JobError, TrainingJob};
+use crate::files::write_json;
+use crate::jobs::{Finetuning, JobError, TrainingJob, read_init, same_weights};
 use crate::{Computing, FeaturesKind, Judging, Lab, LabError, LabelDraw, Subject, Verdict, weights_sha256};
 use plan::{Condition, Learners};
 
@@ -37,6 +38,34 @@ pub struct Study {
     conditions: Vec<Condition>,
     data: DataSet,
     computing: Computing,
+}
+
+/// What a plan asks for, checked before anything is written.
+pub enum Trainings {
+    /// A single training.
+    One(Box<Finetuning>),
+    /// A study of several.
+    Study(Box<Study>),
+}
+
+impl Trainings {
+    /// The trainings of `plan` on `data`, of the encoder in `file` or from random weights.
+    ///
+    /// # Errors
+    /// As [`Study::prepare`].
+    pub fn prepare(
+        plan: StudyPlan,
+        file: Option<Arc<EncoderFile>>,
+        data: &DataSet,
+        lab: &Lab<'_>,
+    ) -> Result<Trainings, LabError> {
+        if !plan.is_one() {
+            return Ok(Trainings::Study(Box::new(Study::prepare(plan, file, data, lab)?)));
+        }
+        let StudyPlan { mut settings, recipe, .. } = plan;
+        settings.take_images(data)?;
+        Ok(Trainings::One(Box::new(Finetuning::new(settings, file, data)?.following(recipe))))
+    }
 }
 
 /// What a study came to.
@@ -65,6 +94,24 @@ impl Study {
         let conditions = plan.conditions(file, data)?;
         let computing = lab.computing(plan.settings.workers, &plan.settings.device);
         Ok(Study { plan, conditions, data: data.clone(), computing })
+    }
+
+    /// The study that was begun in the folder `path`, to go on with; on `device`, where one is named.
+    ///
+    /// # Errors
+    /// A folder without a study; an encoder whose weights changed; as [`Study::prepare`].
+    pub fn reopen(path: &Path, device: Option<&str>, lab: &Lab<'_>) -> Result<Study, LabError> {
+        let mut plan = StudyPlan::read(&path.join(PLAN))?;
+        let settings = &mut plan.settings;
+        if let Some(device) = device {
+            device.clone_into(&mut settings.device);
+        }
+        let file = read_init(&settings.init)?;
+        if let Some(file) = &file {
+            same_weights(settings, file)?;
+        }
+        let data = lab.open(&settings.data, &settings.data_options)?;
+        Study::prepare(plan, file.map(Arc::new), &data, lab)
     }
 
     /// The first training, to tell of.
@@ -275,10 +322,4 @@ fn train(training: &Planned<'_>, to: &Destination<'_>) -> Result<Verdict<Predict
         RunFolder::open(&path)?.remove_checkpoints()?;
     }
     Ok(outcome.verdict)
-}
-
-fn write_json(path: &Path, document: &Value) -> Result<(), LabError> {
-    let text = serde_json::to_vec_pretty(document)
-        .map_err(|error| JobError::Unwritable { reason: error.to_string() })?;
-    Ok(write_atomically(path, &text)?)
 }

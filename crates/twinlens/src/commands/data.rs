@@ -1,17 +1,17 @@
 //! `data`: public data sets, and what a data set holds.
 
-use std::path::{Path, PathBuf};
-
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
-use twinlens_data::{DataSettings, Inspection, OpenOptions, SplitInspection, SplitOrigin};
+use twinlens_data::{DataSettings, Inspection, SplitInspection, SplitOrigin};
 use twinlens_lab::NameError;
-use twinlens_lab::catalogue::{self, Client, Edition, PublicSet};
+use twinlens_lab::catalogue::{self, EditionListing, Listing, PublicSet};
 pub use twinlens_lab::range_in_words;
 
 use super::reading::ReadingArgs;
+use super::training::lab;
 use super::{bytes, data_folder, notices};
+use crate::invocation::Invocation;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -47,8 +47,8 @@ Examples:
   twinlens pretrain --data bloodmnist_64 --out runs/a")]
 pub struct FetchArgs {
     /// The data set (`twinlens data list`)
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(catalogue::sets().iter().map(|set| set.name.as_str())))]
-    pub name: String,
+    #[arg(id = "name", value_name = "NAME", value_parser = public_set())]
+    pub set: &'static PublicSet,
     /// Side of the images in pixels
     ///
     /// Without it, the smallest that the set has.
@@ -75,6 +75,13 @@ pub struct InspectArgs {
     pub reading: ReadingArgs,
 }
 
+/// A public data set, by its name.
+fn public_set() -> impl TypedValueParser<Value = &'static PublicSet> {
+    let names = catalogue::sets().iter().map(|set| set.name.as_str());
+    PossibleValuesParser::new(names)
+        .try_map(|name| catalogue::sets().iter().find(|set| set.name == name).ok_or("no public data set"))
+}
+
 /// Runs `data`.
 ///
 /// # Errors
@@ -87,86 +94,36 @@ pub fn run(args: &DataArgs, terminal: &Terminal) -> Outcome {
     }
 }
 
-/// Where the data set called `data` lies, and the names of its classes where its files do not hold them: a path that
-/// exists, or a public data set that was fetched.
-///
-/// # Errors
-/// A public data set that is not here yet, or what looks like a misspelt one.
-pub fn locate(data: &str) -> Outcome<(PathBuf, Option<Vec<String>>)> {
-    Ok(twinlens_lab::locate(data, data_folder().as_deref())?)
-}
-
-fn downloads() -> Outcome<PathBuf> {
-    Ok(data_folder().ok_or(NameError::NoFolder)?)
-}
-
 fn list(terminal: &Terminal) -> Outcome {
-    let folder = data_folder();
-    let is_here = |edition: &Edition| folder.as_deref().is_some_and(|folder| edition.is_here(folder));
-    let edition = |edition: Edition| {
-        json!({
-            "name": edition.name(),
-            "side": edition.side,
-            "files": edition.files(None).into_iter().map(|(_, remote)| remote).collect::<Vec<_>>(),
-            "here": is_here(&edition),
-        })
-    };
-    let described = |set: &'static PublicSet| {
-        let [train, val, test] = set.images;
-        json!({
-            "name": set.name,
-            "summary": set.summary,
-            "images": {"train": train, "val": val, "test": test},
-            "classes": set.classes,
-            "channels": set.channels,
-            "licence": set.licence,
-            "editions": set.editions().into_iter().map(edition).collect::<Vec<_>>(),
-        })
-    };
-    let document = json!({"datasets": catalogue::sets().iter().map(described).collect::<Vec<_>>()});
+    let sets = catalogue::listing(data_folder().as_deref());
+    let document = json!({ "datasets": sets });
     terminal.result(&document, || {
-        let row = |set: &'static PublicSet| {
-            let editions = set.editions();
-            let sides = |editions: &mut dyn Iterator<Item = &Edition>| {
-                editions.map(|edition| edition.side.to_string()).collect::<Vec<_>>().join(" ")
-            };
-            let here = sides(&mut editions.iter().filter(|edition| is_here(edition)));
-            let lengths =
-                editions.iter().flat_map(|edition| edition.files(None)).map(|(_, remote)| remote.bytes);
+        let sides = |editions: &mut dyn Iterator<Item = &EditionListing>| {
+            editions.map(|edition| edition.side.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        let row = |set: &Listing| {
+            let here = sides(&mut set.editions.iter().filter(|edition| edition.here));
             vec![
-                set.name.clone(),
-                set.summary.clone(),
-                set.images.iter().sum::<u32>().to_string(),
+                set.name.to_owned(),
+                set.summary.to_owned(),
+                set.images.sum().to_string(),
                 set.classes.to_string(),
                 set.channels.to_string(),
-                sides(&mut editions.iter()),
-                lengths.sum::<Option<u64>>().map_or("not known".to_owned(), bytes),
-                set.licence.clone(),
+                sides(&mut set.editions.iter()),
+                set.bytes().map_or("not known".to_owned(), bytes),
+                set.licence.to_owned(),
                 if here.is_empty() { "-".to_owned() } else { here },
             ]
         };
         let headings =
             ["name", "what", "images", "classes", "channels", "sizes", "download", "licence", "here"];
-        terminal.table(&headings, &catalogue::sets().iter().map(row).collect::<Vec<_>>())
+        terminal.table(&headings, &sets.iter().map(row).collect::<Vec<_>>())
     })
 }
 
-impl FetchArgs {
-    fn edition(&self) -> Outcome<Edition> {
-        let own = catalogue::sets().iter().filter(|set| set.name == self.name);
-        let editions: Vec<Edition> = own.flat_map(PublicSet::editions).collect();
-        let wanted = |edition: &&Edition| self.size.is_none_or(|size| size == edition.side);
-        editions.iter().find(wanted).copied().ok_or_else(|| {
-            let sides: Vec<String> = editions.iter().map(|edition| edition.side.to_string()).collect();
-            let message = format!("{} has no images of size {}", self.name, self.size.unwrap_or_default());
-            Failure::message(Exit::Usage, message).hint(format!("it has {}", sides.join(", ")))
-        })
-    }
-}
-
 fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
-    let edition = args.edition()?;
-    let folder = downloads()?;
+    let edition = args.set.edition(args.size)?;
+    let folder = data_folder().ok_or(NameError::NoFolder)?;
     let was_here = edition.is_here(&folder);
     if !was_here {
         if args.offline {
@@ -174,7 +131,8 @@ fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
             let failure = Failure::message(Exit::Environment, message).at(edition.path(&folder).display());
             return Err(failure.hint("leave --offline out, or copy the files there from another machine"));
         }
-        download(&edition, &folder, terminal)?;
+        let mirror = std::env::var(catalogue::MIRROR).ok().filter(|mirror| !mirror.is_empty());
+        edition.fetch(&folder, mirror.as_deref(), terminal)?;
     }
     let path = edition.path(&folder);
     let document = json!({
@@ -190,45 +148,9 @@ fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
     })
 }
 
-fn download(edition: &Edition, folder: &Path, terminal: &Terminal) -> Outcome {
-    let PublicSet { summary, licence, .. } = edition.set;
-    tracing::info!("{}: {summary}; licence: {licence}", edition.name());
-    let mirror = std::env::var(catalogue::MIRROR).ok().filter(|mirror| !mirror.is_empty());
-    let client = Client::new();
-    let files = edition.files(mirror.as_deref()).into_iter().zip(edition.places(folder));
-    for ((name, remote), place) in files.filter(|(_, place)| !place.is_file()) {
-        tracing::info!("from {}", remote.url);
-        tracing::info!("to {}", place.display());
-        let bar = terminal.progress(&name, 0);
-        let mut told = false;
-        client.fetch(&remote, &place, &mut |done, total| {
-            if !std::mem::replace(&mut told, true) {
-                tracing::info!(
-                    "size {}, {} of it here",
-                    total.map_or("not known".into(), bytes),
-                    bytes(done)
-                );
-            }
-            bar.set_of(done, total.unwrap_or(0), "");
-        })?;
-    }
-    Ok(())
-}
-
 fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
-    let bar = terminal.progress("reading images", 0);
-    let progress = |done: usize, total: usize| bar.set_of(done as u64, total as u64, "");
-    let (path, class_names) = locate(&args.data)?;
-    let options = OpenOptions {
-        settings: args.reading.over(&DataSettings::default())?,
-        class_names,
-        cache_dir: data_folder(),
-        progress: Some(&progress),
-        ..OpenOptions::default()
-    };
-    let set = twinlens_data::open(&path, &options)?;
-    let inspection = twinlens_data::inspect(&set)?;
-    drop(bar);
+    let settings = args.reading.over(&DataSettings::default())?;
+    let inspection = lab(&Invocation::default(), terminal).inspect(&args.data, &settings)?;
     terminal.result(&notices::inspection(inspection.clone()), || describe(&inspection, terminal))
 }
 

@@ -3,30 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::ValueHint;
-use indicatif::HumanDuration;
 use serde_json::json;
 use twinlens_config::{Flag, Request};
 use twinlens_data::DataSet;
-use twinlens_lab::Lab;
 use twinlens_lab::jobs::{
-    FINETUNING, Finetuned, Finetuning, TrainingJob, decided, finetuning_checkpoint_bytes as checkpoint_bytes,
-    read_init, refuse_changes, same_weights, take_file, unfrozen,
+    FINETUNING, Finetuned, Finetuning, TrainingJob, decided, read_init, same_encoder, take_file, unfrozen,
 };
-use twinlens_lab::study::{PLAN, Point, Portion, Rival, Study, StudyOutcome, StudyPlan, Workers};
+use twinlens_lab::study::{PLAN, Point, Portion, Rival, Study, StudyOutcome, StudyPlan, Trainings, Workers};
+use twinlens_lab::{Lab, LabError, encoder_file};
 use twinlens_nn::weights::EncoderFile;
-use twinlens_run::{Recipe, RunFolder, names};
+use twinlens_run::{Recipe, RunFolder};
 use twinlens_ssl::finetune::FinetuneSettings;
 use twinlens_ssl::finetune::recipes::{DEFAULT, RECIPES};
 
 use super::labels::LabelsArgs;
-use super::report;
 use super::settings::{CommonArgs, device};
-use super::spec::{recipe_of, resolve_finetune};
+use super::spec::{finetune_spec, recipe_of, resolve_finetune, resumed};
 use super::told::{headings, rows, table};
-use super::training::{Signals, encoder_file, lab};
+use super::training::{lab, stoppable};
+use super::{plan, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
 use crate::terminal::Terminal;
@@ -128,14 +125,12 @@ impl Call<'_> {
         data: &DataSet,
         out: Option<&Path>,
     ) -> Outcome {
-        if plan.is_one() {
-            let StudyPlan { mut settings, recipe, .. } = plan;
-            settings.take_images(data)?;
-            return self.one(&Finetuning::new(settings, file, data)?.following(recipe), out);
-        }
-        let study = Study::prepare(plan, file, data, &self.lab)?;
+        let study = match Trainings::prepare(plan, file, data, &self.lab)? {
+            Trainings::One(job) => return self.one(&job, out),
+            Trainings::Study(study) => study,
+        };
         match (out, study.first_training()) {
-            (_, Some(job)) if self.args.dry_run => tell_plan(job, study.trainings(), self.terminal),
+            (_, Some(job)) if self.args.dry_run => plan::finetuning(job, study.trainings(), self.terminal),
             (Some(out), _) => self.study(&study, out),
             (None, _) => Err(no_folder()),
         }
@@ -149,36 +144,37 @@ impl Call<'_> {
             return Err(failure.hint(hint));
         }
         if self.args.dry_run {
-            return tell_plan(job, 1, self.terminal);
+            return plan::finetuning(job, 1, self.terminal);
         }
         let out = out.ok_or_else(no_folder)?;
         let mut folder = job.create(out, self.args.overwrite, &self.lab)?;
-        let signals = Signals::listen()?;
-        let tuned = job.begin(&mut folder, FINETUNING, &signals.heard_in(&self.lab));
-        let tuned = signals.ended(tuned, ("finetune", out))?;
+        let tuned = self.stoppable(out, |lab| job.begin(&mut folder, FINETUNING, lab))?;
         self.conclude(job, &folder, &tuned)
     }
 
     /// A whole study in the folder `out`, its report, and its numbers told.
     fn study(&self, study: &Study, out: &Path) -> Outcome {
-        let devices = &self.args.devices;
-        let signals = Signals::listen()?;
-        let lab = signals.heard_in(&self.lab);
-        let outcome = if devices.is_empty() {
-            study.run(out, self.args.overwrite, &lab)
-        } else {
-            let executable = self.executable()?;
-            let command = |portion: Portion, device: &str| {
-                let mut command = Command::new(executable);
-                command.args(["finetune", "--device", device, "--part", &portion.to_string()]);
-                command.args(["--quiet", "--no-progress", "--resume"]).arg(out);
-                command
-            };
-            study.run_on(&Workers { devices, command: &command }, out, &lab)
-        };
-        let outcome = signals.ended(outcome, ("finetune", out))?;
+        let outcome = match self.args.devices.as_slice() {
+            [] => self.stoppable(out, |lab| study.run(out, self.args.overwrite, lab)),
+            devices => {
+                let executable = self.executable()?;
+                let command = |portion: Portion, device: &str| {
+                    let mut command = Command::new(executable);
+                    command.args(["finetune", "--device", device, "--part", &portion.to_string()]);
+                    command.args(["--quiet", "--no-progress", "--resume"]).arg(out);
+                    command
+                };
+                let workers = Workers { devices, command: &command };
+                self.stoppable(out, |lab| study.run_on(&workers, out, lab))
+            }
+        }?;
         let page = report::write_study(out)?;
         self.tell(&outcome, &page)
+    }
+
+    /// Does `work` in the folder `path`, which signals may stop.
+    fn stoppable<T>(&self, path: &Path, work: impl FnOnce(&Lab<'_>) -> Result<T, LabError>) -> Outcome<T> {
+        stoppable(&self.lab, ("finetune", path), work)
     }
 
     /// The program's own file.
@@ -231,41 +227,23 @@ impl Call<'_> {
     }
 
     fn resume_study(&self, path: &Path) -> Outcome {
-        let mut plan = StudyPlan::read(&path.join(PLAN))?;
-        if let (Some(_), Some(device)) = (self.args.part, &self.args.common.device) {
-            plan.settings.device.clone_from(device);
-        }
-        let file = read_init(&plan.settings.init)?;
-        if let Some(file) = &file {
-            same_weights(&plan.settings, file)?;
-        }
-        let data = self.lab.open(&plan.settings.data, &plan.settings.data_options)?;
-        let study = Study::prepare(plan, file.map(Arc::new), &data, &self.lab)?;
+        let device = self.args.part.and(self.args.common.device.as_deref());
+        let study = Study::reopen(path, device, &self.lab)?;
         match self.args.part {
-            Some(portion) => {
-                let signals = Signals::listen()?;
-                let ended = study.train_part(portion, path, &signals.heard_in(&self.lab));
-                signals.ended(ended, ("finetune", path))
-            }
+            Some(portion) => self.stoppable(path, |lab| study.train_part(portion, path, lab)),
             None => self.study(&study, path),
         }
     }
 
-    fn resume_one(&self, path: &Path, mut request: Request) -> Outcome {
-        let config = path.join(names::CONFIG);
-        let before = resolve_finetune(&Request { files: vec![config.clone()], ..Request::default() })?;
-        request.files.insert(0, config);
-        let now = resolve_finetune(&request)?;
-        refuse_changes(&before.table, &now.table, &Finetuning::MAY_CHANGE)
-            .map_err(|error| Failure::from(error).hint("start a new run with another --out"))?;
-        let data = self.lab.open(&now.settings.data, &now.settings.data_options)?;
-        let job = Finetuning::new(now.settings, None, &data)?;
+    fn resume_one(&self, path: &Path, request: Request) -> Outcome {
+        let may = (&Finetuning::MAY_CHANGE[..], "start a new run with another --out");
+        let settings = resumed(path, request, &finetune_spec(), may)?;
+        let data = self.lab.open(&settings.data, &settings.data_options)?;
+        let job = Finetuning::new(settings, None, &data)?;
         if self.args.dry_run {
-            return tell_plan(&job, 1, self.terminal);
+            return plan::finetuning(&job, 1, self.terminal);
         }
-        let signals = Signals::listen()?;
-        let ended = job.go_on(path, FINETUNING, &signals.heard_in(&self.lab));
-        let (folder, tuned) = signals.ended(ended, ("finetune", path))?;
+        let (folder, tuned) = self.stoppable(path, |lab| job.go_on(path, FINETUNING, lab))?;
         self.conclude(&job, &folder, &tuned)
     }
 }
@@ -303,7 +281,7 @@ impl FinetuneArgs {
             request.flags.push(Flag { name: "ENCODER", key: "init", value: init.into() });
         }
         if let Some(choice) = self.labels.label_choice {
-            let value = toml::Value::try_from(twinlens_data::LabelChoice::from(choice));
+            let value = toml::Value::try_from(choice);
             let value = value.map_err(|error| Failure::new(Exit::Usage, error))?;
             request.flags.push(Flag { name: "--label-choice", key: "label_choice", value });
         }
@@ -319,17 +297,7 @@ impl FinetuneArgs {
         settings.precision = decided(settings.precision, terminal);
         let file = read_init(&settings.init)?;
         if let Some(file) = &file {
-            let stated = |key: &str| resolved.origin(key) != "built-in";
-            let differs = [
-                ("encoder.name", settings.encoder.name(), file.description.encoder.as_str()),
-                ("encoder.stem", settings.encoder.stem().name(), file.description.stem.as_str()),
-            ];
-            if let Some((key, got, expected)) =
-                differs.into_iter().find(|(key, got, expected)| stated(key) && got != expected)
-            {
-                let message = format!("{key} is {got}, but {} holds {expected}", settings.init);
-                return Err(Failure::message(Exit::Usage, message).hint(format!("leave {key} out")));
-            }
+            same_encoder(&settings, file, &|key| resolved.origin(key) != "built-in")?;
             take_file(&mut settings, file)?;
         } else if !self.sweep_blocks {
             settings = unfrozen(settings, terminal);
@@ -347,57 +315,6 @@ impl FinetuneArgs {
         let (rivals, sweep_blocks) = (self.rivals.clone(), self.sweep_blocks);
         StudyPlan { settings, recipe, amounts, seeds, rivals, sweep_blocks }.settled()
     }
-}
-
-/// Tells what `trainings` like this one would be.
-fn tell_plan(job: &Finetuning, trainings: usize, terminal: &Terminal) -> Outcome {
-    let (settings, images) = (&job.settings, &job.images);
-    let steps_per_epoch = images.steps_per_epoch(settings.batch);
-    let rehearsals = images.rehearse(settings)?;
-    let stages = settings.stages.iter().zip(&rehearsals);
-    let seconds: f64 =
-        stages.map(|(stage, told)| (stage.epochs * steps_per_epoch) as f64 * told.seconds_per_step).sum();
-    let steps = settings.epochs() * steps_per_epoch;
-    let parameters = rehearsals.first().map_or(0, |told| told.parameters);
-    let trained: Vec<usize> = rehearsals.iter().map(|told| told.trained).collect();
-    let document = json!({
-        "trainings": trainings,
-        "labels": images.train.len(),
-        "val": images.val.len(),
-        "test": images.test.as_ref().map(|test| test.len()),
-        "classes": images.classes,
-        "size": images.context.size,
-        "batch": images.batch(settings.batch),
-        "steps_per_epoch": steps_per_epoch,
-        "steps": steps,
-        "seconds": seconds,
-        "seconds_per_step": rehearsals.iter().map(|told| told.seconds_per_step).collect::<Vec<_>>(),
-        "parameters": parameters,
-        "trained": trained,
-        "checkpoint_bytes": checkpoint_bytes(parameters),
-        "files": names::ALL,
-        "settings": settings,
-    });
-    terminal.result(&document, || {
-        let about = HumanDuration(Duration::from_secs_f64(seconds)).to_string();
-        let rows = [
-            ("labels", images.train.len().to_string()),
-            (
-                "images",
-                format!(
-                    "{} validation, {} test",
-                    images.val.len(),
-                    images.test.as_ref().map_or(0, |test| test.len())
-                ),
-            ),
-            ("steps", format!("{steps_per_epoch} an epoch, {steps} in all")),
-            ("parameters", parameters.to_string()),
-            ("learning, by stage", trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
-            ("time, without the looks at validation images", format!("about {about}")),
-            ("trainings like this", trainings.to_string()),
-        ];
-        terminal.table(&["plan", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
-    })
 }
 
 #[cfg(test)]

@@ -1,28 +1,28 @@
 //! `judge`: any protocol by name, with any of its settings.
 
-use std::path::PathBuf;
-
-use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::Value;
 use twinlens_data::DataSet;
 use twinlens_lab::protocols::{Needs, PROTOCOLS, ProtocolSpec, find};
-use twinlens_lab::{Part, Repeat, Settings, Subject};
+use twinlens_lab::{Part, Settings, Subject};
 
 use super::health::policy;
-use super::judging::{JudgeArgs, share};
+use super::judging::{JudgeArgs, ResultArgs, explained};
 use super::labels::LabelsArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
 /// Arguments of `judge`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(before_help = "\
+#[command(
+    before_help = "\
 Examples:
   twinlens judge runs/a --protocol knn --data blood.npz
   twinlens judge runs/a --protocol knn --data blood.npz k=5 vote=majority
   twinlens judge runs/a --protocol cluster --data blood.npz --split all k=8 restarts=50 --seeds 0,1,2
-  twinlens judge runs/a --protocol ridge-probe --data blood.npz --label-share 0.01,0.1 --seeds 0,1,2")]
+  twinlens judge runs/a --protocol ridge-probe --data blood.npz --label-share 0.01,0.1 --seeds 0,1,2",
+    mut_args(|arg| explained(arg, "Of other protocols, their first measure counts."))
+)]
 pub struct JudgeVerbArgs {
     /// What is judged, on what.
     #[command(flatten)]
@@ -46,14 +46,9 @@ pub struct JudgeVerbArgs {
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
-    /// Where to write
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub out: Option<PathBuf>,
-    /// Exit with code 1 when the test accuracy is below this
-    ///
-    /// Of other protocols, their first measure counts.
-    #[arg(long, value_name = "ACCURACY", value_parser = share)]
-    pub fail_under: Option<f64>,
+    /// What becomes of verdicts.
+    #[command(flatten)]
+    pub result: ResultArgs,
     /// Which labels.
     #[command(flatten)]
     pub labels: LabelsArgs,
@@ -70,8 +65,8 @@ fn protocol() -> impl TypedValueParser<Value = &'static str> {
 /// Settings that the protocol does not have, an encoder or data that cannot be used, a measure below `--fail-under`.
 pub fn run(args: &JudgeVerbArgs, terminal: &Terminal) -> Outcome {
     let protocol = find(args.protocol)?;
-    args.check(protocol)?;
-    let (settings, repeat) = (args.settings()?, args.repeat(protocol)?);
+    protocol.heeds(args.split.is_some(), args.policy.is_some())?;
+    let (settings, repeat) = (args.settings()?, args.labels.asked(args.seed as u64).repeat(protocol)?);
     protocol.check(&settings)?;
     let (subject, data) = args.open(protocol, terminal)?;
     let computing = args.judge.computing();
@@ -81,7 +76,7 @@ pub fn run(args: &JudgeVerbArgs, terminal: &Terminal) -> Outcome {
         judging.views = policy(&args.judge, args.policy.as_deref())?;
     }
     let verdicts = judging.run(protocol, &settings, &repeat)?;
-    args.judge.conclude(&verdicts, args.out.as_deref(), args.fail_under, terminal)
+    args.judge.conclude(&verdicts, &args.result, terminal)
 }
 
 impl JudgeVerbArgs {
@@ -95,31 +90,6 @@ impl JudgeVerbArgs {
             Ok((key.to_owned(), value))
         };
         self.settings.iter().map(pair).collect()
-    }
-
-    /// What is asked of a protocol that it would not heed.
-    fn check(&self, protocol: &ProtocolSpec) -> Outcome {
-        let learns = matches!(protocol.needs, Needs::Classes | Needs::Tags);
-        let (message, hint) = if self.split.is_some() && learns {
-            ("learns from the training images and is measured on all others", "leave --split out")
-        } else if self.policy.is_some() && protocol.needs != Needs::Views {
-            ("compares no views", "leave --policy out")
-        } else {
-            return Ok(());
-        };
-        Err(Failure::message(Exit::Usage, format!("{} {message}", protocol.id)).hint(hint))
-    }
-
-    /// A protocol that learns from labels is repeated with draws of labels, any other with its own seeds.
-    fn repeat(&self, protocol: &ProtocolSpec) -> Outcome<Repeat> {
-        if protocol.needs == Needs::Classes {
-            return self.labels.repeat(self.seed as u64);
-        }
-        if self.labels.amounts().is_empty() {
-            return Ok(Repeat { seeds: self.labels.seeds(self.seed as u64), ..Repeat::default() });
-        }
-        let message = format!("{} does not learn from a share of the labels", protocol.id);
-        Err(Failure::message(Exit::Usage, message).hint("leave --label-share and --labels-per-class out"))
     }
 
     fn open(&self, protocol: &ProtocolSpec, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
@@ -153,12 +123,15 @@ mod tests {
             ("health", "--split val --policy simclr", None),
         ] {
             let args: JudgeVerbArgs = parse(&format!("runs/a --protocol {id} --data b.npz {line}")).unwrap();
-            let failure = args.check(find(id).unwrap()).err();
+            let protocol = find(id).unwrap();
+            let failure =
+                protocol.heeds(args.split.is_some(), args.policy.is_some()).err().map(Failure::from);
             assert_eq!(failure.as_ref().map(Failure::exit), hint.map(|_| Exit::Usage), "{id} {line}");
             let told = failure.map(|failure| failure.render(false)).unwrap_or_default();
             assert!(told.contains(hint.unwrap_or_default()), "{told}");
         }
         let args: JudgeVerbArgs = parse("runs/a --protocol health --data b.npz --label-share 0.1").unwrap();
-        assert_eq!(args.repeat(find("health").unwrap()).unwrap_err().exit(), Exit::Usage);
+        let error = args.labels.asked(0).repeat(find("health").unwrap()).unwrap_err();
+        assert_eq!(Failure::from(error).exit(), Exit::Usage);
     }
 }

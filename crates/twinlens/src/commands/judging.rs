@@ -1,21 +1,18 @@
 //! What verbs that use a trained encoder share: the encoder, the data, and where to compute.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ValueHint};
 use serde_json::Value;
-use twinlens_data::{DataSet, DataSettings};
+use twinlens_data::DataSet;
 use twinlens_lab::{
-    Computing, Events, FeaturesKind, Judging, LabError, Readings, Subject, Verdict, read_encoder,
+    Computing, FeaturesKind, Headline, Judging, LabError, Logged, Subject, Verdict, judged, keep,
+    read_encoder, reading_for, write_json,
 };
 use twinlens_nn::weights::EncoderFile;
-use twinlens_run::{RunFolder, RunRecord, write_atomically};
-use twinlens_ssl::finetune::range_of;
 
 use super::reading::ReadingArgs;
-use super::run_settings::RunSettings;
 use super::told::Told;
 use super::training::open_named;
 use crate::exit::{Exit, Failure, Outcome};
@@ -89,7 +86,9 @@ impl JudgeArgs {
     /// A missing or damaged encoder, data that cannot be read.
     pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
         let file = self.read(&self.encoder)?;
-        let data = open_named(&self.data, &self.reading_for(&file)?, terminal)?;
+        // Flags win.
+        let settings = self.reading.over(&reading_for(&self.encoder, &file, &self.data))?;
+        let data = open_named(&self.data, &settings, terminal)?;
         Ok((Subject::new(self.features, file, self.untrained_seed)?, data))
     }
 
@@ -104,17 +103,6 @@ impl JudgeArgs {
             (description.version, description.range) = (description.version.max(2), None);
         }
         Ok(file)
-    }
-
-    /// How the data are read: as the run read them, if they are its own, and by the range of values that the encoder
-    /// knows; flags win.
-    fn reading_for(&self, file: &EncoderFile) -> Outcome<DataSettings> {
-        let own = RunRecord::read(&self.encoder).ok().and_then(|record| RunSettings::of(&record).ok());
-        let own = own.filter(|settings| settings.common().data == self.data);
-        let mut settings =
-            own.map_or_else(DataSettings::default, |settings| settings.common().data_options.clone());
-        settings.range = range_of(&file.description);
-        self.reading.over(&settings)
     }
 
     /// Judging `subject` on `data`.
@@ -138,12 +126,7 @@ impl JudgeArgs {
     /// As [`JudgeArgs::open`].
     pub fn open_labelled(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
         let (subject, data) = self.open(terminal)?;
-        let judged = data.for_judging();
-        judged.notices[data.notices.len()..].iter().for_each(|notice| terminal.notice(&data.name, notice));
-        if judged.splits.test.is_none() && judged.splits.val.is_some() {
-            tracing::warn!("{} has no test images with labels: validation alone is judged", data.name);
-        }
-        Ok((subject, judged))
+        Ok((subject, judged(&data, terminal)))
     }
 
     /// Tells the warnings of verdicts, each once, and keeps these with the run if the encoder is one's; returns where their
@@ -152,52 +135,56 @@ impl JudgeArgs {
     /// # Errors
     /// A folder that is in use or cannot be written.
     pub fn keep(&self, verdicts: &[Verdict]) -> Outcome<Vec<PathBuf>> {
-        let warnings: BTreeSet<&String> = verdicts.iter().flat_map(|verdict| &verdict.warnings).collect();
-        warnings.into_iter().for_each(|warning| tracing::warn!("{warning}"));
-        if !self.encoder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let run = RunFolder::open(&self.encoder)?;
-        let kept = verdicts.iter().map(|verdict| Ok(verdict.keep(&run)?)).collect::<Outcome<Vec<_>>>()?;
-        Ok(kept.concat())
+        let run = Some(self.encoder.as_path()).filter(|path| path.is_dir());
+        Ok(keep(verdicts, run, &Logged)?)
     }
 
-    /// Tells verdicts, keeps them with the run if the encoder is one's, and fails below `fail_under`.
+    /// Tells verdicts, keeps them with the run if the encoder is one's, and does with them what `result` says.
     ///
     /// # Errors
-    /// A file that cannot be written; a test accuracy below `fail_under`.
-    pub fn conclude(
-        &self,
-        verdicts: &[Verdict],
-        out: Option<&Path>,
-        fail_under: Option<f64>,
-        terminal: &Terminal,
-    ) -> Outcome {
+    /// A file that cannot be written; a test accuracy below that asked for.
+    pub fn conclude(&self, verdicts: &[Verdict], result: &ResultArgs, terminal: &Terminal) -> Outcome {
         let pictures = self.keep(verdicts)?;
         let told = Told::of(verdicts, &pictures, terminal)?;
-        if let Some(out) = out {
+        if let Some(out) = &result.out {
             write_document(out, &told.document)?;
         }
         terminal.result(&told.document, || told.text)?;
-        check(verdicts, fail_under)
+        result.check(verdicts)
     }
 }
 
-/// Fails where the worst of the verdicts is below `fail_under`: by its first measure on test, or on validation alone where
-/// there is no test.
-fn check(verdicts: &[Verdict], fail_under: Option<f64>) -> Outcome {
-    let last = |verdict: &Verdict| {
-        let Readings { measures, mut splits } = verdict.readings();
-        let (split, values) = splits.pop()?;
-        Some((split, measures.into_iter().next()?.title, values.first().copied().flatten()?))
-    };
-    let worst = verdicts.iter().filter_map(last).min_by(|a, b| a.2.total_cmp(&b.2));
-    match (fail_under, worst) {
-        (Some(least), Some((split, measure, value))) if value < least => {
-            let message = format!("{split} {measure} {value:.4} is below {least}");
-            Err(Failure::message(Exit::Failed, message))
+/// What becomes of verdicts.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ResultArgs {
+    /// Where to write
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub out: Option<PathBuf>,
+    /// Exit with code 1 when the test accuracy is below this
+    #[arg(long, value_name = "ACCURACY", value_parser = share)]
+    pub fail_under: Option<f64>,
+}
+
+/// An argument as it is; that of the least accuracy says `more` in its long help.
+pub fn explained(arg: Arg, more: &str) -> Arg {
+    if arg.get_id() != "fail_under" {
+        return arg;
+    }
+    let short = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    arg.long_help(format!("{short}\n\n{more}"))
+}
+
+impl ResultArgs {
+    /// Fails where the worst of the verdicts is below what was asked for.
+    fn check(&self, verdicts: &[Verdict]) -> Outcome {
+        let worst = verdicts.iter().filter_map(Verdict::headline).min_by(|a, b| a.value.total_cmp(&b.value));
+        match (self.fail_under, worst) {
+            (Some(least), Some(Headline { split, measure, value })) if value < least => {
+                let message = format!("{split} {measure} {value:.4} is below {least}");
+                Err(Failure::message(Exit::Failed, message))
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
 }
 
@@ -206,8 +193,7 @@ fn check(verdicts: &[Verdict], fail_under: Option<f64>) -> Outcome {
 /// # Errors
 /// A file that cannot be written.
 pub fn write_document(path: &Path, document: &Value) -> Outcome {
-    let text = serde_json::to_vec_pretty(document).map_err(|error| Failure::new(Exit::Failed, error))?;
-    Ok(write_atomically(path, &text)?)
+    Ok(write_json(path, document)?)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! `knn`: judge an encoder by its nearest neighbours.
 
-use std::path::PathBuf;
-
-use clap::{ValueEnum, ValueHint};
+use clap::ValueEnum;
+use clap::builder::TypedValueParser;
+use twinlens_eval::Vote;
 use twinlens_lab::protocols::{Knn, Protocol, find, settings};
 
-use super::judging::{JudgeArgs, positive, share};
+use super::judging::{JudgeArgs, ResultArgs, positive};
 use super::labels::LabelsArgs;
+use super::one_of;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -27,7 +28,7 @@ pub struct KnnArgs {
     #[arg(short, long, value_name = "K", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Vec<u32>,
     /// How neighbours vote
-    #[arg(long, value_name = "weighted|plain", default_value = "weighted", hide_possible_values = true)]
+    #[arg(long, value_name = "weighted|plain", default_value = "weighted", hide_possible_values = true, value_parser = vote())]
     pub vote: Vote,
     /// What makes rows of features near
     #[arg(long, value_name = "cosine|euclidean", default_value = "cosine", hide_possible_values = true)]
@@ -38,24 +39,20 @@ pub struct KnnArgs {
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
-    /// Where to write
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub out: Option<PathBuf>,
-    /// Exit with code 1 when the test accuracy is below this
-    #[arg(long, value_name = "ACCURACY", value_parser = share)]
-    pub fail_under: Option<f64>,
+    /// What becomes of verdicts.
+    #[command(flatten)]
+    pub result: ResultArgs,
     /// Which labels.
     #[command(flatten)]
     pub labels: LabelsArgs,
 }
 
 /// How neighbours vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Vote {
-    /// By exp(cosine / temperature), or by 1 / distance.
-    Weighted,
-    /// One neighbour, one vote.
-    Plain,
+fn vote() -> impl TypedValueParser<Value = Vote> {
+    one_of([
+        ("weighted", "By exp(cosine / temperature), or by 1 / distance", Vote::Weighted),
+        ("plain", "One neighbour, one vote", Vote::Majority),
+    ])
 }
 
 /// What makes rows of features near.
@@ -80,10 +77,7 @@ impl KnnArgs {
     fn protocol(&self) -> Knn {
         Knn {
             k: self.k.iter().map(|&k| k as usize).collect(),
-            vote: match self.vote {
-                Vote::Weighted => twinlens_eval::Vote::Weighted,
-                Vote::Plain => twinlens_eval::Vote::Majority,
-            },
+            vote: self.vote,
             distance: self.distance.into(),
             temperature: self.temperature.clone(),
         }
@@ -95,16 +89,14 @@ impl KnnArgs {
 /// # Errors
 /// An encoder or data that cannot be used, a k beyond the training images, an accuracy below `--fail-under`.
 pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
+    let protocol = find(Knn::ID)?;
     // Told before minutes of work.
-    let repeat = args.labels.repeat(args.seed as u64)?;
+    let repeat = args.labels.asked(args.seed as u64).repeat(protocol)?;
     let (subject, data) = args.judge.open_labelled(terminal)?;
     let (computing, settings) = (args.judge.computing(), settings(&args.protocol()));
-    let verdicts = args.judge.judging((&subject, &data), &computing, terminal).run(
-        find(Knn::ID)?,
-        &settings,
-        &repeat,
-    )?;
-    args.judge.conclude(&verdicts, args.out.as_deref(), args.fail_under, terminal)
+    let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
+    let verdicts = judging.run(protocol, &settings, &repeat)?;
+    args.judge.conclude(&verdicts, &args.result, terminal)
 }
 
 #[cfg(test)]
@@ -117,7 +109,7 @@ mod tests {
     #[test]
     fn neighbours_and_votes_are_read() {
         let args: KnnArgs = parse("runs/a --data b.npz -k 1,5 --vote plain --distance euclidean").unwrap();
-        assert_eq!((args.k, args.vote, args.distance), (vec![1, 5], Vote::Plain, Distance::Euclidean));
+        assert_eq!((args.k, args.vote, args.distance), (vec![1, 5], Vote::Majority, Distance::Euclidean));
         let args: KnnArgs = parse("runs/a --data b.npz").unwrap();
         assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, vec![TEMPERATURE]));
         let args: KnnArgs = parse("runs/a --data b.npz --temperature 0.02,0.5").unwrap();

@@ -1,11 +1,11 @@
 //! How many labels are learned from, how they are drawn, and how often: what verbs that learn from labels share.
 
-use clap::ValueEnum;
-use twinlens_data::LabelAmount;
-use twinlens_lab::{LabelDraw, Repeat};
+use clap::builder::TypedValueParser;
+use twinlens_data::{LabelAmount, LabelChoice};
+use twinlens_lab::LabelsAsked;
 
 use super::judging::share;
-use crate::exit::{Exit, Failure, Outcome};
+use super::one_of;
 
 /// How many labels, drawn how, how often.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -18,7 +18,7 @@ pub struct LabelsArgs {
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub labels_per_class: Vec<u32>,
     /// How those labels are chosen [default: stratified]
-    #[arg(long, value_name = "random|stratified", hide_possible_values = true)]
+    #[arg(long, value_name = "random|stratified", hide_possible_values = true, value_parser = choice())]
     pub label_choice: Option<LabelChoice>,
     /// Repeat with each of these seeds, and tell mean and spread
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(i64).range(0..), conflicts_with = "seed")]
@@ -26,21 +26,11 @@ pub struct LabelsArgs {
 }
 
 /// How a share of the labels is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LabelChoice {
-    /// Any images alike.
-    Random,
-    /// The same share of every class.
-    Stratified,
-}
-
-impl From<LabelChoice> for twinlens_data::LabelChoice {
-    fn from(choice: LabelChoice) -> twinlens_data::LabelChoice {
-        match choice {
-            LabelChoice::Random => twinlens_data::LabelChoice::Random,
-            LabelChoice::Stratified => twinlens_data::LabelChoice::Stratified,
-        }
-    }
+fn choice() -> impl TypedValueParser<Value = LabelChoice> {
+    one_of([
+        ("random", "Any images alike", LabelChoice::Random),
+        ("stratified", "The same share of every class", LabelChoice::Stratified),
+    ])
 }
 
 impl LabelsArgs {
@@ -60,38 +50,14 @@ impl LabelsArgs {
         each_once(&self.seeds, one)
     }
 
-    /// Every amount with every seed, or with `seed`; all labels once where no amount is asked for.
-    ///
-    /// # Errors
-    /// Seeds without an amount: of all labels none is drawn.
-    pub fn draws(&self, seed: u64) -> Outcome<Vec<LabelDraw>> {
-        let (amounts, seeds, choice) = (self.amounts(), self.seeds(seed), self.choice());
-        if amounts.is_empty() && !self.seeds.is_empty() {
-            let failure =
-                Failure::message(Exit::Usage, "with all labels nothing is drawn, so seeds change nothing");
-            return Err(failure.hint("add --label-share or --labels-per-class, or leave --seeds out"));
+    /// The labels asked for; `seed` is the only one where no others are named.
+    pub fn asked(&self, seed: u64) -> LabelsAsked {
+        LabelsAsked {
+            amounts: self.amounts(),
+            choice: self.label_choice.unwrap_or(LabelChoice::Stratified),
+            seeds: if self.seeds.is_empty() { Vec::new() } else { self.seeds(seed) },
+            seed,
         }
-        if amounts.is_empty() {
-            return Ok(vec![LabelDraw::ALL]);
-        }
-        let of = |amount| {
-            let seeds = if amount == LabelDraw::ALL.amount { &seeds[..1] } else { &seeds[..] };
-            seeds.iter().map(move |&seed| LabelDraw { amount, choice, seed }).collect::<Vec<_>>()
-        };
-        Ok(amounts.into_iter().flat_map(of).collect())
-    }
-
-    /// The same for a protocol that learns from labels.
-    ///
-    /// # Errors
-    /// As [`LabelsArgs::draws`].
-    pub fn repeat(&self, seed: u64) -> Outcome<Repeat> {
-        Ok(Repeat { labels: self.draws(seed)?, ..Repeat::default() })
-    }
-
-    /// How labels are chosen.
-    pub fn choice(&self) -> twinlens_data::LabelChoice {
-        self.label_choice.unwrap_or(LabelChoice::Stratified).into()
     }
 }
 
@@ -108,8 +74,11 @@ pub fn each_once(seeds: &[i64], one: u64) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use twinlens_lab::LabelDraw;
+
     use super::*;
     use crate::commands::testing::parse;
+    use crate::exit::{Exit, Failure};
 
     #[derive(clap::Args)]
     struct Verb {
@@ -130,19 +99,19 @@ mod tests {
     fn amounts_are_sorted_and_each_is_there_once() {
         let read = labels("--label-share 0.5,0.01,0.5").unwrap();
         assert_eq!(read.amounts(), [LabelAmount::Share(0.01), LabelAmount::Share(0.5)]);
-        assert_eq!(read.choice(), twinlens_data::LabelChoice::Stratified);
+        assert_eq!(read.asked(7).choice, LabelChoice::Stratified);
         let read = labels("--labels-per-class 10,1 --seeds 3,0,3 --label-choice random").unwrap();
         assert_eq!(read.amounts(), [LabelAmount::PerClass(1), LabelAmount::PerClass(10)]);
-        assert_eq!((read.seeds(7), read.choice()), (vec![3, 0], twinlens_data::LabelChoice::Random));
+        let asked = read.asked(7);
+        assert_eq!((asked.seeds, asked.choice), (vec![3, 0], LabelChoice::Random));
         let none = labels("").unwrap();
         assert_eq!((none.amounts(), none.seeds(7)), (vec![], vec![7]));
-        let draws = read.draws(7).unwrap();
-        let seeds: Vec<u64> = draws.iter().map(|draw| draw.seed).collect();
-        assert_eq!((draws[0].amount, seeds), (LabelAmount::PerClass(1), vec![3, 0, 3, 0]));
-        assert_eq!(none.draws(7).unwrap(), [LabelDraw::ALL]);
-        let all = labels("--label-share 0.1,1 --seeds 0,1").unwrap().draws(7).unwrap();
-        assert_eq!(all.len(), 3, "of all labels nothing is drawn");
-        assert!(labels("--seeds 0,1").unwrap().draws(7).is_err());
+        assert_eq!(none.asked(7).draws().unwrap(), [LabelDraw::ALL]);
+        let refused = Failure::from(labels("--seeds 0,1").unwrap().asked(7).draws().unwrap_err());
+        assert_eq!(refused.exit(), Exit::Usage);
+        let told = refused.render(false);
+        let hint = "hint: add --label-share or --labels-per-class, or leave --seeds out";
+        assert!(told.contains(hint), "{told}");
         for bad in [
             "--label-share 0",
             "--label-share 1.5",

@@ -19,6 +19,7 @@ pub mod labels;
 pub mod list;
 pub mod man;
 pub mod notices;
+mod plan;
 pub mod pretrain;
 pub mod probe;
 pub mod quickstart;
@@ -38,7 +39,7 @@ pub mod weights;
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use etcetera::BaseStrategy;
 use twinlens_lab::{Computing, Part};
 pub use twinlens_lab::{bytes, run_settings};
@@ -61,6 +62,17 @@ pub fn computing(workers: usize, device: &str) -> Computing {
 pub fn part() -> impl TypedValueParser<Value = Part> {
     PossibleValuesParser::new(Part::ALL.map(Part::name))
         .try_map(|name| Part::named(&name).ok_or("no part of a data set"))
+}
+
+/// One of a few values; each has a name and a line that says what it is.
+pub fn one_of<T: Clone + Send + Sync + 'static, const N: usize>(
+    all: [(&'static str, &'static str, T); N],
+) -> impl TypedValueParser<Value = T> {
+    let names = all.each_ref().map(|(name, what, _)| PossibleValue::new(*name).help(*what));
+    PossibleValuesParser::new(names).try_map(move |given| {
+        let found = all.iter().find(|(name, ..)| *name == given);
+        found.map(|(.., value)| value.clone()).ok_or("none of these")
+    })
 }
 
 #[cfg(test)]

@@ -1,26 +1,20 @@
 //! `pretrain`: learn an encoder without labels.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::ValueHint;
-use indicatif::HumanDuration;
 use serde_json::{Value, json};
-use twinlens_config::Request;
-use twinlens_lab::jobs::{
-    PRETRAINING, Pretrained, Pretraining, TrainingJob, checkpoint_bytes, decided, refuse_changes,
-};
-use twinlens_lab::{Lab, LabError};
+use twinlens_lab::jobs::{PRETRAINING, Pretrained, Pretraining, TrainingJob, decided, shortened};
+use twinlens_lab::{Lab, LabError, encoder_file};
 use twinlens_run::{RunFolder, State, names};
 use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
-use super::spec::{recipe_of, resolve, spec};
-use super::training::{Signals, encoder_file, lab, prepare};
-use super::{bytes, report};
+use super::spec::{recipe_of, resolve, resumed, spec};
+use super::training::{lab, prepare, stoppable};
+use super::{plan, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
-use crate::listening::memory_held;
 use crate::terminal::Terminal;
 
 /// Arguments of `pretrain`.
@@ -70,11 +64,11 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
     let mut settings = resolved.settings;
     settings.precision = decided(settings.precision, terminal);
     if args.smoke {
-        return smoke(&mut settings, &lab, terminal);
+        return smoke(settings, &lab, terminal);
     }
     let run = prepare(settings, &lab)?.following(recipe);
     let out = match &args.out {
-        _ if args.dry_run => return tell_plan(&run, terminal),
+        _ if args.dry_run => return plan::pretraining(&run, terminal),
         Some(out) if out.as_os_str() == "auto" => free_name(&run.settings),
         Some(out) => out.clone(),
         None => return Err(Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")),
@@ -97,27 +91,18 @@ fn go(
     terminal: &Terminal,
     learn: Learning,
 ) -> Outcome {
-    let signals = Signals::listen()?;
     let path = folder.path().to_path_buf();
-    let learned =
-        signals.ended(learn(run, folder, PRETRAINING, &signals.heard_in(lab)), ("pretrain", &path))?;
+    let learned = stoppable(lab, ("pretrain", &path), |lab| learn(run, folder, PRETRAINING, lab))?;
     report::write(folder, &run.data, &run.settings(), lab)?;
     tell_result(run, &learned, terminal)
 }
 
 fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     let mut folder = RunFolder::open(path)?;
-    let config = path.join(names::CONFIG);
-    // What is to be said of the file is said once, below.
-    let before = spec().resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
-    let mut request = args.settings.request();
-    request.files.insert(0, config);
-    let now = resolve(&request)?;
-    refuse_changes(&before.table, &now.table, &Pretraining::MAY_CHANGE)
-        .map_err(|error| Failure::from(error).hint("start a new run, perhaps with --init-from"))?;
-    let run = prepare(now.settings, lab)?;
+    let may = (&Pretraining::MAY_CHANGE[..], "start a new run, perhaps with --init-from");
+    let run = prepare(resumed(path, args.settings.request(), &spec(), may)?, lab)?;
     if args.dry_run {
-        return tell_plan(&run, terminal);
+        return plan::pretraining(&run, terminal);
     }
     folder.write_config(&run.settings().config()?)?;
     folder.set_status(State::Running, "")?;
@@ -125,13 +110,9 @@ fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) 
 }
 
 /// Two steps of everything, in a folder that is removed afterwards.
-fn smoke(settings: &mut Settings, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
-    settings.epochs = 1;
-    settings.schedule.warmup_epochs = settings.schedule.warmup_epochs.min(1.0);
-    settings.limit = 2 * settings.batch;
-    settings.log_every = 1;
+fn smoke(settings: Settings, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
-    let run = prepare(settings.clone(), lab)?;
+    let run = prepare(shortened(settings), lab)?;
     let mut folder = run.create(&place.path().join("smoke"), false, lab)?;
     go(&run, &mut folder, lab, terminal, Pretraining::begin)?;
     tracing::info!("a smoke test: {} is removed", folder.path().display());
@@ -173,58 +154,6 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
             ("kNN accuracy, validation", text("knn_accuracy")),
         ];
         terminal.table(&["pre-trained", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
-    })
-}
-
-fn tell_plan(run: &Pretraining, terminal: &Terminal) -> Outcome {
-    let (batch, epochs) = (run.settings.batch, run.settings.epochs);
-    let steps = run.prepared.steps_per_epoch(batch);
-    let context = &run.prepared.context;
-    let images = run.prepared.train.len();
-    let mut learner = run.learner()?;
-    let parameters = learner.weights().parameter_count();
-    // Weights, gradients and two moments, four bytes each.
-    let state = (parameters * 16) as u64;
-    let seconds_per_step = run.prepared.seconds_per_step(&run.settings, &mut learner)?;
-    let seconds = seconds_per_step * (steps * epochs) as f64;
-    let memory = memory_held();
-    let checkpoint = checkpoint_bytes(&learner);
-    let document = json!({
-        "images": images,
-        "size": context.size,
-        "channels": context.channels,
-        "mean": context.mean,
-        "std": context.std,
-        "steps_per_epoch": steps,
-        "steps": steps * epochs,
-        "seconds_per_step": seconds_per_step,
-        "seconds": seconds,
-        "parameters": parameters,
-        "weights_and_optimiser_bytes": state,
-        "memory_bytes": memory,
-        "checkpoint_bytes": checkpoint,
-        "files": names::ALL,
-        "settings": run.settings,
-    });
-    terminal.result(&document, || {
-        let rows = [
-            ("training images", images.to_string()),
-            ("view", format!("{0} x {0} x {1}", context.size, context.channels)),
-            ("steps", format!("{steps} an epoch, {} in all", steps * epochs)),
-            ("parameters", parameters.to_string()),
-            (
-                "time",
-                format!(
-                    "about {}, at {seconds_per_step:.2} s a step",
-                    HumanDuration(Duration::from_secs_f64(seconds))
-                ),
-            ),
-            ("weights, gradients, optimiser", bytes(state)),
-            ("memory after two steps", memory.map_or("not known".to_owned(), bytes)),
-            ("a checkpoint", bytes(checkpoint)),
-            ("files", names::ALL.join(" ")),
-        ];
-        terminal.table(&["plan", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
     })
 }
 

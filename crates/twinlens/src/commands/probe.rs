@@ -1,27 +1,28 @@
 //! `probe`: judge an encoder by a linear classifier on its frozen features.
 
-use std::path::PathBuf;
-
-use clap::{ValueEnum, ValueHint};
+use clap::ValueEnum;
 use twinlens_data::DataSet;
 use twinlens_eval::{LinearProbe, RidgeProbe, SvmProbe};
+use twinlens_lab::Settings;
 use twinlens_lab::protocols::{Protocol, ProtocolSpec, SvmTags, find};
-use twinlens_lab::{Repeat, Settings};
 
-use super::judging::{JudgeArgs, share};
+use super::judging::{JudgeArgs, ResultArgs, explained};
 use super::labels::LabelsArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
 /// Arguments of `probe`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(before_help = "\
+#[command(
+    before_help = "\
 Examples:
   twinlens probe runs/a --data blood.npz
   twinlens probe runs/a --data blood.npz --label-share 0.01,0.1 --seeds 0,1,2
   twinlens probe runs/a --data blood.npz --classifier ridge
   twinlens probe runs/a --data VOCdevkit/VOC2007 --classifier svm --seeds 0,1,2
-  twinlens probe runs/a --data blood.npz --fail-under 0.9 --json")]
+  twinlens probe runs/a --data blood.npz --fail-under 0.9 --json",
+    mut_args(|arg| explained(arg, "Where an image may show several classes, the mean average precision counts."))
+)]
 pub struct ProbeArgs {
     /// What is judged, on what.
     #[command(flatten)]
@@ -34,14 +35,9 @@ pub struct ProbeArgs {
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: i64,
-    /// Where to write
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub out: Option<PathBuf>,
-    /// Exit with code 1 when the test accuracy is below this
-    ///
-    /// Where an image may show several classes, the mean average precision counts.
-    #[arg(long, value_name = "ACCURACY", value_parser = share)]
-    pub fail_under: Option<f64>,
+    /// What becomes of verdicts.
+    #[command(flatten)]
+    pub result: ResultArgs,
     /// Which labels.
     #[command(flatten)]
     pub labels: LabelsArgs,
@@ -89,18 +85,20 @@ impl Classifier {
 pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
     let (subject, data) = args.judge.open_labelled(terminal)?;
     let protocol = args.classifier.protocol(&data)?;
-    let repeat = if data.has_tags() { args.folds(&data)? } else { args.labels.repeat(args.seed as u64)? };
+    args.all_labels(&data)?;
+    let repeat = args.labels.asked(args.seed as u64).repeat(protocol)?;
     let computing = args.judge.computing();
     let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
     let verdicts = judging.run(protocol, &Settings::new(), &repeat)?;
-    args.judge.conclude(&verdicts, args.out.as_deref(), args.fail_under, terminal)
+    args.judge.conclude(&verdicts, &args.result, terminal)
 }
 
 impl ProbeArgs {
-    /// Where an image may show several classes, seeds draw the folds of cross-validation, and all labels are used.
-    fn folds(&self, data: &DataSet) -> Outcome<Repeat> {
-        if self.labels.amounts().is_empty() {
-            return Ok(Repeat { seeds: self.labels.seeds(self.seed as u64), ..Repeat::default() });
+    /// Refuses a share of the labels where an image may show several classes: seeds draw the folds of cross-validation, and all
+    /// labels are used.
+    fn all_labels(&self, data: &DataSet) -> Outcome {
+        if !data.has_tags() || self.labels.amounts().is_empty() {
+            return Ok(());
         }
         let message = format!("an image of {} may show several classes: all labels are used", data.name);
         Err(Failure::message(Exit::Usage, message).hint("leave --label-share and --labels-per-class out"))

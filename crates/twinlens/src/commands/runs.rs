@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
-use serde_json::{Value, json};
+use serde_json::json;
 use twinlens_run::{RunRecord, find_runs};
 
 use super::cells::short;
@@ -70,7 +70,7 @@ fn list(folder: &Path, terminal: &Terminal) -> Outcome {
     let mut runs = Vec::new();
     for path in find_runs(folder)? {
         match RunRecord::read(&path) {
-            Ok(record) => runs.push(summary(&record)),
+            Ok(record) => runs.push(json!(record.summary())),
             Err(error) => tracing::warn!("left out: {error}"),
         }
     }
@@ -86,23 +86,11 @@ fn list(folder: &Path, terminal: &Terminal) -> Outcome {
     })
 }
 
-fn summary(record: &RunRecord) -> Value {
-    let latest = record.latest();
-    json!({
-        "path": record.path,
-        "status": record.status.state.as_str(),
-        "message": record.status.message,
-        "started": record.environment["started"],
-        "command": record.command,
-        "epoch": latest.get("epoch"),
-        "loss": latest.get("loss"),
-    })
-}
-
 fn show(path: &Path, terminal: &Terminal) -> Outcome {
     let record = RunRecord::read(path)?;
-    let mut document = summary(&record);
-    document["metrics"] = Value::Object(record.latest());
+    let latest = record.latest();
+    let mut document = json!(record.summary());
+    document["metrics"] = json!(latest);
     document["verdicts"] = json!(record.verdicts);
     document["environment"] = record.environment.clone();
     terminal.result(&document, || {
@@ -112,7 +100,7 @@ fn show(path: &Path, terminal: &Terminal) -> Outcome {
         }
         text += &format!("\n{}\n\n", record.command);
         let rows: Vec<Vec<String>> =
-            record.latest().iter().map(|(key, value)| vec![key.clone(), short(value)]).collect();
+            latest.iter().map(|(key, value)| vec![key.clone(), short(value)]).collect();
         text += &terminal.table(&["metric", "last value"], &rows);
         if !record.verdicts.is_empty() {
             let names: Vec<&str> = record.verdicts.keys().map(String::as_str).collect();

@@ -1,14 +1,20 @@
 //! What the layers of the configuration resolve to: [`Settings`], their defaults, presets and checks.
 
-use sha2::{Digest, Sha256};
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use twinlens_config::{Request, Resolved, Spec};
+use twinlens_lab::jobs::refuse_changes;
 use twinlens_lab::run_settings::kind_of;
+pub use twinlens_lab::settings::recipe_of;
 use twinlens_lab::settings::{self, told};
-use twinlens_run::{Recipe, RunKind};
+use twinlens_run::{RunKind, names};
 use twinlens_ssl::Settings;
 use twinlens_ssl::finetune::FinetuneSettings;
 
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 
 /// What origins and reports call a setting given as `key=value`.
 const ASSIGNMENT: &str = "--set";
@@ -44,23 +50,22 @@ pub fn resolve_finetune(request: &Request) -> Outcome<Resolved<FinetuneSettings>
     Ok(told(finetune_spec().resolve(request)?))
 }
 
-/// The recipe that settings follow: the one that was named, or else `usual`; `recipes` are those there are. Every setting that
-/// came from elsewhere than the recipe and the built-in defaults is a change.
-pub fn recipe_of<T>(
-    request: &Request,
-    resolved: &Resolved<T>,
-    usual: &str,
-    recipes: &[(&str, &str)],
-) -> Option<Recipe> {
-    let id = request.preset.as_deref().unwrap_or(usual);
-    let (id, text) = recipes.iter().find(|(name, _)| *name == id)?;
-    let sha256 = twinlens_lab::hexadecimal(Sha256::new_with_prefix(text));
-    let of_recipe = |origin: &str| origin == "built-in" || origin.starts_with("preset ");
-    let values = resolved.values().into_iter();
-    let changed = values.filter(|(_, _, origin)| !origin.split(", ").all(of_recipe));
-    let changed = changed.map(|(key, _, _)| key).filter(|key| !NOT_OF_RECIPES.contains(&key.as_str()));
-    Some(Recipe { id: (*id).to_owned(), sha256, changed: changed.collect() })
+/// The settings with which the run in the folder `run` goes on: those it saved, with what `request` changes of those that `may`
+/// change; `hint` says what else to do.
+///
+/// # Errors
+/// A report of everything that is wrong; settings that may not change.
+pub fn resumed<T: Serialize + DeserializeOwned + JsonSchema>(
+    run: &Path,
+    mut request: Request,
+    spec: &Spec<T>,
+    (may, hint): (&[&str], &str),
+) -> Outcome<T> {
+    let config = run.join(names::CONFIG);
+    // What is to be said of the file is said once, below.
+    let before = spec.resolve(&Request { files: vec![config.clone()], ..Request::default() })?;
+    request.files.insert(0, config);
+    let now = told(spec.resolve(&request)?);
+    refuse_changes(&before.table, &now.table, may).map_err(|error| Failure::from(error).hint(hint))?;
+    Ok(now.settings)
 }
-
-/// Settings that no recipe could state: what is learned from, and with which weights it begins.
-const NOT_OF_RECIPES: [&str; 2] = ["data", "init"];

@@ -1,11 +1,10 @@
 //! What verbs that train share: the lab as the command line sets it up, and signals.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use twinlens_data::{DataSet, DataSettings};
 use twinlens_lab::jobs::{JobError, Pretraining};
 use twinlens_lab::{Asked, Lab, LabError, NameError, Program};
-use twinlens_run::names;
 use twinlens_ssl::{Settings, SslError};
 
 use super::data_folder;
@@ -49,48 +48,31 @@ pub fn prepare(settings: Settings, lab: &Lab<'_>) -> Outcome<Pretraining> {
     Ok(run)
 }
 
-/// Signals that ask trainings to save or to stop.
-pub struct Signals {
-    interrupt: Interrupt,
-    asked: Box<dyn Fn() -> Asked>,
-}
-
-impl Signals {
-    /// Starts to listen for signals.
-    ///
-    /// # Errors
-    /// When the system refuses the handlers.
-    pub fn listen() -> Outcome<Signals> {
-        let interrupt = Interrupt::install().map_err(|error| Failure::new(Exit::Environment, error))?;
-        let shared = interrupt.clone();
-        let asked = move || match (shared.requested(), shared.take_save_request()) {
-            (Some(_), _) => Asked::Stop,
-            (None, true) => Asked::Save,
-            (None, false) => Asked::Continue,
-        };
-        Ok(Signals { interrupt, asked: Box::new(asked) })
-    }
-
-    /// The lab, whose work these signals may now stop.
-    pub fn heard_in<'a>(&'a self, lab: &Lab<'a>) -> Lab<'a> {
-        Lab { asked: &*self.asked, ..lab.clone() }
-    }
-
-    /// What trainings that heard these signals came to. Of those that were stopped, `verb` goes on with the folder `path`.
-    ///
-    /// # Errors
-    /// That of `ended`; a stop has the exit code of its signal.
-    pub fn ended<T>(&self, ended: Result<T, LabError>, (verb, path): (&str, &Path)) -> Outcome<T> {
-        ended.map_err(|error| {
-            let stopped = error.is_interruption();
-            let failure = Failure::from(error);
-            if !stopped {
-                return failure;
-            }
-            let exit = self.interrupt.requested().map_or(Exit::Interrupted, Signal::exit);
-            failure.ending(exit).hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
-        })
-    }
+/// Does `work` in the lab, which signals may ask meanwhile to save or to stop. What was stopped goes on by `verb` with the folder
+/// `path`.
+///
+/// # Errors
+/// When the system refuses the handlers; that of the work; a stop has the exit code of its signal.
+pub fn stoppable<T>(
+    lab: &Lab<'_>,
+    (verb, path): (&str, &Path),
+    work: impl FnOnce(&Lab<'_>) -> Result<T, LabError>,
+) -> Outcome<T> {
+    let interrupt = Interrupt::install().map_err(|error| Failure::new(Exit::Environment, error))?;
+    let asked = || match (interrupt.requested(), interrupt.take_save_request()) {
+        (Some(_), _) => Asked::Stop,
+        (None, true) => Asked::Save,
+        (None, false) => Asked::Continue,
+    };
+    work(&Lab { asked: &asked, ..lab.clone() }).map_err(|error| {
+        let stopped = error.is_interruption();
+        let failure = Failure::from(error);
+        if !stopped {
+            return failure;
+        }
+        let exit = interrupt.requested().map_or(Exit::Interrupted, Signal::exit);
+        failure.ending(exit).hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
+    })
 }
 
 /// Opens the data set of the settings, with a progress bar, and tells what was skipped.
@@ -107,11 +89,6 @@ pub fn open_data(settings: &Settings, terminal: &Terminal) -> Outcome<DataSet> {
 /// No data set named, or one that cannot be read.
 pub fn open_named(name: &str, options: &DataSettings, terminal: &Terminal) -> Outcome<DataSet> {
     Ok(lab(&Invocation::default(), terminal).open(name, options)?)
-}
-
-/// Where a run keeps its encoder.
-pub fn encoder_file(run: &Path) -> PathBuf {
-    run.join(names::ENCODER).join("encoder.safetensors")
 }
 
 impl From<SslError> for Failure {
@@ -152,6 +129,7 @@ impl From<LabError> for Failure {
             LabError::Ssl(error) => Failure::from(error),
             LabError::Name(error) => Failure::from(error),
             LabError::Job(error) => Failure::from(error),
+            LabError::Weights(error) => Failure::from(error),
             LabError::At { place, source } => return Failure::from(*source).at(place),
             LabError::Report(error) => Failure::from(error),
             LabError::Sheet(error) => Failure::from(error).ending(Exit::Usage),
@@ -162,6 +140,8 @@ impl From<LabError> for Failure {
             | LabError::NotTrained
             | LabError::NoPlace
             | LabError::UnknownProtocol { .. }
+            | LabError::NotHeeded { .. }
+            | LabError::NothingDrawn
             | LabError::Setting { .. } => Failure::new(Exit::Usage, error),
             error => Failure::new(Exit::Data, error),
         };
@@ -177,7 +157,7 @@ impl From<NameError> for Failure {
                 let place = path.display().to_string();
                 Failure::new(Exit::Data, error).at(place)
             }
-            NameError::Empty => Failure::new(Exit::Usage, error),
+            NameError::Empty | NameError::NoSize { .. } => Failure::new(Exit::Usage, error),
             NameError::NoFolder => Failure::new(Exit::Environment, error),
             _ => Failure::new(Exit::Data, error),
         };
@@ -197,6 +177,7 @@ impl From<JobError> for Failure {
             | JobError::SameName { .. }
             | JobError::NeedsEncoder { .. }
             | JobError::NoBlocks
+            | JobError::OtherEncoder { .. }
             | JobError::OtherProbe { .. } => Exit::Usage,
             JobError::NoRoom { .. } | JobError::Io(_) | JobError::Unfinished { .. } => Exit::Environment,
             JobError::Unwritable { .. } | JobError::NoToml { .. } => Exit::Failed,

@@ -1,23 +1,13 @@
 //! `weights`: encoders from and for other programs.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use twinlens_lab::read_encoder;
-use twinlens_nn::encoders::{Recognised, Stem, recognise, torchvision_names};
-use twinlens_nn::onnx::write_onnx;
-use twinlens_nn::weights::{
-    EncoderDescription, IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, NamedTensor, PUBLISHED, Published,
-    Weights, adapt_statistics, read_weights, write_detectron2, write_safetensors,
-};
-use twinlens_run::write_atomically;
+use twinlens_lab::weights::{self as lab, EncoderFound, Format, Import, WeightsError};
+use twinlens_nn::weights::IMAGENET_SIZE;
 
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, spelled};
 use crate::terminal::Terminal;
 
 /// Arguments of `weights`.
@@ -111,19 +101,16 @@ pub struct InspectArgs {
     pub prefix: Option<String>,
 }
 
-/// What torchvision's or detectron2's networks take, or a model for any ONNX runtime.
 fn exported_file(name: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(name);
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("safetensors" | "pkl" | "onnx") => Ok(path),
-        _ => Err("expected a name that ends in .safetensors, .onnx or .pkl".to_owned()),
-    }
+    Format::of(&path).map_err(|error| error.to_string())?;
+    Ok(path)
 }
 
 fn safetensors_file(name: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(name);
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("safetensors") => Ok(path),
+    match Format::of(&path) {
+        Ok(Format::Safetensors) => Ok(path),
         _ => Err("expected a name that ends in .safetensors".to_owned()),
     }
 }
@@ -150,142 +137,69 @@ pub fn run(args: &WeightsArgs, terminal: &Terminal) -> Outcome {
 }
 
 fn import(args: &ImportArgs, terminal: &Terminal) -> Outcome {
-    let tensors = torchvision_names(read_weights(&args.file)?);
-    let found = recognise(&tensors, args.prefix.as_deref())?;
-    let channels = args.channels.map_or(found.channels, usize::from);
-    let statistics = |given: &Option<Vec<f32>>, usual: [f32; 3], flag: &str| match given {
-        Some(values) if values.len() != channels => {
-            let message = format!("{flag} has {} values, the images {channels} channels", values.len());
-            Err(Failure::message(Exit::Usage, message))
-        }
-        Some(values) => Ok(values.clone()),
-        None => Ok(adapt_statistics(&usual, channels)),
-    };
-    let sha256 = sha256(&args.file)?;
-    keeps_its_name(&args.file, &sha256)?;
-    let description = EncoderDescription {
-        version: 2,
-        encoder: found.spec.id.to_owned(),
-        stem: found.stem.name().to_owned(),
-        channels,
-        features: found.spec.features,
+    let wanted = Import {
+        channels: args.channels.map(usize::from),
         size: args.size as usize,
-        range: None,
-        mean: statistics(&args.mean, IMAGENET_MEAN, "--mean")?,
-        std: statistics(&args.std, IMAGENET_STD, "--std")?,
-        origin: origin(&args.file, &sha256, &found, channels),
+        mean: args.mean.clone(),
+        std: args.std.clone(),
+        prefix: args.prefix.clone(),
     };
-    let mut weights = Weights::zeroed(&twinlens_nn::device::open("cpu")?);
-    found.spec.build(&mut weights.root(), found.stem, channels);
-    weights.import("", &found.take(&tensors, channels))?;
-    write_encoder(&args.out, &weights.export(""), &description)?;
-    let unused = unused(&tensors, &found);
-    let document = json!({ "file": args.out, "encoder": description, "sha256": sha256, "unused": unused });
+    let imported = wanted.read(&args.file)?;
+    imported.write(&args.out)?;
+    let (description, unused) = (&imported.encoder.description, &imported.unused);
+    let document =
+        json!({ "file": args.out, "encoder": description, "sha256": imported.sha256, "unused": unused });
     terminal.result(&document, || {
         let mut text = format!(
-            "{}: {}, {} stem, {channels} channel(s), {} features, from {}\n",
+            "{}: {}, {} stem, {} channel(s), {} features, from {}\n",
             args.out.display(),
             description.encoder,
             description.stem,
+            description.channels,
             description.features,
             description.origin
         );
         if !unused.is_empty() {
-            text += &format!("{} tensor(s) left out: {}\n", unused.len(), few(&unused));
+            text += &format!("{} tensor(s) left out: {}\n", unused.len(), few(unused));
         }
         text
     })
 }
 
 fn export(args: &ExportArgs, terminal: &Terminal) -> Outcome {
-    let file = read_encoder(&args.encoder)?;
-    let found = recognise(&file.tensors, Some(""))?;
-    let tensors = found.take(&file.tensors, found.channels);
-    let bytes = match args.out.extension().and_then(|extension| extension.to_str()) {
-        Some("pkl") => detectron2(&found, &tensors)?,
-        Some("onnx") => onnx(&found, &tensors, &file.description)?,
-        _ => torchvision(&tensors)?,
-    };
-    write_atomically(&args.out, &bytes)?;
-    let document = json!({ "file": args.out, "encoder": found.spec.id, "tensors": tensors.len() });
-    terminal.result(&document, || {
-        format!("{}: {}, {} tensors\n", args.out.display(), found.spec.id, tensors.len())
-    })
-}
-
-/// A file of safetensors as PyTorch's programs know them.
-fn torchvision(tensors: &BTreeMap<String, NamedTensor>) -> Outcome<Vec<u8>> {
-    Ok(write_safetensors(tensors, &[("format", "pt".to_owned())])?)
-}
-
-fn onnx(
-    found: &Recognised,
-    tensors: &BTreeMap<String, NamedTensor>,
-    description: &EncoderDescription,
-) -> Outcome<Vec<u8>> {
-    let mut weights = Weights::zeroed(&twinlens_nn::device::open("cpu")?);
-    let encoder = found.spec.build(&mut weights.root(), found.stem, found.channels);
-    weights.import("", tensors)?;
-    Ok(write_onnx(&encoder, &weights, description))
-}
-
-fn detectron2(found: &Recognised, tensors: &BTreeMap<String, NamedTensor>) -> Outcome<Vec<u8>> {
-    let bottlenecks = ["resnet50", "resnet101", "resnet152"];
-    if !bottlenecks.contains(&found.spec.id) || found.stem != Stem::Imagenet {
-        let message = format!("detectron2 has no {} with the {} stem", found.spec.id, found.stem.name());
-        let hint = format!("it takes the imagenet stem and one of {}", bottlenecks.join(", "));
-        return Err(Failure::message(Exit::Usage, message).hint(hint));
-    }
-    Ok(write_detectron2(tensors))
+    let lab::Exported { encoder, tensors } = lab::export(&args.encoder, &args.out)?;
+    let document = json!({ "file": args.out, "encoder": encoder, "tensors": tensors });
+    terminal.result(&document, || format!("{}: {encoder}, {tensors} tensors\n", args.out.display()))
 }
 
 fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
-    let tensors = read_weights(&args.file)?;
-    let sha256 = sha256(&args.file)?;
-    let published = published(&sha256);
-    let named = torchvision_names(tensors.clone());
-    let recognised = recognise(&named, args.prefix.as_deref());
-    let values: usize = tensors.values().map(|tensor| tensor.values.len()).sum();
-    let shapes: BTreeMap<&String, &Vec<usize>> =
-        tensors.iter().map(|(name, tensor)| (name, &tensor.shape)).collect();
-    let encoder = recognised.as_ref().ok().map(|found| {
-        json!({
-            "name": found.spec.id,
-            "stem": found.stem.name(),
-            "channels": found.channels,
-            "features": found.spec.features,
-            "prefix": found.prefix,
-            "unused": unused(&named, found),
-        })
-    });
+    let told = lab::inspect(&args.file, args.prefix.as_deref())?;
+    let published = told.published.map(|known| format!("{} {}", known.encoder, known.version));
     let document = json!({
         "file": args.file,
-        "sha256": sha256,
-        "published": published.map(|known| format!("{} {}", known.encoder, known.version)),
-        "encoder": encoder,
-        "values": values,
-        "tensors": shapes,
+        "sha256": told.sha256,
+        "published": published,
+        "encoder": told.encoder.as_ref().ok(),
+        "values": told.values,
+        "tensors": told.tensors,
     });
     terminal.result(&document, || {
-        let mut text = format!("{}: {} tensors, {values} values\n", args.file.display(), tensors.len());
-        text += &format!("sha256 {sha256}\n");
-        text += &match &recognised {
-            Ok(found) => told(found, &unused(&named, found)),
-            Err(error) => format!("{error}\n"),
-        };
-        if let Some(known) = published {
-            text += &format!("published by torchvision as {} {}\n", known.encoder, known.version);
+        let (count, values) = (told.tensors.len(), told.values);
+        let mut text = format!("{}: {count} tensors, {values} values\n", args.file.display());
+        text += &format!("sha256 {}\n", told.sha256);
+        text += &told.encoder.as_ref().map_or_else(|error| format!("{error}\n"), in_words);
+        if let Some(known) = &published {
+            text += &format!("published by torchvision as {known}\n");
         }
-        let rows: Vec<Vec<String>> =
-            shapes.iter().map(|(name, shape)| vec![(*name).clone(), format!("{shape:?}")]).collect();
+        let row = |(name, shape): (&String, &Vec<usize>)| vec![name.clone(), format!("{shape:?}")];
+        let rows: Vec<Vec<String>> = told.tensors.iter().map(row).collect();
         text + "\n" + &terminal.table(&["tensor", "shape"], &rows)
     })
 }
 
-fn told(found: &Recognised, unused: &[&String]) -> String {
-    let Recognised { spec, stem, channels, prefix, .. } = found;
-    let mut text =
-        format!("{}, {} stem, {channels} channel(s), {} features", spec.id, stem.name(), spec.features);
+fn in_words(found: &EncoderFound) -> String {
+    let EncoderFound { name, stem, channels, features, prefix, unused } = found;
+    let mut text = format!("{name}, {stem} stem, {channels} channel(s), {features} features");
     if !prefix.is_empty() {
         text += &format!(", under `{prefix}`");
     }
@@ -295,168 +209,71 @@ fn told(found: &Recognised, unused: &[&String]) -> String {
     text + "\n"
 }
 
-/// The tensors that are no part of the encoder.
-fn unused<'a>(tensors: &'a BTreeMap<String, NamedTensor>, found: &Recognised) -> Vec<&'a String> {
-    let entries = found.spec.entries(found.stem, found.channels);
-    let belongs = |name: &str| {
-        let name = name.strip_prefix(found.prefix.as_str());
-        name.is_some_and(|name| entries.iter().any(|(entry, _)| entry == name))
-    };
-    tensors.keys().filter(|name| !belongs(name)).collect()
-}
-
-fn few(names: &[&String]) -> String {
+fn few(names: &[String]) -> String {
     const SHOWN: usize = 4;
-    let shown = names.iter().take(SHOWN).map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN { format!("{shown}, ...") } else { shown }
 }
 
-/// Where imported weights come from, for people.
-fn origin(file: &Path, sha256: &str, found: &Recognised, channels: usize) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let mut text = match published(sha256) {
-        Some(known) => format!("torchvision's {} {} ({name})", known.encoder, known.version),
-        None => format!("{name} (sha256 {}...)", &sha256[..8]),
-    };
-    if channels != found.channels {
-        text += &format!(", adapted from {} to {channels} channel(s)", found.channels);
+impl From<WeightsError> for Failure {
+    fn from(error: WeightsError) -> Failure {
+        let hint = error.hint().map(|hint| spelled(&hint));
+        let failure = match &error {
+            // The message begins with the name of the argument.
+            WeightsError::Statistics { .. } => Failure::message(Exit::Usage, format!("--{error}")),
+            WeightsError::NotDetectron2 { .. } | WeightsError::UnknownFormat { .. } => {
+                Failure::new(Exit::Usage, error)
+            }
+            WeightsError::Read { path, .. } => {
+                let place = path.display().to_string();
+                Failure::new(Exit::Data, error).at(place)
+            }
+            _ => Failure::new(Exit::Data, error),
+        };
+        failure.advised(hint)
     }
-    text
-}
-
-/// Refuses a file with the name of one that torchvision publishes but another content.
-fn keeps_its_name(file: &Path, sha256: &str) -> Outcome {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    match PUBLISHED.iter().find(|known| known.file_name() == name) {
-        Some(known) if !sha256.starts_with(known.sha256) => {
-            let message =
-                format!("{} is not torchvision's file of this name: its SHA-256 is {sha256}", file.display());
-            Err(Failure::message(Exit::Data, message).hint(format!("fetch it again from {}", known.url())))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What torchvision publishes under this hash.
-fn published(sha256: &str) -> Option<&'static Published> {
-    PUBLISHED.iter().find(|known| sha256.starts_with(known.sha256))
-}
-
-fn sha256(path: &Path) -> Outcome<String> {
-    let failed = |error: std::io::Error| Failure::new(Exit::Data, error).at(path.display());
-    let mut file = File::open(path).map_err(failed)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = file.read(&mut buffer).map_err(failed)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-    }
-    Ok(twinlens_lab::hexadecimal(hash))
-}
-
-/// Writes an encoder and its description beside it.
-fn write_encoder(
-    path: &Path,
-    tensors: &BTreeMap<String, NamedTensor>,
-    description: &EncoderDescription,
-) -> Outcome {
-    let json = serde_json::to_vec_pretty(description).map_err(|e| Failure::new(Exit::Failed, e))?;
-    write_atomically(path, &torchvision(tensors)?)?;
-    write_atomically(&path.with_extension("json"), &json)?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use twinlens_nn::weights::PUBLISHED;
+
     use super::*;
     use crate::commands::testing::parse;
-    use crate::terminal::{OutputArgs, Surroundings};
-    use twinlens_nn::encoders::find;
-    use twinlens_nn::weights::{EncoderFile, read_safetensors};
 
-    fn silent() -> Terminal {
-        Terminal::writing_to(Box::new(std::io::sink()), &OutputArgs::default(), &Surroundings::default())
-    }
-
-    /// A made network as another program would keep it: with a prefix and a classifier.
-    fn foreign(folder: &Path, id: &str, stem: Stem) -> (PathBuf, BTreeMap<String, NamedTensor>) {
-        let mut weights = Weights::new(3, &twinlens_nn::device::open("cpu").unwrap());
-        find(id).unwrap().build(&mut weights.root(), stem, 3);
-        let tensors = weights.export("");
-        let mut file: BTreeMap<String, NamedTensor> =
-            tensors.iter().map(|(name, tensor)| (format!("module.{name}"), tensor.clone())).collect();
-        file.insert("module.fc.bias".into(), NamedTensor { shape: vec![1], values: vec![0.0] });
-        let path = folder.join("foreign.safetensors");
-        std::fs::write(&path, torchvision(&file).unwrap()).unwrap();
-        (path, tensors)
+    #[test]
+    fn names_of_files_are_checked_at_the_door() {
+        assert!(parse::<ImportArgs>("a.pth --out b.safetensors").is_ok());
+        assert!(parse::<ImportArgs>("a.pth --out b.onnx").is_err());
+        for good in ["b.safetensors", "b.onnx", "b.pkl"] {
+            assert!(parse::<ExportArgs>(&format!("runs/a --out {good}")).is_ok(), "{good}");
+        }
+        assert!(parse::<ExportArgs>("runs/a --out b.pb").is_err());
     }
 
     #[test]
-    fn what_is_imported_and_exported_again_is_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, tensors) = foreign(folder.path(), "resnet18", Stem::Cifar);
-        let [imported, exported] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
-        let words = format!("{} --size 32 --out {}", file.display(), imported.display());
-        import(&parse(&words).unwrap(), &silent()).unwrap();
-        let EncoderFile { description, tensors: read } = EncoderFile::read(&imported).unwrap();
-        assert_eq!(read, tensors);
-        assert_eq!((description.encoder.as_str(), description.stem.as_str()), ("resnet18", "cifar"));
-        assert_eq!((description.channels, description.size, description.features), (3, 32, 512));
-        assert_eq!(description.mean, IMAGENET_MEAN);
-        let words = format!("{} --out {}", imported.display(), exported.display());
-        export(&parse(&words).unwrap(), &silent()).unwrap();
-        assert_eq!(read_safetensors(&exported).unwrap(), tensors);
-        // No C4 model has this network.
-        let words = format!("{} --out {}", imported.display(), folder.path().join("c4.pkl").display());
-        let failure = export(&parse(&words).unwrap(), &silent()).unwrap_err();
-        assert_eq!(failure.exit(), Exit::Usage);
-        inspect(&parse(&file.display().to_string()).unwrap(), &silent()).unwrap();
-    }
-
-    #[test]
-    fn channels_are_adapted_and_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, tensors) = foreign(folder.path(), "resnet18", Stem::Cifar);
-        let out = folder.path().join("grey.safetensors");
-        let words = format!("{} --channels 1 --std 0.5 --out {}", file.display(), out.display());
-        import(&parse(&words).unwrap(), &silent()).unwrap();
-        let EncoderFile { description, tensors: read } = EncoderFile::read(&out).unwrap();
-        assert_eq!(read["conv1.weight"].shape, [64, 1, 3, 3]);
-        let colours = &tensors["conv1.weight"].values;
-        assert_eq!(read["conv1.weight"].values[0], colours[0] + colours[9] + colours[18]);
-        assert_eq!(read["bn1.weight"], tensors["bn1.weight"]);
-        assert_eq!((description.channels, description.std.as_slice()), (1, &[0.5][..]));
-        assert!(description.origin.ends_with("adapted from 3 to 1 channel(s)"), "{}", description.origin);
-        let words = format!("{} --channels 2 --mean 0.5 --out {}", file.display(), out.display());
-        assert_eq!(import(&parse(&words).unwrap(), &silent()).unwrap_err().exit(), Exit::Usage);
-    }
-
-    #[test]
-    fn a_file_without_an_encoder_is_refused_and_nothing_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, mut tensors) = foreign(folder.path(), "resnet18", Stem::Cifar);
-        tensors.remove("layer3.1.bn2.running_var");
-        std::fs::write(&file, torchvision(&tensors).unwrap()).unwrap();
-        let out = folder.path().join("out.safetensors");
-        let words = format!("{} --out {}", file.display(), out.display());
-        let failure = import(&parse(&words).unwrap(), &silent()).unwrap_err();
-        assert_eq!(failure.exit(), Exit::Data);
-        assert!(failure.render(false).contains("`layer3.1.bn2.running_var` is missing"));
-        assert!(!out.exists());
-    }
-
-    #[test]
-    fn a_published_name_on_another_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, _) = foreign(folder.path(), "resnet18", Stem::Imagenet);
-        let renamed = folder.path().join("resnet18-f37072fd.pth");
-        std::fs::rename(file, &renamed).unwrap();
-        let words = format!("{} --out {}", renamed.display(), folder.path().join("o.safetensors").display());
-        let failure = import(&parse(&words).unwrap(), &silent()).unwrap_err();
-        assert_eq!(failure.exit(), Exit::Data);
-        assert!(failure.render(false).contains("hint: fetch it again from https://download.pytorch.org"));
+    fn every_refusal_has_its_exit_code_and_says_what_to_do() {
+        let path = PathBuf::from("resnet18-f37072fd.pth");
+        let refused = |error: WeightsError| {
+            let failure = Failure::from(error);
+            (failure.exit(), failure.render(false))
+        };
+        let (exit, told) = refused(WeightsError::Statistics { argument: "mean", values: 1, channels: 2 });
+        assert_eq!(exit, Exit::Usage);
+        assert!(told.starts_with("error: --mean has 1 values, the images 2 channels\n"), "{told}");
+        let (exit, told) = refused(WeightsError::NotDetectron2 { encoder: "resnet18", stem: "cifar" });
+        assert_eq!(exit, Exit::Usage);
+        let hint = "hint: it takes the imagenet stem and one of resnet50, resnet101, resnet152\n";
+        assert!(told.contains(hint), "{told}");
+        let (sha256, expected) = ("07".to_owned(), &PUBLISHED[0]);
+        let (exit, told) = refused(WeightsError::NotPublished { path: path.clone(), sha256, expected });
+        assert_eq!(exit, Exit::Data);
+        assert!(told.contains("hint: fetch it again from https://download.pytorch.org"), "{told}");
+        let source = io::Error::other("gone");
+        let (exit, told) = refused(WeightsError::Read { path, source });
+        assert_eq!(exit, Exit::Data);
+        assert!(told.starts_with("error: gone\n  where: resnet18-f37072fd.pth\n"), "{told}");
     }
 }

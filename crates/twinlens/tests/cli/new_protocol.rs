@@ -36,7 +36,7 @@ fn threshold(value: f64) -> Settings {
 
 #[test]
 fn a_new_protocol_is_known_everywhere() {
-    let listed = twinlens::commands::list::protocols(&[SPARSITY]);
+    let listed = twinlens_lab::choices::protocols(&[SPARSITY]);
     assert_eq!((listed[0].name.as_str(), listed[0].details[1].1.as_str()), ("sparsity", "threshold=0.0"));
     let wrong: Settings = [("exponent".to_owned(), 2.into())].into();
     let error = judge(&pixels(), &cells(), &wrong).unwrap_err().to_string();

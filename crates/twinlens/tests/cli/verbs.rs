@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use serde_json::Value;
 use twinlens::commands::config::{self, ConfigArgs};
-use twinlens::commands::list::{self, Catalogue, Entry, ListArgs};
+use twinlens::commands::list::{self, Kind, ListArgs};
 use twinlens::exit::{Exit, Outcome};
 use twinlens::terminal::{OutputArgs, Surroundings, Terminal};
+use twinlens_lab::choices::{Choice, recipes};
 
 use crate::stand_in::SPEC;
 
@@ -52,21 +53,18 @@ fn config(words: &[&str]) -> Result<String, (Exit, String)> {
 }
 
 fn list(words: &[&str]) -> Result<String, (Exit, String)> {
-    let entry = |name: &str, summary: &str, width: &str| Entry {
-        name: name.to_owned(),
-        summary: summary.to_owned(),
-        details: vec![("features", width.to_owned())],
+    let encoder = |name: &str, summary: &str, width: &str| {
+        Choice::new(name, summary, vec![("features", width.to_owned())])
     };
-    let catalogue = Catalogue {
-        encoders: vec![
-            entry("resnet18", "residual network, 18 layers", "512"),
-            entry("resnet50", "residual network, 50 layers", "2048"),
-            entry("vit_b_16", "vision transformer", "768"),
+    let all = |kind| match kind {
+        Kind::Presets => recipes(SPEC.presets),
+        _ => vec![
+            encoder("resnet18", "residual network, 18 layers", "512"),
+            encoder("resnet50", "residual network, 50 layers", "2048"),
+            encoder("vit_b_16", "vision transformer", "768"),
         ],
-        presets: list::presets(SPEC.presets),
-        ..Catalogue::default()
     };
-    run::<ListArgs>(words, |args, terminal| list::run(args, &catalogue, terminal))
+    run::<ListArgs>(words, |args, terminal| list::run(args, &all(args.kind), terminal))
 }
 
 #[test]

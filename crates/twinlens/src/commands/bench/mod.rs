@@ -15,9 +15,9 @@ use std::time::Instant;
 use clap::ValueHint;
 use serde_json::{Map, Value, json};
 use twinlens_config::nearest;
+use twinlens_lab::choices::matches;
 use twinlens_ssl::Precision;
 
-use super::list::matches;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 

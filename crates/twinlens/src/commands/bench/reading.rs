@@ -2,9 +2,10 @@
 
 use serde_json::json;
 use twinlens_data::{DataSettings, OpenOptions, Pages, Split, SplitPolicy, open};
+use twinlens_lab::locate;
 
 use super::{BenchArgs, Figures, REPETITIONS, Work, median, repeat, round};
-use crate::commands::data::locate;
+use crate::commands::data_folder;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -32,7 +33,7 @@ impl Work for Reading {
     }
 
     fn time(&self, args: &BenchArgs, _: &Terminal) -> Outcome<Figures> {
-        let (path, class_names) = locate(args.data.as_deref().unwrap_or_default())?;
+        let (path, class_names) = locate(args.data.as_deref().unwrap_or_default(), data_folder().as_deref())?;
         let settings =
             DataSettings { splits: SplitPolicy::Defined, pages: Pages::Each, ..DataSettings::default() };
         let options = OpenOptions { class_names, ..OpenOptions::from(settings) };

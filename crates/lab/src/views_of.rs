@@ -1,24 +1,12 @@
-//! What an encoder's run says of images: how its own are read, and what its views are.
+//! Which views are compared.
 
 use std::path::Path;
 
-use twinlens_data::DataSettings;
-use twinlens_nn::weights::EncoderFile;
 use twinlens_run::RunRecord;
-use twinlens_ssl::finetune::range_of;
 use twinlens_views::{ViewPolicy, presets};
 
 use crate::run_settings::RunSettings;
 use crate::{FeaturesKind, LabError};
-
-/// How the data called `name` are read for the encoder at `encoder`: as its run read them, if they are its own, and by the range of
-/// values that the encoder knows.
-pub fn reading_for(encoder: &Path, file: &EncoderFile, name: &str) -> DataSettings {
-    let own = RunRecord::read(encoder).ok().and_then(|record| RunSettings::of(&record).ok());
-    let own = own.filter(|settings| settings.common().data == name);
-    let settings = own.map_or_else(DataSettings::default, |settings| settings.common().data_options.clone());
-    DataSettings { range: range_of(&file.description), ..settings }
-}
 
 /// Views of each image that are compared.
 const COMPARED: usize = 2;

@@ -1,0 +1,84 @@
+//! An encoder's weights as other programs take them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use twinlens_nn::encoders::{Recognised, Stem, recognise};
+use twinlens_nn::onnx::write_onnx;
+use twinlens_nn::weights::{EncoderDescription, NamedTensor, Weights, write_detectron2};
+use twinlens_run::write_atomically;
+
+use super::error::DETECTRON2;
+use super::{WeightsError, torchvision};
+use crate::{LabError, read_encoder};
+
+/// A format in which encoders are given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Tensors under torchvision's names.
+    Safetensors,
+    /// A model from images `[N, C, size, size]`, scaled to `[0, 1]` and normalised, to features `[N, D]`.
+    Onnx,
+    /// The backbone of detectron2's C4 models.
+    Detectron2,
+}
+
+/// An encoder that was given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The encoder's name.
+    pub encoder: &'static str,
+    /// How many tensors it has.
+    pub tensors: usize,
+}
+
+impl Format {
+    /// The format that the name of a file says.
+    ///
+    /// # Errors
+    /// [`WeightsError::UnknownFormat`].
+    pub fn of(path: &Path) -> Result<Format, WeightsError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("safetensors") => Ok(Format::Safetensors),
+            Some("onnx") => Ok(Format::Onnx),
+            Some("pkl") => Ok(Format::Detectron2),
+            _ => Err(WeightsError::UnknownFormat { path: path.to_path_buf() }),
+        }
+    }
+}
+
+/// Writes the encoder of a run's folder or an encoder's file to `out`, whose name says the format.
+///
+/// # Errors
+/// An encoder that cannot be read, or that the format does not know; a file that cannot be written.
+pub fn export(encoder: &Path, out: &Path) -> Result<Exported, LabError> {
+    let format = Format::of(out)?;
+    let file = read_encoder(encoder)?;
+    let found = recognise(&file.tensors, Some(""))?;
+    let tensors = found.take(&file.tensors, found.channels);
+    let bytes = match format {
+        Format::Safetensors => torchvision(&tensors)?,
+        Format::Onnx => onnx(&found, &tensors, &file.description)?,
+        Format::Detectron2 => detectron2(&found, &tensors)?,
+    };
+    write_atomically(out, &bytes)?;
+    Ok(Exported { encoder: found.spec.id, tensors: tensors.len() })
+}
+
+fn onnx(
+    found: &Recognised,
+    tensors: &BTreeMap<String, NamedTensor>,
+    description: &EncoderDescription,
+) -> Result<Vec<u8>, LabError> {
+    let mut weights = Weights::zeroed(&twinlens_nn::device::open("cpu")?);
+    let encoder = found.spec.build(&mut weights.root(), found.stem, found.channels);
+    weights.import("", tensors)?;
+    Ok(write_onnx(&encoder, &weights, description))
+}
+
+fn detectron2(found: &Recognised, tensors: &BTreeMap<String, NamedTensor>) -> Result<Vec<u8>, WeightsError> {
+    if !DETECTRON2.contains(&found.spec.id) || found.stem != Stem::Imagenet {
+        return Err(WeightsError::NotDetectron2 { encoder: found.spec.id, stem: found.stem.name() });
+    }
+    Ok(write_detectron2(tensors))
+}

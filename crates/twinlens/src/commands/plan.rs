@@ -1,0 +1,108 @@
+//! What a training would be, take and leave, told before it is made.
+
+use std::time::Duration;
+
+use indicatif::HumanDuration;
+use serde_json::{Value, json};
+use twinlens_lab::jobs::{Finetuning, Plan, Pretraining, TrainingJob};
+use twinlens_run::names;
+
+use super::bytes;
+use crate::exit::Outcome;
+use crate::terminal::Terminal;
+
+/// A line of the table: what, and how much.
+type Line = (&'static str, String);
+
+/// Tells of a pre-training.
+///
+/// # Errors
+/// A device or images that cannot be used.
+pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
+    let plan = job.plan()?;
+    let (images, context) = (job.prepared.train.len(), &job.prepared.context);
+    let step = plan.stages.first().map_or(0.0, |stage| stage.seconds_per_step);
+    let document = json!({
+        "images": images,
+        "size": context.size,
+        "channels": context.channels,
+        "mean": context.mean,
+        "std": context.std,
+        "seconds_per_step": step,
+        "weights_and_optimiser_bytes": plan.learning_bytes(),
+        "memory_bytes": plan.memory_bytes,
+        "settings": job.settings,
+    });
+    let before = [
+        ("training images", images.to_string()),
+        ("view", format!("{0} x {0} x {1}", context.size, context.channels)),
+    ];
+    let after = [
+        ("time", format!("{}, at {step:.2} s a step", time(&plan))),
+        ("weights, gradients, optimiser", bytes(plan.learning_bytes())),
+        ("memory after two steps", plan.memory_bytes.map_or("not known".to_owned(), bytes)),
+        ("a checkpoint", bytes(plan.checkpoint_bytes)),
+        ("files", names::ALL.join(" ")),
+    ];
+    tell(&plan, document, (&before, &after), terminal)
+}
+
+/// Tells of as many fine-tunings like this one as there are `trainings`.
+///
+/// # Errors
+/// As [`pretraining`].
+pub fn finetuning(job: &Finetuning, trainings: usize, terminal: &Terminal) -> Outcome {
+    let plan = job.plan()?;
+    let (settings, images) = (&job.settings, &job.images);
+    let (labels, val, test) =
+        (images.train.len(), images.val.len(), images.test.as_ref().map(|test| test.len()));
+    let seconds_per_step: Vec<f64> = plan.stages.iter().map(|stage| stage.seconds_per_step).collect();
+    let trained: Vec<usize> = plan.stages.iter().map(|stage| stage.trained).collect();
+    let document = json!({
+        "trainings": trainings,
+        "labels": labels,
+        "val": val,
+        "test": test,
+        "classes": images.classes,
+        "size": images.context.size,
+        "batch": images.batch(settings.batch),
+        "seconds_per_step": seconds_per_step,
+        "trained": trained,
+        "settings": settings,
+    });
+    let before =
+        [("labels", labels.to_string()), ("images", format!("{val} validation, {} test", test.unwrap_or(0)))];
+    let trained = trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let after = [
+        ("learning, by stage", trained),
+        ("time, without the looks at validation images", time(&plan)),
+        ("trainings like this", trainings.to_string()),
+    ];
+    tell(&plan, document, (&before, &after), terminal)
+}
+
+fn time(plan: &Plan) -> String {
+    format!("about {}", HumanDuration(Duration::from_secs_f64(plan.seconds())))
+}
+
+/// Tells what plans of every kind say, with a kind's own `document` and lines.
+fn tell(
+    plan: &Plan,
+    mut document: Value,
+    (before, after): (&[Line], &[Line]),
+    terminal: &Terminal,
+) -> Outcome {
+    document["steps_per_epoch"] = json!(plan.steps_per_epoch);
+    document["steps"] = json!(plan.steps());
+    document["seconds"] = json!(plan.seconds());
+    document["parameters"] = json!(plan.parameters);
+    document["checkpoint_bytes"] = json!(plan.checkpoint_bytes);
+    document["files"] = json!(names::ALL);
+    terminal.result(&document, || {
+        let steps = format!("{} an epoch, {} in all", plan.steps_per_epoch, plan.steps());
+        let common = [("steps", steps), ("parameters", plan.parameters.to_string())];
+        let rows = before.iter().chain(&common).chain(after);
+        let rows: Vec<_> = rows.map(|(what, value)| vec![(*what).to_owned(), value.clone()]).collect();
+        terminal.table(&["plan", ""], &rows)
+    })
+}
