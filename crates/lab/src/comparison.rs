@@ -52,7 +52,7 @@ pub struct Score {
     /// The protocol with the settings that tell it from others.
     pub protocol: String,
     /// Whose features.
-    pub features: &'static str,
+    pub features: String,
     /// The share of the labels, if one was asked for.
     pub label_share: Option<f64>,
     /// SHA-256 of the images, where known.
@@ -149,7 +149,7 @@ fn scores_of(run: &Path, verdict: &Verdict) -> Vec<Score> {
     let Readings { measures, splits } = verdict.readings();
     let score = |(split, values): (String, Vec<Option<f64>>)| Score {
         protocol: title(&verdict.protocol, &verdict.asked),
-        features: verdict.subject.features.name(),
+        features: verdict.subject.name(),
         label_share: verdict.number("label_share"),
         data_sha256: verdict.data.sha256.clone(),
         seeds: verdict.seeds.clone(),
@@ -187,7 +187,7 @@ mod tests {
     fn score_of(data_sha256: Option<&str>) -> Score {
         Score {
             protocol: "kNN k=5 weighted".into(),
-            features: "trained",
+            features: "trained".into(),
             label_share: None,
             data_sha256: data_sha256.map(str::to_owned),
             seeds: BTreeMap::new(),

@@ -129,6 +129,14 @@ impl Subject {
         Ok(Subject { stage: Some(stage), ..self })
     }
 
+    /// The same, up to a stage where one is named.
+    ///
+    /// # Errors
+    /// As [`Subject::until`].
+    pub fn at(self, stage: Option<&str>) -> Result<Subject, LabError> {
+        if stage.is_some() { self.until(stage) } else { Ok(self) }
+    }
+
     /// The network with its weights; none for pixels.
     pub(crate) fn network(&self, device: &str) -> Result<Option<(Encoder, Weights)>, LabError> {
         if self.kind == FeaturesKind::Pixels {
@@ -176,6 +184,20 @@ pub struct SubjectRecord {
 }
 
 impl SubjectRecord {
+    /// What it is called in a few words: where its features come from, and the stage where they are one's.
+    pub fn name(&self) -> String {
+        self.with_stage(self.features.name(), " ")
+    }
+
+    /// What it is called in tables of reports.
+    pub fn title(&self) -> String {
+        self.with_stage(self.features.title(), ", ")
+    }
+
+    fn with_stage(&self, words: &str, joint: &str) -> String {
+        self.stage.iter().fold(words.to_owned(), |words, stage| words + joint + stage)
+    }
+
     /// Of which nothing but this is known.
     pub fn of(features: FeaturesKind) -> SubjectRecord {
         SubjectRecord { features, encoder: None, sha256: None, stage: None, pretrained_by: None }

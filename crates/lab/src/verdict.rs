@@ -124,6 +124,7 @@ impl<O> Verdict<O> {
         std::iter::once(self.protocol.clone())
             .chain(data)
             .chain([self.subject.features.name().to_owned()])
+            .chain(self.subject.stage.clone())
             .chain(IN_NAMES.iter().filter_map(setting))
             .chain([self.key()])
             .collect::<Vec<_>>()

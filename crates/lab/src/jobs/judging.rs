@@ -101,10 +101,7 @@ impl JudgeJob {
             Needs::Images | Needs::Views => data,
         };
         let subject = Subject::new(request.features, file, request.untrained_seed)?;
-        let subject = match &request.stage {
-            Some(stage) => subject.until(Some(stage))?,
-            None => subject,
-        };
+        let subject = subject.at(request.stage.as_deref())?;
         Ok(JudgeJob { request, protocol, subject, data })
     }
 

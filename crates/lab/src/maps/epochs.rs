@@ -7,7 +7,7 @@ use twinlens_run::{RunRecord, epoch_checkpoint, kept_epochs};
 use twinlens_ssl::checkpoint_encoder;
 
 use crate::jobs::run_settings::RunSettings;
-use crate::{FeaturesKind, LabError, Subject};
+use crate::{FeaturesKind, LabError, Subject, SubjectRecord};
 
 /// Reads what embeds, when its turn comes: checkpoints are large.
 pub type Reader<'a> = Box<dyn FnOnce() -> Result<Subject, LabError> + 'a>;
@@ -16,8 +16,8 @@ pub type Reader<'a> = Box<dyn FnOnce() -> Result<Subject, LabError> + 'a>;
 pub struct Subjects<'a> {
     /// Their names, and what reads them.
     pub(super) readers: Vec<(String, Reader<'a>)>,
-    /// Where their features come from.
-    pub(super) kind: FeaturesKind,
+    /// Where their features come from, and of which stage they are.
+    pub(super) features: SubjectRecord,
     /// Whether they are one encoder through the epochs of its run.
     pub(super) of_epochs: bool,
 }
@@ -27,11 +27,11 @@ impl<'a> Subjects<'a> {
     pub fn new((path, first): (&Path, Subject), more: Vec<(&Path, Reader<'a>)>) -> Subjects<'a> {
         let several = !more.is_empty();
         let name = |path: &Path| if several { path.display().to_string() } else { String::new() };
-        let kind = first.kind();
+        let features = record(&first);
         let given: Reader<'a> = Box::new(move || Ok(first));
         let readers = std::iter::once((path, given)).chain(more);
         let readers = readers.map(|(path, reader)| (name(path), reader)).collect();
-        Subjects { readers, kind, of_epochs: false }
+        Subjects { readers, features, of_epochs: false }
     }
 
     /// The encoder of `run` untrained, then after every epoch of which the run kept a checkpoint.
@@ -49,17 +49,20 @@ impl<'a> Subjects<'a> {
         let seed = RunSettings::of(&RunRecord::read(run)?)?.common().seed;
         let description = encoder.file().description.clone();
         let start = encoder.file().clone();
-        let untrained: Reader<'a> = Box::new(move || Subject::new(FeaturesKind::Untrained, start, seed));
+        let (features, stage) = (record(&encoder), encoder.stage().map(str::to_owned));
+        let of_start = stage.clone();
+        let untrained: Reader<'a> =
+            Box::new(move || Subject::new(FeaturesKind::Untrained, start, seed)?.at(of_start.as_deref()));
         let mut readers = vec![("untrained".to_owned(), untrained)];
         for epoch in epochs {
-            let description = description.clone();
+            let (description, stage) = (description.clone(), stage.clone());
             let read: Reader<'a> = Box::new(move || {
                 let tensors = checkpoint_encoder(&epoch_checkpoint(run, epoch)?)?;
-                Ok(Subject::trained(EncoderFile { description, tensors }))
+                Subject::trained(EncoderFile { description, tensors }).at(stage.as_deref())
             });
             readers.push((format!("epoch {epoch}"), read));
         }
-        Ok(Subjects { readers, kind: FeaturesKind::Trained, of_epochs: true })
+        Ok(Subjects { readers, features, of_epochs: true })
     }
 
     /// What tells the files of these maps from those of one alone.
@@ -70,4 +73,9 @@ impl<'a> Subjects<'a> {
             (false, several) => format!("-of-{several}"),
         }
     }
+}
+
+/// What tells the features of a subject from others of the same encoder.
+fn record(subject: &Subject) -> SubjectRecord {
+    SubjectRecord { stage: subject.stage().map(str::to_owned), ..SubjectRecord::of(subject.kind()) }
 }

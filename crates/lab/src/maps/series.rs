@@ -11,9 +11,7 @@ use twinlens_run::csv_cell;
 
 use super::{Layout, Place, Subjects, labels_of, thumbnails, which_images};
 use crate::protocols::TsneMap;
-use crate::{
-    Computing, Events, LabError, Part, SubjectRecord, Verdict, data_record, features_of, images, names,
-};
+use crate::{Computing, Events, LabError, Part, Verdict, data_record, features_of, images, names};
 
 /// How features are laid out.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +121,7 @@ impl<'a> Canvas<'a> {
         judgement.seeds.insert("images".into(), self.asked.seed);
         judgement.seeds.insert("untrained".into(), self.asked.untrained_seed);
         let data = data_record(self.asked.path, self.asked.data);
-        let verdict = Verdict::new(method, judgement, SubjectRecord::of(subjects.kind), data);
+        let verdict = Verdict::new(method, judgement, subjects.features.clone(), data);
         verdict.file_name() + &subjects.suffix()
     }
 }

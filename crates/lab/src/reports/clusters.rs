@@ -26,7 +26,7 @@ fn text(verdict: &Verdict<Clusters>, key: &str) -> String {
 }
 
 fn title(verdict: &Verdict<Clusters>) -> String {
-    let (kind, split) = (verdict.subject.features.title(), text(verdict, "split"));
+    let (kind, split) = (verdict.subject.title(), text(verdict, "split"));
     format!("{} clusters of the {split} images, {kind}, {}", verdict.outcome.k, text(verdict, "distance"))
 }
 

@@ -62,8 +62,8 @@ impl Condition {
     }
 
     /// What was judged, in words.
-    pub(super) fn features(&self) -> &'static str {
-        self.kind.title()
+    pub(super) fn features(&self) -> String {
+        self.first().subject.title()
     }
 
     pub(super) fn first(&self) -> &Verdict<Predictions> {

@@ -37,7 +37,7 @@ pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, Lab
 
 fn title(verdict: &Verdict<Health>) -> String {
     let split = verdict.asked.get("split").map(plain).unwrap_or_default();
-    format!("{}, {split}", verdict.subject.features.title())
+    format!("{}, {split}", verdict.subject.title())
 }
 
 /// One row for each verdict, and the run it belongs to where there are several.

@@ -34,7 +34,7 @@ fn table(protocol: &str, verdicts: &[(Option<String>, &Verdict)]) -> Table {
         for (split, values) in &readings.splits {
             let mut cells: Vec<Cell> = run.iter().cloned().map(Cell::Text).collect();
             cells.push(Cell::Text(title(protocol, &verdict.asked)));
-            cells.push(Cell::Text(verdict.subject.features.title().to_owned()));
+            cells.push(Cell::Text(verdict.subject.title()));
             cells.push(Cell::Text(split.clone()));
             cells.extend(readings.measures.iter().zip(values).map(|(measure, value)| cell(measure, *value)));
             rows.push(TableRow { ours: verdict.subject.features.is_trained(), cells });

@@ -33,7 +33,7 @@ pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, Lab
     blocks.extend(published.note().map(Block::Note));
     let kinds: Vec<FeaturesKind> = run.conditions.iter().map(|condition| condition.kind).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
-        let named = |condition: &Condition| condition.features().to_owned();
+        let named = |condition: &Condition| condition.features();
         let bars: Vec<(String, &Condition)> = run.conditions.iter().map(|one| (named(one), one)).collect();
         blocks.push(Block::Plates(vec![bars_of(&bars, extras)?]));
     }
@@ -60,7 +60,7 @@ pub(super) fn table(conditions: &[(Option<String>, &Condition, Option<f64>)]) ->
     let row = |(run, condition, published): &(Option<String>, &Condition, Option<f64>)| {
         let mut cells: Vec<Cell> = run.iter().map(|run| Cell::Text(run.clone())).collect();
         cells.push(Cell::Text(condition.protocol.clone()));
-        cells.push(Cell::Text(condition.features().to_owned()));
+        cells.push(Cell::Text(condition.features()));
         for (number, measure) in measures.iter().enumerate() {
             let values = |split| condition.values(split, |scores| measure.value(scores));
             cells.extend(["val", "test"].map(|split| Cell::Share(values(split))));

@@ -89,8 +89,7 @@ impl RunView {
                     continue;
                 }
             };
-            let what =
-                format!("{}, {}", title(&verdict.protocol, &verdict.asked), verdict.subject.features.title());
+            let what = format!("{}, {}", title(&verdict.protocol, &verdict.asked), verdict.subject.title());
             self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
             self.verdicts.push(verdict.clone());
             match verdict.outcome.clone() {

@@ -38,8 +38,8 @@ pub(super) fn groups<'a>(run: &'a RunView) -> Vec<Group<'a>> {
                 let own = run.own_data().is_none_or(|own| verdict.data.sha256.as_deref() == Some(own));
                 let kind = verdict.subject.features;
                 let name = match own {
-                    false => format!("{} on {}", kind.title(), file_name_of(&verdict.data.path)),
-                    true => kind.title().to_owned(),
+                    false => format!("{} on {}", verdict.subject.title(), file_name_of(&verdict.data.path)),
+                    true => verdict.subject.title(),
                 };
                 groups.push(Group { name, kind, verdicts: vec![verdict] });
             }

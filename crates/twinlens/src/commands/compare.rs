@@ -85,7 +85,7 @@ fn describe_measures(scores: &[Score], measures: &[MeasureRecord], terminal: &Te
         let seeds: Vec<String> = score.seeds.iter().map(|(what, seed)| format!("{what} {seed}")).collect();
         let words = [
             score.protocol.clone(),
-            score.features.to_owned(),
+            score.features.clone(),
             score.data_sha256.as_deref().map_or("-".into(), |sha256| sha256.chars().take(8).collect()),
             if seeds.is_empty() { "-".into() } else { seeds.join(", ") },
             score.split.clone(),

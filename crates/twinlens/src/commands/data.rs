@@ -11,8 +11,8 @@ pub use twinlens_lab::range_in_words;
 use super::reading::ReadingArgs;
 use super::training::lab;
 use super::{bytes, data_folder, notices};
-use crate::invocation::Invocation;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::invocation::Invocation;
 use crate::terminal::Terminal;
 
 /// Arguments of `data`.

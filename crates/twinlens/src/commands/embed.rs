@@ -24,11 +24,6 @@ pub struct EmbedArgs {
     /// Which images
     #[arg(long, value_name = "all|train|val|test", default_value = "all", hide_possible_values = true, value_parser = super::part())]
     pub split: Part,
-    /// The features of an inner stage, such as layer3 of a ResNet
-    ///
-    /// Its map, averaged over the pixels; without this, the encoder's features. A wrong name lists those that there are.
-    #[arg(long, value_name = "NAME")]
-    pub stage: Option<String>,
     /// The stage's maps themselves, [images, channels, height, width]
     ///
     /// Of the last stage where --stage names none; as .npy or .safetensors.
@@ -50,8 +45,8 @@ pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
         args.out.check_holds_maps()?;
     }
     let (subject, data) = args.judge.open(terminal)?;
-    let whole = args.stage.is_none() && !args.spatial;
-    let subject = if whole { subject } else { subject.until(args.stage.as_deref())? };
+    let last = args.spatial && args.judge.stage.is_none();
+    let subject = if last { subject.until(None)? } else { subject };
     let computing = args.judge.computing();
     let table = FeatureTable::new(&subject, &data, args.split, args.spatial, &computing, terminal)?;
     let names = table.write(&args.out)?;

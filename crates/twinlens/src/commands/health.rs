@@ -6,18 +6,14 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_eval::health::{Health, HealthProtocol};
 use twinlens_lab::protocols::{Protocol, find};
-use twinlens_lab::{self as lab, FeaturesKind, Part, Repeat, Settings, Verdict};
-use twinlens_run::{RunRecord, write_atomically};
-use twinlens_views::{ViewPolicy, presets};
+use twinlens_lab::{self as lab, FeaturesKind, Part, Repeat, Settings, Verdict, ViewsOf};
+use twinlens_run::write_atomically;
+use twinlens_views::ViewPolicy;
 
 use super::cells::number;
 use super::judging::{JudgeArgs, write_document};
-use super::run_settings::RunSettings;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
-
-/// Views of each image that are compared.
-const VIEWS: usize = 2;
 
 /// Arguments of `health`.
 #[derive(Clone, Debug, clap::Args)]
@@ -83,33 +79,21 @@ pub fn run(args: &HealthArgs, terminal: &Terminal) -> Outcome {
     })
 }
 
-/// The views to compare: those asked for, else those that the run learned from; none for pixels, whose views differ in place.
+/// The views to compare: those asked for, else those that the run learned from.
 ///
 /// # Errors
 /// A policy of an unknown name, a run without settings.
 pub fn policy(judge: &JudgeArgs, asked: Option<&str>) -> Outcome<Option<(String, Vec<ViewPolicy>)>> {
-    match asked {
-        Some("none") => Ok(None),
-        Some(name) => {
-            let views = presets::preset(name).map_err(|error| Failure::new(Exit::Usage, error))?;
-            Ok(Some((name.to_owned(), views)))
-        }
-        None if judge.features == FeaturesKind::Pixels => Ok(None),
-        None if judge.encoder.is_dir() => {
-            let settings = RunSettings::of(&RunRecord::read(&judge.encoder)?)?;
-            let common = settings.common();
-            let mut views = common.views.clone();
-            // A fine-tuning learns from one view of each image; two of that kind are compared.
-            if let [only] = &mut views[..] {
-                only.count = only.count.max(VIEWS);
-            }
-            Ok(Some((common.policy.clone(), views)))
-        }
-        None => {
-            tracing::info!("no alignment: an encoder's file does not say its views; name some with --policy");
-            Ok(None)
-        }
+    let views = match asked {
+        Some("none") => ViewsOf::Nothing,
+        Some(name) => ViewsOf::Policy(name.to_owned()),
+        None => ViewsOf::Run,
+    };
+    let found = views.policy(judge.features, &judge.encoder)?;
+    if found.is_none() && asked.is_none() && judge.features != FeaturesKind::Pixels {
+        tracing::info!("no alignment: an encoder's file does not say its views; name some with --policy");
     }
+    Ok(found)
 }
 
 /// A verdict whose outcome is health; nothing of any other.

@@ -37,6 +37,11 @@ pub struct JudgeArgs {
         value_parser = features()
     )]
     pub features: FeaturesKind,
+    /// The features of an inner stage, such as layer3 of a ResNet
+    ///
+    /// Its map, averaged over the pixels; without this, the encoder's features. A wrong name lists those that there are.
+    #[arg(long, value_name = "NAME")]
+    pub stage: Option<String>,
     /// Seed of the untrained network's weights
     #[arg(long, value_name = "N", default_value = "0")]
     pub untrained_seed: u64,
@@ -89,14 +94,27 @@ impl JudgeArgs {
         // Flags win.
         let settings = self.reading.over(&reading_for(&self.encoder, &file, &self.data))?;
         let data = open_named(&self.data, &settings, terminal)?;
-        Ok((Subject::new(self.features, file, self.untrained_seed)?, data))
+        Ok((self.subject(file)?, data))
+    }
+
+    /// What is judged of an encoder.
+    fn subject(&self, file: EncoderFile) -> Result<Subject, LabError> {
+        Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())
+    }
+
+    /// What is judged of the encoder at `path`.
+    ///
+    /// # Errors
+    /// A missing or damaged encoder, a stage that it does not have.
+    pub fn subject_at(&self, path: &Path) -> Result<Subject, LabError> {
+        self.subject(self.read(path)?)
     }
 
     /// The encoder at `path`; it knows no range of values where the flags state one.
     ///
     /// # Errors
     /// As [`read_encoder`].
-    pub fn read(&self, path: &Path) -> Result<EncoderFile, LabError> {
+    fn read(&self, path: &Path) -> Result<EncoderFile, LabError> {
         let mut file = read_encoder(path)?;
         if self.reading.range.is_some() {
             let description = &mut file.description;

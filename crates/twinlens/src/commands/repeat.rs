@@ -47,6 +47,9 @@ fn command(verdict: &Verdict, run: &str, data: &str) -> Option<String> {
     let data = if verdict.data.path.is_empty() { data.to_owned() } else { quoted(&verdict.data.path) };
     let mut command = format!("twinlens judge {run} --protocol {} --data {data}", protocol.id);
     command += &format!(" --features {}", verdict.subject.features.name());
+    if let Some(stage) = &verdict.subject.stage {
+        command += &format!(" --stage {}", quoted(stage));
+    }
     if let Some(seed) = verdict.seeds.get("untrained") {
         command += &format!(" --untrained-seed {seed}");
     }

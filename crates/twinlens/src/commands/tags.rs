@@ -26,7 +26,7 @@ fn table(verdicts: &[Verdict<TagPredictions>], terminal: &Terminal) -> String {
             Path::new(&verdict.data.path).file_name().map_or("-".into(), |name| name.to_string_lossy());
         let seed = verdict.seeds.get("folds").map(u64::to_string).unwrap_or_default();
         for split in &verdict.outcome.splits {
-            let features = verdict.subject.features.name().to_owned();
+            let features = verdict.subject.name();
             let mut row = vec![
                 data.to_string(),
                 features,

@@ -71,7 +71,7 @@ pub fn table(verdicts: &[Verdict<Predictions>], terminal: &Terminal) -> String {
         ["protocol", "features", "split"].into_iter().chain(measures.iter().map(|one| one.title)).collect();
     let mut rows = Vec::new();
     for verdict in verdicts {
-        let features = verdict.subject.features.name().to_owned();
+        let features = verdict.subject.name();
         for split in &verdict.outcome.splits {
             let words = [title(&verdict.protocol, &verdict.asked), features.clone(), split.split.clone()];
             let numbers = measures.iter().map(|measure| number(measure.value(&split.scores)));
@@ -97,12 +97,8 @@ pub fn readings_table(verdicts: &[&Verdict], terminal: &Terminal) -> String {
     let mut rows = Vec::new();
     for verdict in verdicts {
         for (split, values) in verdict.readings().splits {
-            let words = [
-                title(&verdict.protocol, &verdict.asked),
-                verdict.subject.features.name().to_owned(),
-                seeds(verdict),
-                split,
-            ];
+            let words =
+                [title(&verdict.protocol, &verdict.asked), verdict.subject.name(), seeds(verdict), split];
             rows.push(words.into_iter().chain(values.into_iter().map(number)).collect());
         }
     }
@@ -140,8 +136,7 @@ fn tell_shifts(shifts: &[(&Verdict<Predictions>, Option<Interval>)]) -> String {
             format!("{:.1} points {side}", 100.0 * share.abs())
         };
         let [value, low, high] = [value, low, high].map(points);
-        let (protocol, features) =
-            (title(&verdict.protocol, &verdict.asked), verdict.subject.features.name());
+        let (protocol, features) = (title(&verdict.protocol, &verdict.asked), verdict.subject.name());
         Some(format!("{protocol}, {features}: test is {value} validation (95 % of draws: {low} to {high})\n"))
     };
     shifts.iter().filter_map(line).collect()

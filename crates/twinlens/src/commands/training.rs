@@ -6,6 +6,7 @@ use twinlens_data::{DataSet, DataSettings};
 use twinlens_lab::jobs::{JobError, Pretraining};
 use twinlens_lab::{Asked, Lab, LabError, NameError, Program};
 use twinlens_ssl::{Settings, SslError};
+use twinlens_views::ViewsError;
 
 use super::data_folder;
 use crate::exit::{Exit, Failure, Outcome, spelled};
@@ -134,6 +135,7 @@ impl From<LabError> for Failure {
             LabError::Report(error) => Failure::from(error),
             LabError::Sheet(error) => Failure::from(error).ending(Exit::Usage),
             LabError::LpipsWeights(error) => Failure::from(error),
+            LabError::Views(error @ ViewsError::UnknownPreset { .. }) => Failure::new(Exit::Usage, error),
             LabError::ViewsOfPixels
             | LabError::StagesOfPixels
             | LabError::MapsInCsv

@@ -99,7 +99,7 @@ fn table(verdicts: &[Verdict<Predictions>], shifts: &[Option<Interval>], termina
         let words = [
             data.into_owned(),
             title(&verdict.protocol, &verdict.asked),
-            verdict.subject.features.name().to_owned(),
+            verdict.subject.name(),
             number(of("val", &MEASURES[0])),
             number(of("test", &MEASURES[0])),
             number(shift.map(|shift| shift.value)),

@@ -130,8 +130,7 @@ impl TsneArgs {
     }
 
     fn reader<'a>(&'a self, path: &'a Path) -> Reader<'a> {
-        let JudgeArgs { features, untrained_seed, .. } = self.judge;
-        Box::new(move || Subject::new(features, self.judge.read(path)?, untrained_seed))
+        Box::new(|| self.judge.subject_at(path))
     }
 }
 

@@ -109,6 +109,9 @@ fn judge_runs_what_the_verbs_run(run: &str, knn: &Value, cache: &Path) {
         twinlens(&arguments).env("TWINLENS_DATA_DIR", cache).output().unwrap()
     };
     assert_eq!(json(&judge(&["knn", "k=5"]))["verdicts"], knn["verdicts"]);
+    let of_stage = &json(&judge(&["knn", "k=5", "--stage", "layer1"]))["verdicts"][0];
+    assert_eq!(of_stage["subject"]["stage"], "layer1");
+    assert_ne!(of_stage["splits"], knn["verdicts"][0]["splits"], "features of another stage");
     for (asked, code, said) in [
         (&["knn", "--split", "val"][..], 2, "leave --split out"),
         (&["knn", "temperature=[]"], 2, "temperature has no values"),
@@ -116,6 +119,8 @@ fn judge_runs_what_the_verbs_run(run: &str, knn: &Value, cache: &Path) {
         (&["svm-probe", "c_grid=[]"], 2, "c_grid has no values"),
         (&["tsne", "perplexity=-1"], 2, "perplexity = -1"),
         (&["svm-tags"], 3, "have no tags"),
+        (&["knn", "--stage", "layer9"], 2, "layer4"),
+        (&["knn", "--stage", "layer1", "--features", "pixels"], 2, "no stages"),
     ] {
         let told = complaint(&judge(asked), code);
         assert!(told.contains(said), "{asked:?}: {told}");
