@@ -35,7 +35,7 @@ mod words;
 
 pub use encoder::{Encoder, read_encoder, untrained};
 pub use error::LabError;
-pub use events::{Events, Logged, Silent, Task, Training, TrainingEvent, TrainingListener};
+pub use events::{Events, Logged, Silent, Task, Training, TrainingListener};
 pub use exhibits::Exhibit;
 pub use features::{Cache, Computing, features, labelled, stage_maps, tagged, views, weights_sha256};
 pub use identity::{hexadecimal, split_key};
@@ -47,6 +47,6 @@ pub use open::{BUNDLED, NameError, locate, range_in_words};
 pub use outcome::{MeasureRecord, Measured, MeasuredSplit, Outcome, Readings};
 pub use screen::{Span, on_screen};
 pub use subject::{FeaturesKind, Subject, SubjectRecord};
-pub use twinlens_ssl::Asked;
+pub use twinlens_ssl::{Asked, TrainingEvent};
 pub use verdict::{DataRecord, SCHEMA_VERSION, Settings, Verdict, plain, repeated, repeats};
 pub use words::bytes;

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `examples/barlow_twins.rs` is a whole training, step by step. [`pretrain`] and [`finetune`] do one in a folder, with
-//! checkpoints, logs and everything else that the program writes: see `examples/finetune.rs`. The path through the crates:
+//! checkpoints, logs and everything else that the program writes: see `examples/finetune.rs`; `examples/own_method.rs` adds a
+//! method to the loop. The path through the crates:
 //! [`data`] opens images, [`views`] draws views of them, [`nn`] holds encoders and weights, [`ssl`] objectives, methods and
 //! training, [`eval`] judges features, [`run`] is the folder of a run, [`report`] draws, [`lab`] joins these to what a
 //! scientist does.

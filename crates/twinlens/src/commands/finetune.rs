@@ -12,8 +12,9 @@ use twinlens_config::{Flag, Request};
 use twinlens_data::DataSet;
 use twinlens_lab::Lab;
 use twinlens_lab::jobs::{
-    FINETUNING, Finetuned, Finetuning, TrainingJob, decided, finetuning_checkpoint_bytes as checkpoint_bytes,
-    read_init, refuse_changes, same_weights, take_file, unfrozen,
+    FINETUNING, Finetuned, Finetuning, TrainingJob, adopt_encoder,
+    finetuning_checkpoint_bytes as checkpoint_bytes, read_init, refuse_changes, resolve_precision,
+    same_weights, unfrozen,
 };
 use twinlens_lab::study::{PLAN, Point, Portion, Rival, Study, StudyOutcome, StudyPlan, Workers};
 use twinlens_nn::weights::EncoderFile;
@@ -316,7 +317,7 @@ impl FinetuneArgs {
         }
         let recipe = recipe_of(&request, &resolved, DEFAULT, RECIPES);
         let mut settings = resolved.settings.clone();
-        settings.precision = decided(settings.precision, terminal);
+        settings.precision = resolve_precision(settings.precision, terminal);
         let file = read_init(&settings.init)?;
         if let Some(file) = &file {
             let stated = |key: &str| resolved.origin(key) != "built-in";
@@ -330,7 +331,7 @@ impl FinetuneArgs {
                 let message = format!("{key} is {got}, but {} holds {expected}", settings.init);
                 return Err(Failure::message(Exit::Usage, message).hint(format!("leave {key} out")));
             }
-            take_file(&mut settings, file)?;
+            adopt_encoder(&mut settings, file)?;
         } else if !self.sweep_blocks {
             settings = unfrozen(settings, terminal);
         }

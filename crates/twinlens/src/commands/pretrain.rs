@@ -8,10 +8,10 @@ use indicatif::HumanDuration;
 use serde_json::{Value, json};
 use twinlens_config::Request;
 use twinlens_lab::jobs::{
-    PRETRAINING, Pretrained, Pretraining, TrainingJob, checkpoint_bytes, decided, refuse_changes,
+    PRETRAINING, Pretrained, Pretraining, TrainingJob, checkpoint_bytes, refuse_changes, resolve_precision,
 };
 use twinlens_lab::{Lab, LabError};
-use twinlens_run::{RunFolder, State, names};
+use twinlens_run::{RunFolder, RunState, names};
 use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
@@ -68,7 +68,7 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
     let usual = recipes::default_for(resolved.settings.method.name());
     let recipe = recipe_of(&request, &resolved, &usual, recipes::RECIPES);
     let mut settings = resolved.settings;
-    settings.precision = decided(settings.precision, terminal);
+    settings.precision = resolve_precision(settings.precision, terminal);
     if args.smoke {
         return smoke(&mut settings, &lab, terminal);
     }
@@ -120,7 +120,7 @@ fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) 
         return tell_plan(&run, terminal);
     }
     folder.write_config(&run.settings().config()?)?;
-    folder.set_status(State::Running, "")?;
+    folder.set_status(RunState::Running, "")?;
     go(&run, &mut folder, lab, terminal, Pretraining::resume)
 }
 
