@@ -32,13 +32,14 @@
 
 mod node;
 mod old;
+mod origin;
 mod read;
 mod report;
+mod request;
 mod schema;
 mod show;
 
 use std::marker::PhantomData;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -47,11 +48,15 @@ use serde::de::DeserializeOwned;
 
 use node::{Node, Place};
 use old::{Leaf, Older, Warning};
-use read::{Overlay, Rank};
+use origin::Rank;
+use read::Overlay;
 use schema::{Schema, Which};
 
-pub use read::{ENVIRONMENT_PREFIX, Source};
+pub use old::Moved;
+pub use origin::Source;
+pub use read::ENVIRONMENT_PREFIX;
 pub use report::{Problem, Report};
+pub use request::{Flag, Request};
 pub use show::{Change, diff, differences};
 
 pub use schema::nearest;
@@ -72,36 +77,6 @@ pub struct Spec<T> {
     pub assignment: &'static str,
     /// Checks beyond types: ranges, and settings that do not go together.
     pub validate: fn(&T) -> Vec<Problem>,
-}
-
-/// Where a dotted key of an older form of the settings is now, with what value, given the settings so far: at one key or
-/// at several, or nowhere, where what was chosen has no use for it. Nothing for a key that is of no older form.
-pub type Moved = fn(&str, &toml::Value, &toml::Table) -> Option<Vec<(String, toml::Value)>>;
-
-/// A setting with a flag of its own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Flag {
-    /// The flag as the front end spells it.
-    pub name: &'static str,
-    /// The dotted key it sets.
-    pub key: &'static str,
-    /// Its value.
-    pub value: toml::Value,
-}
-
-/// What one invocation asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Request {
-    /// The preset's name.
-    pub preset: Option<String>,
-    /// Files of settings, in the order given.
-    pub files: Vec<PathBuf>,
-    /// Environment variables; those without the prefix are passed over.
-    pub environment: Vec<(String, String)>,
-    /// Assignments, `key=value`, in the order given.
-    pub sets: Vec<String>,
-    /// Flags that were given.
-    pub flags: Vec<Flag>,
 }
 
 /// A valid configuration and where each value came from.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use toml::Value;
 
-use super::read::{Origin, Source};
+use super::origin::{Origin, Source};
 use super::report::Finding;
 use super::schema::{Schema, choices, hint_for};
 

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
-use super::Moved;
 use super::node::{Content, Node};
 use super::read::{Overlay, path_of};
 use super::schema::Schema;
+
+/// Where a dotted key of an older form of the settings is now, with what value, given the settings so far: at one key or
+/// at several, or nowhere, where what was chosen has no use for it. Nothing for a key that is of no older form.
+pub type Moved = fn(&str, &Value, &Table) -> Option<Vec<(String, Value)>>;
 
 /// A value of a layer, under the key that the layer calls it by.
 pub(super) struct Leaf {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::read::Origin;
+use super::origin::Origin;
 
 /// A setting that a check beyond types refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use toml::Value;
 
 use super::node::{Content, Node};
-use super::read::Source;
+use super::origin::Source;
 use super::report::{Finding, Report};
 
 pub(super) struct Schema {

@@ -17,7 +17,7 @@ use crate::{LabError, MeasureRecord, Readings, Verdict};
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// The runs, in the order in which they were named.
-    pub runs: Vec<RunState>,
+    pub runs: Vec<RunEntry>,
     /// The settings that differ.
     pub settings: Vec<Line<toml::Value>>,
     /// The newest value of each metric.
@@ -30,7 +30,7 @@ pub struct Comparison {
 
 /// A run and how it went.
 #[derive(Debug, Serialize)]
-pub struct RunState {
+pub struct RunEntry {
     /// Its folder.
     pub path: PathBuf,
     /// `running`, `done`, ...
@@ -86,7 +86,7 @@ impl Comparison {
         Ok(Comparison {
             runs: records
                 .iter()
-                .map(|run| RunState { path: run.path.clone(), status: run.status.state.as_str() })
+                .map(|run| RunEntry { path: run.path.clone(), status: run.status.state.as_str() })
                 .collect(),
             settings: settings.into_iter().map(|(key, values)| Line { key, values }).collect(),
             metrics: metrics(records),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use twinlens_data::{Notice, Skipped};
-use twinlens_run::{Row, State};
+use twinlens_ssl::TrainingEvent;
 
 /// Who is told what goes on.
 pub trait Events {
@@ -64,44 +64,8 @@ pub struct Training<'a> {
 
 /// Who is told what goes on in one training.
 pub trait TrainingListener {
-    /// Something happened.
+    /// Something happened. Warnings go to [`Events::warn`] instead.
     fn hear(&mut self, event: &TrainingEvent<'_>);
-}
-
-/// What happens in a training.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum TrainingEvent<'a> {
-    /// The first step is about to be made, or the next one of a training that goes on.
-    Started {
-        /// Steps of the whole training.
-        total_steps: usize,
-        /// Steps made before.
-        step: usize,
-    },
-    /// A step was made.
-    Step {
-        /// The epoch, from 1.
-        epoch: usize,
-        /// Steps made in all.
-        step: usize,
-        /// The loss before the latest step whose loss is known: on a GPU, where one is read when a row is due, it may be an
-        /// earlier one, or none.
-        loss: Option<f64>,
-    },
-    /// A row was added to the metrics log.
-    Metrics(&'a Row),
-    /// Held-out images were looked at.
-    Look {
-        /// After so many epochs; 0 before the first.
-        epoch: usize,
-        /// The row's name of what was measured: `knn_accuracy`, `val_accuracy`.
-        measure: &'static str,
-        /// What came out.
-        value: f64,
-    },
-    /// The training ended, in this state.
-    Ended(State),
 }
 
 /// Tells the log of the process (`tracing`) what a person should know, and nobody else.

@@ -9,7 +9,7 @@ use twinlens_report::{Picture, RgbImage, contact_sheet};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::{FinetuneSettings, LabelledImages};
 use twinlens_ssl::{Prepared, Settings, SslError};
-use twinlens_views::{BuildContext, Explanation, Place, Policy, Shape, ViewPolicy, Workspace};
+use twinlens_views::{BuildContext, DrawKey, Explanation, Policy, Shape, ViewPolicy, Workspace};
 
 use crate::jobs::fitted;
 use crate::{Events, LabError, Span};
@@ -182,8 +182,8 @@ impl Gallery {
         Ok(Row { index, image: self.train.name(index), views })
     }
 
-    fn place(&self, index: usize) -> Place {
-        Place { seed: self.seed, epoch: 0, sample: index as u32 }
+    fn place(&self, index: usize) -> DrawKey {
+        DrawKey { seed: self.seed, epoch: 0, sample: index as u32 }
     }
 }
 

@@ -48,7 +48,7 @@ mod words;
 
 pub use encoder::{Encoder, encoder_file, read_encoder, untrained};
 pub use error::{LabError, NameError, Unheeded};
-pub use events::{Events, Logged, Silent, Task, Training, TrainingEvent, TrainingListener};
+pub use events::{Events, Logged, Silent, Task, Training, TrainingListener};
 pub use exhibits::Exhibit;
 pub use feature_table::{FeatureFile, FeatureTable};
 pub use features::{Cache, Computing, features, labelled, stage_maps, tagged, views};
@@ -66,7 +66,7 @@ pub use subject::{FeaturesKind, Subject, SubjectRecord};
 pub use summary::{
     MeasureSummary, PredictionSummary, Summary, by_measures, by_predictions, shift_of, shifts_over_seeds,
 };
-pub use twinlens_ssl::Asked;
+pub use twinlens_ssl::{Asked, TrainingEvent};
 pub use verdict::{DataRecord, Headline, SCHEMA_VERSION, Settings, Verdict, keep, plain, repeated, repeats};
 pub use views_of::ViewsOf;
 pub use words::bytes;

@@ -113,7 +113,7 @@ fn validate(settings: &Settings) -> Vec<Problem> {
     problems.chain(unknown_policy(&settings.policy)).collect()
 }
 
-fn found(problem: twinlens_ssl::Problem) -> Problem {
+fn found(problem: twinlens_ssl::SettingProblem) -> Problem {
     Problem { key: problem.key, expected: problem.expected, got: problem.got, hint: None }
 }
 

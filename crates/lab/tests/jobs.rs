@@ -17,7 +17,7 @@ use twinlens_lab::study::{ExistingStudy, Rival, Study, StudyPlan};
 use twinlens_lab::{
     Asked, BUNDLED, Events, Lab, LabError, Task, Training, TrainingEvent, TrainingListener, weights_sha256,
 };
-use twinlens_run::{Ancestor, Recipe, RunKind, RunRecord, State};
+use twinlens_run::{Ancestor, Recipe, RunKind, RunRecord, RunState};
 use twinlens_ssl::finetune::{FinetuneSettings, Stage, Trainable, Whole};
 use twinlens_ssl::methods::MethodSettings;
 use twinlens_ssl::{Common, Settings};
@@ -215,7 +215,7 @@ fn a_job_is_told_apart_by_its_key_stopped_gone_on_with_and_not_done_twice() {
     };
     let error = one.run(&stopped, &Lab { asked: &asked, ..quiet.clone() }).unwrap_err();
     assert!(error.is_interruption(), "{error}");
-    assert_eq!(RunRecord::read(&stopped).unwrap().status.state, State::Interrupted);
+    assert_eq!(RunRecord::read(&stopped).unwrap().status.state, RunState::Interrupted);
     assert_eq!(one.state(&stopped).unwrap(), JobState::Begun);
     let JobOutcome::Finetuned(went_on) = one.run(&stopped, &quiet).unwrap() else { panic!("pre-trained") };
     assert_eq!((went_on.verdict, encoder(&stopped)), (expected.verdict.clone(), encoder(&whole)));
@@ -325,7 +325,7 @@ fn a_study_runs_without_a_process_and_is_read_back() {
     let data = lab.open(BUNDLED, &DataSettings::default()).unwrap();
     let file = std::sync::Arc::new(twinlens_lab::read_encoder(&start).unwrap());
     let mut settings = finetune_settings(&start);
-    twinlens_lab::jobs::take_file(&mut settings, &file).unwrap();
+    twinlens_lab::jobs::adopt_encoder(&mut settings, &file).unwrap();
     let plan = StudyPlan {
         amounts: vec![LabelAmount::PerClass(2), LabelAmount::PerClass(4)],
         seeds: vec![0],

@@ -1,6 +1,6 @@
 //! What can go wrong between weights, encoders and devices.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use twinlens_data::escaped;
 
@@ -121,6 +121,11 @@ pub enum NnError {
 }
 
 impl NnError {
+    /// A file that cannot be read, and why. Control characters of `reason`, which may be the file's own, are escaped.
+    pub(crate) fn file(path: &Path, reason: String) -> NnError {
+        NnError::File { path: path.to_owned(), reason: escaped(&reason) }
+    }
+
     /// What to do about it, if there is more to say than the message. `{name}` stands for the argument or action of that
     /// name, which every front end spells its own way.
     pub fn hint(&self) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layers::{BatchNorm, Linear};
 use crate::norms::{IterNorm, unit_rows};
-use crate::weights::{Id, Init, Order, Pass, Scope};
+use crate::weights::{Id, Init, Pass, Scope, WeightOrder};
 
 /// What follows a hidden layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -146,7 +146,7 @@ impl Prototypes {
     /// `count` vectors of width `dim`, uniform in `+-1/sqrt(dim)` at first, PyTorch's start of a linear layer.
     pub fn new(scope: &mut Scope<'_>, dim: usize, count: usize) -> Prototypes {
         let init = Init::Uniform(1.0 / (dim as f64).sqrt());
-        Prototypes { weight: scope.parameter("weight", &[count, dim], Order::Plain, init), count, dim }
+        Prototypes { weight: scope.parameter("weight", &[count, dim], WeightOrder::Plain, init), count, dim }
     }
 
     /// `x [N, dim]` to cosines `[N, count]`.

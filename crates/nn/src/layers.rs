@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use crate::ops::{self, Conv2dOptions, Kept};
-use crate::weights::{Id, Init, Order, Pass, Scope};
+use crate::ops::{self, Conv2dOptions, DropPathMask};
+use crate::weights::{Id, Init, Pass, Scope, WeightOrder};
 
 /// `torch.nn.Conv2d` with a square kernel, on `[N, H, W, C]`.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ impl Conv2d {
     ) -> Conv2d {
         let shape = [out_channels, in_channels, kernel_size, kernel_size];
         Conv2d {
-            weight: scope.parameter("weight", &shape, Order::Convolution, init),
+            weight: scope.parameter("weight", &shape, WeightOrder::Convolution, init),
             bias: None,
             in_channels,
             out_channels,
@@ -53,7 +53,7 @@ impl Conv2d {
 
     /// With a learnt bias (from 0), declared in the same scope.
     pub fn with_bias(self, scope: &mut Scope<'_>) -> Conv2d {
-        let bias = scope.parameter("bias", &[self.out_channels], Order::Plain, Init::Constant(0.0));
+        let bias = scope.parameter("bias", &[self.out_channels], WeightOrder::Plain, Init::Constant(0.0));
         Conv2d { bias: Some(bias), ..self }
     }
 
@@ -102,8 +102,8 @@ impl DepthwiseConv2d {
     pub fn new(scope: &mut Scope<'_>, channels: usize, kernel_size: usize, init: Init) -> DepthwiseConv2d {
         let shape = [channels, 1, kernel_size, kernel_size];
         DepthwiseConv2d {
-            weight: scope.parameter("weight", &shape, Order::Convolution, init),
-            bias: scope.parameter("bias", &[channels], Order::Plain, Init::Constant(0.0)),
+            weight: scope.parameter("weight", &shape, WeightOrder::Convolution, init),
+            bias: scope.parameter("bias", &[channels], WeightOrder::Plain, Init::Constant(0.0)),
             channels,
             kernel_size,
         }
@@ -128,8 +128,8 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// With `eps` added to the variance before the root.
     pub fn new(scope: &mut Scope<'_>, channels: usize, eps: f64) -> LayerNorm {
-        let scale = scope.parameter("weight", &[channels], Order::Plain, Init::Constant(1.0));
-        let shift = scope.parameter("bias", &[channels], Order::Plain, Init::Constant(0.0));
+        let scale = scope.parameter("weight", &[channels], WeightOrder::Plain, Init::Constant(1.0));
+        let shift = scope.parameter("bias", &[channels], WeightOrder::Plain, Init::Constant(0.0));
         LayerNorm { affine: [scale, shift], channels, eps }
     }
 
@@ -182,11 +182,13 @@ impl StochasticDepth {
 
     /// The images of a batch that are kept. In training with noise (see [`Pass::with_noise`]), each is with probability
     /// `1 - drop`, and their results are divided by it; otherwise all are.
-    pub fn kept(&self, pass: &Pass<'_>, batch: usize) -> Kept {
+    pub fn kept(&self, pass: &Pass<'_>, batch: usize) -> DropPathMask {
         let noise = pass.noise(self.layer).filter(|_| self.drop > 0.0);
         noise.map_or_else(
-            || Kept::all(batch),
-            |mut noise| Kept::drawn(batch, (1.0 / (1.0 - self.drop)) as f32, || !noise.chance(self.drop)),
+            || DropPathMask::all(batch),
+            |mut noise| {
+                DropPathMask::drawn(batch, (1.0 / (1.0 - self.drop)) as f32, || !noise.chance(self.drop))
+            },
         )
     }
 }
@@ -211,8 +213,8 @@ impl BatchNorm {
 
     /// With a learnt scale (from 1) and shift (from 0).
     pub fn new(scope: &mut Scope<'_>, channels: usize) -> BatchNorm {
-        let scale = scope.parameter("weight", &[channels], Order::Plain, Init::Constant(1.0));
-        let shift = scope.parameter("bias", &[channels], Order::Plain, Init::Constant(0.0));
+        let scale = scope.parameter("weight", &[channels], WeightOrder::Plain, Init::Constant(1.0));
+        let shift = scope.parameter("bias", &[channels], WeightOrder::Plain, Init::Constant(0.0));
         BatchNorm::with(scope, channels, Some([scale, shift]))
     }
 
@@ -292,8 +294,8 @@ impl Linear {
         bias: Option<Init>,
     ) -> Linear {
         let shape = [out_features, in_features];
-        let weight = scope.parameter("weight", &shape, Order::Linear, weight);
-        let bias = bias.map(|init| scope.parameter("bias", &[out_features], Order::Plain, init));
+        let weight = scope.parameter("weight", &shape, WeightOrder::Linear, weight);
+        let bias = bias.map(|init| scope.parameter("bias", &[out_features], WeightOrder::Plain, init));
         Linear { weight, bias, in_features, out_features }
     }
 

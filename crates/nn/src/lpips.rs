@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::NnError;
 use crate::layers::Conv2d;
 use crate::ops::{max_pool2d, read};
-use crate::weights::{Id, Init, NamedTensor, Order, Pass, Weights, missing};
+use crate::weights::{Id, Init, NamedTensor, Pass, WeightOrder, Weights, missing};
 
 /// The mean and deviation of image channels in `[-1, 1]`, as the published weights were trained with.
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
@@ -138,7 +138,7 @@ impl Layer {
             Conv2d::initialised(&mut scope, [inputs, channels], kernel, stride, padding, Init::Constant(0.0));
         let conv = conv.with_bias(&mut scope).with_relu();
         let name = format!("lin{number}.model.1.weight");
-        let lin = root.parameter(&name, &[1, channels, 1, 1], Order::Plain, Init::Constant(0.0));
+        let lin = root.parameter(&name, &[1, channels, 1, 1], WeightOrder::Plain, Init::Constant(0.0));
         Ok(Layer { conv, pooled: shape.pooled, lin, channels })
     }
 

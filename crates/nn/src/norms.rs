@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::ops::read;
-use crate::weights::{Id, Init, Order, Pass, Scope};
+use crate::weights::{Id, Init, Pass, Scope, WeightOrder};
 
 /// Rows scaled to length 1: `z / max(|z|, 1e-12)`, as `torch.nn.functional.normalize`.
 pub fn unit_rows(z: Tensor<2>) -> Tensor<2> {
@@ -81,8 +81,8 @@ impl IterNorm {
 
     /// For `columns` columns: at most [`IterNorm::GROUP`], or a multiple of it.
     pub fn new(scope: &mut Scope<'_>, columns: usize) -> IterNorm {
-        let scale = scope.parameter("weight", &[columns], Order::Plain, Init::Constant(1.0));
-        let shift = scope.parameter("bias", &[columns], Order::Plain, Init::Constant(0.0));
+        let scale = scope.parameter("weight", &[columns], WeightOrder::Plain, Init::Constant(1.0));
+        let shift = scope.parameter("bias", &[columns], WeightOrder::Plain, Init::Constant(0.0));
         IterNorm { scale, shift, columns }
     }
 

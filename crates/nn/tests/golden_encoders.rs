@@ -79,7 +79,7 @@ fn check_mode(case: &Case, encoder: &Encoder, weights: &mut Weights, training: b
     for which in ["first_conv", "last_conv"] {
         let entry = weights.entries().iter().find(|entry| entry.name() == case.text(which)).unwrap();
         let gradient = read(entry.value().grad_remove(&mut grads).unwrap());
-        let gradient = twinlens_nn::weights::Order::Convolution.to_torch(entry.shape(), &gradient);
+        let gradient = twinlens_nn::weights::WeightOrder::Convolution.to_torch(entry.shape(), &gradient);
         check(case, &format!("out.grad_{mode}.{which}"), &gradient);
     }
     if training && !case.text("first_bn").is_empty() {

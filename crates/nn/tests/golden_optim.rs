@@ -7,7 +7,7 @@ use twinlens_nn::optim::{
     Cosine, Gradients, Lars, Moments, MultiStep, Optimiser, OptimiserRule, OptimiserSettings, Schedule,
     ScheduleShape, Sgd, momentum_schedule, momentum_update,
 };
-use twinlens_nn::weights::{Init, Order, Weights};
+use twinlens_nn::weights::{Init, WeightOrder, Weights};
 
 const NAMES: [&str; 4] = ["weight", "conv", "bias", "gain"];
 
@@ -79,7 +79,7 @@ fn check_steps(case: &Case, settings: OptimiserSettings) {
         let id = weights.root().parameter(
             name,
             case.shape(&format!("in.param.{name}")),
-            Order::Plain,
+            WeightOrder::Plain,
             Init::Constant(0.0),
         );
         weights.set(id, Tensor::from_floats(case.f32(&format!("in.param.{name}")), &device));
@@ -158,7 +158,7 @@ fn golden_momentum_update() {
         let start = case.f32("in.target0");
         let with = |values: &[f32]| {
             let mut weights = Weights::new(0, &device);
-            let id = weights.root().parameter("w", &[values.len()], Order::Plain, Init::Constant(0.0));
+            let id = weights.root().parameter("w", &[values.len()], WeightOrder::Plain, Init::Constant(0.0));
             weights.set(id, Tensor::from_floats(values, &device));
             weights
         };

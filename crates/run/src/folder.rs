@@ -11,7 +11,7 @@ use crate::command::command_line;
 use crate::lineage::Lineage;
 use crate::lock::{self, Lock};
 use crate::metrics::{self, Metrics};
-use crate::status::{self, State};
+use crate::status::{self, RunState};
 use crate::{LAYOUT, RunError, files, names};
 
 /// What to do with a folder that is not empty.
@@ -45,7 +45,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new run folder at `path` (with its parents) in state [`State::Running`].
+    /// Makes a new run folder at `path` (with its parents) in state [`RunState::Running`].
     ///
     /// # Errors
     /// [`RunError::PathIsFile`]; [`RunError::NotEmpty`] if it holds anything and `overwrite` is
@@ -64,7 +64,7 @@ impl RunFolder {
             &path.join(names::COMMAND),
             format!("{}\n", command_line(start.command)).as_bytes(),
         )?;
-        status::write(path, State::Running, "")?;
+        status::write(path, RunState::Running, "")?;
         RunFolder::locked(path, lock)
     }
 
@@ -113,7 +113,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// File system errors.
-    pub fn set_status(&self, state: State, message: &str) -> Result<(), RunError> {
+    pub fn set_status(&self, state: RunState, message: &str) -> Result<(), RunError> {
         status::write(&self.root, state, message)
     }
 

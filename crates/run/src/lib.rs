@@ -82,7 +82,7 @@ pub use folder::{Overwrite, RunFolder, Start};
 pub use lineage::{Ancestor, DataIdentity, LINEAGE_VERSION, Lineage, Recipe, RunKind};
 pub use metrics::{Row, csv_cell};
 pub use record::{RunRecord, RunSummary, find_runs};
-pub use status::{State, Status};
+pub use status::{RunState, Status};
 
 /// The version of the layout that this crate writes, and the newest that it reads.
 pub const LAYOUT: u32 = 1;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::lineage::Lineage;
 use crate::metrics::{self, Row};
-use crate::status::{self, State, Status};
+use crate::status::{self, RunState, Status};
 use crate::{RunError, files, folder, lock, names};
 
 /// What a run folder says about its run. Tensors and checkpoints are not read.
@@ -36,7 +36,7 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// Reads a run; it may be going on meanwhile. A run whose `STATUS` says "running" though no process
-    /// holds its lock was killed, and is reported as [`State::Interrupted`].
+    /// holds its lock was killed, and is reported as [`RunState::Interrupted`].
     ///
     /// # Errors
     /// [`RunError::NotARun`], [`RunError::NewerLayout`], [`RunError::Damaged`], or a file system error.
@@ -125,11 +125,13 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 
 fn read_status(root: &Path) -> Result<Status, RunError> {
     let status = status::read(root)?;
-    if status.state == State::Running && !lock::is_held(root) {
+    if status.state == RunState::Running && !lock::is_held(root) {
         // It may have ended between the two looks: only what is still "running" was killed.
         let again = status::read(root)?;
         return Ok(match again.state {
-            State::Running => Status { state: State::Interrupted, message: "ended without a word".into() },
+            RunState::Running => {
+                Status { state: RunState::Interrupted, message: "ended without a word".into() }
+            }
             _ => again,
         });
     }

@@ -7,7 +7,7 @@ use crate::{RunError, files, names};
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum RunState {
     /// At work, or killed so suddenly that it could not say so (see [`crate::RunRecord::read`]).
     Running,
     /// Ended as planned.
@@ -18,21 +18,21 @@ pub enum State {
     Interrupted,
 }
 
-impl State {
-    const ALL: [State; 4] = [State::Running, State::Done, State::Failed, State::Interrupted];
+impl RunState {
+    const ALL: [RunState; 4] = [RunState::Running, RunState::Done, RunState::Failed, RunState::Interrupted];
 
     /// The word on the first line of `STATUS`.
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Running => "running",
-            State::Done => "done",
-            State::Failed => "failed",
-            State::Interrupted => "interrupted",
+            RunState::Running => "running",
+            RunState::Done => "done",
+            RunState::Failed => "failed",
+            RunState::Interrupted => "interrupted",
         }
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for RunState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -42,13 +42,13 @@ impl fmt::Display for State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// How the run stands.
-    pub state: State,
+    pub state: RunState,
     /// The reason, for people; may be empty.
     pub message: String,
 }
 
 /// Writes `STATUS` of the run folder `root`.
-pub(crate) fn write(root: &Path, state: State, message: &str) -> Result<(), RunError> {
+pub(crate) fn write(root: &Path, state: RunState, message: &str) -> Result<(), RunError> {
     let message = message.trim();
     let end = if message.is_empty() { "" } else { "\n" };
     files::write_atomically(&root.join(names::STATUS), format!("{state}\n{message}{end}").as_bytes())
@@ -59,7 +59,7 @@ pub(crate) fn read(root: &Path) -> Result<Status, RunError> {
     let path = root.join(names::STATUS);
     let text = files::read_text(&path)?;
     let (word, message) = text.split_once('\n').unwrap_or((&text, ""));
-    let state = State::ALL.into_iter().find(|state| state.as_str() == word.trim()).ok_or_else(|| {
+    let state = RunState::ALL.into_iter().find(|state| state.as_str() == word.trim()).ok_or_else(|| {
         let reason = format!("expected running, done, failed or interrupted, got {word:?}");
         RunError::Damaged { path, reason }
     })?;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use twinlens_run::{
     Ancestor, Checkpoint, DataIdentity, Direction, Environment, LINEAGE_VERSION, Lineage, Overwrite, Recipe,
-    RunError, RunFolder, RunKind, RunRecord, Start, State, epoch_checkpoint, find_runs, kept_epochs, names,
+    RunError, RunFolder, RunKind, RunRecord, RunState, Start, epoch_checkpoint, find_runs, kept_epochs,
+    names,
 };
 
 fn start() -> Start<'static> {
@@ -84,7 +85,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
         ["twinlens", "pretrain", "--data", "my cells.npz", "it's", ""].map(String::from).into();
     let mut run =
         RunFolder::create(&path, Overwrite::Never, &Start { command: &command, ..start() }).unwrap();
-    assert_eq!(RunRecord::read(&path).unwrap().status.state, State::Running);
+    assert_eq!(RunRecord::read(&path).unwrap().status.state, RunState::Running);
     run.write_lineage(&lineage()).unwrap();
     run.append_metrics(&json!({"step": 1, "epoch": 0, "loss": 2.5})).unwrap();
     run.append_metrics(&json!({"step": 2, "epoch": 1, "loss": 1.5, "knn_accuracy": 0.7})).unwrap();
@@ -98,7 +99,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
     run.write_report("<html></html>").unwrap();
     run.write_metrics_csv().unwrap();
     drop(run.log_file().unwrap());
-    run.set_status(State::Done, "").unwrap();
+    run.set_status(RunState::Done, "").unwrap();
     drop(run);
 
     let expected = [
@@ -208,10 +209,10 @@ fn a_killed_run_gives_the_lock_back_and_is_seen_as_interrupted() {
     assert!(
         matches!(RunFolder::open(&path), Err(RunError::Locked { holder: Some(pid), .. }) if pid == child.id())
     );
-    assert_eq!(RunRecord::read(&path).unwrap().status.state, State::Running);
+    assert_eq!(RunRecord::read(&path).unwrap().status.state, RunState::Running);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(RunRecord::read(&path).unwrap().status.state, State::Interrupted);
+    assert_eq!(RunRecord::read(&path).unwrap().status.state, RunState::Interrupted);
     RunFolder::open(&path).unwrap();
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use twinlens_nn::weights::{NamedTensor, parse_safetensors, write_safetensors};
 use twinlens_run::{Checkpoint, Loaded, RunFolder};
 
 use crate::SslError;
-use crate::drive::Task;
-use crate::learner::ENCODER;
+use crate::sections::ENCODER;
+use crate::task::{Position, Task, TaskState};
 
 /// The encoder's weights in a run's checkpoint, under torchvision's names.
 ///
@@ -28,43 +28,6 @@ pub fn checkpoint_encoder(loaded: &Loaded) -> Result<BTreeMap<String, NamedTenso
             reason: "it holds no weights of an encoder".into(),
         }),
     }
-}
-
-/// Where a run stands between two steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    /// Completed epochs.
-    pub epoch: usize,
-    /// Completed steps of the epoch under way.
-    pub step_in_epoch: usize,
-}
-
-/// What a task needs to continue.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct State {
-    /// Weights, moments, memories.
-    pub tensors: BTreeMap<String, NamedTensor>,
-    /// Numbers that must keep all their digits.
-    pub notes: Value,
-}
-
-/// The tensors of several sections as one list, each name under its section's.
-pub(crate) fn joined<const N: usize>(
-    sections: [(&str, BTreeMap<String, NamedTensor>); N],
-) -> BTreeMap<String, NamedTensor> {
-    let named = |(section, tensors): (&str, BTreeMap<String, NamedTensor>)| {
-        let section = section.to_owned();
-        tensors.into_iter().map(move |(name, tensor)| (format!("{section}/{name}"), tensor))
-    };
-    sections.into_iter().flat_map(named).collect()
-}
-
-/// One section of what [`joined`] gave.
-pub(crate) fn section(tensors: &BTreeMap<String, NamedTensor>, name: &str) -> BTreeMap<String, NamedTensor> {
-    let inside = |(full, tensor): (&String, &NamedTensor)| {
-        Some((full.strip_prefix(name)?.strip_prefix('/')?.to_owned(), tensor.clone()))
-    };
-    tensors.iter().filter_map(inside).collect()
 }
 
 /// Saves `task` at `position` as the folder's last checkpoint.
@@ -87,7 +50,7 @@ pub(crate) fn restore(task: &mut impl Task, loaded: &Loaded) -> Result<Position,
     let step_in_epoch =
         step_in_epoch.ok_or_else(|| misfit("its sidecar does not say step_in_epoch".into()))?;
     let tensors = parse_safetensors(Path::new(&loaded.path), &loaded.bytes)?;
-    let state = State { tensors, notes: loaded.sidecar.state["notes"].clone() };
+    let state = TaskState { tensors, notes: loaded.sidecar.state["notes"].clone() };
     task.restore(&state, loaded.sidecar.step as usize).map_err(|e| misfit(e.to_string()))?;
     Ok(Position { epoch: loaded.sidecar.epoch as usize, step_in_epoch: step_in_epoch as usize })
 }

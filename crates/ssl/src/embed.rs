@@ -8,7 +8,9 @@ use twinlens_eval::{EvalError, Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
-use twinlens_views::{BuildContext, Form, Loader, LoaderSettings, Order, Policy, ViewBatch, ViewsError};
+use twinlens_views::{
+    BuildContext, Form, Loader, LoaderSettings, Policy, SampleOrder, ViewBatch, ViewsError,
+};
 
 use crate::SslError;
 use crate::learner::{form, tensor};
@@ -102,7 +104,7 @@ impl Embedding {
             seed,
             epochs: 1,
             batch: self.batch,
-            order: Order::Sequential,
+            order: SampleOrder::Sequential,
             drop_last: false,
             workers: self.workers,
             prefetch: 2,

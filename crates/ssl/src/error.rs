@@ -30,7 +30,7 @@ pub enum SslError {
     #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings {
         /// All of them.
-        problems: Vec<crate::Problem>,
+        problems: Vec<crate::SettingProblem>,
     },
     /// A device whose results may differ from run to run, where the settings want none that do.
     #[error(

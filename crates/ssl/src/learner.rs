@@ -10,12 +10,9 @@ use twinlens_nn::optim::{Gradients, Optimiser, Schedule};
 use twinlens_nn::weights::{Entry, NamedTensor, Weights};
 use twinlens_views::{Form, ViewBatch, ViewData};
 
-use crate::checkpoint::{joined, section};
-use crate::methods::{Batch, Ground, Images, Method, Network, Output, Rate};
+use crate::methods::{Batch, Ground, Images, Method, NamedMethod, Network, Output, Rate};
+use crate::sections::{ENCODER, joined, section};
 use crate::{Settings, SslError};
-
-/// What the names of the encoder's weights start with.
-pub(crate) const ENCODER: &str = "encoder.";
 
 /// What one step did. Its numbers are known at once on the CPU; to read them on another device is to wait for the step.
 #[derive(Clone, Debug)]
@@ -49,7 +46,7 @@ pub struct Learner {
     weights: Weights,
     optimiser: Optimiser,
     schedule: Schedule,
-    together: bool,
+    views_together: bool,
     precision: twinlens_nn::Precision,
     /// Multiplies learning rates that are stated for another batch.
     batch_factor: f64,
@@ -59,15 +56,20 @@ pub struct Learner {
 
 impl Learner {
     /// A fresh network for data of the given shape, at `steps_per_epoch` steps an epoch.
-    pub fn new(settings: &Settings, data: DataShape, steps_per_epoch: usize, device: &Device) -> Learner {
+    pub fn new<M: NamedMethod>(
+        settings: &Settings<M>,
+        data: DataShape,
+        steps_per_epoch: usize,
+        device: &Device,
+    ) -> Learner {
         let mut weights = Weights::new(settings.seed, device);
         let encoder = settings.encoder.build(&mut weights, data.channels);
         Learner::on(settings, data, steps_per_epoch, encoder, weights)
     }
 
     /// The method on top of an encoder that has declared its weights.
-    fn on(
-        settings: &Settings,
+    fn on<M: NamedMethod>(
+        settings: &Settings<M>,
         data: DataShape,
         steps_per_epoch: usize,
         encoder: Encoder,
@@ -79,8 +81,8 @@ impl Learner {
             optimiser: Optimiser::new(settings.optim.clone(), &weights),
             schedule: Schedule::new(&settings.schedule, settings.epochs, steps_per_epoch),
             batch_factor: settings.batch_factor(),
-            together: settings.views_together,
-            precision: settings.precision.multiplied(),
+            views_together: settings.views_together,
+            precision: settings.precision.of_network(),
             steps_per_epoch,
             step: 0,
             encoder,
@@ -95,7 +97,7 @@ impl Learner {
     /// As [`Method::start_of_epoch`].
     pub fn start_of_epoch(&mut self, images: &dyn Images) -> Result<(), SslError> {
         let epoch = self.epoch();
-        let mut network = Network::new(&self.encoder, &mut self.weights, self.together);
+        let mut network = Network::new(&self.encoder, &mut self.weights, self.views_together);
         self.method.start_of_epoch(&mut network, images, epoch)
     }
 
@@ -133,7 +135,7 @@ impl Learner {
     /// Forward and backward.
     fn gradients(&mut self, batch: Batch) -> (Output, Gradients) {
         let epoch = self.epoch();
-        let mut network = Network::new(&self.encoder, &mut self.weights, self.together)
+        let mut network = Network::new(&self.encoder, &mut self.weights, self.views_together)
             .with_precision(self.precision)
             .with_noise(self.step);
         let output = self.method.forward(&mut network, batch, epoch);

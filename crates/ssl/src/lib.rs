@@ -8,24 +8,31 @@
 //! - [`recipes`]: settings for a data set and a method, as TOML inside the program.
 
 mod checkpoint;
-mod drive;
 mod embed;
 mod error;
 pub mod finetune;
+mod hooks;
 mod learner;
 pub mod methods;
+mod metrics_log;
 pub mod objectives;
 mod old;
+mod problems;
 pub mod recipes;
+mod sections;
 mod settings;
+mod task;
 #[cfg(test)]
 mod testing;
 mod train;
+mod training_loop;
 
 pub use checkpoint::checkpoint_encoder;
 pub use embed::{Embedding, Maps, with_labels, with_tags};
 pub use error::SslError;
+pub use hooks::{Asked, Hooks, Outcome, StartFrom, TrainingEvent};
 pub use learner::{DataShape, Learner, StepReport};
 pub use old::moved;
-pub use settings::{CheckpointSettings, Common, KnnSettings, Precision, Problem, Settings};
-pub use train::{Asked, EpochTime, Hooks, Outcome, Prepared, Progress, StartFrom, train, workers};
+pub use problems::{Problems, SettingProblem};
+pub use settings::{CheckpointSettings, Common, KnnSettings, PrecisionChoice, Settings};
+pub use train::{EpochTime, Prepared, train, workers};

@@ -1,6 +1,5 @@
 //! Everything that decides a run, as one value: what the configuration files, flags and recipes resolve to.
 
-use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use burn::tensor::Device;
@@ -14,7 +13,8 @@ use twinlens_nn::{device, has_bf16};
 use twinlens_views::{BuildContext, ViewPolicy};
 
 use crate::SslError;
-use crate::methods::{self, MethodSettings};
+use crate::methods::{self, MethodSettings, NamedMethod};
+use crate::problems::{Problems, SettingProblem};
 
 /// What every training is told, without labels or with them: images, encoder, views, optimiser, machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +38,7 @@ pub struct Common {
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
     pub device: String,
     /// Number format of the forward and backward pass.
-    pub precision: Precision,
+    pub precision: PrecisionChoice,
     /// Named view policy that `views` starts from.
     pub policy: String,
     /// Which operations make which view.
@@ -58,12 +58,13 @@ pub struct Common {
 /// Settings of a pre-training run. What it shares with fine-tuning can be reached as if it were its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+#[schemars(rename = "Settings")]
+pub struct Settings<M = MethodSettings> {
     /// What every training has.
     #[serde(flatten)]
     pub common: Common,
     /// The method, with its constants and heads.
-    pub method: MethodSettings,
+    pub method: M,
     /// Passes through the training images.
     pub epochs: usize,
     /// Use only the first so many training images; 0 uses all.
@@ -76,7 +77,7 @@ pub struct Settings {
     pub knn: KnnSettings,
 }
 
-impl Deref for Settings {
+impl<M> Deref for Settings<M> {
     type Target = Common;
 
     fn deref(&self) -> &Common {
@@ -84,7 +85,7 @@ impl Deref for Settings {
     }
 }
 
-impl DerefMut for Settings {
+impl<M> DerefMut for Settings<M> {
     fn deref_mut(&mut self) -> &mut Common {
         &mut self.common
     }
@@ -94,7 +95,8 @@ impl DerefMut for Settings {
 /// weights are in single precision always, and so are the features by which an encoder is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Precision {
+#[schemars(rename = "Precision")]
+pub enum PrecisionChoice {
     /// Single precision.
     F32,
     /// Numbers rounded to bf16, on the CPU. Faster where the processor has AMX or multiplies them as quickly by
@@ -104,19 +106,20 @@ pub enum Precision {
     Auto,
 }
 
-impl Precision {
-    /// `auto` decided: what this machine is faster with.
-    pub fn decided(self) -> Precision {
+impl PrecisionChoice {
+    /// `auto` resolved: what this machine is faster with.
+    pub fn resolved(self) -> PrecisionChoice {
         match self {
-            Precision::Auto if has_bf16() => Precision::Bf16,
-            Precision::Auto => Precision::F32,
-            decided => decided,
+            PrecisionChoice::Auto if has_bf16() => PrecisionChoice::Bf16,
+            PrecisionChoice::Auto => PrecisionChoice::F32,
+            chosen => chosen,
         }
     }
 
-    pub(crate) fn multiplied(self) -> twinlens_nn::Precision {
-        match self.decided() {
-            Precision::Bf16 => twinlens_nn::Precision::Bf16,
+    /// The same as the network knows it.
+    pub(crate) fn of_network(self) -> twinlens_nn::Precision {
+        match self.resolved() {
+            PrecisionChoice::Bf16 => twinlens_nn::Precision::Bf16,
             _ => twinlens_nn::Precision::F32,
         }
     }
@@ -157,7 +160,7 @@ impl Default for Common {
             deterministic: false,
             workers: 0,
             device: "auto".into(),
-            precision: Precision::F32,
+            precision: PrecisionChoice::F32,
             policy: "medmnist".into(),
             views: Vec::new(),
             log_every: 10,
@@ -184,87 +187,12 @@ impl Default for Settings {
     }
 }
 
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Dotted name of the setting.
-    pub key: String,
-    /// What it may be.
-    pub expected: String,
-    /// What it is.
-    pub got: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, expected {}", self.key, self.got, self.expected)
-    }
-}
-
-/// A list of problems that grows check by check.
-#[derive(Debug, Default)]
-pub(crate) struct Problems {
-    list: Vec<Problem>,
-    /// What the keys of the present check start with.
-    within: String,
-}
-
-impl Problems {
-    /// Reports `key` unless `sound`.
-    pub(crate) fn require(
-        &mut self,
-        key: &str,
-        sound: bool,
-        expected: &str,
-        got: &(impl fmt::Display + ?Sized),
-    ) {
-        if !sound {
-            let key = format!("{}{key}", self.within);
-            self.list.push(Problem { key, expected: expected.into(), got: got.to_string() });
-        }
-    }
-
-    /// The checks of a table.
-    pub(crate) fn within(&mut self, table: &str, check: impl FnOnce(&mut Problems)) {
-        let outside = self.within.len();
-        self.within += table;
-        self.within.push('.');
-        check(self);
-        self.within.truncate(outside);
-    }
-
-    /// What was reported.
-    pub(crate) fn list(self) -> Vec<Problem> {
-        self.list
-    }
-
-    pub(crate) fn positive(&mut self, key: &str, value: f64) {
-        self.require(key, value.is_finite() && value > 0.0, "above 0", &value);
-    }
-
-    pub(crate) fn not_negative(&mut self, key: &str, value: f64) {
-        self.require(key, value.is_finite() && value >= 0.0, "0 or more", &value);
-    }
-
-    pub(crate) fn share(&mut self, key: &str, value: f64) {
-        self.require(key, (0.0..=1.0).contains(&value), "0 to 1", &value);
-    }
-
-    pub(crate) fn least_one(&mut self, key: &str, value: usize) {
-        self.require(key, value > 0, "at least 1", &value);
-    }
-
-    pub(crate) fn least_two(&mut self, key: &str, value: usize) {
-        self.require(key, value > 1, "at least 2", &value);
-    }
-}
-
-fn check_gpu(name: &str, deterministic: bool, precision: Precision) -> Result<(), SslError> {
+fn check_gpu(name: &str, deterministic: bool, precision: PrecisionChoice) -> Result<(), SslError> {
     let device = name.to_owned();
     match precision {
         _ if deterministic => Err(SslError::NotDeterministic { device }),
-        Precision::Bf16 => Err(SslError::Bf16OnGpu { device }),
-        Precision::F32 | Precision::Auto => Ok(()),
+        PrecisionChoice::Bf16 => Err(SslError::Bf16OnGpu { device }),
+        PrecisionChoice::F32 | PrecisionChoice::Auto => Ok(()),
     }
 }
 
@@ -358,9 +286,17 @@ impl Common {
     }
 }
 
-impl Settings {
+impl<M> Settings<M> {
+    /// The same for another method, such as an [`OwnMethod`](methods::OwnMethod).
+    pub fn with_method<N>(self, method: N) -> Settings<N> {
+        let Settings { common, method: _, epochs, limit, views_together, collapse_threshold, knn } = self;
+        Settings { common, method, epochs, limit, views_together, collapse_threshold, knn }
+    }
+}
+
+impl<M: NamedMethod> Settings<M> {
     /// Everything that is wrong with these settings before any data is read.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut problems = Problems::default();
         self.common.check(self.epochs, &mut problems);
         problems.least_one("epochs", self.epochs);
@@ -388,8 +324,8 @@ mod tests {
 
     #[test]
     fn only_the_cpu_is_deterministic() {
-        assert!(check_gpu("auto", false, Precision::F32).is_ok());
-        let error = check_gpu("auto", true, Precision::F32).unwrap_err();
+        assert!(check_gpu("auto", false, PrecisionChoice::F32).is_ok());
+        let error = check_gpu("auto", true, PrecisionChoice::F32).unwrap_err();
         assert!(
             error.to_string().contains("`auto`") && error.hint().unwrap().contains("{device} cpu"),
             "{error}"
@@ -400,15 +336,15 @@ mod tests {
 
     #[test]
     fn bf16_is_for_the_cpu_and_auto_takes_it_where_it_is_fast() {
-        let error = check_gpu("gpu", false, Precision::Bf16).unwrap_err();
+        let error = check_gpu("gpu", false, PrecisionChoice::Bf16).unwrap_err();
         assert!(
             error.to_string().contains("`gpu`") && error.hint().unwrap().contains("{precision} f32"),
             "{error}"
         );
-        assert!(check_gpu("gpu", false, Precision::Auto).is_ok());
-        let cpu = Common { precision: Precision::Bf16, device: "cpu".into(), ..Common::default() };
+        assert!(check_gpu("gpu", false, PrecisionChoice::Auto).is_ok());
+        let cpu = Common { precision: PrecisionChoice::Bf16, device: "cpu".into(), ..Common::default() };
         assert!(cpu.open_device().is_ok());
-        assert_eq!(Precision::Auto.decided() == Precision::Bf16, has_bf16());
-        assert_eq!(Precision::Bf16.decided(), Precision::Bf16);
+        assert_eq!(PrecisionChoice::Auto.resolved() == PrecisionChoice::Bf16, has_bf16());
+        assert_eq!(PrecisionChoice::Bf16.resolved(), PrecisionChoice::Bf16);
     }
 }

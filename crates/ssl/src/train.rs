@@ -9,75 +9,19 @@ use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, Splits, channel_statistics, limit, median_shorter_side};
 use twinlens_eval::{Knn, Labelled, Vote};
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
-use twinlens_run::{Direction, Row, RunFolder};
-use twinlens_views::{Batch, BuildContext, Loader, LoaderSettings, Order, Policy};
+use twinlens_run::{Direction, RunFolder};
+use twinlens_views::{BuildContext, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder};
 
-use crate::checkpoint::{Position, State};
-use crate::drive::{Drive, Journal, Judged, Plan, Task, Watch, row};
 use crate::embed::{Embedding, with_labels};
-use crate::learner::{ENCODER, form, tensors};
-use crate::methods::Images;
+use crate::hooks::{Hooks, Outcome, StartFrom, TrainingEvent};
+use crate::learner::{form, tensors};
+use crate::methods::{Images, NamedMethod};
+use crate::metrics_log::{MetricsLog, row};
 use crate::recipes;
-use crate::{DataShape, KnnSettings, Learner, Problem, Settings, SslError, StepReport};
-
-/// What the outside wants between two steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Nothing: go on.
-    Continue,
-    /// A checkpoint now, then go on.
-    Save,
-    /// A checkpoint now, then stop.
-    Stop,
-}
-
-/// What happens during a run, for bars and logs.
-#[derive(Clone, Debug)]
-pub enum Progress<'a> {
-    /// The run starts, or continues at a step.
-    Start {
-        /// Steps of the whole run.
-        total_steps: usize,
-        /// Steps already taken.
-        step: usize,
-    },
-    /// A step was made.
-    Step {
-        /// The epoch, from 1.
-        epoch: usize,
-        /// Steps taken in all.
-        step: usize,
-        /// The newest loss that was read: that of this step on the CPU, on other devices that of the last row of the log.
-        loss: Option<f64>,
-    },
-    /// A row was added to the metrics log.
-    Row(&'a Row),
-    /// Something the user should know.
-    Warning(String),
-}
-
-/// The loop's two doors to the outside.
-pub struct Hooks<'a> {
-    /// Asked after every step.
-    pub asked: &'a dyn Fn() -> Asked,
-    /// Told of everything.
-    pub progress: &'a mut dyn FnMut(Progress<'_>),
-}
-
-impl std::fmt::Debug for Hooks<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hooks")
-    }
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All epochs are done.
-    Done,
-    /// It was asked to stop; a checkpoint is saved.
-    Interrupted,
-}
+use crate::sections::ENCODER;
+use crate::task::{CollapseCheck, Judged, Plan, Position, Task, TaskState};
+use crate::training_loop::TrainingLoop;
+use crate::{Common, DataShape, KnnSettings, Learner, SettingProblem, Settings, SslError, StepReport};
 
 /// A data set made ready for a run: checked, measured, its views compiled.
 #[derive(Clone)]
@@ -100,7 +44,7 @@ impl std::fmt::Debug for Prepared {
     }
 }
 
-impl Settings {
+impl<M> Settings<M> {
     /// Brings settings that nobody wrote by hand into accord with the images: operations of a ready-made policy that
     /// their channels forbid are left out. What was done, in words.
     ///
@@ -140,7 +84,7 @@ impl Prepared {
     /// # Errors
     /// Settings that cannot be used, all of them together; a data set without training images, or whose training images
     /// are one single value.
-    pub fn new(settings: &Settings, data: &DataSet) -> Result<Prepared, SslError> {
+    pub fn new<M: NamedMethod>(settings: &Settings<M>, data: &DataSet) -> Result<Prepared, SslError> {
         let mut problems = settings.problems();
         let train = data.splits.train.clone();
         let mut train = train.ok_or_else(|| SslError::NoTrainingImages { name: data.name.clone() })?;
@@ -149,12 +93,12 @@ impl Prepared {
         }
         if settings.batch > train.len() {
             let expected = format!("at most the {} training images", train.len());
-            problems.push(Problem { key: "batch".into(), expected, got: settings.batch.to_string() });
+            problems.push(SettingProblem { key: "batch".into(), expected, got: settings.batch.to_string() });
         }
         let labelled = data.classes.len() > 1 && (0..train.len()).all(|index| train.label(index).is_some());
         if settings.method.labels() && !labelled {
             let expected = "a method that needs no labels, as not all training images have one".into();
-            problems.push(Problem {
+            problems.push(SettingProblem {
                 key: "method.name".into(),
                 expected,
                 got: settings.method.name().into(),
@@ -219,17 +163,17 @@ impl Prepared {
     ///
     /// # Errors
     /// Views that do not fit the images.
-    pub fn batches(&self, settings: &Settings) -> Result<Loader, SslError> {
+    pub fn batches<M>(&self, settings: &Settings<M>) -> Result<Loader, SslError> {
         self.batches_from(settings, Position { epoch: 0, step_in_epoch: 0 })
     }
 
     /// The same from a position on.
-    fn batches_from(&self, settings: &Settings, from: Position) -> Result<Loader, SslError> {
+    fn batches_from<M>(&self, settings: &Settings<M>, from: Position) -> Result<Loader, SslError> {
         let how = LoaderSettings {
             seed: settings.seed,
             epochs: settings.epochs as u32,
             batch: settings.batch,
-            order: Order::Shuffled,
+            order: SampleOrder::Shuffled,
             drop_last: true,
             workers: self.workers,
             prefetch: 2,
@@ -247,7 +191,7 @@ impl Prepared {
     /// The encoder that `learner` has learned so far from `data`, as a file holds it; `origin` says what trained it.
     pub fn encoder(
         &self,
-        settings: &Settings,
+        settings: &Common,
         data: &DataSet,
         learner: &mut Learner,
         origin: String,
@@ -308,8 +252,8 @@ pub fn workers(workers: usize) -> usize {
 /// # Errors
 /// Unreadable images, a checkpoint that does not fit, a loss that is not a number, a collapse, or
 /// a folder that cannot be written.
-pub fn train(
-    settings: &Settings,
+pub fn train<M: NamedMethod>(
+    settings: &Settings<M>,
     data: &DataSet,
     prepared: &Prepared,
     folder: &mut RunFolder,
@@ -323,7 +267,7 @@ pub fn train(
         let unused = learner.import(ENCODER, &file.tensors)?;
         if !unused.is_empty() {
             let unused = unused.join(", ");
-            (hooks.progress)(Progress::Warning(format!(
+            (hooks.progress)(&TrainingEvent::Warning(&format!(
                 "weights without a place in {}: {unused}",
                 settings.encoder.name()
             )));
@@ -331,26 +275,15 @@ pub fn train(
     }
     let task =
         Pretraining { settings, data, judged: data.for_judging(), prepared: prepared.clone(), learner };
-    let mut drive = Drive::new(task, folder, hooks);
-    let outcome = drive.run(matches!(start, StartFrom::Checkpoint))?;
-    drive.task.finish(drive.journal.folder)?;
+    let mut training = TrainingLoop::new(task, folder, hooks);
+    let outcome = training.run(matches!(start, StartFrom::Checkpoint))?;
+    training.task.finish(training.metrics_log.folder)?;
     Ok(outcome)
 }
 
-/// Where a run takes its first weights from.
-#[derive(Clone, Copy, Debug)]
-pub enum StartFrom<'a> {
-    /// Random weights.
-    Scratch,
-    /// An encoder's weights; the rest is random.
-    Encoder(&'a EncoderFile),
-    /// The folder's newest whole checkpoint.
-    Checkpoint,
-}
-
 /// Learning without labels, as the loop sees it.
-struct Pretraining<'a> {
-    settings: &'a Settings,
+struct Pretraining<'a, M> {
+    settings: &'a Settings<M>,
     data: &'a DataSet,
     /// The images whose labels are looked at.
     judged: DataSet,
@@ -358,7 +291,7 @@ struct Pretraining<'a> {
     learner: Learner,
 }
 
-impl Task for Pretraining<'_> {
+impl<M: NamedMethod> Task for Pretraining<'_, M> {
     fn plan(&self) -> Plan {
         Plan {
             epochs: self.settings.epochs,
@@ -369,8 +302,8 @@ impl Task for Pretraining<'_> {
         }
     }
 
-    fn watch(&self) -> Watch {
-        Watch {
+    fn collapse_check(&self) -> CollapseCheck {
+        CollapseCheck {
             threshold: self.settings.collapse_threshold,
             uninformative_loss: self.learner.uninformative_loss(),
             advice: self.learner.collapse_advice(),
@@ -385,7 +318,7 @@ impl Task for Pretraining<'_> {
         self.learner.start_of_epoch(&TrainingImages { prepared: &self.prepared, run: self.settings })
     }
 
-    fn step(&mut self, batch: &Batch) -> StepReport {
+    fn step(&mut self, batch: &LoadedBatch) -> StepReport {
         self.learner.step(&batch.views, &batch.indices, self.prepared.labels(&batch.indices))
     }
 
@@ -397,7 +330,11 @@ impl Task for Pretraining<'_> {
         self.learner.learning_rate(factor)
     }
 
-    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError> {
+    fn judge(
+        &mut self,
+        epoch: usize,
+        metrics_log: &mut MetricsLog<'_, '_>,
+    ) -> Result<Option<Judged>, SslError> {
         let every = self.settings.knn.every;
         if every == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs) {
             return Ok(None);
@@ -405,20 +342,20 @@ impl Task for Pretraining<'_> {
         let Some(accuracy) = self.knn_accuracy()? else { return Ok(None) };
         let mut row = row(epoch, self.learner.steps());
         row.insert("knn_accuracy".into(), json!(accuracy));
-        journal.append(&row)?;
+        metrics_log.append(&row)?;
         Ok(Some(Judged { metric: "knn_accuracy", direction: Direction::Higher, value: accuracy }))
     }
 
-    fn state(&self) -> State {
-        State { tensors: self.learner.state(), notes: Value::Null }
+    fn state(&self) -> TaskState {
+        TaskState { tensors: self.learner.state(), notes: Value::Null }
     }
 
-    fn restore(&mut self, state: &State, step: usize) -> Result<(), SslError> {
+    fn restore(&mut self, state: &TaskState, step: usize) -> Result<(), SslError> {
         self.learner.restore(&state.tensors, step)
     }
 }
 
-impl Pretraining<'_> {
+impl<M: NamedMethod> Pretraining<'_, M> {
     /// kNN accuracy of the present encoder on validation images, if there are labels.
     fn knn_accuracy(&mut self) -> Result<Option<f64>, SslError> {
         let Splits { train: Some(train), val: Some(val), .. } = self.judged.splits.clone() else {
@@ -474,7 +411,7 @@ pub(crate) fn write_encoder(
 /// The images of a run, in views as they are drawn for the first epoch.
 struct TrainingImages<'a> {
     prepared: &'a Prepared,
-    run: &'a Settings,
+    run: &'a Common,
 }
 
 impl Images for TrainingImages<'_> {
@@ -491,7 +428,7 @@ impl Images for TrainingImages<'_> {
             seed: self.run.seed,
             epochs: 1,
             batch: train.len().div_ceil(batches),
-            order: Order::Sequential,
+            order: SampleOrder::Sequential,
             drop_last: false,
             workers,
             prefetch: 2,

@@ -8,8 +8,8 @@ use twinlens_nn::norms::{IterNormOptions, iter_norm};
 use twinlens_nn::ops::read;
 use twinlens_ssl::objectives::{
     BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
-    Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam, spherical_kmeans,
-    weighted_sum,
+    PairLoss, Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam,
+    spherical_kmeans, weighted_sum,
 };
 
 /// The inputs of a case as leaves of the graph, by name.

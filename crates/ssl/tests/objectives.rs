@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use twinlens_nn::ops::read;
 use twinlens_ssl::objectives::{
     BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
-    Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam, spherical_kmeans,
-    weighted_sum,
+    PairLoss, Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam,
+    spherical_kmeans, weighted_sum,
 };
 
 const BARLOW_TWINS: BarlowTwins =

@@ -14,7 +14,7 @@ use twinlens_data::{
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
 use twinlens_ssl::methods::MethodSettings;
-use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Progress, Settings, SslError, StartFrom, train};
+use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Settings, SslError, StartFrom, TrainingEvent, train};
 
 use crate::changed::changed;
 
@@ -106,7 +106,7 @@ fn told(
     folder: &mut RunFolder,
     start: StartFrom<'_>,
     asked: &dyn Fn() -> Asked,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(&TrainingEvent<'_>),
 ) -> Result<Outcome, SslError> {
     let data = data(30);
     let prepared = Prepared::new(settings, &data)?;
@@ -157,7 +157,8 @@ fn a_run_that_died_in_its_first_step_goes_on() {
         let [whole, dead] = ["whole", "dead"].map(|name| place.path().join(name));
         run(&settings, &mut folder(&whole), StartFrom::Scratch, None).unwrap();
         let mut cut = folder(&dead);
-        let die = &mut |progress: Progress<'_>| assert!(!matches!(progress, Progress::Step { .. }), "dies");
+        let die =
+            &mut |event: &TrainingEvent<'_>| assert!(!matches!(event, TrainingEvent::Step { .. }), "dies");
         let ended = catch_unwind(AssertUnwindSafe(|| {
             told(&settings, &mut cut, StartFrom::Scratch, &|| Asked::Continue, die)
         }));
@@ -225,9 +226,9 @@ fn outputs_that_say_nothing_are_told_with_the_methods_advice() {
     // So hot a student is even whatever it sees.
     settings.method = changed(&settings.method, "student_temperature = 1e4");
     let mut warnings = Vec::new();
-    let mut progress = |progress: Progress<'_>| {
-        if let Progress::Warning(warning) = progress {
-            warnings.push(warning);
+    let mut progress = |event: &TrainingEvent<'_>| {
+        if let TrainingEvent::Warning(warning) = event {
+            warnings.push(warning.to_string());
         }
     };
     let mut folder = folder(&place.path().join("a"));

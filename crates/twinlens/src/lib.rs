@@ -13,7 +13,7 @@
 //!
 //! `examples/barlow_twins.rs` is a whole training, step by step. [`pretrain`] and [`finetune`] do one in a folder, with
 //! checkpoints, logs and everything else that the program writes: see `examples/finetune.rs`. [`judge`] says what an encoder is
-//! worth: see `examples/judge.rs`. The path through the crates:
+//! worth: see `examples/judge.rs`. `examples/own_method.rs` adds a method to the loop. The path through the crates:
 //! [`data`] opens images, [`views`] draws views of them, [`nn`] holds encoders and weights, [`ssl`] objectives, methods and
 //! training, [`eval`] judges features, [`run`] is the folder of a run, [`report`] draws, [`lab`] joins these to what a
 //! scientist does.

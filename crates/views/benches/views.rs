@@ -12,7 +12,9 @@ use twinlens_views::ops::{
     Adjustment, Adjustments, Blurred, Gray, HorizontallyFlipped, Normalize, QuarterTurns, ResizedCrop,
     Solarized,
 };
-use twinlens_views::{BuildContext, Interpolation, Place, Policy, Transform, Workspace, presets, transform};
+use twinlens_views::{
+    BuildContext, DrawKey, Interpolation, Policy, Transform, Workspace, presets, transform,
+};
 
 const SIDE: usize = 32;
 
@@ -54,7 +56,7 @@ fn whole_presets(criterion: &mut Criterion) {
                 epoch += 1;
                 for (image, sample) in images.iter().zip(0..) {
                     for (view, out) in outs.iter_mut().enumerate() {
-                        let place = Place { seed: 1, epoch, sample };
+                        let place = DrawKey { seed: 1, epoch, sample };
                         policy.write(view, place, image, &mut workspace, out).unwrap();
                     }
                 }

@@ -6,7 +6,7 @@ use twinlens_data::DataError;
 
 /// One setting that cannot be used.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Problem {
+pub struct ViewProblem {
     /// The dotted key, for example `views.0.operations.1.hue`.
     pub key: String,
     /// The allowed values.
@@ -15,7 +15,7 @@ pub struct Problem {
     pub got: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ViewProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: expected {}, got {}", self.key, self.expected, self.got)
     }
@@ -27,7 +27,7 @@ impl fmt::Display for Problem {
 pub enum ViewsError {
     /// Settings outside their range; all of them at once.
     #[error("settings that cannot be used:\n  {}", lines(.0))]
-    Settings(Vec<Problem>),
+    Settings(Vec<ViewProblem>),
 
     /// No preset of that name.
     #[error("no view policy is called {name:?}; there are: {known}")]
@@ -122,6 +122,6 @@ impl ViewsError {
     }
 }
 
-fn lines(problems: &[Problem]) -> String {
+fn lines(problems: &[ViewProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
 }

@@ -30,12 +30,12 @@ mod warp;
 
 pub use border::PaddingMode;
 pub use canvas::{Canvas, Scratch, Shape, Workspace};
-pub use error::{Problem, ViewsError};
-pub use loader::{Batch, Form, Loader, LoaderSettings, Order, ViewBatch, ViewData};
+pub use error::{ViewProblem, ViewsError};
+pub use loader::{Form, LoadedBatch, Loader, LoaderSettings, SampleOrder, ViewBatch, ViewData};
 pub use operation::{BuildContext, Check, Operation, Transform, transform};
 pub use ops::{Drawn, OperationSetting};
-pub use policy::{Explanation, Place, Policy, Step, ViewPolicy};
+pub use policy::{DrawKey, Explanation, Policy, Step, ViewPolicy};
 pub use resample::Interpolation;
 pub use sample::Sample;
 pub use settings::{Fill, Interval};
-pub use warp::{Lens, Sampling};
+pub use warp::{Sampling, WarpOptions};

@@ -10,13 +10,13 @@ use twinlens_data::ImageSource;
 use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Shape, Workspace};
-use crate::error::{Problem, ViewsError};
+use crate::error::{ViewProblem, ViewsError};
 use crate::operation::BuildContext;
-use crate::policy::{Place, Policy};
+use crate::policy::{DrawKey, Policy};
 
 /// The order of samples within an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum SampleOrder {
     /// A new random permutation every epoch, a function of (seed, epoch).
     Shuffled,
     /// As the source has them.
@@ -43,7 +43,7 @@ pub struct LoaderSettings {
     /// Samples per batch.
     pub batch: usize,
     /// The order of samples.
-    pub order: Order,
+    pub order: SampleOrder,
     /// Whether an incomplete last batch of an epoch is left out.
     pub drop_last: bool,
     /// Threads that make batches. It changes the speed, never the batches.
@@ -64,7 +64,7 @@ impl LoaderSettings {
         let mut problems = Vec::new();
         let mut require = |good: bool, key: &str, expected: String, got: usize| {
             if !good {
-                problems.push(Problem { key: key.to_string(), expected, got: got.to_string() });
+                problems.push(ViewProblem { key: key.to_string(), expected, got: got.to_string() });
             }
         };
         require(self.batch > 0, "batch", "at least 1".into(), self.batch);
@@ -109,7 +109,7 @@ pub enum ViewData {
 
 /// The views of a batch of samples.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
+pub struct LoadedBatch {
     /// The epoch, from 0.
     pub epoch: u32,
     /// The batch's number in its epoch, from 0.
@@ -140,7 +140,7 @@ impl std::fmt::Debug for Loader {
 }
 
 struct Worker {
-    batches: Receiver<Result<Batch, ViewsError>>,
+    batches: Receiver<Result<LoadedBatch, ViewsError>>,
     thread: JoinHandle<()>,
 }
 
@@ -190,7 +190,7 @@ impl Loader {
         form: Form,
     ) -> Result<Loader, ViewsError> {
         let policy = Arc::new(Policy::evaluation(context)?);
-        let order = Order::Sequential;
+        let order = SampleOrder::Sequential;
         let settings =
             LoaderSettings { seed: 0, epochs: 1, batch, order, drop_last: false, workers, prefetch: 2, form };
         Loader::new(source, policy, settings, (0, 0))
@@ -219,7 +219,7 @@ impl Loader {
 }
 
 impl Iterator for Loader {
-    type Item = Result<Batch, ViewsError>;
+    type Item = Result<LoadedBatch, ViewsError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.next >= self.shared.end() {
@@ -263,7 +263,11 @@ impl Shared {
     }
 
     /// Makes the batches `numbers` and sends them, until nobody wants them.
-    fn work(&self, numbers: impl Iterator<Item = usize>, sender: &SyncSender<Result<Batch, ViewsError>>) {
+    fn work(
+        &self,
+        numbers: impl Iterator<Item = usize>,
+        sender: &SyncSender<Result<LoadedBatch, ViewsError>>,
+    ) {
         let mut workspace = Workspace::default();
         let mut order = (0, self.order(0));
         for number in numbers {
@@ -286,10 +290,10 @@ impl Shared {
     fn order(&self, epoch: u32) -> Vec<usize> {
         let samples = self.source.len();
         match self.settings.order {
-            Order::Shuffled => {
+            SampleOrder::Shuffled => {
                 Stream::new(self.settings.seed, Purpose::Order, [epoch, 0, 0]).permutation(samples)
             }
-            Order::Sequential => (0..samples).collect(),
+            SampleOrder::Sequential => (0..samples).collect(),
         }
     }
 
@@ -300,7 +304,7 @@ impl Shared {
         step: usize,
         indices: &[usize],
         workspace: &mut Workspace,
-    ) -> Result<Option<Batch>, ViewsError> {
+    ) -> Result<Option<LoadedBatch>, ViewsError> {
         let shapes: Vec<_> = (0..self.policy.views()).map(|view| self.policy.shape(view)).collect();
         let blank = |shape: &Shape| self.policy.blank(indices.len() * shape.samples(), self.settings.form);
         let mut data: Vec<ViewData> = shapes.iter().map(blank).collect();
@@ -312,7 +316,7 @@ impl Shared {
                 .source
                 .image(index)
                 .map_err(|source| ViewsError::Source { index, source: Box::new(source) })?;
-            let place = Place { seed: self.settings.seed, epoch, sample: index as u32 };
+            let place = DrawKey { seed: self.settings.seed, epoch, sample: index as u32 };
             for (view, (data, shape)) in data.iter_mut().zip(&shapes).enumerate() {
                 let out = position * shape.samples()..(position + 1) * shape.samples();
                 let written = match data {
@@ -333,6 +337,6 @@ impl Shared {
             channels: shape.channels,
         };
         let views = data.into_iter().zip(shapes).map(view).collect();
-        Ok(Some(Batch { epoch, step, indices: indices.to_vec(), views }))
+        Ok(Some(LoadedBatch { epoch, step, indices: indices.to_vec(), views }))
     }
 }

@@ -8,7 +8,7 @@ use twinlens_data::{Image, PixelType};
 use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape, Workspace};
-use crate::error::{Problem, ViewsError};
+use crate::error::{ViewProblem, ViewsError};
 use crate::sample::{Sample, each_sample, white};
 
 /// What a policy is built for: the images that come in and the views that go out.
@@ -89,11 +89,15 @@ pub struct Check<'a> {
     /// What the policy is built for.
     pub context: &'a BuildContext,
     path: String,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Vec<ViewProblem>,
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(path: String, context: &'a BuildContext, problems: &'a mut Vec<Problem>) -> Check<'a> {
+    pub(crate) fn new(
+        path: String,
+        context: &'a BuildContext,
+        problems: &'a mut Vec<ViewProblem>,
+    ) -> Check<'a> {
         Check { context, path, problems }
     }
 
@@ -101,7 +105,7 @@ impl<'a> Check<'a> {
     pub fn require(&mut self, good: bool, key: &str, expected: impl Into<String>, got: impl Debug) {
         if !good {
             let key = format!("{}.{key}", self.path);
-            self.problems.push(Problem { key, expected: expected.into(), got: format!("{got:?}") });
+            self.problems.push(ViewProblem { key, expected: expected.into(), got: format!("{got:?}") });
         }
     }
 

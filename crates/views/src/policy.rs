@@ -8,7 +8,7 @@ use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Canvas, Shape, Workspace};
-use crate::error::{Problem, ViewsError};
+use crate::error::{ViewProblem, ViewsError};
 use crate::loader::{Form, ViewData};
 use crate::operation::{BuildContext, Check, Transform};
 use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize, check_normalization};
@@ -54,7 +54,7 @@ impl ViewPolicy {
 
 /// Where a view belongs: together with the view's number it determines every draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct DrawKey {
     /// The run's seed.
     pub seed: u64,
     /// The epoch, from 0.
@@ -168,7 +168,7 @@ impl Policy {
     }
 
     /// What is drawn at `place` for an image of `shape`, view by view.
-    pub fn explain(&self, place: Place, shape: Shape) -> Vec<Explanation> {
+    pub fn explain(&self, place: DrawKey, shape: Shape) -> Vec<Explanation> {
         (0..self.views()).map(|view| self.explain_view(view, place, shape)).collect()
     }
 
@@ -179,7 +179,7 @@ impl Policy {
     pub fn image(
         &self,
         view: usize,
-        place: Place,
+        place: DrawKey,
         image: &Image,
         workspace: &mut Workspace,
     ) -> Result<Image, ViewsError> {
@@ -194,7 +194,7 @@ impl Policy {
     pub fn write(
         &self,
         view: usize,
-        place: Place,
+        place: DrawKey,
         image: &Image,
         workspace: &mut Workspace,
         out: &mut [f32],
@@ -212,7 +212,7 @@ impl Policy {
     pub(crate) fn write_bytes(
         &self,
         view: usize,
-        place: Place,
+        place: DrawKey,
         image: &Image,
         workspace: &mut Workspace,
         out: &mut [u8],
@@ -242,7 +242,7 @@ impl Policy {
     fn draw<'a, T: Sample>(
         &self,
         view: usize,
-        place: Place,
+        place: DrawKey,
         shape: Shape,
         samples: &'a [T],
         workspace: &'a mut Workspace,
@@ -276,7 +276,7 @@ impl Policy {
         Err(ViewsError::ViewSize { view, height, width, size: self.views[view].size })
     }
 
-    fn explain_view(&self, view: usize, place: Place, mut shape: Shape) -> Explanation {
+    fn explain_view(&self, view: usize, place: DrawKey, mut shape: Shape) -> Explanation {
         let explain = |(number, operation): (usize, &OperationSetting)| {
             let drawn = operation.draw(&mut stream(place, view, number), shape, &self.context);
             if let Some(drawn) = &drawn {
@@ -304,17 +304,17 @@ impl Policy {
     }
 }
 
-fn stream(place: Place, view: usize, operation: usize) -> Stream {
+fn stream(place: DrawKey, view: usize, operation: usize) -> Stream {
     let within = (view as u32) << 16 | operation as u32;
     Stream::new(place.seed, Purpose::View, [place.epoch, place.sample, within])
 }
 
-fn check(views: &[ViewPolicy], context: &BuildContext) -> Vec<Problem> {
+fn check(views: &[ViewPolicy], context: &BuildContext) -> Vec<ViewProblem> {
     let mut problems = Vec::new();
     let total: usize = views.iter().map(|policy| policy.count).fold(0, usize::saturating_add);
     if views.is_empty() || total >= LIMIT {
         let (key, expected) = ("views".to_string(), format!("1 to {} views", LIMIT - 1));
-        problems.push(Problem { key, expected, got: total.to_string() });
+        problems.push(ViewProblem { key, expected, got: total.to_string() });
     }
     for (v, policy) in views.iter().enumerate() {
         let mut check = Check::new(format!("views.{v}"), context, &mut problems);

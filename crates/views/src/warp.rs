@@ -23,7 +23,7 @@ pub enum Sampling {
 
 /// How a warp reads its image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Lens {
+pub struct WarpOptions {
     /// How the value between pixels is found.
     pub interpolation: Sampling,
     /// What lies beyond the edge.
@@ -42,7 +42,7 @@ const FAR: f32 = 1e6;
 pub fn warp<T: Sample, L: Fn(u32) -> [f32; 2]>(
     canvas: &mut Canvas<'_, T>,
     out_shape: Shape,
-    lens: &Lens,
+    lens: &WarpOptions,
     locate: impl Fn(usize) -> L,
 ) {
     canvas.redraw(out_shape, |shape, samples, out, scratch| {
@@ -285,7 +285,7 @@ impl Matrix {
     }
 
     /// Redraws the canvas with `out_shape` through the map.
-    pub fn warp<T: Sample>(self, canvas: &mut Canvas<'_, T>, out_shape: Shape, lens: &Lens) {
+    pub fn warp<T: Sample>(self, canvas: &mut Canvas<'_, T>, out_shape: Shape, lens: &WarpOptions) {
         let middle = |shape: Shape| [shape.width, shape.height].map(|side| (side as f32 - 1.0) / 2.0);
         let ([from_x, from_y], [to_x, to_y]) = (middle(canvas.shape()), middle(out_shape));
         let [a, b, c, d, e, f] = self.0.map(|v| v as f32);

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::{Refusal, Remark};
+use super::refusal::Refusal;
+use super::remark::Remark;
 use crate::{Image, Pages, Pixels};
 
 /// The pages of one file.

@@ -1,6 +1,6 @@
 //! The mean absolute difference.
 
-use super::Pair;
+use super::pair::Pair;
 
 /// `mean_hwc |x_hwc - y_hwc|`, in units of the full range: 0 for equal images, 1 for black and white.
 pub fn absolute_difference(pair: Pair<'_>) -> f64 {

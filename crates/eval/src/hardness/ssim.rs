@@ -8,7 +8,7 @@
 //! with means, variances and covariance under a Gaussian window of 11 x 11 pixels with deviation 1.5, and
 //! `C1 = (0.01 L)^2`, `C2 = (0.03 L)^2` for the range `L = 1`.
 
-use super::Pair;
+use super::pair::Pair;
 
 const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;

@@ -1,7 +1,7 @@
 //! Area under the ROC curve, one class against the rest.
 
-use super::measures::Formula;
-use super::{check_score_values, check_scores, mean_of_defined};
+use super::basics::{check_score_values, check_scores, mean_of_defined};
+use super::scored::Formula;
 use crate::{Better, EvalError, Measure, Unit};
 
 /// Mean one-vs-rest AUC over the classes for which it is defined.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::measures::Formula;
-use super::{check_score_values, check_scores, mean_of_defined};
+use super::basics::{check_score_values, check_scores, mean_of_defined};
+use super::scored::Formula;
 use crate::{Better, EvalError, Measure, Unit};
 
 /// Mean one-vs-rest average precision ([`ApRule::Step`]) over the classes present in the truth.

@@ -1,7 +1,7 @@
 //! Are probabilities what they say?
 
-use super::check_scores;
-use super::measures::{Formula, Scored};
+use super::basics::check_scores;
+use super::scored::{Formula, Scored};
 use crate::{Better, EvalError, Measure, Unit};
 
 /// The expected calibration error in 15 bins, as Guo et al. have it; undefined when the scores are no probabilities.
@@ -12,9 +12,6 @@ pub(super) const CALIBRATION_ERROR: Measure<Formula> = Measure {
     better: Better::Lower,
     of: Formula::Scores(|scored, times| calibration_error(scored, times, 15)),
 };
-
-/// Rows of scores that sum to 1 within this are probabilities.
-const ROUNDING: f64 = 1e-6;
 
 /// Expected calibration error:
 ///
@@ -54,11 +51,6 @@ fn calibration_error(scored: &Scored<'_>, times: &[u32], bins: usize) -> Option<
     }
     let samples: u32 = times.iter().sum();
     scored.are_probabilities.then(|| gaps.iter().map(|gap| gap.abs()).sum::<f64>() / f64::from(samples))
-}
-
-/// Whether `row` holds the probabilities of all classes.
-pub(super) fn is_distribution(row: &[f64]) -> bool {
-    row.iter().all(|&p| p >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() <= ROUNDING
 }
 
 #[cfg(test)]

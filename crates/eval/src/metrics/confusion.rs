@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mean_of_defined;
-use super::measures::Formula;
+use super::basics::mean_of_defined;
+use super::scored::Formula;
 use crate::features::check_labels;
 use crate::{Better, EvalError, Measure, Unit};
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use twinlens_data::Tag;
 
-use super::average_precision::Ranking;
-use super::{ApRule, auc, check_score_values, mean_of_defined};
+use super::auc;
+use super::average_precision::{ApRule, Ranking};
+use super::basics::{check_score_values, mean_of_defined};
 use crate::statistics::{Bootstrap, Interval};
 use crate::{Better, EvalError, Measure, MeasureOf, Tagged, Unit};
 

@@ -1,7 +1,7 @@
 //! Top-k accuracy.
 
-use super::check_scores;
-use super::measures::{Formula, Scored};
+use super::basics::check_scores;
+use super::scored::{Formula, Scored, ahead_of};
 use crate::{Better, EvalError, Measure, Unit};
 
 /// Share of samples whose true class is among the five best-scored; undefined up to five classes, where it would be 1
@@ -18,13 +18,6 @@ fn top5_accuracy(scored: &Scored<'_>, times: &[u32]) -> Option<f64> {
     let hits = scored.ahead.iter().zip(times).filter(|(ahead, _)| **ahead < 5).map(|(_, &times)| times);
     let samples: u32 = times.iter().sum();
     (scored.classes > 5).then(|| f64::from(hits.sum::<u32>()) / f64::from(samples))
-}
-
-/// How many classes have a higher score in `row` than `label`, the lower of equal ones first.
-pub(super) fn ahead_of(label: usize, row: &[f64]) -> usize {
-    let ahead =
-        |&(class, &score): &(usize, &f64)| score > row[label] || (score == row[label] && class < label);
-    row.iter().enumerate().filter(ahead).count()
 }
 
 /// Share of samples whose true class is among the `k` highest of its row of `scores`

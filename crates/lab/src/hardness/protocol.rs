@@ -8,7 +8,7 @@ use twinlens_eval::hardness::{Pair, absolute_difference, ssim};
 use twinlens_eval::maps::sample;
 use twinlens_eval::statistics::mean_and_deviation;
 use twinlens_nn::lpips::Lpips;
-use twinlens_views::{BuildContext, Place, Policy, ViewPolicy, Workspace};
+use twinlens_views::{BuildContext, DrawKey, Policy, ViewPolicy, Workspace};
 
 use super::perceptual_distances;
 use crate::LabError;
@@ -79,7 +79,7 @@ impl HardnessProtocol {
         let mut done = 0;
         for samples in samples.chunks(AT_A_TIME) {
             let views = |workspace: &mut Workspace, sample: &usize| {
-                let place = Place { seed: self.seed, epoch: 0, sample: *sample as u32 };
+                let place = DrawKey { seed: self.seed, epoch: 0, sample: *sample as u32 };
                 let image = source.image(*sample)?;
                 rows.iter()
                     .map(|row| row.views(place, &image, workspace))
@@ -152,7 +152,7 @@ impl Row {
     /// Both views of `image`.
     fn views(
         &self,
-        place: Place,
+        place: DrawKey,
         image: &twinlens_data::Image,
         workspace: &mut Workspace,
     ) -> Result<[Vec<f32>; 2], LabError> {

@@ -47,7 +47,7 @@ impl Finetuning {
     pub fn prepare(mut settings: FinetuneSettings, lab: &Lab<'_>) -> Result<Finetuning, LabError> {
         let file = read_init(&settings.init)?.map(Arc::new);
         match &file {
-            Some(file) => take_file(&mut settings, file)?,
+            Some(file) => adopt_encoder(&mut settings, file)?,
             None => settings = unfrozen(settings, lab.events),
         }
         let data = lab.open(&settings.data, &settings.data_options)?;
@@ -219,7 +219,7 @@ pub fn unfrozen(settings: FinetuneSettings, events: &dyn Events) -> FinetuneSett
 ///
 /// # Errors
 /// A stem that does not exist.
-pub fn take_file(settings: &mut FinetuneSettings, file: &EncoderFile) -> Result<(), LabError> {
+pub fn adopt_encoder(settings: &mut FinetuneSettings, file: &EncoderFile) -> Result<(), LabError> {
     settings.take_encoder(&file.description)?;
     settings.init_sha256 = weights_sha256(file);
     Ok(())

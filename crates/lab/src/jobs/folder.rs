@@ -2,16 +2,13 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sysinfo::Disks;
-use twinlens_run::{Environment, Overwrite, Row, RunFolder, Start, State};
-use twinlens_ssl::{Hooks, Progress, SslError};
+use twinlens_run::{Environment, Overwrite, RunFolder, RunState, Start};
+use twinlens_ssl::{Hooks, SslError, TrainingEvent};
 
 use super::{JobError, TrainingJob, lineage};
-use crate::{Lab, LabError, Training, TrainingEvent, TrainingListener};
-
-/// What is found on held-out images while training, by its name in rows.
-const LOOKS: [&str; 2] = ["knn_accuracy", "val_accuracy"];
+use crate::{Lab, LabError, Training};
 
 /// See [`TrainingJob::create`].
 pub(super) fn create(
@@ -77,17 +74,15 @@ pub(super) fn watched<T>(
     if let Some(warning) = folder.warning() {
         lab.events.warn(warning);
     }
-    let mut progress = |progress: Progress<'_>| match progress {
-        Progress::Start { total_steps, step } => listener.hear(&TrainingEvent::Started { total_steps, step }),
-        Progress::Step { epoch, step, loss } => listener.hear(&TrainingEvent::Step { epoch, step, loss }),
-        Progress::Row(row) => tell_row(row, listener.as_mut()),
-        Progress::Warning(warning) => lab.events.warn(&warning),
+    let mut progress = |event: &TrainingEvent<'_>| match event {
+        TrainingEvent::Warning(warning) => lab.events.warn(warning),
+        event => listener.hear(event),
     };
     let ended = work(folder, Hooks { asked: lab.asked, progress: &mut progress });
     let state = match &ended {
-        Ok(Some(_)) => State::Done,
-        Ok(None) => State::Interrupted,
-        Err(_) => State::Failed,
+        Ok(Some(_)) => RunState::Done,
+        Ok(None) => RunState::Interrupted,
+        Err(_) => RunState::Failed,
     };
     match &ended {
         Ok(Some(_)) => folder.set_status(state, "")?,
@@ -98,16 +93,6 @@ pub(super) fn watched<T>(
     listener.hear(&TrainingEvent::Ended(state));
     let place = folder.path().display();
     ended?.ok_or_else(|| LabError::from(JobError::Interrupted).at(place))
-}
-
-fn tell_row(row: &Row, listener: &mut dyn TrainingListener) {
-    listener.hear(&TrainingEvent::Metrics(row));
-    let epoch = row.get("epoch").and_then(Value::as_u64).unwrap_or(0) as usize;
-    for measure in LOOKS {
-        if let Some(value) = row.get(measure).and_then(Value::as_f64) {
-            listener.hear(&TrainingEvent::Look { epoch, measure, value });
-        }
-    }
 }
 
 #[cfg(test)]

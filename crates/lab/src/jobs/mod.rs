@@ -21,18 +21,18 @@ use std::path::{Path, PathBuf};
 
 use twinlens_data::DataSet;
 use twinlens_eval::Predictions;
-use twinlens_run::{Recipe, Row, RunError, RunFolder, RunRecord, State, names};
+use twinlens_run::{Recipe, Row, RunError, RunFolder, RunRecord, RunState, names};
 use twinlens_ssl::finetune::FinetuneSettings;
 use twinlens_ssl::{Settings, StartFrom};
 
 pub use asked::{changes, refuse_changes};
 pub use error::JobError;
 pub(crate) use finetuning::kept_verdict;
-pub use finetuning::{Finetuning, read_init, same_encoder, same_weights, take_file, unfrozen};
+pub use finetuning::{Finetuning, adopt_encoder, read_init, same_encoder, same_weights, unfrozen};
 pub use folder::{free_space, room_for};
 pub use judging::{JudgeJob, JudgeRequest, judge};
 pub use plan::{Plan, PlannedStage, memory_held};
-pub use pretraining::{Pretraining, decided, fitted, shortened};
+pub use pretraining::{Pretraining, fitted, resolve_precision, shortened};
 
 use crate::{Encoder, Lab, LabError, Verdict};
 use run_settings::RunSettings;
@@ -119,7 +119,9 @@ pub trait TrainingJob {
         let record = RunRecord::read(path)?;
         Ok(match self.differs(&record) {
             Some(error) => JobState::OfSomethingElse(error.to_string()),
-            None if record.status.state == State::Done && self.outcome(&record).is_some() => JobState::Done,
+            None if record.status.state == RunState::Done && self.outcome(&record).is_some() => {
+                JobState::Done
+            }
             None => JobState::Begun,
         })
     }
@@ -152,7 +154,7 @@ pub trait TrainingJob {
         let outcome = match folder.newest_checkpoint() {
             Ok(_) => {
                 folder.write_config(&self.settings().config()?)?;
-                folder.set_status(State::Running, "")?;
+                folder.set_status(RunState::Running, "")?;
                 self.resume(&mut folder, label, lab)?
             }
             Err(RunError::NoCheckpoint { reasons, .. }) if reasons.is_empty() => {
@@ -179,7 +181,7 @@ pub trait TrainingJob {
             if let Some(error) = self.differs(&record) {
                 return Err(error.at(path.display()));
             }
-            if record.status.state == State::Done
+            if record.status.state == RunState::Done
                 && let Some(outcome) = self.outcome(&record)
             {
                 return Ok(outcome);
@@ -297,7 +299,7 @@ impl Job {
 /// Data that cannot be read, settings that do not fit them, a folder of something else; a run that fails or is stopped.
 pub fn pretrain(settings: Settings, folder: &Path, lab: &Lab<'_>) -> Result<Pretrained, LabError> {
     let mut settings = settings;
-    settings.precision = decided(settings.precision, lab.events);
+    settings.precision = resolve_precision(settings.precision, lab.events);
     Pretraining::prepare(settings, lab)?.run(folder, PRETRAINING, lab)
 }
 
@@ -308,7 +310,7 @@ pub fn pretrain(settings: Settings, folder: &Path, lab: &Lab<'_>) -> Result<Pret
 /// As [`pretrain`]; an encoder that cannot be read.
 pub fn finetune(settings: FinetuneSettings, folder: &Path, lab: &Lab<'_>) -> Result<Finetuned, LabError> {
     let mut settings = settings;
-    settings.precision = decided(settings.precision, lab.events);
+    settings.precision = resolve_precision(settings.precision, lab.events);
     Finetuning::prepare(settings, lab)?.run(folder, FINETUNING, lab)
 }
 

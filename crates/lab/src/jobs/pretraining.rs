@@ -7,7 +7,7 @@ use twinlens_data::DataSet;
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder, RunRecord};
-use twinlens_ssl::{Learner, Outcome as Ended, Precision, Prepared, Settings, StartFrom, train};
+use twinlens_ssl::{Learner, Outcome as Ended, PrecisionChoice, Prepared, Settings, StartFrom, train};
 
 use super::plan::{Plan, PlannedStage, checkpoint_bytes, memory_held};
 use super::run_settings::RunSettings;
@@ -36,10 +36,10 @@ struct Init {
 /// What a checkpoint keeps of each parameter: its value and two moments.
 const LISTS: u64 = 3;
 
-/// The precision of a new run: `auto` decided, with a warning where it will be slow.
-pub fn decided(precision: Precision, events: &dyn Events) -> Precision {
-    let precision = precision.decided();
-    if precision == Precision::Bf16 && !has_bf16() {
+/// The precision of a new run: `auto` resolved, with a warning where it will be slow.
+pub fn resolve_precision(precision: PrecisionChoice, events: &dyn Events) -> PrecisionChoice {
+    let precision = precision.resolved();
+    if precision == PrecisionChoice::Bf16 && !has_bf16() {
         events.warn(
             "this processor has no fast instructions for bf16, which is slower than f32 here; precision=auto takes the faster",
         );

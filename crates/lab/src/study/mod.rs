@@ -19,7 +19,7 @@ use twinlens_data::{DataSet, class_counts};
 use twinlens_eval::Predictions;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_report::label_efficiency;
-use twinlens_run::{RunFolder, State, command_line, names, write_atomically};
+use twinlens_run::{RunFolder, RunState, command_line, names, write_atomically};
 
 pub use existing::ExistingStudy;
 pub use plan::{Cell, PLAN, StudyPlan, in_names};
@@ -144,7 +144,7 @@ impl Study {
         self.begin(out, lab)?;
         let is_done = |training: &Planned<'_>| {
             let status = std::fs::read_to_string(training.path(out).join(names::STATUS));
-            status.is_ok_and(|status| status.starts_with(&State::Done.to_string()))
+            status.is_ok_and(|status| status.starts_with(&RunState::Done.to_string()))
         };
         let done = || self.all().filter(is_done).count() as u64;
         workers.train((&done, self.trainings() as u64), lab)?;

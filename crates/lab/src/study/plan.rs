@@ -12,7 +12,7 @@ use twinlens_run::Recipe;
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::rival::Rival;
-use crate::jobs::{Finetuning, JobError, take_file};
+use crate::jobs::{Finetuning, JobError, adopt_encoder};
 use crate::settings::{finetune_spec, told};
 use crate::{FeaturesKind, LabError, read_encoder};
 
@@ -144,7 +144,7 @@ impl StudyPlan {
                     if let RangeChoice::Kept(_) = settings.data_options.range {
                         settings.data_options.range = RangeChoice::default();
                     }
-                    take_file(&mut settings, &file)?;
+                    adopt_encoder(&mut settings, &file)?;
                     (name.clone(), Learning::tuned(settings, Some(file)))
                 }
             });

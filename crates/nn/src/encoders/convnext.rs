@@ -2,7 +2,7 @@
 
 use crate::layers::{Conv2d, DepthwiseConv2d, LayerNorm, Linear, StochasticDepth};
 use crate::network::{Encoder, Layer, LayerScale, PixelLayer, Stage};
-use crate::weights::{Init, Order, Scope};
+use crate::weights::{Init, Scope, WeightOrder};
 
 /// Every weight starts normal with this standard deviation, every bias from 0.
 const INIT: Init = Init::Normal(0.02);
@@ -77,7 +77,8 @@ fn normalised(scope: &mut Scope<'_>, width: usize) -> Layer {
 /// `x + drop(scale * linear(gelu(linear(norm(depthwise 7x7 (x))))))`, figure 4 of the paper.
 fn block(scope: &mut Scope<'_>, width: usize, depth: StochasticDepth) -> Layer {
     let zero = Some(Init::Constant(0.0));
-    let scale = scope.parameter("layer_scale", &[width, 1, 1], Order::Plain, Init::Constant(LAYER_SCALE));
+    let scale =
+        scope.parameter("layer_scale", &[width, 1, 1], WeightOrder::Plain, Init::Constant(LAYER_SCALE));
     let mut scope = scope.at("block");
     // Number 1 permutes dimensions and number 4 is GELU, in torchvision's numbering.
     let depthwise = DepthwiseConv2d::new(&mut scope.at(0), width, 7, INIT);

@@ -6,9 +6,11 @@
 mod convnext;
 mod recognise;
 mod resnet;
+mod stem;
 mod vgg;
 
 pub use recognise::{Recognised, recognise, torchvision_names};
+pub use stem::Stem;
 
 use burn::tensor::Device;
 use schemars::JsonSchema;
@@ -20,44 +22,6 @@ use self::vgg::vgg;
 use crate::NnError;
 pub use crate::network::Encoder;
 use crate::weights::{Scope, Weights};
-
-/// The first layers of a ResNet. VGG and ConvNeXt have one form only and are the same with either.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Stem {
-    /// 7x7 convolution of stride 2, then 3x3 max pooling of stride 2: for images of 64 pixels and more.
-    Imagenet,
-    /// 3x3 convolution of stride 1, no pooling: for small images.
-    #[default]
-    Cifar,
-}
-
-impl Stem {
-    /// All stems by name.
-    pub const ALL: [(&'static str, Stem); 2] = [("imagenet", Stem::Imagenet), ("cifar", Stem::Cifar)];
-
-    /// The stem called `name`.
-    ///
-    /// # Errors
-    /// An unknown name.
-    pub fn named(name: &str) -> Result<Stem, NnError> {
-        let known = || Stem::ALL.map(|(id, _)| id).join(", ");
-        let found = Stem::ALL.iter().find(|(id, _)| *id == name);
-        found.map(|(_, stem)| *stem).ok_or_else(|| NnError::Unknown {
-            kind: "stem",
-            got: name.into(),
-            known: known(),
-        })
-    }
-
-    /// The name of this stem.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stem::Imagenet => "imagenet",
-            Stem::Cifar => "cifar",
-        }
-    }
-}
 
 /// Whether the weight called `name` belongs to `module`: `layer1.0.conv1.weight` to `layer1`, but not to `layer`.
 pub fn is_within(name: &str, module: &str) -> bool {

@@ -1,6 +1,6 @@
 //! ResNet (He et al., "Deep residual learning for image recognition", CVPR 2016), torchvision's variant.
 
-use super::Stem;
+use super::stem::Stem;
 use crate::layers::{BatchNorm, Conv2d, MaxPool2d};
 use crate::network::{Encoder, Layer, Residual, Stage};
 use crate::weights::Scope;

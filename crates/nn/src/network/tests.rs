@@ -7,7 +7,7 @@ use crate::layers::{BatchNorm, Conv2d, DepthwiseConv2d, LayerNorm, Linear, MaxPo
 use crate::onnx::tests::assert_sound;
 use crate::onnx::write_onnx;
 use crate::ops::read;
-use crate::weights::{EncoderDescription, Init, Order, Weights};
+use crate::weights::{EncoderDescription, Init, WeightOrder, Weights};
 
 /// Every kind of layer, as small as can be: a pooled stem, a residual block, a block with layer scale, a head.
 fn one_more(scope: &mut Scope<'_>) -> Encoder {
@@ -27,7 +27,7 @@ fn one_more(scope: &mut Scope<'_>) -> Encoder {
         vec![Layer::Residual(Residual { branch, norm, shortcut })]
     });
     let scaled = Stage::new("block2", 6).module(scope, "block2", |scope| {
-        let scale = scope.parameter("scale", &[6, 1, 1], Order::Plain, Init::Constant(0.5));
+        let scale = scope.parameter("scale", &[6, 1, 1], WeightOrder::Plain, Init::Constant(0.5));
         let depthwise = DepthwiseConv2d::new(&mut scope.at("depthwise"), 6, 3, Init::Normal(0.1));
         let pixels = vec![
             PixelLayer::LayerNorm(LayerNorm::new(&mut scope.at("norm"), 6, 1e-6)),

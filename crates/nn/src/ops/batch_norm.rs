@@ -6,8 +6,8 @@ use twinlens_kernels::{
     batch_norm_eval_forward, batch_norm_forward,
 };
 
-use super::Body;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Kind, Point, Values, by_kind, read, run};
 
 /// A normalised batch and the statistics it was normalised with.

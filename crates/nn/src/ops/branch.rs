@@ -5,33 +5,33 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use twinlens_kernels::{layer_scale_backward, layer_scale_forward, select_images, select_images_backward};
 
-use super::Body;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Kind, Point, Values, by_kind, run};
 
 /// The images of a batch that go through a branch, and the number that the branch's result is multiplied by.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct DropPathMask {
     /// Ascending, and never none.
     images: Arc<[usize]>,
     batch: usize,
     scale: f32,
 }
 
-impl Kept {
+impl DropPathMask {
     /// All images of a batch, as they are.
-    pub fn all(batch: usize) -> Kept {
-        Kept { images: (0..batch).collect(), batch, scale: 1.0 }
+    pub fn all(batch: usize) -> DropPathMask {
+        DropPathMask { images: (0..batch).collect(), batch, scale: 1.0 }
     }
 
     /// The images of a batch for which `keeps` says so, asked in their order.
-    pub fn drawn(batch: usize, scale: f32, mut keeps: impl FnMut() -> bool) -> Kept {
+    pub fn drawn(batch: usize, scale: f32, mut keeps: impl FnMut() -> bool) -> DropPathMask {
         let images: Vec<usize> = (0..batch).filter(|_| keeps()).collect();
         if images.is_empty() {
             // One image, counted zero times, so that the branch's parameters have gradients, which are 0.
-            return Kept { images: Arc::new([0]), batch, scale: 0.0 };
+            return DropPathMask { images: Arc::new([0]), batch, scale: 0.0 };
         }
-        Kept { images: images.into(), batch, scale }
+        DropPathMask { images: images.into(), batch, scale }
     }
 
     fn is_all(&self) -> bool {
@@ -49,7 +49,7 @@ impl Kept {
 /// The images of `x`, `[batch, ...]`, that are kept, for a branch whose result goes to [`join`].
 ///
 /// On other back ends than the CPU these are all images, as shapes that change slow them down; `join` then drops some results.
-pub fn keep<const D: usize>(x: Tensor<D>, kept: &Kept) -> Tensor<D> {
+pub fn keep<const D: usize>(x: Tensor<D>, kept: &DropPathMask) -> Tensor<D> {
     if kept.is_all() || Body::of(&x) == Body::Composed {
         return x;
     }
@@ -60,7 +60,7 @@ pub fn keep<const D: usize>(x: Tensor<D>, kept: &Kept) -> Tensor<D> {
 
 #[derive(Clone, Debug)]
 struct Keep {
-    kept: Kept,
+    kept: DropPathMask,
 }
 
 impl CpuOp<1> for Keep {
@@ -97,7 +97,7 @@ pub fn join<const D: usize>(
     shortcut: Tensor<D>,
     branch: Tensor<D>,
     gamma: Tensor<1>,
-    kept: &Kept,
+    kept: &DropPathMask,
 ) -> Tensor<D> {
     match Body::of(&shortcut) {
         Body::Kernels => {
@@ -114,7 +114,7 @@ pub(crate) fn join_composed<const D: usize>(
     shortcut: Tensor<D>,
     branch: Tensor<D>,
     gamma: Tensor<1>,
-    kept: &Kept,
+    kept: &DropPathMask,
 ) -> Tensor<D> {
     let branch = branch * gamma.unsqueeze();
     if kept.is_all() && kept.scale == 1.0 {
@@ -129,7 +129,7 @@ pub(crate) fn join_composed<const D: usize>(
 
 #[derive(Clone, Debug)]
 struct Join {
-    kept: Kept,
+    kept: DropPathMask,
 }
 
 impl CpuOp<3> for Join {

@@ -8,8 +8,8 @@ use twinlens_kernels::{
     relu_backward,
 };
 
-use super::Body;
 use super::arrays::{array, give_back};
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Kind, Point, Values, by_kind, run, shaped};
 
 /// Stride and zero padding, as (rows, columns), and what follows in the same operation.

@@ -7,8 +7,8 @@ use twinlens_kernels::{
     DepthwiseShape, bias_grad, depthwise_forward, depthwise_input_grad, depthwise_weight_grad,
 };
 
-use super::Body;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Point, Values, run, shaped};
 
 /// `y[n, i, j, c] = bias[c] + sum_{p, q} w[p, q, c] x[n, i + p - r, j + q - r, c]`, zeros outside of the image: every

@@ -1,4 +1,4 @@
-//! Ways that part and meet, as around a residual block.
+//! Branches that part and meet, as around a residual block.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,11 +11,11 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
 use twinlens_kernels::add_to;
 
-use super::Body;
 use super::arrays::give_back;
+use super::body::Body;
 use super::bridge::{Input, Tracked, Values, by_kind, slice_mut, values};
 
-/// `x`, twice, for two ways that meet again; the results must both reach the loss.
+/// `x`, twice, for two branches that meet again; the results must both reach the loss.
 ///
 /// Like two clones, but that their gradients are added by all threads: burn adds them by one.
 pub fn fork<const D: usize>(x: Tensor<D>) -> [Tensor<D>; 2] {
@@ -25,13 +25,13 @@ pub fn fork<const D: usize>(x: Tensor<D>) -> [Tensor<D>; 2] {
     let meeting = Meeting::default();
     [x.clone(), x].map(|x| match Input::from(x) {
         Input::Constant(tensor) => Tensor::from_primitive::<Flex>(tensor),
-        Input::Tracked(tensor) => Tensor::from_primitive::<Autodiff<Flex>>(way(tensor, meeting.clone())),
+        Input::Tracked(tensor) => Tensor::from_primitive::<Autodiff<Flex>>(branch(tensor, meeting.clone())),
     })
 }
 
-fn way(x: Tracked, meeting: Meeting) -> Tracked {
+fn branch(x: Tracked, meeting: Meeting) -> Tracked {
     let (tensor, guard) = x.into_parts();
-    match Backward::<Flex, 1>::prepare::<NoCheckpointing>(Way, [guard]).compute_bound().stateful() {
+    match Backward::<Flex, 1>::prepare::<NoCheckpointing>(ForkBackward, [guard]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(meeting, tensor),
         OpsKind::UnTracked(prep) => prep.finish(tensor),
     }
@@ -41,9 +41,9 @@ fn way(x: Tracked, meeting: Meeting) -> Tracked {
 type Meeting = Arc<Mutex<Option<FlexTensor>>>;
 
 #[derive(Debug)]
-struct Way;
+struct ForkBackward;
 
-impl Backward<Flex, 1> for Way {
+impl Backward<Flex, 1> for ForkBackward {
     type State = Meeting;
 
     fn backward(self, ops: Ops<Meeting, 1>, grads: &mut Gradients, _: &mut Checkpointer) {

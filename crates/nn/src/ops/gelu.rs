@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use twinlens_kernels::{gelu_backward, gelu_forward};
 
-use super::Body;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Point, Values, run};
 
 /// `x (1 + erf(x / sqrt 2)) / 2`, exactly (Hendrycks and Gimpel 2016), as `torch.nn.GELU`.

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use twinlens_kernels::{LayerNormGrads, RowStatistics, layer_norm_backward, layer_norm_forward};
 
-use super::Body;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Point, Values, run};
 
 /// `gamma (x - mean) / sqrt(var + eps) + beta` with the mean and biased variance over the last dimension of `x` (Ba,

@@ -6,8 +6,9 @@ use twinlens_kernels::{
 };
 
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Point, Values, run, shaped};
-use super::{Body, Conv2dOptions, conv2d};
+use super::conv2d::{self, Conv2dOptions};
 
 /// `y = x w + bias`: shapes `x [N, in]`, `w [in, out]`, `bias [out]`, result `[N, out]`. `precision` as in
 /// [`conv2d`](super::conv2d()).

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod batch_norm;
+mod body;
 mod branch;
 mod bridge;
 mod bytes;
@@ -26,7 +27,7 @@ mod trust;
 
 pub use arrays::release_arrays;
 pub use batch_norm::{BatchNormalised, batch_norm_evaluate, batch_norm_train};
-pub use branch::{Kept, join, keep};
+pub use branch::{DropPathMask, join, keep};
 pub use bridge::read;
 pub use bytes::from_bytes;
 pub use conv2d::{Conv2dOptions, conv2d};
@@ -42,18 +43,3 @@ pub use steps::{adam, average, heavy_ball};
 pub use sums::{norm, squared_norm, sum};
 pub use trust::{Adapted, Trust, trust_ratios};
 pub use twinlens_kernels::keep_freed_memory;
-
-/// Which body of an operation runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
-    /// The hand-written kernels, on tensors in this program's memory.
-    Kernels,
-    /// burn's own operations, on any back end.
-    Composed,
-}
-
-impl Body {
-    pub(crate) fn of<const D: usize>(x: &burn::tensor::Tensor<D>) -> Body {
-        if crate::device::is_cpu(&x.device()) { Body::Kernels } else { Body::Composed }
-    }
-}

@@ -5,8 +5,8 @@ use burn::tensor::module::max_pool2d as burn_max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use twinlens_kernels::{self as kernels, PoolShape, Window};
 
-use super::Body;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Kind, Point, Values, by_kind, run, shaped};
 
 /// The largest value of each window; padding never wins. `x [N, H, W, C]`, as `torch.nn.MaxPool2d`.

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use twinlens_kernels::{Bf16, Precision, convert};
 
-use super::Body;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Kind, Point, Values, run};
 
 /// `x`, in single precision, as maps of the given precision: rounded to bf16, or as they are. Operations on maps in bf16 give

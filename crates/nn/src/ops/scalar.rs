@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Body, read};
+use super::body::Body;
+use super::read;
 
 /// One number that was computed from tensors: known on the CPU, in the making on any other device.
 ///

@@ -3,8 +3,9 @@
 use burn::tensor::Tensor;
 use twinlens_kernels::{self as kernels, Adam, HeavyBall};
 
+use super::Scalar;
+use super::body::Body;
 use super::bridge::{changed, with_last_values, with_values};
-use super::{Body, Scalar};
 
 /// Gradient descent with momentum, `trust` that of LARS or 1: the new `[p, b]`. See [`kernels::heavy_ball_step`] for the
 /// formula.

@@ -3,9 +3,10 @@
 use burn::tensor::Tensor;
 use twinlens_kernels as kernels;
 
+use super::Scalar;
 use super::arrays::array;
+use super::body::Body;
 use super::bridge::{Array, CpuOp, Point, Values, run, with_values};
-use super::{Body, Scalar};
 
 /// The sum of a matrix as a tensor of one element, row sums first.
 ///

@@ -225,8 +225,8 @@ proptest! {
         let [shortcut, x] = [1, 2].map(|place| random([images, rows, channels], seed ^ place));
         let gamma = random([channels], seed);
         let mut draws = Stream::new(seed, Purpose::Evaluation, [0, 0, 0]);
-        let drawn = Kept::drawn(images, 1.5, || draws.chance(probability));
-        let kept = if scaled { drawn } else { Kept::all(images) };
+        let drawn = DropPathMask::drawn(images, 1.5, || draws.chance(probability));
+        let kept = if scaled { drawn } else { DropPathMask::all(images) };
         // A constant has no gradient and takes none away.
         let given = if constant { shortcut.clone().without_autodiff() } else { shortcut.clone() };
         let bodies = [
@@ -280,7 +280,7 @@ fn maps(precision: Precision) -> Vec<Vec<f32>> {
     let y = batch_norm_train(y, affine.clone(), 1e-5, Some(shortcut), true).output;
     let [y, shortcut] = fork(y);
     let mut images = 0..8;
-    let kept = Kept::drawn(8, 1.25, || images.next() != Some(2));
+    let kept = DropPathMask::drawn(8, 1.25, || images.next() != Some(2));
     let branch = batch_norm_train(keep(y, &kept), affine, 1e-5, None, true).output;
     let y = join(shortcut, branch, bias.clone(), &kept);
     let features = global_average_pool(y);

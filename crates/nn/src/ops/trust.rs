@@ -3,9 +3,10 @@
 use burn::tensor::Tensor;
 use twinlens_kernels as kernels;
 
+use super::Scalar;
+use super::body::Body;
 use super::bridge::with_values;
 use super::sums::sum_of_squares_composed;
-use super::{Body, Scalar};
 
 /// A parameter `p` with its gradient, before LARS adapts its step.
 #[derive(Clone, Copy, Debug)]

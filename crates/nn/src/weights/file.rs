@@ -61,7 +61,7 @@ impl EncoderFile {
         let tensors = parse_safetensors(path, &read_bytes(path)?)?;
         let beside = path.with_extension("json");
         let description = serde_json::from_slice(&read_bytes(&beside)?)
-            .map_err(|e| file_error(&beside, format!("not an encoder description: {e}")))?;
+            .map_err(|e| NnError::file(&beside, format!("not an encoder description: {e}")))?;
         Ok(EncoderFile { description, tensors })
     }
 }
@@ -74,7 +74,7 @@ impl EncoderFile {
 pub fn read_weights(path: &Path) -> Result<BTreeMap<String, NamedTensor>, NnError> {
     let mut start = [0; 9];
     let read = File::open(path).and_then(|file| file.take(9).read(&mut start));
-    read.map_err(|e| file_error(path, e.to_string()))?;
+    read.map_err(|e| NnError::file(path, e.to_string()))?;
     // A safetensors file starts with the length of its JSON header in 8 bytes, and the header with a brace.
     if start[8] == b'{' { read_safetensors(path) } else { read_torch(path) }
 }
@@ -97,7 +97,7 @@ pub fn write_safetensors(
 ) -> Result<Vec<u8>, NnError> {
     let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     safetensors::serialize(tensors, Some(metadata))
-        .map_err(|e| file_error(Path::new("(in memory)"), e.to_string()))
+        .map_err(|e| NnError::file(Path::new("(in memory)"), e.to_string()))
 }
 
 impl View for &NamedTensor {
@@ -119,12 +119,7 @@ impl View for &NamedTensor {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, NnError> {
-    std::fs::read(path).map_err(|e| file_error(path, e.to_string()))
-}
-
-/// Control characters of `reason`, which may be the file's own, are escaped.
-pub(super) fn file_error(path: &Path, reason: String) -> NnError {
-    NnError::File { path: path.to_owned(), reason: twinlens_data::escaped(&reason) }
+    std::fs::read(path).map_err(|e| NnError::file(path, e.to_string()))
 }
 
 /// Reads every tensor of a safetensors file in memory; `path` is for messages.
@@ -133,7 +128,7 @@ pub(super) fn file_error(path: &Path, reason: String) -> NnError {
 /// As [`read_safetensors`].
 pub fn parse_safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, NamedTensor>, NnError> {
     let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| file_error(path, format!("not a complete safetensors file: {e}")))?;
+        .map_err(|e| NnError::file(path, format!("not a complete safetensors file: {e}")))?;
     file.tensors()
         .into_iter()
         // Counters such as PyTorch's num_batches_tracked are integers and play no part in a forward pass.

@@ -21,7 +21,7 @@ pub use detectron2::write_detectron2;
 pub use file::{
     EncoderDescription, EncoderFile, parse_safetensors, read_safetensors, read_weights, write_safetensors,
 };
-pub use order::Order;
+pub use order::WeightOrder;
 pub use published::{IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, PUBLISHED, Published};
 
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub enum Role {
 pub struct Entry {
     name: String,
     shape: Vec<usize>,
-    order: Order,
+    order: WeightOrder,
     role: Role,
     trainable: bool,
     fixed: bool,
@@ -277,16 +277,16 @@ impl Scope<'_> {
     }
 
     /// Declares a trained parameter of torchvision shape `shape`.
-    pub fn parameter(&mut self, name: &str, shape: &[usize], order: Order, init: Init) -> Id {
+    pub fn parameter(&mut self, name: &str, shape: &[usize], order: WeightOrder, init: Init) -> Id {
         self.add(name, shape, order, Role::Parameter, init)
     }
 
     /// Declares a buffer: carried and saved, never trained.
     pub fn buffer(&mut self, name: &str, shape: &[usize], init: Init) -> Id {
-        self.add(name, shape, Order::Plain, Role::Buffer, init)
+        self.add(name, shape, WeightOrder::Plain, Role::Buffer, init)
     }
 
-    fn add(&mut self, name: &str, shape: &[usize], order: Order, role: Role, init: Init) -> Id {
+    fn add(&mut self, name: &str, shape: &[usize], order: WeightOrder, role: Role, init: Init) -> Id {
         let index = self.weights.entries.len();
         let length = shape.iter().product();
         let stream = |seed| Stream::new(seed, Purpose::Weights, [index as u32, 0, 0]);
@@ -404,8 +404,8 @@ mod tests {
     fn small() -> Weights {
         let mut weights = Weights::new(1, &Device::flex());
         let mut root = weights.root();
-        root.at("conv").parameter("weight", &[2, 3, 1, 1], Order::Convolution, Init::Normal(1.0));
-        root.at("conv").parameter("bias", &[2], Order::Plain, Init::Constant(0.5));
+        root.at("conv").parameter("weight", &[2, 3, 1, 1], WeightOrder::Convolution, Init::Normal(1.0));
+        root.at("conv").parameter("bias", &[2], WeightOrder::Plain, Init::Constant(0.5));
         root.at("norm").buffer("running_mean", &[2], Init::Constant(0.0));
         weights
     }
@@ -416,7 +416,12 @@ mod tests {
         let mut exported = weights.export("");
         exported.insert("fc.weight".into(), NamedTensor { shape: vec![1], values: vec![1.0] });
         let mut other = Weights::new(2, &Device::flex());
-        other.root().at("conv").parameter("weight", &[2, 3, 1, 1], Order::Convolution, Init::Constant(0.0));
+        other.root().at("conv").parameter(
+            "weight",
+            &[2, 3, 1, 1],
+            WeightOrder::Convolution,
+            Init::Constant(0.0),
+        );
         assert_eq!(
             other.import("", &exported).unwrap(),
             ["conv.bias", "fc.weight", "norm.running_mean"].map(String::from)

@@ -2,7 +2,7 @@
 
 /// How an entry's values are laid out inside the program, relative to torchvision's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum WeightOrder {
     /// As in torchvision.
     Plain,
     /// torchvision `[out, in, kh, kw]`, inside `[kh, kw, in, out]`.
@@ -11,7 +11,7 @@ pub enum Order {
     Linear,
 }
 
-impl Order {
+impl WeightOrder {
     /// Values in torchvision's order, from the program's; `shape` is torchvision's.
     pub fn to_torch(self, shape: &[usize], inside: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; inside.len()];
@@ -29,8 +29,8 @@ impl Order {
     /// Calls `visit(position in torchvision's order, position inside)` for every value.
     fn pairs(self, shape: &[usize], mut visit: impl FnMut(usize, usize)) {
         let [outputs, inputs, taps] = match (self, shape) {
-            (Order::Convolution, &[out, inp, kh, kw]) => [out, inp, kh * kw],
-            (Order::Linear, &[out, inp]) => [out, inp, 1],
+            (WeightOrder::Convolution, &[out, inp, kh, kw]) => [out, inp, kh * kw],
+            (WeightOrder::Linear, &[out, inp]) => [out, inp, 1],
             _ => [1, 1, shape.iter().product()],
         };
         for output in 0..outputs {
@@ -50,15 +50,18 @@ mod tests {
     #[test]
     fn convolution_moves_taps_out_and_outputs_in() {
         let torch: Vec<f32> = (0..24).map(|v| v as f32).collect();
-        let inside = Order::Convolution.from_torch(&[2, 3, 2, 2], &torch);
+        let inside = WeightOrder::Convolution.from_torch(&[2, 3, 2, 2], &torch);
         // Tap (0, 0), input 0: output 0 is flat 0, output 1 is flat 12.
         assert_eq!(&inside[..2], &[0.0, 12.0]);
-        assert_eq!(Order::Convolution.to_torch(&[2, 3, 2, 2], &inside), torch);
+        assert_eq!(WeightOrder::Convolution.to_torch(&[2, 3, 2, 2], &inside), torch);
     }
 
     #[test]
     fn linear_is_transposed_and_plain_untouched() {
-        assert_eq!(Order::Linear.from_torch(&[2, 3], &[0., 1., 2., 3., 4., 5.]), [0., 3., 1., 4., 2., 5.]);
-        assert_eq!(Order::Plain.from_torch(&[3], &[1., 2., 3.]), [1., 2., 3.]);
+        assert_eq!(
+            WeightOrder::Linear.from_torch(&[2, 3], &[0., 1., 2., 3., 4., 5.]),
+            [0., 3., 1., 4., 2., 5.]
+        );
+        assert_eq!(WeightOrder::Plain.from_torch(&[3], &[1., 2., 3.]), [1., 2., 3.]);
     }
 }

@@ -6,7 +6,6 @@ use std::path::Path;
 use pytorch_reader::{DType, PytorchReader};
 
 use super::NamedTensor;
-use super::file::file_error;
 use crate::NnError;
 
 /// Every floating-point tensor of a file that `torch.save` wrote (`.pt`, `.pth`), as f32: the zip format of PyTorch
@@ -18,14 +17,14 @@ use crate::NnError;
 /// # Errors
 /// A missing, damaged or foreign file; tensors that repeat their values until they are far larger than the file.
 pub(super) fn read_torch(path: &Path) -> Result<BTreeMap<String, NamedTensor>, NnError> {
-    let len = std::fs::metadata(path).map_err(|e| file_error(path, e.to_string()))?.len();
+    let len = std::fs::metadata(path).map_err(|e| NnError::file(path, e.to_string()))?.len();
     let reader = PytorchReader::new(path)
-        .map_err(|e| file_error(path, format!("not a complete PyTorch checkpoint: {e}")))?;
-    check_size(&reader, len).map_err(|reason| file_error(path, reason))?;
+        .map_err(|e| NnError::file(path, format!("not a complete PyTorch checkpoint: {e}")))?;
+    check_size(&reader, len).map_err(|reason| NnError::file(path, reason))?;
     let mut tensors = BTreeMap::new();
     for (name, tensor) in reader.into_tensors() {
         let Some(decode) = decoder(tensor.dtype()) else { continue };
-        let bytes = tensor.read().map_err(|e| file_error(path, e.to_string()))?;
+        let bytes = tensor.read().map_err(|e| NnError::file(path, e.to_string()))?;
         tensors.insert(name, NamedTensor { shape: tensor.shape().to_vec(), values: decode(&bytes) });
     }
     Ok(tensors)

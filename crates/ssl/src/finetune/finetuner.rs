@@ -11,9 +11,9 @@ use twinlens_views::ViewBatch;
 
 use super::classifier::Classifier;
 use super::settings::{FinetuneSettings, Stage};
-use crate::checkpoint::{joined, section};
-use crate::learner::{ENCODER, may_step, tensors};
+use crate::learner::{may_step, tensors};
 use crate::objectives::assigned_cross_entropy;
+use crate::sections::{ENCODER, joined, section};
 use crate::{DataShape, SslError, StepReport};
 
 /// What the names of the head's weights start with.
@@ -115,7 +115,7 @@ impl Finetuner {
     /// Features and logits of `x [N, H, W, C]`. Of a frozen encoder nothing is recorded.
     fn forward(&mut self, x: Tensor<4>) -> (Tensor<2>, Tensor<2>) {
         let head_only = self.settings.stages[self.stage.number].trainable.is_head_only();
-        let precision = self.settings.precision.multiplied();
+        let precision = self.settings.precision.of_network();
         if head_only {
             let mut frozen = Pass::evaluate(&mut self.weights).with_precision(precision);
             let features = self.classifier.encoder().forward(&mut frozen, x);

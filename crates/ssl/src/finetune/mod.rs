@@ -20,7 +20,7 @@ use burn::tensor::Device;
 use twinlens_data::{DataSet, ImageSource, LabelShare, PixelRange, RangeChoice, RangeRule, Split, Subset};
 use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::weights::EncoderDescription;
-use twinlens_views::{BuildContext, Loader, LoaderSettings, Order, Policy};
+use twinlens_views::{BuildContext, Loader, LoaderSettings, Policy, SampleOrder};
 
 pub use finetuner::Finetuner;
 pub use metric::Metric;
@@ -171,7 +171,7 @@ impl LabelledImages {
             seed: settings.seed,
             epochs: settings.epochs() as u32,
             batch: self.batch(settings.batch),
-            order: Order::Shuffled,
+            order: SampleOrder::Shuffled,
             drop_last: true,
             workers: self.workers,
             prefetch: 2,

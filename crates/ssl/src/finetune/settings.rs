@@ -11,8 +11,8 @@ use twinlens_nn::encoders;
 use twinlens_nn::optim::{Moments, OptimiserRule, OptimiserSettings, ScheduleSettings};
 
 use super::Metric;
-use crate::settings::Problems;
-use crate::{CheckpointSettings, Common, Problem};
+use crate::problems::Problems;
+use crate::{CheckpointSettings, Common, SettingProblem};
 
 /// What `init` is called where the encoder starts from random weights.
 pub const SCRATCH: &str = "scratch";
@@ -249,7 +249,7 @@ impl FinetuneSettings {
     }
 
     /// Everything that is wrong with these settings before any data is read.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut problems = Problems::default();
         let shortest = self.stages.iter().map(|stage| stage.epochs).min().unwrap_or(0);
         self.common.check(shortest, &mut problems);

@@ -10,15 +10,18 @@ use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{EvalError, Judgement, Labelled, Predictions, Scores, metrics};
 use twinlens_nn::weights::{NamedTensor, write_safetensors};
 use twinlens_run::{RunFolder, csv_cell};
-use twinlens_views::{Batch, Loader};
+use twinlens_views::{LoadedBatch, Loader};
 
 use super::finetuner::begin_of;
 use super::{FinetuneSettings, Finetuner, LabelledImages};
-use crate::checkpoint::{Position, State, joined, section};
-use crate::drive::{Drive, Journal, Judged, Plan, Task, row};
 use crate::embed::{Embedding, with_labels};
+use crate::hooks::{Hooks, Outcome, StartFrom};
+use crate::metrics_log::{MetricsLog, row};
+use crate::sections::{joined, section};
+use crate::task::{Judged, Plan, Position, Task, TaskState};
 use crate::train::write_encoder;
-use crate::{Hooks, Outcome, SslError, StartFrom, StepReport};
+use crate::training_loop::TrainingLoop;
+use crate::{SslError, StepReport};
 
 /// How a fine-tuning run ended.
 #[derive(Clone, Debug)]
@@ -56,13 +59,13 @@ pub fn finetune(
         }
     }
     let task = FinetuneTask { settings, images, finetuner, best: None, over: false };
-    let mut drive = Drive::new(task, folder, hooks);
-    for warning in warnings {
-        drive.journal.warn(warning);
+    let mut training = TrainingLoop::new(task, folder, hooks);
+    for warning in &warnings {
+        training.metrics_log.warn(warning);
     }
-    match drive.run(matches!(start, StartFrom::Checkpoint))? {
+    match training.run(matches!(start, StartFrom::Checkpoint))? {
         Outcome::Interrupted => Ok(Finetuned::Interrupted),
-        Outcome::Done => Ok(Finetuned::Done(Box::new(drive.task.finish(drive.journal.folder)?))),
+        Outcome::Done => Ok(Finetuned::Done(Box::new(training.task.finish(training.metrics_log.folder)?))),
     }
 }
 
@@ -107,7 +110,7 @@ impl Task for FinetuneTask<'_> {
         Ok(())
     }
 
-    fn step(&mut self, batch: &Batch) -> StepReport {
+    fn step(&mut self, batch: &LoadedBatch) -> StepReport {
         self.finetuner.step(&batch.views, &self.images.labels(&batch.indices))
     }
 
@@ -119,7 +122,11 @@ impl Task for FinetuneTask<'_> {
         self.finetuner.learning_rate(factor)
     }
 
-    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError> {
+    fn judge(
+        &mut self,
+        epoch: usize,
+        metrics_log: &mut MetricsLog<'_, '_>,
+    ) -> Result<Option<Judged>, SslError> {
         let every = self.settings.validation.every;
         if epoch == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs()) {
             return Ok(None);
@@ -130,7 +137,7 @@ impl Task for FinetuneTask<'_> {
         let mut row = row(epoch, self.finetuner.steps());
         row.insert("val_loss".into(), json!(loss));
         row.extend(MEASURES.iter().map(|one| (format!("val_{}", one.id), json!(one.value(&scores)))));
-        journal.append(&row)?;
+        metrics_log.append(&row)?;
         self.compare(epoch, loss, &scores);
         Ok(None)
     }
@@ -139,9 +146,9 @@ impl Task for FinetuneTask<'_> {
         self.over
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> TaskState {
         let best = self.best.as_ref();
-        State {
+        TaskState {
             tensors: joined([
                 ("now", self.finetuner.state()),
                 ("best", best.map(|best| best.weights.clone()).unwrap_or_default()),
@@ -154,7 +161,7 @@ impl Task for FinetuneTask<'_> {
         }
     }
 
-    fn restore(&mut self, state: &State, step: usize) -> Result<(), SslError> {
+    fn restore(&mut self, state: &TaskState, step: usize) -> Result<(), SslError> {
         self.finetuner.restore(&section(&state.tensors, "now"), step)?;
         let best = &state.notes["best"];
         self.best = best["epoch"].as_u64().zip(best["bits"].as_u64()).map(|(epoch, bits)| Best {

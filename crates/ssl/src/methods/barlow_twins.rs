@@ -6,9 +6,10 @@ use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
 use super::heads::{PredictorSettings, ProjectorSettings};
-use super::{Batch, Ground, Method, Network, Output, Setup, two};
+use super::method::{Batch, Ground, Method, MethodConfig, Output, Registered, two};
+use super::network::Network;
 use crate::objectives;
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Settings of Barlow Twins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,11 +41,13 @@ impl Default for BarlowTwinsSettings {
     }
 }
 
-impl Setup for BarlowTwinsSettings {
+impl Registered for BarlowTwinsSettings {
     const SUMMARY: &'static str =
         "the cross-correlation of two views' embeddings is driven towards the identity";
     const PAPER: &'static str = "Zbontar et al., ICML 2021, arXiv:2103.03230";
+}
 
+impl MethodConfig for BarlowTwinsSettings {
     fn projector(&self) -> Option<&ProjectorSettings> {
         Some(&self.projector)
     }

@@ -13,11 +13,12 @@ use twinlens_nn::weights::Scope;
 use twinlens_random::{Purpose, Stream};
 
 use super::heads::ProjectorSettings;
-use super::state::{State, load, load_values, save, save_values};
-use super::{Batch, Ground, Images, MANY, Method, Network, Output, Setup};
+use super::method::{Batch, Ground, Images, MANY, Method, MethodConfig, Output, Registered};
+use super::network::Network;
+use super::state::{MethodState, load, load_values, save, save_values};
 use crate::objectives::{DeepCluster, spherical_kmeans};
-use crate::settings::Problems;
-use crate::{Problem, SslError};
+use crate::problems::Problems;
+use crate::{SettingProblem, SslError};
 
 /// Views whose embeddings are remembered: the first ones, of full size.
 const REMEMBERED: usize = 2;
@@ -48,11 +49,13 @@ impl Default for DeepClusterV2Settings {
     }
 }
 
-impl Setup for DeepClusterV2Settings {
+impl Registered for DeepClusterV2Settings {
     const SUMMARY: &'static str =
         "each view predicts the image's cluster among those of the last epoch's embeddings";
     const PAPER: &'static str = "Caron et al., NeurIPS 2020, arXiv:2006.09882, appendix";
+}
 
+impl MethodConfig for DeepClusterV2Settings {
     fn views(&self) -> RangeInclusive<usize> {
         2..=MANY
     }
@@ -155,7 +158,7 @@ impl Method for DeepClusterV2 {
     ) -> Result<(), SslError> {
         if let Some(most) = self.settings.prototypes.iter().find(|&&k| k > images.count()) {
             return Err(SslError::Settings {
-                problems: vec![Problem {
+                problems: vec![SettingProblem {
                     key: "method.prototypes".into(),
                     expected: format!("at most the {} training images", images.count()),
                     got: most.to_string(),
@@ -180,8 +183,8 @@ impl Method for DeepClusterV2 {
         Output::new(loss, &z[0])
     }
 
-    fn state(&self) -> State {
-        let mut state = State::new();
+    fn state(&self) -> MethodState {
+        let mut state = MethodState::new();
         for (view, memory) in self.memory.iter().enumerate() {
             let shape = [memory.len() / self.dim, self.dim];
             save_values(&mut state, &format!("memory_{view}"), &shape, memory.clone());
@@ -195,7 +198,7 @@ impl Method for DeepClusterV2 {
         state
     }
 
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
+    fn restore(&mut self, state: &MethodState) -> Result<(), NnError> {
         for (view, memory) in self.memory.iter_mut().enumerate() {
             let name = format!("memory_{view}");
             *memory = load_values(state, &name, &[None, Some(self.dim)])?.values.clone();

@@ -10,11 +10,13 @@ use twinlens_nn::heads::{Mlp, MlpPlan, Prototypes};
 use twinlens_nn::weights::{Scope, Weights};
 
 use super::heads::{ProjectorSettings, TargetSettings};
+use super::method::{Batch, Ground, MANY, Method, MethodConfig, Output, Rate, Registered};
+use super::network::Network;
+use super::state::MethodState;
 use super::state::{load, save};
 use super::target::Target;
-use super::{Batch, Ground, MANY, Method, Network, Output, Rate, Setup, State};
 use crate::objectives::{self, moved_centre};
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Views that the teacher sees: the first ones, of full size.
 const TAUGHT: usize = 2;
@@ -59,11 +61,13 @@ impl Default for DinoSettings {
     }
 }
 
-impl Setup for DinoSettings {
+impl Registered for DinoSettings {
     const SUMMARY: &'static str =
         "a student matches the centred, sharpened outputs of its slow copy on other views";
     const PAPER: &'static str = "Caron et al., ICCV 2021, arXiv:2104.14294";
+}
 
+impl MethodConfig for DinoSettings {
     fn views(&self) -> RangeInclusive<usize> {
         2..=MANY
     }
@@ -142,14 +146,14 @@ impl Method for Dino {
         self.target.follow(weights, step, total);
     }
 
-    fn state(&self) -> State {
-        let mut state = State::new();
+    fn state(&self) -> MethodState {
+        let mut state = MethodState::new();
         self.target.save(&mut state);
         save(&mut state, "centre", &self.centre);
         state
     }
 
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
+    fn restore(&mut self, state: &MethodState) -> Result<(), NnError> {
         self.target.load(state)?;
         self.centre = load(state, "centre", self.centre.dims(), &self.centre.device())?;
         Ok(())

@@ -6,7 +6,7 @@ use twinlens_nn::heads::{Activation, LastNorm, Mlp, MlpPlan};
 use twinlens_nn::norms::IterNorm;
 use twinlens_nn::weights::Scope;
 
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// `[method.projector]`: linear layers with activations between them, from features to embeddings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +46,8 @@ impl Default for ProjectorSettings {
 }
 
 impl ProjectorSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
+    /// Reports what cannot be used.
+    pub fn check(&self, problems: &mut Problems) {
         problems.within("projector", |problems| {
             problems.least_one("layers", self.layers);
             problems.least_one("hidden_dim", self.hidden_dim);
@@ -69,7 +70,7 @@ impl ProjectorSettings {
     }
 
     /// Declares the layers in `scope`.
-    pub(super) fn build(&self, scope: &mut Scope<'_>, features: usize) -> Mlp {
+    pub fn build(&self, scope: &mut Scope<'_>, features: usize) -> Mlp {
         Mlp::new(&mut scope.at("projector"), &self.plan(features))
     }
 }
@@ -91,12 +92,13 @@ impl Default for PredictorSettings {
 }
 
 impl PredictorSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
+    /// Reports what cannot be used.
+    pub fn check(&self, problems: &mut Problems) {
         problems.within("predictor", |problems| problems.least_one("hidden_dim", self.hidden_dim));
     }
 
     /// Declares the layers in `scope`, from `dim` to `dim` values.
-    pub(super) fn build(&self, scope: &mut Scope<'_>, dim: usize) -> Mlp {
+    pub fn build(&self, scope: &mut Scope<'_>, dim: usize) -> Mlp {
         let plan = MlpPlan {
             widths: vec![dim, self.hidden_dim, dim],
             bias: self.bias,
@@ -128,7 +130,8 @@ impl Default for TargetSettings {
 }
 
 impl TargetSettings {
-    pub(super) fn check(&self, problems: &mut Problems) {
+    /// Reports what cannot be used.
+    pub fn check(&self, problems: &mut Problems) {
         problems.within("target", |problems| {
             problems.share("base_momentum", self.base_momentum);
             problems.share("final_momentum", self.final_momentum);

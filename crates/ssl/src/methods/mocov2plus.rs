@@ -7,11 +7,13 @@ use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::{Scope, Weights};
 
 use super::heads::{ProjectorSettings, TargetSettings};
+use super::method::{Batch, Ground, Method, MethodConfig, Output, Registered, two};
+use super::network::Network;
 use super::queue::Queue;
+use super::state::MethodState;
 use super::target::Target;
-use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
 use crate::objectives::InfoNce;
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Settings of MoCo v2+.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,11 +41,13 @@ impl Default for MocoV2PlusSettings {
     }
 }
 
-impl Setup for MocoV2PlusSettings {
+impl Registered for MocoV2PlusSettings {
     const SUMMARY: &'static str =
         "each view must find its partner's slow embedding among a queue of earlier ones, both ways";
     const PAPER: &'static str = "He et al., CVPR 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297";
+}
 
+impl MethodConfig for MocoV2PlusSettings {
     fn projector(&self) -> Option<&ProjectorSettings> {
         Some(&self.projector)
     }
@@ -91,14 +95,14 @@ impl Method for MocoV2Plus {
         self.target.follow(weights, step, total);
     }
 
-    fn state(&self) -> State {
-        let mut state = State::new();
+    fn state(&self) -> MethodState {
+        let mut state = MethodState::new();
         self.target.save(&mut state);
         self.queues.iter().for_each(|queue| queue.save(&mut state));
         state
     }
 
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
+    fn restore(&mut self, state: &MethodState) -> Result<(), NnError> {
         self.target.load(state)?;
         self.queues.iter_mut().try_for_each(|queue| queue.load(state))
     }

@@ -11,7 +11,7 @@ use twinlens_nn::weights::{Pass, Weights};
 pub struct Network<'a> {
     encoder: &'a Encoder,
     weights: &'a mut Weights,
-    together: bool,
+    views_together: bool,
     tracked: bool,
     precision: Precision,
     /// The training step that layers with noise draw for; without one they draw none.
@@ -23,11 +23,11 @@ pub struct Network<'a> {
 impl<'a> Network<'a> {
     /// For training: gradients are recorded. `together` says whether views of one size that follow each other pass
     /// through as one batch, sharing their batch statistics.
-    pub fn new(encoder: &'a Encoder, weights: &'a mut Weights, together: bool) -> Network<'a> {
+    pub fn new(encoder: &'a Encoder, weights: &'a mut Weights, views_together: bool) -> Network<'a> {
         Network {
             encoder,
             weights,
-            together,
+            views_together,
             tracked: true,
             precision: Precision::F32,
             step: None,
@@ -51,7 +51,7 @@ impl<'a> Network<'a> {
         Network {
             encoder: self.encoder,
             weights,
-            together: self.together,
+            views_together: self.views_together,
             tracked: false,
             precision: self.precision,
             step: None,
@@ -91,8 +91,8 @@ impl<'a> Network<'a> {
         forward: impl Fn(&mut Pass<'_>, Tensor<D>) -> Tensor<2>,
     ) -> Vec<Tensor<2>> {
         let mut outputs = Vec::with_capacity(inputs.len());
-        let together = self.together;
-        for group in inputs.chunk_by(|one, next| together && one.dims() == next.dims()) {
+        let views_together = self.views_together;
+        for group in inputs.chunk_by(|one, next| views_together && one.dims() == next.dims()) {
             let pass = if self.tracked { Pass::train(self.weights) } else { Pass::constant(self.weights) };
             let mut pass = pass.with_precision(self.precision);
             if let Some(step) = self.step {

@@ -2,16 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_nn::NnError;
-use twinlens_nn::heads::Mlp;
-use twinlens_nn::weights::{Scope, Weights};
+use twinlens_nn::weights::Scope;
 
+use super::byol::Byol;
 use super::heads::{PredictorSettings, ProjectorSettings, TargetSettings};
+use super::method::{Ground, Method, MethodConfig, Registered};
 use super::queue::Queue;
 use super::target::Target;
-use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
-use crate::objectives::{byol, nearest};
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Settings of NNBYOL.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,11 +36,12 @@ impl Default for NnbyolSettings {
     }
 }
 
-impl Setup for NnbyolSettings {
-    const SUMMARY: &'static str =
-        "BYOL with the nearest earlier embedding in place of the target";
+impl Registered for NnbyolSettings {
+    const SUMMARY: &'static str = "BYOL with the nearest earlier embedding in place of the target";
     const PAPER: &'static str = "Dwibedi et al., ICCV 2021, arXiv:2104.14548";
+}
 
+impl MethodConfig for NnbyolSettings {
     fn projector(&self) -> Option<&ProjectorSettings> {
         Some(&self.projector)
     }
@@ -60,47 +59,9 @@ impl Setup for NnbyolSettings {
         let target = Target::new(&self.target, scope);
         let predictor = self.predictor.build(scope, dim);
         let queue = Queue::new(scope, ground.seed, 0, [self.queue, dim]);
-        Box::new(Nnbyol { projector, target, predictor, queue })
+        Box::new(Byol { projector, target, predictor, neighbours: Some(queue), advice: COLLAPSE_ADVICE })
     }
 }
 
-#[derive(Debug)]
-struct Nnbyol {
-    projector: Mlp,
-    target: Target,
-    predictor: Mlp,
-    queue: Queue,
-}
-
-impl Method for Nnbyol {
-    fn forward(&mut self, network: &mut Network<'_>, batch: Batch, _epoch: usize) -> Output {
-        let targets = self.target.network(network).project(&self.projector, batch.views.clone());
-        let z = network.project(&self.projector, batch.views);
-        let p = network.apply(z.clone(), |pass, z| self.predictor.forward(pass, z));
-        let support = self.queue.rows();
-        let neighbours = two(&targets).map(|z| support.clone().select(0, nearest(z, support.clone())));
-        self.queue.push(&targets[0]);
-        Output::new(byol(two(&p), neighbours), &z[0])
-    }
-
-    fn after_step(&mut self, weights: &Weights, step: usize, total: usize) {
-        self.target.follow(weights, step, total);
-    }
-
-    fn state(&self) -> State {
-        let mut state = State::new();
-        self.target.save(&mut state);
-        self.queue.save(&mut state);
-        state
-    }
-
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
-        self.target.load(state)?;
-        self.queue.load(state)
-    }
-
-    fn collapse_advice(&self) -> &'static str {
-        "NNBYOL collapses when all images have the same few neighbours or the target follows too fast: raise \
-         method.queue, raise method.target.base_momentum, or lower optim.lr"
-    }
-}
+const COLLAPSE_ADVICE: &str = "NNBYOL collapses when all images have the same few neighbours or the target follows too fast: raise \
+     method.queue, raise method.target.base_momentum, or lower optim.lr";

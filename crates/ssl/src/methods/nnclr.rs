@@ -7,10 +7,12 @@ use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
 use super::heads::{PredictorSettings, ProjectorSettings};
+use super::method::{Batch, Ground, Method, MethodConfig, Output, Registered, two};
+use super::network::Network;
 use super::queue::Queue;
-use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
-use crate::objectives::{self, nearest};
-use crate::settings::Problems;
+use super::state::MethodState;
+use crate::objectives;
+use crate::problems::Problems;
 
 /// Settings of NNCLR.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,11 +40,12 @@ impl Default for NnclrSettings {
     }
 }
 
-impl Setup for NnclrSettings {
-    const SUMMARY: &'static str =
-        "SimCLR with the nearest earlier embedding in place of one view";
+impl Registered for NnclrSettings {
+    const SUMMARY: &'static str = "SimCLR with the nearest earlier embedding in place of one view";
     const PAPER: &'static str = "Dwibedi et al., ICCV 2021, arXiv:2104.14548";
+}
 
+impl MethodConfig for NnclrSettings {
     fn projector(&self) -> Option<&ProjectorSettings> {
         Some(&self.projector)
     }
@@ -77,20 +80,19 @@ impl Method for Nnclr {
     fn forward(&mut self, network: &mut Network<'_>, batch: Batch, _epoch: usize) -> Output {
         let z = network.project(&self.projector, batch.views);
         let p = network.apply(z.clone(), |pass, z| self.predictor.forward(pass, z));
-        let support = self.queue.rows();
-        let neighbours = two(&z).map(|z| support.clone().select(0, nearest(z, support.clone())));
+        let neighbours = two(&z).map(|z| self.queue.nearest(&z));
         let loss = self.objective.loss(neighbours, two(&p));
         self.queue.push(&z[0]);
         Output::new(loss, &z[0])
     }
 
-    fn state(&self) -> State {
-        let mut state = State::new();
+    fn state(&self) -> MethodState {
+        let mut state = MethodState::new();
         self.queue.save(&mut state);
         state
     }
 
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
+    fn restore(&mut self, state: &MethodState) -> Result<(), NnError> {
         self.queue.load(state)
     }
 

@@ -6,7 +6,8 @@ use twinlens_nn::norms::unit_rows;
 use twinlens_nn::weights::Scope;
 use twinlens_random::{Purpose, Stream};
 
-use super::state::{State, load, load_values, save, save_values};
+use super::state::{MethodState, load, load_values, save, save_values};
+use crate::objectives::nearest;
 
 /// A ring of unit rows.
 #[derive(Debug)]
@@ -30,6 +31,11 @@ impl Queue {
     /// All rows, `[size, dim]`, a constant.
     pub(super) fn rows(&self) -> Tensor<2> {
         self.rows.clone()
+    }
+
+    /// The row nearest to each row of `z` `[N, dim]`, a constant.
+    pub(super) fn nearest(&self, z: &Tensor<2>) -> Tensor<2> {
+        self.rows().select(0, nearest(z.clone(), self.rows()))
     }
 
     /// Whether no row of the random start is left.
@@ -56,13 +62,13 @@ impl Queue {
         self.filled = size.min(self.filled + kept);
     }
 
-    pub(super) fn save(&self, state: &mut State) {
+    pub(super) fn save(&self, state: &mut MethodState) {
         save(state, &self.name, &self.rows);
         let places = vec![self.next as f32, self.filled as f32];
         save_values(state, &format!("{}.places", self.name), &[2], places);
     }
 
-    pub(super) fn load(&mut self, state: &State) -> Result<(), NnError> {
+    pub(super) fn load(&mut self, state: &MethodState) -> Result<(), NnError> {
         let places = load_values(state, &format!("{}.places", self.name), &[Some(2)])?;
         let [next, filled] = [places.values[0] as usize, places.values[1] as usize];
         self.rows = load(state, &self.name, self.rows.dims(), &self.rows.device())?;

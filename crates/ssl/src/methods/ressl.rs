@@ -7,11 +7,13 @@ use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::{Scope, Weights};
 
 use super::heads::{ProjectorSettings, TargetSettings};
+use super::method::{Batch, Ground, Method, MethodConfig, Output, Registered, two};
+use super::network::Network;
 use super::queue::Queue;
+use super::state::MethodState;
 use super::target::Target;
-use super::{Batch, Ground, Method, Network, Output, Setup, State, two};
 use crate::objectives;
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Settings of ReSSL. The first view is the student's, strongly changed; the second the teacher's, weakly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,11 +41,13 @@ impl Default for ResslSettings {
     }
 }
 
-impl Setup for ResslSettings {
+impl Registered for ResslSettings {
     const SUMMARY: &'static str =
         "a strong view has the same similarities to earlier embeddings as a weak one";
     const PAPER: &'static str = "Zheng et al., NeurIPS 2021, arXiv:2107.09282";
+}
 
+impl MethodConfig for ResslSettings {
     fn projector(&self) -> Option<&ProjectorSettings> {
         Some(&self.projector)
     }
@@ -88,14 +92,14 @@ impl Method for Ressl {
         self.target.follow(weights, step, total);
     }
 
-    fn state(&self) -> State {
-        let mut state = State::new();
+    fn state(&self) -> MethodState {
+        let mut state = MethodState::new();
         self.target.save(&mut state);
         self.queue.save(&mut state);
         state
     }
 
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
+    fn restore(&mut self, state: &MethodState) -> Result<(), NnError> {
         self.target.load(state)?;
         self.queue.load(state)
     }

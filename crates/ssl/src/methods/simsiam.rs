@@ -6,9 +6,10 @@ use twinlens_nn::heads::Mlp;
 use twinlens_nn::weights::Scope;
 
 use super::heads::{PredictorSettings, ProjectorSettings};
-use super::{Batch, Ground, Method, Network, Output, Rate, Setup, two};
+use super::method::{Batch, Ground, Method, MethodConfig, Output, Rate, Registered, two};
+use super::network::Network;
 use crate::objectives::simsiam;
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Settings of SimSiam.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,11 +21,12 @@ pub struct SimsiamSettings {
     pub predictor: PredictorSettings,
 }
 
-impl Setup for SimsiamSettings {
-    const SUMMARY: &'static str =
-        "a predictor guesses the other view's embedding, which gets no gradient";
+impl Registered for SimsiamSettings {
+    const SUMMARY: &'static str = "a predictor guesses the other view's embedding, which gets no gradient";
     const PAPER: &'static str = "Chen and He, CVPR 2021, arXiv:2011.10566";
+}
 
+impl MethodConfig for SimsiamSettings {
     fn projector(&self) -> Option<&ProjectorSettings> {
         Some(&self.projector)
     }

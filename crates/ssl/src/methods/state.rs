@@ -8,19 +8,19 @@ use twinlens_nn::ops::read;
 use twinlens_nn::weights::NamedTensor;
 
 /// What a method keeps beside the weights, by name.
-pub type State = BTreeMap<String, NamedTensor>;
+pub type MethodState = BTreeMap<String, NamedTensor>;
 
-pub(super) fn save<const D: usize>(state: &mut State, name: &str, tensor: &Tensor<D>) {
+pub(super) fn save<const D: usize>(state: &mut MethodState, name: &str, tensor: &Tensor<D>) {
     save_values(state, name, &tensor.dims(), read(tensor.clone()));
 }
 
-pub(super) fn save_values(state: &mut State, name: &str, shape: &[usize], values: Vec<f32>) {
+pub(super) fn save_values(state: &mut MethodState, name: &str, shape: &[usize], values: Vec<f32>) {
     state.insert(name.to_owned(), NamedTensor { shape: shape.to_vec(), values });
 }
 
 /// The entry `name`, which must have the shape `shape`.
 pub(super) fn load<const D: usize>(
-    state: &State,
+    state: &MethodState,
     name: &str,
     shape: [usize; D],
     device: &Device,
@@ -31,7 +31,7 @@ pub(super) fn load<const D: usize>(
 
 /// The entry `name`, whose sides must be those given, where one is.
 pub(super) fn load_values<'a>(
-    state: &'a State,
+    state: &'a MethodState,
     name: &str,
     shape: &[Option<usize>],
 ) -> Result<&'a NamedTensor, NnError> {

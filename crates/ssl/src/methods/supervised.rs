@@ -8,21 +8,25 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::layers::Linear;
 use twinlens_nn::weights::Scope;
 
-use super::{Batch, Ground, MANY, Method, Network, Output, Setup};
+use super::method::{Batch, Ground, MANY, Method, MethodConfig, Output, Registered};
+use super::network::Network;
 use crate::objectives::{Loss, assigned_cross_entropy};
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Settings of supervised learning: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct SupervisedSettings {
+pub struct SupervisedSettings {}
+
+impl Registered for SupervisedSettings {
+    const SUMMARY: &'static str = "a linear classifier on the features learns the labels, for comparison";
+    const PAPER: &'static str = "cross-entropy, as in He et al., CVPR 2016, arXiv:1512.03385";
 }
 
-impl Setup for SupervisedSettings {
-    const SUMMARY: &'static str =
-        "a linear classifier on the features learns the labels, for comparison";
-    const PAPER: &'static str = "cross-entropy, as in He et al., CVPR 2016, arXiv:1512.03385";
-    const LABELS: bool = true;
+impl MethodConfig for SupervisedSettings {
+    fn labels(&self) -> bool {
+        true
+    }
 
     fn views(&self) -> RangeInclusive<usize> {
         1..=MANY
@@ -32,7 +36,9 @@ impl Setup for SupervisedSettings {
 
     fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
         let classes = ground.classes.max(1);
-        Box::new(Supervised { classifier: Linear::new(&mut scope.at("classifier"), ground.features, classes, true) })
+        Box::new(Supervised {
+            classifier: Linear::new(&mut scope.at("classifier"), ground.features, classes, true),
+        })
     }
 }
 

@@ -10,10 +10,12 @@ use twinlens_nn::heads::{Mlp, Prototypes};
 use twinlens_nn::weights::Scope;
 
 use super::heads::ProjectorSettings;
+use super::method::{Batch, Ground, MANY, Method, MethodConfig, Output, Rate, Registered};
+use super::network::Network;
 use super::queue::Queue;
-use super::{Batch, Ground, MANY, Method, Network, Output, Rate, Setup, State};
+use super::state::MethodState;
 use crate::objectives::{self, Sinkhorn};
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Views that codes are made of: the first ones, of full size.
 const CODED: usize = 2;
@@ -54,11 +56,13 @@ impl Default for SwavSettings {
     }
 }
 
-impl Setup for SwavSettings {
+impl Registered for SwavSettings {
     const SUMMARY: &'static str =
         "each view predicts to which prototypes the other was assigned, evenly over the batch";
     const PAPER: &'static str = "Caron et al., NeurIPS 2020, arXiv:2006.09882";
+}
 
+impl MethodConfig for SwavSettings {
     fn views(&self) -> RangeInclusive<usize> {
         2..=MANY
     }
@@ -126,13 +130,13 @@ impl Method for Swav {
         if frozen { Rate::Frozen } else { Rate::Scheduled }
     }
 
-    fn state(&self) -> State {
-        let mut state = State::new();
+    fn state(&self) -> MethodState {
+        let mut state = MethodState::new();
         self.queues.iter().for_each(|queue| queue.save(&mut state));
         state
     }
 
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
+    fn restore(&mut self, state: &MethodState) -> Result<(), NnError> {
         self.queues.iter_mut().try_for_each(|queue| queue.load(state))
     }
 

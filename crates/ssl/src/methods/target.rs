@@ -5,7 +5,8 @@ use twinlens_nn::optim::{momentum_schedule, momentum_update};
 use twinlens_nn::weights::{Scope, Weights};
 
 use super::heads::TargetSettings;
-use super::{Network, State};
+use super::network::Network;
+use super::state::MethodState;
 
 /// What the names of its entries start with in a checkpoint.
 const PREFIX: &str = "target/";
@@ -48,12 +49,12 @@ impl Target {
         momentum_update(&mut self.weights, online, tau);
     }
 
-    pub(super) fn save(&self, state: &mut State) {
+    pub(super) fn save(&self, state: &mut MethodState) {
         let named = self.weights.export("").into_iter();
         state.extend(named.map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor)));
     }
 
-    pub(super) fn load(&mut self, state: &State) -> Result<(), NnError> {
+    pub(super) fn load(&mut self, state: &MethodState) -> Result<(), NnError> {
         let inside = state
             .iter()
             .filter_map(|(name, tensor)| Some((name.strip_prefix(PREFIX)?.to_owned(), tensor.clone())));

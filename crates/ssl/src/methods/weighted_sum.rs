@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::NnError;
 use twinlens_nn::weights::{Scope, Weights};
 
-use super::{
-    Batch, Ground, Images, Method, MethodSettings, MocoV2PlusSettings, Network, Output, ProjectorSettings, Rate,
-    Setup, State, describe,
-};
+use super::MethodSettings;
+use super::heads::ProjectorSettings;
+use super::method::{Batch, Ground, Images, Method, MethodConfig, Output, Rate, Registered, describe};
+use super::mocov2plus::MocoV2PlusSettings;
+use super::network::Network;
+use super::state::MethodState;
 use crate::SslError;
 use crate::objectives::{Loss, weighted_sum};
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Settings of a weighted sum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,11 +46,13 @@ impl Default for WeightedSumSettings {
     }
 }
 
-impl Setup for WeightedSumSettings {
+impl Registered for WeightedSumSettings {
     const SUMMARY: &'static str =
         "several of the other methods at once, each on its own views, their losses weighted";
     const PAPER: &'static str = "a weighted sum of objectives";
+}
 
+impl MethodConfig for WeightedSumSettings {
     fn views(&self) -> RangeInclusive<usize> {
         let all = self.terms.iter().map(|term| term.views).fold(0, usize::saturating_add);
         all..=all
@@ -169,7 +173,7 @@ impl Method for WeightedSum {
         self.parts.iter_mut().for_each(|part| part.method.after_step(weights, step, total));
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> MethodState {
         let named = |(number, part): (usize, &Part)| {
             let entries = part.method.state().into_iter();
             entries.map(move |(name, tensor)| (format!("{number}/{name}"), tensor)).collect::<Vec<_>>()
@@ -177,7 +181,7 @@ impl Method for WeightedSum {
         self.parts.iter().enumerate().flat_map(named).collect()
     }
 
-    fn restore(&mut self, state: &State) -> Result<(), NnError> {
+    fn restore(&mut self, state: &MethodState) -> Result<(), NnError> {
         self.parts.iter_mut().enumerate().try_for_each(|(number, part)| {
             let prefix = format!("{number}/");
             let own = |(name, tensor): (&String, &_)| {

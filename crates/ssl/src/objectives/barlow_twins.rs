@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 use twinlens_nn::ops::{column_products, squared_norm};
 
-use super::{Loss, centre, log_sum_exp, off_diagonal_squares, standardise};
-use crate::settings::Problems;
+use super::formulas::{centre, log_sum_exp, off_diagonal_squares, standardise};
+use super::loss::Loss;
+use crate::problems::Problems;
 
 /// Which loss: the method's own, or one of those that were compared with it (table 5 of the paper; the correlation of a
 /// view with itself is from later work).

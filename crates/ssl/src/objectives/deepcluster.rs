@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
-use super::Loss;
-use crate::settings::Problems;
+use super::loss::Loss;
+use crate::problems::Problems;
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

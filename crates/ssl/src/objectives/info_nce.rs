@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
-use super::{Loss, log_sum_exp};
-use crate::settings::Problems;
+use super::formulas::log_sum_exp;
+use super::loss::Loss;
+use crate::problems::Problems;
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,12 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
-use super::{Loss, log_sum_exp};
-use crate::settings::Problems;
+use super::formulas::log_sum_exp;
+use super::loss::{Loss, PairLoss};
+use crate::problems::Problems;
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+// The schema of SimCLR's settings has its name from here.
+#[schemars(rename = "Simclr")]
 pub struct NtXent {
     /// Divides the cosine similarities.
     pub temperature: f64,
@@ -23,8 +26,8 @@ impl Default for NtXent {
     }
 }
 
-impl NtXent {
-    pub(crate) fn check(&self, problems: &mut Problems) {
+impl PairLoss for NtXent {
+    fn check(&self, problems: &mut Problems) {
         problems.positive("temperature", self.temperature);
     }
 
@@ -39,7 +42,7 @@ impl NtXent {
     /// mean cosine of positive pairs. For random unit vectors of many dimensions the loss is near `ln(2N - 1)`.
     ///
     /// Differences: solo-learn exponentiates without subtracting the maximum; lightly's default temperature is 0.5.
-    pub fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
+    fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
         let [n, _] = z_a.dims();
         let u = unit_rows(Tensor::cat(vec![z_a, z_b], 0));
         let cosine = u.clone().matmul(u.clone().transpose());

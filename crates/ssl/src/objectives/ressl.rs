@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
 
-use super::{Loss, cross_entropy, entropy};
-use crate::settings::Problems;
+use super::formulas::{cross_entropy, entropy};
+use super::loss::Loss;
+use crate::problems::Problems;
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

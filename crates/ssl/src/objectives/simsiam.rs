@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Loss, cosines};
+use super::formulas::cosines;
+use super::loss::Loss;
 
 /// Equation 4:
 ///

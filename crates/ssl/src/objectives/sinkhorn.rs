@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::ops::sum;
 
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Constants of the iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, cross_view, entropy};
-use crate::settings::Problems;
+use super::formulas::{cross_view, entropy};
+use super::loss::Loss;
+use crate::problems::Problems;
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,9 +5,10 @@ use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::formulas::{centre, off_diagonal_squares};
+use super::loss::{Loss, PairLoss};
 use super::vicreg::{distance, hinge};
-use super::{Loss, centre, off_diagonal_squares};
-use crate::settings::Problems;
+use crate::problems::Problems;
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,8 +38,8 @@ impl Default for Vibcreg {
     }
 }
 
-impl Vibcreg {
-    pub(crate) fn check(&self, problems: &mut Problems) {
+impl PairLoss for Vibcreg {
+    fn check(&self, problems: &mut Problems) {
         problems.not_negative("invariance_weight", self.invariance_weight);
         problems.not_negative("variance_weight", self.variance_weight);
         problems.not_negative("covariance_weight", self.covariance_weight);
@@ -57,7 +58,7 @@ impl Vibcreg {
     ///
     /// Shapes: `z_a`, `z_b` `[N, D]`. Parts: `invariance`, `variance`, `covariance`, without weights. The method's last
     /// layer is [`IterNorm`](twinlens_nn::norms::IterNorm).
-    pub fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
+    fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
         let [_, d] = z_a.dims();
         let invariance = distance(z_a.clone(), z_b.clone());
         let (a, b) = (centre(z_a), centre(z_b));

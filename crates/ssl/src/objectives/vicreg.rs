@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::ops::sum;
 
-use super::{Loss, centre, off_diagonal_squares};
-use crate::settings::Problems;
+use super::formulas::{centre, off_diagonal_squares};
+use super::loss::{Loss, PairLoss};
+use crate::problems::Problems;
 
 /// What the squared distances of the invariance term are averaged over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -54,8 +55,8 @@ impl Default for Vicreg {
     }
 }
 
-impl Vicreg {
-    pub(crate) fn check(&self, problems: &mut Problems) {
+impl PairLoss for Vicreg {
+    fn check(&self, problems: &mut Problems) {
         problems.not_negative("invariance_weight", self.invariance_weight);
         problems.not_negative("variance_weight", self.variance_weight);
         problems.not_negative("covariance_weight", self.covariance_weight);
@@ -74,7 +75,7 @@ impl Vicreg {
     /// ```
     ///
     /// Shapes: `z_a`, `z_b` `[N, D]`. Parts: `invariance`, `variance`, `covariance`, without weights.
-    pub fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
+    fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
         let [n, d] = z_a.dims();
         let invariance = match self.invariance_reduction {
             InvarianceReduction::MeanElements => distance(z_a.clone(), z_b.clone()),

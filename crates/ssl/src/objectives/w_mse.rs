@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::inverse_cholesky;
 use twinlens_nn::ops::column_products;
 
-use super::{Loss, centre, cosines};
-use crate::settings::Problems;
+use super::formulas::{centre, cosines};
+use super::loss::{Loss, PairLoss};
+use crate::problems::Problems;
 
 /// Constants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,8 +24,8 @@ impl Default for WMse {
     }
 }
 
-impl WMse {
-    pub(crate) fn check(&self, problems: &mut Problems) {
+impl PairLoss for WMse {
+    fn check(&self, problems: &mut Problems) {
         problems.positive("eps", self.eps);
         problems.share("eps", self.eps);
     }
@@ -33,11 +34,13 @@ impl WMse {
     /// `[N, D]`, with gradients through the whitening.
     ///
     /// The whole batch is whitened at once; the authors' code also knows parts of the batch and several draws of them.
-    pub fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
+    fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
         let cosine = cosines(self.whitened(z_a), self.whitened(z_b)).mean();
         Loss::new(cosine.clone().mul_scalar(-2.0).add_scalar(2.0), [("positive", cosine)])
     }
+}
 
+impl WMse {
     /// Rows with uncorrelated columns of variance 1: with `zc` centred, `w = zc L^-T`, where
     ///
     /// ```text

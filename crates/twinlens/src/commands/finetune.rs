@@ -9,7 +9,8 @@ use serde_json::json;
 use twinlens_config::{Flag, Request};
 use twinlens_data::DataSet;
 use twinlens_lab::jobs::{
-    FINETUNING, Finetuned, Finetuning, TrainingJob, decided, read_init, same_encoder, take_file, unfrozen,
+    FINETUNING, Finetuned, Finetuning, TrainingJob, adopt_encoder, read_init, resolve_precision,
+    same_encoder, unfrozen,
 };
 use twinlens_lab::study::{PLAN, Point, Portion, Rival, Study, StudyOutcome, StudyPlan, Trainings, Workers};
 use twinlens_lab::{Lab, LabError, encoder_file};
@@ -294,11 +295,11 @@ impl FinetuneArgs {
         }
         let recipe = recipe_of(&request, &resolved, DEFAULT, RECIPES);
         let mut settings = resolved.settings.clone();
-        settings.precision = decided(settings.precision, terminal);
+        settings.precision = resolve_precision(settings.precision, terminal);
         let file = read_init(&settings.init)?;
         if let Some(file) = &file {
             same_encoder(&settings, file, &|key| resolved.origin(key) != "built-in")?;
-            take_file(&mut settings, file)?;
+            adopt_encoder(&mut settings, file)?;
         } else if !self.sweep_blocks {
             settings = unfrozen(settings, terminal);
         }

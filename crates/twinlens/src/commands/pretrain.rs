@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::{Value, json};
-use twinlens_lab::jobs::{PRETRAINING, Pretrained, Pretraining, TrainingJob, decided, shortened};
+use twinlens_lab::jobs::{PRETRAINING, Pretrained, Pretraining, TrainingJob, resolve_precision, shortened};
 use twinlens_lab::{Lab, LabError, encoder_file};
-use twinlens_run::{RunFolder, State, names};
+use twinlens_run::{RunFolder, RunState, names};
 use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
@@ -62,7 +62,7 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
     let usual = recipes::default_for(resolved.settings.method.name());
     let recipe = recipe_of(&request, &resolved, &usual, recipes::RECIPES);
     let mut settings = resolved.settings;
-    settings.precision = decided(settings.precision, terminal);
+    settings.precision = resolve_precision(settings.precision, terminal);
     if args.smoke {
         return smoke(settings, &lab, terminal);
     }
@@ -105,7 +105,7 @@ fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) 
         return plan::pretraining(&run, terminal);
     }
     folder.write_config(&run.settings().config()?)?;
-    folder.set_status(State::Running, "")?;
+    folder.set_status(RunState::Running, "")?;
     go(&run, &mut folder, lab, terminal, Pretraining::resume)
 }
 

@@ -363,7 +363,7 @@ fn runs_on_different_data_are_compared_with_a_warning() {
 #[test]
 fn runs_are_listed_and_shown() {
     use serde_json::json;
-    use twinlens_run::{Environment, Overwrite, RunFolder, Start, State};
+    use twinlens_run::{Environment, Overwrite, RunFolder, RunState, Start};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
     let environment =
@@ -373,7 +373,7 @@ fn runs_are_listed_and_shown() {
     let mut run_folder = RunFolder::create(&path, Overwrite::Never, &start).unwrap();
     run_folder.append_metrics(&json!({"step": 1, "epoch": 1, "loss": 12.5})).unwrap();
     run_folder.append_metrics(&json!({"step": 2, "epoch": 2, "loss": 9.25})).unwrap();
-    run_folder.set_status(State::Failed, "the loss is not finite").unwrap();
+    run_folder.set_status(RunState::Failed, "the loss is not finite").unwrap();
     drop(run_folder);
     let list = text(&run(&["runs", "list", &folder.path().display().to_string()]).stdout);
     let words: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();

@@ -9,7 +9,7 @@ use crate::canvas::{Canvas, Shape};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{Lens, Matrix, Sampling};
+use crate::warp::{WarpOptions, Matrix, Sampling};
 
 /// Turns, shifts, scales and shears the image about its centre. Any number of channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,7 +81,7 @@ impl Operation for Affine {
         let scale = stream.range(self.scale[0], self.scale[1]);
         let shear = [self.shear.draw_symmetric(stream), self.shear_y.draw_symmetric(stream)];
         let Affine { interpolation, padding_mode, ref fill, .. } = *self;
-        let lens = Lens { interpolation, padding_mode, fill: Some(fill.clone()) };
+        let lens = WarpOptions { interpolation, padding_mode, fill: Some(fill.clone()) };
         AffineMapped { angle, translate, scale, shear, lens }
     }
 }
@@ -99,7 +99,7 @@ pub struct AffineMapped {
     pub shear: [f64; 2],
     /// How the image is read.
     #[serde(flatten)]
-    pub lens: Lens,
+    pub lens: WarpOptions,
 }
 
 impl Transform for AffineMapped {

@@ -10,7 +10,7 @@ use crate::filter::gaussian;
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{Lens, Sampling, warp};
+use crate::warp::{WarpOptions, Sampling, warp};
 
 /// Moves every pixel by a smooth random field (P. Simard et al., "Best practices for convolutional neural networks
 /// applied to visual document analysis", ICDAR 2003). Any number of channels.
@@ -60,7 +60,7 @@ impl Operation for Elastic {
 
     fn draw(&self, stream: &mut Stream, _: Shape, _: &BuildContext) -> ElasticallyBent {
         let Elastic { interpolation, padding_mode, ref fill, .. } = *self;
-        let lens = Lens { interpolation, padding_mode, fill: Some(fill.clone()) };
+        let lens = WarpOptions { interpolation, padding_mode, fill: Some(fill.clone()) };
         let (alpha, sigma) = (self.alpha.draw(stream), self.sigma.draw(stream));
         ElasticallyBent { alpha, sigma, field: super::seed(stream), lens }
     }
@@ -77,7 +77,7 @@ pub struct ElasticallyBent {
     pub field: u64,
     /// How the image is read.
     #[serde(flatten)]
-    pub lens: Lens,
+    pub lens: WarpOptions,
 }
 
 impl ElasticallyBent {
@@ -120,7 +120,7 @@ pub struct Displaced {
     pub displacement: Vec<[f32; 2]>,
     /// How the image is read.
     #[serde(flatten)]
-    pub lens: Lens,
+    pub lens: WarpOptions,
 }
 
 impl Transform for Displaced {

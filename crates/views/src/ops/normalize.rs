@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use crate::error::{Problem, ViewsError};
+use crate::error::{ViewProblem, ViewsError};
 use crate::operation::BuildContext;
 use crate::sample::{Sample, white};
 
@@ -63,11 +63,11 @@ fn normalize<T: Sample>(samples: &[T], scale: &[f32], shift: &[f32], out: &mut [
 }
 
 /// What is wrong with `context`.
-pub(crate) fn check(context: &BuildContext) -> Vec<Problem> {
+pub(crate) fn check(context: &BuildContext) -> Vec<ViewProblem> {
     let mut problems = Vec::new();
     let mut require = |good: bool, key: &str, expected: String, got: String| {
         if !good {
-            problems.push(Problem { key: key.to_string(), expected, got });
+            problems.push(ViewProblem { key: key.to_string(), expected, got });
         }
     };
     let BuildContext { size, channels, mean, std, .. } = context;

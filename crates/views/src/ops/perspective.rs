@@ -9,7 +9,7 @@ use crate::canvas::{Canvas, Shape};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{Lens, Sampling, warp};
+use crate::warp::{WarpOptions, Sampling, warp};
 
 /// Moves each corner of the image inwards by a random amount. Any number of channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,7 @@ impl Operation for Perspective {
             [moved(corner[0], shape.width), moved(corner[1], shape.height)]
         });
         let Perspective { interpolation, padding_mode, ref fill, .. } = *self;
-        Projected { endpoints, lens: Lens { interpolation, padding_mode, fill: Some(fill.clone()) } }
+        Projected { endpoints, lens: WarpOptions { interpolation, padding_mode, fill: Some(fill.clone()) } }
     }
 }
 
@@ -82,7 +82,7 @@ pub struct Projected {
     pub endpoints: [[usize; 2]; 4],
     /// How the image is read.
     #[serde(flatten)]
-    pub lens: Lens,
+    pub lens: WarpOptions,
 }
 
 impl Transform for Projected {

@@ -10,7 +10,7 @@ use crate::canvas::{Canvas, Shape};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{Lens, Matrix, Sampling};
+use crate::warp::{WarpOptions, Matrix, Sampling};
 
 /// Turns the image about its centre by a random angle. Any number of channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,7 +58,7 @@ impl Operation for Rotation {
 
     fn draw(&self, stream: &mut Stream, _: Shape, _: &BuildContext) -> Rotated {
         let Rotation { interpolation, expand, padding_mode, ref fill, .. } = *self;
-        let lens = Lens { interpolation, padding_mode, fill: Some(fill.clone()) };
+        let lens = WarpOptions { interpolation, padding_mode, fill: Some(fill.clone()) };
         Rotated { angle: self.degrees.draw_symmetric(stream), expand, lens }
     }
 }
@@ -74,7 +74,7 @@ pub struct Rotated {
     pub expand: bool,
     /// How the image is read.
     #[serde(flatten)]
-    pub lens: Lens,
+    pub lens: WarpOptions,
 }
 
 impl Rotated {

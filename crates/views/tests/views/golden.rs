@@ -9,7 +9,8 @@ use twinlens_views::ops::{
     QuarterTurns, Resize, ResizedCrop, Rotated, Sharpened, Solarized, VerticallyFlipped,
 };
 use twinlens_views::{
-    BuildContext, Drawn, Fill, Interpolation, Lens, OperationSetting, PaddingMode, Sampling, Shape, Transform,
+    BuildContext, Drawn, Fill, Interpolation, OperationSetting, PaddingMode, Sampling, Shape, Transform,
+    WarpOptions,
 };
 
 use crate::support::{apply, bytes, context};
@@ -69,7 +70,7 @@ fn interpolation(case: &Case) -> Interpolation {
 }
 
 /// How a warp reads the case's image.
-pub fn lens(case: &Case) -> Lens {
+pub fn lens(case: &Case) -> WarpOptions {
     let interpolation = match case.text("interpolation") {
         "bilinear" => Sampling::Bilinear,
         "nearest" => Sampling::Nearest,
@@ -77,7 +78,7 @@ pub fn lens(case: &Case) -> Lens {
     };
     let fill = || Fill::PerChannel(case.f32("in.fill").iter().map(|&v| f64::from(v)).collect());
     let fill = case.flag("fill_given").then(fill);
-    Lens { interpolation, padding_mode: PaddingMode::Constant, fill }
+    WarpOptions { interpolation, padding_mode: PaddingMode::Constant, fill }
 }
 
 fn only(adjustment: Adjustment) -> Adjustments {

@@ -11,8 +11,8 @@ use twinlens_views::ops::{
     ResizedCrop, Restained, Rotated, Sharpened, Solarized, VerticallyFlipped,
 };
 use twinlens_views::{
-    Fill, Interpolation, Lens, OperationSetting, PaddingMode, Place, Policy, Sampling, Shape, Transform,
-    ViewPolicy, Workspace, presets,
+    DrawKey, Fill, Interpolation, OperationSetting, PaddingMode, Policy, Sampling, Shape, Transform,
+    ViewPolicy, WarpOptions, Workspace, presets,
 };
 
 use crate::support::{apply, bytes, context, noise, values};
@@ -70,7 +70,7 @@ fn check_views(image: &Image, turn: usize, size: usize) {
         context(size, image.channels, image.pixel_type()),
     )
     .unwrap();
-    let place = Place { seed: 1, epoch: 2, sample: turn as u32 };
+    let place = DrawKey { seed: 1, epoch: 2, sample: turn as u32 };
     let mut workspace = Workspace::default();
     let mut out = vec![f32::NAN; policy.shape(0).samples()];
     policy.write(0, place, image, &mut workspace, &mut out).unwrap();
@@ -95,11 +95,11 @@ fn hue(shift: f64) -> Adjustments {
 const MODES: [PaddingMode; 4] =
     [PaddingMode::Constant, PaddingMode::Edge, PaddingMode::Reflect, PaddingMode::Symmetric];
 
-fn any_lens() -> impl Strategy<Value = Lens> {
+fn any_lens() -> impl Strategy<Value = WarpOptions> {
     let interpolation = prop::sample::select(vec![Sampling::Nearest, Sampling::Bilinear]);
     let fill = prop::sample::select(vec![None, Some(Fill::One(0.5))]);
     (interpolation, prop::sample::select(MODES.to_vec()), fill)
-        .prop_map(|(interpolation, padding_mode, fill)| Lens { interpolation, padding_mode, fill })
+        .prop_map(|(interpolation, padding_mode, fill)| WarpOptions { interpolation, padding_mode, fill })
 }
 
 /// An image longer than what is computed at once.
@@ -128,7 +128,7 @@ fn only(image: &Image, channel: usize) -> Image {
 }
 
 /// What a lens shows at (x, y) of the channel that `samples` start with.
-fn read(samples: &[f64], shape: Shape, lens: &Lens, [x, y]: [f64; 2]) -> f64 {
+fn read(samples: &[f64], shape: Shape, lens: &WarpOptions, [x, y]: [f64; 2]) -> f64 {
     let at = |x: f64, y: f64| {
         let column = lens.padding_mode.index(x as i64, shape.width)?;
         let row = lens.padding_mode.index(y as i64, shape.height)?;
@@ -527,7 +527,7 @@ fn extreme_sizes_give_views() {
             for view in 0..policy.views() {
                 let mut out = vec![f32::NAN; policy.shape(view).samples()];
                 for sample in 0..if large { 1 } else { 3 } {
-                    let place = Place { seed: 0, epoch: 0, sample };
+                    let place = DrawKey { seed: 0, epoch: 0, sample };
                     policy.write(view, place, &image, &mut Workspace::default(), &mut out).unwrap();
                     assert!(out.iter().all(|value| value.is_finite()), "{name} of {height}x{width}");
                 }

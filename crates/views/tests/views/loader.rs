@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use twinlens_data::{DataError, Image, ImageSource, PixelType};
 use twinlens_views::{
-    Batch, Form, Loader, LoaderSettings, Order, Place, Policy, ViewBatch, ViewData, ViewsError, Workspace,
-    presets,
+    DrawKey, Form, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder, ViewBatch, ViewData, ViewsError,
+    Workspace, presets,
 };
 
 use crate::support::{context, noise};
@@ -69,7 +69,7 @@ fn settings(workers: usize) -> LoaderSettings {
         seed: 5,
         epochs: 3,
         batch: 6,
-        order: Order::Shuffled,
+        order: SampleOrder::Shuffled,
         drop_last: false,
         workers,
         prefetch: 2,
@@ -77,7 +77,7 @@ fn settings(workers: usize) -> LoaderSettings {
     }
 }
 
-fn batches(settings: LoaderSettings, start: (u32, usize)) -> Vec<Batch> {
+fn batches(settings: LoaderSettings, start: (u32, usize)) -> Vec<LoadedBatch> {
     Loader::new(source(20, good), policy(), settings, start).unwrap().map(Result::unwrap).collect()
 }
 
@@ -127,7 +127,7 @@ fn a_batch_holds_the_views_the_policy_makes() {
             let data = normalised(made);
             assert_eq!(data.len(), batch.indices.len() * 8 * 8 * 3);
             for (&index, got) in batch.indices.iter().zip(data.chunks_exact(8 * 8 * 3)) {
-                let place = Place { seed: 5, epoch: batch.epoch, sample: index as u32 };
+                let place = DrawKey { seed: 5, epoch: batch.epoch, sample: index as u32 };
                 let mut want = vec![0.0; got.len()];
                 let image = source.image(index).unwrap();
                 policy.write(view, place, &image, &mut Workspace::default(), &mut want).unwrap();
@@ -184,7 +184,7 @@ fn an_error_comes_in_its_place_and_ends_the_batches() {
     fn bad(index: usize) -> Result<(), DataError> {
         if index == 13 { Err(DataError::NoSuchSample { index, len: 13 }) } else { Ok(()) }
     }
-    let sequential = LoaderSettings { order: Order::Sequential, ..settings(3) };
+    let sequential = LoaderSettings { order: SampleOrder::Sequential, ..settings(3) };
     let mut loader = Loader::new(source(20, bad), policy(), sequential, (0, 0)).unwrap();
     assert_eq!(loader.next().unwrap().unwrap().indices, [0, 1, 2, 3, 4, 5]);
     assert!(loader.next().unwrap().is_ok());
@@ -210,7 +210,7 @@ fn a_worker_that_panics_is_reported() {
         assert!(index < 6, "made to panic");
         Ok(())
     }
-    let sequential = LoaderSettings { order: Order::Sequential, ..settings(2) };
+    let sequential = LoaderSettings { order: SampleOrder::Sequential, ..settings(2) };
     let mut loader = Loader::new(source(20, panics), policy(), sequential, (0, 0)).unwrap();
     assert!(loader.next().unwrap().is_ok());
     let error = loader.next().unwrap().unwrap_err();
@@ -264,7 +264,7 @@ fn the_wait_for_a_batch_is_measured() {
 
 #[test]
 fn evaluation_takes_every_sample_once_in_order_without_chance() {
-    let run = |workers: usize| -> Vec<Batch> {
+    let run = |workers: usize| -> Vec<LoadedBatch> {
         Loader::evaluation(source(20, good), context(7, 3, PixelType::U8), 6, workers, Form::Normalised)
             .unwrap()
             .map(Result::unwrap)
@@ -282,7 +282,7 @@ fn evaluation_takes_every_sample_once_in_order_without_chance() {
 fn evaluation_leaves_images_of_the_right_size_as_they_are() {
     let image = noise(7, 7, 3, PixelType::U8, 2);
     let policy = Policy::evaluation(context(7, 3, PixelType::U8)).unwrap();
-    let place = Place { seed: 9, epoch: 9, sample: 9 };
+    let place = DrawKey { seed: 9, epoch: 9, sample: 9 };
     assert_eq!(policy.image(0, place, &image, &mut Workspace::default()).unwrap(), image);
 }
 

@@ -7,7 +7,8 @@ use twinlens_data::PixelType;
 use twinlens_random::{Purpose, Stream};
 use twinlens_views::ops::{Adjustment, ElasticallyBent, Erased, Eraser, NAMES, Noisy};
 use twinlens_views::{
-    BuildContext, Drawn, Lens, OperationSetting, PaddingMode, Place, Policy, Sampling, Shape, ViewPolicy,
+    BuildContext, DrawKey, Drawn, OperationSetting, PaddingMode, Policy, Sampling, Shape, ViewPolicy,
+    WarpOptions,
 };
 
 use crate::support::{apply, context, values};
@@ -533,7 +534,7 @@ fn noise_has_its_moments_and_differs_between_samples() {
 
 #[test]
 fn elastic_fields_are_smooth_and_centred() {
-    let lens = Lens { interpolation: Sampling::Bilinear, padding_mode: PaddingMode::Edge, fill: None };
+    let lens = WarpOptions { interpolation: Sampling::Bilinear, padding_mode: PaddingMode::Edge, fill: None };
     let bent = |alpha, sigma, field| ElasticallyBent { alpha, sigma, field, lens: lens.clone() };
     let shape = Shape { height: 300, width: 400, channels: 1 };
     let component = |drawn: &ElasticallyBent, axis: usize| -> Vec<f64> {
@@ -687,7 +688,7 @@ fn draws_are_independent_between_seeds_epochs_samples_views_and_operations() {
     for (seed, epoch) in [(1, 0), (1, 1), (2, 0)] {
         let mut four = vec![Vec::new(); 4];
         for sample in 0..DRAWS {
-            let place = Place { seed, epoch, sample };
+            let place = DrawKey { seed, epoch, sample };
             let explained = policy.explain(place, shape(16, 16));
             assert_eq!(explained, policy.explain(place, shape(16, 16)));
             let steps = explained.iter().flat_map(|view| &view.operations);
@@ -718,7 +719,7 @@ fn an_operation_draws_the_same_whatever_comes_before_it() {
     };
     let drawn = |p: f64| {
         let policy = Policy::build(&[ViewPolicy { count: 1, operations: operations(p) }], rgb(16)).unwrap();
-        let place = Place { seed: 3, epoch: 4, sample: 5 };
+        let place = DrawKey { seed: 3, epoch: 4, sample: 5 };
         policy.explain(place, shape(16, 16)).swap_remove(0).operations.swap_remove(1)
     };
     assert_eq!(drawn(0.0), drawn(1.0));

@@ -9,7 +9,7 @@ use twinlens_views::ops::{
     Adjustment, Adjustments, Autocontrasted, ChannelsShuffled, Displaced, Equalized, GammaAdjusted, Inverted,
     Posterized, Projected, Restained, Rotated, Sharpened, Solarized,
 };
-use twinlens_views::{Fill, Lens, PaddingMode, Sampling, Transform};
+use twinlens_views::{Fill, PaddingMode, Sampling, Transform, WarpOptions};
 
 use crate::golden::{check_image, extent, input, interleave, lens, planes};
 use crate::support::apply;
@@ -78,7 +78,8 @@ fn floating_point_images_are_those_of_torchvision() {
             order: [adjustment, Adjustment::Hue(0.0), Adjustment::Hue(0.0), Adjustment::Hue(0.0)],
         };
         let fill = Some(Fill::PerChannel([0.2f32, 0.3, 0.4].map(f64::from).to_vec()));
-        let lens = Lens { interpolation: Sampling::Bilinear, padding_mode: PaddingMode::Constant, fill };
+        let lens =
+            WarpOptions { interpolation: Sampling::Bilinear, padding_mode: PaddingMode::Constant, fill };
         run("out.equalize", apply(&image, &Equalized {}));
         run("out.posterize", apply(&image, &Posterized { bits: case.count("bits") as u32 }));
         run("out.autocontrast", apply(&image, &Autocontrasted {}));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_views::ops::NAMES;
 use twinlens_views::{
-    BuildContext, OperationSetting, Place, Policy, ViewPolicy, ViewsError, Workspace, presets,
+    BuildContext, DrawKey, OperationSetting, Policy, ViewPolicy, ViewsError, Workspace, presets,
 };
 
 use crate::support::{context, noise};
@@ -244,7 +244,7 @@ fn a_context_that_does_not_fit_is_refused() {
 #[test]
 fn images_of_another_kind_are_refused() {
     let policy = build(&[], context(4, 3, PixelType::U8)).unwrap();
-    let place = Place { seed: 0, epoch: 0, sample: 0 };
+    let place = DrawKey { seed: 0, epoch: 0, sample: 0 };
     let write = |image: &Image| {
         let mut out = vec![0.0; 48];
         policy.write(0, place, image, &mut Workspace::default(), &mut out).map(|()| out)
@@ -353,7 +353,7 @@ fn an_explanation_reads_as_json() {
     )
     .unwrap();
     let shape = twinlens_views::Shape { height: 8, width: 8, channels: 3 };
-    let explained = policy.explain(Place { seed: 0, epoch: 0, sample: 0 }, shape);
+    let explained = policy.explain(DrawKey { seed: 0, epoch: 0, sample: 0 }, shape);
     let value = serde_json::to_value(explained).unwrap();
     let operations = &value[0]["operations"];
     assert_eq!(operations[0]["op"], "color_jitter");
@@ -373,7 +373,7 @@ fn an_operation_alone_keeps_the_views_size() {
     let policy = ViewPolicy { count: 2, operations };
     let context = context(20, 3, PixelType::U8);
     let image = noise(30, 50, 3, PixelType::U8, 1);
-    let place = Place { seed: 1, epoch: 0, sample: 0 };
+    let place = DrawKey { seed: 1, epoch: 0, sample: 0 };
     for (name, expected) in [
         ("rotation", &["resize", "center_crop", "rotation", "rotation", "resize", "center_crop"][..]),
         // The crop sees the image as it is.
@@ -406,7 +406,7 @@ fn operations_that_channels_forbid_are_left_out_of_policies_and_no_others() {
 fn samples_without_black_and_white_are_refused() {
     let signed = Image::new(8, 8, 3, Pixels::I16(vec![-5; 192])).unwrap();
     let policy = Policy::evaluation(context(8, 3, PixelType::I16)).unwrap();
-    let place = Place { seed: 0, epoch: 0, sample: 0 };
+    let place = DrawKey { seed: 0, epoch: 0, sample: 0 };
     let refused = policy.image(0, place, &signed, &mut Workspace::default()).unwrap_err().to_string();
     assert!(refused.contains("black and white") && refused.contains("i16"), "{refused}");
 }

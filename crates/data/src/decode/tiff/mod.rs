@@ -15,6 +15,7 @@ mod colors;
 mod directory;
 mod layout;
 mod ome;
+mod plan;
 mod raster;
 mod stack;
 

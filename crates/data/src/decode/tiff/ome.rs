@@ -3,7 +3,7 @@
 //! Of `Pixels` the attributes `SizeC`, `SizeZ`, `SizeT` and `DimensionOrder` are read, and of its `TiffData` which plane
 //! each image of the file is. Only the first `Pixels`, that is the first series, counts.
 
-use super::stack::Plan;
+use super::plan::Plan;
 use crate::decode::Remark;
 
 /// More planes than this in one file are taken for a mistake.

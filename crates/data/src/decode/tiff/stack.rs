@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::directory::*;
 use super::layout::Layout;
+use super::plan::Plan;
 use super::{ome, raster};
 use crate::decode::guard::guarded;
 use crate::decode::pages::{PageSource, Take};
@@ -32,14 +33,6 @@ pub(crate) struct Stack<'a> {
 struct Plane {
     directory: usize,
     shift: u64,
-}
-
-/// The order of planes: how many channels, and the number of each plane in the file, page after page.
-pub(super) struct Plan {
-    pub(super) channels: usize,
-    /// `None` for planes that the file lacks.
-    pub(super) planes: Vec<Option<usize>>,
-    pub(super) remarks: Vec<Remark>,
 }
 
 impl<'a> Stack<'a> {

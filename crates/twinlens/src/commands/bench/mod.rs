@@ -16,7 +16,7 @@ use clap::ValueHint;
 use serde_json::{Map, Value, json};
 use twinlens_config::nearest;
 use twinlens_lab::choices::matches;
-use twinlens_ssl::Precision;
+use twinlens_ssl::PrecisionChoice;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -36,7 +36,7 @@ pub struct BenchArgs {
     pub case: Option<String>,
     /// What convolutions and linear layers multiply
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
-    pub precision: Precision,
+    pub precision: PrecisionChoice,
     /// Timed repetitions [default: 5, and 1 of an epoch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: Option<u32>,
@@ -80,7 +80,7 @@ pub trait Work: Sync {
         };
         match args.precision {
             _ if args.device.starts_with("gpu") => refuse("runs on the CPU only", "leave --device out"),
-            Precision::F32 => Ok(()),
+            PrecisionChoice::F32 => Ok(()),
             _ => refuse("trains nothing, so it has no precision", "leave --precision out"),
         }
     }
@@ -144,10 +144,10 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Outcome {
     terminal.result(&json!({ "cases": documents }), || texts)
 }
 
-fn precision(name: &str) -> Result<Precision, String> {
+fn precision(name: &str) -> Result<PrecisionChoice, String> {
     match name {
-        "f32" => Ok(Precision::F32),
-        "bf16" => Ok(Precision::Bf16),
+        "f32" => Ok(PrecisionChoice::F32),
+        "bf16" => Ok(PrecisionChoice::Bf16),
         _ => Err("expected f32 or bf16".to_owned()),
     }
 }
@@ -222,7 +222,7 @@ mod tests {
         let args: BenchArgs = parse("--case r18-cifar-32-b64 --precision bf16 --steps 2").unwrap();
         assert_eq!(
             (args.case.as_deref(), args.precision, args.repetitions(7)),
-            (Some("r18-cifar-32-b64"), Precision::Bf16, 2)
+            (Some("r18-cifar-32-b64"), PrecisionChoice::Bf16, 2)
         );
         let args: BenchArgs = parse("--case x --data blood.npz --limit 64").unwrap();
         assert_eq!((args.data.as_deref(), args.limit, args.repetitions(7)), (Some("blood.npz"), Some(64), 7));

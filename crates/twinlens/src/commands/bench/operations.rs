@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use twinlens_ssl::SslError;
 use twinlens_views::ops::{NAMES, OperationSetting};
-use twinlens_views::{Place, Policy, ViewPolicy, Workspace};
+use twinlens_views::{DrawKey, Policy, ViewPolicy, Workspace};
 
 use super::views::{context, figures, images, images_per_s};
 use super::{BenchArgs, Figures, Work};
@@ -72,7 +72,7 @@ impl Work for Operation {
         let images = images(self.size);
         let mut workspace = Workspace::default();
         let make = |epoch, sample: u32| {
-            let place = Place { seed: 0, epoch, sample };
+            let place = DrawKey { seed: 0, epoch, sample };
             policy.image(0, place, &images[sample as usize], &mut workspace).map_err(SslError::Views)?;
             Ok(())
         };
@@ -98,7 +98,7 @@ mod tests {
         for case in CASES.iter().filter(|case| case.size == 32) {
             let policy = case.policy().unwrap();
             let mut drawn = |sample| {
-                let place = Place { seed: 0, epoch: 0, sample };
+                let place = DrawKey { seed: 0, epoch: 0, sample };
                 policy.image(0, place, &image, &mut workspace).unwrap()
             };
             assert!((0..8).any(|sample| drawn(sample) != image), "{}", case.name);

@@ -9,7 +9,7 @@ use twinlens_ssl::SslError;
 use twinlens_views::ops::{
     ColorJitter, GaussianBlur, Grayscale, HorizontalFlip, OperationSetting, RandomResizedCrop, Solarize,
 };
-use twinlens_views::{BuildContext, Interpolation, Place, Policy, ViewPolicy, Workspace};
+use twinlens_views::{BuildContext, DrawKey, Interpolation, Policy, ViewPolicy, Workspace};
 
 use super::{BenchArgs, Figures, REPETITIONS, Work, median, round};
 use crate::exit::Outcome;
@@ -153,7 +153,7 @@ impl Maker {
     }
 
     fn make(&mut self, epoch: u32, sample: u32) -> Outcome {
-        let place = Place { seed: 0, epoch, sample };
+        let place = DrawKey { seed: 0, epoch, sample };
         for (view, out) in self.views.iter_mut().enumerate() {
             let image = &self.images[sample as usize];
             self.policy.write(view, place, image, &mut self.workspace, out).map_err(SslError::Views)?;

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use burn::tensor::{Device, Tensor};
 use serde_json::json;
 use twinlens_data::{DataError, Image, ImageSource, PixelType, Pixels};
-use twinlens_run::{Environment, Overwrite, RunRecord, Start};
-use twinlens_views::{BuildContext, Form, LoaderSettings, Order, Policy};
+use twinlens_run::{Environment, Overwrite, Row, RunRecord, Start};
+use twinlens_views::{BuildContext, Form, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder};
 
 use super::*;
+use crate::task::TaskState;
 
 /// Images, in batches of one.
 const STEPS: usize = 7;
@@ -55,7 +56,7 @@ impl Task for Made {
     fn batches(&self, from: Position) -> Result<Loader, SslError> {
         let pixel_type = PixelType::U8;
         let context = BuildContext { size: 2, channels: 1, pixel_type, mean: vec![0.0], std: vec![1.0] };
-        let (order, start) = (Order::Sequential, (from.epoch as u32, from.step_in_epoch));
+        let (order, start) = (SampleOrder::Sequential, (from.epoch as u32, from.step_in_epoch));
         let how = LoaderSettings {
             seed: 0,
             epochs: 1,
@@ -73,7 +74,7 @@ impl Task for Made {
         Ok(())
     }
 
-    fn step(&mut self, _: &Batch) -> StepReport {
+    fn step(&mut self, _: &LoadedBatch) -> StepReport {
         let loss = self.losses[self.steps];
         let embeddings = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &Device::flex());
         self.steps += usize::from(self.pending || loss.is_finite());
@@ -94,15 +95,15 @@ impl Task for Made {
         factor
     }
 
-    fn judge(&mut self, _: usize, _: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError> {
+    fn judge(&mut self, _: usize, _: &mut MetricsLog<'_, '_>) -> Result<Option<Judged>, SslError> {
         Ok(None)
     }
 
-    fn state(&self) -> State {
-        State { tensors: BTreeMap::new(), notes: json!(self.steps) }
+    fn state(&self) -> TaskState {
+        TaskState { tensors: BTreeMap::new(), notes: json!(self.steps) }
     }
 
-    fn restore(&mut self, _: &State, step: usize) -> Result<(), SslError> {
+    fn restore(&mut self, _: &TaskState, step: usize) -> Result<(), SslError> {
         self.steps = step;
         Ok(())
     }
@@ -128,14 +129,14 @@ fn left(path: &Path, losses: [f32; STEPS], pending: bool, save: usize) -> Left {
     let asked =
         || if steps.fetch_add(1, Ordering::Relaxed) + 1 == save { Asked::Save } else { Asked::Continue };
     let mut told = Vec::new();
-    let mut progress = |progress: Progress<'_>| {
-        if let Progress::Step { step, loss, .. } = progress {
-            told.push((step, loss));
+    let mut progress = |event: &TrainingEvent<'_>| {
+        if let TrainingEvent::Step { step, loss, .. } = event {
+            told.push((*step, *loss));
         }
     };
     let task = Made { losses: losses.into(), pending, steps: 0 };
     let hooks = Hooks { asked: &asked, progress: &mut progress };
-    let outcome = Drive::new(task, &mut folder, hooks).run(false);
+    let outcome = TrainingLoop::new(task, &mut folder, hooks).run(false);
     let saved = folder.newest_checkpoint().unwrap().sidecar.step;
     drop(folder);
     let timed = |key: &String| key == "images_per_second" || key == "data_wait_share";

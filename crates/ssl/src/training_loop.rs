@@ -2,118 +2,21 @@
 
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use twinlens_eval::{Features, health};
 use twinlens_nn::ops::{Scalar, read};
-use twinlens_run::{Direction, Row, RunFolder};
-use twinlens_views::{Batch, Loader};
+use twinlens_run::RunFolder;
 
-use crate::checkpoint::{self, Position, State};
-use crate::{Asked, CheckpointSettings, Hooks, Outcome, Progress, SslError, StepReport};
-
-/// How long a task is, and how closely it is watched.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub epochs: usize,
-    pub steps_per_epoch: usize,
-    /// Images in a batch, for the speed.
-    pub batch: usize,
-    /// Steps between two rows of the log.
-    pub log_every: usize,
-    pub checkpoint: CheckpointSettings,
-}
-
-/// What a collapse looks like, and what to say about it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Watch {
-    /// The share of a full sphere's standard deviation below which training stops; 0 never.
-    pub threshold: f64,
-    /// The loss of outputs that say nothing about the image, where there is one such value.
-    pub uninformative_loss: Option<f64>,
-    pub advice: &'static str,
-}
-
-/// What is trained, as the loop sees it.
-pub(crate) trait Task {
-    fn plan(&self) -> Plan;
-
-    fn watch(&self) -> Watch {
-        Watch::default()
-    }
-
-    /// The batches from a position on.
-    fn batches(&self, from: Position) -> Result<Loader, SslError>;
-
-    /// What happens before the first step of `epoch` (from 0).
-    fn start_of_epoch(&mut self, epoch: usize) -> Result<(), SslError>;
-
-    /// One step. A loss or gradient that is known not to be finite changes nothing.
-    fn step(&mut self, batch: &Batch) -> StepReport;
-
-    /// Steps taken.
-    fn steps(&self) -> usize;
-
-    /// The learning rate that the log tells, at a factor of the schedule.
-    fn learning_rate(&self, factor: f64) -> f64;
-
-    /// The look at held-out labels after `epoch` epochs, 0 before any. What is found goes to the journal; the value by
-    /// which a checkpoint may be the best is returned.
-    fn judge(&mut self, epoch: usize, journal: &mut Journal<'_, '_>) -> Result<Option<Judged>, SslError>;
-
-    /// Whether training has ended before its last epoch.
-    fn is_over(&self) -> bool {
-        false
-    }
-
-    /// Everything needed to continue.
-    fn state(&self) -> State;
-
-    /// Takes up what [`Task::state`] gave after `step` steps.
-    fn restore(&mut self, state: &State, step: usize) -> Result<(), SslError>;
-}
-
-/// A metric on held-out labels.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Judged {
-    pub metric: &'static str,
-    pub direction: Direction,
-    pub value: f64,
-}
-
-/// Where a run is written down, and who is told.
-pub(crate) struct Journal<'f, 'h> {
-    pub folder: &'f mut RunFolder,
-    pub hooks: Hooks<'h>,
-}
-
-impl Journal<'_, '_> {
-    pub(crate) fn append(&mut self, row: &Row) -> Result<(), SslError> {
-        self.folder.append_metrics(row)?;
-        self.tell(Progress::Row(row));
-        Ok(())
-    }
-
-    pub(crate) fn warn(&mut self, warning: String) {
-        self.tell(Progress::Warning(warning));
-    }
-
-    fn tell(&mut self, progress: Progress<'_>) {
-        (self.hooks.progress)(progress);
-    }
-}
-
-/// The start of a row.
-pub(crate) fn row(epoch: usize, step: usize) -> Row {
-    let mut row = Row::new();
-    row.insert("epoch".into(), Value::from(epoch));
-    row.insert("step".into(), Value::from(step));
-    row
-}
+use crate::checkpoint;
+use crate::hooks::{Asked, Hooks, Outcome, TrainingEvent};
+use crate::metrics_log::{MetricsLog, row};
+use crate::task::{CollapseCheck, Judged, Plan, Position, Task};
+use crate::{CheckpointSettings, SslError, StepReport};
 
 /// A task on its way.
-pub(crate) struct Drive<'f, 'h, T> {
+pub(crate) struct TrainingLoop<'f, 'h, T> {
     pub task: T,
-    pub journal: Journal<'f, 'h>,
+    pub metrics_log: MetricsLog<'f, 'h>,
     plan: Plan,
     clock: Clock,
     /// Steps whose numbers are still on the device.
@@ -130,12 +33,12 @@ struct Unread {
     norm: Scalar,
 }
 
-impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
-    pub(crate) fn new(task: T, folder: &'f mut RunFolder, hooks: Hooks<'h>) -> Drive<'f, 'h, T> {
-        Drive {
+impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
+    pub(crate) fn new(task: T, folder: &'f mut RunFolder, hooks: Hooks<'h>) -> TrainingLoop<'f, 'h, T> {
+        TrainingLoop {
             plan: task.plan(),
             task,
-            journal: Journal { folder, hooks },
+            metrics_log: MetricsLog { folder, hooks },
             clock: Clock::start(),
             unread: Vec::new(),
             newest: None,
@@ -147,25 +50,25 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
         let beginning = Position { epoch: 0, step_in_epoch: 0 };
         let position = if resume { self.resume()? } else { beginning };
         let total_steps = self.plan.epochs * self.plan.steps_per_epoch;
-        self.journal.tell(Progress::Start { total_steps, step: self.task.steps() });
+        self.metrics_log.tell(&TrainingEvent::Started { total_steps, step: self.task.steps() });
         if position == beginning {
             if !resume {
                 // Whatever happens from now on, the run can go on.
                 self.save(position)?;
             }
-            self.task.judge(0, &mut self.journal)?;
+            self.task.judge(0, &mut self.metrics_log)?;
         }
         self.go(position)
     }
 
     fn resume(&mut self) -> Result<Position, SslError> {
-        let loaded = self.journal.folder.newest_checkpoint()?;
+        let loaded = self.metrics_log.folder.newest_checkpoint()?;
         for warning in &loaded.warnings {
-            self.journal.warn(warning.clone());
+            self.metrics_log.warn(warning);
         }
         let position = checkpoint::restore(&mut self.task, &loaded)?;
-        if let Some(warning) = self.journal.folder.rewind(&loaded.sidecar)? {
-            self.journal.warn(warning);
+        if let Some(warning) = self.metrics_log.folder.rewind(&loaded.sidecar)? {
+            self.metrics_log.warn(&warning);
         }
         Ok(position)
     }
@@ -191,7 +94,7 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
                 position = Position { epoch: position.epoch + 1, step_in_epoch: 0 };
                 self.after_epoch(position)?;
             }
-            match (self.journal.hooks.asked)() {
+            match (self.metrics_log.hooks.asked)() {
                 _ if self.task.is_over() => break,
                 Asked::Continue => {}
                 Asked::Save => self.save(position)?,
@@ -207,7 +110,7 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
     /// Saves what is known to be sound.
     fn save(&mut self, position: Position) -> Result<(), SslError> {
         self.read(position.epoch + 1, &[])?;
-        checkpoint::save(self.journal.folder, &self.task, position)
+        checkpoint::save(self.metrics_log.folder, &self.task, position)
     }
 
     fn after_step(&mut self, report: &StepReport, position: Position) -> Result<(), SslError> {
@@ -218,7 +121,7 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
         let parts: Vec<&Scalar> = report.parts.iter().filter(|_| due).map(|(_, part)| part).collect();
         let look = due || report.loss.known().is_some();
         let parts = if look { self.read(epoch, &parts)? } else { Vec::new() };
-        self.journal.tell(Progress::Step { epoch, step, loss: self.newest.map(|[loss, _]| loss) });
+        self.metrics_log.tell(&TrainingEvent::Step { epoch, step, loss: self.newest.map(|[loss, _]| loss) });
         if last {
             self.look_for_empty_outputs(epoch);
         }
@@ -267,8 +170,8 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
         let (images_per_s, wait) = self.clock.take(self.plan.batch);
         row.insert("images_per_second".into(), json!(images_per_s));
         row.insert("data_wait_share".into(), json!(wait));
-        self.journal.append(&row)?;
-        let Watch { threshold, advice, .. } = self.task.watch();
+        self.metrics_log.append(&row)?;
+        let CollapseCheck { threshold, advice, .. } = self.task.collapse_check();
         // A fresh network's embeddings may be nearly alike: give training an epoch before it is judged.
         if epoch > 1 && std < threshold * full {
             return Err(SslError::Collapsed { epoch, step: self.task.steps(), std, full, advice });
@@ -278,10 +181,12 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
 
     /// Warns where the loss is that of outputs that say nothing, a collapse that embeddings need not show.
     fn look_for_empty_outputs(&mut self, epoch: usize) {
-        let Watch { uninformative_loss: Some(empty), advice, .. } = self.task.watch() else { return };
+        let CollapseCheck { uninformative_loss: Some(empty), advice, .. } = self.task.collapse_check() else {
+            return;
+        };
         let Some([loss, _]) = self.newest else { return };
         if epoch > 1 && (loss - empty).abs() < EMPTY * empty {
-            self.journal.warn(format!(
+            self.metrics_log.warn(&format!(
                 "after epoch {epoch} the loss is {loss:.3}, and {empty:.3} is that of outputs that are the same for \
                  every image. {advice}"
             ));
@@ -289,14 +194,14 @@ impl<'f, 'h, T: Task> Drive<'f, 'h, T> {
     }
 
     fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
-        let judged = self.task.judge(position.epoch, &mut self.journal)?;
+        let judged = self.task.judge(position.epoch, &mut self.metrics_log)?;
         let CheckpointSettings { every, keep } = self.plan.checkpoint;
         let last = position.epoch == self.plan.epochs || self.task.is_over();
         if position.epoch.is_multiple_of(every) || last {
             self.save(position)?;
-            self.journal.folder.keep_epoch(keep)?;
+            self.metrics_log.folder.keep_epoch(keep)?;
             if let Some(Judged { metric, direction, value }) = judged {
-                self.journal.folder.keep_best(metric, direction, value)?;
+                self.metrics_log.folder.keep_best(metric, direction, value)?;
             }
         }
         self.clock = Clock::start();

@@ -1,0 +1,80 @@
+//! What there is to say of a file that was read.
+
+use crate::{Notice, Pages};
+
+/// What a person should know of how a file was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remark {
+    /// The image was turned as the file says.
+    Turned,
+    /// The file has several pages, of which these were taken.
+    Paged(Pages),
+    /// The file has pages of another size or type than the first, which were left out.
+    OtherPages,
+    /// The file holds several series of images, of which the first was taken.
+    Series,
+    /// What the file says of its channels, slices and times does not fit its pages, which were taken one by one.
+    Misdescribed,
+    /// The list of pages breaks off.
+    BrokenList,
+    /// Alpha was left out.
+    Alpha,
+    /// Samples beyond the colours that the file does not say the meaning of became channels.
+    Undeclared,
+    /// 64-bit numbers were rounded to 32 bits.
+    Rounded,
+}
+
+impl Remark {
+    /// It as a notice about the file at `path`.
+    pub(crate) fn notice(self, path: &str) -> Notice {
+        let (id, message, hint) = match self {
+            Remark::Turned => (
+                "turned",
+                "images were turned upright, as their files say",
+                "data_options.orientation = \"stored\" ({orientation} stored) leaves them as they are stored",
+            ),
+            Remark::Paged(pages) => ("pages", paged(pages), PAGES_HINT),
+            Remark::OtherPages => (
+                "other-pages",
+                "pages that differ in size or type from the first of their file were left out",
+                "",
+            ),
+            Remark::Series => (
+                "series",
+                "of files with several series of images only the first series was read",
+                "save each series as a file of its own to use them all",
+            ),
+            Remark::Misdescribed => (
+                "misdescribed",
+                "the channels, slices and times that files describe do not fit their pages, which were taken one by one",
+                PAGES_HINT,
+            ),
+            Remark::BrokenList => (
+                "broken-pages",
+                "the list of pages breaks off; pages may be missing",
+                "the files may be damaged: compare them with their origin",
+            ),
+            Remark::Alpha => ("alpha", "an alpha channel was left out (not blended)", ""),
+            Remark::Undeclared => (
+                "undeclared-channels",
+                "files have more samples than their colours need and do not say what these are: they are read as channels",
+                "where they are alpha, write the files with the tag ExtraSamples",
+            ),
+            Remark::Rounded => ("rounded", "64-bit numbers were rounded to 32 bits", ""),
+        };
+        let notice = Notice::new(id, message).about(path);
+        if hint.is_empty() { notice } else { notice.hint(hint) }
+    }
+}
+
+const PAGES_HINT: &str = "data_options.pages ({pages} first|middle|max|each) decides";
+
+fn paged(pages: Pages) -> &'static str {
+    match pages {
+        Pages::First => "of files with several pages only the first page was read",
+        Pages::Middle => "of files with several pages only the middle page was read",
+        Pages::Max => "files with several pages became the largest value of all pages",
+        Pages::Each => "every page of files with several pages became an image",
+    }
+}
