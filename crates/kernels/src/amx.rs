@@ -15,10 +15,10 @@ use std::array::from_fn;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use half::bf16 as Bf16;
 use pulp::cast;
 
 use crate::ahead::Ahead;
-use crate::bf16::Bf16;
 use crate::matrix::{LANES, Number, Panels, Product, Target, place};
 use crate::parallel::with_buffer;
 use crate::tiles::{BLOCK, LeftRows, MAX_STEPS, SIDE, stretch_of};

@@ -1,7 +1,8 @@
 //! Stands for [`amx`](crate::amx) where the processor cannot have it.
 
+use half::bf16 as Bf16;
+
 use crate::ahead::Ahead;
-use crate::bf16::Bf16;
 use crate::matrix::{Panels, Product, Target};
 use crate::tiles::LeftRows;
 

@@ -8,8 +8,8 @@ use image::{RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::escape::escaped;
 use crate::map::{Map, maps};
-use crate::page::escaped;
 use crate::sheet::{GROUND, check_images, fitted_into};
 use crate::style::{clean, colour};
 use crate::{Picture, ReportError};

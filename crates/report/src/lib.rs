@@ -26,6 +26,7 @@ mod curves;
 mod dots;
 mod efficiency;
 mod error;
+mod escape;
 mod map;
 mod montage;
 mod page;

@@ -65,7 +65,7 @@ impl Picture {
     /// The picture as an element of an HTML page, self-contained; `alt` says what it shows to those who
     /// cannot see it, and must be plain text.
     pub(crate) fn html(&self, alt: &str) -> String {
-        let alt = crate::page::escaped(alt);
+        let alt = crate::escape::escaped(alt);
         match &self.content {
             Content::Svg(text) => {
                 text.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{alt}\" "), 1)

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::files::{self, Staged};
-use crate::{LAYOUT, RunError, folder, names};
+use crate::{LAYOUT, RunError, layout, names};
 
 const LAST: &str = "last";
 const BEST: &str = "best";
@@ -107,7 +107,7 @@ pub struct Loaded {
 /// # Errors
 /// [`RunError::NotARun`] and others of a folder that is no run; file system errors.
 pub fn kept_epochs(root: &Path) -> Result<Vec<u64>, RunError> {
-    folder::check_run(root)?;
+    layout::check_run(root)?;
     Ok(Checkpoints::of(root).epochs()?.into_iter().map(|(epoch, _)| epoch).collect())
 }
 
@@ -117,7 +117,7 @@ pub fn kept_epochs(root: &Path) -> Result<Vec<u64>, RunError> {
 /// As [`kept_epochs`]; [`RunError::Damaged`] if it is missing or its bytes do not have the hash in its sidecar;
 /// [`RunError::NewerLayout`].
 pub fn epoch_checkpoint(root: &Path, epoch: u64) -> Result<Loaded, RunError> {
-    folder::check_run(root)?;
+    layout::check_run(root)?;
     let checkpoints = Checkpoints::of(root);
     let stem = format!("{EPOCH}{epoch:04}");
     let path = checkpoints.bytes_of(&stem);

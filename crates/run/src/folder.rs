@@ -12,7 +12,7 @@ use crate::lineage::Lineage;
 use crate::lock::{self, Lock};
 use crate::metrics::{self, Metrics};
 use crate::status::{self, RunState};
-use crate::{LAYOUT, RunError, files, names};
+use crate::{RunError, files, layout, names};
 
 /// What to do with a folder that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl RunFolder {
     /// [`RunError::NotARun`], [`RunError::PathIsFile`], [`RunError::NewerLayout`], [`RunError::Locked`], or a
     /// file system error.
     pub fn open(path: &Path) -> Result<RunFolder, RunError> {
-        check_run(path)?;
+        layout::check_run(path)?;
         let lock = lock::acquire(path)?;
         RunFolder::locked(path, lock)
     }
@@ -316,28 +316,6 @@ impl RunFolder {
     }
 }
 
-/// Checks that `path` holds a run of a layout that this program knows.
-pub(crate) fn check_run(path: &Path) -> Result<(), RunError> {
-    let not_a_run = |reason: String| RunError::NotARun { path: path.to_path_buf(), reason };
-    if path.is_file() {
-        return Err(RunError::PathIsFile { path: path.to_path_buf() });
-    }
-    if !path.is_dir() {
-        return Err(not_a_run("there is no such folder".into()));
-    }
-    let environment = path.join(names::ENVIRONMENT);
-    if !environment.is_file() {
-        return Err(not_a_run(format!("{} is missing", names::ENVIRONMENT)));
-    }
-    match files::read_json(&environment)?["layout"].as_u64() {
-        None => Err(not_a_run(format!("{} names no layout", names::ENVIRONMENT))),
-        Some(got) if got > u64::from(LAYOUT) => {
-            Err(RunError::NewerLayout { path: environment, got, known: LAYOUT })
-        }
-        Some(_) => Ok(()),
-    }
-}
-
 /// Checks that a new run may be made at `path`.
 fn check_free(path: &Path, overwrite: Overwrite) -> Result<(), RunError> {
     if path.exists() && !path.is_dir() {
@@ -350,7 +328,7 @@ fn check_free(path: &Path, overwrite: Overwrite) -> Result<(), RunError> {
         Overwrite::Never => Err(RunError::NotEmpty { path: path.to_path_buf(), found }),
         // A run that was killed before it could describe itself still has its lock file.
         Overwrite::Run if lock::is_present(path) => Ok(()),
-        Overwrite::Run => check_run(path),
+        Overwrite::Run => layout::check_run(path),
     }
 }
 

@@ -67,6 +67,7 @@ mod environment;
 mod error;
 mod files;
 mod folder;
+mod layout;
 mod lineage;
 mod lock;
 mod metrics;

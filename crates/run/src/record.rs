@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::lineage::Lineage;
 use crate::metrics::{self, Row};
 use crate::status::{self, RunState, Status};
-use crate::{RunError, files, folder, lock, names};
+use crate::{RunError, files, layout, lock, names};
 
 /// What a run folder says about its run. Tensors and checkpoints are not read.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl RunRecord {
     /// # Errors
     /// [`RunError::NotARun`], [`RunError::NewerLayout`], [`RunError::Damaged`], or a file system error.
     pub fn read(path: &Path) -> Result<RunRecord, RunError> {
-        folder::check_run(path)?;
+        layout::check_run(path)?;
         Ok(RunRecord {
             path: path.to_path_buf(),
             config: files::read_text(&path.join(names::CONFIG))?,
@@ -113,7 +113,7 @@ pub fn find_runs(root: &Path) -> Result<Vec<PathBuf>, RunError> {
 }
 
 fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    if lock::is_present(folder) || folder::check_run(folder).is_ok() {
+    if lock::is_present(folder) || layout::check_run(folder).is_ok() {
         found.push(folder.to_path_buf());
     } else if depth > 0 {
         let names = files::entries(folder).unwrap_or_default();

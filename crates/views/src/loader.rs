@@ -11,6 +11,7 @@ use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Shape, Workspace};
 use crate::error::{ViewProblem, ViewsError};
+use crate::form::{Form, ViewData};
 use crate::operation::BuildContext;
 use crate::policy::{DrawKey, Policy};
 
@@ -21,16 +22,6 @@ pub enum SampleOrder {
     Shuffled,
     /// As the source has them.
     Sequential,
-}
-
-/// What the samples of views are when they leave the loader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Normalised numbers.
-    Normalised,
-    /// Bytes where images have 8 bits, for a device that normalises them itself: a quarter of the memory to move. Images of
-    /// other types come normalised.
-    Stored,
 }
 
 /// How a [`Loader`] goes through its source.
@@ -89,22 +80,6 @@ pub struct ViewBatch {
     pub width: usize,
     /// Samples per pixel.
     pub channels: usize,
-}
-
-/// The values of a view of a batch.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ViewData {
-    /// Normalised.
-    Normalised(Vec<f32>),
-    /// As the policy drew them: normalised they are `byte * scale[channel] + shift[channel]`.
-    Bytes {
-        /// One for each sample.
-        bytes: Vec<u8>,
-        /// Factor of each channel.
-        scale: Vec<f32>,
-        /// What is added in each channel.
-        shift: Vec<f32>,
-    },
 }
 
 /// The views of a batch of samples.

@@ -9,7 +9,7 @@ use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Canvas, Shape, Workspace};
 use crate::error::{ViewProblem, ViewsError};
-use crate::loader::{Form, ViewData};
+use crate::form::{Form, ViewData};
 use crate::operation::{BuildContext, Check, Transform};
 use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize, check_normalization};
 use crate::sample::{Sample, each_sample};

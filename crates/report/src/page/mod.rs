@@ -122,15 +122,6 @@ pub fn page_html(page: &Page) -> Result<String, ReportError> {
     Ok(html.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect())
 }
 
-/// `text` with the characters that mean something in HTML written as entities.
-pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
-}
-
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Html<'a> {

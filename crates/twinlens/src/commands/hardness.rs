@@ -1,26 +1,37 @@
 //! `views --hardness`: how far the two views of a pair lie apart.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use twinlens_lab::hardness::{Comparison, Hardness, read_lpips};
 use twinlens_ssl::Settings;
 
 use super::training::open_data;
-use super::views::ViewsArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
-/// Runs `views --hardness` for the settings with each policy.
+/// What `views --hardness` is asked for.
+pub struct Asked<'a> {
+    /// The settings with each policy; at least one.
+    pub policies: &'a [Settings],
+    /// Images whose views are compared.
+    pub images: usize,
+    /// Files with weights for LPIPS.
+    pub lpips_weights: &'a [PathBuf],
+    /// Where to write the picture.
+    pub out: Option<&'a Path>,
+}
+
+/// Runs `views --hardness`.
 ///
 /// # Errors
 /// Data, weights or policies that cannot be used, files that cannot be written.
-pub fn run(args: &ViewsArgs, policies: &[Settings], terminal: &Terminal) -> Outcome {
-    let kind = args.out.as_deref().map(Kind::of).transpose()?;
-    let settings = &policies[0];
-    let mut lpips = read_lpips(&args.lpips_weights, settings)?;
+pub fn run(asked: &Asked<'_>, terminal: &Terminal) -> Outcome {
+    let kind = asked.out.map(Kind::of).transpose()?;
+    let settings = &asked.policies[0];
+    let mut lpips = read_lpips(asked.lpips_weights, settings)?;
     let data = open_data(settings, terminal)?;
-    let mut found = Comparison::new(policies, &data, args.images as usize, lpips.as_mut(), terminal)?;
-    if let Some((out, kind)) = args.out.as_deref().zip(kind) {
+    let mut found = Comparison::new(asked.policies, &data, asked.images, lpips.as_mut(), terminal)?;
+    if let Some((out, kind)) = asked.out.zip(kind) {
         let [svg, png] = found.picture(&data.name)?;
         found.write(out, if kind == Kind::Svg { &svg } else { &png })?;
     }
@@ -75,6 +86,7 @@ fn describe(found: &Comparison, terminal: &Terminal) -> String {
 mod tests {
     use super::*;
     use crate::commands::testing::parse;
+    use crate::commands::views::ViewsArgs;
 
     #[test]
     fn flags_of_hardness_go_together() {

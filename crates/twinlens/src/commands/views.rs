@@ -120,7 +120,13 @@ impl FromStr for Over {
 pub fn run(args: &ViewsArgs, terminal: &Terminal) -> Outcome {
     let policies = args.resolved()?;
     if args.hardness {
-        return hardness::run(args, &policies, terminal);
+        let asked = hardness::Asked {
+            policies: &policies,
+            images: args.images as usize,
+            lpips_weights: &args.lpips_weights,
+            out: args.out.as_deref(),
+        };
+        return hardness::run(&asked, terminal);
     }
     let data = open_data(&policies[0], terminal)?;
     let mut gallery = Gallery::new(&policies[0], &data, terminal)?;
