@@ -99,6 +99,19 @@ pub fn encoder_file(run: &Path) -> PathBuf {
     run.join(names::ENCODER).join("encoder.safetensors")
 }
 
+/// As [`read_encoder`]; without its `own_range` it sees images by the range of values that they were opened with.
+///
+/// # Errors
+/// As [`read_encoder`].
+pub fn read_encoder_ranged(path: &Path, own_range: bool) -> Result<EncoderFile, LabError> {
+    let mut file = read_encoder(path)?;
+    if !own_range {
+        let description = &mut file.description;
+        (description.version, description.range) = (description.version.max(2), None);
+    }
+    Ok(file)
+}
+
 /// The same network as in `file`, with fresh random weights from `seed`.
 ///
 /// # Errors

@@ -1,16 +1,16 @@
 //! Whose features are laid out: encoders, or one encoder through the epochs of its run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunRecord, epoch_checkpoint, kept_epochs};
 use twinlens_ssl::checkpoint_encoder;
 
 use crate::jobs::run_settings::RunSettings;
-use crate::{FeaturesKind, LabError, Subject, SubjectRecord};
+use crate::{FeaturesKind, LabError, Subject, SubjectRecord, read_encoder_ranged};
 
 /// Reads what embeds, when its turn comes: checkpoints are large.
-pub type Reader<'a> = Box<dyn FnOnce() -> Result<Subject, LabError> + 'a>;
+pub(super) type Reader<'a> = Box<dyn FnOnce() -> Result<Subject, LabError> + 'a>;
 
 /// Whose features are laid out, one map each, in this order.
 pub struct Subjects<'a> {
@@ -23,14 +23,27 @@ pub struct Subjects<'a> {
 }
 
 impl<'a> Subjects<'a> {
-    /// The encoder at `path`, and more; a single one needs no name.
-    pub fn new((path, first): (&Path, Subject), more: Vec<(&Path, Reader<'a>)>) -> Subjects<'a> {
-        let several = !more.is_empty();
-        let name = |path: &Path| if several { path.display().to_string() } else { String::new() };
-        let features = record(&first);
+    /// The encoder at `path`, which is read already, and those at `more`, taken as it was: untrained ones with weights from
+    /// `untrained_seed`, up to the same stage, those without their `own_range` as by [`read_encoder_ranged`]. A single one needs no
+    /// name.
+    pub fn new(
+        (path, first): (&Path, Subject),
+        more: &'a [PathBuf],
+        untrained_seed: u64,
+        own_range: bool,
+    ) -> Subjects<'a> {
+        let (features, kind) = (record(&first), first.kind());
+        let name = |path: &Path| if more.is_empty() { String::new() } else { path.display().to_string() };
         let given: Reader<'a> = Box::new(move || Ok(first));
-        let readers = std::iter::once((path, given)).chain(more);
-        let readers = readers.map(|(path, reader)| (name(path), reader)).collect();
+        let read = |path: &'a PathBuf| {
+            let stage = features.stage.clone();
+            let reader: Reader<'a> = Box::new(move || {
+                let file = read_encoder_ranged(path, own_range)?;
+                Subject::new(kind, file, untrained_seed)?.at(stage.as_deref())
+            });
+            (name(path), reader)
+        };
+        let readers = std::iter::once((name(path), given)).chain(more.iter().map(read)).collect();
         Subjects { readers, features, of_epochs: false }
     }
 

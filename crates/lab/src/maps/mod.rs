@@ -13,7 +13,7 @@ use twinlens_data::ImageSource;
 use twinlens_eval::clustering::RowName;
 use twinlens_report::{Colouring, Frame, RgbImage, SpriteLayout, thumbnail};
 
-pub use epochs::{Reader, Subjects};
+pub use epochs::Subjects;
 pub use files::Place;
 pub use layout::Layout;
 pub use series::{Canvas, Method, Series, SeriesAsked};

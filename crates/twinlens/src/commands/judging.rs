@@ -7,10 +7,9 @@ use clap::{Arg, ValueHint};
 use serde_json::Value;
 use twinlens_data::DataSet;
 use twinlens_lab::{
-    Computing, FeaturesKind, Headline, Judging, LabError, Logged, Subject, Verdict, judged, keep,
-    read_encoder, reading_for, write_json,
+    Computing, FeaturesKind, Headline, Judging, Logged, Subject, Verdict, judged, keep, read_encoder_ranged,
+    reading_for, write_json,
 };
-use twinlens_nn::weights::EncoderFile;
 
 use super::reading::ReadingArgs;
 use super::told::Told;
@@ -85,42 +84,17 @@ fn features() -> impl TypedValueParser<Value = FeaturesKind> {
 }
 
 impl JudgeArgs {
-    /// Reads the encoder and opens the data.
+    /// Reads the encoder, which knows no range of values where the flags state one, and opens the data.
     ///
     /// # Errors
     /// A missing or damaged encoder, data that cannot be read.
     pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
-        let file = self.read(&self.encoder)?;
+        let file = read_encoder_ranged(&self.encoder, self.reading.range.is_none())?;
         // Flags win.
         let settings = self.reading.over(&reading_for(&self.encoder, &file, &self.data))?;
         let data = open_named(&self.data, &settings, terminal)?;
-        Ok((self.subject(file)?, data))
-    }
-
-    /// What is judged of an encoder.
-    fn subject(&self, file: EncoderFile) -> Result<Subject, LabError> {
-        Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())
-    }
-
-    /// What is judged of the encoder at `path`.
-    ///
-    /// # Errors
-    /// A missing or damaged encoder, a stage that it does not have.
-    pub fn subject_at(&self, path: &Path) -> Result<Subject, LabError> {
-        self.subject(self.read(path)?)
-    }
-
-    /// The encoder at `path`; it knows no range of values where the flags state one.
-    ///
-    /// # Errors
-    /// As [`read_encoder`].
-    fn read(&self, path: &Path) -> Result<EncoderFile, LabError> {
-        let mut file = read_encoder(path)?;
-        if self.reading.range.is_some() {
-            let description = &mut file.description;
-            (description.version, description.range) = (description.version.max(2), None);
-        }
-        Ok(file)
+        let subject = Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())?;
+        Ok((subject, data))
     }
 
     /// Judging `subject` on `data`.

@@ -1,11 +1,11 @@
 //! `tsne`: features in the plane, by one encoder, by several, or through the epochs of a run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::DataSet;
-use twinlens_lab::maps::{Canvas, MOST, Method, Place, Reader, SeriesAsked, Subjects};
+use twinlens_lab::maps::{Canvas, MOST, Method, Place, SeriesAsked, Subjects};
 use twinlens_lab::protocols::TsneMap;
 use twinlens_lab::{Part, Subject};
 
@@ -125,12 +125,8 @@ impl TsneArgs {
         if self.through_epochs {
             return Ok(Subjects::through_epochs(encoder, first)?);
         }
-        let more = self.more.iter().map(|path| (path.as_path(), self.reader(path))).collect();
-        Ok(Subjects::new((encoder, first), more))
-    }
-
-    fn reader<'a>(&'a self, path: &'a Path) -> Reader<'a> {
-        Box::new(|| self.judge.subject_at(path))
+        let own_range = self.judge.reading.range.is_none();
+        Ok(Subjects::new((encoder, first), &self.more, self.judge.untrained_seed, own_range))
     }
 }
 
