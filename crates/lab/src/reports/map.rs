@@ -5,7 +5,7 @@ use twinlens_report::{Atlas, AtlasInput, Block, Colouring, Section, Sprite};
 use super::Extras;
 use super::conditions::best_by_protocol;
 use super::run_view::RunView;
-use crate::maps::FeatureMap;
+use crate::maps::{FeatureMap, which_images};
 use crate::{LabError, Verdict};
 
 /// The interactive maps of a run.
@@ -24,10 +24,7 @@ fn input(run: &RunView, verdict: &Verdict<FeatureMap>) -> AtlasInput {
     let map = &verdict.outcome;
     let split = verdict.text("split").unwrap_or("all");
     let seed = verdict.seeds.get("images").map_or(0, |seed| *seed);
-    let which = match map.images.len() == map.of {
-        true => format!("all {}", map.of),
-        false => format!("{} of {} (drawn with seed {seed})", map.images.len(), map.of),
-    };
+    let which = which_images(map.images.len(), map.of, seed);
     AtlasInput {
         title: format!("Images of {split} by the trained encoder"),
         caption: format!(
