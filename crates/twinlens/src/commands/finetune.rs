@@ -13,7 +13,7 @@ use twinlens_lab::jobs::{
     same_encoder, unfrozen,
 };
 use twinlens_lab::study::{PLAN, Point, Portion, Rival, Study, StudyOutcome, StudyPlan, Trainings, Workers};
-use twinlens_lab::{Lab, LabError, encoder_file};
+use twinlens_lab::{Lab, encoder_file};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder};
 use twinlens_ssl::finetune::FinetuneSettings;
@@ -23,7 +23,7 @@ use super::labels::LabelsArgs;
 use super::settings::{CommonArgs, device};
 use super::spec::{finetune_spec, recipe_of, resolve_finetune, resumed};
 use super::told::{headings, rows, table};
-use super::training::{lab, stoppable};
+use super::training::{Signals, lab};
 use super::{plan, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
@@ -149,33 +149,32 @@ impl Call<'_> {
         }
         let out = out.ok_or_else(no_folder)?;
         let mut folder = job.create(out, self.args.overwrite, &self.lab)?;
-        let tuned = self.stoppable(out, |lab| job.begin(&mut folder, FINETUNING, lab))?;
+        let signals = Signals::listen()?;
+        let tuned = job.begin(&mut folder, FINETUNING, &signals.heard_in(&self.lab));
+        let tuned = signals.ended(tuned, ("finetune", out))?;
         self.conclude(job, &folder, &tuned)
     }
 
     /// A whole study in the folder `out`, its report, and its numbers told.
     fn study(&self, study: &Study, out: &Path) -> Outcome {
-        let outcome = match self.args.devices.as_slice() {
-            [] => self.stoppable(out, |lab| study.run(out, self.args.overwrite, lab)),
-            devices => {
-                let executable = self.executable()?;
-                let command = |portion: Portion, device: &str| {
-                    let mut command = Command::new(executable);
-                    command.args(["finetune", "--device", device, "--part", &portion.to_string()]);
-                    command.args(["--quiet", "--no-progress", "--resume"]).arg(out);
-                    command
-                };
-                let workers = Workers { devices, command: &command };
-                self.stoppable(out, |lab| study.run_on(&workers, out, lab))
-            }
-        }?;
+        let devices = &self.args.devices;
+        let signals = Signals::listen()?;
+        let lab = signals.heard_in(&self.lab);
+        let outcome = if devices.is_empty() {
+            study.run(out, self.args.overwrite, &lab)
+        } else {
+            let executable = self.executable()?;
+            let command = |portion: Portion, device: &str| {
+                let mut command = Command::new(executable);
+                command.args(["finetune", "--device", device, "--part", &portion.to_string()]);
+                command.args(["--quiet", "--no-progress", "--resume"]).arg(out);
+                command
+            };
+            study.run_on(&Workers { devices, command: &command }, out, &lab)
+        };
+        let outcome = signals.ended(outcome, ("finetune", out))?;
         let page = report::write_study(out)?;
         self.tell(&outcome, &page)
-    }
-
-    /// Does `work` in the folder `path`, which signals may stop.
-    fn stoppable<T>(&self, path: &Path, work: impl FnOnce(&Lab<'_>) -> Result<T, LabError>) -> Outcome<T> {
-        stoppable(&self.lab, ("finetune", path), work)
     }
 
     /// The program's own file.
@@ -231,7 +230,11 @@ impl Call<'_> {
         let device = self.args.part.and(self.args.common.device.as_deref());
         let study = Study::reopen(path, device, &self.lab)?;
         match self.args.part {
-            Some(portion) => self.stoppable(path, |lab| study.train_part(portion, path, lab)),
+            Some(portion) => {
+                let signals = Signals::listen()?;
+                let ended = study.train_part(portion, path, &signals.heard_in(&self.lab));
+                signals.ended(ended, ("finetune", path))
+            }
             None => self.study(&study, path),
         }
     }
@@ -244,7 +247,9 @@ impl Call<'_> {
         if self.args.dry_run {
             return plan::finetuning(&job, 1, self.terminal);
         }
-        let (folder, tuned) = self.stoppable(path, |lab| job.go_on(path, FINETUNING, lab))?;
+        let signals = Signals::listen()?;
+        let ended = job.go_on(path, FINETUNING, &signals.heard_in(&self.lab));
+        let (folder, tuned) = signals.ended(ended, ("finetune", path))?;
         self.conclude(&job, &folder, &tuned)
     }
 }

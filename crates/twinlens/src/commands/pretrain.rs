@@ -11,7 +11,7 @@ use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
 use super::spec::{recipe_of, resolve, resumed, spec};
-use super::training::{lab, prepare, stoppable};
+use super::training::{Signals, lab, prepare};
 use super::{plan, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
@@ -91,8 +91,10 @@ fn go(
     terminal: &Terminal,
     learn: Learning,
 ) -> Outcome {
+    let signals = Signals::listen()?;
     let path = folder.path().to_path_buf();
-    let learned = stoppable(lab, ("pretrain", &path), |lab| learn(run, folder, PRETRAINING, lab))?;
+    let learned =
+        signals.ended(learn(run, folder, PRETRAINING, &signals.heard_in(lab)), ("pretrain", &path))?;
     report::write(folder, &run.data, &run.settings(), lab)?;
     tell_result(run, &learned, terminal)
 }

@@ -17,7 +17,7 @@ use twinlens_ssl::recipes;
 use super::report;
 use super::spec::{recipe_of, resolve};
 use super::told::table;
-use super::training::{BUNDLED, lab, prepare, stoppable};
+use super::training::{BUNDLED, Signals, lab, prepare};
 use crate::exit::Outcome;
 use crate::invocation::Invocation;
 use crate::terminal::Terminal;
@@ -51,7 +51,9 @@ pub fn run(args: &QuickstartArgs, invocation: &Invocation, terminal: &Terminal) 
     settings.data = BUNDLED.into();
     let run = prepare(settings, &lab)?.following(recipe);
     let mut folder = run.create(&args.out, args.overwrite, &lab)?;
-    stoppable(&lab, ("pretrain", &args.out), |lab| run.begin(&mut folder, PRETRAINING, lab))?;
+    let signals = Signals::listen()?;
+    let ended = run.begin(&mut folder, PRETRAINING, &signals.heard_in(&lab));
+    signals.ended(ended, ("pretrain", &args.out))?;
     let verdicts = judge(&run, &args.out, &lab)?;
     for verdict in &verdicts {
         verdict.keep(&folder)?;

@@ -49,31 +49,48 @@ pub fn prepare(settings: Settings, lab: &Lab<'_>) -> Outcome<Pretraining> {
     Ok(run)
 }
 
-/// Does `work` in the lab, which signals may ask meanwhile to save or to stop. What was stopped goes on by `verb` with the folder
-/// `path`.
-///
-/// # Errors
-/// When the system refuses the handlers; that of the work; a stop has the exit code of its signal.
-pub fn stoppable<T>(
-    lab: &Lab<'_>,
-    (verb, path): (&str, &Path),
-    work: impl FnOnce(&Lab<'_>) -> Result<T, LabError>,
-) -> Outcome<T> {
-    let interrupt = Interrupt::install().map_err(|error| Failure::new(Exit::Environment, error))?;
-    let asked = || match (interrupt.requested(), interrupt.take_save_request()) {
-        (Some(_), _) => Asked::Stop,
-        (None, true) => Asked::Save,
-        (None, false) => Asked::Continue,
-    };
-    work(&Lab { asked: &asked, ..lab.clone() }).map_err(|error| {
-        let stopped = error.is_interruption();
-        let failure = Failure::from(error);
-        if !stopped {
-            return failure;
-        }
-        let exit = interrupt.requested().map_or(Exit::Interrupted, Signal::exit);
-        failure.ending(exit).hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
-    })
+/// Signals that ask trainings to save or to stop.
+pub struct Signals {
+    interrupt: Interrupt,
+    asked: Box<dyn Fn() -> Asked>,
+}
+
+impl Signals {
+    /// Starts to listen for signals.
+    ///
+    /// # Errors
+    /// When the system refuses the handlers.
+    pub fn listen() -> Outcome<Signals> {
+        let interrupt = Interrupt::install().map_err(|error| Failure::new(Exit::Environment, error))?;
+        let shared = interrupt.clone();
+        let asked = move || match (shared.requested(), shared.take_save_request()) {
+            (Some(_), _) => Asked::Stop,
+            (None, true) => Asked::Save,
+            (None, false) => Asked::Continue,
+        };
+        Ok(Signals { interrupt, asked: Box::new(asked) })
+    }
+
+    /// The lab, whose work these signals may now stop.
+    pub fn heard_in<'a>(&'a self, lab: &Lab<'a>) -> Lab<'a> {
+        Lab { asked: &*self.asked, ..lab.clone() }
+    }
+
+    /// What trainings that heard these signals came to. Of those that were stopped, `verb` goes on with the folder `path`.
+    ///
+    /// # Errors
+    /// That of `ended`; a stop has the exit code of its signal.
+    pub fn ended<T>(&self, ended: Result<T, LabError>, (verb, path): (&str, &Path)) -> Outcome<T> {
+        ended.map_err(|error| {
+            let stopped = error.is_interruption();
+            let failure = Failure::from(error);
+            if !stopped {
+                return failure;
+            }
+            let exit = self.interrupt.requested().map_or(Exit::Interrupted, Signal::exit);
+            failure.ending(exit).hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
+        })
+    }
 }
 
 /// Opens the data set of the settings, with a progress bar, and tells what was skipped.
