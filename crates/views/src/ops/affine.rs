@@ -9,7 +9,7 @@ use crate::canvas::{Canvas, Shape};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{WarpOptions, Matrix, Sampling};
+use crate::warp::{Matrix, Sampling, WarpOptions};
 
 /// Turns, shifts, scales and shears the image about its centre. Any number of channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use crate::filter::gaussian;
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{WarpOptions, Sampling, warp};
+use crate::warp::{Sampling, WarpOptions, warp};
 
 /// Moves every pixel by a smooth random field (P. Simard et al., "Best practices for convolutional neural networks
 /// applied to visual document analysis", ICDAR 2003). Any number of channels.

@@ -9,7 +9,7 @@ use crate::canvas::{Canvas, Shape};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{WarpOptions, Sampling, warp};
+use crate::warp::{Sampling, WarpOptions, warp};
 
 /// Moves each corner of the image inwards by a random amount. Any number of channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use crate::canvas::{Canvas, Shape};
 use crate::operation::{BuildContext, Check, Operation, Transform};
 use crate::sample::Sample;
 use crate::settings::{Fill, Interval};
-use crate::warp::{WarpOptions, Matrix, Sampling};
+use crate::warp::{Matrix, Sampling, WarpOptions};
 
 /// Turns the image about its centre by a random angle. Any number of channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
