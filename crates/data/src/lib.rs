@@ -3,6 +3,16 @@
 //! [`open`] turns a path into a [`DataSet`]: up to three [`ImageSource`]s (train, val, test), class names, what
 //! was left out, and a fingerprint of the content. [`Subset`], [`Concat`], [`limit`] and [`LabelShare`] make
 //! sources of sources.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cells = twinlens_data::open("cells.npz".as_ref(), &Default::default())?;
+//! let train = cells.splits.train.ok_or("no training images")?;
+//! let image = train.image(0)?;
+//! println!("{} x {}, {:?} of {:?}", image.height, image.width, train.label(0), cells.classes);
+//! # Ok(())
+//! # }
+//! ```
 
 mod blob;
 mod containers;

@@ -8,6 +8,21 @@
 //!
 //! What is drawn at random is a function of a seed, and every result has the same bits whatever the number of
 //! threads.
+//!
+//! ```
+//! use twinlens_eval::{Distance, Features, Knn, Labelled, Vote};
+//!
+//! let set = |values: Vec<f32>, labels: Vec<usize>| {
+//!     let features = Features::new(labels.len(), 2, values)?;
+//!     Labelled::new(features, labels, vec!["round".to_owned(), "long".to_owned()])
+//! };
+//! let train = set(vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0, 0.2, 0.8], vec![0, 0, 1, 1])?;
+//! let test = set(vec![0.7, 0.1, 0.1, 0.6], vec![0, 1])?;
+//! let knn = Knn { k: vec![1], votes: vec![Vote::Majority], distance: Distance::Cosine, temperatures: vec![0.07] };
+//! let judgements = knn.run(&train, &[("test", &test)])?;
+//! assert_eq!(judgements[0].outcome.splits[0].scores.accuracy(), 1.0);
+//! # Ok::<(), twinlens_eval::EvalError>(())
+//! ```
 
 pub mod clustering;
 mod distances;

@@ -11,6 +11,16 @@
 //! - [`study`] compares fine-tunings and probes over amounts of labels and seeds;
 //! - [`reports`] draws the page of a run, of several or of a study from their folders; [`comparison`] compares runs in a few tables;
 //! - [`Lab`] says in whose name all this is done, who hears of it ([`Events`]) and who may stop it.
+//!
+//! ```no_run
+//! use twinlens_lab::Lab;
+//! use twinlens_lab::jobs::{JudgeRequest, judge};
+//!
+//! for verdict in judge(JudgeRequest::new("runs/a", "cells.npz", "knn"), &Lab::default())? {
+//!     println!("{}: {:?}", verdict.protocol, verdict.headline());
+//! }
+//! # Ok::<(), twinlens_lab::LabError>(())
+//! ```
 
 pub mod catalogue;
 pub mod choices;

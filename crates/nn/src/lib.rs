@@ -7,6 +7,17 @@
 //! (optimisers, files, averages, freezing) is one loop.
 //!
 //! Images are `[N, H, W, C]` everywhere; files keep torchvision's names and orders (see [`weights`]).
+//!
+//! ```
+//! use twinlens_nn::encoders::{Stem, find};
+//! use twinlens_nn::weights::Weights;
+//!
+//! let mut weights = Weights::new(0, &twinlens_nn::device::open("cpu")?);
+//! let encoder = find("resnet18")?.build(&mut weights.root(), Stem::Cifar, 3);
+//! assert_eq!(weights.export("")["conv1.weight"].shape, [64, 3, 3, 3]);
+//! assert!(encoder.stages().iter().any(|stage| stage.name() == "layer3"));
+//! # Ok::<(), twinlens_nn::NnError>(())
+//! ```
 
 pub mod device;
 pub mod encoders;

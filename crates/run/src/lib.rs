@@ -38,7 +38,7 @@
 //! # Example
 //! ```
 //! use serde_json::json;
-//! use twinlens_run::{Checkpoint, Direction, Environment, Overwrite, RunFolder, RunRecord, Start, State};
+//! use twinlens_run::{Checkpoint, Direction, Environment, Overwrite, RunFolder, RunRecord, RunState, Start};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let place = tempfile::tempdir()?;
@@ -55,7 +55,7 @@
 //! run.keep_epoch(3)?;
 //! run.keep_best("knn_accuracy", Direction::Higher, 0.81)?;
 //! run.write_metrics_csv()?;
-//! run.set_status(State::Done, "")?;
+//! run.set_status(RunState::Done, "")?;
 //! drop(run);
 //! assert_eq!(RunRecord::read(&path)?.metrics[0]["loss"], json!(12.5));
 //! # Ok(()) }

@@ -79,7 +79,7 @@ impl std::fmt::Debug for Hooks<'_> {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TrainingEnd {
     /// All epochs are done.
     Done,
     /// It was asked to stop; a checkpoint is saved.

@@ -30,7 +30,7 @@ mod training_loop;
 pub use checkpoint::checkpoint_encoder;
 pub use embed::{Embedding, Maps, with_labels, with_tags};
 pub use error::SslError;
-pub use hooks::{Asked, Hooks, Outcome, StartFrom, TrainingEvent};
+pub use hooks::{Asked, Hooks, StartFrom, TrainingEnd, TrainingEvent};
 pub use learner::{DataShape, Learner, StepReport};
 pub use old::moved;
 pub use problems::{Problems, SettingProblem};

@@ -13,7 +13,7 @@ use twinlens_run::{Direction, RunFolder};
 use twinlens_views::{BuildContext, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder};
 
 use crate::embed::{Embedding, with_labels};
-use crate::hooks::{Hooks, Outcome, StartFrom, TrainingEvent};
+use crate::hooks::{Hooks, StartFrom, TrainingEnd, TrainingEvent};
 use crate::learner::{form, tensors};
 use crate::methods::{Images, NamedMethod};
 use crate::metrics_log::{MetricsLog, row};
@@ -259,7 +259,7 @@ pub fn train<M: NamedMethod>(
     folder: &mut RunFolder,
     start: StartFrom<'_>,
     hooks: Hooks<'_>,
-) -> Result<Outcome, SslError> {
+) -> Result<TrainingEnd, SslError> {
     let device = settings.open_device()?;
     let steps_per_epoch = prepared.steps_per_epoch(settings.batch);
     let mut learner = Learner::new(settings, prepared.shape(), steps_per_epoch, &device);

@@ -8,7 +8,7 @@ use twinlens_nn::ops::{Scalar, read};
 use twinlens_run::RunFolder;
 
 use crate::checkpoint;
-use crate::hooks::{Asked, Hooks, Outcome, TrainingEvent};
+use crate::hooks::{Asked, Hooks, TrainingEnd, TrainingEvent};
 use crate::metrics_log::{MetricsLog, row};
 use crate::task::{CollapseCheck, Judged, Plan, Position, Task};
 use crate::{CheckpointSettings, SslError, StepReport};
@@ -46,7 +46,7 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
     }
 
     /// Goes through all epochs: from the first, or from the newest whole checkpoint if `resume`.
-    pub(crate) fn run(&mut self, resume: bool) -> Result<Outcome, SslError> {
+    pub(crate) fn run(&mut self, resume: bool) -> Result<TrainingEnd, SslError> {
         let beginning = Position { epoch: 0, step_in_epoch: 0 };
         let position = if resume { self.resume()? } else { beginning };
         let total_steps = self.plan.epochs * self.plan.steps_per_epoch;
@@ -73,9 +73,9 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
         Ok(position)
     }
 
-    fn go(&mut self, from: Position) -> Result<Outcome, SslError> {
+    fn go(&mut self, from: Position) -> Result<TrainingEnd, SslError> {
         if from.epoch >= self.plan.epochs || self.task.is_over() {
-            return Ok(Outcome::Done);
+            return Ok(TrainingEnd::Done);
         }
         let mut loader = self.task.batches(from)?;
         self.clock = Clock::start();
@@ -100,11 +100,11 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
                 Asked::Save => self.save(position)?,
                 Asked::Stop => {
                     self.save(position)?;
-                    return Ok(Outcome::Interrupted);
+                    return Ok(TrainingEnd::Interrupted);
                 }
             }
         }
-        Ok(Outcome::Done)
+        Ok(TrainingEnd::Done)
     }
 
     /// Saves what is known to be sound.

@@ -10,7 +10,7 @@ use twinlens_nn::encoders::{self, EncoderSettings, Stem};
 use twinlens_nn::weights::{EncoderFile, Weights};
 use twinlens_run::{RunFolder, RunRecord};
 use twinlens_ssl::methods::{METHODS, MethodSettings, MethodSpec};
-use twinlens_ssl::{Embedding, Outcome, Settings, StartFrom};
+use twinlens_ssl::{Embedding, Settings, StartFrom, TrainingEnd};
 use twinlens_views::BuildContext;
 
 use crate::changed::changed;
@@ -56,7 +56,7 @@ fn settings(spec: &MethodSpec, encoder: &str, stem: Stem) -> Settings {
 fn features(run: &Path) -> Features {
     let file = EncoderFile::read(&run.join("encoder/encoder.safetensors")).unwrap();
     let stem = Stem::named(&file.description.stem).unwrap();
-    let mut weights = Weights::new(0, &Device::flex());
+    let mut weights = Weights::zeroed(&Device::flex());
     let encoder = encoders::find(&file.description.encoder).unwrap().build(&mut weights.root(), stem, 3);
     weights.import("", &file.tensors).unwrap();
     let images: Arc<dyn ImageSource> = Arc::new(Colours { images: 9, varying: 3 });
@@ -82,12 +82,16 @@ fn sweep(encoder: &str, stem: Stem) {
         let mut cut = folder(&path);
         assert_eq!(
             run(&settings, &mut cut, StartFrom::Scratch, Some(1)).unwrap(),
-            Outcome::Interrupted,
+            TrainingEnd::Interrupted,
             "{what}"
         );
         drop(cut);
         let mut again = RunFolder::open(&path).unwrap();
-        assert_eq!(run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap(), Outcome::Done, "{what}");
+        assert_eq!(
+            run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap(),
+            TrainingEnd::Done,
+            "{what}"
+        );
         drop(again);
         let metrics = RunRecord::read(&path).unwrap().metrics;
         let losses: Vec<f64> = metrics.iter().filter_map(|row| row.get("loss")?.as_f64()).collect();

@@ -14,7 +14,9 @@ use twinlens_data::{
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
 use twinlens_ssl::methods::MethodSettings;
-use twinlens_ssl::{Asked, Hooks, Outcome, Prepared, Settings, SslError, StartFrom, TrainingEvent, train};
+use twinlens_ssl::{
+    Asked, Hooks, Prepared, Settings, SslError, StartFrom, TrainingEnd, TrainingEvent, train,
+};
 
 use crate::changed::changed;
 
@@ -92,7 +94,7 @@ pub(crate) fn run(
     folder: &mut RunFolder,
     start: StartFrom<'_>,
     stop: Option<usize>,
-) -> Result<Outcome, SslError> {
+) -> Result<TrainingEnd, SslError> {
     let steps = AtomicUsize::new(0);
     let asked = || {
         let made = steps.fetch_add(1, Ordering::Relaxed) + 1;
@@ -107,7 +109,7 @@ fn told(
     start: StartFrom<'_>,
     asked: &dyn Fn() -> Asked,
     progress: &mut dyn FnMut(&TrainingEvent<'_>),
-) -> Result<Outcome, SslError> {
+) -> Result<TrainingEnd, SslError> {
     let data = data(30);
     let prepared = Prepared::new(settings, &data)?;
     train(settings, &data, &prepared, folder, start, Hooks { asked, progress })
@@ -131,18 +133,18 @@ fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
         let place = tempfile::tempdir().unwrap();
         let whole = place.path().join("whole");
         let outcome = run(&settings, &mut folder(&whole), StartFrom::Scratch, None).unwrap();
-        assert_eq!(outcome, Outcome::Done);
+        assert_eq!(outcome, TrainingEnd::Done);
         // 3 steps an epoch: in the middle of an epoch, at its end, and one step from the end.
         for stop in [2, 3, 8] {
             let path = place.path().join(format!("{stop}"));
             let mut cut = folder(&path);
             assert_eq!(
                 run(&settings, &mut cut, StartFrom::Scratch, Some(stop)).unwrap(),
-                Outcome::Interrupted
+                TrainingEnd::Interrupted
             );
             drop(cut);
             let mut again = RunFolder::open(&path).unwrap();
-            assert_eq!(run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap(), Outcome::Done);
+            assert_eq!(run(&settings, &mut again, StartFrom::Checkpoint, None).unwrap(), TrainingEnd::Done);
             assert_eq!(result(&path), result(&whole), "{method} stopped after {stop} steps");
         }
     }

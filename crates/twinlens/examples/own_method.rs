@@ -14,7 +14,7 @@ use twinlens::nn::norms::unit_rows;
 use twinlens::run::{Environment, Overwrite, RunFolder, Start};
 use twinlens::ssl::methods::{JointEmbedding, JointEmbeddingSettings, OwnMethod, ProjectorSettings};
 use twinlens::ssl::objectives::{Loss, PairLoss};
-use twinlens::ssl::{Asked, Hooks, Outcome, Prepared, Settings, StartFrom, TrainingEvent, train};
+use twinlens::ssl::{Asked, Hooks, Prepared, Settings, StartFrom, TrainingEnd, TrainingEvent, train};
 use twinlens::views::presets::preset;
 
 /// Wang and Isola, "Understanding contrastive representation learning through alignment and uniformity on the hypersphere",
@@ -54,7 +54,7 @@ impl JointEmbedding for AlignUniform {
 }
 
 /// Trains in `folder` as the program does: with checkpoints, a log, and a look at held-out labels after every epoch.
-fn learn(folder: &Path, settings: Settings, hooks: Hooks<'_>) -> Result<Outcome, Box<dyn Error>> {
+fn learn(folder: &Path, settings: Settings, hooks: Hooks<'_>) -> Result<TrainingEnd, Box<dyn Error>> {
     let method = JointEmbeddingSettings {
         objective: AlignUniform { t: 2.0 },
         projector: ProjectorSettings::default(),
@@ -102,7 +102,7 @@ mod tests {
         };
         let hooks = Hooks { asked: &|| Asked::Continue, progress: &mut progress };
         let outcome = learn(&path, settings, hooks)?;
-        assert_eq!((outcome, losses.len()), (Outcome::Done, 4));
+        assert_eq!((outcome, losses.len()), (TrainingEnd::Done, 4));
         assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
         let config = std::fs::read_to_string(path.join("config.toml"))?;
         assert!(config.contains("name = \"align-uniform\"") && config.contains("t = 2.0"), "{config}");

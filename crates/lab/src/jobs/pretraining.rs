@@ -7,7 +7,7 @@ use twinlens_data::DataSet;
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder, RunRecord};
-use twinlens_ssl::{Learner, Outcome as Ended, PrecisionChoice, Prepared, Settings, StartFrom, train};
+use twinlens_ssl::{Learner, PrecisionChoice, Prepared, Settings, StartFrom, TrainingEnd, train};
 
 use super::plan::{Plan, PlannedStage, checkpoint_bytes, memory_held};
 use super::run_settings::RunSettings;
@@ -121,7 +121,7 @@ impl Pretraining {
     ) -> Result<Pretrained, LabError> {
         folder::watched(folder, (label, self.settings.epochs), lab, |folder, hooks| {
             let ended = train(&self.settings, &self.data, &self.prepared, folder, start, hooks)?;
-            Ok((ended == Ended::Done).then_some(()))
+            Ok((ended == TrainingEnd::Done).then_some(()))
         })?;
         let record = RunRecord::read(folder.path())?;
         Ok(Pretrained { folder: record.path, metrics: record.metrics })

@@ -15,7 +15,7 @@ use twinlens_views::{LoadedBatch, Loader};
 use super::finetuner::begin_of;
 use super::{FinetuneSettings, Finetuner, LabelledImages};
 use crate::embed::{Embedding, with_labels};
-use crate::hooks::{Hooks, Outcome, StartFrom};
+use crate::hooks::{Hooks, StartFrom, TrainingEnd};
 use crate::metrics_log::{MetricsLog, row};
 use crate::sections::{joined, section};
 use crate::task::{Judged, Plan, Position, Task, TaskState};
@@ -64,8 +64,10 @@ pub fn finetune(
         training.metrics_log.warn(warning);
     }
     match training.run(matches!(start, StartFrom::Checkpoint))? {
-        Outcome::Interrupted => Ok(Finetuned::Interrupted),
-        Outcome::Done => Ok(Finetuned::Done(Box::new(training.task.finish(training.metrics_log.folder)?))),
+        TrainingEnd::Interrupted => Ok(Finetuned::Interrupted),
+        TrainingEnd::Done => {
+            Ok(Finetuned::Done(Box::new(training.task.finish(training.metrics_log.folder)?)))
+        }
     }
 }
 

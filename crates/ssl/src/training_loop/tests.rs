@@ -111,7 +111,7 @@ impl Task for Made {
 
 /// What a run of the task left.
 struct Left {
-    outcome: Result<Outcome, SslError>,
+    outcome: Result<TrainingEnd, SslError>,
     /// The steps that were told, each with its loss.
     told: Vec<(usize, Option<f64>)>,
     rows: Vec<Row>,
@@ -152,7 +152,7 @@ fn numbers_on_a_device_give_the_same_rows_and_are_read_when_a_row_is_due() {
     let [known, pending] =
         [false, true].map(|pending| left(&place.path().join(pending.to_string()), losses, pending, 0));
     for left in [&known, &pending] {
-        assert_eq!(left.outcome.as_ref().unwrap(), &Outcome::Done);
+        assert_eq!(left.outcome.as_ref().unwrap(), &TrainingEnd::Done);
         assert_eq!(left.saved, STEPS as u64);
     }
     assert_eq!(known.rows, pending.rows);
