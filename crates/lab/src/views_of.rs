@@ -26,7 +26,7 @@ pub enum ViewsOf {
 impl ViewsOf {
     /// The policy and its name, for features of this kind of the encoder at `encoder`; none where there is nothing to compare:
     /// views of pixels differ in place, and an encoder's file does not say its views. A fine-tuning learns from one view of each
-    /// image; [`COMPARED`] of that kind are compared.
+    /// image; two of that kind are compared.
     ///
     /// # Errors
     /// A name that no policy has; a run that cannot be read.

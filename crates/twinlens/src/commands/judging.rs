@@ -12,8 +12,8 @@ use twinlens_lab::{
 };
 
 use super::reading::ReadingArgs;
-use super::told::Told;
 use super::training::open_named;
+use super::verdict_output::VerdictOutput;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -137,7 +137,7 @@ impl JudgeArgs {
     /// A file that cannot be written; a test accuracy below that asked for.
     pub fn conclude(&self, verdicts: &[Verdict], result: &ResultArgs, terminal: &Terminal) -> Outcome {
         let pictures = self.keep(verdicts)?;
-        let told = Told::of(verdicts, &pictures, terminal)?;
+        let told = VerdictOutput::of(verdicts, &pictures, terminal)?;
         if let Some(out) = &result.out {
             write_document(out, &told.document)?;
         }

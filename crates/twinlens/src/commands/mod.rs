@@ -30,10 +30,10 @@ pub mod runs;
 pub mod settings;
 pub mod spec;
 pub mod tags;
-pub mod told;
 pub mod training;
 pub mod transfer;
 pub mod tsne;
+pub mod verdict_output;
 pub mod views;
 pub mod weights;
 

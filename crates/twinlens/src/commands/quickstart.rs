@@ -16,8 +16,8 @@ use twinlens_ssl::recipes;
 
 use super::report;
 use super::spec::{recipe_of, resolve};
-use super::told::table;
 use super::training::{BUNDLED, Signals, lab, prepare};
+use super::verdict_output::table;
 use crate::exit::Outcome;
 use crate::invocation::Invocation;
 use crate::terminal::Terminal;

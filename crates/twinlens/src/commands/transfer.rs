@@ -13,7 +13,7 @@ use super::cells::number;
 use super::judging::{JudgeArgs, write_document};
 use super::probe::Classifier;
 use super::tags;
-use super::told::Told;
+use super::verdict_output::VerdictOutput;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -56,7 +56,7 @@ pub fn run(args: &TransferArgs, terminal: &Terminal) -> Outcome {
     let pictures = args.judge.keep(&judged)?;
     let (verdicts, several) = by_predictions(&judged);
     let shifts: Vec<_> = verdicts.iter().map(|verdict| shift_of(&[verdict])).collect();
-    let document = Told::of(&judged, &pictures, terminal)?.document;
+    let document = VerdictOutput::of(&judged, &pictures, terminal)?.document;
     if let Some(out) = &args.out {
         write_document(out, &document)?;
     }

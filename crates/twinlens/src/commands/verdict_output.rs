@@ -18,19 +18,19 @@ use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
 /// What a verb that judges says.
-pub struct Told {
+pub struct VerdictOutput {
     /// As JSON.
     pub document: Value,
     /// As tables.
     pub text: String,
 }
 
-impl Told {
+impl VerdictOutput {
     /// Every verdict, how far test lies below validation, what repeats come to, and where pictures are.
     ///
     /// # Errors
     /// Repeats on other images.
-    pub fn of(verdicts: &[Verdict], pictures: &[PathBuf], terminal: &Terminal) -> Outcome<Told> {
+    pub fn of(verdicts: &[Verdict], pictures: &[PathBuf], terminal: &Terminal) -> Outcome<VerdictOutput> {
         let ((predictions, several), others) = (by_predictions(verdicts), by_measures(verdicts));
         let shifts: Vec<_> = predictions.iter().map(|verdict| told(shift_of(&[verdict]))).collect();
         let mut document = json!({ "verdicts": verdicts, "test_below_val": shifts });
@@ -59,7 +59,7 @@ impl Told {
             parts.push(pictures.iter().map(|path| format!("{}\n", path.display())).collect());
         }
         parts.retain(|part| !part.is_empty());
-        Ok(Told { document, text: parts.join("\n") })
+        Ok(VerdictOutput { document, text: parts.join("\n") })
     }
 }
 
