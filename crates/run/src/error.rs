@@ -133,7 +133,9 @@ impl RunError {
             }
             RunError::ReadOnly { .. } => "choose a folder that you may write to with {out}",
             RunError::NoCheckpoint { .. } => "start again with {overwrite}",
-            RunError::Damaged { .. } => "restore the file, or start again with {overwrite}",
+            RunError::Damaged { .. } => {
+                "restore the file from a copy; if it is a verdict, remove it and judge again"
+            }
             RunError::BadName { .. } => "use letters, digits, '.', '_' and '-' only, not starting with '.'",
             RunError::BadRow { .. } => "one number, text or truth value per key",
             RunError::Io { .. } => "check the path and the disk",

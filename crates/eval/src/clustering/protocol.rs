@@ -176,7 +176,8 @@ impl ClusterProtocol {
         if let Number::Fixed(k) = self.k {
             at_least("k", 1, k)?;
         }
-        at_least("restarts", 1, self.restarts)
+        at_least("restarts", 1, self.restarts)?;
+        at_least("permutations", 2, self.permutations)
     }
 
     /// Clusters `features` and judges the clusters, with `labels` (one for each row, of `classes`) where there

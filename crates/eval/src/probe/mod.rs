@@ -18,7 +18,7 @@ pub use svm_probe::SvmProbe;
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{above_zero, some_of};
+use crate::settings::{above_zero, at_least, some_of};
 use crate::{EvalError, Judgement, Labelled, Predictions};
 
 /// The linear probe: logistic regression on standardised features, its penalty chosen on validation.
@@ -55,7 +55,8 @@ impl LinearProbe {
     pub fn check(&self) -> Result<(), EvalError> {
         some_of("c_grid", &self.c)?;
         above_zero("c", &self.c)?;
-        above_zero("tolerance", &[self.tolerance])
+        above_zero("tolerance", &[self.tolerance])?;
+        at_least("max_iterations", 1, self.max_iterations)
     }
 
     /// Fits `train`, chooses on the split called `val`, judges on all that are held out, by their names. The judgement holds the chosen
@@ -74,6 +75,9 @@ impl LinearProbe {
         let val = to_choose_by(&held_out)?;
         let (c, model) = self.choose(&fitted, val)?;
         let asked = [("c_grid", self.c.clone().into()), ("tolerance", self.tolerance.into())];
+        let asked = asked
+            .into_iter()
+            .chain(unusual_limit(self.max_iterations, LinearProbe::default().max_iterations));
         let found =
             [("c", c.into()), ("iterations", model.iterations.into()), ("converged", model.converged.into())];
         let mut verdict = Judgement::of_labels(asked, train.labels(), train.classes()).finding(found);
@@ -152,6 +156,12 @@ fn edge_of_grid(name: &str, grid: &[f64], chosen: f64) -> Option<String> {
     edge.then(|| format!("{name} = {chosen} was chosen at the edge of the grid: widen it"))
 }
 
+/// A limit of iterations as a judgement says it: only where it is not the usual one, as it decides nothing of a fit that
+/// converged, and judgements of earlier versions do not say it.
+fn unusual_limit(limit: usize, usual: usize) -> Option<(&'static str, serde_json::Value)> {
+    (limit != usual).then(|| ("max_iterations", limit.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,10 +227,12 @@ mod tests {
         let verdict = hasty.run(&train, &[("val", &val), ("test", &val)]).unwrap();
         assert!(verdict.warnings.iter().any(|w| w.contains("before it converged")), "{:?}", verdict.warnings);
         assert_eq!(verdict.found["converged"], false);
+        assert_eq!(verdict.asked["max_iterations"], 1, "another limit is another request");
         let easy = (blobs(60, 3, 10, 0.01, 1), blobs(60, 3, 10, 0.01, 2));
         let verdict = LinearProbe::default().run(&easy.0, &[("val", &easy.1), ("test", &easy.1)]).unwrap();
         assert_eq!(verdict.found["c"], 1e-5, "of equal accuracies the strongest penalty");
         assert!(verdict.warnings[0].contains("edge of the grid"));
+        assert!(!verdict.asked.contains_key("max_iterations"), "the usual limit is not said");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{LinearSvm, LinearSvmModel};
+use super::{LinearSvm, LinearSvmModel, unusual_limit};
 use crate::draws::{Draw, stream};
 use crate::metrics::{ApRule, average_precision};
 use crate::settings::{above_zero, at_least, some_of};
@@ -59,7 +59,8 @@ impl SvmProbe {
         some_of("c_grid", &self.c)?;
         above_zero("c", &self.c)?;
         above_zero("positive_weight", &[self.positive_weight])?;
-        above_zero("tolerance", &[self.tolerance])
+        above_zero("tolerance", &[self.tolerance])?;
+        at_least("max_iterations", 1, self.max_iterations)
     }
 
     /// Fits `train`, judges on every held-out split. The judgement holds the `c` chosen for each class; it warns of
@@ -96,13 +97,14 @@ impl SvmProbe {
     }
 
     /// What judgements say of the settings.
-    pub(super) fn settings(&self) -> [(&'static str, serde_json::Value); 4] {
-        [
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, serde_json::Value)> {
+        let asked = [
             ("c_grid", self.c.clone().into()),
             ("folds", self.folds.into()),
             ("positive_weight", self.positive_weight.into()),
             ("tolerance", self.tolerance.into()),
-        ]
+        ];
+        asked.into_iter().chain(unusual_limit(self.max_iterations, SvmProbe::default().max_iterations))
     }
 
     /// A warning of the machines that did not converge.

@@ -6,6 +6,7 @@ use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunRecord, epoch_checkpoint, kept_epochs};
 use twinlens_ssl::checkpoint_encoder;
 
+use crate::identity::digest;
 use crate::jobs::run_settings::RunSettings;
 use crate::{FeaturesKind, LabError, Subject, SubjectRecord, read_encoder_ranged};
 
@@ -83,7 +84,10 @@ impl<'a> Subjects<'a> {
         match (self.of_epochs, self.readers.len()) {
             (true, _) => "-through-epochs".to_owned(),
             (false, 0 | 1) => String::new(),
-            (false, several) => format!("-of-{several}"),
+            (false, several) => {
+                let names = self.readers.iter().map(|(name, _)| name.clone());
+                format!("-of-{several}-{}", digest(names))
+            }
         }
     }
 }

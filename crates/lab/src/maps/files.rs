@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use twinlens_run::{RunFolder, write_atomically};
 
-use crate::LabError;
+use crate::{LabError, read_encoder};
 
 /// Where files go.
 pub enum Place {
@@ -23,7 +23,11 @@ impl Place {
         match out {
             Some(folder) => Ok(Place::Folder(folder.to_owned())),
             None if encoder.is_dir() => Ok(Place::Run(RunFolder::open(encoder)?)),
-            None => Err(LabError::NoPlace),
+            None => {
+                // That there is no encoder is to be told first.
+                read_encoder(encoder)?;
+                Err(LabError::NoPlace)
+            }
         }
     }
 

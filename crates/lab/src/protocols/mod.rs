@@ -265,8 +265,11 @@ mod tests {
             ("svm-tags", "tolerance", 0.into(), "tolerance = 0"),
             ("cluster", "restarts", 0.into(), "restarts = 0"),
             ("cluster", "k", 0.into(), "k = 0"),
+            ("cluster", "permutations", 1.into(), "permutations = 1"),
+            ("linear-probe", "max_iterations", 0.into(), "max_iterations = 0"),
             ("health", "keep", 1.5.into(), "keep = 1.5"),
             ("tsne", "perplexity", (-3.0).into(), "perplexity = -3"),
+            ("tsne", "iterations", 0.into(), "iterations = 0"),
         ];
         for (id, key, value, told) in cases {
             let spec = find(id).unwrap();

@@ -44,6 +44,10 @@ impl Protocol for TsneMap {
     const NEEDS: Needs = Needs::Images;
 
     fn check(&self) -> Result<(), LabError> {
+        if self.iterations == 0 {
+            let expected = "choose at least 1".to_owned();
+            return Err(EvalError::Setting { setting: "iterations", value: 0.0, expected }.into());
+        }
         if self.perplexity >= 0.0 && self.perplexity.is_finite() {
             return Ok(());
         }

@@ -26,7 +26,7 @@ fn input(run: &RunView, verdict: &Verdict<FeatureMap>) -> AtlasInput {
     let seed = verdict.seeds.get("images").map_or(0, |seed| *seed);
     let which = which_images(map.images.len(), map.of, seed);
     AtlasInput {
-        title: format!("Images of {split} by the trained encoder"),
+        title: format!("Images of {split} by the {}", verdict.subject.title()),
         caption: format!(
             "{} of the features of {which} images. {} Labels and predictions colour the points and had no part in \
              it. Nearest images are those with the most similar features (cosine), not those nearest on the map.",

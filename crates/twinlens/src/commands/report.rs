@@ -27,11 +27,18 @@ pub struct ReportArgs {
     #[arg(value_name = "RUN", required = true, num_args = 1.., value_hint = ValueHint::DirPath)]
     pub runs: Vec<PathBuf>,
     /// Where to write
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = page)]
     pub out: Option<PathBuf>,
     /// A folder for the page's tables as CSV files [default: the run's tables]
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub csv: Option<PathBuf>,
+}
+
+/// The name of a page, so that nothing else is written over.
+fn page(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_page = path.extension().is_some_and(|extension| extension == "html" || extension == "htm");
+    if is_page { Ok(path) } else { Err("expected a name that ends in .html".to_owned()) }
 }
 
 /// Runs `report`. The run's folder must not be in use, unless the report goes elsewhere.
@@ -119,5 +126,6 @@ mod tests {
         let args = parse::<ReportArgs>("runs/a runs/b --out x.html --csv t").unwrap();
         assert_eq!((args.runs.len(), args.csv), (2, Some(PathBuf::from("t"))));
         assert!(parse::<ReportArgs>("").is_err());
+        assert!(parse::<ReportArgs>("runs/a --out runs/a/config.toml").is_err(), "no page");
     }
 }
