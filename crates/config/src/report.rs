@@ -131,12 +131,18 @@ impl fmt::Display for Report {
             1 => writeln!(f, "the configuration has a mistake")?,
             count => writeln!(f, "the configuration has {count} mistakes")?,
         }
-        for finding in &self.findings {
+        for finding in self.findings.iter().take(SHOWN) {
             write!(f, "\n{}", harmless(&finding.to_string()))?;
         }
-        Ok(())
+        match self.findings.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => writeln!(f, "\n... and {more} more"),
+        }
     }
 }
+
+/// How many mistakes are shown: who makes more has another kind of file at hand.
+const SHOWN: usize = 20;
 
 /// `text` for a terminal, which takes control characters for orders: one character for one, as carets point at them.
 fn harmless(text: &str) -> String {

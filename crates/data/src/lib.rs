@@ -23,6 +23,7 @@ mod image;
 mod inspect;
 mod layout;
 mod links;
+mod memory;
 mod names;
 mod notice;
 mod open;
@@ -42,6 +43,7 @@ pub use error::DataError;
 pub use formats::formats;
 pub use image::{Image, PixelType, Pixels};
 pub use inspect::{Inspection, SplitInspection, inspect};
+pub use memory::available_memory;
 pub use notice::Notice;
 pub use open::{open, open_bytes};
 pub use options::{

@@ -76,7 +76,11 @@ fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) ->
     let store = match cached {
         Some(store) => store,
         None => {
-            let mut builder = StoreBuilder::new(options, tree.place(), &key, limit);
+            let tree = Arc::new(tree);
+            let files = (format.files)(&tree, &options.settings, limit);
+            // What can be decoded again leaves the memory to those who need it more.
+            let held = if files.is_some() && options.memory_limit.is_none() { limit / 2 } else { limit };
+            let mut builder = StoreBuilder::new(options, tree.place(), &key, held).backed_by(files);
             tree.notices.iter().for_each(|notice| builder.tell(notice.clone()));
             let classes = (format.read)(&tree, options, &mut builder)?;
             builder.finish(classes)?

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::memory::available_memory;
 use crate::range::RangeChoice;
 use crate::{DataError, Split};
 
@@ -198,13 +199,4 @@ impl OpenOptions<'_> {
         }
         self.settings.range.check()
     }
-}
-
-/// Bytes of memory available to this process now. Of a control group's limit (containers, batch systems) what
-/// its processes hold is taken; files that the system merely remembers there are not, as they give way.
-fn available_memory() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let group = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
-    system.available_memory().min(group.unwrap_or(u64::MAX))
 }

@@ -1,9 +1,10 @@
-//! Decoded images in one block: in memory, or mapped from a cache file.
+//! Decoded images in one block, in memory or mapped from a cache file; or files that are decoded when their image is asked for.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 use rayon::prelude::*;
@@ -32,7 +33,30 @@ pub(crate) struct Store {
 
 enum Bytes {
     Memory(Vec<u8>),
-    Mapped { map: Mmap, len: usize },
+    Mapped {
+        map: Mmap,
+        len: usize,
+    },
+    /// Not held: decoded from the file of each image.
+    Files {
+        files: Arc<dyn ImageFiles>,
+        places: Vec<FilePlace>,
+    },
+}
+
+/// Files that can be decoded at any time.
+pub(crate) trait ImageFiles: Send + Sync {
+    /// All images of file number `entry`.
+    fn decode(&self, entry: usize) -> Result<Vec<Image>, DataError>;
+}
+
+/// Where an image comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct FilePlace {
+    /// The number of its file.
+    pub(crate) entry: usize,
+    /// Its place among the images of that file.
+    pub(crate) page: usize,
 }
 
 /// Everything about the stored images but their pixels; the foot of a cache file.
@@ -99,13 +123,10 @@ impl ImageSource for Store {
         let Some(record) = self.index.records.get(index) else {
             return Err(DataError::NoSuchSample { index, len: self.len() });
         };
-        let start = self.offsets[index];
-        let bytes = &self.bytes()[start..start + record.bytes()];
-        let image = Image {
-            height: record.height as usize,
-            width: record.width as usize,
-            channels: record.channels as usize,
-            pixels: Pixels::read_le(record.pixel_type, bytes),
+        let image = match &self.bytes {
+            Bytes::Memory(bytes) => self.held(index, record, bytes),
+            Bytes::Mapped { map, len } => self.held(index, record, &map[..*len]),
+            Bytes::Files { files, places } => self.decoded(index, record, files.as_ref(), places[index])?,
         };
         let channels = if self.rgb && self.channels == 1 { 3 } else { self.channels };
         Ok(image.widened(channels, self.pixel_type))
@@ -158,15 +179,38 @@ impl Store {
     pub(crate) fn bytes_in_memory(&self) -> u64 {
         match &self.bytes {
             Bytes::Memory(bytes) => bytes.len() as u64,
-            Bytes::Mapped { .. } => 0,
+            Bytes::Mapped { .. } | Bytes::Files { .. } => 0,
         }
     }
 
-    fn bytes(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Memory(bytes) => bytes,
-            Bytes::Mapped { map, len } => &map[..*len],
+    fn held(&self, index: usize, record: &Record, bytes: &[u8]) -> Image {
+        let start = self.offsets[index];
+        Image {
+            height: record.height as usize,
+            width: record.width as usize,
+            channels: record.channels as usize,
+            pixels: Pixels::read_le(record.pixel_type, &bytes[start..start + record.bytes()]),
         }
+    }
+
+    /// Image `index` from its file, which must be as it was when the set was opened.
+    fn decoded(
+        &self,
+        index: usize,
+        record: &Record,
+        files: &dyn ImageFiles,
+        FilePlace { entry, page }: FilePlace,
+    ) -> Result<Image, DataError> {
+        let same = |image: &Image| {
+            let shape = [image.height, image.width, image.channels];
+            shape == [record.height, record.width, record.channels].map(|side| side as usize)
+                && image.pixel_type() == record.pixel_type
+        };
+        let image = files.decode(entry)?.into_iter().nth(page).filter(same);
+        image.ok_or_else(|| DataError::Damaged {
+            place: self.name(index),
+            reason: "the file has changed since the data set was opened".into(),
+        })
     }
 }
 
@@ -206,6 +250,8 @@ pub(crate) struct Sample {
     pub(crate) tags: Option<Vec<Tag>>,
     /// Its path; `None` in arrays, where its place says it.
     pub(crate) name: Option<String>,
+    /// Where it can be decoded from again, if that can be.
+    pub(crate) place: Option<FilePlace>,
     /// One text for each column that [`StoreBuilder::columns`] named.
     pub(crate) metadata: Vec<String>,
 }
@@ -213,17 +259,22 @@ pub(crate) struct Sample {
 impl Sample {
     /// An image of which no more is known.
     pub(crate) fn of(image: Image) -> Sample {
-        Sample { image, label: None, tags: None, name: None, metadata: Vec::new() }
+        Sample { image, label: None, tags: None, name: None, place: None, metadata: Vec::new() }
     }
 }
 
-/// Takes decoded images in order; moves to a cache file when they outgrow memory.
+/// Takes decoded images in order. When they outgrow memory, it lets them go where they can be decoded again, and moves to a cache
+/// file where they cannot.
 pub(crate) struct StoreBuilder<'a> {
     options: &'a OpenOptions<'a>,
     place: String,
     key: String,
     /// Bytes of decoded images to hold in memory.
     pub(crate) limit: u64,
+    /// The files that images can be decoded from again.
+    files: Option<Arc<dyn ImageFiles>>,
+    /// Where images come from, of as many as say it.
+    places: Vec<FilePlace>,
     bytes: Sink,
     index: Index,
     fingerprint: Sha256,
@@ -233,7 +284,12 @@ pub(crate) struct StoreBuilder<'a> {
 
 enum Sink {
     Memory(Vec<u8>),
-    File { file: BufWriter<NamedTempFile>, len: u64 },
+    File {
+        file: BufWriter<NamedTempFile>,
+        len: u64,
+    },
+    /// Nothing is held.
+    Files,
 }
 
 impl<'a> StoreBuilder<'a> {
@@ -245,12 +301,19 @@ impl<'a> StoreBuilder<'a> {
             place: place.into(),
             key: key.into(),
             limit,
+            files: None,
+            places: Vec::new(),
             bytes: Sink::Memory(Vec::new()),
             index: Index::default(),
             fingerprint,
             done: 0,
             total: 0,
         }
+    }
+
+    /// The same, of images that can be decoded from `files` again.
+    pub(crate) fn backed_by(self, files: Option<Arc<dyn ImageFiles>>) -> StoreBuilder<'a> {
+        StoreBuilder { files, ..self }
     }
 
     /// What decides how the set is understood.
@@ -306,7 +369,7 @@ impl<'a> StoreBuilder<'a> {
     }
 
     fn push_one(&mut self, sample: Sample) -> Result<(), DataError> {
-        let Sample { image, label, tags, name, metadata } = sample;
+        let Sample { image, label, tags, name, place, metadata } = sample;
         let narrow = |size: usize| {
             u32::try_from(size).map_err(|_| DataError::WrongShape {
                 place: self.place.clone(),
@@ -320,6 +383,7 @@ impl<'a> StoreBuilder<'a> {
         let pixel_type = image.pixel_type();
         self.index.records.push(Record { height, width, channels, pixel_type, label, tags, metadata });
         self.index.names.extend(name);
+        self.places.extend(place);
         if let Some(part) = self.index.parts.last_mut() {
             part.range.end = self.index.records.len();
         }
@@ -332,9 +396,13 @@ impl<'a> StoreBuilder<'a> {
         if let Sink::Memory(bytes) = &self.bytes
             && bytes.len() as u64 + adding > self.limit
         {
-            self.spill(adding)?;
+            match self.files.is_some() && self.places.len() == self.index.records.len() {
+                true => self.bytes = Sink::Files,
+                false => self.spill(adding)?,
+            }
         }
         match &mut self.bytes {
+            Sink::Files => {}
             Sink::Memory(bytes) => pixels.write_le(bytes),
             Sink::File { file, len } => {
                 let mut bytes = Vec::new();
@@ -415,6 +483,16 @@ impl<'a> StoreBuilder<'a> {
             Sink::Memory(mut bytes) => {
                 bytes.shrink_to_fit();
                 Store::new(Bytes::Memory(bytes), self.index, &self.place)
+            }
+            Sink::Files => {
+                let Some(files) = self.files else { return Err(DataError::NoSamples { what: "decoding" }) };
+                let all: usize = self.index.records.iter().map(Record::bytes).sum();
+                let message = format!(
+                    "images are decoded when they are needed: all at once they would take {} MiB of memory",
+                    all >> 20
+                );
+                Notice::new("decoded-on-demand", message).add_to(&mut self.index.notices);
+                Store::new(Bytes::Files { files, places: self.places }, self.index, &self.place)
             }
             Sink::File { file, len } => {
                 let folder = self.options.cache_dir.clone().unwrap_or_default();

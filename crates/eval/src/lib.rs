@@ -59,7 +59,7 @@ pub use judgement::{Judgement, Predictions, SplitPredictions};
 pub use knn::{Knn, Vote};
 pub use measure::{Better, Measure, MeasureOf, Unit};
 pub use metrics::Scores;
-pub use probe::{LinearProbe, RidgeProbe, SvmProbe};
+pub use probe::{FittedProbe, LinearProbe, RidgeProbe, SvmProbe};
 pub use repeats::{Repeated, Repeats};
 pub use shift::shift;
 pub use tag_predictions::{TagPredictions, TagSplit};

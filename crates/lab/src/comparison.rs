@@ -11,6 +11,7 @@ use twinlens_run::{RunRecord, names};
 
 use crate::jobs::JobError;
 use crate::protocols::title;
+use crate::verdict::KeptVerdicts;
 use crate::{LabError, MeasureRecord, Readings, Verdict};
 
 /// Runs side by side.
@@ -125,15 +126,9 @@ fn metrics(records: &[RunRecord]) -> Vec<Line<Value>> {
 fn scores(records: &[RunRecord], warnings: &mut Vec<String>) -> Vec<Score> {
     let mut scores = Vec::new();
     for record in records {
-        for (name, document) in &record.verdicts {
-            match serde_json::from_value::<Verdict>(document.clone()) {
-                Ok(verdict) => scores.extend(scores_of(&record.path, &verdict)),
-                Err(error) => {
-                    let place = record.path.join(names::EVAL).join(format!("{name}.json"));
-                    warnings.push(format!("left out {}: {error}", place.display()));
-                }
-            }
-        }
+        let KeptVerdicts { verdicts, left_out } = KeptVerdicts::of(record);
+        scores.extend(verdicts.iter().flat_map(|(_, verdict)| scores_of(&record.path, verdict)));
+        warnings.extend(left_out);
     }
     // A stable sort: within a group, runs stay in the order in which they were named.
     scores.sort_by(|a: &Score, b: &Score| group(a).cmp(&group(b)));

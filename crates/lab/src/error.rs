@@ -135,6 +135,17 @@ pub enum LabError {
         /// What is wrong.
         reason: String,
     },
+    /// An encoder without a head, and without data of its own that a head could be fitted to.
+    #[error("this encoder tells no classes: it has neither a head nor a data set of its own")]
+    NoClassifier,
+    /// A description of a head that cannot be read.
+    #[error("{} describes no head: {reason}", path.display())]
+    BadHead {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        reason: String,
+    },
     /// Something asked of a protocol that it would not heed.
     #[error("{protocol} {}", what.reason())]
     NotHeeded {
@@ -218,6 +229,7 @@ impl LabError {
             LabError::At { source, .. } => source.hint(),
             LabError::Name(error) => Some(error.hint().into()),
             LabError::Weights(error) => error.hint().map(Cow::Owned),
+            LabError::Job(error) => error.hint(),
             error => error.fixed_hint().map(Cow::Borrowed),
         }
     }
@@ -249,7 +261,6 @@ impl LabError {
                 "LPIPS takes torchvision's alexnet and the weights of its five layers (lin0.model.1.weight to \
                  lin4.model.1.weight, alex.pth in the package lpips); of two files, give {lpips_weights} twice"
             }
-            LabError::Job(error) => return error.hint(),
             LabError::Run(error) => error.hint(),
             LabError::Nn(error) => return error.hint(),
             LabError::Ssl(error) => return error.hint(),
@@ -273,6 +284,9 @@ impl LabError {
             LabError::StagesOfPixels => "an encoder has stages: {features} trained or untrained",
             LabError::MapsInCsv => "write .npy or .safetensors, or leave out {spatial}",
             LabError::FewForMap { .. } => "{split} all takes the images of all splits",
+            LabError::NoClassifier => {
+                "give the folder of a run: `{finetune}` makes one that tells classes best"
+            }
             LabError::NotTrained => "leave out {features}",
             LabError::NoEpochs { .. } => "train with checkpoint.every=1 checkpoint.keep=100 to keep them",
             LabError::NoPlace => "add {out} FOLDER",

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use twinlens_data::{DataSet, ImageSource, RangeChoice, Split};
 use twinlens_eval::{Features, Labelled, Tagged};
-use twinlens_nn::weights::{EncoderFile, NamedTensor, read_safetensors, write_safetensors};
+use twinlens_nn::encoders::Encoder;
+use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::range_of;
 use twinlens_ssl::{Embedding, Maps, SslError, with_labels, with_tags};
@@ -62,16 +63,43 @@ pub fn features(
     if let Some(features) = place.as_ref().and_then(|place| read_cached(place, source.len())) {
         return Ok(features);
     }
-    let task = events.begin(&format!("features of {}", split.name()));
-    let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
-    let features = match subject.network(&computing.device)? {
-        Some((encoder, mut weights)) => embedding.run(&encoder, &mut weights, source, progress)?,
-        None => embedding.pixels(source, progress)?,
-    };
+    let features = run(&embedding, subject.network(&computing.device)?, source, split, events)?;
     if let Some(place) = place {
         keep(&place, &features);
     }
     Ok(features)
+}
+
+/// What a network on top of the subject's encoder gives for every image of `split`, in order.
+///
+/// # Errors
+/// As [`features`].
+pub(crate) fn by_network(
+    subject: &Subject,
+    network: (Encoder, Weights),
+    data: &DataSet,
+    split: Split,
+    computing: &Computing,
+    events: &dyn Events,
+) -> Result<Features, LabError> {
+    let (_, source, embedding) = prepared(subject, data, split, computing)?;
+    run(&embedding, Some(network), source, split, events)
+}
+
+/// Puts images through a network; without one, their pixels.
+fn run(
+    embedding: &Embedding,
+    network: Option<(Encoder, Weights)>,
+    source: Arc<dyn ImageSource>,
+    split: Split,
+    events: &dyn Events,
+) -> Result<Features, LabError> {
+    let task = events.begin(&format!("features of {}", split.name()));
+    let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
+    Ok(match network {
+        Some((encoder, mut weights)) => embedding.run(&encoder, &mut weights, source, progress)?,
+        None => embedding.pixels(source, progress)?,
+    })
 }
 
 /// The map of the subject's last stage, of every image of `split`, in order. Maps are not kept for later: they are large.

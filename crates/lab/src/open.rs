@@ -111,6 +111,12 @@ pub fn reading_for(path: &Path, file: &EncoderFile, name: &str) -> DataSettings 
     DataSettings { range: range_of(&file.description), ..settings }
 }
 
+/// The data set that the run in the folder `path` learned from, as it was asked for; none of a file or of a folder that is no run.
+pub fn own_data(path: &Path) -> Option<String> {
+    let record = RunRecord::read(path).ok()?;
+    Some(RunSettings::of(&record).ok()?.common().data.clone())
+}
+
 /// Tells what a person should know of how `data` were read.
 fn tell(data: &DataSet, events: &dyn Events) {
     if data.skipped.count > 0 {

@@ -1,13 +1,14 @@
 //! What a protocol says of a subject on a data set: one head for all, whatever the outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use twinlens_eval::clustering::Clusters;
 use twinlens_eval::{Judgement, Predictions, Repeats};
-use twinlens_run::{RunError, RunFolder};
+use twinlens_run::{RunError, RunFolder, RunRecord, names};
 
 use crate::LabError;
 use crate::events::Events;
@@ -223,6 +224,34 @@ pub fn keep(verdicts: &[Verdict], run: Option<&Path>, events: &dyn Events) -> Re
     let run = RunFolder::open(run)?;
     let kept = verdicts.iter().map(|verdict| verdict.keep(&run)).collect::<Result<Vec<_>, RunError>>()?;
     Ok(kept.concat())
+}
+
+/// The verdicts that a run keeps, those that can be read.
+pub(crate) struct KeptVerdicts {
+    /// By the names of their files.
+    pub(crate) verdicts: Vec<(String, Verdict)>,
+    /// What to say of each file that holds none.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl KeptVerdicts {
+    pub(crate) fn of(record: &RunRecord) -> KeptVerdicts {
+        let (mut verdicts, mut left_out) = (Vec::new(), Vec::new());
+        let mut leave_out = |name: &str, reason: &dyn Display| {
+            let file = record.path.join(names::EVAL).join(format!("{name}.json"));
+            left_out.push(format!("left out {}, which is no verdict: {reason}", file.display()));
+        };
+        for (name, reason) in &record.unread_verdicts {
+            leave_out(name, reason);
+        }
+        for (name, document) in &record.verdicts {
+            match serde_json::from_value::<Verdict>(document.clone()) {
+                Ok(verdict) => verdicts.push((name.clone(), verdict)),
+                Err(error) => leave_out(name, &error),
+            }
+        }
+        KeptVerdicts { verdicts, left_out }
+    }
 }
 
 /// Verdicts that differ in nothing but their seeds, together, in the order in which they come.

@@ -12,6 +12,7 @@ use twinlens_data::{DataSettings, LabelAmount};
 use twinlens_lab::jobs::{
     Finetuning, Job, JobError, JobOutcome, JobState, JudgeJob, JudgeRequest, Pretraining, TrainingJob,
 };
+use twinlens_lab::predict::Classifier;
 use twinlens_lab::run_settings::RunSettings;
 use twinlens_lab::study::{ExistingStudy, Rival, Study, StudyPlan};
 use twinlens_lab::{
@@ -27,7 +28,7 @@ use twinlens_views::presets::preset;
 fn small(usual: Common, policy: &str) -> Common {
     Common {
         data: BUNDLED.into(),
-        size: 8,
+        size: 8.into(),
         batch: 16,
         log_every: 1,
         workers: 1,
@@ -174,6 +175,8 @@ fn a_training_is_heard_and_its_lineage_goes_from_run_to_run() {
     assert_eq!((lineage.kind, &lineage.encoder[..]), (RunKind::Finetuning, &[own.clone()][..]));
     assert_eq!(tuned.encoder().unwrap().description().features, 512);
 
+    predicts_what_it_was_judged_by(&second, &lab);
+
     let again = Pretraining::prepare(settings(), &lab).unwrap().beginning_with(&second).unwrap();
     again.create(&third, false, &lab).unwrap();
     let lineage = RunRecord::read(&third).unwrap().lineage.unwrap();
@@ -181,6 +184,23 @@ fn a_training_is_heard_and_its_lineage_goes_from_run_to_run() {
     assert_eq!(methods, [Some(Ancestor::FINE_TUNING), Some("barlow-twins")]);
     assert_eq!(lineage.encoder[1], own);
     assert!(memory.told.take().iter().all(|text| !text.starts_with("warning")));
+}
+
+/// A run that was fine-tuned gives test images, as new ones, the probabilities that it wrote when it was judged.
+fn predicts_what_it_was_judged_by(run: &Path, lab: &Lab<'_>) {
+    let computing = lab.computing(1, "cpu");
+    let classifier = Classifier::of_run(run, &computing, lab).unwrap();
+    let data = lab.open(BUNDLED, &DataSettings::default()).unwrap();
+    let table = classifier.predict(&data, &computing, lab.events).unwrap();
+    let csv = table.csv();
+    let judged = std::fs::read_to_string(run.join("eval/predictions-test.csv")).unwrap();
+    assert!(judged.lines().count() > 300);
+    // Both end in the probabilities; images of the test split come last.
+    for (one, other) in csv.lines().rev().zip(judged.lines().skip(1).collect::<Vec<_>>().into_iter().rev()) {
+        let fields = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let (one, other) = (fields(one), fields(other));
+        assert_eq!((&one[0], &one[1], &one[3..]), (&other[0], &other[2], &other[3..]));
+    }
 }
 
 #[test]

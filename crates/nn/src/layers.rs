@@ -77,6 +77,17 @@ impl Conv2d {
         ops::conv2d(x, pass.tensor(self.weight, shape), bias, options, pass.precision())
     }
 
+    /// Channels of its results.
+    pub(crate) fn out_channels(&self) -> usize {
+        self.out_channels
+    }
+
+    /// Height and width of its results on maps of height and width `size`.
+    pub(crate) fn size_after(&self, size: [usize; 2]) -> [usize; 2] {
+        let Conv2dOptions { stride, padding, .. } = self.options_for(size);
+        std::array::from_fn(|axis| windows(size[axis], self.kernel_size, stride[axis], padding[axis]))
+    }
+
     /// The options with the padding that images of height and width `size` get.
     pub(crate) fn options_for(&self, size: [usize; 2]) -> Conv2dOptions {
         if !self.any_size {
@@ -86,6 +97,11 @@ impl Conv2d {
         let at_least = |axis: usize| self.options.padding[axis].max(missing(size[axis]));
         Conv2dOptions { padding: [at_least(0), at_least(1)], ..self.options }
     }
+}
+
+/// How many windows lie on a line of `size` pixels with `padding` around it.
+fn windows(size: usize, kernel_size: usize, stride: usize, padding: usize) -> usize {
+    (size + 2 * padding).checked_sub(kernel_size).map_or(0, |room| room / stride + 1)
 }
 
 /// `torch.nn.Conv2d` with one kernel of odd size for each channel (`groups = channels`), keeping the image's size.
@@ -163,6 +179,14 @@ impl MaxPool2d {
     /// Whether one window at least lies within maps of height and width `size`.
     pub(crate) fn fits(&self, size: [usize; 2]) -> bool {
         size.into_iter().all(|side| side + 2 * self.padding >= self.kernel_size)
+    }
+
+    /// Height and width of its results on maps of height and width `size`.
+    pub(crate) fn size_after(&self, size: [usize; 2]) -> [usize; 2] {
+        if !self.fits(size) {
+            return size;
+        }
+        size.map(|side| windows(side, self.kernel_size, self.stride, self.padding))
     }
 }
 

@@ -32,6 +32,8 @@ pub struct RunRecord {
     pub status: Status,
     /// `eval/<name>.json`, by name.
     pub verdicts: BTreeMap<String, Value>,
+    /// Why others of these files could not be read, by name.
+    pub unread_verdicts: BTreeMap<String, String>,
 }
 
 impl RunRecord {
@@ -42,6 +44,7 @@ impl RunRecord {
     /// [`RunError::NotARun`], [`RunError::NewerLayout`], [`RunError::Damaged`], or a file system error.
     pub fn read(path: &Path) -> Result<RunRecord, RunError> {
         layout::check_run(path)?;
+        let (verdicts, unread_verdicts) = read_verdicts(&path.join(names::EVAL))?;
         Ok(RunRecord {
             path: path.to_path_buf(),
             config: files::read_text(&path.join(names::CONFIG))?,
@@ -51,7 +54,8 @@ impl RunRecord {
             lineage: Lineage::read(path)?,
             metrics: metrics::read(&path.join(names::METRICS))?,
             status: read_status(path)?,
-            verdicts: read_verdicts(&path.join(names::EVAL))?,
+            verdicts,
+            unread_verdicts,
         })
     }
 }
@@ -142,11 +146,17 @@ fn read_data(file: &Path) -> Result<Option<Value>, RunError> {
     if file.exists() { files::read_json(file).map(Some) } else { Ok(None) }
 }
 
-fn read_verdicts(folder: &Path) -> Result<BTreeMap<String, Value>, RunError> {
-    let names = files::entries(folder)?;
-    let named = names.iter().filter(|name| !name.starts_with('.'));
-    named
-        .filter_map(|name| name.strip_suffix(".json"))
-        .map(|name| Ok((name.to_owned(), files::read_json(&folder.join(format!("{name}.json")))?)))
-        .collect()
+/// The verdicts in a folder, and why others could not be read: a damaged one must not hide the run.
+fn read_verdicts(folder: &Path) -> Result<(BTreeMap<String, Value>, BTreeMap<String, String>), RunError> {
+    let (mut verdicts, mut unread) = (BTreeMap::new(), BTreeMap::new());
+    let files = files::entries(folder)?;
+    for file in files.iter().filter(|file| !file.starts_with('.')) {
+        let Some(name) = file.strip_suffix(".json") else { continue };
+        match files::read_json(&folder.join(file)) {
+            Ok(document) => drop(verdicts.insert(name.to_owned(), document)),
+            Err(RunError::Damaged { reason, .. }) => drop(unread.insert(name.to_owned(), reason)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((verdicts, unread))
 }

@@ -29,7 +29,7 @@ pub struct Maps {
 pub struct Embedding {
     /// Size, channels and normalisation of the encoder's input.
     pub context: BuildContext,
-    /// Images in a batch: a matter of memory, never of the result.
+    /// Images in a batch, at most: a matter of memory, never of the result. Of large images fewer are taken.
     pub batch: usize,
     /// Threads that prepare images.
     pub workers: usize,
@@ -103,7 +103,7 @@ impl Embedding {
         let settings = LoaderSettings {
             seed,
             epochs: 1,
-            batch: self.batch,
+            batch: self.batch.min(images_of(PIXELS, self.context.size)),
             order: SampleOrder::Sequential,
             drop_last: false,
             workers: self.workers,
@@ -145,7 +145,8 @@ impl Embedding {
         mut features: impl FnMut(ViewBatch) -> Vec<f32>,
     ) -> Result<Features, SslError> {
         let total = source.len();
-        let loader = Loader::evaluation(source, self.context.clone(), self.batch, self.workers, form)
+        let batch = self.batch.min(images_of(PIXELS, self.context.size));
+        let loader = Loader::evaluation(source, self.context.clone(), batch, self.workers, form)
             .map_err(unreadable)?;
         let mut values = Vec::new();
         let mut done = 0;
@@ -160,6 +161,14 @@ impl Embedding {
         }
         Ok(Features::new(total, values.len() / total.max(1), values)?)
     }
+}
+
+/// Pixels in a batch, at most: 256 images of 32 x 32. The maps of more would take more memory than training does.
+const PIXELS: usize = 256 * 32 * 32;
+
+/// How many images of `size` x `size` have so many pixels; one at least.
+fn images_of(pixels: usize, size: usize) -> usize {
+    (pixels / (size * size).max(1)).max(1)
 }
 
 /// The features of one batch.

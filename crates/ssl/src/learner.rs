@@ -38,6 +38,27 @@ pub struct DataShape {
     pub classes: usize,
 }
 
+/// How many numbers a network in training holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LearnerSize {
+    /// Parameters that learn.
+    pub parameters: usize,
+    /// What the method keeps beside them: target networks, queues, memories.
+    pub state: usize,
+}
+
+impl LearnerSize {
+    /// Of these settings, for data of the given shape. Nothing is drawn.
+    pub fn of<M: NamedMethod>(settings: &Settings<M>, data: DataShape) -> LearnerSize {
+        let mut weights = Weights::zeroed(&Device::flex());
+        let encoder = settings.encoder.build(&mut weights, data.channels);
+        let ground = Ground { features: encoder.features(), classes: data.classes, seed: settings.seed };
+        let method = settings.method.build(&mut weights.root(), ground);
+        let state = method.state().values().map(|tensor| tensor.values.len()).sum();
+        LearnerSize { parameters: weights.parameter_count(), state }
+    }
+}
+
 /// Encoder, method, weights and optimiser.
 #[derive(Debug)]
 pub struct Learner {

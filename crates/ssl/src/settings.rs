@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::{DataSettings, PixelRange};
+use twinlens_data::{DataSettings, ImageSource, PixelRange, median_shorter_side};
 use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::optim::{MultiStep, OptimiserRule, OptimiserSettings, ScheduleSettings, ScheduleShape};
 use twinlens_nn::weights::EncoderDescription;
@@ -23,8 +23,9 @@ pub struct Common {
     pub data: String,
     /// The encoder.
     pub encoder: EncoderSettings,
-    /// Side of the views in pixels; 0 takes what an encoder that is given was trained on, or the images' own shorter side.
-    pub size: usize,
+    /// Side of the views in pixels. `auto` takes that of an encoder that is given, else the median of the images' shorter sides,
+    /// at most 128, and less where memory is short; 0 does without these limits.
+    pub size: ViewSize,
     /// Images in a batch; with labels at most: an epoch is divided into batches of one size.
     pub batch: usize,
     /// Seed of weights, labels, order and views.
@@ -53,6 +54,69 @@ pub struct Common {
     pub checkpoint: CheckpointSettings,
     /// How the data set is read.
     pub data_options: DataSettings,
+}
+
+/// Side of the views in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected \"auto\" or a number of pixels")]
+pub enum ViewSize {
+    /// By a rule.
+    Rule(SizeRule),
+    /// So many; 0 is the median of the images' shorter sides.
+    Pixels(usize),
+}
+
+/// How the side of the views is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SizeRule {
+    /// The median of the images' shorter sides, at most [`ViewSize::MOST`].
+    Auto,
+}
+
+impl ViewSize {
+    /// The largest that is chosen where none is asked for: what one computer without a GPU can train on.
+    pub const MOST: usize = 128;
+
+    /// The pixels, where they are known without images.
+    pub fn known(self) -> Option<usize> {
+        match self {
+            ViewSize::Pixels(pixels) if pixels > 0 => Some(pixels),
+            _ => None,
+        }
+    }
+
+    /// The pixels for these images.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub fn on(self, images: &dyn ImageSource) -> Result<usize, SslError> {
+        match self.known() {
+            Some(size) => Ok(size),
+            None => Ok(self.of(median_shorter_side(images)?.0)),
+        }
+    }
+
+    /// The pixels for images whose shorter sides have this median.
+    pub(crate) fn of(self, median: usize) -> usize {
+        match self {
+            ViewSize::Pixels(0) => median,
+            ViewSize::Pixels(pixels) => pixels,
+            ViewSize::Rule(SizeRule::Auto) => median.min(ViewSize::MOST),
+        }
+    }
+}
+
+impl Default for ViewSize {
+    fn default() -> ViewSize {
+        ViewSize::Rule(SizeRule::Auto)
+    }
+}
+
+impl From<usize> for ViewSize {
+    fn from(pixels: usize) -> ViewSize {
+        ViewSize::Pixels(pixels)
+    }
 }
 
 /// Settings of a pre-training run. What it shares with fine-tuning can be reached as if it were its own.
@@ -154,7 +218,7 @@ impl Default for Common {
         Common {
             data: String::new(),
             encoder: EncoderSettings::default(),
-            size: 0,
+            size: ViewSize::default(),
             batch: 128,
             seed: 0,
             deterministic: false,

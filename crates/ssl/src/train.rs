@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, ImageSource, Splits, channel_statistics, limit, median_shorter_side};
 use twinlens_eval::{Knn, Labelled, Vote};
+use twinlens_nn::encoders::Stem;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
 use twinlens_run::{Direction, RunFolder};
 use twinlens_views::{BuildContext, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder};
@@ -21,7 +22,9 @@ use crate::recipes;
 use crate::sections::ENCODER;
 use crate::task::{CollapseCheck, Judged, Plan, Position, Task, TaskState};
 use crate::training_loop::TrainingLoop;
-use crate::{Common, DataShape, KnnSettings, Learner, SettingProblem, Settings, SslError, StepReport};
+use crate::{
+    Common, DataShape, KnnSettings, Learner, SettingProblem, Settings, SslError, StepReport, ViewSize,
+};
 
 /// A data set made ready for a run: checked, measured, its views compiled.
 #[derive(Clone)]
@@ -45,23 +48,15 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl<M> Settings<M> {
-    /// Brings settings that nobody wrote by hand into accord with the images: operations of a ready-made policy that
-    /// their channels forbid are left out. What was done, in words.
+    /// Brings settings that nobody wrote by hand into accord with the images: a size and a stem that are left open are decided,
+    /// and operations of a ready-made policy that their channels forbid are left out. What was done, in words.
     ///
     /// # Errors
     /// Images that cannot be read.
     pub fn fit(&mut self, data: &DataSet) -> Result<Vec<String>, SslError> {
         let mut told = Vec::new();
         let Some(train) = data.splits.train.as_deref() else { return Ok(told) };
-        if self.size == 0 {
-            let (side, [least, most]) = median_shorter_side(train)?;
-            if least != most {
-                told.push(format!(
-                    "the images' shorter sides are {least} to {most} pixels: views have {side}, the median; size=N \
-                     decides otherwise"
-                ));
-            }
-        }
+        told.extend(self.common.fit_size(train)?);
         if recipes::is_ready_made(&self.views) {
             let first = train.image(0)?;
             let (channels, mean) = (first.channels, vec![0.5; first.channels]);
@@ -75,6 +70,35 @@ impl<M> Settings<M> {
             }
         }
         Ok(told)
+    }
+}
+
+impl Common {
+    /// Decides a size and a stem that are left open. What was decided, where that was not plain.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub(crate) fn fit_size(&mut self, images: &dyn ImageSource) -> Result<Option<String>, SslError> {
+        let mut told = Vec::new();
+        let size = match self.size.known() {
+            Some(size) => size,
+            None => {
+                let (median, [least, most]) = median_shorter_side(images)?;
+                let size = self.size.of(median);
+                if least != most || size != median {
+                    let sides = if least == most { least.to_string() } else { format!("{least} to {most}") };
+                    told.push(format!(
+                        "the images' shorter sides are {sides} pixels: views have {size}; size=N decides otherwise"
+                    ));
+                }
+                size
+            }
+        };
+        self.size = size.into();
+        if let Some(Stem::Imagenet) = self.encoder.fit(size) {
+            told.push("the stem is that of large images; encoder.stem=cifar decides otherwise".to_owned());
+        }
+        Ok((!told.is_empty()).then(|| told.join("; ")))
     }
 }
 
@@ -218,9 +242,13 @@ pub struct EpochTime {
     pub waited: f64,
 }
 
-/// How images of `source` are prepared for a network that knows nothing of them yet: `size` pixels a side (0: the
-/// median of their shorter sides), normalised by their own channels. `name` is the data set's, for messages.
-pub(crate) fn measured(source: &dyn ImageSource, size: usize, name: &str) -> Result<BuildContext, SslError> {
+/// How images of `source` are prepared for a network that knows nothing of them yet: `size` pixels a side, normalised by their own channels.
+/// `name` is the data set's, for messages.
+pub(crate) fn measured(
+    source: &dyn ImageSource,
+    size: ViewSize,
+    name: &str,
+) -> Result<BuildContext, SslError> {
     let first = source.image(0)?;
     let statistics = channel_statistics(source)?;
     if statistics.std.iter().all(|&std| std == 0.0) {
@@ -230,7 +258,7 @@ pub(crate) fn measured(source: &dyn ImageSource, size: usize, name: &str) -> Res
     // A channel that never varies, as an unused one of a microscope, is 0 after centring: nothing to divide.
     let std: Vec<f64> = statistics.std.iter().map(|&std| if std == 0.0 { 1.0 } else { std }).collect();
     Ok(BuildContext {
-        size: if size > 0 { size } else { median_shorter_side(source)?.0 },
+        size: size.on(source)?,
         channels: first.channels,
         pixel_type: first.pixel_type(),
         mean: narrow(&statistics.mean),

@@ -264,7 +264,7 @@ fn what_cannot_be_learned_from_or_judged_by_is_refused() {
     assert!(told.contains("the 1 labels chosen"), "{told}");
 
     let mut grey = FinetuneSettings { mean: vec![0.5], std: vec![0.5], ..settings() };
-    grey.size = 8;
+    grey.size = 8.into();
     assert!(refusal(&grey, &data(24)).contains("3 channel(s), the encoder takes 1"));
     grey.stages.clear();
     grey.batch = 1;

@@ -43,7 +43,7 @@ fn every_recipe_is_sound_and_trains_the_method_it_names() {
         let problems = settings.problems();
         assert!(problems.is_empty(), "{name}: {problems:?}");
         let context = BuildContext {
-            size: if settings.size > 0 { settings.size } else { 28 },
+            size: settings.size.known().unwrap_or(28),
             channels: 3,
             pixel_type: PixelType::U8,
             mean: vec![0.5; 3],

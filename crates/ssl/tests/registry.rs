@@ -42,7 +42,7 @@ fn settings(spec: &MethodSpec, encoder: &str, stem: Stem) -> Settings {
         sum.terms.iter_mut().for_each(|term| term.method = changed(&term.method, SMALL));
     }
     settings.encoder = EncoderSettings::described(encoder, stem.name()).unwrap();
-    settings.size = 32;
+    settings.size = 32.into();
     settings.batch = BATCH;
     settings.log_every = 1;
     settings.views = twinlens_views::presets::preset("simclr").unwrap();

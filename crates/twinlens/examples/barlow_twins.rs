@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("give a file or folder of images")?;
     let mut settings = Settings { epochs: 10, ..Settings::default() };
     settings.encoder = EncoderSettings::named("resnet18")?;
-    settings.size = 28;
+    settings.size = 28.into();
     let file = learn(path.as_ref(), settings, |step, loss| println!("step {step}: loss {loss:.3}"))?;
     let images = open(path.as_ref(), &OpenOptions::default())?.splits.test.ok_or("no test images")?;
     let features = twinlens::Encoder::from_file(file, "cpu")?.embed(images)?;
@@ -55,7 +55,7 @@ mod tests {
     fn the_loss_is_finite_and_the_encoder_embeds() -> Result<(), Box<dyn Error>> {
         let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/assets/blood_cells_28.npz");
         let mut settings = Settings { limit: 64, epochs: 1, ..Settings::default() };
-        settings.size = 8;
+        settings.size = 8.into();
         settings.batch = 32;
         let file = learn(&cells, settings, |_, loss| assert!(loss.is_finite()))?;
         let images = open(&cells, &OpenOptions::default())?.splits.test.ok_or("no test images")?;

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("give a folder to write to")?;
     let lab = Lab { events: &Logged, ..Lab::default() };
     let mut settings = Settings { epochs: 20, ..Settings::default() };
-    settings.size = 28;
+    settings.size = 28.into();
     println!("accuracy on test images: {:.3}", learn(folder.as_ref(), settings, 40, &lab)?);
     Ok(())
 }
@@ -50,7 +50,7 @@ mod tests {
         let place = tempfile::tempdir()?;
         let settings = || {
             let mut settings = Settings { limit: 64, epochs: 1, ..Settings::default() };
-            (settings.size, settings.batch) = (8, 32);
+            (settings.size, settings.batch) = (8.into(), 32);
             settings
         };
         let accuracy = learn(place.path(), settings(), 15, &Lab::default())?;

@@ -74,7 +74,7 @@ fn learn(folder: &Path, settings: Settings, hooks: Hooks<'_>) -> Result<Training
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("give a folder to write to")?;
     let mut settings = Settings { epochs: 20, ..Settings::default() };
-    settings.size = 28;
+    settings.size = 28.into();
     let mut progress = |event: &TrainingEvent<'_>| {
         if let TrainingEvent::Look { epoch, measure, value } = event {
             println!("epoch {epoch}: {measure} {value:.3}");
@@ -93,7 +93,7 @@ mod tests {
         let place = tempfile::tempdir()?;
         let path = place.path().join("run");
         let mut settings = Settings { limit: 64, epochs: 2, ..Settings::default() };
-        (settings.size, settings.batch) = (8, 32);
+        (settings.size, settings.batch) = (8.into(), 32);
         let mut losses = Vec::new();
         let mut progress = |event: &TrainingEvent<'_>| {
             if let TrainingEvent::Step { loss, .. } = event {

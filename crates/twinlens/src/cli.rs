@@ -9,7 +9,7 @@ use twinlens_ssl::methods::METHODS;
 
 use crate::commands::{
     bench, cluster, completions, config, data, doctor, embed, finetune, health, judge, knn, list, man,
-    pretrain, probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
+    predict, pretrain, probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::invocation::Invocation;
@@ -17,7 +17,7 @@ use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
 
 /// Learn image encoders without labels, and see what they learned.
 #[derive(Debug, Parser)]
-#[command(name = "twinlens", version = VERSION, disable_help_subcommand = true)]
+#[command(name = "twinlens", version = VERSION)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -36,6 +36,8 @@ pub enum Verb {
     Pretrain(Box<pretrain::PretrainArgs>),
     /// Teach an encoder classes, from many labels or few, and draw the curve
     Finetune(Box<finetune::FinetuneArgs>),
+    /// Tell the classes of new images
+    Predict(predict::PredictArgs),
     /// Judge an encoder by any protocol
     Judge(judge::JudgeVerbArgs),
     /// Judge an encoder by its nearest neighbours
@@ -60,7 +62,7 @@ pub enum Verb {
     Data(data::DataArgs),
     /// Find past runs and how they went
     Runs(runs::RunsArgs),
-    /// List methods, encoders, protocols, data sets, formats, augmentations, presets or cases of bench
+    /// List what there is to choose from: methods, encoders, presets, formats and more
     List(list::ListArgs),
     /// Take encoders from other programs, and give them back
     Weights(weights::WeightsArgs),
@@ -73,16 +75,15 @@ pub enum Verb {
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print a manual page
-    #[command(hide = true)]
     Man(man::ManArgs),
 }
 
 /// The verbs in the order and under the headings of the help text.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain", "finetune"]),
-    ("Judge", &["judge", "knn", "probe", "transfer", "cluster", "health", "embed"]),
+    ("Judge", &["judge", "knn", "probe", "transfer", "cluster", "health", "embed", "predict"]),
     ("See", &["views", "tsne", "report", "data", "runs"]),
-    ("Set up", &["list", "weights", "config", "bench", "doctor", "completions"]),
+    ("Set up", &["list", "weights", "config", "bench", "doctor", "completions", "man"]),
 ];
 
 const EXAMPLES: &str = "\
@@ -214,6 +215,7 @@ fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome 
         Verb::Quickstart(args) => quickstart::run(&args, invocation, terminal),
         Verb::Pretrain(args) => pretrain::run(&args, invocation, terminal),
         Verb::Finetune(args) => finetune::run(&args, invocation, terminal),
+        Verb::Predict(args) => predict::run(&args, invocation, terminal),
         Verb::Judge(args) => judge::run(&args, terminal),
         Verb::Knn(args) => knn::run(&args, terminal),
         Verb::Probe(args) => probe::run(&args, terminal),
@@ -224,7 +226,7 @@ fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome 
         Verb::Views(args) => views::run(&args, terminal),
         Verb::Tsne(args) => tsne::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
-        Verb::List(args) => list::run(&args, &list::all(args.kind), terminal),
+        Verb::List(args) => list::run(&args, &list::all, terminal),
         Verb::Config(args) if args.is_of_finetuning() => config::run(&args, &spec::finetune_spec(), terminal),
         Verb::Config(args) => config::run(&args, &spec::spec(), terminal),
         Verb::Bench(args) => bench::run(&args, terminal),

@@ -213,7 +213,7 @@ pub fn spelled(hint: &str) -> String {
 }
 
 fn spelled_name(name: &str) -> String {
-    const VERBS: [(&str, &str); 9] = [
+    const VERBS: [(&str, &str); 10] = [
         ("encoders", "twinlens list encoders"),
         ("import", "twinlens weights import"),
         ("inspect", "twinlens data inspect"),
@@ -223,6 +223,7 @@ fn spelled_name(name: &str) -> String {
         ("fetch", "twinlens data fetch"),
         ("data_folder", "TWINLENS_DATA_DIR"),
         ("probe", "twinlens probe"),
+        ("finetune", "twinlens finetune"),
     ];
     let verb = VERBS.iter().find(|(known, _)| *known == name).map(|(_, verb)| (*verb).to_owned());
     verb.unwrap_or_else(|| format!("--{}", name.replace('_', "-")))

@@ -7,7 +7,7 @@
 
 use std::io::Read;
 
-use super::{Format, refuse_names};
+use super::{Format, no_files, refuse_names};
 use crate::error::read_error;
 use crate::store::{Sample, StoreBuilder};
 use crate::tree::Tree;
@@ -19,6 +19,7 @@ pub(super) const FORMAT: Format = Format {
                   tar.gz",
     claims: |tree| Layout::of(tree).map_or(0, |layout| layout.batches(tree).len()),
     read,
+    files: no_files,
 };
 
 const SIDE: usize = 32;

@@ -10,6 +10,7 @@
 //! bad samples. NumPy arrays in class folders are images, one each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -19,10 +20,10 @@ use crate::decode::{DecodeOptions, Decoded, Refusal, decode};
 use crate::layout::{self, Place};
 use crate::names::Role;
 use crate::notice::Notice;
-use crate::store::{Sample, StoreBuilder};
+use crate::store::{FilePlace, ImageFiles, Sample, StoreBuilder};
 use crate::table::{self, Known};
 use crate::tree::{Kind, Tree};
-use crate::{DataError, DataSettings, OpenOptions, Pages, Split, SplitPolicy, Tag};
+use crate::{DataError, DataSettings, Image, OpenOptions, Pages, Split, SplitPolicy, Tag};
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
@@ -31,6 +32,7 @@ pub(super) const FORMAT: Format = Format {
     // Arrays that are images count for arrays too, which would come first.
     claims: |tree| images(tree).len() + usize::from(!arrays(tree).is_empty()),
     read,
+    files,
 };
 
 /// Files decoded at a time: enough to keep all threads busy. The first ones show how many fit into memory.
@@ -379,12 +381,33 @@ fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -
     }
 }
 
+/// The files of a tree, for images that are not held.
+struct Files {
+    tree: Arc<Tree>,
+    settings: DataSettings,
+    limit: u64,
+}
+
+impl ImageFiles for Files {
+    fn decode(&self, entry: usize) -> Result<Vec<Image>, DataError> {
+        let decoded = decode_file(&self.tree, entry, &self.settings, self.limit);
+        let decoded = decoded.map_err(|refusal| DataError::bad_sample(self.tree.place_of(entry), refusal))?;
+        Ok(decoded.images)
+    }
+}
+
+/// Where images of `tree` can be decoded from at any time, each within `limit` bytes.
+pub(super) fn files(tree: &Arc<Tree>, settings: &DataSettings, limit: u64) -> Option<Arc<dyn ImageFiles>> {
+    Some(Arc::new(Files { tree: tree.clone(), settings: settings.clone(), limit }))
+}
+
 /// The images of one file; pages are named by their number.
 fn samples_of(file: File, path: &str, decoded: Decoded, pages: Pages) -> impl Iterator<Item = Sample> {
     let numbered = decoded.paged && pages == Pages::Each;
     let name = move |path: &str, page: usize| if numbered { format!("{path}[{page}]") } else { path.into() };
     let path = path.to_string();
     decoded.images.into_iter().enumerate().map(move |(page, image)| Sample {
+        place: Some(FilePlace { entry: file.entry, page }),
         label: file.label,
         tags: file.tags.clone(),
         metadata: file.metadata.clone(),

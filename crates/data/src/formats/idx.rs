@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::array::{ArrayHeader, Element, ElementKind, ImageArray};
 use super::axes::{self, Question};
 use super::labels::{self, LabelArray};
-use super::{Format, refuse_names};
+use super::{Format, no_files, refuse_names};
 use crate::error::read_error;
 use crate::store::StoreBuilder;
 use crate::tree::{Kind, Tree};
@@ -22,6 +22,7 @@ pub(super) const FORMAT: Format = Format {
                   with its labels beside it",
     claims: |tree| files(tree).count(),
     read,
+    files: no_files,
 };
 
 fn files(tree: &Tree) -> impl Iterator<Item = usize> + '_ {

@@ -1,8 +1,10 @@
 //! The formats data sets come in: one file each, one line in [`FORMATS`].
 
-use crate::store::StoreBuilder;
+use std::sync::Arc;
+
+use crate::store::{ImageFiles, StoreBuilder};
 use crate::tree::Tree;
-use crate::{DataError, OpenOptions};
+use crate::{DataError, DataSettings, OpenOptions};
 
 mod array;
 mod axes;
@@ -26,6 +28,13 @@ pub(crate) struct Format {
     pub(crate) claims: fn(&Tree) -> usize,
     /// Reads the tree into the store and returns the class names.
     pub(crate) read: fn(&Tree, &OpenOptions<'_>, &mut StoreBuilder<'_>) -> Result<Vec<String>, DataError>,
+    /// Where its images can be decoded from at any time, each within so many bytes, if they are files of their own.
+    pub(crate) files: fn(&Arc<Tree>, &DataSettings, u64) -> Option<Arc<dyn ImageFiles>>,
+}
+
+/// The [`Format::files`] of arrays, whose images are none.
+fn no_files(_: &Arc<Tree>, _: &DataSettings, _: u64) -> Option<Arc<dyn ImageFiles>> {
+    None
 }
 
 /// All formats; of two that claim equally many files, the first wins.

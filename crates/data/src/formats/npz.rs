@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::array::{ArrayHeader, ImageArray};
 use super::axes::{self, Question};
 use super::labels::{self, LabelArray};
-use super::{Format, npy};
+use super::{Format, no_files, npy};
 use crate::notice::Notice;
 use crate::store::StoreBuilder;
 use crate::text::in_hint;
@@ -22,6 +22,7 @@ pub(super) const FORMAT: Format = Format {
                   an image may show several classes, in an .npz (MedMNIST's names and others), or images in one .npy",
     claims,
     read,
+    files: no_files,
 };
 
 /// Words that say a split; the longer first where one begins with another.

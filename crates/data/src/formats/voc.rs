@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Format;
-use super::folder::{File, check_any, read_files};
+use super::folder::{self, File, check_any, read_files};
 use crate::store::StoreBuilder;
 use crate::tree::Tree;
 use crate::{DataError, OpenOptions, Split, Tag};
@@ -20,6 +20,7 @@ pub(super) const FORMAT: Format = Format {
     // Its pictures look like those of a folder, which claims all images.
     claims: |tree| if lists(tree).is_empty() { 0 } else { tree.entries.len() + 1 },
     read,
+    files: folder::files,
 };
 
 const LISTS: &str = "ImageSets/Main/";

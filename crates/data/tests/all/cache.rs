@@ -68,7 +68,15 @@ fn images_larger_than_their_share_of_the_limit_are_read_all_the_same_and_in_orde
     let limit = Some(20_000); // four of the large images, or 16 of at most 1250 bytes
     let options =
         OpenOptions { memory_limit: limit, cache_dir: Some(cache.path().into()), ..OpenOptions::default() };
-    assert_same(&held, &twinlens_data::open(folder.path(), &options).unwrap());
+    let limited = twinlens_data::open(folder.path(), &options).unwrap();
+    assert_same(&held, &limited);
+    // Files can be decoded again: nothing is kept of them, in memory or on disk.
+    assert_eq!((limited.bytes_in_memory, files(cache.path()).len()), (0, 0));
+    assert!(limited.notices.iter().any(|notice| notice.id == "decoded-on-demand"), "{:?}", limited.notices);
+    let train = limited.splits.train.unwrap();
+    put(folder.path(), &train.name(0), &png(5, 1));
+    let error = train.image(0).unwrap_err().to_string();
+    assert!(error.contains(&train.name(0)) && error.contains("has changed"), "{error}");
 }
 
 #[test]
@@ -122,13 +130,11 @@ fn a_damaged_cache_is_rebuilt() {
 
 #[test]
 fn a_changed_set_is_not_taken_for_the_cached_one() {
-    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for seed in 0..40 {
-        put(folder.path(), &format!("{}/{seed}.png", seed % 2), &png(4, seed));
-    }
-    let first = cached(folder.path(), cache.path());
-    put(folder.path(), "0/0.png", &png(4, 77));
-    assert_ne!(first.fingerprint, cached(folder.path(), cache.path()).fingerprint);
+    let (folder, cache) = (set_folder(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("set.npz");
+    let first = cached(&path, cache.path());
+    put(folder.path(), "set.npz", &npz(&[("images", npy_u8(&[20, 4, 4, 3], &[7; 960]))]));
+    assert_ne!(first.fingerprint, cached(&path, cache.path()).fingerprint);
     assert_eq!(files(cache.path()).len(), 2);
 }
 

@@ -23,7 +23,7 @@ pub enum Number {
 
 /// A [`Number`] as it is written: a count, or `"auto"`.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a whole number or `auto`")]
 enum NumberText {
     Fixed(usize),
     Auto(Auto),

@@ -53,7 +53,8 @@ pub fn alignment(x: &Features, y: &Features, alpha: f64) -> Result<f64, EvalErro
 /// `O(rows^2 dim)`.
 ///
 /// # Errors
-/// [`EvalError::TooFew`] for one row, [`EvalError::Setting`] unless `t` is above 0.
+/// [`EvalError::TooFew`] for one row, [`EvalError::Setting`] unless `t` is above 0, [`EvalError::Undefined`] for a `t` at which
+/// all pairs are infinitely far apart.
 pub fn uniformity(x: &Features, t: f64) -> Result<f64, EvalError> {
     above_zero("t", &[t])?;
     if x.rows() < 2 {
@@ -64,8 +65,12 @@ pub fn uniformity(x: &Features, t: f64) -> Result<f64, EvalError> {
         distances[row + 1..].iter().map(|distance| (-2.0 * t * distance).exp()).sum()
     };
     let pairs = x.rows() as f64 * (x.rows() - 1) as f64 / 2.0;
-    let sums = Distances::new(x, Distance::Cosine).map_rows(with_later);
-    Ok((sums.into_iter().sum::<f64>() / pairs).ln())
+    let sum: f64 = Distances::new(x, Distance::Cosine).map_rows(with_later).into_iter().sum();
+    if sum == 0.0 {
+        let reason = format!("exp(-t d^2) is 0 of all pairs at t = {t}; a smaller t tells them apart");
+        return Err(EvalError::Undefined { what: "uniformity", reason });
+    }
+    Ok((sum / pairs).ln())
 }
 
 /// All rows in f64, divided by their L2 norms.
@@ -101,6 +106,13 @@ mod tests {
         // The cosine of random directions has variance 1 / 64: log E exp(4 cos - 4) = -4 + 16 / 128.
         let spread = uniformity(&wide.subset(&(0..1500).collect::<Vec<_>>()).unwrap(), 2.0).unwrap();
         assert!((spread + 4.0 - 0.125).abs() < 0.01, "{spread}");
+    }
+
+    #[test]
+    fn a_sharpness_at_which_nothing_is_near_has_no_uniformity() {
+        let features = random_features(8, 4, 3);
+        let reason = uniformity(&features, 1e308).unwrap_err().to_string();
+        assert!(reason.contains("a smaller t"), "{reason}");
     }
 
     #[test]

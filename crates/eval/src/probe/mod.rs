@@ -19,7 +19,7 @@ pub use svm_probe::SvmProbe;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{above_zero, at_least, some_of};
-use crate::{EvalError, Judgement, Labelled, Predictions};
+use crate::{EvalError, Features, Judgement, Labelled, Predictions};
 
 /// The linear probe: logistic regression on standardised features, its penalty chosen on validation.
 ///
@@ -47,7 +47,37 @@ impl Default for LinearProbe {
     }
 }
 
+/// A probe that was fitted: what tells the classes of other features.
+#[derive(Clone, Debug)]
+pub struct FittedProbe {
+    standardiser: Standardiser,
+    model: LogisticModel,
+    /// The weight of the data against the penalty that was chosen.
+    pub c: f64,
+}
+
+impl FittedProbe {
+    /// The probability of every class for every row, `[rows, classes]`.
+    ///
+    /// # Errors
+    /// Features of another width.
+    pub fn probabilities(&self, features: &Features) -> Result<Vec<f64>, EvalError> {
+        self.model.probabilities(&self.standardiser.apply(features)?)
+    }
+}
+
 impl LinearProbe {
+    /// Fits `train` and chooses on the split called `val`, as [`LinearProbe::run`].
+    ///
+    /// # Errors
+    /// As [`LinearProbe::run`].
+    pub fn fit(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<FittedProbe, EvalError> {
+        self.check()?;
+        let (fitted, held_out) = standardised(train, held_out)?;
+        let (c, model) = self.choose(&fitted, to_choose_by(&held_out)?)?;
+        Ok(FittedProbe { standardiser: Standardiser::fit(train.features()), model, c })
+    }
+
     /// Refuses settings that no data allow.
     ///
     /// # Errors
@@ -165,7 +195,6 @@ fn unusual_limit(limit: usize, usual: usize) -> Option<(&'static str, serde_json
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Features;
     use crate::testing::blobs;
 
     #[test]
@@ -178,6 +207,12 @@ mod tests {
             verdict.outcome.split(split).unwrap().scores.accuracy()
         };
         assert!(accuracy(&verdict, "test") > 0.5, "{}", accuracy(&verdict, "test"));
+        // What is fitted for other rows is what was judged.
+        let fitted = probe.fit(&train, &[("val", &val)]).unwrap();
+        let predicted = crate::metrics::predictions(&fitted.probabilities(test.features()).unwrap(), 3);
+        let hits =
+            predicted.iter().zip(test.labels()).filter(|(predicted, label)| predicted == label).count();
+        assert_eq!(hits as f64 / 300.0, accuracy(&verdict, "test"));
         let alone: Vec<f64> = probe
             .c
             .iter()

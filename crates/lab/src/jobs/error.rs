@@ -1,5 +1,6 @@
 //! What can go wrong with jobs and studies, beside what their parts say.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -44,6 +45,16 @@ pub enum JobError {
         free: u64,
         /// The folder of the run.
         path: PathBuf,
+    },
+    /// More than the memory that is there.
+    #[error("the training needs about {} of memory, {} are available", bytes(*.needed), bytes(*.available))]
+    NoMemory {
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that are there.
+        available: u64,
+        /// Settings of which each alone would make it fit.
+        fitting: Vec<String>,
     },
     /// An encoder that is not the one that settings name.
     #[error("{key} is {got}, but {init} holds {expected}")]
@@ -139,7 +150,17 @@ pub enum JobError {
 
 impl JobError {
     /// What to do about it; as [`crate::LabError::hint`].
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            JobError::NoMemory { fitting, .. } if fitting.is_empty() => {
+                Some("a smaller encoder, batch and size need less".into())
+            }
+            JobError::NoMemory { fitting, .. } => Some(format!("{} would fit", fitting.join(" or ")).into()),
+            error => error.fixed_hint().map(Cow::Borrowed),
+        }
+    }
+
+    fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
             JobError::Changed { .. } | JobError::OtherRun { .. } | JobError::OtherProbe { .. } => {
                 "take another {out}, or add {overwrite}"

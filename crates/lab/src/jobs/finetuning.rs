@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use twinlens_data::DataSet;
 use twinlens_eval::{Judgement, Predictions};
+use twinlens_nn::device::is_cpu;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Lineage, Recipe, RunFolder, RunRecord};
 use twinlens_ssl::finetune::{self, FinetuneSettings, LabelledImages, SCRATCH, finetune};
-use twinlens_ssl::{SslError, StartFrom};
+use twinlens_ssl::{LearnerSize, SslError, StartFrom};
 
+use super::memory::{Demand, MemoryNeed};
 use super::plan::{Plan, PlannedStage, checkpoint_bytes, memory_held};
 use super::run_settings::RunSettings;
 use super::{Finetuned, JobError, TrainingJob, folder, start};
@@ -31,6 +33,7 @@ pub struct Finetuning {
     /// The images with their labels.
     pub images: LabelledImages,
     data: DataSet,
+    on_cpu: bool,
     recipe: Option<Recipe>,
     /// The encoder to start from; none for random weights, or where a checkpoint will do.
     file: Option<Arc<EncoderFile>>,
@@ -58,15 +61,17 @@ impl Finetuning {
     /// Checks settings whose encoder and images are known against the data.
     ///
     /// # Errors
-    /// As [`LabelledImages::new`]; a device that is missing.
+    /// As [`LabelledImages::new`]; a device that is missing, or more memory needed than there is.
     pub fn new(
         settings: FinetuneSettings,
         file: Option<Arc<EncoderFile>>,
         data: &DataSet,
     ) -> Result<Finetuning, LabError> {
         let images = LabelledImages::new(&settings, data)?;
-        settings.open_device()?;
-        Ok(Finetuning { settings, images, data: data.clone(), recipe: None, file })
+        let on_cpu = is_cpu(&settings.open_device()?);
+        let run = Finetuning { settings, images, data: data.clone(), on_cpu, recipe: None, file };
+        run.demand().check()?;
+        Ok(run)
     }
 
     /// The same, known to follow a recipe.
@@ -111,6 +116,26 @@ impl Finetuning {
     }
 }
 
+impl Finetuning {
+    /// Numbers in the encoder.
+    fn values(&self) -> usize {
+        let entries = self.settings.encoder.entries(self.images.context.channels);
+        entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+
+    fn demand(&self) -> Demand {
+        let context = &self.images.context;
+        Demand {
+            encoder: self.settings.encoder,
+            channels: context.channels,
+            batch: self.images.batch(self.settings.batch),
+            sides: vec![context.size],
+            size: LearnerSize { parameters: self.values(), state: 0 },
+            on_cpu: self.on_cpu,
+        }
+    }
+}
+
 impl TrainingJob for Finetuning {
     type Outcome = Finetuned;
 
@@ -127,9 +152,11 @@ impl TrainingJob for Finetuning {
     }
 
     fn checkpoint_bytes(&self) -> Result<u64, LabError> {
-        let entries = self.settings.encoder.entries(self.images.context.channels);
-        let values = entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        Ok(checkpoint_bytes(LISTS, values))
+        Ok(checkpoint_bytes(LISTS, self.values()))
+    }
+
+    fn memory_need(&self) -> MemoryNeed {
+        self.demand().need()
     }
 
     fn plan(&self) -> Result<Plan, LabError> {

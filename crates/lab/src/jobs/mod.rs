@@ -13,6 +13,7 @@ mod finetuning;
 mod folder;
 mod judging;
 mod lineage;
+mod memory;
 mod plan;
 mod pretraining;
 pub mod run_settings;
@@ -31,6 +32,7 @@ pub(crate) use finetuning::kept_verdict;
 pub use finetuning::{Finetuning, adopt_encoder, read_init, same_encoder, same_weights, unfrozen};
 pub use folder::{free_space, room_for};
 pub use judging::{JudgeJob, JudgeRequest, judge};
+pub use memory::MemoryNeed;
 pub use plan::{Plan, PlannedStage, memory_held};
 pub use pretraining::{Pretraining, fitted, resolve_precision, shortened};
 
@@ -69,6 +71,9 @@ pub trait TrainingJob {
     /// # Errors
     /// An encoder or a device that is not there.
     fn checkpoint_bytes(&self) -> Result<u64, LabError>;
+
+    /// What it would hold in memory at once, estimated from its settings.
+    fn memory_need(&self) -> MemoryNeed;
 
     /// What it would take, found by two steps of each stage; nothing is written.
     ///

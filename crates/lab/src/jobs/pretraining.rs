@@ -4,11 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use twinlens_data::DataSet;
+use twinlens_nn::device::is_cpu;
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder, RunRecord};
-use twinlens_ssl::{Learner, PrecisionChoice, Prepared, Settings, StartFrom, TrainingEnd, train};
+use twinlens_ssl::{
+    Common, Learner, LearnerSize, PrecisionChoice, Prepared, Settings, StartFrom, TrainingEnd, ViewSize,
+    train,
+};
 
+use super::memory::{Demand, MemoryNeed};
 use super::plan::{Plan, PlannedStage, checkpoint_bytes, memory_held};
 use super::run_settings::RunSettings;
 use super::{Pretrained, TrainingJob, folder, start};
@@ -22,6 +27,7 @@ pub struct Pretraining {
     pub data: DataSet,
     /// The images checked against the settings, and measured.
     pub prepared: Prepared,
+    on_cpu: bool,
     recipe: Option<Recipe>,
     init: Option<Init>,
 }
@@ -71,16 +77,49 @@ impl Pretraining {
         Pretraining::with_data(settings, data, lab)
     }
 
-    /// Checks the settings against a data set that is open already.
+    /// Checks the settings against a data set that is open already, and what they need against the memory that is there. A size
+    /// that is left open becomes as small as it must be.
     ///
     /// # Errors
-    /// Settings that do not fit the data.
-    pub fn with_data(settings: Settings, data: DataSet, lab: &Lab<'_>) -> Result<Pretraining, LabError> {
-        let settings = fitted(&settings, &data, lab.events)?;
-        let prepared = Prepared::new(&settings, &data)?;
+    /// Settings that do not fit the data, or need more memory than there is.
+    pub fn with_data(asked: Settings, data: DataSet, lab: &Lab<'_>) -> Result<Pretraining, LabError> {
         // Opened again when training starts; a device that is missing is told before a folder is made.
-        settings.open_device()?;
-        Ok(Pretraining { settings, data, prepared, recipe: None, init: None })
+        let on_cpu = is_cpu(&asked.open_device()?);
+        let mut size = asked.size;
+        loop {
+            let mut settings = Settings { common: Common { size, ..asked.common.clone() }, ..asked.clone() };
+            let told = settings.fit(&data)?;
+            let prepared = Prepared::new(&settings, &data)?;
+            let run =
+                Pretraining { settings, data: data.clone(), prepared, on_cpu, recipe: None, init: None };
+            let Err(error) = run.demand().check() else {
+                told.iter().for_each(|told| lab.events.warn(told));
+                return Ok(run);
+            };
+            match run.demand().smaller().next().filter(|_| asked.size == ViewSize::default()) {
+                Some(smaller) => {
+                    lab.events.warn(&format!("views of {smaller} pixels, as for larger ones {error}"));
+                    size = smaller.into();
+                }
+                None => return Err(error.into()),
+            }
+        }
+    }
+
+    fn size(&self) -> LearnerSize {
+        LearnerSize::of(&self.settings, self.prepared.shape())
+    }
+
+    fn demand(&self) -> Demand {
+        let Prepared { context, policy, .. } = &self.prepared;
+        Demand {
+            encoder: self.settings.encoder,
+            channels: context.channels,
+            batch: self.settings.batch,
+            sides: (0..policy.views()).map(|view| policy.shape(view).height).collect(),
+            size: self.size(),
+            on_cpu: self.on_cpu,
+        }
     }
 
     /// The same, known to follow a recipe.
@@ -153,7 +192,11 @@ impl TrainingJob for Pretraining {
     }
 
     fn checkpoint_bytes(&self) -> Result<u64, LabError> {
-        Ok(checkpoint_bytes(LISTS, self.learner()?.weights().parameter_count()))
+        Ok(checkpoint_bytes(LISTS, self.size().parameters))
+    }
+
+    fn memory_need(&self) -> MemoryNeed {
+        self.demand().need()
     }
 
     fn plan(&self) -> Result<Plan, LabError> {

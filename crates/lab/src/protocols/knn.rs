@@ -42,6 +42,10 @@ impl Protocol for Knn {
     const NEEDS: Needs = Needs::Classes;
 
     fn check(&self) -> Result<(), LabError> {
+        if self.temperature != [TEMPERATURE] && !self.has_temperature() {
+            let reason = "only the weighted vote by cosine has a `temperature`".to_owned();
+            return Err(LabError::Setting { protocol: Knn::ID, reason });
+        }
         // Of how many training images the usual numbers are, does not matter here.
         Ok(self.votes_among(usize::MAX).check_settings()?)
     }
@@ -65,6 +69,10 @@ impl Protocol for Knn {
 }
 
 impl Knn {
+    fn has_temperature(&self) -> bool {
+        self.vote == Vote::Weighted && self.distance == Distance::Cosine
+    }
+
     /// The same among so many training images.
     fn votes_among(&self, images: usize) -> twinlens_eval::Knn {
         twinlens_eval::Knn {

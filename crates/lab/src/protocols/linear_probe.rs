@@ -2,7 +2,7 @@
 
 use twinlens_eval::{Judgement, LinearProbe};
 
-use super::{Needs, Protocol, with_labels, wrapped};
+use super::{Needs, Protocol, titled, wrapped};
 use crate::outcome::Outcome;
 use crate::verdict::Settings;
 use crate::{Judging, LabError};
@@ -22,6 +22,6 @@ impl Protocol for LinearProbe {
     }
 
     fn title(asked: &Settings) -> String {
-        with_labels("linear probe", asked)
+        titled::<Self>("linear probe", asked)
     }
 }

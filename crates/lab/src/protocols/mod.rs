@@ -63,7 +63,7 @@ pub trait Protocol: Serialize + DeserializeOwned + Default {
 
     /// What tables call it: with the settings that readers want to see.
     fn title(asked: &Settings) -> String {
-        with_labels(Self::ID, asked)
+        titled::<Self>(Self::ID, asked)
     }
 }
 
@@ -189,9 +189,7 @@ impl ProtocolSpec {
 
     /// The settings in `asked` that are its own and not the usual ones: what to ask for to have the same again.
     pub fn unusual(&self, asked: &Settings) -> Settings {
-        let usual = self.usual();
-        let differs = |(key, value): &(&String, &Value)| usual.get(*key).is_some_and(|usual| usual != *value);
-        asked.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
+        unusual(&self.usual(), asked)
     }
 }
 
@@ -214,6 +212,27 @@ pub fn title(id: &str, asked: &Settings) -> String {
     }
 }
 
+/// The name of a protocol, how many labels it stands for, and its settings that are not the usual ones.
+fn titled<P: Protocol>(name: &str, asked: &Settings) -> String {
+    let settings = unusual(&settings(&P::default()), asked);
+    let settings = settings.iter().map(|(key, value)| format!(", {key}={}", short(value)));
+    with_labels(name, asked) + &settings.collect::<String>()
+}
+
+/// A value in a title: of a long list, how long it is and where it ends.
+fn short(value: &Value) -> String {
+    match value.as_array().map(Vec::as_slice) {
+        Some([first, _, _, .., last]) => format!("[{first} ... {last}]"),
+        _ => plain(value),
+    }
+}
+
+/// The settings in `asked` that differ from the `usual` ones of the same names.
+fn unusual(usual: &Settings, asked: &Settings) -> Settings {
+    let differs = |(key, value): &(&String, &Value)| usual.get(*key).is_some_and(|usual| usual != *value);
+    asked.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// A name, and how many labels it stands for.
 fn with_labels(name: &str, asked: &Settings) -> String {
     let share = asked.get("label_share").map(plain);
@@ -230,15 +249,30 @@ pub fn settings(protocol: &impl Serialize) -> Settings {
 }
 
 fn read<P: Protocol>(settings: &Settings) -> Result<P, LabError> {
-    let document = Value::Object(settings.clone().into_iter().collect());
-    serde_json::from_value(document)
-        .map_err(|error| LabError::Setting { protocol: P::ID, reason: in_words(&error.to_string()) })
+    from_settings(settings).map_err(|error| {
+        // The settings have defaults, so that each can be read alone, which tells the one that is wrong.
+        let alone = |(key, value): (&String, &Value)| {
+            let wrong = from_settings::<P>(&[(key.clone(), value.clone())].into()).err()?;
+            Some(format!("`{key}={}`: {wrong}", plain(value)))
+        };
+        let reason = settings.iter().find_map(alone).unwrap_or_else(|| error.to_string());
+        LabError::Setting { protocol: P::ID, reason: in_words(&reason) }
+    })
+}
+
+fn from_settings<P: Protocol>(settings: &Settings) -> Result<P, serde_json::Error> {
+    serde_json::from_value(Value::Object(settings.clone().into_iter().collect()))
 }
 
 /// What is wrong with settings, in words of people who know no types of Rust.
 fn in_words(reason: &str) -> String {
-    let words =
-        [("usize", "a whole number"), ("u64", "a whole number"), ("f32", "a number"), ("f64", "a number")];
+    let words = [
+        ("usize", "a whole number"),
+        ("u64", "a whole number"),
+        ("f32", "a number"),
+        ("f64", "a number"),
+        ("a sequence", "a list, such as [1, 10]"),
+    ];
     words.iter().fold(reason.to_owned(), |reason, (name, words)| {
         reason.replace(&format!("expected {name}"), &format!("expected {words}"))
     })

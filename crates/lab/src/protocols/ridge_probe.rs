@@ -2,7 +2,7 @@
 
 use twinlens_eval::{Judgement, RidgeProbe};
 
-use super::{Needs, Protocol, with_labels, wrapped};
+use super::{Needs, Protocol, titled, wrapped};
 use crate::outcome::Outcome;
 use crate::verdict::Settings;
 use crate::{Judging, LabError};
@@ -23,6 +23,6 @@ impl Protocol for RidgeProbe {
     }
 
     fn title(asked: &Settings) -> String {
-        with_labels("ridge probe", asked)
+        titled::<Self>("ridge probe", asked)
     }
 }

@@ -2,7 +2,7 @@
 
 use twinlens_eval::{Judgement, SvmProbe};
 
-use super::{Needs, Protocol, with_labels, wrapped};
+use super::{Needs, Protocol, titled, wrapped};
 use crate::outcome::Outcome;
 use crate::verdict::Settings;
 use crate::{Judging, LabError};
@@ -23,6 +23,6 @@ impl Protocol for SvmProbe {
     }
 
     fn title(asked: &Settings) -> String {
-        with_labels("linear SVM", asked)
+        titled::<Self>("linear SVM", asked)
     }
 }

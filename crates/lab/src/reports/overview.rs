@@ -38,9 +38,9 @@ pub(super) fn facts(run: &RunView) -> Vec<Fact> {
     let Common { data, encoder, size, policy, batch, seed, .. } = run.settings.common();
     let epochs = run.settings.epochs();
     let last = |key: &str| run.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
-    let size = match size {
-        0 => "as the images".to_owned(),
-        size => format!("{size} x {size} pixels"),
+    let size = match size.known() {
+        None => "as the images".to_owned(),
+        Some(size) => format!("{size} x {size} pixels"),
     };
     let mut facts = match &run.settings {
         RunSettings::Pretraining(settings) => vec![Fact::new("Method", settings.method.name())],

@@ -18,6 +18,7 @@ use crate::maps::FeatureMap;
 use crate::protocols::title;
 use crate::run_settings::RunSettings;
 use crate::study::PLAN;
+use crate::verdict::KeptVerdicts;
 use crate::{BUNDLED, Exhibit, LabError, Outcome as Found, Verdict};
 
 /// A run and everything that was found about it.
@@ -81,14 +82,10 @@ impl RunView {
 
     fn sort_verdicts(&mut self) {
         let mut judged = Vec::new();
-        for (name, value) in &self.record.verdicts {
-            let verdict = match serde_json::from_value::<Verdict>(value.clone()) {
-                Ok(verdict) => Verdict { exhibits: exhibits(&self.record, name), ..verdict },
-                Err(error) => {
-                    self.warnings.push(format!("eval/{name}.json is no verdict and was left out: {error}"));
-                    continue;
-                }
-            };
+        let KeptVerdicts { verdicts, left_out } = KeptVerdicts::of(&self.record);
+        self.warnings.extend(left_out);
+        for (name, verdict) in verdicts {
+            let verdict = Verdict { exhibits: exhibits(&self.record, &name), ..verdict };
             let what = format!("{}, {}", title(&verdict.protocol, &verdict.asked), verdict.subject.title());
             self.warnings.extend(verdict.warnings.iter().map(|warning| format!("{what}: {warning}")));
             self.verdicts.push(verdict.clone());

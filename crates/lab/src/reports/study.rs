@@ -63,7 +63,7 @@ fn data_of(found: &ExistingStudy) -> String {
 fn about(found: &ExistingStudy, extras: &mut Extras) -> Section {
     let settings = &found.plan.settings;
     let listed = |items: Vec<String>| items.join(", ");
-    let size = format!("{0} x {0} pixels", settings.size);
+    let size = format!("{0} x {0} pixels", settings.size.known().unwrap_or_default());
     let mut facts = vec![
         overview::start(settings),
         Fact::new("Encoder", format!("{}, {size}", overview::encoder_in_words(&settings.encoder))),

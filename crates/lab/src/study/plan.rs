@@ -9,6 +9,7 @@ use twinlens_data::{DataSet, LabelAmount, RangeChoice};
 use twinlens_nn::optim::ScheduleShape;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor};
 use twinlens_run::Recipe;
+use twinlens_ssl::ViewSize;
 use twinlens_ssl::finetune::{FinetuneSettings, Trainable, Whole};
 
 use super::rival::Rival;
@@ -140,7 +141,7 @@ impl StudyPlan {
                     let mut settings = self.settings.clone();
                     settings.init.clone_from(path);
                     // Another encoder sees images as it was trained to.
-                    (settings.size, settings.mean, settings.std) = (0, vec![], vec![]);
+                    (settings.size, settings.mean, settings.std) = (ViewSize::default(), vec![], vec![]);
                     if let RangeChoice::Kept(_) = settings.data_options.range {
                         settings.data_options.range = RangeChoice::default();
                     }
@@ -180,7 +181,7 @@ impl StudyPlan {
             stem: common.encoder.stem().name().into(),
             channels: mean.len(),
             features: common.encoder.spec().features,
-            size: common.size,
+            size: common.size.known().unwrap_or_default(),
             range: None, // the images come with theirs
             mean: mean.clone(),
             std: std.clone(),

@@ -48,6 +48,12 @@ pub enum WeightsError {
         /// Its stem.
         stem: &'static str,
     },
+    /// A file that belongs to what is to be given out.
+    #[error("{} belongs to the encoder itself, and would be overwritten", path.display())]
+    OverItself {
+        /// The file.
+        path: PathBuf,
+    },
     /// A name that says no format in which encoders are given out.
     #[error("expected a name that ends in .safetensors, .onnx or .pkl")]
     UnknownFormat {
@@ -66,6 +72,7 @@ impl WeightsError {
             WeightsError::NotDetectron2 { .. } => {
                 Some(format!("it takes the imagenet stem and one of {}", DETECTRON2.join(", ")))
             }
+            WeightsError::OverItself { .. } => Some("choose another name with {out}".to_owned()),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use twinlens_run::write_atomically;
 
 use super::error::DETECTRON2;
 use super::{WeightsError, torchvision};
-use crate::{LabError, read_encoder};
+use crate::{LabError, encoder_file, read_encoder};
 
 /// A format in which encoders are given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +50,14 @@ impl Format {
 /// Writes the encoder of a run's folder or an encoder's file to `out`, whose name says the format.
 ///
 /// # Errors
-/// An encoder that cannot be read, or that the format does not know; a file that cannot be written.
+/// An encoder that cannot be read, or that the format does not know; a file that cannot be written, or that is one of the
+/// encoder's own.
 pub fn export(encoder: &Path, out: &Path) -> Result<Exported, LabError> {
     let format = Format::of(out)?;
+    let own = if encoder.is_dir() { encoder_file(encoder) } else { encoder.to_owned() };
+    if matches!((out.canonicalize(), own.canonicalize()), (Ok(out), Ok(own)) if out == own) {
+        return Err(WeightsError::OverItself { path: out.to_path_buf() }.into());
+    }
     let file = read_encoder(encoder)?;
     let found = recognise(&file.tensors, Some(""))?;
     let tensors = found.take(&file.tensors, found.channels);

@@ -13,13 +13,16 @@ use super::{WeightsError, file_sha256, published, torchvision, unused};
 use crate::LabError;
 use crate::files::write_json;
 
-/// How an encoder is taken in: what its file does not say.
-#[derive(Clone, Debug, PartialEq)]
+/// How an encoder is taken in: what its file does not say. An encoder of this program has its description beside it, which says
+/// what is not given.
+///
+/// By default, images as torchvision's weights expect them.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Import {
     /// Channels of the images, to which the first convolution is adapted; those of the file if none are given.
     pub channels: Option<usize>,
-    /// Side of the images in pixels.
-    pub size: usize,
+    /// Side of the images in pixels; that of ImageNet if none is given.
+    pub size: Option<usize>,
     /// What is subtracted from each channel, scaled to `[0, 1]`; ImageNet's means if none are given.
     pub mean: Option<Vec<f32>>,
     /// What each channel is then divided by; ImageNet's standard deviations if none are given.
@@ -39,13 +42,6 @@ pub struct Imported {
     pub unused: Vec<String>,
 }
 
-impl Default for Import {
-    /// Images as torchvision's weights expect them.
-    fn default() -> Import {
-        Import { channels: None, size: IMAGENET_SIZE, mean: None, std: None, prefix: None }
-    }
-}
-
 impl Import {
     /// The encoder in a file: safetensors, or what `torch.save` wrote. No code in it is run.
     ///
@@ -58,7 +54,9 @@ impl Import {
         let channels = self.channels.unwrap_or(found.channels);
         let sha256 = file_sha256(path)?;
         keeps_its_name(path, &sha256)?;
-        let description = self.describe(&found, channels, origin(path, &sha256, &found, channels))?;
+        let known = EncoderDescription::beside(path);
+        let origin = origin(path, &sha256, &found, channels);
+        let description = self.describe(&found, channels, known.as_ref(), origin)?;
         let mut weights = Weights::zeroed(&twinlens_nn::device::open("cpu")?);
         found.spec.build(&mut weights.root(), found.stem, channels);
         weights.import("", &found.take(&tensors, channels))?;
@@ -70,14 +68,19 @@ impl Import {
         &self,
         found: &Recognised,
         channels: usize,
+        known: Option<&EncoderDescription>,
         origin: String,
     ) -> Result<EncoderDescription, WeightsError> {
-        let statistics = |argument, given: &Option<Vec<f32>>, usual: [f32; 3]| match given {
+        let statistics = |argument, given: &Option<Vec<f32>>, usual: &[f32]| match given {
             Some(given) if given.len() != channels => {
                 Err(WeightsError::Statistics { argument, values: given.len(), channels })
             }
             Some(given) => Ok(given.clone()),
-            None => Ok(adapt_statistics(&usual, channels)),
+            None => Ok(adapt_statistics(usual, channels)),
+        };
+        let (size, mean, std) = match known {
+            Some(known) => (known.size, &known.mean[..], &known.std[..]),
+            None => (IMAGENET_SIZE, &IMAGENET_MEAN[..], &IMAGENET_STD[..]),
         };
         Ok(EncoderDescription {
             version: 2,
@@ -85,10 +88,10 @@ impl Import {
             stem: found.stem.name().to_owned(),
             channels,
             features: found.spec.features,
-            size: self.size,
-            range: None,
-            mean: statistics("mean", &self.mean, IMAGENET_MEAN)?,
-            std: statistics("std", &self.std, IMAGENET_STD)?,
+            size: self.size.unwrap_or(size),
+            range: known.and_then(|known| known.range.clone()),
+            mean: statistics("mean", &self.mean, mean)?,
+            std: statistics("std", &self.std, std)?,
             origin,
         })
     }

@@ -74,7 +74,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, tensors) = foreign(folder.path(), "resnet18", Stem::Cifar);
         let [encoder, exported] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
-        let imported = Import { size: 32, ..Import::default() }.read(&file).unwrap();
+        let imported = Import { size: Some(32), ..Import::default() }.read(&file).unwrap();
         assert_eq!(imported.unused, ["module.fc.bias"]);
         imported.write(&encoder).unwrap();
         let EncoderFile { description, tensors: read } = EncoderFile::read(&encoder).unwrap();
@@ -89,6 +89,12 @@ mod tests {
         let error = export(&encoder, &folder.path().join("c4.pkl")).unwrap_err();
         assert!(matches!(error, LabError::Weights(WeightsError::NotDetectron2 { .. })), "{error}");
         assert!(export(&encoder, &folder.path().join("encoder.pb")).is_err());
+        // What has a description needs no second one, and is not written over.
+        let grey = Import { channels: Some(1), mean: Some(vec![0.25]), ..Import::default() };
+        let again = grey.read(&encoder).unwrap().encoder.description;
+        assert_eq!((again.size, again.mean, again.std.len()), (32, vec![0.25], 1));
+        let error = export(&encoder, &encoder).unwrap_err().to_string();
+        assert!(error.contains("would be overwritten"), "{error}");
     }
 
     #[test]

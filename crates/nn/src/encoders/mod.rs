@@ -10,7 +10,7 @@ mod stem;
 mod vgg;
 
 pub use recognise::{Recognised, recognise, torchvision_names};
-pub use stem::Stem;
+pub use stem::{Stem, StemChoice};
 
 use burn::tensor::Device;
 use schemars::JsonSchema;
@@ -81,8 +81,8 @@ impl EncoderSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResNetSettings {
-    /// The first layers: `imagenet` or `cifar`.
-    pub stem: Stem,
+    /// The first layers: `imagenet`, `cifar`, or `auto`, which goes by the size of the views.
+    pub stem: StemChoice,
     /// Start the scales that end residual branches at 0, as torchvision's option of this name.
     pub zero_init_residual: bool,
 }
@@ -94,9 +94,9 @@ pub struct Plain {}
 
 /// What an encoder's settings decide.
 trait Form: Default {
-    /// The stem; the default one for encoders that have no choice.
-    fn stem(&self) -> Stem {
-        Stem::default()
+    /// The stem; `auto` for encoders that have no choice.
+    fn stem(&self) -> StemChoice {
+        StemChoice::Auto
     }
 
     /// Takes a stem, where there is a choice.
@@ -110,12 +110,12 @@ trait Form: Default {
 impl Form for Plain {}
 
 impl Form for ResNetSettings {
-    fn stem(&self) -> Stem {
+    fn stem(&self) -> StemChoice {
         self.stem
     }
 
     fn set_stem(&mut self, stem: Stem) {
-        self.stem = stem;
+        self.stem = stem.into();
     }
 
     fn zero_init_residual(&self) -> bool {
@@ -151,8 +151,7 @@ macro_rules! registry {
                 match self { $(EncoderSettings::$encoder(_) => $id,)* }
             }
 
-            /// The first layers; of encoders with one form only, the default ones.
-            pub fn stem(&self) -> Stem {
+            fn stem_choice(&self) -> StemChoice {
                 match self { $(EncoderSettings::$encoder(settings) => settings.stem(),)* }
             }
 
@@ -219,9 +218,25 @@ impl EncoderSettings {
     /// # Errors
     /// An unknown name.
     pub fn described(name: &str, stem: &str) -> Result<EncoderSettings, NnError> {
-        let mut settings = EncoderSettings::named(name)?;
-        settings.set_stem(Stem::named(stem)?);
-        Ok(settings)
+        Ok(EncoderSettings::named(name)?.with_stem(Stem::named(stem)?))
+    }
+
+    /// The first layers. `auto` is that of small images until [`EncoderSettings::fit`] has decided.
+    pub fn stem(&self) -> Stem {
+        self.stem_choice().at(0)
+    }
+
+    /// The same with that stem, where there is a choice.
+    pub fn with_stem(mut self, stem: Stem) -> EncoderSettings {
+        self.set_stem(stem);
+        self
+    }
+
+    /// Decides a stem that is `auto`, for views of `size` pixels a side. Returns it, where there was something to decide.
+    pub fn fit(&mut self, size: usize) -> Option<Stem> {
+        let (before, stem) = (*self, self.stem_choice().at(size));
+        *self = before.with_stem(stem);
+        (*self != before).then_some(stem)
     }
 
     /// Declares the encoder's weights under `encoder.`, for images of `channels` channels.
@@ -245,7 +260,7 @@ impl EncoderSettings {
 }
 
 impl Default for EncoderSettings {
-    /// ResNet-18 with the stem for small images.
+    /// ResNet-18.
     fn default() -> EncoderSettings {
         EncoderSettings::ResNet18(ResNetSettings::default())
     }

@@ -16,6 +16,40 @@ pub enum Stem {
     Cifar,
 }
 
+/// The stem as it is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StemChoice {
+    /// `imagenet` for views of 64 pixels and more, else `cifar`.
+    #[default]
+    Auto,
+    /// 7x7 convolution of stride 2, then 3x3 max pooling of stride 2: for images of 64 pixels and more.
+    Imagenet,
+    /// 3x3 convolution of stride 1, no pooling: for small images.
+    Cifar,
+}
+
+impl StemChoice {
+    /// What is meant for views of `size` pixels a side.
+    pub fn at(self, size: usize) -> Stem {
+        match self {
+            StemChoice::Imagenet => Stem::Imagenet,
+            StemChoice::Cifar => Stem::Cifar,
+            StemChoice::Auto if size >= 64 => Stem::Imagenet,
+            StemChoice::Auto => Stem::Cifar,
+        }
+    }
+}
+
+impl From<Stem> for StemChoice {
+    fn from(stem: Stem) -> StemChoice {
+        match stem {
+            Stem::Imagenet => StemChoice::Imagenet,
+            Stem::Cifar => StemChoice::Cifar,
+        }
+    }
+}
+
 impl Stem {
     /// All stems by name.
     pub const ALL: [(&'static str, Stem); 2] = [("imagenet", Stem::Imagenet), ("cifar", Stem::Cifar)];

@@ -27,6 +27,7 @@
 //! # Ok::<(), twinlens_nn::NnError>(())
 //! ```
 
+mod footprint;
 mod layer;
 #[cfg(test)]
 mod tests;

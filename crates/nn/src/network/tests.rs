@@ -63,6 +63,9 @@ fn one_more_encoder_costs_its_description_alone() {
     assert_eq!(shapes, [[3, 4, 6, 4], [3, 2, 3, 6], [3, 2, 3, 6]]);
     let features = encoder.forward(&mut pass, images);
     assert_eq!(features.dims(), [3, 5]);
+    // By hand, of an image of 8 x 8 pixels: convolution and pool; branch, shortcut, its norm, the sum; four layers and the sum.
+    let by_hand = 8 * 8 * 4 + 4 * 4 * 4 + 4 * (2 * 2 * 6) + 5 * (2 * 2 * 6);
+    assert_eq!(encoder.map_values(2, 8), by_hand);
     let gradients = features.square().sum().backward();
     let learns = |entry: &&crate::weights::Entry| entry.value().grad(&gradients).is_some();
     assert_eq!(weights.entries().iter().filter(learns).count(), weights.entries().len() - 4);

@@ -38,10 +38,9 @@ impl Graph<'_> {
     fn conv(&mut self, conv: &Conv2d, x: &Map) -> Map {
         let options = conv.options_for(x.size);
         let (kernel, stride, padding) = (conv.kernel_size, options.stride, options.padding);
-        let side = |axis: usize| (x.size[axis] + 2 * padding[axis] - kernel) / stride[axis] + 1;
         let attributes = windows([kernel; 2], stride, padding);
         let name = self.convolution(x, [Some(conv.weight), conv.bias], attributes, 1);
-        let y = Map { name, size: [side(0), side(1)] };
+        let y = Map { name, size: conv.size_after(x.size) };
         if options.relu { self.relu_of_map(&y) } else { y }
     }
 
@@ -83,7 +82,7 @@ impl Graph<'_> {
         let MaxPool2d { kernel_size, stride, padding } = *pool;
         let attributes = windows([kernel_size; 2], [stride; 2], [padding; 2]);
         let name = self.node("MaxPool", &[&x.name], attributes);
-        Map { name, size: x.size.map(|side| (side + 2 * padding - kernel_size) / stride + 1) }
+        Map { name, size: pool.size_after(x.size) }
     }
 
     fn relu_of_map(&mut self, x: &Map) -> Map {

@@ -52,6 +52,13 @@ pub struct EncoderFile {
     pub tensors: BTreeMap<String, NamedTensor>,
 }
 
+impl EncoderDescription {
+    /// What stands beside a file of weights under the same name with `.json`, if that is the description of an encoder.
+    pub fn beside(path: &Path) -> Option<EncoderDescription> {
+        serde_json::from_slice(&read_bytes(&path.with_extension("json")).ok()?).ok()
+    }
+}
+
 impl EncoderFile {
     /// Reads `path` (a `.safetensors` file) and the `.json` beside it.
     ///

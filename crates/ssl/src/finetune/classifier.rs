@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::layers::Linear;
 use twinlens_nn::network::PixelLayer;
-use twinlens_nn::weights::{Init, Pass, Scope};
+use twinlens_nn::weights::{Init, Pass, Scope, Weights};
 
 use super::settings::Head;
 
@@ -62,4 +62,10 @@ impl Classifier {
         let blocks = self.encoder.blocks().into_iter().map(|block| block.into_iter().map(inside).collect());
         blocks.chain([head]).collect()
     }
+}
+
+/// An encoder that has declared its weights in `weights`, with a head for `classes` classes declared below [`HEAD`](super::HEAD): its
+/// features are the classes' logits.
+pub fn with_head(weights: &mut Weights, encoder: Encoder, classes: usize, head: Head) -> Encoder {
+    Classifier::new(&mut weights.root(), encoder, classes, head, 0.0).whole
 }

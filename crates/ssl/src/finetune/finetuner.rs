@@ -17,7 +17,7 @@ use crate::sections::{ENCODER, joined, section};
 use crate::{DataShape, SslError, StepReport};
 
 /// What the names of the head's weights start with.
-const HEAD: &str = "head.";
+pub const HEAD: &str = "head.";
 
 /// Encoder, head, weights and optimiser, going through the stages of the settings.
 #[derive(Debug)]

@@ -22,10 +22,11 @@ use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::weights::EncoderDescription;
 use twinlens_views::{BuildContext, Loader, LoaderSettings, Policy, SampleOrder};
 
-pub use finetuner::Finetuner;
+pub use classifier::with_head;
+pub use finetuner::{Finetuner, HEAD};
 pub use metric::Metric;
 pub use settings::{FinetuneSettings, Head, SCRATCH, Stage, Trainable, ValidationSettings, Whole};
-pub use task::{Finetuned, finetune};
+pub use task::{Finetuned, finetune, probabilities};
 
 use crate::learner::form;
 use crate::train::measured;
@@ -199,8 +200,8 @@ impl FinetuneSettings {
     pub fn take_encoder(&mut self, description: &EncoderDescription) -> Result<(), SslError> {
         self.encoder = EncoderSettings::described(&description.encoder, &description.stem)?;
         self.init_origin.clone_from(&description.origin);
-        if self.size == 0 {
-            self.size = description.size;
+        if self.size.known().is_none() {
+            self.size = description.size.into();
         }
         if self.data_options.range == RangeChoice::default() {
             self.data_options.range = range_of(description);
@@ -217,9 +218,9 @@ impl FinetuneSettings {
     /// # Errors
     /// No training images, or images that are one single value.
     pub fn take_images(&mut self, data: &DataSet) -> Result<(), SslError> {
-        if self.size == 0 || self.mean.is_empty() || self.std.is_empty() {
+        if self.size.known().is_none() || self.mean.is_empty() || self.std.is_empty() {
             let context = measured(split(data, Split::Train)?.as_ref(), self.size, &data.name)?;
-            self.size = context.size;
+            self.size = context.size.into();
             if self.mean.is_empty() {
                 self.mean = context.mean;
             }
@@ -227,6 +228,8 @@ impl FinetuneSettings {
                 self.std = context.std;
             }
         }
+        let size = self.size.known().unwrap_or_default();
+        self.encoder.fit(size);
         Ok(())
     }
 }
@@ -269,7 +272,7 @@ fn context(
         return Err(SslError::Channels { name: name.to_owned(), got: first.channels, expected });
     }
     Ok(BuildContext {
-        size: settings.size,
+        size: settings.size.on(images)?,
         channels: first.channels,
         pixel_type: first.pixel_type(),
         mean: settings.mean.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use twinlens_data::{ImageSource, Split};
 use twinlens_eval::metrics::MEASURES;
-use twinlens_eval::{EvalError, Judgement, Labelled, Predictions, Scores, metrics};
+use twinlens_eval::{EvalError, Features, Judgement, Labelled, Predictions, Scores, metrics};
 use twinlens_nn::weights::{NamedTensor, write_safetensors};
 use twinlens_run::{RunFolder, csv_cell};
 use twinlens_views::{LoadedBatch, Loader};
@@ -183,7 +183,7 @@ impl FinetuneTask<'_> {
         let embedding = Embedding { context: context.clone(), batch: 256, workers: *workers };
         let (classifier, weights) = self.finetuner.network();
         let logits = embedding.run(classifier, weights, source.clone(), &mut |_, _| {})?;
-        let probabilities = logits.iter().flat_map(softmax).collect();
+        let probabilities = probabilities(&logits);
         let labelled = with_labels(logits, source.as_ref(), classes)?;
         // Checked before training; a source whose labels went away meanwhile is no list of labels.
         let missing = || EvalError::Empty { what: "the list of labels".to_owned() };
@@ -270,6 +270,11 @@ impl FinetuneTask<'_> {
         judgement.seeds.extend(["labels", "training"].map(|what| (what.to_owned(), self.settings.seed)));
         judgement
     }
+}
+
+/// The probability of every class for every row of `logits`, `[rows, classes]`.
+pub fn probabilities(logits: &Features) -> Vec<f64> {
+    logits.iter().flat_map(softmax).collect()
 }
 
 /// `exp(x_j) / sum_k exp(x_k)`, the largest subtracted first.

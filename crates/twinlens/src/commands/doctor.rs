@@ -1,7 +1,7 @@
 //! `doctor`: what this machine and this build can do.
 
 use serde_json::{Value, json};
-use sysinfo::System;
+use twinlens_data::available_memory;
 use twinlens_lab::jobs::free_space;
 use twinlens_nn::device::gpu_back_ends;
 use twinlens_run::Environment;
@@ -31,10 +31,7 @@ fn examine() -> Value {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let commit = Some(crate::COMMIT).filter(|commit| *commit != "unknown");
     let mut document = Environment { version: crate::VERSION, commit, threads, data: Value::Null }.describe();
-    let mut system = System::new();
-    system.refresh_memory();
-    let group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
-    let available = system.available_memory().min(group);
+    let available = available_memory();
     let here = std::env::current_dir().ok();
     let free = here.as_deref().and_then(free_space);
     if let Some(object) = document.as_object_mut() {

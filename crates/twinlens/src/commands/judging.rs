@@ -1,5 +1,6 @@
 //! What verbs that use a trained encoder share: the encoder, the data, and where to compute.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -7,8 +8,8 @@ use clap::{Arg, ValueHint};
 use serde_json::Value;
 use twinlens_data::DataSet;
 use twinlens_lab::{
-    Computing, FeaturesKind, Headline, Judging, Logged, Subject, Verdict, judged, keep, read_encoder_ranged,
-    reading_for, write_json,
+    Computing, FeaturesKind, Headline, Judging, Logged, Subject, Verdict, judged, keep, own_data,
+    read_encoder_ranged, reading_for, write_json,
 };
 
 use super::reading::ReadingArgs;
@@ -25,8 +26,13 @@ pub struct JudgeArgs {
     #[arg(value_name = "ENCODER", value_hint = ValueHint::AnyPath)]
     pub encoder: PathBuf,
     /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
+    ///
+    /// The run's own if none is given.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub data: String,
+    pub data: Option<String>,
+    /// The run's own data set, once it is known.
+    #[arg(skip)]
+    pub(super) own_data: OnceCell<String>,
     /// Whose features: the encoder's, the same network's untrained, or the pixels themselves
     #[arg(
         long,
@@ -84,6 +90,14 @@ fn features() -> impl TypedValueParser<Value = FeaturesKind> {
 }
 
 impl JudgeArgs {
+    /// The data set's name: as given, else that of the run's own; empty for an encoder's file.
+    pub fn data(&self) -> &str {
+        match &self.data {
+            Some(data) => data,
+            None => self.own_data.get_or_init(|| own_data(&self.encoder).unwrap_or_default()),
+        }
+    }
+
     /// Reads the encoder, which knows no range of values where the flags state one, and opens the data.
     ///
     /// # Errors
@@ -91,8 +105,8 @@ impl JudgeArgs {
     pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
         let file = read_encoder_ranged(&self.encoder, self.reading.range.is_none())?;
         // Flags win.
-        let settings = self.reading.over(&reading_for(&self.encoder, &file, &self.data))?;
-        let data = open_named(&self.data, &settings, terminal)?;
+        let settings = self.reading.over(&reading_for(&self.encoder, &file, self.data()))?;
+        let data = open_named(self.data(), &settings, terminal)?;
         let subject = Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())?;
         Ok((subject, data))
     }
@@ -104,7 +118,7 @@ impl JudgeArgs {
         computing: &'a Computing,
         terminal: &'a Terminal,
     ) -> Judging<'a> {
-        Judging::new(subject, (data, &self.data), computing, terminal)
+        Judging::new(subject, (data, self.data()), computing, terminal)
     }
 
     /// How features are computed.

@@ -114,9 +114,8 @@ mod tests {
         assert_eq!((args.k, args.vote, args.temperature), (vec![], Vote::Weighted, vec![TEMPERATURE]));
         let args: KnnArgs = parse("runs/a --data b.npz --temperature 0.02,0.5").unwrap();
         assert_eq!(args.temperature, [0.02, 0.5]);
-        for line in
-            ["runs/a", "--data b.npz", "runs/a --data b.npz -k 0", "runs/a --data b.npz --temperature 0"]
-        {
+        assert_eq!(parse::<KnnArgs>("runs/a").unwrap().judge.data, None, "the run's own");
+        for line in ["--data b.npz", "runs/a --data b.npz -k 0", "runs/a --data b.npz --temperature 0"] {
             assert!(parse::<KnnArgs>(line).is_err(), "{line}");
         }
     }

@@ -14,12 +14,13 @@ use crate::terminal::Terminal;
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
+  twinlens list
   twinlens list methods
   twinlens list encoders 'resnet*'
   twinlens list presets --json")]
 pub struct ListArgs {
-    /// What to list
-    pub kind: Kind,
+    /// What to list; without it, what can be listed
+    pub kind: Option<Kind>,
     /// Only names that match, `*` for any characters and `?` for one
     pub pattern: Option<String>,
 }
@@ -61,14 +62,46 @@ pub fn all(kind: Kind) -> Vec<Choice> {
     }
 }
 
-/// Runs `list` for what there is of the kind asked for, `all`.
+impl Kind {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Runs `list` for what there `is` of each kind.
 ///
 /// # Errors
 /// When nothing matches the pattern, or stdout cannot be written.
-pub fn run(args: &ListArgs, all: &[Choice], terminal: &Terminal) -> Outcome {
+pub fn run(args: &ListArgs, is: &dyn Fn(Kind) -> Vec<Choice>, terminal: &Terminal) -> Outcome {
+    match args.kind {
+        Some(kind) => list(args, kind, &is(kind), terminal),
+        None => kinds(is, terminal),
+    }
+}
+
+/// Tells what can be listed, and how many of each there are.
+fn kinds(is: &dyn Fn(Kind) -> Vec<Choice>, terminal: &Terminal) -> Outcome {
+    let told = |kind: &Kind| {
+        let what = kind.to_possible_value().and_then(|value| Some(value.get_help()?.to_string()));
+        (kind.name(), is(*kind).len(), what.unwrap_or_default())
+    };
+    let kinds: Vec<_> = Kind::value_variants().iter().map(told).collect();
+    let document: Vec<_> = kinds
+        .iter()
+        .map(|(name, count, what)| json!({ "name": name, "count": count, "what": what }))
+        .collect();
+    terminal.result(&json!({ "kinds": document }), || {
+        let row = |(name, count, what): &(String, usize, String)| {
+            vec![name.clone(), count.to_string(), what.clone()]
+        };
+        terminal.table(&["twinlens list ...", "", "what"], &kinds.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+fn list(args: &ListArgs, kind: Kind, all: &[Choice], terminal: &Terminal) -> Outcome {
     let pattern = args.pattern.as_deref().unwrap_or("*");
     let found: Vec<&Choice> = all.iter().filter(|choice| choices::matches(pattern, &choice.name)).collect();
-    let kind = args.kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let kind = kind.name();
     if found.is_empty() && !all.is_empty() {
         let failure = Failure::message(Exit::Usage, format!("no {kind} match `{pattern}`"));
         let near = nearest(pattern, all.iter().map(|choice| choice.name.as_str()));
@@ -78,8 +111,12 @@ pub fn run(args: &ListArgs, all: &[Choice], terminal: &Terminal) -> Outcome {
         }));
     }
     terminal.result(&json!({ kind: found }), || {
-        let keys: Vec<&str> =
-            found.first().map_or(vec![], |choice| choice.details.iter().map(|(key, _)| *key).collect());
+        let mut keys: Vec<&str> = Vec::new();
+        for (key, _) in found.iter().flat_map(|choice| &choice.details) {
+            if !keys.contains(key) {
+                keys.push(key);
+            }
+        }
         let headings: Vec<&str> = ["name", "what"].into_iter().chain(keys.iter().copied()).collect();
         let row = |choice: &&Choice| {
             let details = keys.iter().map(|key| choice.detail(key).unwrap_or_default());

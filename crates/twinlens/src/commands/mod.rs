@@ -20,6 +20,7 @@ pub mod list;
 pub mod man;
 pub mod notices;
 mod plan;
+pub mod predict;
 pub mod pretrain;
 pub mod probe;
 pub mod quickstart;

@@ -22,6 +22,7 @@ pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
     let plan = job.plan()?;
     let (images, context) = (job.prepared.train.len(), &job.prepared.context);
     let step = plan.stages.first().map_or(0.0, |stage| stage.seconds_per_step);
+    let (need, held) = (job.memory_need(), job.data.bytes_in_memory);
     let document = json!({
         "images": images,
         "size": context.size,
@@ -31,6 +32,8 @@ pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
         "seconds_per_step": step,
         "weights_and_optimiser_bytes": plan.learning_bytes(),
         "memory_bytes": plan.memory_bytes,
+        "memory_needed": need,
+        "images_in_memory_bytes": job.data.bytes_in_memory,
         "settings": job.settings,
     });
     let before = [
@@ -40,6 +43,8 @@ pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
     let after = [
         ("time", format!("{}, at {step:.2} s a step", time(&plan))),
         ("weights, gradients, optimiser", bytes(plan.learning_bytes())),
+        ("images held in memory", if held == 0 { "none".to_owned() } else { bytes(held) }),
+        ("memory needed beside them, estimated", bytes(need.total())),
         ("memory after two steps", plan.memory_bytes.map_or("not known".to_owned(), bytes)),
         ("a checkpoint", bytes(plan.checkpoint_bytes)),
         ("files", names::ALL.join(" ")),

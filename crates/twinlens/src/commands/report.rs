@@ -46,6 +46,10 @@ fn page(text: &str) -> Result<PathBuf, String> {
 /// # Errors
 /// A folder that is no run or in use, several runs and no place for their page, or a file or stdout that cannot be written.
 pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
+    if let Some(file) = args.csv.as_deref().filter(|folder| folder.is_file()) {
+        let message = "the tables go into a folder, one file each; this is a file";
+        return Err(Failure::message(Exit::Usage, message).at(file.display()));
+    }
     let (file, report) = match (&args.runs[..], &args.out) {
         ([study], out) if study.join(PLAN).is_file() => {
             let report = Report::of_study(&ExistingStudy::read(study)?, &CommandLine)?;

@@ -23,6 +23,11 @@ pub struct SettingsArgs {
     /// How often every training image is seen
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
+    /// Only the first so many training images
+    ///
+    /// 0 takes all.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
     /// What convolutions and linear layers multiply
     #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16", "auto"])]
     pub precision: Option<String>,
@@ -41,9 +46,17 @@ pub struct CommonArgs {
     /// What learns (`twinlens list encoders`)
     #[arg(long, value_name = "ID")]
     pub encoder: Option<String>,
+    /// Side of the images in pixels
+    ///
+    /// That is, of the views that are learned from. `auto` takes the images' own, at most 128, and less where memory is short.
+    #[arg(long, value_name = "auto|PX", value_parser = size)]
+    pub size: Option<Value>,
     /// Images in a step
     #[arg(long, value_name = "N")]
     pub batch: Option<u32>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", value_parser = super::judging::positive)]
+    pub lr: Option<f64>,
     /// Seed of all randomness
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: Option<i64>,
@@ -81,6 +94,7 @@ impl SettingsArgs {
         let all = [
             ("--method", "method.name", text(&self.method)),
             ("--epochs", "epochs", self.epochs.map(|epochs| Value::Integer(epochs.into()))),
+            ("--limit", "limit", self.limit.map(|limit| Value::Integer(limit.into()))),
             ("--precision", "precision", text(&self.precision)),
         ];
         request.flags.extend(given(all));
@@ -111,7 +125,9 @@ impl CommonArgs {
         let all = [
             ("--data", "data", text(&self.data)),
             ("--encoder", "encoder.name", text(&self.encoder)),
+            ("--size", "size", self.size.clone()),
             ("--batch", "batch", number(self.batch)),
+            ("--lr", "optim.lr", self.lr.map(Value::Float)),
             ("--seed", "seed", self.seed.map(Value::Integer)),
             ("--deterministic", "deterministic", self.deterministic.then_some(Value::Boolean(true))),
             ("--device", "device", text(&self.device)),
@@ -126,6 +142,15 @@ impl CommonArgs {
 /// The flags that have a value.
 fn given<const N: usize>(all: [(&'static str, &'static str, Option<Value>); N]) -> Vec<Flag> {
     all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
+}
+
+/// A side of views as `--size` takes it.
+fn size(text: &str) -> Result<Value, String> {
+    match text.parse::<u32>() {
+        Ok(size) => Ok(Value::Integer(size.into())),
+        Err(_) if text == "auto" => Ok(Value::String(text.to_owned())),
+        Err(_) => Err("expected auto or a number of pixels".to_owned()),
+    }
 }
 
 /// A device as `--device` takes it.
@@ -161,6 +186,19 @@ mod tests {
             ("--method", "\"simclr\""),
         ];
         assert_eq!(flags, expected.map(|(name, value)| (name, value.to_owned())));
+    }
+
+    #[test]
+    fn what_people_look_for_first_has_flags() {
+        let line = "--size 64 --lr 0.1 --limit 100";
+        let flags = parse::<SettingsArgs>(line).unwrap().request().flags;
+        let flags: Vec<_> = flags.iter().map(|flag| (flag.key, flag.value.to_string())).collect();
+        let expected = [("size", "64"), ("optim.lr", "0.1"), ("limit", "100")];
+        assert_eq!(flags, expected.map(|(key, value)| (key, value.to_owned())));
+        assert!(parse::<SettingsArgs>("--size auto").is_ok());
+        for bad in ["--size large", "--size -1", "--lr 0"] {
+            assert!(parse::<SettingsArgs>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -157,6 +157,7 @@ impl From<LabError> for Failure {
             | LabError::StagesOfPixels
             | LabError::MapsInCsv
             | LabError::NotTrained
+            | LabError::NoClassifier
             | LabError::NoPlace
             | LabError::UnknownProtocol { .. }
             | LabError::NotHeeded { .. }
@@ -186,7 +187,7 @@ impl From<NameError> for Failure {
 
 impl From<JobError> for Failure {
     fn from(error: JobError) -> Failure {
-        let hint = error.hint();
+        let hint = error.hint().map(|hint| spelled(&hint));
         let exit = match &error {
             JobError::Interrupted => Exit::Interrupted,
             JobError::Changed { .. }
@@ -198,7 +199,10 @@ impl From<JobError> for Failure {
             | JobError::NoBlocks
             | JobError::OtherEncoder { .. }
             | JobError::OtherProbe { .. } => Exit::Usage,
-            JobError::NoRoom { .. } | JobError::Io(_) | JobError::Unfinished { .. } => Exit::Environment,
+            JobError::NoRoom { .. }
+            | JobError::NoMemory { .. }
+            | JobError::Io(_)
+            | JobError::Unfinished { .. } => Exit::Environment,
             JobError::Unwritable { .. } | JobError::NoToml { .. } => Exit::Failed,
             JobError::Process { status } => match status.code() {
                 Some(2) => Exit::Usage,
@@ -212,7 +216,7 @@ impl From<JobError> for Failure {
             let hint = format!("is the study finished? `twinlens finetune --resume {}`", study.display());
             return Failure::new(exit, error).hint(hint);
         }
-        Failure::new(exit, error).advised(hint.map(spelled))
+        Failure::new(exit, error).advised(hint)
     }
 }
 

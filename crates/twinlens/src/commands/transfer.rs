@@ -14,7 +14,7 @@ use super::judging::{JudgeArgs, write_document};
 use super::probe::Classifier;
 use super::tags;
 use super::verdict_output::VerdictOutput;
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
 /// Arguments of `transfer`.
@@ -48,9 +48,13 @@ pub struct TransferArgs {
 /// # Errors
 /// An encoder or data that cannot be used; the data set concerned is named.
 pub fn run(args: &TransferArgs, terminal: &Terminal) -> Outcome {
+    let Some(first) = &args.judge.data else {
+        let message = "no data set to judge on besides the run's own";
+        return Err(Failure::message(Exit::Usage, message).hint("add --data PATH, or several paths"));
+    };
     let mut judged = Vec::new();
-    for name in std::iter::once(&args.judge.data).chain(&args.more) {
-        let judge = JudgeArgs { data: name.clone(), ..args.judge.clone() };
+    for name in std::iter::once(first).chain(&args.more) {
+        let judge = JudgeArgs { data: Some(name.clone()), ..args.judge.clone() };
         judged.extend(of_one(args, &judge, terminal).map_err(|failure| failure.at(name))?);
     }
     let pictures = args.judge.keep(&judged)?;
@@ -122,10 +126,9 @@ mod tests {
         assert!(args.more.is_empty());
         let args: TransferArgs = parse("runs/a --data b.npz c.npz d --classifier ridge -k 5").unwrap();
         assert_eq!(
-            (args.judge.data.as_str(), args.more),
-            ("b.npz", vec!["c.npz".to_owned(), "d".to_owned()])
+            (args.judge.data.as_deref(), args.more),
+            (Some("b.npz"), vec!["c.npz".to_owned(), "d".to_owned()])
         );
         assert_eq!((args.classifier, args.k), (Classifier::Ridge, vec![5]));
-        assert!(parse::<TransferArgs>("runs/a").is_err());
     }
 }

@@ -99,7 +99,7 @@ impl TsneArgs {
     fn asked<'a>(&'a self, data: &'a DataSet) -> SeriesAsked<'a> {
         SeriesAsked {
             data,
-            path: &self.judge.data,
+            path: self.judge.data(),
             part: self.split,
             most: self.most as usize,
             seed: self.seed as u64,
@@ -149,7 +149,7 @@ mod tests {
         assert!(parse::<TsneArgs>("runs/a --data b.npz --through-epochs").unwrap().through_epochs);
         for bad in [
             "runs/a runs/b --data b.npz --through-epochs",
-            "runs/a",
+            "--data b.npz",
             "runs/a --data b.npz --perplexity 0",
             "runs/a --data b.npz --out map.svg",
         ] {

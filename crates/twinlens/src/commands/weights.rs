@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use twinlens_lab::weights::{self as lab, EncoderFound, Format, Import, WeightsError};
-use twinlens_nn::weights::IMAGENET_SIZE;
 
 use crate::exit::{Exit, Failure, Outcome, spelled};
 use crate::terminal::Terminal;
@@ -52,8 +51,10 @@ pub struct ImportArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub channels: Option<u16>,
     /// Side of the images in pixels
-    #[arg(long, value_name = "PX", default_value_t = IMAGENET_SIZE as u32, value_parser = clap::value_parser!(u32).range(1..))]
-    pub size: u32,
+    ///
+    /// 224 if not given. But what is not given, size, mean and deviation, is that of the encoder.json beside the file, where there is one.
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(1..))]
+    pub size: Option<u32>,
     /// What is subtracted from each channel, scaled to [0, 1]; ImageNet's means if not given
     #[arg(long, value_name = "M,M,..", value_delimiter = ',', value_parser = finite)]
     pub mean: Option<Vec<f32>>,
@@ -139,7 +140,7 @@ pub fn run(args: &WeightsArgs, terminal: &Terminal) -> Outcome {
 fn import(args: &ImportArgs, terminal: &Terminal) -> Outcome {
     let wanted = Import {
         channels: args.channels.map(usize::from),
-        size: args.size as usize,
+        size: args.size.map(|size| size as usize),
         mean: args.mean.clone(),
         std: args.std.clone(),
         prefix: args.prefix.clone(),

@@ -39,7 +39,10 @@ fn every_recipe_is_the_same_in_its_older_form() {
         let file = older().join("recipes").join(format!("{name}.toml"));
         let old = resolve(&Request { files: vec![file], ..Request::default() });
         let new = resolve(&preset(name, &[]));
-        assert_eq!(diff(&old.table, &new.table), [], "{name}");
+        // Recipes for images of any size leave the stem to it by now.
+        let mut changes = diff(&old.table, &new.table);
+        changes.retain(|change| !(name.starts_with("medmnist/") && change.key == "encoder.stem"));
+        assert_eq!(changes, [], "{name}");
         assert_eq!((old.warnings.len(), new.warnings.len()), (1, 0), "{name}: {:?}", old.warnings);
     }
 }

@@ -64,7 +64,7 @@ fn list(words: &[&str]) -> Result<String, (Exit, String)> {
             encoder("vit_b_16", "vision transformer", "768"),
         ],
     };
-    run::<ListArgs>(words, |args, terminal| list::run(args, &all(args.kind), terminal))
+    run::<ListArgs>(words, |args, terminal| list::run(args, &all, terminal))
 }
 
 #[test]
@@ -159,6 +159,8 @@ fn lists_are_tables_or_json() {
 
 #[test]
 fn a_pattern_without_a_match_is_usage_with_a_suggestion() {
+    let kinds = list(&[]).unwrap();
+    assert!(kinds.contains("encoders") && kinds.contains("  3  Networks"), "{kinds}");
     let (exit, told) = list(&["encoders", "resnet81"]).unwrap_err();
     assert_eq!(exit, Exit::Usage);
     assert!(told.contains("did you mean `resnet18`?"), "{told}");

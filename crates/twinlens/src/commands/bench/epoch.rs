@@ -88,7 +88,7 @@ impl Epoch {
         settings.limit = args.limit.unwrap_or(0) as usize;
         settings.device.clone_from(&args.device);
         settings.precision = args.precision;
-        settings.size = self.size;
+        settings.size = self.size.into();
         settings.views = BARLOW.views();
         Ok(settings)
     }

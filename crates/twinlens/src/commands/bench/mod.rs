@@ -48,7 +48,9 @@ pub struct BenchArgs {
     /// Epochs are timed on it, whose images must have three channels, and reading.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: Option<String>,
-    /// Of epochs: only the first so many training images
+    /// Only the first so many training images
+    ///
+    /// Of epochs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
 }
