@@ -57,7 +57,12 @@ pub(crate) struct FilePlace {
     pub(crate) entry: usize,
     /// Its place among the images of that file.
     pub(crate) page: usize,
+    /// Bytes that decoding the file takes.
+    pub(crate) bytes: u64,
 }
+
+/// Files are decoded on demand if so many can be decoded at a time within the limit.
+const AT_A_TIME: u64 = 8;
 
 /// Everything about the stored images but their pixels; the foot of a cache file.
 #[derive(Default, Serialize, Deserialize)]
@@ -199,7 +204,7 @@ impl Store {
         index: usize,
         record: &Record,
         files: &dyn ImageFiles,
-        FilePlace { entry, page }: FilePlace,
+        FilePlace { entry, page, .. }: FilePlace,
     ) -> Result<Image, DataError> {
         let same = |image: &Image| {
             let shape = [image.height, image.width, image.channels];
@@ -396,7 +401,7 @@ impl<'a> StoreBuilder<'a> {
         if let Sink::Memory(bytes) = &self.bytes
             && bytes.len() as u64 + adding > self.limit
         {
-            match self.files.is_some() && self.places.len() == self.index.records.len() {
+            match self.can_be_decoded_again() {
                 true => self.bytes = Sink::Files,
                 false => self.spill(adding)?,
             }
@@ -412,6 +417,12 @@ impl<'a> StoreBuilder<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether every image so far has a file, of which several can be decoded at a time.
+    fn can_be_decoded_again(&self) -> bool {
+        let small = |place: &FilePlace| place.bytes.saturating_mul(AT_A_TIME) <= self.limit;
+        self.files.is_some() && self.places.len() == self.index.records.len() && self.places.iter().all(small)
     }
 
     /// Moves what is in memory to a file in the cache folder.

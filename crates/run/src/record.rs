@@ -146,8 +146,11 @@ fn read_data(file: &Path) -> Result<Option<Value>, RunError> {
     if file.exists() { files::read_json(file).map(Some) } else { Ok(None) }
 }
 
-/// The verdicts in a folder, and why others could not be read: a damaged one must not hide the run.
-fn read_verdicts(folder: &Path) -> Result<(BTreeMap<String, Value>, BTreeMap<String, String>), RunError> {
+/// Verdicts by name, and why others could not be read.
+type ReadVerdicts = (BTreeMap<String, Value>, BTreeMap<String, String>);
+
+/// The verdicts in a folder: a damaged one must not hide the run.
+fn read_verdicts(folder: &Path) -> Result<ReadVerdicts, RunError> {
     let (mut verdicts, mut unread) = (BTreeMap::new(), BTreeMap::new());
     let files = files::entries(folder)?;
     for file in files.iter().filter(|file| !file.starts_with('.')) {

@@ -10,7 +10,7 @@
 //! bad samples. NumPy arrays in class folders are images, one each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
@@ -358,9 +358,10 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
         }
         match decoded {
             Ok(decoded) => {
-                largest = largest.max(decoded.bytes()).max(tree.entries[file.entry].len.unwrap_or(0));
+                let bytes = decoded.bytes().max(tree.entries[file.entry].len.unwrap_or(0));
+                largest = largest.max(bytes);
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
-                samples.extend(samples_of(file, path, decoded, settings.pages));
+                samples.extend(samples_of(file, path, (decoded, bytes), settings.pages));
             }
             Err(refusal) => store.bad_sample(tree.place_of(file.entry), path, refusal)?,
         }
@@ -386,11 +387,22 @@ struct Files {
     tree: Arc<Tree>,
     settings: DataSettings,
     limit: u64,
+    /// Held alone by whoever decodes a file that needs more than its share of the limit.
+    decoding: RwLock<()>,
 }
 
 impl ImageFiles for Files {
     fn decode(&self, entry: usize) -> Result<Vec<Image>, DataError> {
-        let decoded = decode_file(&self.tree, entry, &self.settings, self.limit);
+        let decode = |limit: u64| decode_file(&self.tree, entry, &self.settings, limit);
+        let share = self.limit / (2 * rayon::current_num_threads() as u64);
+        let shared = || {
+            let _others = self.decoding.read().unwrap_or_else(PoisonError::into_inner);
+            decode(share)
+        };
+        let decoded = shared().or_else(|_| {
+            let _alone = self.decoding.write().unwrap_or_else(PoisonError::into_inner);
+            decode(self.limit)
+        });
         let decoded = decoded.map_err(|refusal| DataError::bad_sample(self.tree.place_of(entry), refusal))?;
         Ok(decoded.images)
     }
@@ -398,16 +410,22 @@ impl ImageFiles for Files {
 
 /// Where images of `tree` can be decoded from at any time, each within `limit` bytes.
 pub(super) fn files(tree: &Arc<Tree>, settings: &DataSettings, limit: u64) -> Option<Arc<dyn ImageFiles>> {
-    Some(Arc::new(Files { tree: tree.clone(), settings: settings.clone(), limit }))
+    let decoding = RwLock::new(());
+    Some(Arc::new(Files { tree: tree.clone(), settings: settings.clone(), limit, decoding }))
 }
 
 /// The images of one file; pages are named by their number.
-fn samples_of(file: File, path: &str, decoded: Decoded, pages: Pages) -> impl Iterator<Item = Sample> {
+fn samples_of(
+    file: File,
+    path: &str,
+    (decoded, bytes): (Decoded, u64),
+    pages: Pages,
+) -> impl Iterator<Item = Sample> {
     let numbered = decoded.paged && pages == Pages::Each;
     let name = move |path: &str, page: usize| if numbered { format!("{path}[{page}]") } else { path.into() };
     let path = path.to_string();
     decoded.images.into_iter().enumerate().map(move |(page, image)| Sample {
-        place: Some(FilePlace { entry: file.entry, page }),
+        place: Some(FilePlace { entry: file.entry, page, bytes }),
         label: file.label,
         tags: file.tags.clone(),
         metadata: file.metadata.clone(),

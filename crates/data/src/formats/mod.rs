@@ -18,6 +18,9 @@ mod voc;
 
 pub(crate) use idx::labels_beside;
 
+/// See [`Format::files`].
+type FilesOf = fn(&Arc<Tree>, &DataSettings, u64) -> Option<Arc<dyn ImageFiles>>;
+
 /// A format: how to recognise it by content, and how to read it.
 pub(crate) struct Format {
     /// What reports call it.
@@ -29,7 +32,7 @@ pub(crate) struct Format {
     /// Reads the tree into the store and returns the class names.
     pub(crate) read: fn(&Tree, &OpenOptions<'_>, &mut StoreBuilder<'_>) -> Result<Vec<String>, DataError>,
     /// Where its images can be decoded from at any time, each within so many bytes, if they are files of their own.
-    pub(crate) files: fn(&Arc<Tree>, &DataSettings, u64) -> Option<Arc<dyn ImageFiles>>,
+    pub(crate) files: FilesOf,
 }
 
 /// The [`Format::files`] of arrays, whose images are none.

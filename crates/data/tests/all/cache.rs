@@ -65,7 +65,7 @@ fn images_larger_than_their_share_of_the_limit_are_read_all_the_same_and_in_orde
     put(folder.path(), "1/05.png", b"no picture");
     let held = twinlens_data::open(folder.path(), &OpenOptions::default()).unwrap();
     assert_eq!((held.skipped.count, held.skipped.first[0].path.as_str()), (1, "1/05.png"));
-    let limit = Some(20_000); // four of the large images, or 16 of at most 1250 bytes
+    let limit = Some(40_000); // eight of the large images, or 16 of at most 2500 bytes
     let options =
         OpenOptions { memory_limit: limit, cache_dir: Some(cache.path().into()), ..OpenOptions::default() };
     let limited = twinlens_data::open(folder.path(), &options).unwrap();

@@ -24,8 +24,6 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
     /// Only the first so many training images
-    ///
-    /// 0 takes all.
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
     /// What convolutions and linear layers multiply
@@ -47,8 +45,6 @@ pub struct CommonArgs {
     #[arg(long, value_name = "ID")]
     pub encoder: Option<String>,
     /// Side of the images in pixels
-    ///
-    /// That is, of the views that are learned from. `auto` takes the images' own, at most 128, and less where memory is short.
     #[arg(long, value_name = "auto|PX", value_parser = size)]
     pub size: Option<Value>,
     /// Images in a step

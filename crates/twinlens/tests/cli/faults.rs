@@ -109,7 +109,7 @@ fn a_folder_that_cannot_be_written_is_told_before_any_work() {
 #[test]
 fn memory_that_is_not_there_is_refused_and_memory_that_runs_out_is_told() {
     let place = Place::new();
-    let output = shell("ulimit -v 700000; exec $PROGRAM $RUN batch=48 size=64 --out run", &place.at(""));
+    let output = shell("ulimit -v 930000; exec $PROGRAM $RUN batch=48 size=64 --out run", &place.at(""));
     let told = complaint(&output, 4);
     assert!(told.contains("of memory") && told.contains("would fit"), "{told}");
     assert!(!place.at("run").exists());
