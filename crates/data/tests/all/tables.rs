@@ -135,7 +135,7 @@ fn a_table_that_changes_is_read_anew() {
     (0..40).for_each(|seed| put(folder.path(), &format!("images/{seed}.png"), &png(4, seed)));
     let table =
         |label: &str| put(folder.path(), "labels.csv", format!("image,label\n1,{label}\n").as_bytes());
-    let options = OpenOptions { memory_limit: Some(500), ..as_defined() };
+    let options = OpenOptions { memory_limit: Some(1500), ..as_defined() };
     for label in ["first", "second"] {
         table(label);
         let set = twinlens_data::open(&folder.path().join("images"), &options).unwrap();
