@@ -293,8 +293,8 @@ enum Sink {
         file: BufWriter<NamedTempFile>,
         len: u64,
     },
-    /// Nothing is held.
-    Files,
+    /// Nothing is held: images can be decoded again.
+    Files(Arc<dyn ImageFiles>),
 }
 
 impl<'a> StoreBuilder<'a> {
@@ -401,13 +401,13 @@ impl<'a> StoreBuilder<'a> {
         if let Sink::Memory(bytes) = &self.bytes
             && bytes.len() as u64 + adding > self.limit
         {
-            match self.can_be_decoded_again() {
-                true => self.bytes = Sink::Files,
-                false => self.spill(adding)?,
+            match self.files.take().filter(|_| self.can_be_decoded_again()) {
+                Some(files) => self.bytes = Sink::Files(files),
+                None => self.spill(adding)?,
             }
         }
         match &mut self.bytes {
-            Sink::Files => {}
+            Sink::Files(_) => {}
             Sink::Memory(bytes) => pixels.write_le(bytes),
             Sink::File { file, len } => {
                 let mut bytes = Vec::new();
@@ -422,7 +422,7 @@ impl<'a> StoreBuilder<'a> {
     /// Whether every image so far has a file, of which several can be decoded at a time.
     fn can_be_decoded_again(&self) -> bool {
         let small = |place: &FilePlace| place.bytes.saturating_mul(AT_A_TIME) <= self.limit;
-        self.files.is_some() && self.places.len() == self.index.records.len() && self.places.iter().all(small)
+        self.places.len() == self.index.records.len() && self.places.iter().all(small)
     }
 
     /// Moves what is in memory to a file in the cache folder.
@@ -495,8 +495,7 @@ impl<'a> StoreBuilder<'a> {
                 bytes.shrink_to_fit();
                 Store::new(Bytes::Memory(bytes), self.index, &self.place)
             }
-            Sink::Files => {
-                let Some(files) = self.files else { return Err(DataError::NoSamples { what: "decoding" }) };
+            Sink::Files(files) => {
                 let all: usize = self.index.records.iter().map(Record::bytes).sum();
                 let message = format!(
                     "images are decoded when they are needed: all at once they would take {} MiB of memory",

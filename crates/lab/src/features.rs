@@ -63,7 +63,7 @@ pub fn features(
     if let Some(features) = place.as_ref().and_then(|place| read_cached(place, source.len())) {
         return Ok(features);
     }
-    let features = run(&embedding, subject.network(&computing.device)?, source, split, events)?;
+    let features = run(&embedding, subject.network(&computing.device)?.as_mut(), source, split, events)?;
     if let Some(place) = place {
         keep(&place, &features);
     }
@@ -76,7 +76,7 @@ pub fn features(
 /// As [`features`].
 pub(crate) fn by_network(
     subject: &Subject,
-    network: (Encoder, Weights),
+    network: &mut (Encoder, Weights),
     data: &DataSet,
     split: Split,
     computing: &Computing,
@@ -89,7 +89,7 @@ pub(crate) fn by_network(
 /// Puts images through a network; without one, their pixels.
 fn run(
     embedding: &Embedding,
-    network: Option<(Encoder, Weights)>,
+    network: Option<&mut (Encoder, Weights)>,
     source: Arc<dyn ImageSource>,
     split: Split,
     events: &dyn Events,
@@ -97,7 +97,7 @@ fn run(
     let task = events.begin(&format!("features of {}", split.name()));
     let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
     Ok(match network {
-        Some((encoder, mut weights)) => embedding.run(&encoder, &mut weights, source, progress)?,
+        Some((encoder, weights)) => embedding.run(encoder, weights, source, progress)?,
         None => embedding.pixels(source, progress)?,
     })
 }

@@ -1,20 +1,18 @@
 //! Classes of new images: by the head of a run that was fine-tuned, or by a linear probe of one that learned without labels.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Deserialize;
-use twinlens_data::{DataSet, Split};
+use twinlens_data::DataSet;
 use twinlens_eval::{FittedProbe, LinearProbe, metrics};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors};
-use twinlens_run::csv_cell;
-use twinlens_ssl::finetune::{HEAD, Head, probabilities, with_head};
+use twinlens_ssl::finetune::{HEAD, Head, class_table, probabilities, with_head};
 
 use crate::encoder::network;
-use crate::features::by_network;
-use crate::{Computing, Events, FeaturesKind, Judging, Lab, LabError, Part, Subject, encoder_file};
+use crate::features::{by_network, features};
+use crate::{Computing, Events, Judging, Lab, LabError, Part, Subject, encoder_file};
 use crate::{judged, names, own_data, read_encoder, reading_for};
 
 /// What tells the classes of images.
@@ -98,33 +96,26 @@ impl Classifier {
         computing: &Computing,
         events: &dyn Events,
     ) -> Result<ClassTable, LabError> {
-        let subject = Subject::new(FeaturesKind::Trained, self.file.clone(), 0)?;
-        let mut probabilities = Vec::new();
-        for split in Part::All.of(data)? {
-            probabilities.extend(self.of_split(&subject, data, split, computing, events)?);
-        }
-        let names = names(data, Part::All)?.into_iter().map(|(_, name)| name).collect();
-        Ok(ClassTable { names, classes: self.classes.clone(), probabilities })
-    }
-
-    fn of_split(
-        &self,
-        subject: &Subject,
-        data: &DataSet,
-        split: Split,
-        computing: &Computing,
-        events: &dyn Events,
-    ) -> Result<Vec<f64>, LabError> {
+        let subject = Subject::trained(self.file.clone());
+        let splits = Part::All.of(data)?;
+        let mut found = Vec::new();
         match &self.rule {
             Rule::Head { kind, tensors } => {
-                let network = self.network(*kind, tensors, &computing.device)?;
-                Ok(probabilities(&by_network(subject, network, data, split, computing, events)?))
+                let mut network = self.network(*kind, tensors, &computing.device)?;
+                for split in splits {
+                    let logits = by_network(&subject, &mut network, data, split, computing, events)?;
+                    found.extend(probabilities(&logits));
+                }
             }
             Rule::Probe(probe) => {
-                let features = crate::features(subject, data, split, computing, events)?;
-                Ok(probe.probabilities(&features)?)
+                for split in splits {
+                    let features = features(&subject, data, split, computing, events)?;
+                    found.extend(probe.probabilities(&features)?);
+                }
             }
         }
+        let names = names(data, Part::All)?.into_iter().map(|(_, name)| name).collect();
+        Ok(ClassTable { names, classes: self.classes.clone(), probabilities: found })
     }
 
     /// The encoder with its head.
@@ -157,18 +148,12 @@ impl ClassTable {
 
     /// A line for each image: its name, its likeliest class, how probable that is, and the probability of every class.
     pub fn csv(&self) -> String {
-        let named: Vec<String> = self.classes.iter().map(|class| csv_cell(&format!("p({class})"))).collect();
-        let mut text = format!("image,predicted,probability,{}\n", named.join(","));
+        let row = |((name, class), row): ((&String, usize), &[f64])| {
+            [name.clone(), self.classes[class].clone(), row[class].to_string()]
+        };
         let rows = self.probabilities.chunks_exact(self.classes.len().max(1));
-        for ((name, class), row) in self.names.iter().zip(self.predicted()).zip(rows) {
-            let class_name = csv_cell(&self.classes[class]);
-            let _ = write!(text, "{},{class_name},{}", csv_cell(name), row[class]); // to a string: cannot fail
-            for probability in row {
-                let _ = write!(text, ",{probability}");
-            }
-            text.push('\n');
-        }
-        text
+        let rows = self.names.iter().zip(self.predicted()).zip(rows).map(row);
+        class_table(["image", "predicted", "probability"], rows, &self.classes, &self.probabilities)
     }
 }
 

@@ -137,6 +137,16 @@ impl Prepared {
         Ok(Prepared { train, context, policy, workers, classes: data.classes.len() })
     }
 
+    /// The same with views of `size` pixels, as `settings` make them; the images are not measured again.
+    ///
+    /// # Errors
+    /// Views that cannot be made.
+    pub fn resized<M>(self, settings: &Settings<M>, size: usize) -> Result<Prepared, SslError> {
+        let context = BuildContext { size, ..self.context };
+        let policy = Arc::new(Policy::build(&settings.views, context.clone())?);
+        Ok(Prepared { context, policy, ..self })
+    }
+
     /// What a network must know of these images.
     pub fn shape(&self) -> DataShape {
         DataShape { channels: self.context.channels, classes: self.classes }

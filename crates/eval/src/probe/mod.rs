@@ -100,21 +100,22 @@ impl LinearProbe {
         train: &Labelled,
         held_out: &[(&str, &Labelled)],
     ) -> Result<Judgement<Predictions>, EvalError> {
-        self.check()?;
-        let (fitted, held_out) = standardised(train, held_out)?;
-        let val = to_choose_by(&held_out)?;
-        let (c, model) = self.choose(&fitted, val)?;
+        let fitted = self.fit(train, held_out)?;
+        let FittedProbe { model, c, .. } = &fitted;
         let asked = [("c_grid", self.c.clone().into()), ("tolerance", self.tolerance.into())];
         let asked = asked
             .into_iter()
             .chain(unusual_limit(self.max_iterations, LinearProbe::default().max_iterations));
-        let found =
-            [("c", c.into()), ("iterations", model.iterations.into()), ("converged", model.converged.into())];
+        let found = [
+            ("c", (*c).into()),
+            ("iterations", model.iterations.into()),
+            ("converged", model.converged.into()),
+        ];
         let mut verdict = Judgement::of_labels(asked, train.labels(), train.classes()).finding(found);
-        for (name, set) in &held_out {
-            verdict.judge(name, set, &model.probabilities(set.features())?)?;
+        for (name, set) in held_out {
+            verdict.judge(name, set, &fitted.probabilities(set.features())?)?;
         }
-        verdict.warnings.extend(self.doubts(c, &model));
+        verdict.warnings.extend(self.doubts(*c, model));
         Ok(verdict)
     }
 

@@ -33,7 +33,7 @@ pub struct Finetuning {
     /// The images with their labels.
     pub images: LabelledImages,
     data: DataSet,
-    on_cpu: bool,
+    demand: Demand,
     recipe: Option<Recipe>,
     /// The encoder to start from; none for random weights, or where a checkpoint will do.
     file: Option<Arc<EncoderFile>>,
@@ -68,10 +68,9 @@ impl Finetuning {
         data: &DataSet,
     ) -> Result<Finetuning, LabError> {
         let images = LabelledImages::new(&settings, data)?;
-        let on_cpu = is_cpu(&settings.open_device()?);
-        let run = Finetuning { settings, images, data: data.clone(), on_cpu, recipe: None, file };
-        run.demand().check()?;
-        Ok(run)
+        let demand = demand(&settings, &images)?;
+        demand.check()?;
+        Ok(Finetuning { settings, images, data: data.clone(), demand, recipe: None, file })
     }
 
     /// The same, known to follow a recipe.
@@ -116,26 +115,6 @@ impl Finetuning {
     }
 }
 
-impl Finetuning {
-    /// Numbers in the encoder.
-    fn values(&self) -> usize {
-        let entries = self.settings.encoder.entries(self.images.context.channels);
-        entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
-    }
-
-    fn demand(&self) -> Demand {
-        let context = &self.images.context;
-        Demand {
-            encoder: self.settings.encoder,
-            channels: context.channels,
-            batch: self.images.batch(self.settings.batch),
-            sides: vec![context.size],
-            size: LearnerSize { parameters: self.values(), state: 0 },
-            on_cpu: self.on_cpu,
-        }
-    }
-}
-
 impl TrainingJob for Finetuning {
     type Outcome = Finetuned;
 
@@ -152,11 +131,11 @@ impl TrainingJob for Finetuning {
     }
 
     fn checkpoint_bytes(&self) -> Result<u64, LabError> {
-        Ok(checkpoint_bytes(LISTS, self.values()))
+        Ok(checkpoint_bytes(LISTS, self.demand.size.parameters))
     }
 
     fn memory_need(&self) -> MemoryNeed {
-        self.demand().need()
+        self.demand.need()
     }
 
     fn plan(&self) -> Result<Plan, LabError> {
@@ -210,6 +189,20 @@ impl std::fmt::Debug for Finetuning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Finetuning").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+fn demand(settings: &FinetuneSettings, images: &LabelledImages) -> Result<Demand, LabError> {
+    let context = &images.context;
+    let entries = settings.encoder.entries(context.channels);
+    let parameters = entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    Ok(Demand {
+        encoder: settings.encoder,
+        channels: context.channels,
+        batch: images.batch(settings.batch),
+        sides: vec![context.size],
+        size: LearnerSize { parameters, state: 0 },
+        on_cpu: is_cpu(&settings.open_device()?),
+    })
 }
 
 /// The method that trained the encoder with which the run in this folder began.

@@ -27,7 +27,7 @@ pub struct Pretraining {
     pub data: DataSet,
     /// The images checked against the settings, and measured.
     pub prepared: Prepared,
-    on_cpu: bool,
+    demand: Demand,
     recipe: Option<Recipe>,
     init: Option<Init>,
 }
@@ -85,41 +85,22 @@ impl Pretraining {
     pub fn with_data(asked: Settings, data: DataSet, lab: &Lab<'_>) -> Result<Pretraining, LabError> {
         // Opened again when training starts; a device that is missing is told before a folder is made.
         let on_cpu = is_cpu(&asked.open_device()?);
-        let mut size = asked.size;
-        loop {
-            let mut settings = Settings { common: Common { size, ..asked.common.clone() }, ..asked.clone() };
-            let told = settings.fit(&data)?;
-            let prepared = Prepared::new(&settings, &data)?;
-            let run =
-                Pretraining { settings, data: data.clone(), prepared, on_cpu, recipe: None, init: None };
-            let Err(error) = run.demand().check() else {
-                told.iter().for_each(|told| lab.events.warn(told));
-                return Ok(run);
-            };
-            match run.demand().smaller().next().filter(|_| asked.size == ViewSize::default()) {
-                Some(smaller) => {
-                    lab.events.warn(&format!("views of {smaller} pixels, as for larger ones {error}"));
-                    size = smaller.into();
-                }
-                None => return Err(error.into()),
-            }
+        let mut settings = asked.clone();
+        let mut told = settings.fit(&data)?;
+        let mut prepared = Prepared::new(&settings, &data)?;
+        let mut demand = demand(&settings, &prepared, on_cpu);
+        while let Err(error) = demand.check() {
+            let smaller = demand.smaller().next().filter(|_| asked.size == ViewSize::default());
+            let Some(smaller) = smaller else { return Err(error.into()) };
+            lab.events.warn(&format!("views of {smaller} pixels, as for larger ones {error}"));
+            settings =
+                Settings { common: Common { size: smaller.into(), ..asked.common.clone() }, ..asked.clone() };
+            told = settings.fit(&data)?;
+            prepared = prepared.resized(&settings, smaller)?;
+            demand = self::demand(&settings, &prepared, on_cpu);
         }
-    }
-
-    fn size(&self) -> LearnerSize {
-        LearnerSize::of(&self.settings, self.prepared.shape())
-    }
-
-    fn demand(&self) -> Demand {
-        let Prepared { context, policy, .. } = &self.prepared;
-        Demand {
-            encoder: self.settings.encoder,
-            channels: context.channels,
-            batch: self.settings.batch,
-            sides: (0..policy.views()).map(|view| policy.shape(view).height).collect(),
-            size: self.size(),
-            on_cpu: self.on_cpu,
-        }
+        told.iter().for_each(|told| lab.events.warn(told));
+        Ok(Pretraining { settings, data, prepared, demand, recipe: None, init: None })
     }
 
     /// The same, known to follow a recipe.
@@ -192,11 +173,11 @@ impl TrainingJob for Pretraining {
     }
 
     fn checkpoint_bytes(&self) -> Result<u64, LabError> {
-        Ok(checkpoint_bytes(LISTS, self.size().parameters))
+        Ok(checkpoint_bytes(LISTS, self.demand.size.parameters))
     }
 
     fn memory_need(&self) -> MemoryNeed {
-        self.demand().need()
+        self.demand.need()
     }
 
     fn plan(&self) -> Result<Plan, LabError> {
@@ -239,6 +220,18 @@ impl TrainingJob for Pretraining {
 impl std::fmt::Debug for Pretraining {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pretraining").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+fn demand(settings: &Settings, prepared: &Prepared, on_cpu: bool) -> Demand {
+    let Prepared { context, policy, .. } = prepared;
+    Demand {
+        encoder: settings.encoder,
+        channels: context.channels,
+        batch: settings.batch,
+        sides: (0..policy.views()).map(|view| policy.shape(view).height).collect(),
+        size: LearnerSize::of(settings, prepared.shape()),
+        on_cpu,
     }
 }
 

@@ -219,7 +219,7 @@ fn titled<P: Protocol>(name: &str, asked: &Settings) -> String {
     with_labels(name, asked) + &settings.collect::<String>()
 }
 
-/// A value in a title: of a long list, how long it is and where it ends.
+/// A value in a title: of a long list, its first and its last.
 fn short(value: &Value) -> String {
     match value.as_array().map(Vec::as_slice) {
         Some([first, _, _, .., last]) => format!("[{first} ... {last}]"),

@@ -26,7 +26,7 @@ pub use classifier::with_head;
 pub use finetuner::{Finetuner, HEAD};
 pub use metric::Metric;
 pub use settings::{FinetuneSettings, Head, SCRATCH, Stage, Trainable, ValidationSettings, Whole};
-pub use task::{Finetuned, finetune, probabilities};
+pub use task::{Finetuned, class_table, finetune, probabilities};
 
 use crate::learner::form;
 use crate::train::measured;

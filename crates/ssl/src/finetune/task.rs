@@ -301,13 +301,26 @@ fn scores(held_out: &Labelled, probabilities: &[f64]) -> Result<Scores, EvalErro
 /// A row for each image: its name, its class, the class predicted, and the probability of every class.
 fn table(source: &dyn ImageSource, held_out: &Labelled, probabilities: &[f64]) -> String {
     let classes = held_out.classes();
-    let named: Vec<String> = classes.iter().map(|class| csv_cell(&format!("p({class})"))).collect();
-    let mut text = format!("image,class,predicted,{}\n", named.join(","));
     let predictions = metrics::predictions(probabilities, classes.len());
-    for (index, row) in probabilities.chunks_exact(classes.len()).enumerate() {
-        let [truth, predicted] =
-            [held_out.labels()[index], predictions[index]].map(|class| csv_cell(&classes[class]));
-        let _ = write!(text, "{},{truth},{predicted}", csv_cell(&source.name(index)));
+    let row = |(index, (&truth, predicted)): (usize, (&usize, usize))| {
+        [source.name(index), classes[truth].clone(), classes[predicted].clone()]
+    };
+    let rows = held_out.labels().iter().zip(predictions).enumerate().map(row);
+    class_table(["image", "class", "predicted"], rows, classes, probabilities)
+}
+
+/// A table (CSV) with a row for each image: what `columns` name, then the probability of every class, `[images, classes]`.
+pub fn class_table<const N: usize>(
+    columns: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    classes: &[String],
+    probabilities: &[f64],
+) -> String {
+    let named = classes.iter().map(|class| csv_cell(&format!("p({class})")));
+    let headings: Vec<String> = columns.map(str::to_owned).into_iter().chain(named).collect();
+    let mut text = headings.join(",") + "\n";
+    for (cells, row) in rows.zip(probabilities.chunks_exact(classes.len().max(1))) {
+        text += &cells.map(|cell| csv_cell(&cell)).join(",");
         for probability in row {
             let _ = write!(text, ",{probability}");
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::{DataSettings, SplitPolicy};
-use twinlens_lab::predict::{ClassTable, Classifier};
+use twinlens_lab::predict::Classifier;
 use twinlens_lab::reading_for;
 use twinlens_run::write_atomically;
 
@@ -69,15 +69,15 @@ pub fn run(args: &PredictArgs, invocation: &Invocation, terminal: &Terminal) -> 
         "names": table.names,
     });
     terminal.result(&document, || match &args.out {
-        Some(out) => format!("{}\n{}\n", out.display(), described(&table, terminal)),
+        Some(out) => format!("{}\n{}\n", out.display(), described(&counts, terminal)),
         None => table.csv(),
     })
 }
 
 /// How many images each class has.
-fn described(table: &ClassTable, terminal: &Terminal) -> String {
-    let row = |(name, count): (&String, usize)| vec![name.clone(), count.to_string()];
-    let rows: Vec<_> = table.classes.iter().zip(table.counts()).map(row).collect();
+fn described(counts: &[(&String, usize)], terminal: &Terminal) -> String {
+    let row = |(name, count): &(&String, usize)| vec![(*name).clone(), count.to_string()];
+    let rows: Vec<_> = counts.iter().map(row).collect();
     terminal.table(&["class", "images"], &rows)
 }
 
