@@ -48,13 +48,13 @@ use serde::de::DeserializeOwned;
 
 use node::{Node, Place};
 use old::{Leaf, Older, Warning};
-use origin::Rank;
+use origin::{Origin, Rank};
 use read::Overlay;
 use schema::{Schema, Which};
 
 pub use old::Moved;
 pub use origin::Source;
-pub use read::ENVIRONMENT_PREFIX;
+pub use read::{ENVIRONMENT_PREFIX, read_settings};
 pub use report::{Problem, Report};
 pub use request::{Flag, Request};
 pub use show::{Change, diff, differences};
@@ -128,18 +128,37 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Spec<T> {
     /// Merges the layers, checks them and reads the settings.
     ///
     /// # Errors
-    /// A [`Report`] of everything that is wrong in any layer. [`Spec::validate`] runs once the layers are
-    /// otherwise sound.
+    /// A [`Report`] of everything that is wrong in any layer. Where a layer has mistakes that leave nothing to check,
+    /// [`Spec::validate`] sees the settings without them, and is heard only of what a layer says.
     pub fn resolve(&self, request: &Request) -> Result<Resolved<T>, Report> {
         let mut resolver = Resolver::of(self);
         let overlays = read::overlays(request, self, &mut resolver.report);
-        let resolved = resolver.resolve(overlays)?;
-        let mut report = Report::default();
-        for problem in (self.validate)(&resolved.settings) {
-            let origin = resolved.tree.find(&problem.key).map(|node| node.origin.clone());
-            report.push_problem(problem, origin);
+        match resolver.resolve(overlays.clone()) {
+            Ok(resolved) => {
+                let mut report = Report::default();
+                for (problem, origin) in self.problems(&resolved.settings, &resolved.tree) {
+                    report.push_problem(problem, origin);
+                }
+                if report.is_empty() { Ok(resolved) } else { Err(report.sorted()) }
+            }
+            Err(mut report) => {
+                if let Some((settings, tree)) = Resolver::of(self).without_mistakes(overlays) {
+                    let said = |(_, origin): &(Problem, Option<Origin>)| {
+                        origin.as_ref().is_some_and(|origin| origin.source.rank > Rank::BuiltIn)
+                    };
+                    for (problem, origin) in self.problems(&settings, &tree).into_iter().filter(said) {
+                        report.push_problem(problem, origin);
+                    }
+                }
+                Err(report.sorted())
+            }
         }
-        if report.is_empty() { Ok(resolved) } else { Err(report.sorted()) }
+    }
+
+    /// What [`Spec::validate`] says, with where it was written.
+    fn problems(&self, settings: &T, tree: &Node) -> Vec<(Problem, Option<Origin>)> {
+        let place = |key: &str| tree.find(key).map(|node| node.origin.clone());
+        (self.validate)(settings).into_iter().map(|problem| (problem.clone(), place(&problem.key))).collect()
     }
 
     /// Reads settings that were saved, perhaps in an older form: the TOML `text` of a file called `name`. They were checked
@@ -190,6 +209,36 @@ impl<'a, T: Serialize + DeserializeOwned + JsonSchema> Resolver<'a, T> {
             .map_err(|error| Report::of(format!("the settings cannot be written as TOML: {error}")))?;
         let warnings = self.warning.told().into_iter().collect();
         Ok(Resolved { settings, table, warnings, tree })
+    }
+
+    /// The settings that come of everything in the layers that is sound by itself, and their tree; nothing where even that
+    /// cannot be read.
+    fn without_mistakes(mut self, mut overlays: Vec<Overlay>) -> Option<(T, Node)> {
+        self.sort(&mut overlays);
+        let base = (self.spec.defaults)(&self.preview(&overlays));
+        let base = Node::from_table(base, &Arc::new(Source::built_in()));
+        let mut tree = base.clone();
+        for overlay in overlays {
+            for (choice, detail) in self.spec.supersedes {
+                if overlay.sets(choice) {
+                    tree.reset(detail, &base);
+                }
+            }
+            let mut leaves = overlay.leaves();
+            leaves.sort_by_key(|(path, node)| !old::chooses(path, node, self.spec.moved, &self.schema));
+            for (path, node) in leaves {
+                let (mut tried, mut found) = (tree.clone(), Report::default());
+                if tried.assign(&path, node, Place::root(&self.schema, &base, false)).is_ok() {
+                    self.schema.check(&mut tried, Which::Layer(overlay.source()), &mut found);
+                    if found.is_empty() {
+                        tree = tried;
+                    }
+                }
+            }
+        }
+        self.schema.check(&mut tree, Which::Missing, &mut self.report);
+        let settings = self.report.is_empty().then(|| self.deserialize(&tree).ok())??;
+        Some((settings, tree))
     }
 
     /// Puts the user's layers in their order, weakest first. Of the environment and of the command line, choices go first,

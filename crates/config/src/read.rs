@@ -1,8 +1,10 @@
 //! The user's layers, as written.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -21,6 +23,7 @@ pub const ENVIRONMENT_PREFIX: &str = "TWINLENS_";
 const ABOUT: &str = "about";
 
 /// A layer to be laid over those before it.
+#[derive(Clone)]
 pub(super) enum Overlay {
     /// A whole file.
     Tree(Node),
@@ -106,8 +109,28 @@ fn preset(name: &str, presets: &[(&str, &str)], report: &mut Report) -> Option<O
     }
 }
 
+/// The text of a file of settings; `-` is standard input. A pipe can be read only once, so what it gave is kept for whoever asks
+/// for it again.
+///
+/// # Errors
+/// A file that cannot be read, or is no text.
+pub fn read_settings(path: &Path) -> io::Result<String> {
+    static PIPES: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+    let standard_input = path == Path::new("-");
+    if !standard_input && std::fs::metadata(path).is_ok_and(|found| found.is_file() || found.is_dir()) {
+        return std::fs::read_to_string(path);
+    }
+    let mut pipes = PIPES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = pipes.get(path) {
+        return Ok(text.clone());
+    }
+    let text = if standard_input { io::read_to_string(io::stdin())? } else { std::fs::read_to_string(path)? };
+    pipes.insert(path.to_path_buf(), text.clone());
+    Ok(text)
+}
+
 fn file(path: &Path, report: &mut Report) -> Option<Overlay> {
-    match std::fs::read_to_string(path) {
+    match read_settings(path) {
         Ok(text) => toml_text(Rank::File, path.display().to_string(), text, report),
         Err(error) => {
             report.push(Finding::new(format!("cannot read `{}`: {error}", path.display()), None));

@@ -220,6 +220,10 @@ fn without_images<'a>(
     })
 }
 
+fn is_unlabelled(source: &dyn ImageSource) -> bool {
+    (0..source.len()).all(|index| source.label(index).is_none() && source.tags(index).is_none())
+}
+
 /// The splits by the policy. `parts` are the indices in `source` of the parts that the set has.
 fn decide(
     source: &Arc<dyn ImageSource>,
@@ -246,6 +250,9 @@ fn decide(
             parts = std::iter::once((Split::Train, learnt)).chain(test).collect();
             origin = SplitOrigin::Complete;
         }
+        // Without labels nothing can be judged by held-out images: all of them are learnt from.
+        (SplitPolicy::Auto, [(split, _)]) if is_unlabelled(source.as_ref()) => *split = Split::Train,
+        (SplitPolicy::Auto, _) if is_unlabelled(source.as_ref()) => {}
         (SplitPolicy::Auto, [(_, only)]) => {
             (parts, origin) = (draw(std::mem::take(only))?, SplitOrigin::Drawn);
         }

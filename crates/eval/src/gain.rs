@@ -1,8 +1,28 @@
-//! How much better one way of learning is than another on the same images.
+//! How good a way of learning is, and how much better than another on the same images.
 
 use crate::shift::hits;
 use crate::statistics::{Bootstrap, Interval};
 use crate::{EvalError, Predictions};
+
+/// The accuracy on `split`, the mean over verdicts that differ in seeds alone, with an interval over images: they are drawn with
+/// replacement. `None` if a verdict lacks the split or its predictions, or the verdicts are not of the same images.
+///
+/// # Errors
+/// As [`Bootstrap::interval`].
+pub fn accuracy(
+    verdicts: &[&Predictions],
+    split: &str,
+    bootstrap: Bootstrap,
+) -> Result<Option<Interval>, EvalError> {
+    hits(verdicts, split).map(|right| mean(&right, bootstrap)).transpose()
+}
+
+/// The mean over images, with an interval.
+fn mean(of: &[f64], bootstrap: Bootstrap) -> Result<Interval, EvalError> {
+    let measure =
+        |images: &[usize]| Some(images.iter().map(|&image| of[image]).sum::<f64>() / images.len() as f64);
+    bootstrap.interval(of.len(), measure)
+}
 
 /// `accuracy of ours - accuracy of theirs` on `split`, each the mean over verdicts that differ in seeds alone, with an interval
 /// over images: they are drawn with replacement, the same ones for both sides, so what makes an image hard for both
@@ -24,10 +44,7 @@ pub fn gain(
         return Ok(None);
     }
     let difference: Vec<f64> = ours_right.iter().zip(&theirs_right).map(|(a, b)| a - b).collect();
-    let measure = |images: &[usize]| {
-        Some(images.iter().map(|&image| difference[image]).sum::<f64>() / images.len() as f64)
-    };
-    bootstrap.interval(difference.len(), measure).map(Some)
+    mean(&difference, bootstrap).map(Some)
 }
 
 #[cfg(test)]
@@ -60,6 +77,15 @@ mod tests {
         assert_eq!((none.value, none.low, none.high), (0.0, 0.0, 0.0));
         let seeds = gain(&[&good, &bad], &[&bad, &bad], "test", Bootstrap::default()).unwrap().unwrap();
         assert!((seeds.value - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_accuracy_has_the_interval_that_tables_show() {
+        let found = accuracy(&[&verdict(30)], "test", Bootstrap::default()).unwrap().unwrap();
+        assert!((found.value - 0.75).abs() < 1e-12, "{found:?}");
+        let shown = crate::Repeats::of("test", &[&verdict(30)]).unwrap();
+        assert_eq!(shown.get("accuracy").unwrap().interval, Some([found.low, found.high]));
+        assert!(accuracy(&[&verdict(30)], "val", Bootstrap::default()).unwrap().is_none());
     }
 
     #[test]

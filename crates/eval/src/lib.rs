@@ -54,7 +54,7 @@ pub mod texture;
 pub use distances::Distance;
 pub use error::EvalError;
 pub use features::{Features, Labelled};
-pub use gain::gain;
+pub use gain::{accuracy, gain};
 pub use judgement::{Judgement, Predictions, SplitPredictions};
 pub use knn::{Knn, Vote};
 pub use measure::{Better, Measure, MeasureOf, Unit};

@@ -8,8 +8,8 @@ use twinlens_eval::Features;
 use twinlens_nn::encoders::{self, Stem};
 use twinlens_nn::network::Stage;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, Weights};
-use twinlens_run::names;
-use twinlens_ssl::{Embedding, Maps};
+use twinlens_run::{names, newest_checkpoint, read_checkpoint};
+use twinlens_ssl::{Embedding, Maps, described_encoder};
 use twinlens_views::BuildContext;
 
 use crate::LabError;
@@ -85,13 +85,36 @@ impl Encoder {
     }
 }
 
-/// The encoder in a run's folder, or in a `.safetensors` file with its `.json` beside it.
+/// The encoder in a run's folder, in a `.safetensors` file with its `.json` beside it, or in a checkpoint of a pre-training. Of a
+/// run that has not come to its end it is that of the newest checkpoint, which is told.
 ///
 /// # Errors
 /// A missing, damaged or foreign file.
 pub fn read_encoder(path: &Path) -> Result<EncoderFile, LabError> {
     let file = if path.is_dir() { encoder_file(path) } else { path.to_owned() };
+    if path.is_dir()
+        && !file.exists()
+        && let Ok(newest) = newest_checkpoint(path)
+        && let Some(encoder) = described_encoder(&newest)?
+    {
+        let (file, epoch) = (newest.path.display(), newest.sidecar.epoch);
+        tracing::info!(
+            "the run has not come to its end: its encoder after {epoch} epochs is taken, from {file}"
+        );
+        return Ok(encoder);
+    }
+    if is_checkpoint(path)
+        && let Some(encoder) = described_encoder(&read_checkpoint(path)?)?
+    {
+        return Ok(encoder);
+    }
     EncoderFile::read(&file).map_err(|source| LabError::NoEncoder { path: path.to_owned(), source })
+}
+
+/// Whether a file lies where runs keep their checkpoints.
+fn is_checkpoint(path: &Path) -> bool {
+    let folder = path.parent().and_then(Path::file_name);
+    path.is_file() && folder.is_some_and(|name| name == names::CHECKPOINTS)
 }
 
 /// Where the run in the folder `run` keeps its encoder.

@@ -27,6 +27,18 @@ impl Part {
         Part::ALL.into_iter().find(|part| part.name() == name)
     }
 
+    /// What is judged and shown unless somebody says otherwise: the test images, or all where there are none.
+    pub fn usual(data: &DataSet) -> Part {
+        let test = data.splits.test.as_ref().is_some_and(|test| !test.is_empty());
+        if test { Part::Split(Split::Test) } else { Part::All }
+    }
+
+    /// How many images it has.
+    pub fn count(self, data: &DataSet) -> usize {
+        let of = |split: Split| data.splits.get(split).map_or(0, |source| source.len());
+        self.of(data).map_or(0, |splits| splits.into_iter().map(of).sum())
+    }
+
     /// Its name in verdicts: `all`, `train`, `val` or `test`.
     pub fn name(self) -> &'static str {
         match self {

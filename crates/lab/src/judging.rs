@@ -93,7 +93,7 @@ pub struct Judging<'a> {
 }
 
 impl<'a> Judging<'a> {
-    /// Judging `subject` on `data`, which lie at `path`: test images, no views.
+    /// Judging `subject` on `data`, which lie at `path`: the usual images, no views.
     pub fn new(
         subject: &'a Subject,
         (data, path): (&'a DataSet, &'a str),
@@ -105,7 +105,7 @@ impl<'a> Judging<'a> {
             data,
             path,
             computing,
-            part: Part::Split(Split::Test),
+            part: Part::usual(data),
             views: None,
             events,
             labels: LabelDraw::ALL,

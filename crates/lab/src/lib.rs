@@ -6,6 +6,7 @@
 //! - [`gallery`] shows images beside their views, and [`hardness`] measures how far the views of a policy lie apart;
 //! - [`catalogue`] lists public data sets and fetches them;
 //! - [`choices`] are what there is to choose from by name;
+//! - [`assessment`] puts into sentences what a run came to;
 //! - [`jobs`] are trainings: told apart by a key, done in a folder, and not done twice;
 //! - [`weights`] takes encoders from other programs, and gives them out;
 //! - [`study`] compares fine-tunings and probes over amounts of labels and seeds;
@@ -22,6 +23,7 @@
 //! # Ok::<(), twinlens_lab::LabError>(())
 //! ```
 
+pub mod assessment;
 pub mod catalogue;
 pub mod choices;
 pub mod comparison;
@@ -48,6 +50,7 @@ pub mod protocols;
 pub mod reports;
 mod schema1;
 mod screen;
+mod sentence;
 pub mod settings;
 pub mod study;
 mod subject;

@@ -9,7 +9,7 @@ use twinlens_config::{Problem, Request, Resolved, Spec};
 use twinlens_run::Recipe;
 use twinlens_ssl::finetune::{self, FinetuneSettings};
 use twinlens_ssl::{Settings, moved, recipes};
-use twinlens_views::presets;
+use twinlens_views::{Policy, ViewPolicy, ViewProblem, presets};
 
 use crate::identity::hexadecimal;
 
@@ -63,7 +63,7 @@ pub fn finetune_spec() -> Spec<FinetuneSettings> {
         assignment: ASSIGNMENT,
         validate: |settings| {
             let problems = settings.problems().into_iter().map(found);
-            problems.chain(unknown_policy(&settings.policy)).collect()
+            problems.chain(unknown_policy(&settings.policy)).chain(wrong_views(&settings.views)).collect()
         },
     }
 }
@@ -110,7 +110,15 @@ fn merge(below: &mut Table, above: Table) {
 
 fn validate(settings: &Settings) -> Vec<Problem> {
     let problems = settings.problems().into_iter().map(found);
-    problems.chain(unknown_policy(&settings.policy)).collect()
+    problems.chain(unknown_policy(&settings.policy)).chain(wrong_views(&settings.views)).collect()
+}
+
+/// What no images would make right.
+fn wrong_views(views: &[ViewPolicy]) -> impl Iterator<Item = Problem> {
+    let found = |ViewProblem { key, expected, got }| Problem { key, expected, got, hint: None };
+    // That there are none is told with how many the method needs.
+    let all = if views.is_empty() { Vec::new() } else { Policy::problems(views) };
+    all.into_iter().map(found)
 }
 
 fn found(problem: twinlens_ssl::SettingProblem) -> Problem {

@@ -16,6 +16,7 @@ use crate::exhibits::Exhibit;
 use crate::identity::digest;
 use crate::outcome::{Outcome, Readings};
 use crate::schema1;
+use crate::sentence::sentence;
 use crate::subject::SubjectRecord;
 
 /// Version of the JSON written for a [`Verdict`]; it grows when a field changes its meaning or goes. Version 1 is read too.
@@ -167,6 +168,11 @@ impl Verdict {
         }
     }
 
+    /// The verdict in a sentence that can be read alone.
+    pub fn summary(&self) -> String {
+        sentence(self)
+    }
+
     /// All numbers of its outcome.
     pub fn readings(&self) -> Readings {
         self.outcome.readings(self.text("split").unwrap_or("all"))
@@ -213,15 +219,22 @@ impl<O> Verdict<O> {
 }
 
 /// Tells the warnings of verdicts, each once, and keeps the verdicts in `run`, where the encoder is that of a run. Returns where
-/// the pictures beside them are.
+/// the pictures beside them are. A folder that only others may write, or that a training is writing, keeps nothing, which is
+/// told.
 ///
 /// # Errors
-/// A folder that is in use or cannot be written.
+/// A folder that cannot be read, or written for another reason.
 pub fn keep(verdicts: &[Verdict], run: Option<&Path>, events: &dyn Events) -> Result<Vec<PathBuf>, RunError> {
     let warnings: BTreeSet<&String> = verdicts.iter().flat_map(|verdict| &verdict.warnings).collect();
     warnings.into_iter().for_each(|warning| events.warn(warning));
     let Some(run) = run else { return Ok(Vec::new()) };
-    let run = RunFolder::open(run)?;
+    let run = match RunFolder::open(run) {
+        Err(error @ (RunError::Locked { .. } | RunError::ReadOnly { .. })) => {
+            events.warn(&format!("the verdicts are not kept with the run: {error}"));
+            return Ok(Vec::new());
+        }
+        opened => opened?,
+    };
     let kept = verdicts.iter().map(|verdict| verdict.keep(&run)).collect::<Result<Vec<_>, RunError>>()?;
     Ok(kept.concat())
 }
@@ -294,13 +307,15 @@ struct Written<'a> {
     #[serde(flatten)]
     outcome: &'a Outcome,
     warnings: &'a [String],
+    summary: String,
 }
 
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Verdict { protocol, asked, found, seeds, subject, data, outcome, warnings, .. } = self;
         let schema_version = SCHEMA_VERSION;
-        Written { schema_version, protocol, asked, found, seeds, subject, data, outcome, warnings }
+        let summary = self.summary();
+        Written { schema_version, protocol, asked, found, seeds, subject, data, outcome, warnings, summary }
             .serialize(serializer)
     }
 }

@@ -111,6 +111,26 @@ pub fn kept_epochs(root: &Path) -> Result<Vec<u64>, RunError> {
     Ok(Checkpoints::of(root).epochs()?.into_iter().map(|(epoch, _)| epoch).collect())
 }
 
+/// Reads the newest whole checkpoint of the run at `root`, as [`crate::RunFolder::newest_checkpoint`] does; the run may be going on.
+///
+/// # Errors
+/// As [`kept_epochs`]; [`RunError::NoCheckpoint`] if none is whole; [`RunError::NewerLayout`].
+pub fn newest_checkpoint(root: &Path) -> Result<Loaded, RunError> {
+    layout::check_run(root)?;
+    Checkpoints::of(root).newest(root)
+}
+
+/// Reads a checkpoint by the path of its bytes, `checkpoints/best.safetensors` for instance.
+///
+/// # Errors
+/// [`RunError::Damaged`] if its bytes do not have the hash in the sidecar beside them, or one is missing;
+/// [`RunError::NewerLayout`].
+pub fn read_checkpoint(path: &Path) -> Result<Loaded, RunError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Checkpoints::at(folder.to_path_buf()).loaded(&stem)
+}
+
 /// Reads the checkpoint that the run at `root` keeps of an epoch.
 ///
 /// # Errors
@@ -118,14 +138,7 @@ pub fn kept_epochs(root: &Path) -> Result<Vec<u64>, RunError> {
 /// [`RunError::NewerLayout`].
 pub fn epoch_checkpoint(root: &Path, epoch: u64) -> Result<Loaded, RunError> {
     layout::check_run(root)?;
-    let checkpoints = Checkpoints::of(root);
-    let stem = format!("{EPOCH}{epoch:04}");
-    let path = checkpoints.bytes_of(&stem);
-    match checkpoints.load(&stem) {
-        Ok((bytes, sidecar)) => Ok(Loaded { path, bytes, sidecar, warnings: Vec::new() }),
-        Err(Unusable::Refused(error)) => Err(error),
-        Err(Unusable::Damaged(reason)) => Err(RunError::Damaged { path, reason }),
-    }
+    Checkpoints::of(root).loaded(&format!("{EPOCH}{epoch:04}"))
 }
 
 /// The folder `checkpoints/`.
@@ -164,7 +177,7 @@ impl Checkpoints {
     pub(crate) fn keep_epoch(&self, keep: usize) -> Result<(), RunError> {
         if keep > 0 {
             let sidecar = self.sidecar_of_last()?;
-            self.link_last(&format!("{EPOCH}{:04}", sidecar.epoch), &sidecar)?;
+            self.copy_last(&format!("{EPOCH}{:04}", sidecar.epoch), &sidecar)?;
         }
         let numbered = self.numbered()?;
         for stem in numbered.iter().rev().skip(keep) {
@@ -187,7 +200,7 @@ impl Checkpoints {
             None => !score.value.is_nan(),
         };
         if better {
-            self.link_last(BEST, &Sidecar { best: Some(score), ..self.sidecar_of_last()? })?;
+            self.copy_last(BEST, &Sidecar { best: Some(score), ..self.sidecar_of_last()? })?;
         }
         Ok(better)
     }
@@ -218,8 +231,8 @@ impl Checkpoints {
         Err(RunError::NoCheckpoint { path: root.to_path_buf(), reasons: warnings })
     }
 
-    fn link_last(&self, stem: &str, sidecar: &Sidecar) -> Result<(), RunError> {
-        self.replace(stem, files::stage_link(&self.bytes_of(stem), &self.bytes_of(LAST))?, sidecar)
+    fn copy_last(&self, stem: &str, sidecar: &Sidecar) -> Result<(), RunError> {
+        self.replace(stem, files::stage_copy(&self.bytes_of(stem), &self.bytes_of(LAST))?, sidecar)
     }
 
     /// Replaces the pair `stem`, in the order that the module's description argues for.
@@ -228,6 +241,16 @@ impl Checkpoints {
         files::write_json(&waiting, sidecar)?;
         bytes.publish()?;
         files::rename(&waiting, &self.sidecar_path(stem))
+    }
+
+    /// The checkpoint `stem`, which nothing else may stand in for.
+    fn loaded(&self, stem: &str) -> Result<Loaded, RunError> {
+        let path = self.bytes_of(stem);
+        match self.load(stem) {
+            Ok((bytes, sidecar)) => Ok(Loaded { path, bytes, sidecar, warnings: Vec::new() }),
+            Err(Unusable::Refused(error)) => Err(error),
+            Err(Unusable::Damaged(reason)) => Err(RunError::Damaged { path, reason }),
+        }
     }
 
     /// The bytes of `stem` and the sidecar that fits them.

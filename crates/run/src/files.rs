@@ -1,7 +1,7 @@
 //! Whole files, written so that a crash leaves the old or the new one.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -55,18 +55,16 @@ pub(crate) fn stage(path: &Path, bytes: &[u8]) -> Result<Staged, RunError> {
     Ok(Staged { file, place: path.to_path_buf() })
 }
 
-/// A second name for the file `source` that waits to take the place `path`: a hard link, or a copy on file
-/// systems that have none. `source` must be a file that is replaced, never changed.
-pub(crate) fn stage_link(path: &Path, source: &Path) -> Result<Staged, RunError> {
-    let link = || {
-        let linked = builder().make_in(folder_of(path), |name| match fs::hard_link(source, name) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(e),
-            Err(_) => fs::copy(source, name).and_then(|_| File::open(name)?.sync_all()),
-            Ok(()) => Ok(()),
-        })?;
-        Ok(linked.into_temp_path())
+/// A copy of the file `source` that waits to take the place `path`. It is no second name of the same file: what damages one
+/// leaves the other whole.
+pub(crate) fn stage_copy(path: &Path, source: &Path) -> Result<Staged, RunError> {
+    let copy = || {
+        let mut file = temporary(folder_of(path))?;
+        io::copy(&mut File::open(source)?, file.as_file_mut())?;
+        file.as_file().sync_all()?;
+        Ok(file.into_temp_path())
     };
-    let file = link().map_err(|e| RunError::io("write", path, e))?;
+    let file = copy().map_err(|e| RunError::io("write", path, e))?;
     Ok(Staged { file, place: path.to_path_buf() })
 }
 

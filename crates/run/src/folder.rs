@@ -172,8 +172,7 @@ impl RunFolder {
         self.checkpoints.save_last(checkpoint, self.metrics.rows())
     }
 
-    /// Keeps what was saved last as `epoch-NNNN` too, and of these only the `keep` latest. It costs no space
-    /// of its own until `last` is replaced, where the file system has hard links.
+    /// Keeps a copy of what was saved last as `epoch-NNNN`, and of these only the `keep` latest.
     ///
     /// # Errors
     /// File system errors, also if there is no `last`.
@@ -181,7 +180,7 @@ impl RunFolder {
         self.checkpoints.keep_epoch(keep)
     }
 
-    /// Keeps what was saved last as `best` too, if `value` is strictly better than that of the present best
+    /// Keeps a copy of what was saved last as `best`, if `value` is strictly better than that of the present best
     /// (which the folder remembers, also when a run is resumed). Returns whether it was. A value that is not
     /// a number is never better; a present best by another metric or direction always gives way.
     ///
@@ -215,6 +214,19 @@ impl RunFolder {
                 self.root.join(names::METRICS).display()
             )
         }))
+    }
+
+    /// The bytes that all checkpoints take.
+    ///
+    /// # Errors
+    /// File system errors.
+    pub fn checkpoint_bytes(&self) -> Result<u64, RunError> {
+        let folder = self.root.join(names::CHECKPOINTS);
+        let size = |name: &String| {
+            let path = folder.join(name);
+            Ok(fs::metadata(&path).map_err(|e| RunError::io("read", &path, e))?.len())
+        };
+        files::entries(&folder)?.iter().map(size).sum()
     }
 
     /// Removes all checkpoints, of a run that is not to be continued.

@@ -74,7 +74,10 @@ mod metrics;
 mod record;
 mod status;
 
-pub use checkpoints::{Checkpoint, Direction, Loaded, Score, Sidecar, epoch_checkpoint, kept_epochs};
+pub use checkpoints::{
+    Checkpoint, Direction, Loaded, Score, Sidecar, epoch_checkpoint, kept_epochs, newest_checkpoint,
+    read_checkpoint,
+};
 pub use command::{command_line, quoted};
 pub use environment::Environment;
 pub use error::RunError;

@@ -4,12 +4,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
-use twinlens_nn::weights::{NamedTensor, parse_safetensors, write_safetensors};
+use twinlens_nn::weights::{EncoderFile, NamedTensor, parse_safetensors, write_safetensors};
 use twinlens_run::{Checkpoint, Loaded, RunFolder};
 
 use crate::SslError;
 use crate::sections::ENCODER;
 use crate::task::{Position, Task, TaskState};
+
+/// Where a checkpoint's notes describe its encoder.
+pub(crate) const ENCODER_NOTE: &str = "encoder";
+
+/// The encoder in a checkpoint of a pre-training, with what its file would say; none where the checkpoint does not describe it.
+///
+/// # Errors
+/// As [`checkpoint_encoder`].
+pub fn described_encoder(loaded: &Loaded) -> Result<Option<EncoderFile>, SslError> {
+    let note = loaded.sidecar.state["notes"][ENCODER_NOTE].clone();
+    let Ok(description) = serde_json::from_value(note) else { return Ok(None) };
+    Ok(Some(EncoderFile { description, tensors: checkpoint_encoder(loaded)? }))
+}
 
 /// The encoder's weights in a run's checkpoint, under torchvision's names.
 ///

@@ -8,6 +8,7 @@
 //! - [`recipes`]: settings for a data set and a method, as TOML inside the program.
 
 mod checkpoint;
+mod concerns;
 mod embed;
 mod error;
 pub mod finetune;
@@ -27,12 +28,15 @@ mod testing;
 mod train;
 mod training_loop;
 
-pub use checkpoint::checkpoint_encoder;
+pub use checkpoint::{checkpoint_encoder, described_encoder};
 pub use embed::{Embedding, Maps, with_labels, with_tags};
 pub use error::SslError;
 pub use hooks::{Asked, Hooks, StartFrom, TrainingEnd, TrainingEvent};
 pub use learner::{DataShape, Learner, LearnerSize, StepReport};
 pub use old::moved;
 pub use problems::{Problems, SettingProblem};
-pub use settings::{CheckpointSettings, Common, KnnSettings, PrecisionChoice, Settings, SizeRule, ViewSize};
+pub use settings::{
+    Best, CheckpointSettings, Common, KnnSettings, PrecisionChoice, Settings, SizeRule, ViewSize, WhenDone,
+};
 pub use train::{EpochTime, Prepared, train, workers};
+pub use training_loop::LOW_RANK;

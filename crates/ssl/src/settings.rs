@@ -211,6 +211,43 @@ pub struct CheckpointSettings {
     pub every: usize,
     /// Numbered checkpoints kept beside the last and the best.
     pub keep: usize,
+    /// By what a checkpoint is the best.
+    #[serde(default)]
+    pub best: Best,
+    /// What becomes of checkpoints when the run is done: then the encoder is in its own file.
+    #[serde(default)]
+    pub when_done: WhenDone,
+}
+
+/// By what a checkpoint is the best: the metric of that name in the log of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Best {
+    /// The accuracy on held-out images, where they are looked at; otherwise there is no best one.
+    #[default]
+    Accuracy,
+    /// The lowest loss of an epoch's last row.
+    Loss,
+    /// The highest effective rank of an epoch's last row.
+    EffectiveRank,
+}
+
+/// What becomes of checkpoints when a run is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenDone {
+    /// They stay: a run may go on for more epochs.
+    #[default]
+    Keep,
+    /// They are removed.
+    Remove,
+}
+
+impl Default for CheckpointSettings {
+    /// After every epoch, the newest kept beside the last and the best by accuracy; nothing is removed at the end.
+    fn default() -> CheckpointSettings {
+        CheckpointSettings { every: 1, keep: 1, best: Best::default(), when_done: WhenDone::default() }
+    }
 }
 
 impl Default for Common {
@@ -230,7 +267,7 @@ impl Default for Common {
             log_every: 10,
             optim: OptimiserSettings::default(),
             schedule: ScheduleSettings::cosine(1.0),
-            checkpoint: CheckpointSettings { every: 1, keep: 1 },
+            checkpoint: CheckpointSettings::default(),
             data_options: DataSettings::default(),
         }
     }
@@ -288,8 +325,10 @@ fn check_optimiser(optim: &OptimiserSettings, problems: &mut Problems) {
 /// Reports what is wrong with a schedule over `epochs` epochs.
 fn check_schedule(schedule: &ScheduleSettings, epochs: usize, problems: &mut Problems) {
     let warmup = schedule.warmup_epochs;
-    let sound = (0.0..=epochs as f64).contains(&warmup);
-    problems.require("warmup_epochs", sound, "0 to the number of epochs", &warmup);
+    // Of no epochs at all, that is what is wrong.
+    let sound = epochs == 0 || (0.0..=epochs as f64).contains(&warmup);
+    let expected = format!("0 to the number of epochs, {epochs}; schedule.warmup_epochs=0 leaves it out");
+    problems.require("warmup_epochs", sound, &expected, &warmup);
     problems.share("warmup_start_factor", schedule.warmup_start_factor);
     match &schedule.shape {
         ScheduleShape::Cosine(cosine) => problems.share("final_factor", cosine.final_factor),

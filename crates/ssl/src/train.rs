@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
-use serde_json::{Value, json};
+use serde_json::json;
 use twinlens_data::{DataSet, ImageSource, Splits, channel_statistics, limit, median_shorter_side};
 use twinlens_eval::{Knn, Labelled, Vote};
 use twinlens_nn::encoders::Stem;
@@ -13,6 +13,7 @@ use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_s
 use twinlens_run::{Direction, RunFolder};
 use twinlens_views::{BuildContext, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder};
 
+use crate::checkpoint::ENCODER_NOTE;
 use crate::embed::{Embedding, with_labels};
 use crate::hooks::{Hooks, StartFrom, TrainingEnd, TrainingEvent};
 use crate::learner::{form, tensors};
@@ -230,9 +231,18 @@ impl Prepared {
         learner: &mut Learner,
         origin: String,
     ) -> EncoderFile {
-        let features = learner.network().0.features();
-        let description = settings.description(&self.context, &data.range, features, origin);
+        let description = self.description(settings, data, learner, origin);
         EncoderFile { description, tensors: learner.encoder_weights() }
+    }
+
+    fn description(
+        &self,
+        settings: &Common,
+        data: &DataSet,
+        learner: &mut Learner,
+        origin: String,
+    ) -> EncoderDescription {
+        settings.description(&self.context, &data.range, learner.network().0.features(), origin)
     }
 
     /// Full batches in an epoch.
@@ -311,8 +321,10 @@ pub fn train<M: NamedMethod>(
             )));
         }
     }
-    let task =
-        Pretraining { settings, data, judged: data.for_judging(), prepared: prepared.clone(), learner };
+    let origin = format!("{} on {}, not yet done", settings.method.name(), data.name);
+    let description = prepared.description(settings, data, &mut learner, origin);
+    let (judged, prepared) = (data.for_judging(), prepared.clone());
+    let task = Pretraining { settings, data, judged, prepared, learner, description };
     let mut training = TrainingLoop::new(task, folder, hooks);
     let outcome = training.run(matches!(start, StartFrom::Checkpoint))?;
     training.task.finish(training.metrics_log.folder)?;
@@ -327,6 +339,8 @@ struct Pretraining<'a, M> {
     judged: DataSet,
     prepared: Prepared,
     learner: Learner,
+    /// What an encoder's file says of the present one.
+    description: EncoderDescription,
 }
 
 impl<M: NamedMethod> Task for Pretraining<'_, M> {
@@ -377,15 +391,17 @@ impl<M: NamedMethod> Task for Pretraining<'_, M> {
         if every == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs) {
             return Ok(None);
         }
-        let Some(accuracy) = self.knn_accuracy()? else { return Ok(None) };
+        let Some((accuracy, images)) = self.knn_accuracy()? else { return Ok(None) };
         let mut row = row(epoch, self.learner.steps());
         row.insert("knn_accuracy".into(), json!(accuracy));
+        row.insert("knn_images".into(), json!(images));
         metrics_log.append(&row)?;
         Ok(Some(Judged { metric: "knn_accuracy", direction: Direction::Higher, value: accuracy }))
     }
 
     fn state(&self) -> TaskState {
-        TaskState { tensors: self.learner.state(), notes: Value::Null }
+        // So that whoever reads the checkpoint can use its encoder while the run goes on.
+        TaskState { tensors: self.learner.state(), notes: json!({ ENCODER_NOTE: self.description }) }
     }
 
     fn restore(&mut self, state: &TaskState, step: usize) -> Result<(), SslError> {
@@ -394,8 +410,8 @@ impl<M: NamedMethod> Task for Pretraining<'_, M> {
 }
 
 impl<M: NamedMethod> Pretraining<'_, M> {
-    /// kNN accuracy of the present encoder on validation images, if there are labels.
-    fn knn_accuracy(&mut self) -> Result<Option<f64>, SslError> {
+    /// kNN accuracy of the present encoder on validation images, and how many these are, if there are labels.
+    fn knn_accuracy(&mut self) -> Result<Option<(f64, usize)>, SslError> {
         let Splits { train: Some(train), val: Some(val), .. } = self.judged.splits.clone() else {
             return Ok(None);
         };
@@ -409,7 +425,8 @@ impl<M: NamedMethod> Pretraining<'_, M> {
             temperatures: vec![temperature],
             ..Knn::default()
         };
-        Ok(knn.accuracies(&train, "val", &val)?.first().copied())
+        let accuracy = knn.accuracies(&train, "val", &val)?.first().copied();
+        Ok(accuracy.map(|accuracy| (accuracy, val.labels().len())))
     }
 
     fn labelled(&mut self, source: Arc<dyn ImageSource>) -> Result<Option<Labelled>, SslError> {

@@ -5,13 +5,13 @@ use std::time::Instant;
 use serde_json::json;
 use twinlens_eval::{Features, health};
 use twinlens_nn::ops::{Scalar, read};
-use twinlens_run::RunFolder;
+use twinlens_run::{Direction, Row, RunFolder};
 
 use crate::checkpoint;
 use crate::hooks::{Asked, Hooks, TrainingEnd, TrainingEvent};
 use crate::metrics_log::{MetricsLog, row};
 use crate::task::{CollapseCheck, Judged, Plan, Position, Task};
-use crate::{CheckpointSettings, SslError, StepReport};
+use crate::{Best, CheckpointSettings, SslError, StepReport};
 
 /// A task on its way.
 pub(crate) struct TrainingLoop<'f, 'h, T> {
@@ -23,6 +23,8 @@ pub(crate) struct TrainingLoop<'f, 'h, T> {
     unread: Vec<Unread>,
     /// The newest loss and gradient norm that were read.
     newest: Option<[f64; 2]>,
+    /// Whether it was told that embeddings hardly vary.
+    poor: bool,
 }
 
 /// A step as nobody has looked at it yet.
@@ -38,10 +40,11 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
         TrainingLoop {
             plan: task.plan(),
             task,
-            metrics_log: MetricsLog { folder, hooks },
+            metrics_log: MetricsLog { folder, hooks, newest: Row::new() },
             clock: Clock::start(),
             unread: Vec::new(),
             newest: None,
+            poor: false,
         }
     }
 
@@ -176,6 +179,14 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
         if epoch > 1 && std < threshold * full {
             return Err(SslError::Collapsed { epoch, step: self.task.steps(), std, full, advice });
         }
+        if epoch > 1 && !self.poor && is_poor(rank, rows, std / full) {
+            self.poor = true;
+            self.metrics_log.warn(&format!(
+                "in epoch {epoch} embeddings hardly vary: effective rank {rank:.1} of {dim}, {:.0} % of the full deviation. \
+                 {advice}",
+                100.0 * std / full
+            ));
+        }
         Ok(())
     }
 
@@ -195,7 +206,12 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
 
     fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
         let judged = self.task.judge(position.epoch, &mut self.metrics_log)?;
-        let CheckpointSettings { every, keep } = self.plan.checkpoint;
+        let CheckpointSettings { every, keep, best, .. } = self.plan.checkpoint;
+        let judged = match best {
+            Best::Accuracy => judged,
+            Best::Loss => self.metrics_log.newest("loss", Direction::Lower),
+            Best::EffectiveRank => self.metrics_log.newest("effective_rank", Direction::Higher),
+        };
         let last = position.epoch == self.plan.epochs || self.task.is_over();
         if position.epoch.is_multiple_of(every) || last {
             self.save(position)?;
@@ -208,6 +224,17 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
         Ok(())
     }
 }
+
+/// Whether embeddings of so many images vary in few directions, or by little beside the full deviation.
+fn is_poor(rank: f64, images: usize, share: f64) -> bool {
+    // Of few images no rank is high.
+    rank < LOW_RANK.min(images as f64 / 4.0) || share < LOW_SHARE
+}
+
+/// An effective rank below this is hardly more than a collapse.
+pub const LOW_RANK: f64 = 5.0;
+/// The share of the full deviation below which embeddings are nearly alike.
+const LOW_SHARE: f64 = 0.2;
 
 /// How near to the loss of empty outputs, relative to it, gives a warning.
 const EMPTY: f64 = 0.005;

@@ -28,7 +28,8 @@ impl Events for Terminal {
     fn train(&self, training: Training<'_>) -> Box<dyn TrainingListener + '_> {
         self.log_to(training.log);
         let (bar, epochs) = (self.progress(training.label, 0), training.epochs);
-        Box::new(TrainingBar { terminal: self, bar, epochs, steps: 0, latest: String::new() })
+        let (knn, latest) = (String::new(), String::new());
+        Box::new(TrainingBar { terminal: self, bar, epochs, steps: 0, knn, latest })
     }
 }
 
@@ -45,6 +46,8 @@ struct TrainingBar<'a> {
     epochs: usize,
     /// Steps of the whole training.
     steps: u64,
+    /// What the latest look at held-out images found.
+    knn: String,
     /// What the latest row tells.
     latest: String,
 }
@@ -57,8 +60,8 @@ impl TrainingListener for TrainingBar<'_> {
                 self.bar.set_of(*step as u64, self.steps, "");
             }
             TrainingEvent::Step { epoch, step, loss } => {
-                let loss = loss.map_or_else(String::new, |loss| format!(" loss {loss:.3}"));
-                let told = format!("epoch {epoch}/{}{loss}{}", self.epochs, self.latest);
+                let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.3}"));
+                let told = format!(", epoch {epoch}/{}{loss}{}{}", self.epochs, self.knn, self.latest);
                 self.bar.set_of(*step as u64, self.steps, &told);
             }
             TrainingEvent::Metrics(row) => {
@@ -68,6 +71,7 @@ impl TrainingListener for TrainingBar<'_> {
             }
             TrainingEvent::Look { epoch, measure, value } => {
                 let what = if *measure == "knn_accuracy" { "kNN accuracy" } else { "accuracy" };
+                self.knn = format!(", {what} {:.1} %", 100.0 * value);
                 tracing::info!("epoch {epoch}: {what} {value:.4} on validation images");
             }
             // How it ended is told by the command.
@@ -78,11 +82,15 @@ impl TrainingListener for TrainingBar<'_> {
 
 /// The numbers of a row that tell most, and the memory held, for a bar.
 fn in_short(row: &Row) -> String {
-    let keys = [("images_per_second", "images/s"), ("effective_rank", "rank"), ("data_wait_share", "wait")];
-    let number =
-        |(key, name): (&str, &str)| Some(format!(", {name} {:.2}", row.get(key).and_then(Value::as_f64)?));
-    let memory = memory_held().map(|held| format!(", memory {}", bytes(held)));
-    keys.into_iter().filter_map(number).chain(memory).collect()
+    let number = |key: &str| row.get(key).and_then(Value::as_f64);
+    let told = [
+        number("lr").map(|lr| format!(", lr {lr:.2e}")),
+        number("effective_rank").map(|rank| format!(", effective rank {rank:.1}")),
+        number("images_per_second").map(|speed| format!(", {speed:.0} images/s")),
+        number("data_wait_share").map(|share| format!(", waiting for images {:.0} %", 100.0 * share)),
+        memory_held().map(|held| format!(", memory {}", bytes(held))),
+    ];
+    told.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -93,8 +101,10 @@ mod tests {
 
     #[test]
     fn the_bar_tells_the_memory_held() {
-        let row = Row::from_iter([("images_per_second".to_owned(), json!(3.0))]);
+        let numbers = [("images_per_second", 3.0), ("lr", 0.0003), ("effective_rank", 12.41)];
+        let row = Row::from_iter(numbers.map(|(key, value)| (key.to_owned(), json!(value))));
         let text = in_short(&row);
-        assert!(text.starts_with(", images/s 3.00, memory "), "{text}");
+        let expected = ", lr 3.00e-4, effective rank 12.4, 3 images/s, memory ";
+        assert!(text.starts_with(expected), "{text}");
     }
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use indicatif::ProgressStyle;
+use indicatif::{HumanDuration, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::{Level, Subscriber};
@@ -29,8 +29,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Spans of this target are progress bars.
 const PROGRESS_TARGET: &str = "twinlens::progress";
 
-/// A bar: what is done, the message (which begins with the label), the time left.
-const BAR: &str = "[{bar:24}] {pos}/{len} {msg} (left: {eta})";
+/// A bar: what is done, and the message (which begins with the label), cut where the terminal ends.
+const BAR: &str = "[{bar:16}] {pos}/{len} {wide_msg}";
 
 /// Without bars, progress is one line at most this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -218,12 +218,12 @@ impl Terminal {
             Targets::new().with_default(Level::WARN).with_target("twinlens", self.level.max(Level::INFO));
         let bars = IndicatifLayer::new();
         let stderr = tracing_subscriber::fmt::layer()
-            .event_format(Lines { color: self.color_errors })
+            .event_format(Lines { color: self.color_errors, time: false })
             .with_writer(bars.get_stderr_writer())
             .with_filter(stderr_filter);
         let log = self.log.clone();
         let file = tracing_subscriber::fmt::layer()
-            .event_format(Lines { color: false })
+            .event_format(Lines { color: false, time: true })
             .with_writer(move || log.clone())
             .with_filter(file_filter);
         let enabled = self.bars;
@@ -345,7 +345,7 @@ impl Terminal {
         } else {
             Kind::Lines(Mutex::new(Instant::now()))
         };
-        Progress { label: label.to_owned(), total, kind }
+        Progress { label: label.to_owned(), total, kind, began: OnceLock::new() }
     }
 }
 
@@ -384,6 +384,8 @@ pub struct Progress {
     label: String,
     total: u64,
     kind: Kind,
+    /// When it began, and how much was done then.
+    began: OnceLock<(Instant, u64)>,
 }
 
 impl Progress {
@@ -394,10 +396,13 @@ impl Progress {
 
     /// `done` of a total that was not known before.
     pub fn set_of(&self, done: u64, total: u64, message: &str) {
+        let (began, before) = *self.began.get_or_init(|| (Instant::now(), done));
+        let left = left(began.elapsed(), done.saturating_sub(before), total.saturating_sub(done));
+        let message = &format!("{}{left}{message}", self.label);
         match &self.kind {
             Kind::Silent => {}
             Kind::Bar(span) => {
-                span.pb_set_message(&format!("{} {message}", self.label));
+                span.pb_set_message(message);
                 span.pb_set_length(total);
                 span.pb_start();
                 span.pb_set_position(done);
@@ -406,11 +411,20 @@ impl Progress {
                 let mut last = lock(last);
                 if last.elapsed() >= PLAIN_EVERY {
                     *last = Instant::now();
-                    tracing::info!("{} {done}/{total} {message}", self.label);
+                    tracing::info!("{done}/{total} {message}");
                 }
             }
         }
     }
+}
+
+/// How long the rest will take at the pace so far, with everything that came in between: `, 3 minutes left`. Nothing before
+/// there is a pace.
+fn left(elapsed: Duration, done: u64, rest: u64) -> String {
+    if done == 0 || rest == 0 || elapsed < Duration::from_secs(1) {
+        return String::new();
+    }
+    format!(", {} left", HumanDuration(elapsed.mul_f64(rest as f64 / done as f64)))
 }
 
 /// The log file, once there is one; until then, what it is to hold.
@@ -458,9 +472,10 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Log events as plain lines: the level where it is not `info`, the message, the fields.
+/// Log events as plain lines: the time where it is wanted, the level where it is not `info`, the message, the fields.
 struct Lines {
     color: bool,
+    time: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -481,6 +496,9 @@ where
             Level::DEBUG => ("debug: ", "\x1b[2m"),
             Level::TRACE => ("trace: ", "\x1b[2m"),
         };
+        if self.time {
+            write!(writer, "{} ", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"))?;
+        }
         if self.color && !name.is_empty() {
             write!(writer, "{color}{name}\x1b[0m")?;
         } else {
@@ -561,6 +579,15 @@ mod tests {
         assert!(!Surroundings { no_color: true, ..terminal.clone() }.color(When::Auto, true));
         assert!(!Surroundings { dumb: true, ..terminal.clone() }.color(When::Auto, true));
         assert!(Surroundings { no_color: true, ..terminal }.color(When::Always, true));
+    }
+
+    #[test]
+    fn what_is_left_is_told_once_there_is_a_pace() {
+        let seconds = Duration::from_secs;
+        assert_eq!(left(seconds(60), 10, 30), ", 3 minutes left");
+        for (elapsed, done, rest) in [(seconds(60), 0, 60), (seconds(0), 5, 5), (seconds(9), 5, 0)] {
+            assert_eq!(left(elapsed, done, rest), "");
+        }
     }
 
     #[test]

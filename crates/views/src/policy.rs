@@ -117,6 +117,12 @@ impl Policy {
         Ok(Policy { views: views.iter().flat_map(compile).collect(), context, normalize })
     }
 
+    /// What is wrong with `views` whatever the images: on colour images with sides of 224 pixels.
+    pub fn problems(views: &[ViewPolicy]) -> Vec<ViewProblem> {
+        let (mean, std) = (vec![0.5; 3], vec![0.5; 3]);
+        check(views, &BuildContext { size: 224, channels: 3, pixel_type: PixelType::U8, mean, std })
+    }
+
     /// `views` without the operations that only the number of channels in `context` forbids (those of colour, on two or
     /// four channels), and the names of these.
     pub fn fitting(

@@ -57,7 +57,7 @@ pub enum JobError {
         fitting: Vec<String>,
     },
     /// An encoder that is not the one that settings name.
-    #[error("{key} is {got}, but {init} holds {expected}")]
+    #[error("{key} is {got}, but {init} holds {expected}: {key}={expected} takes it")]
     OtherEncoder {
         /// The setting: `encoder.name` or `encoder.stem`.
         key: &'static str,
@@ -166,8 +166,6 @@ impl JobError {
                 "take another {out}, or add {overwrite}"
             }
             JobError::NoRoom { .. } => "free some space, or name another disk with {out}",
-            JobError::OtherEncoder { key: "encoder.stem", .. } => "leave encoder.stem out",
-            JobError::OtherEncoder { .. } => "leave encoder.name out",
             JobError::OtherWeights { .. } => "start anew with another {out}",
             JobError::Unreadable { .. } => {
                 "was it written by another version of this program, or changed by hand?"

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use twinlens_data::DataSet;
 use twinlens_eval::{Judgement, Predictions};
 use twinlens_nn::device::is_cpu;
+use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Lineage, Recipe, RunFolder, RunRecord};
 use twinlens_ssl::finetune::{self, FinetuneSettings, LabelledImages, SCRATCH, finetune};
@@ -245,16 +246,16 @@ pub fn adopt_encoder(settings: &mut FinetuneSettings, file: &EncoderFile) -> Res
     Ok(())
 }
 
-/// Refuses a file whose encoder is another than settings say, where these are `stated` and not only usual.
+/// Refuses the file at `init` whose encoder is another than settings say, where these are `stated` and not only usual.
 ///
 /// # Errors
 /// [`JobError::OtherEncoder`].
 pub fn same_encoder(
-    settings: &FinetuneSettings,
-    file: &EncoderFile,
+    encoder: &EncoderSettings,
+    (init, file): (&str, &EncoderFile),
     stated: &dyn Fn(&str) -> bool,
 ) -> Result<(), JobError> {
-    let (encoder, description) = (&settings.encoder, &file.description);
+    let description = &file.description;
     let compared = [
         ("encoder.name", encoder.name(), &description.encoder),
         ("encoder.stem", encoder.stem().name(), &description.stem),
@@ -263,7 +264,7 @@ pub fn same_encoder(
         Some((key, got, expected)) => Err(JobError::OtherEncoder {
             key,
             got: got.to_owned(),
-            init: settings.init.clone(),
+            init: init.to_owned(),
             expected: expected.clone(),
         }),
         None => Ok(()),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+#[cfg(not(unix))]
 use sysinfo::Disks;
 use twinlens_run::{Environment, Overwrite, RunFolder, RunState, Start};
 use twinlens_ssl::{Hooks, SslError, TrainingEvent};
@@ -54,7 +55,16 @@ pub fn room_for(checkpoint: u64, free: Option<u64>, path: &Path) -> Result<(), J
     }
 }
 
+/// Bytes free for this user on the file system that holds `path`, or will.
+#[cfg(unix)]
+pub fn free_space(path: &Path) -> Option<u64> {
+    let there = path.ancestors().find(|folder| folder.exists())?;
+    let found = rustix::fs::statvfs(there).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Bytes free on the disk that holds `path`, which is absolute: that of the longest mount point above it.
+#[cfg(not(unix))]
 pub fn free_space(path: &Path) -> Option<u64> {
     let disks = Disks::new_with_refreshed_list();
     let holding = disks.list().iter().filter(|disk| path.starts_with(disk.mount_point()));

@@ -131,6 +131,17 @@ pub trait TrainingJob {
         })
     }
 
+    /// Refuses a folder with a run that is not this job.
+    ///
+    /// # Errors
+    /// A run of something else, or that cannot be read.
+    fn check_same(&self, path: &Path) -> Result<(), LabError> {
+        match self.differs(&RunRecord::read(path)?) {
+            Some(error) => Err(error.at(path.display())),
+            None => Ok(()),
+        }
+    }
+
     /// In what a run differs from this job.
     fn differs(&self, record: &RunRecord) -> Option<LabError> {
         asked::differs(&self.settings(), self.data(), self.begins_with(), record).err()
@@ -182,10 +193,8 @@ pub trait TrainingJob {
         Self: Sized,
     {
         if path.join(names::ENVIRONMENT).is_file() {
+            self.check_same(path)?;
             let record = RunRecord::read(path)?;
-            if let Some(error) = self.differs(&record) {
-                return Err(error.at(path.display()));
-            }
             if record.status.state == RunState::Done
                 && let Some(outcome) = self.outcome(&record)
             {

@@ -8,15 +8,16 @@ use twinlens_nn::device::is_cpu;
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder, RunRecord};
+use twinlens_ssl::methods::METHODS;
 use twinlens_ssl::{
     Common, Learner, LearnerSize, PrecisionChoice, Prepared, Settings, StartFrom, TrainingEnd, ViewSize,
-    train,
+    WhenDone, train,
 };
 
 use super::memory::{Demand, MemoryNeed};
 use super::plan::{Plan, PlannedStage, checkpoint_bytes, memory_held};
 use super::run_settings::RunSettings;
-use super::{Pretrained, TrainingJob, folder, start};
+use super::{Pretrained, TrainingJob, folder, same_encoder, start};
 use crate::{Computing, Events, Lab, LabError, read_encoder, weights_sha256};
 
 /// A pre-training with its data opened and everything checked, before anything is written.
@@ -99,6 +100,7 @@ impl Pretraining {
             prepared = prepared.resized(&settings, smaller)?;
             demand = self::demand(&settings, &prepared, on_cpu);
         }
+        told.extend(settings.concerns(prepared.train.len()));
         told.iter().for_each(|told| lab.events.warn(told));
         Ok(Pretraining { settings, data, prepared, demand, recipe: None, init: None })
     }
@@ -111,9 +113,14 @@ impl Pretraining {
     /// The same, beginning with the weights of an encoder: a run's folder, or an encoder's file.
     ///
     /// # Errors
-    /// A missing, damaged or foreign file.
+    /// A missing, damaged or foreign file; an encoder of another architecture, or for images of other channels.
     pub fn beginning_with(self, encoder: &Path) -> Result<Pretraining, LabError> {
         let file = read_encoder(encoder)?;
+        same_encoder(&self.settings.encoder, (&encoder.display().to_string(), &file), &|_| true)?;
+        let (expected, got) = (file.description.channels, self.prepared.context.channels);
+        if expected != got {
+            return Err(LabError::Channels { expected, got });
+        }
         let (path, sha256) = (encoder.display().to_string(), weights_sha256(&file));
         Ok(Pretraining { init: Some(Init { path, sha256, file: Arc::new(file) }), ..self })
     }
@@ -139,10 +146,17 @@ impl Pretraining {
         label: &str,
         lab: &Lab<'_>,
     ) -> Result<Pretrained, LabError> {
+        let name = self.settings.method.name();
+        if let Some(method) = METHODS.iter().find(|method| method.id == name) {
+            lab.events.note(&format!("the loss of {name}: {}", method.loss));
+        }
         folder::watched(folder, (label, self.settings.epochs), lab, |folder, hooks| {
             let ended = train(&self.settings, &self.data, &self.prepared, folder, start, hooks)?;
             Ok((ended == TrainingEnd::Done).then_some(()))
         })?;
+        if self.settings.checkpoint.when_done == WhenDone::Remove {
+            folder.remove_checkpoints()?;
+        }
         let record = RunRecord::read(folder.path())?;
         Ok(Pretrained { folder: record.path, metrics: record.metrics })
     }

@@ -248,7 +248,11 @@ pub fn settings(protocol: &impl Serialize) -> Settings {
     }
 }
 
-fn read<P: Protocol>(settings: &Settings) -> Result<P, LabError> {
+/// The protocol with these settings, the others as usual.
+///
+/// # Errors
+/// Settings that it does not have.
+pub fn read<P: Protocol>(settings: &Settings) -> Result<P, LabError> {
     from_settings(settings).map_err(|error| {
         // The settings have defaults, so that each can be read alone, which tells the one that is wrong.
         let alone = |(key, value): (&String, &Value)| {
@@ -279,7 +283,7 @@ fn in_words(reason: &str) -> String {
 }
 
 /// A judgement whose outcome is one of many.
-fn wrapped<O>(judgement: Judgement<O>, outcome: fn(O) -> Outcome) -> Judgement<Outcome> {
+pub(crate) fn wrapped<O>(judgement: Judgement<O>, outcome: fn(O) -> Outcome) -> Judgement<Outcome> {
     let Judgement { asked, found, seeds, outcome: inner, warnings } = judgement;
     Judgement { asked, found, seeds, outcome: outcome(inner), warnings }
 }

@@ -1,6 +1,6 @@
 //! What the encoder was shown: originals and their views.
 
-use twinlens_data::{DataSet, DataSummary, Split};
+use twinlens_data::{DataSet, DataSummary};
 use twinlens_report::{Block, Picture, Plate, Section};
 use twinlens_run::RunFolder;
 
@@ -15,7 +15,7 @@ use crate::{Judging, Lab, LabError, Part, Repeat, Settings, Subject, read_encode
 const FILE: &str = "views.png";
 /// Training images on the contact sheet.
 const ROWS: usize = 8;
-/// Test images on a map, at least.
+/// Images on a map, at least.
 const LEAST: usize = 16;
 
 /// The contact sheet.
@@ -51,14 +51,20 @@ pub fn keep_shown(
     if let Err(error) = keep_sheet(folder, data, settings, lab) {
         lab.events.warn(&format!("there is no contact sheet: {}", reason(&error)));
     }
-    let test = data.splits.test.as_ref().map_or(0, |test| test.len());
-    if test < LEAST {
-        let few = format!("{test} test images are too few, it takes {LEAST}");
+    let part = shown(data);
+    if part.count(data) < LEAST {
+        let few = format!("{} images are too few, it takes {LEAST}", part.count(data));
         lab.events.note(&format!("there is no map of the features: {few}"));
     } else if let Err(error) = keep_map(folder, data, settings, lab) {
         lab.events.warn(&format!("there is no map of the features: {}", reason(&error)));
     }
     Ok(())
+}
+
+/// The images on the map: the usual ones, or all where these are too few.
+fn shown(data: &DataSet) -> Part {
+    let usual = Part::usual(data);
+    if usual.count(data) < LEAST { Part::All } else { usual }
 }
 
 fn keep_sheet(
@@ -86,7 +92,7 @@ fn keep_map(
     let common = settings.common();
     let computing = lab.computing(common.workers, &common.device);
     let mut judging = Judging::new(&subject, (data, &common.data), &computing, lab.events);
-    judging.part = Part::Split(Split::Test);
+    judging.part = shown(data);
     let repeat = Repeat { seeds: vec![common.seed], ..Repeat::default() };
     for verdict in judging.run(find(TsneMap::ID)?, &Settings::new(), &repeat)? {
         verdict.keep(folder)?;

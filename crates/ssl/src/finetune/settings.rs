@@ -179,7 +179,7 @@ impl Default for FinetuneSettings {
                 policy: "crop-flip".into(),
                 optim: OptimiserSettings { weight_decay: 0.0, ..adam },
                 schedule: ScheduleSettings::cosine(0.0),
-                checkpoint: CheckpointSettings { every: 10, keep: 0 },
+                checkpoint: CheckpointSettings { every: 10, keep: 0, ..CheckpointSettings::default() },
                 ..Common::default()
             },
             init: SCRATCH.into(),

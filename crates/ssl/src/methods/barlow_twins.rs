@@ -45,11 +45,18 @@ impl Registered for BarlowTwinsSettings {
     const SUMMARY: &'static str =
         "the cross-correlation of two views' embeddings is driven towards the identity";
     const PAPER: &'static str = "Zbontar et al., ICML 2021, arXiv:2103.03230";
+    const LOSS: &'static str = "about the width of the embeddings times `scale` where two views are unrelated, so thousands are \
+         no mistake; 0 where views agree and no two outputs repeat each other";
 }
 
 impl MethodConfig for BarlowTwinsSettings {
     fn projector(&self) -> Option<&ProjectorSettings> {
         Some(&self.projector)
+    }
+
+    /// The cross-correlation is that of the batch.
+    fn least_batch(&self) -> usize {
+        32
     }
 
     fn check(&self, problems: &mut Problems) {

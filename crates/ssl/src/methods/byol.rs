@@ -31,6 +31,8 @@ impl Registered for ByolSettings {
     const SUMMARY: &'static str =
         "a predictor guesses the other view's embedding by a slow copy of the network";
     const PAPER: &'static str = "Grill et al., NeurIPS 2020, arXiv:2006.07733";
+    const LOSS: &'static str =
+        "4 where predictions and targets are unrelated, 0 where they agree, which a collapse does too";
 }
 
 impl MethodConfig for ByolSettings {

@@ -53,6 +53,8 @@ impl Registered for DeepClusterV2Settings {
     const SUMMARY: &'static str =
         "each view predicts the image's cluster among those of the last epoch's embeddings";
     const PAPER: &'static str = "Caron et al., NeurIPS 2020, arXiv:2006.09882, appendix";
+    const LOSS: &'static str = "the mean of ln(prototypes) where all images look alike; it falls, and jumps up where a new \
+         clustering begins";
 }
 
 impl MethodConfig for DeepClusterV2Settings {

@@ -65,6 +65,8 @@ impl Registered for DinoSettings {
     const SUMMARY: &'static str =
         "a student matches the centred, sharpened outputs of its slow copy on other views";
     const PAPER: &'static str = "Caron et al., ICCV 2021, arXiv:2104.14294";
+    const LOSS: &'static str = "ln(prototypes) where outputs are even; it falls towards the entropy of the teacher, which is \
+         above 0";
 }
 
 impl MethodConfig for DinoSettings {

@@ -150,6 +150,11 @@ pub trait MethodConfig {
         None
     }
 
+    /// The batch below which what it estimates from a batch is poor.
+    fn least_batch(&self) -> usize {
+        2
+    }
+
     /// Reports what cannot be used.
     fn check(&self, problems: &mut Problems);
 
@@ -163,6 +168,8 @@ pub(super) trait Registered: MethodConfig + Default {
     const SUMMARY: &'static str;
     /// Where it was published.
     const PAPER: &'static str;
+    /// How its loss is read: the values where nothing is learned, and where all is.
+    const LOSS: &'static str;
 }
 
 /// A row of the registry.
@@ -174,6 +181,8 @@ pub struct MethodSpec {
     pub summary: &'static str,
     /// Where it was published.
     pub paper: &'static str,
+    /// How its loss is read: the values where nothing is learned, and where all is.
+    pub loss: &'static str,
 }
 
 /// As many views as there are.

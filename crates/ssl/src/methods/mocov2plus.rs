@@ -45,6 +45,8 @@ impl Registered for MocoV2PlusSettings {
     const SUMMARY: &'static str =
         "each view must find its partner's slow embedding among a queue of earlier ones, both ways";
     const PAPER: &'static str = "He et al., CVPR 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297";
+    const LOSS: &'static str = "ln(queue + 1) where all images look alike; it often rises while the queue fills with better \
+         keys, then falls";
 }
 
 impl MethodConfig for MocoV2PlusSettings {

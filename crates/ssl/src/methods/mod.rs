@@ -40,7 +40,7 @@ macro_rules! registry {
 
         /// Every method.
         pub const METHODS: &[MethodSpec] =
-            &[$(MethodSpec { id: $id, summary: $settings::SUMMARY, paper: $settings::PAPER }),*];
+            &[$(MethodSpec { id: $id, summary: $settings::SUMMARY, paper: $settings::PAPER, loss: $settings::LOSS }),*];
 
         impl MethodSettings {
             /// The method called `id`, with default settings.

@@ -39,6 +39,8 @@ impl Default for NnbyolSettings {
 impl Registered for NnbyolSettings {
     const SUMMARY: &'static str = "BYOL with the nearest earlier embedding in place of the target";
     const PAPER: &'static str = "Dwibedi et al., ICCV 2021, arXiv:2104.14548";
+    const LOSS: &'static str =
+        "4 where predictions and neighbours are unrelated, 0 where they agree, which a collapse does too";
 }
 
 impl MethodConfig for NnbyolSettings {

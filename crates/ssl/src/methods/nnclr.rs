@@ -43,6 +43,7 @@ impl Default for NnclrSettings {
 impl Registered for NnclrSettings {
     const SUMMARY: &'static str = "SimCLR with the nearest earlier embedding in place of one view";
     const PAPER: &'static str = "Dwibedi et al., ICCV 2021, arXiv:2104.14548";
+    const LOSS: &'static str = "ln(batch) where all images look alike; it falls towards 0";
 }
 
 impl MethodConfig for NnclrSettings {

@@ -45,6 +45,8 @@ impl Registered for ResslSettings {
     const SUMMARY: &'static str =
         "a strong view has the same similarities to earlier embeddings as a weak one";
     const PAPER: &'static str = "Zheng et al., NeurIPS 2021, arXiv:2107.09282";
+    const LOSS: &'static str = "at most ln(queue) where all images look alike; it falls towards the entropy of the teacher, \
+         which is above 0";
 }
 
 impl MethodConfig for ResslSettings {

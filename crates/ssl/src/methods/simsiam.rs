@@ -24,6 +24,8 @@ pub struct SimsiamSettings {
 impl Registered for SimsiamSettings {
     const SUMMARY: &'static str = "a predictor guesses the other view's embedding, which gets no gradient";
     const PAPER: &'static str = "Chen and He, CVPR 2021, arXiv:2011.10566";
+    const LOSS: &'static str = "0 where predictions and projections are unrelated, -1 where they agree, which a collapse does \
+         too";
 }
 
 impl MethodConfig for SimsiamSettings {

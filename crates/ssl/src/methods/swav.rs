@@ -60,6 +60,7 @@ impl Registered for SwavSettings {
     const SUMMARY: &'static str =
         "each view predicts to which prototypes the other was assigned, evenly over the batch";
     const PAPER: &'static str = "Caron et al., NeurIPS 2020, arXiv:2006.09882";
+    const LOSS: &'static str = "ln(prototypes) where all images look alike; it falls, and stays above 0";
 }
 
 impl MethodConfig for SwavSettings {

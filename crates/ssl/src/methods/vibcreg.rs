@@ -10,6 +10,8 @@ pub type VibcregSettings = JointEmbeddingSettings<Vibcreg>;
 impl Registered for VibcregSettings {
     const SUMMARY: &'static str = "VICReg with correlations for covariances and a whitening last layer";
     const PAPER: &'static str = "Lee and Aune 2021, arXiv:2109.00783";
+    const LOSS: &'static str = "about twice the weight of the variance term where all images look alike; it falls, and stays \
+         above 0";
 }
 
 impl JointEmbedding for Vibcreg {

@@ -11,6 +11,8 @@ impl Registered for VicregSettings {
     const SUMMARY: &'static str =
         "two views' embeddings agree, every column keeps its variance, columns do not covary";
     const PAPER: &'static str = "Bardes et al., ICLR 2022, arXiv:2105.04906";
+    const LOSS: &'static str = "about twice the weight of the variance term where all images look alike; it falls, and stays \
+         above 0";
 }
 
 impl JointEmbedding for Vicreg {

@@ -10,6 +10,7 @@ pub type WMseSettings = JointEmbeddingSettings<WMse>;
 impl Registered for WMseSettings {
     const SUMMARY: &'static str = "two views' embeddings agree after whitening the batch";
     const PAPER: &'static str = "Ermolov et al., ICML 2021, arXiv:2007.06346";
+    const LOSS: &'static str = "2 where two views are unrelated, 0 where they agree";
 }
 
 impl JointEmbedding for WMse {

@@ -50,6 +50,8 @@ impl Registered for WeightedSumSettings {
     const SUMMARY: &'static str =
         "several of the other methods at once, each on its own views, their losses weighted";
     const PAPER: &'static str = "a weighted sum of objectives";
+    const LOSS: &'static str = "the weighted sum of its terms, each of which is read as that of its own method (loss_0, loss_1, \
+         ...)";
 }
 
 impl MethodConfig for WeightedSumSettings {

@@ -49,7 +49,7 @@ impl Made {
 
 impl Task for Made {
     fn plan(&self) -> Plan {
-        let checkpoint = CheckpointSettings { every: 1, keep: 1 };
+        let checkpoint = CheckpointSettings::default();
         Plan { epochs: 1, steps_per_epoch: STEPS, batch: 1, log_every: 3, checkpoint }
     }
 

@@ -8,13 +8,15 @@ use serde_json::json;
 use twinlens_eval::Repeated;
 use twinlens_eval::clustering::{CLUSTER_MEASURES, ClusterProtocol, Clusters, Number};
 use twinlens_lab::protocols::{Protocol, clusters_csv, clusters_summary, find, settings};
-use twinlens_lab::{Part, Repeat, Verdict};
+use twinlens_lab::{Repeat, Verdict};
 use twinlens_run::write_atomically;
 
+use super::Images;
 use super::cells::{self, spread};
 use super::judging::{JudgeArgs, write_document};
 use super::knn::Distance;
 use super::labels::each_once;
+use super::verdict_output::sentences;
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
@@ -31,8 +33,8 @@ pub struct ClusterArgs {
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true, value_parser = super::part())]
-    pub split: Part,
+    #[arg(long, value_name = "auto|all|train|val|test", default_value = "auto", hide_possible_values = true, value_parser = super::images())]
+    pub split: Images,
     /// Number of clusters; auto takes the one from 2 to 20 with the largest silhouette
     #[arg(long, visible_alias = "k", value_name = "N|auto", default_value = "auto", value_parser = number)]
     pub clusters: Number,
@@ -73,12 +75,15 @@ fn number(text: &str) -> Result<Number, String> {
 /// # Errors
 /// An encoder or data that cannot be used, more clusters than images, files that cannot be written.
 pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
+    let settings = args.judge.over(settings(&args.protocol()))?;
+    let protocol = find(ClusterProtocol::ID)?;
+    protocol.check(&settings)?;
     let (subject, data) = args.judge.open(terminal)?;
     let computing = args.judge.computing();
     let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
-    judging.part = args.split;
+    judging.part = args.split.of(&data);
     let repeat = Repeat { seeds: each_once(&args.seeds, args.seed as u64), ..Repeat::default() };
-    let verdicts = judging.run(find(ClusterProtocol::ID)?, &settings(&args.protocol()), &repeat)?;
+    let verdicts = judging.run(protocol, &settings, &repeat)?;
     let mut pictures = args.judge.keep(&verdicts)?;
     if let (Some(path), Some(picture)) = (&args.montage, verdicts.first().and_then(|one| one.exhibit("png")))
     {
@@ -94,7 +99,11 @@ pub fn run(args: &ClusterArgs, terminal: &Terminal) -> Outcome {
     }
     terminal.result(&document, || {
         let shown = pictures.iter().map(|path| format!("\nThe clusters: {}", path.display()));
-        table(&clusters, &summary, terminal) + &shown.collect::<String>() + "\n"
+        sentences(&verdicts)
+            + "\n"
+            + &table(&clusters, &summary, terminal)
+            + &shown.collect::<String>()
+            + "\n"
     })
 }
 
@@ -134,7 +143,6 @@ fn table(
 
 #[cfg(test)]
 mod tests {
-    use twinlens_data::Split;
 
     use super::*;
     use crate::commands::testing::parse;
@@ -144,7 +152,7 @@ mod tests {
         let args: ClusterArgs = parse("runs/a --data b.npz").unwrap();
         assert_eq!(
             (args.clusters, args.split, args.distance),
-            (Number::Auto, Part::Split(Split::Test), Distance::Euclidean)
+            (Number::Auto, Images::Auto, Distance::Euclidean)
         );
         let args: ClusterArgs = parse("runs/a --data b.npz --k 8 --distance cosine").unwrap();
         assert_eq!((args.clusters, args.distance), (Number::Fixed(8), Distance::Cosine));

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
-use twinlens_config::{Request, Spec, diff, nearest, schema};
+use twinlens_config::{Request, Spec, diff, nearest, read_settings, schema};
 use twinlens_run::{Lineage, RunKind, names};
 use twinlens_ssl::finetune;
 
@@ -30,7 +30,7 @@ pub enum ConfigVerb {
     /// Show every setting and where it comes from; the output is a file for --config
     #[command(before_help = "\
 Examples:
-  twinlens config show --preset medmnist > my.toml
+  twinlens config show --preset medmnist/simclr > my.toml
   twinlens config show --config my.toml optim.lr=0.3")]
     Show(Box<SettingsArgs>),
     /// Tell everything that is wrong with a file of settings
@@ -58,7 +58,7 @@ impl ConfigArgs {
         let preset = |name: &str| finetune::recipes::RECIPES.iter().any(|(recipe, _)| *recipe == name);
         let file = |path: &Path| {
             let places = [path.join(names::CONFIG), path.to_path_buf()];
-            let text = places.into_iter().find_map(|place| std::fs::read_to_string(place).ok());
+            let text = places.into_iter().find_map(|place| read_settings(&place).ok());
             match Lineage::read(path) {
                 Ok(Some(lineage)) => lineage.kind == RunKind::Finetuning,
                 _ => text.is_some_and(|text| is_finetuning(&text)),
@@ -109,7 +109,7 @@ pub struct DiffArgs {
 /// Arguments of `config validate`.
 #[derive(Debug, clap::Args)]
 pub struct ValidateArgs {
-    /// The file
+    /// The file; `-` is standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 }

@@ -41,6 +41,7 @@ pub struct EmbedArgs {
 /// # Errors
 /// An encoder or data that cannot be used, a file that cannot be written.
 pub fn run(args: &EmbedArgs, terminal: &Terminal) -> Outcome {
+    args.judge.of_data_alone()?;
     if args.spatial {
         args.out.check_holds_maps()?;
     }

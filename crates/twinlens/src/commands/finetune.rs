@@ -303,7 +303,9 @@ impl FinetuneArgs {
         settings.precision = resolve_precision(settings.precision, terminal);
         let file = read_init(&settings.init)?;
         if let Some(file) = &file {
-            same_encoder(&settings, file, &|key| resolved.origin(key) != "built-in")?;
+            same_encoder(&settings.encoder, (&settings.init, file), &|key| {
+                resolved.origin(key) != "built-in"
+            })?;
             adopt_encoder(&mut settings, file)?;
         } else if !self.sweep_blocks {
             settings = unfrozen(settings, terminal);

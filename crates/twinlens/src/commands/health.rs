@@ -6,12 +6,15 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_eval::health::{Health, HealthProtocol};
 use twinlens_lab::protocols::{Protocol, find};
-use twinlens_lab::{self as lab, FeaturesKind, Part, Repeat, Settings, Verdict, ViewsOf};
+use twinlens_lab::{self as lab, FeaturesKind, Repeat, Settings, Verdict, ViewsOf};
 use twinlens_run::write_atomically;
+use twinlens_ssl::LOW_RANK;
 use twinlens_views::ViewPolicy;
 
+use super::Images;
 use super::cells::number;
 use super::judging::{JudgeArgs, write_document};
+use super::verdict_output::sentences;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -27,8 +30,8 @@ pub struct HealthArgs {
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true, value_parser = super::part())]
-    pub split: Part,
+    #[arg(long, value_name = "auto|all|train|val|test", default_value = "auto", hide_possible_values = true, value_parser = super::images())]
+    pub split: Images,
     /// Views by the name of their policy (`twinlens list augmentations`)
     ///
     /// Their features are compared for alignment; `none` leaves that out. Without it, the run's own views.
@@ -50,13 +53,15 @@ pub struct HealthArgs {
 /// # Errors
 /// An encoder, data or view policy that cannot be used, files that cannot be written.
 pub fn run(args: &HealthArgs, terminal: &Terminal) -> Outcome {
+    let (protocol, settings) = (find(HealthProtocol::ID)?, args.judge.over(Settings::new())?);
+    protocol.check(&settings)?;
     let (subject, data) = args.judge.open(terminal)?;
     let computing = args.judge.computing();
     let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
-    judging.part = args.split;
+    judging.part = args.split.of(&data);
     judging.views = policy(&args.judge, args.policy.as_deref())?;
     let repeat = Repeat { seeds: vec![args.seed as u64], ..Repeat::default() };
-    let verdicts = judging.run(find(HealthProtocol::ID)?, &Settings::new(), &repeat)?;
+    let verdicts = judging.run(protocol, &settings, &repeat)?;
     let mut pictures = args.judge.keep(&verdicts)?;
     let verdict = verdicts.iter().cloned().find_map(health);
     let verdict = verdict.ok_or_else(|| Failure::message(Exit::Failed, "the protocol measured nothing"))?;
@@ -75,7 +80,7 @@ pub fn run(args: &HealthArgs, terminal: &Terminal) -> Outcome {
     }
     terminal.result(&document, || {
         let shown = picture.map(|path| format!("\nThe spectrum: {}\n", path.display()));
-        table(&verdict.outcome, terminal) + &shown.unwrap_or_default()
+        sentences(&verdicts) + "\n" + &table(&verdict.outcome, terminal) + &shown.unwrap_or_default()
     })
 }
 
@@ -111,17 +116,25 @@ fn table(verdict: &Health, terminal: &Terminal) -> String {
     };
     let dim = verdict.dim;
     let rows = [
-        row("effective rank", Some(verdict.effective_rank), &format!("of {dim}; centred")),
-        row("RankMe", Some(verdict.rankme), &format!("of {dim}")),
-        row("participation ratio", Some(verdict.participation_ratio), &format!("of {dim}")),
-        row("alignment", verdict.alignment, "0: views do not matter"),
-        row("uniformity", verdict.uniformity, "0: all in one place; lower: spread over the sphere"),
+        row(
+            "effective rank",
+            Some(verdict.effective_rank),
+            &format!("of {dim}; below {LOW_RANK} hardly more than a collapse"),
+        ),
+        row("RankMe", Some(verdict.rankme), &format!("of {dim}; the same without centring")),
+        row(
+            "participation ratio",
+            Some(verdict.participation_ratio),
+            &format!("of {dim}; 1: one direction holds all"),
+        ),
+        row("alignment", verdict.alignment, "0: views do not matter; 2: as far apart as unrelated images"),
+        row("uniformity", verdict.uniformity, "0: all in one place; -4: spread evenly over the sphere"),
         row("dimension, TwoNN", verdict.two_nn.map(|found| found.mle), "intrinsic"),
         row("dimension, k neighbours", verdict.levina_bickel.map(|found| found.harmonic), "intrinsic"),
         row(
             "standard deviation",
             Some(verdict.embedding_std),
-            &format!("full sphere: {:.4}", verdict.embedding_std_full),
+            &format!("{:.4} on a full sphere; below a fifth of it nearly alike", verdict.embedding_std_full),
         ),
     ];
     terminal.table(&["measure", "value", "reading"], &rows)
@@ -135,10 +148,7 @@ mod tests {
     #[test]
     fn views_are_the_runs_own_unless_named() {
         let args: HealthArgs = parse("encoder.safetensors --data b.npz").unwrap();
-        assert_eq!(
-            (args.split, policy(&args.judge, args.policy.as_deref()).unwrap()),
-            (Part::Split(twinlens_data::Split::Test), None)
-        );
+        assert_eq!((args.split, policy(&args.judge, args.policy.as_deref()).unwrap()), (Images::Auto, None));
         let args: HealthArgs = parse("runs/a --data b.npz --policy none").unwrap();
         assert_eq!(policy(&args.judge, args.policy.as_deref()).unwrap(), None);
         let args: HealthArgs = parse("runs/a --data b.npz --policy simclr").unwrap();

@@ -1,7 +1,6 @@
 //! `judge`: any protocol by name, with any of its settings.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde_json::Value;
 use twinlens_data::DataSet;
 use twinlens_lab::protocols::{Needs, PROTOCOLS, ProtocolSpec, find};
 use twinlens_lab::{Part, Settings, Subject};
@@ -9,7 +8,7 @@ use twinlens_lab::{Part, Settings, Subject};
 use super::health::policy;
 use super::judging::{JudgeArgs, ResultArgs, explained};
 use super::labels::LabelsArgs;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::Outcome;
 use crate::terminal::Terminal;
 
 /// Arguments of `judge`.
@@ -30,9 +29,6 @@ pub struct JudgeVerbArgs {
     /// The protocol, by its name in `twinlens list protocols`
     #[arg(long, value_name = "NAME", value_parser = protocol(), hide_possible_values = true)]
     pub protocol: &'static str,
-    /// Settings of the protocol (`twinlens list protocols`)
-    #[arg(value_name = "KEY=VALUE")]
-    pub settings: Vec<String>,
     /// Which images
     ///
     /// The test images unless said otherwise. Protocols that learn from the training images are measured on all others.
@@ -66,7 +62,8 @@ fn protocol() -> impl TypedValueParser<Value = &'static str> {
 pub fn run(args: &JudgeVerbArgs, terminal: &Terminal) -> Outcome {
     let protocol = find(args.protocol)?;
     protocol.heeds(args.split.is_some(), args.policy.is_some())?;
-    let (settings, repeat) = (args.settings()?, args.labels.asked(args.seed as u64).repeat(protocol)?);
+    let (settings, repeat) =
+        (args.judge.over(Settings::new())?, args.labels.asked(args.seed as u64).repeat(protocol)?);
     protocol.check(&settings)?;
     let (subject, data) = args.open(protocol, terminal)?;
     let computing = args.judge.computing();
@@ -80,18 +77,6 @@ pub fn run(args: &JudgeVerbArgs, terminal: &Terminal) -> Outcome {
 }
 
 impl JudgeVerbArgs {
-    /// The settings as they are written: a value is JSON where it can be read as such, else text.
-    fn settings(&self) -> Outcome<Settings> {
-        let pair = |text: &String| {
-            let (key, value) = text
-                .split_once('=')
-                .ok_or_else(|| Failure::message(Exit::Usage, format!("expected KEY=VALUE, got {text}")))?;
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-            Ok((key.to_owned(), value))
-        };
-        self.settings.iter().map(pair).collect()
-    }
-
     fn open(&self, protocol: &ProtocolSpec, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
         match protocol.needs {
             Needs::Classes | Needs::Tags => self.judge.open_labelled(terminal),
@@ -106,15 +91,17 @@ mod tests {
 
     use super::*;
     use crate::commands::testing::parse;
+    use crate::exit::{Exit, Failure};
 
     #[test]
     fn settings_are_values_or_text() {
         let args: JudgeVerbArgs =
             parse("runs/a --protocol knn --data b.npz k=5 vote=majority temperature=[0.1,0.2]").unwrap();
         let expected = [("k", json!(5)), ("temperature", json!([0.1, 0.2])), ("vote", json!("majority"))];
-        assert_eq!(args.settings().unwrap(), expected.map(|(key, value)| (key.to_owned(), value)).into());
+        let settings = |args: &JudgeVerbArgs| args.judge.over(Settings::new());
+        assert_eq!(settings(&args).unwrap(), expected.map(|(key, value)| (key.to_owned(), value)).into());
         let args: JudgeVerbArgs = parse("runs/a --protocol knn --data b.npz k").unwrap();
-        assert_eq!(args.settings().unwrap_err().exit(), Exit::Usage);
+        assert_eq!(settings(&args).unwrap_err().exit(), Exit::Usage);
         assert!(parse::<JudgeVerbArgs>("runs/a --protocol nearest --data b.npz").is_err());
         for (id, line, hint) in [
             ("knn", "--split val", Some("leave --split out")),

@@ -8,11 +8,11 @@ use clap::{Arg, ValueHint};
 use serde_json::Value;
 use twinlens_data::DataSet;
 use twinlens_lab::{
-    Computing, FeaturesKind, Headline, Judging, Logged, Subject, Verdict, judged, keep, own_data,
+    Computing, FeaturesKind, Headline, Judging, Logged, Settings, Subject, Verdict, judged, keep, own_data,
     read_encoder_ranged, reading_for, write_json,
 };
 
-use super::reading::ReadingArgs;
+use super::reading::{OF_DATA, ReadingArgs, assigned};
 use super::training::open_named;
 use super::verdict_output::VerdictOutput;
 use crate::exit::{Exit, Failure, Outcome};
@@ -25,6 +25,9 @@ pub struct JudgeArgs {
     /// A run's folder, or an encoder.safetensors with its encoder.json
     #[arg(value_name = "ENCODER", value_hint = ValueHint::AnyPath)]
     pub encoder: PathBuf,
+    /// Settings of the protocol (`twinlens list protocols`), and data_options.NAME=VALUE of the data
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
     /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
     ///
     /// The run's own if none is given.
@@ -60,6 +63,9 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "WHERE", default_value = "auto", value_parser = super::settings::device)]
     pub device: String,
 }
+
+/// A key and the text of its value.
+type Assignment<'a> = (&'a str, &'a str);
 
 /// A share in (0, 1].
 ///
@@ -106,9 +112,52 @@ impl JudgeArgs {
         let file = read_encoder_ranged(&self.encoder, self.reading.range.is_none())?;
         // Flags win.
         let settings = self.reading.over(&reading_for(&self.encoder, &file, self.data()))?;
+        let (of_data, _) = self.assignments()?;
+        let settings = assigned(&settings, &of_data)?;
         let data = open_named(self.data(), &settings, terminal)?;
         let subject = Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())?;
         Ok((subject, data))
+    }
+
+    /// The words among the settings that are none, such as further encoders, and the arguments without them: of verbs that take
+    /// several of something.
+    pub fn without_more(&self) -> (Vec<String>, JudgeArgs) {
+        let is_setting = |word: &String| word.contains('=') && !Path::new(word).exists();
+        let (overrides, more) = self.overrides.iter().cloned().partition(is_setting);
+        (more, JudgeArgs { overrides, ..self.clone() })
+    }
+
+    /// What is given as KEY=VALUE: of the data, and of the protocol.
+    fn assignments(&self) -> Outcome<(Vec<Assignment<'_>>, Vec<Assignment<'_>>)> {
+        let unread = |text: &str| Failure::message(Exit::Usage, format!("expected KEY=VALUE, got {text}"));
+        let pairs = self.overrides.iter().map(|text| text.split_once('=').ok_or_else(|| unread(text)));
+        let pairs = pairs.collect::<Outcome<Vec<_>>>()?;
+        Ok(pairs.into_iter().partition(|(key, _)| key.starts_with(OF_DATA)))
+    }
+
+    /// `settings` of a protocol with those given as KEY=VALUE over them: a value is JSON where it can be read as such, else text.
+    ///
+    /// # Errors
+    /// What is no KEY=VALUE.
+    pub fn over(&self, mut settings: Settings) -> Outcome<Settings> {
+        let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+        let (_, of_protocol) = self.assignments()?;
+        settings.extend(of_protocol.into_iter().map(|(key, text)| (key.to_owned(), value(text))));
+        Ok(settings)
+    }
+
+    /// Refuses settings of a protocol, where there is none.
+    ///
+    /// # Errors
+    /// One that is not of the data.
+    pub fn of_data_alone(&self) -> Outcome {
+        match self.assignments()?.1.first() {
+            None => Ok(()),
+            Some((key, _)) => {
+                let failure = Failure::message(Exit::Usage, format!("there is no setting `{key}` here"));
+                Err(failure.hint("data_options.NAME=VALUE says how the data are read"))
+            }
+        }
     }
 
     /// Judging `subject` on `data`.

@@ -92,8 +92,10 @@ pub fn run(args: &KnnArgs, terminal: &Terminal) -> Outcome {
     let protocol = find(Knn::ID)?;
     // Told before minutes of work.
     let repeat = args.labels.asked(args.seed as u64).repeat(protocol)?;
+    let settings = args.judge.over(settings(&args.protocol()))?;
+    protocol.check(&settings)?;
     let (subject, data) = args.judge.open_labelled(terminal)?;
-    let (computing, settings) = (args.judge.computing(), settings(&args.protocol()));
+    let computing = args.judge.computing();
     let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
     let verdicts = judging.run(protocol, &settings, &repeat)?;
     args.judge.conclude(&verdicts, &args.result, terminal)

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod cells;
+pub mod clean;
 pub mod cluster;
 pub mod compare;
 pub mod completions;
@@ -18,6 +19,7 @@ pub mod knn;
 pub mod labels;
 pub mod list;
 pub mod man;
+pub mod next;
 pub mod notices;
 mod plan;
 pub mod predict;
@@ -42,6 +44,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use etcetera::BaseStrategy;
+use twinlens_data::DataSet;
 use twinlens_lab::{Computing, Part};
 pub use twinlens_lab::{bytes, run_settings};
 
@@ -63,6 +66,36 @@ pub fn computing(workers: usize, device: &str) -> Computing {
 pub fn part() -> impl TypedValueParser<Value = Part> {
     PossibleValuesParser::new(Part::ALL.map(Part::name))
         .try_map(|name| Part::named(&name).ok_or("no part of a data set"))
+}
+
+/// Which images of a data set, where there are usual ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// See [`Part::usual`].
+    Auto,
+    /// These.
+    Of(Part),
+}
+
+impl Images {
+    /// The images of `data` that are meant.
+    pub fn of(self, data: &DataSet) -> Part {
+        match self {
+            Images::Auto => Part::usual(data),
+            Images::Of(part) => part,
+        }
+    }
+}
+
+/// [`Images`] on the command line: `auto`, or a part by its name.
+pub fn images() -> impl TypedValueParser<Value = Images> {
+    let auto = PossibleValue::new("auto").help("the test images, or all where there are none");
+    let parts = Part::ALL.map(|part| PossibleValue::new(part.name()));
+    PossibleValuesParser::new(std::iter::once(auto).chain(parts)).try_map(|name| match Part::named(&name) {
+        Some(part) => Ok(Images::Of(part)),
+        None if name == "auto" => Ok(Images::Auto),
+        None => Err("no part of a data set"),
+    })
 }
 
 /// One of a few values; each has a name and a line that says what it is.

@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::{Value, json};
-use twinlens_lab::jobs::{PRETRAINING, Pretrained, Pretraining, TrainingJob, resolve_precision, shortened};
-use twinlens_lab::{Lab, LabError, encoder_file};
-use twinlens_run::{RunFolder, RunState, names};
+use twinlens_lab::assessment::{Assessment, judge_ended};
+use twinlens_lab::jobs::{
+    JobState, PRETRAINING, Pretrained, Pretraining, TrainingJob, free_space, resolve_precision, room_for,
+    shortened,
+};
+use twinlens_lab::{Events, Lab, LabError, encoder_file};
+use twinlens_run::{RunFolder, RunRecord, RunState, names};
 use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
 use super::spec::{recipe_of, resolve, resumed, spec};
 use super::training::{Signals, lab, prepare};
-use super::{plan, report};
+use super::{next, plan, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
 use crate::terminal::Terminal;
@@ -34,6 +38,9 @@ pub struct PretrainArgs {
     /// Go on with the interrupted run in this folder
     #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath, conflicts_with_all = ["out", "overwrite", "init_from"])]
     pub resume: Option<PathBuf>,
+    /// Start the run, or go on with it where it was begun before: one command for a job that may be started again
+    #[arg(long, conflicts_with_all = ["resume", "overwrite", "dry_run", "smoke"])]
+    pub resume_or_start: bool,
     /// Replace what an earlier run wrote there
     #[arg(long)]
     pub overwrite: bool,
@@ -67,36 +74,72 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
         return smoke(settings, &lab, terminal);
     }
     let run = prepare(settings, &lab)?.following(recipe);
-    let out = match &args.out {
-        _ if args.dry_run => return plan::pretraining(&run, terminal),
-        Some(out) if out.as_os_str() == "auto" => free_name(&run.settings),
-        Some(out) => out.clone(),
-        None => return Err(Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")),
-    };
     let run = match &args.init_from {
         Some(encoder) => run.beginning_with(encoder)?,
         None => run,
     };
-    let mut folder = run.create(&out, args.overwrite, &lab)?;
-    go(&run, &mut folder, &lab, terminal, Pretraining::begin)
+    let out = match &args.out {
+        out if args.dry_run => {
+            if let Some(out) = out.as_deref().and_then(|out| std::path::absolute(out).ok()) {
+                room_for(run.checkpoint_bytes()?, free_space(&out), &out)?;
+            }
+            return plan::pretraining(&run, terminal);
+        }
+        Some(out) if out.as_os_str() == "auto" => free_name(&run.settings),
+        Some(out) => out.clone(),
+        None => return Err(Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")),
+    };
+    if args.resume_or_start {
+        return resume_or_start(&run, &out, &lab, terminal);
+    }
+    let folder = run.create(&out, args.overwrite, &lab)?;
+    go(&run, &out, &lab, terminal, |lab| begin(&run, folder, lab))
 }
 
-/// How a run gets to its end: from its first step or from a checkpoint.
-type Learning = fn(&Pretraining, &mut RunFolder, &str, &Lab<'_>) -> Result<Pretrained, LabError>;
+/// A run's folder, and what was learned there.
+type Learned = Result<(RunFolder, Pretrained), LabError>;
 
+fn begin(run: &Pretraining, mut folder: RunFolder, lab: &Lab<'_>) -> Learned {
+    let learned = run.begin(&mut folder, PRETRAINING, lab)?;
+    Ok((folder, learned))
+}
+
+/// Trains to the end as `learn` does, judges, draws the report, and tells what came out.
 fn go(
     run: &Pretraining,
-    folder: &mut RunFolder,
+    path: &Path,
     lab: &Lab<'_>,
     terminal: &Terminal,
-    learn: Learning,
+    learn: impl FnOnce(&Lab<'_>) -> Learned,
 ) -> Outcome {
     let signals = Signals::listen()?;
-    let path = folder.path().to_path_buf();
-    let learned =
-        signals.ended(learn(run, folder, PRETRAINING, &signals.heard_in(lab)), ("pretrain", &path))?;
-    report::write(folder, &run.data, &run.settings(), lab)?;
+    let (folder, learned) = signals.ended(learn(&signals.heard_in(lab)), ("pretrain", path))?;
+    if let Err(error) = judge_ended(run, &folder, lab) {
+        // The encoder is there, and can be judged by a command of its own.
+        terminal.warn(&format!("what was learned could not be judged: {error}"));
+    }
+    report::write(&folder, &run.data, &run.settings(), lab)?;
     tell_result(run, &learned, terminal)
+}
+
+/// Does the run in the folder `out` as far as it is not done.
+fn resume_or_start(run: &Pretraining, out: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
+    match run.state(out)? {
+        JobState::Done => {
+            tracing::info!("{} is done already", out.display());
+            let record = RunRecord::read(out)?;
+            let learned = Pretrained { folder: record.path, metrics: record.metrics };
+            tell_result(run, &learned, terminal)
+        }
+        JobState::Absent => {
+            let folder = run.create(out, true, lab)?;
+            go(run, out, lab, terminal, |lab| begin(run, folder, lab))
+        }
+        JobState::Begun | JobState::OfSomethingElse(_) => {
+            run.check_same(out)?;
+            go(run, out, lab, terminal, |lab| run.go_on(out, PRETRAINING, lab))
+        }
+    }
 }
 
 fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
@@ -108,16 +151,20 @@ fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) 
     }
     folder.write_config(&run.settings().config()?)?;
     folder.set_status(RunState::Running, "")?;
-    go(&run, &mut folder, lab, terminal, Pretraining::resume)
+    go(&run, path, lab, terminal, |lab| {
+        let learned = run.resume(&mut folder, PRETRAINING, lab)?;
+        Ok((folder, learned))
+    })
 }
 
 /// Two steps of everything, in a folder that is removed afterwards.
 fn smoke(settings: Settings, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
     let run = prepare(shortened(settings), lab)?;
-    let mut folder = run.create(&place.path().join("smoke"), false, lab)?;
-    go(&run, &mut folder, lab, terminal, Pretraining::begin)?;
-    tracing::info!("a smoke test: {} is removed", folder.path().display());
+    let path = place.path().join("smoke");
+    let folder = run.create(&path, false, lab)?;
+    go(&run, &path, lab, terminal, |lab| begin(&run, folder, lab))?;
+    tracing::info!("a smoke test: {} is removed", path.display());
     Ok(())
 }
 
@@ -130,6 +177,8 @@ fn free_name(settings: &Settings) -> PathBuf {
 fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> Outcome {
     let Pretrained { folder: path, metrics } = learned;
     let last = |key: &str| metrics.iter().rev().find_map(|row| row.get(key)).cloned().unwrap_or(Value::Null);
+    let assessment = Assessment::read(&RunRecord::read(path)?)?;
+    let next: Vec<String> = assessment.next.iter().map(|&step| next::command(step, path)).collect();
     let document = json!({
         "run": path,
         "encoder": encoder_file(path),
@@ -139,6 +188,9 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
         "steps": last("step"),
         "loss": last("loss"),
         "knn_accuracy": last("knn_accuracy"),
+        "summary": assessment.summary(),
+        "learned": assessment.learned,
+        "next": next,
     });
     terminal.result(&document, || {
         let text = |key: &str| match &document[key] {
@@ -155,7 +207,11 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
             ("last loss", text("loss")),
             ("kNN accuracy, validation", text("knn_accuracy")),
         ];
-        terminal.table(&["pre-trained", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]))
+        let sentences: String = assessment.sentences.iter().map(|sentence| format!("{sentence}\n")).collect();
+        let table =
+            terminal.table(&["pre-trained", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]));
+        let next: String = next.iter().map(|command| format!("  {command}\n")).collect();
+        format!("{sentences}\n{table}\nNext:\n{next}")
     })
 }
 

@@ -87,9 +87,10 @@ pub fn run(args: &ProbeArgs, terminal: &Terminal) -> Outcome {
     let protocol = args.classifier.protocol(&data)?;
     args.all_labels(&data)?;
     let repeat = args.labels.asked(args.seed as u64).repeat(protocol)?;
+    let settings = args.judge.over(Settings::new())?;
     let computing = args.judge.computing();
     let mut judging = args.judge.judging((&subject, &data), &computing, terminal);
-    let verdicts = judging.run(protocol, &Settings::new(), &repeat)?;
+    let verdicts = judging.run(protocol, &settings, &repeat)?;
     args.judge.conclude(&verdicts, &args.result, terminal)
 }
 

@@ -1,23 +1,25 @@
 //! `quickstart`: learn from bundled blood cells and show what was learned.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_config::Request;
 use twinlens_eval::LinearProbe;
+use twinlens_lab::assessment::{Assessment, UNTRAINED_SEED, judge_ended};
 use twinlens_lab::jobs::{PRETRAINING, Pretraining, TrainingJob};
-use twinlens_lab::protocols::{Knn, Protocol, find, settings};
+use twinlens_lab::protocols::{Protocol, find};
 use twinlens_lab::{
     FeaturesKind, Judging, Lab, Repeat, Settings as ProtocolSettings, Subject, Verdict, by_predictions,
     read_encoder,
 };
+use twinlens_run::{RunFolder, RunRecord};
 use twinlens_ssl::recipes;
 
-use super::report;
 use super::spec::{recipe_of, resolve};
 use super::training::{BUNDLED, Signals, lab, prepare};
 use super::verdict_output::table;
+use super::{next, report};
 use crate::exit::Outcome;
 use crate::invocation::Invocation;
 use crate::terminal::Terminal;
@@ -54,31 +56,33 @@ pub fn run(args: &QuickstartArgs, invocation: &Invocation, terminal: &Terminal) 
     let signals = Signals::listen()?;
     let ended = run.begin(&mut folder, PRETRAINING, &signals.heard_in(&lab));
     signals.ended(ended, ("pretrain", &args.out))?;
-    let verdicts = judge(&run, &args.out, &lab)?;
-    for verdict in &verdicts {
-        verdict.keep(&folder)?;
-    }
+    let mut verdicts = judge_ended(&run, &folder, &lab)?;
+    verdicts.extend(probe(&run, &folder, &lab)?);
     let report = report::write(&folder, &run.data, &run.settings(), &lab)?;
-    let document = json!({ "run": args.out, "report": report, "verdicts": verdicts });
+    let assessment = Assessment::read(&RunRecord::read(&args.out)?)?;
+    let next: Vec<String> = assessment.next.iter().map(|&step| next::command(step, &args.out)).collect();
+    let document = json!({
+        "run": args.out, "report": report, "verdicts": verdicts, "summary": assessment.summary(), "next": next,
+    });
     terminal.result(&document, || {
         let (predictions, _) = by_predictions(&verdicts);
-        format!("{}\nThe report: {}\n", table(&predictions, terminal), report.display())
+        let (sentences, table) = (assessment.sentences.join("\n"), table(&predictions, terminal));
+        let next: String = next.iter().map(|command| format!("  {command}\n")).collect();
+        format!("{sentences}\n\n{table}\nThe report: {}\n\nNext:\n{next}", report.display())
     })
 }
 
-/// Seed of the untrained network beside the trained one.
-const UNTRAINED_SEED: u64 = 0;
-
-/// Every kind of features under every protocol, all with the same images and labels.
-fn judge(run: &Pretraining, out: &Path, lab: &Lab<'_>) -> Outcome<Vec<Verdict>> {
-    let (encoder, computing) = (read_encoder(out)?, run.computing(lab));
-    let knn = settings(&Knn { k: vec![20], ..Knn::default() });
+/// Every kind of features by the linear probe too, all with the same images and labels.
+fn probe(run: &Pretraining, folder: &RunFolder, lab: &Lab<'_>) -> Outcome<Vec<Verdict>> {
+    let (encoder, computing) = (read_encoder(folder.path())?, run.computing(lab));
     let mut verdicts = Vec::new();
-    for kind in [FeaturesKind::Pixels, FeaturesKind::Untrained, FeaturesKind::Trained] {
+    for kind in FeaturesKind::OF_ENCODER {
         let subject = Subject::new(kind, encoder.clone(), UNTRAINED_SEED)?;
         let mut judging = Judging::new(&subject, (&run.data, BUNDLED), &computing, lab.events);
-        verdicts.extend(judging.run(find(Knn::ID)?, &knn, &Repeat::default())?);
         verdicts.extend(judging.run(find(LinearProbe::ID)?, &ProtocolSettings::new(), &Repeat::default())?);
+    }
+    for verdict in &verdicts {
+        verdict.keep(folder)?;
     }
     Ok(verdicts)
 }

@@ -73,6 +73,32 @@ fn split_folder(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// What the keys of settings of the data begin with.
+pub const OF_DATA: &str = "data_options.";
+
+/// `settings` with what is given as KEY=VALUE: a value is TOML where it can be read as such, else text.
+///
+/// # Errors
+/// A key that there is not, or a value that it cannot have.
+pub fn assigned(settings: &DataSettings, pairs: &[(&str, &str)]) -> Outcome<DataSettings> {
+    let mut settings = settings.clone();
+    for (key, text) in pairs {
+        let value = format!("value = {text}").parse::<Table>().ok();
+        let value = value.and_then(|mut table| table.remove("value"));
+        let changed = |value: Value| {
+            let mut table = Table::try_from(&settings).map_err(|error| error.to_string())?;
+            table.insert(key.trim_start_matches(OF_DATA).to_owned(), value);
+            table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+        };
+        // Where only text will do, `28` is one.
+        let read = value.map_or_else(|| Err(String::new()), &changed);
+        let read = read.or_else(|_| changed(Value::String((*text).to_owned())));
+        settings =
+            read.map_err(|reason| Failure::message(Exit::Usage, format!("`{key}={text}`: {reason}")))?;
+    }
+    Ok(settings)
+}
+
 impl ReadingArgs {
     /// The flags that were given, as settings.
     pub fn flags(&self) -> Vec<Flag> {
@@ -162,6 +188,20 @@ mod tests {
             ..before.clone()
         };
         assert_eq!(read(line), expected);
+    }
+
+    #[test]
+    fn settings_of_the_data_are_assigned_too() {
+        let read = |pairs: &[(&str, &str)]| assigned(&DataSettings::default(), pairs);
+        let found = read(&[("data_options.member", "28"), ("data_options.rgb", "true")]).unwrap();
+        assert_eq!((found.member.as_str(), found.rgb), ("28", true));
+        for (key, text, told) in
+            [("data_options.memmber", "a", "memmber"), ("data_options.rgb", "yes", "yes")]
+        {
+            let failure = read(&[(key, text)]).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Usage);
+            assert!(failure.render(false).contains(told), "{}", failure.render(false));
+        }
     }
 
     #[test]

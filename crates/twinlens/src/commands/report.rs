@@ -8,7 +8,7 @@ use twinlens_data::{DataSet, Notice, SkippedSample};
 use twinlens_lab::Lab;
 use twinlens_lab::reports::{FrontEnd, Report, RunView, keep_shown};
 use twinlens_lab::study::{ExistingStudy, PLAN};
-use twinlens_run::RunFolder;
+use twinlens_run::{RunError, RunFolder, names};
 
 use super::run_settings::RunSettings;
 use super::{notices, repeat};
@@ -41,10 +41,10 @@ fn page(text: &str) -> Result<PathBuf, String> {
     if is_page { Ok(path) } else { Err("expected a name that ends in .html".to_owned()) }
 }
 
-/// Runs `report`. The run's folder must not be in use, unless the report goes elsewhere.
+/// Runs `report`. Of a run that is going on, it shows how far it is.
 ///
 /// # Errors
-/// A folder that is no run or in use, several runs and no place for their page, or a file or stdout that cannot be written.
+/// A folder that is no run, several runs and no place for their page, or a file or stdout that cannot be written.
 pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
     if let Some(file) = args.csv.as_deref().filter(|folder| folder.is_file()) {
         let message = "the tables go into a folder, one file each; this is a file";
@@ -60,9 +60,14 @@ pub fn run(args: &ReportArgs, terminal: &Terminal) -> Outcome {
             (file, report)
         }
         ([run], None) => {
-            let folder = RunFolder::open(run)?;
             let report = Report::of_runs(&args.runs, &CommandLine)?;
-            (report.keep_in_run(&folder)?, report)
+            let file = match RunFolder::open(run) {
+                Ok(folder) => report.keep_in_run(&folder)?,
+                // A run that goes on has no report of its own yet: this one shows how far it is.
+                Err(RunError::Locked { .. }) => report.write(&run.join(names::REPORT))?,
+                Err(error) => return Err(error.into()),
+            };
+            (file, report)
         }
         (_, None) => {
             let message = "several runs have no folder of their own for their report";

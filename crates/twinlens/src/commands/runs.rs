@@ -7,6 +7,7 @@ use serde_json::json;
 use twinlens_run::{RunRecord, find_runs};
 
 use super::cells::short;
+use super::clean::{self, CleanArgs};
 use super::compare::{self, CompareArgs};
 use crate::exit::Outcome;
 use crate::terminal::Terminal;
@@ -28,6 +29,8 @@ pub enum RunsVerb {
     Show(ShowArgs),
     /// Compare runs: settings that differ, last metrics and verdicts side by side
     Compare(CompareArgs),
+    /// Remove the checkpoints of runs that are done
+    Clean(CleanArgs),
 }
 
 /// Arguments of `runs list`.
@@ -63,6 +66,7 @@ pub fn run(args: &RunsArgs, terminal: &Terminal) -> Outcome {
         RunsVerb::List(args) => list(&args.folder, terminal),
         RunsVerb::Show(args) => show(&args.run, terminal),
         RunsVerb::Compare(args) => compare::run(args, terminal),
+        RunsVerb::Clean(args) => clean::run(args, terminal),
     }
 }
 

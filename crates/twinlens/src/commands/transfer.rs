@@ -19,18 +19,17 @@ use crate::terminal::Terminal;
 
 /// Arguments of `transfer`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(before_help = "\
+#[command(
+    before_help = "\
 Examples:
   twinlens transfer runs/a --data bloodmnist pathmnist dermamnist
   twinlens transfer runs/a --data other-clinic.npz --classifier ridge --json
-  twinlens transfer runs/a --data VOCdevkit/VOC2007 bloodmnist --classifier svm")]
+  twinlens transfer runs/a --data VOCdevkit/VOC2007 bloodmnist --classifier svm",
+    mut_arg("overrides", |arg| arg.value_name("DATA").help("Further data sets")))]
 pub struct TransferArgs {
     /// What is judged, and on which data first.
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Further data sets
-    #[arg(value_name = "DATA", value_hint = ValueHint::AnyPath)]
-    pub more: Vec<String>,
     /// Numbers of neighbours [default: 20 and 200, as far as there are so many training images]
     #[arg(short, long, value_name = "K", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Vec<u32>,
@@ -48,13 +47,15 @@ pub struct TransferArgs {
 /// # Errors
 /// An encoder or data that cannot be used; the data set concerned is named.
 pub fn run(args: &TransferArgs, terminal: &Terminal) -> Outcome {
-    let Some(first) = &args.judge.data else {
+    let (more, judge) = args.judge.without_more();
+    judge.of_data_alone()?;
+    let Some(first) = &judge.data else {
         let message = "no data set to judge on besides the run's own";
         return Err(Failure::message(Exit::Usage, message).hint("add --data PATH, or several paths"));
     };
     let mut judged = Vec::new();
-    for name in std::iter::once(first).chain(&args.more) {
-        let judge = JudgeArgs { data: Some(name.clone()), ..args.judge.clone() };
+    for name in std::iter::once(first).chain(&more) {
+        let judge = JudgeArgs { data: Some(name.clone()), ..judge.clone() };
         judged.extend(of_one(args, &judge, terminal).map_err(|failure| failure.at(name))?);
     }
     let pictures = args.judge.keep(&judged)?;
@@ -123,10 +124,10 @@ mod tests {
     #[test]
     fn one_data_set_or_several_are_taken() {
         let args: TransferArgs = parse("runs/a --data b.npz").unwrap();
-        assert!(args.more.is_empty());
+        assert!(args.judge.overrides.is_empty());
         let args: TransferArgs = parse("runs/a --data b.npz c.npz d --classifier ridge -k 5").unwrap();
         assert_eq!(
-            (args.judge.data.as_deref(), args.more),
+            (args.judge.data.as_deref(), args.judge.without_more().0),
             (Some("b.npz"), vec!["c.npz".to_owned(), "d".to_owned()])
         );
         assert_eq!((args.classifier, args.k), (Classifier::Ridge, vec![5]));

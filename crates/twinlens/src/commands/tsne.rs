@@ -5,13 +5,18 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::DataSet;
+use twinlens_lab::Subject;
 use twinlens_lab::maps::{Canvas, MOST, Method, Place, SeriesAsked, Subjects};
-use twinlens_lab::protocols::TsneMap;
-use twinlens_lab::{Part, Subject};
+use twinlens_lab::protocols::{TsneMap, read, settings};
 
+use super::Images;
 use super::judging::{JudgeArgs, positive};
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
+
+/// The words besides the first encoder.
+const MORE: &str =
+    "Further encoders: one map each, every map started from the one before; and settings of the protocol";
 
 /// How features are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,25 +29,24 @@ pub enum MethodName {
 
 /// Arguments of `tsne`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(before_help = "\
+#[command(
+    before_help = "\
 Examples:
   twinlens tsne runs/a --data blood.npz --html
   twinlens tsne runs/a --data blood.npz --through-epochs --html
   twinlens tsne runs/a runs/tuned --data blood.npz --out maps
-  twinlens tsne runs/a --data blood.npz --map pca")]
+  twinlens tsne runs/a --data blood.npz --map pca",
+    mut_arg("overrides", |arg| arg.value_name("MORE|KEY=VALUE").help(MORE)))]
 pub struct TsneArgs {
     /// What embeds, and what is laid out.
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Further encoders: one map each, every map started from the one before
-    #[arg(value_name = "MORE", value_hint = ValueHint::AnyPath)]
-    pub more: Vec<PathBuf>,
     /// Which images
-    #[arg(long, value_name = "all|train|val|test", default_value = "test", hide_possible_values = true, value_parser = super::part())]
-    pub split: Part,
+    #[arg(long, value_name = "auto|all|train|val|test", default_value = "auto", hide_possible_values = true, value_parser = super::images())]
+    pub split: Images,
     /// A map for every epoch of which the run kept a checkpoint (setting checkpoint.keep), and one of the encoder
     /// untrained
-    #[arg(long, conflicts_with = "more")]
+    #[arg(long)]
     pub through_epochs: bool,
     /// How features are laid out
     #[arg(long, value_name = "tsne|pca", default_value = "tsne", hide_possible_values = true)]
@@ -86,54 +90,59 @@ fn folder(text: &str) -> Result<PathBuf, String> {
 /// # Errors
 /// An encoder or data that cannot be used, settings that do not fit the number of images, no place to write.
 pub fn run(args: &TsneArgs, terminal: &Terminal) -> Outcome {
+    let (more, judge) = args.judge.without_more();
+    let more: Vec<PathBuf> = more.into_iter().map(PathBuf::from).collect();
+    let args = &TsneArgs { judge, ..args.clone() };
     let place = Place::open(args.out.as_deref(), &args.judge.encoder)?;
     let (first, data) = args.judge.open(terminal)?;
-    let canvas = Canvas::new(args.asked(&data))?;
-    let series = canvas.lay_out(args.subjects(first)?, &args.judge.computing(), terminal)?;
+    let canvas = Canvas::new(args.asked(&data)?)?;
+    let series = canvas.lay_out(args.subjects(first, &more)?, &args.judge.computing(), terminal)?;
     let files = series.write(&place, args.html)?;
     let document = json!({ "files": files, "images": series.images(), "maps": series.names() });
     terminal.result(&document, || files.iter().map(|file| format!("{}\n", file.display())).collect())
 }
 
 impl TsneArgs {
-    fn asked<'a>(&'a self, data: &'a DataSet) -> SeriesAsked<'a> {
-        SeriesAsked {
+    fn asked<'a>(&'a self, data: &'a DataSet) -> Outcome<SeriesAsked<'a>> {
+        Ok(SeriesAsked {
             data,
             path: self.judge.data(),
-            part: self.split,
+            part: self.split.of(data),
             most: self.most as usize,
             seed: self.seed as u64,
             untrained_seed: self.judge.untrained_seed,
-            method: self.method(),
-        }
+            method: self.method()?,
+        })
     }
 
-    fn method(&self) -> Method {
-        match self.map {
-            // A perplexity of 0 is the usual one.
-            MethodName::Tsne => Method::Tsne(TsneMap {
-                perplexity: self.perplexity.unwrap_or(0.0),
-                iterations: self.iterations as usize,
-            }),
-            MethodName::Pca => Method::Pca,
+    fn method(&self) -> Outcome<Method> {
+        if self.map == MethodName::Pca {
+            self.judge.of_data_alone()?;
+            return Ok(Method::Pca);
         }
+        // A perplexity of 0 is the usual one.
+        let (perplexity, iterations) = (self.perplexity.unwrap_or(0.0), self.iterations as usize);
+        let settings = self.judge.over(settings(&TsneMap { perplexity, iterations }))?;
+        Ok(Method::Tsne(read(&settings)?))
     }
 
     /// What embeds for each map, with its name.
-    fn subjects(&self, first: Subject) -> Outcome<Subjects<'_>> {
+    fn subjects<'a>(&'a self, first: Subject, more: &'a [PathBuf]) -> Outcome<Subjects<'a>> {
         let encoder = self.judge.encoder.as_path();
         if self.through_epochs {
+            if let Some(other) = more.first() {
+                let message = "the epochs are those of one run, and another encoder is named";
+                return Err(Failure::message(Exit::Usage, message).at(other.display()).hint("leave it out"));
+            }
             return Ok(Subjects::through_epochs(encoder, first)?);
         }
         let own_range = self.judge.reading.range.is_none();
-        Ok(Subjects::new((encoder, first), &self.more, self.judge.untrained_seed, own_range))
+        Ok(Subjects::new((encoder, first), more, self.judge.untrained_seed, own_range))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use twinlens_data::Split;
-
     use super::*;
     use crate::commands::testing::parse;
 
@@ -141,18 +150,14 @@ mod tests {
     fn one_encoder_or_several_or_the_epochs_of_a_run() {
         let args: TsneArgs = parse("runs/a --data b.npz").unwrap();
         assert_eq!(
-            (args.split, args.map, args.more.len(), args.most),
-            (Part::Split(Split::Test), MethodName::Tsne, 0, 5000)
+            (args.split, args.map, args.judge.without_more().0.len(), args.most),
+            (Images::Auto, MethodName::Tsne, 0, 5000)
         );
         let args: TsneArgs = parse("runs/a runs/b c.safetensors --data b.npz --map pca --html").unwrap();
-        assert_eq!((args.judge.encoder, args.more.len()), (PathBuf::from("runs/a"), 2));
+        assert_eq!((&args.judge.encoder, args.judge.without_more().0.len()), (&PathBuf::from("runs/a"), 2));
         assert!(parse::<TsneArgs>("runs/a --data b.npz --through-epochs").unwrap().through_epochs);
-        for bad in [
-            "runs/a runs/b --data b.npz --through-epochs",
-            "--data b.npz",
-            "runs/a --data b.npz --perplexity 0",
-            "runs/a --data b.npz --out map.svg",
-        ] {
+        for bad in ["--data b.npz", "runs/a --data b.npz --perplexity 0", "runs/a --data b.npz --out map.svg"]
+        {
             assert!(parse::<TsneArgs>(bad).is_err(), "{bad}");
         }
     }
@@ -160,10 +165,13 @@ mod tests {
     #[test]
     fn perplexity_and_iterations_are_those_asked_for() {
         let args: TsneArgs = parse("runs/a --data b.npz --perplexity 12 --iterations 50").unwrap();
-        assert_eq!(args.method(), Method::Tsne(TsneMap { perplexity: 12.0, iterations: 50 }));
+        assert_eq!(args.method().unwrap(), Method::Tsne(TsneMap { perplexity: 12.0, iterations: 50 }));
+        let args: TsneArgs = parse("runs/a --data b.npz perplexity=5").unwrap();
+        assert_eq!(args.method().unwrap(), Method::Tsne(TsneMap { perplexity: 5.0, ..TsneMap::default() }));
+        assert!(parse::<TsneArgs>("runs/a perplexities=5").unwrap().method().is_err());
         let args: TsneArgs = parse("runs/a --data b.npz").unwrap();
-        assert_eq!(args.method(), Method::Tsne(TsneMap::default()));
+        assert_eq!(args.method().unwrap(), Method::Tsne(TsneMap::default()));
         let args: TsneArgs = parse("runs/a --data b.npz --map pca").unwrap();
-        assert_eq!(args.method(), Method::Pca);
+        assert_eq!(args.method().unwrap(), Method::Pca);
     }
 }

@@ -58,9 +58,19 @@ impl VerdictOutput {
             document["pictures"] = json!(pictures);
             parts.push(pictures.iter().map(|path| format!("{}\n", path.display())).collect());
         }
+        parts.insert(0, sentences(verdicts));
         parts.retain(|part| !part.is_empty());
         Ok(VerdictOutput { document, text: parts.join("\n") })
     }
+}
+
+/// More verdicts than this are read in a table.
+const MOST_SENTENCES: usize = 4;
+
+/// Each verdict in a sentence, a line each, where they are few.
+pub fn sentences(verdicts: &[Verdict]) -> String {
+    let line = |verdict: &Verdict| verdict.summary() + "\n";
+    if verdicts.len() > MOST_SENTENCES { String::new() } else { verdicts.iter().map(line).collect() }
 }
 
 /// The scores of verdicts, a line a split.

@@ -5,6 +5,7 @@
 mod data;
 mod faults;
 mod finetune;
+mod first_hour;
 mod libraries;
 mod new_protocol;
 #[path = "../../examples/own_protocol.rs"]
