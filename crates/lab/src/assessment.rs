@@ -262,7 +262,7 @@ impl Neighbours {
     /// From the looks while training, of which the log knows how many images were right.
     fn looked_up(metrics: &[Row]) -> Option<Neighbours> {
         let look = |row: &Row| {
-            let samples = row.get("knn_images")?.as_u64()? as usize;
+            let samples = row.get("held_out_images")?.as_u64()? as usize;
             Some((
                 row.get("epoch")?.as_u64()?,
                 proportion(row.get("knn_accuracy")?.as_f64()?, samples),

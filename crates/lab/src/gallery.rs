@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use twinlens_data::{DataSet, ImageSource};
-use twinlens_report::{Picture, RgbImage, contact_sheet};
+use twinlens_report::{Picture, RgbImage, cell_for, contact_sheet};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::{FinetuneSettings, LabelledImages};
 use twinlens_ssl::{Prepared, Settings, SslError};
@@ -14,7 +14,7 @@ use twinlens_views::{BuildContext, DrawKey, Explanation, Policy, Shape, ViewPoli
 use crate::jobs::fitted;
 use crate::{Events, LabError, Span};
 
-/// The side of an image on the sheet, in pixels.
+/// The least side of an image on the sheet, in pixels.
 const CELL: u32 = 112;
 
 /// Training images beside their views, as the first epoch of a run draws them.
@@ -170,7 +170,13 @@ impl Gallery {
             }
             rows.push(row);
         }
-        contact_sheet(&rows, &titles, CELL).map_err(LabError::Sheet)
+        // Views are shown evenly, originals as large as these.
+        contact_sheet(&rows, &titles, cell_for(self.context.size, CELL)).map_err(LabError::Sheet)
+    }
+
+    /// What the images of these rows are called.
+    pub fn names(&self, samples: &[usize]) -> Vec<String> {
+        samples.iter().map(|&sample| self.train.name(sample)).collect()
     }
 
     fn explain(&self, index: usize) -> Result<Row, LabError> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::escape::escaped;
 use crate::map::{Map, maps};
 use crate::sheet::{GROUND, check_images, fitted_into};
-use crate::style::{clean, colour};
+use crate::style::{clean, colour, hexadecimal};
 use crate::{Picture, ReportError};
 
 /// The longest side of a thumbnail, in pixels.
@@ -34,6 +34,8 @@ pub struct AtlasInput {
     pub noun: String,
     /// The number of each image, as commands and files know it.
     pub images: Vec<usize>,
+    /// What each image is called: its file, or its place in an array. Empty where that is not known.
+    pub names: Vec<String>,
     /// One map, or several of the same images: through epochs, or by several encoders. The still picture shows them side
     /// by side, the live one moves from one to the next.
     pub frames: Vec<Frame>,
@@ -89,9 +91,10 @@ impl Atlas {
         let data = json!({
             "noun": clean(&input.noun),
             "images": input.images,
+            "names": input.names.iter().map(|name| clean(name)).collect::<Vec<_>>(),
             "frames": input.frames.iter().map(frame).collect::<Vec<_>>(),
             "colourings": input.colourings.iter().map(colouring).collect::<Vec<_>>(),
-            "palette": (0..8).map(hexadecimal).collect::<Vec<_>>(),
+            "palette": (0..8).map(|index| hexadecimal(colour(index))).collect::<Vec<_>>(),
             "sprite": input.sprite.as_ref().map(|sprite| sprite.layout),
         });
         let AtlasInput { title, caption, alt, sprite, .. } = input;
@@ -135,6 +138,9 @@ fn check(input: &AtlasInput) -> Result<(), ReportError> {
     };
     if input.frames.is_empty() {
         return refuse("points", 0, "give a layout");
+    }
+    if !input.names.is_empty() && input.names.len() != images {
+        return refuse("names", input.names.len(), "name all images or none");
     }
     for frame in &input.frames {
         if frame.points.len() != images {
@@ -216,11 +222,6 @@ fn colouring(colouring: &Colouring) -> Value {
         "categories": colouring.categories.iter().map(|name| clean(name)).collect::<Vec<_>>(),
         "values": colouring.values.iter().map(|value| value.map_or(-1, |value| value as i64)).collect::<Vec<_>>(),
     })
-}
-
-fn hexadecimal(index: usize) -> String {
-    let colour = colour(index);
-    format!("#{:02x}{:02x}{:02x}", colour.0, colour.1, colour.2)
 }
 
 /// `image` with its longer side at most [`THUMBNAIL`] pixels, unchanged if it is smaller.
@@ -380,6 +381,7 @@ mod tests {
             assert!(error.to_string().contains(words) && !error.hint().is_empty(), "{error}");
         };
         refused(&|input| input.frames.clear(), "4 points");
+        refused(&|input| input.names = vec!["a.png".into()], "4 names");
         refused(&|input| input.frames[0].points.truncate(3), "4 points");
         refused(&|input| input.frames[0].neighbours.truncate(3), "lists of neighbours");
         refused(&|input| input.frames[0].neighbours[2] = vec![1], "lists of 2 neighbours");

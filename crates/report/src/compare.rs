@@ -5,8 +5,8 @@ use plotters::style::Color;
 
 use crate::canvas::{Anchor, Canvas, Figure, fitted, text_width, title, to_svg};
 use crate::scale::Scale;
-use crate::style::{GRID, INK, MUTED, Marker, PAPER, SMALL, TEXT, clean, colour, deviation, mean, percent};
-use crate::{Picture, ReportError};
+use crate::style::{GRID, INK, MUTED, Marker, PAPER, SMALL, TEXT, clean, deviation, mean, percent};
+use crate::{Hue, Picture, ReportError};
 
 const WIDTH: f64 = 560.0;
 const ROW: f64 = 27.0;
@@ -34,14 +34,18 @@ pub struct Group {
 /// One condition.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// What the features are, such as "untrained encoder". The same name has the same colour in all groups.
+    /// What the features are, such as "untrained encoder".
     pub name: String,
+    /// Its colour.
+    pub hue: Hue,
     /// The shares reached (0 to 1), one per seed. None at all is drawn as "not measured".
     pub values: Vec<f64>,
+    /// The ends of an interval about their mean.
+    pub interval: Option<[f64; 2]>,
 }
 
-/// Horizontal bars from 0 to 100 %: the mean, every seed as a dot, and as text the mean with the sample
-/// standard deviation and the number of seeds.
+/// Horizontal bars from 0 to 100 %: the mean, its interval as a line, every seed as a dot, and as text the mean with the
+/// sample standard deviation and the number of seeds.
 ///
 /// # Errors
 /// [`ReportError::Drawing`].
@@ -58,15 +62,8 @@ impl Bars<'_> {
         if self.comparison.reference.is_some() { 54.0 } else { 36.0 }
     }
 
-    /// The names of the conditions in the order of their colours.
-    fn conditions(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for bar in self.comparison.groups.iter().flat_map(|group| &group.bars) {
-            if !names.contains(&bar.name.as_str()) {
-                names.push(&bar.name);
-            }
-        }
-        names
+    fn bars(&self) -> impl Iterator<Item = &Bar> {
+        self.comparison.groups.iter().flat_map(|group| &group.bars)
     }
 }
 
@@ -80,9 +77,8 @@ impl Figure for Bars<'_> {
 
     fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), ReportError> {
         title(canvas, &fitted(&clean(&self.comparison.measure), 14.0, WIDTH - 24.0))?;
-        let conditions = self.conditions();
         let room =
-            conditions.iter().map(|name| text_width(&clean(name), SMALL)).fold(40.0, f64::max).min(170.0);
+            self.bars().map(|bar| text_width(&clean(&bar.name), SMALL)).fold(40.0, f64::max).min(170.0);
         let left = 22.0 + room + 8.0;
         let x = Scale::linear((0.0, 1.0), (left, WIDTH - 140.0));
         let (top, bottom) = (self.top(), self.size().1 - 32.0);
@@ -105,10 +101,9 @@ impl Figure for Bars<'_> {
             canvas.text(&name, (12.0, y + 0.55 * ROW), TEXT, Anchor::Start, INK)?;
             y += ROW;
             for bar in &group.bars {
-                let index = conditions.iter().position(|name| *name == bar.name).unwrap_or(0);
                 let name = fitted(&clean(&bar.name), SMALL, room);
                 canvas.text(&name, (left - 8.0, y + 0.4 * ROW), SMALL, Anchor::End, INK)?;
-                draw_bar(canvas, bar, index, &x, y)?;
+                draw_bar(canvas, bar, &x, y)?;
                 y += ROW;
             }
         }
@@ -119,7 +114,6 @@ impl Figure for Bars<'_> {
 fn draw_bar<B: DrawingBackend>(
     canvas: &mut Canvas<B>,
     bar: &Bar,
-    index: usize,
     x: &Scale,
     y: f64,
 ) -> Result<(), ReportError> {
@@ -131,8 +125,17 @@ fn draw_bar<B: DrawingBackend>(
         return canvas.text(note, (start, middle), SMALL, Anchor::Start, MUTED);
     };
     let end = x.at(centre.clamp(0.0, 1.0));
-    canvas.rectangle((x.at(0.0), y + 1.0), (end, y + 0.8 * ROW - 1.0), colour(index).mix(0.55))?;
-    canvas.line(&[(end, y + 1.0), (end, y + 0.8 * ROW - 1.0)], colour(index), 2.2, &[])?;
+    let colour = bar.hue.colour();
+    canvas.rectangle((x.at(0.0), y + 1.0), (end, y + 0.8 * ROW - 1.0), colour.mix(0.55))?;
+    canvas.line(&[(end, y + 1.0), (end, y + 0.8 * ROW - 1.0)], colour, 2.2, &[])?;
+    let ends = bar.interval.filter(|ends| ends.iter().all(|end| end.is_finite()));
+    if let Some(ends) = ends {
+        let [low, high] = ends.map(|end| x.at(end.clamp(0.0, 1.0)));
+        canvas.line(&[(low, middle), (high, middle)], INK, 1.4, &[])?;
+        for at in [low, high] {
+            canvas.line(&[(at, middle - 4.0), (at, middle + 4.0)], INK, 1.4, &[])?;
+        }
+    }
     let text = match deviation(&bar.values) {
         Some(spread) => format!("{:.1} ± {:.1} % (n = {})", 100.0 * centre, 100.0 * spread, bar.values.len()),
         None => percent(centre),
@@ -142,6 +145,7 @@ fn draw_bar<B: DrawingBackend>(
             canvas.marker((x.at(value.clamp(0.0, 1.0)), middle), 2.8, Marker::Circle, INK.mix(0.8))?;
         }
     }
-    let furthest = bar.values.iter().copied().filter(|value| value.is_finite()).fold(centre, f64::max);
+    let drawn = bar.values.iter().copied().chain(ends.map(|[_, high]| high));
+    let furthest = drawn.filter(|value| value.is_finite()).fold(centre, f64::max);
     canvas.text(&text, (x.at(furthest.clamp(0.0, 1.0)) + 8.0, middle), SMALL, Anchor::Start, INK)
 }

@@ -1,4 +1,4 @@
-//! Training curves: a run's metrics log as small multiples, one quantity per panel.
+//! Training curves: the metrics log of a run, or of several, as small multiples, one quantity per panel.
 
 use plotters::backend::DrawingBackend;
 use plotters::style::Color;
@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::canvas::{Anchor, Canvas, Figure, fitted, text_width, title, to_svg};
 use crate::scale::{Scale, extent, padded};
-use crate::style::{GRID, INK, MUTED, Marker, SMALL, clean, colour, dashes, number, percent};
-use crate::{Picture, ReportError};
+use crate::style::{GRID, INK, MUTED, Marker, SMALL, clean, dashes, number, percent};
+use crate::{Fact, Hue, Picture, ReportError};
 
 const WIDTH: f64 = 380.0;
 const HEIGHT: f64 = 240.0;
@@ -15,6 +15,8 @@ const HEIGHT: f64 = 240.0;
 const MANY: usize = 240;
 /// The number of these bins.
 const BINS: usize = 120;
+/// An axis of shares is at least this long, so that noise does not look like learning.
+const LEAST_SHARE: f64 = 0.05;
 
 /// One panel: its title, the keys of the metrics log it shows (a `*` at the end stands for any rest), and
 /// how.
@@ -22,6 +24,18 @@ struct Spec {
     title: &'static str,
     keys: &'static [&'static str],
     style: Axis,
+    about: About,
+}
+
+/// What a quantity says something about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// How good the encoder is.
+    Accuracy,
+    /// How it learned.
+    Learning,
+    /// How the optimiser and the machine did.
+    Running,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,27 +45,42 @@ enum Axis {
     Free,
     /// From zero.
     FromZero,
-    /// From zero to one, as per cent.
+    /// Per cent, from the least to the greatest value.
     Share,
 }
 
 /// The panels, in their order on the page. One more quantity in the log costs one more line here.
 const SPECS: [Spec; 11] = [
-    Spec { title: "Loss", keys: &["loss"], style: Axis::Free },
-    Spec { title: "Parts of the loss", keys: &["loss.*", "loss/*", "loss_*"], style: Axis::Free },
-    Spec { title: "Loss on validation images", keys: &["val_loss"], style: Axis::Free },
-    Spec { title: "Validation images", keys: &["val_*"], style: Axis::Share },
-    Spec { title: "kNN accuracy on held-out labels", keys: &["knn*"], style: Axis::Share },
-    Spec { title: "Embedding standard deviation", keys: &["embedding_std"], style: Axis::FromZero },
-    Spec { title: "Effective rank of the embedding", keys: &["effective_rank"], style: Axis::FromZero },
-    Spec { title: "Learning rate", keys: &["learning_rate", "lr", "lr.*", "lr_*"], style: Axis::FromZero },
-    Spec { title: "Gradient norm", keys: &["gradient_norm", "grad_norm"], style: Axis::Free },
-    Spec { title: "Images per second", keys: &["images_per_second"], style: Axis::FromZero },
-    Spec { title: "Share of time waiting for data", keys: &["data_wait*"], style: Axis::Share },
+    Spec::new("kNN accuracy on held-out labels", &["knn*"], Axis::Share, About::Accuracy),
+    Spec::new("Loss", &["loss"], Axis::Free, About::Learning),
+    Spec::new("Parts of the loss", &["loss.*", "loss/*", "loss_*"], Axis::Free, About::Learning),
+    Spec::new("Loss on validation images", &["val_loss"], Axis::Free, About::Learning),
+    Spec::new("Validation images", &["val_*"], Axis::Share, About::Accuracy),
+    Spec::new("Embedding standard deviation", &["embedding_std"], Axis::FromZero, About::Learning),
+    Spec::new("Effective rank of the embedding", &["effective_rank"], Axis::FromZero, About::Learning),
+    Spec::new("Learning rate", &["learning_rate", "lr", "lr.*", "lr_*"], Axis::FromZero, About::Running),
+    Spec::new("Gradient norm", &["gradient_norm", "grad_norm"], Axis::Free, About::Running),
+    Spec::new("Images per second", &["images_per_second"], Axis::FromZero, About::Running),
+    Spec::new("Share of time waiting for data", &["data_wait*"], Axis::Share, About::Running),
 ];
 
+impl Spec {
+    const fn new(title: &'static str, keys: &'static [&'static str], style: Axis, about: About) -> Spec {
+        Spec { title, keys, style, about }
+    }
+}
+
+/// The metrics log of one run.
+#[derive(Clone, Debug)]
+pub struct RunLog<'a> {
+    /// What the run is called beside others.
+    pub name: String,
+    /// The rows of `metrics.jsonl`.
+    pub rows: &'a [Map<String, Value>],
+}
+
 /// What the curves are compared with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CurveOptions {
     /// The width d of the embedding: draws `1/sqrt(d)` with its standard deviation (the value of unit vectors
     /// spread evenly; near zero is collapse) and `d` with its effective rank.
@@ -60,49 +89,66 @@ pub struct CurveOptions {
     pub chance: Option<f64>,
 }
 
+/// What was measured in the course of training.
+#[derive(Clone, Debug)]
+pub struct Curves {
+    /// The quantities with a course.
+    pub panels: Vec<Panel>,
+    /// Those measured at one step alone, which have none: name and value.
+    pub single: Vec<Fact>,
+}
+
 /// One drawn panel.
 #[derive(Clone, Debug)]
 pub struct Panel {
     /// The quantity.
     pub title: String,
+    /// What it says something about.
+    pub about: About,
     /// The curve, as SVG.
     pub picture: Picture,
 }
 
 /// All curves in one SVG, three to a row.
 ///
-/// `rows` are the rows of `metrics.jsonl`. The horizontal axis is their key `step` (their number, where it is
-/// missing). A row need not have every key; values that are missing, `null` or not finite leave a gap. Keys
-/// that no panel is for are left out; so are panels without any value. Series of more than 240 values are
-/// drawn as the mean of 120 bins of equal count, over a band from the least to the greatest value. Free axes
-/// become logarithmic if all values are positive and the greatest is more than 100 times the least.
+/// The curves of several runs lie over each other, a colour a run ([`Hue::number`]); those of one run have a colour a line.
+/// The horizontal axis is the key `step` of the rows (their number, where it is missing). A row need not have every
+/// key; values that are missing, `null` or not finite leave a gap. Keys that no panel is for are left out; so are
+/// panels without values at two steps. Series of more than 240 values are drawn as the mean of 120 bins of equal count,
+/// over a band from the least to the greatest value. Free axes become logarithmic if all values are positive and the
+/// greatest is more than 100 times the least.
 ///
 /// # Errors
 /// [`ReportError::Drawing`].
-pub fn training_curves(rows: &[Map<String, Value>], options: &CurveOptions) -> Result<Picture, ReportError> {
-    Ok(Picture::svg(to_svg(&Grid { charts: charts(rows, options) })?))
+pub fn training_curves(logs: &[RunLog<'_>], options: &CurveOptions) -> Result<Picture, ReportError> {
+    let (_, drawn): (Vec<Chart>, Vec<Chart>) = charts(logs, options).into_iter().partition(Chart::is_single);
+    Ok(Picture::svg(to_svg(&Grid { charts: drawn })?))
 }
 
-/// The same curves as [`training_curves`], one SVG each, for pages that arrange them by their width.
+/// The same curves as [`training_curves`], one SVG each, for pages that arrange them by their width, and what has no curve.
 ///
 /// # Errors
 /// [`ReportError::Drawing`].
-pub fn training_panels(
-    rows: &[Map<String, Value>],
-    options: &CurveOptions,
-) -> Result<Vec<Panel>, ReportError> {
+pub fn training_panels(logs: &[RunLog<'_>], options: &CurveOptions) -> Result<Curves, ReportError> {
+    let (single, drawn): (Vec<Chart>, Vec<Chart>) =
+        charts(logs, options).into_iter().partition(Chart::is_single);
     let draw = |chart: Chart| {
         Ok(Panel {
             title: chart.title.to_owned(),
+            about: chart.about,
             picture: Picture::svg(to_svg(&Grid { charts: vec![chart] })?),
         })
     };
-    charts(rows, options).into_iter().map(draw).collect()
+    Ok(Curves {
+        panels: drawn.into_iter().map(draw).collect::<Result<_, ReportError>>()?,
+        single: single.iter().flat_map(Chart::facts).collect(),
+    })
 }
 
 /// One quantity, ready to be drawn.
 struct Chart {
     title: &'static str,
+    about: About,
     axis: Axis,
     series: Vec<Series>,
     /// A value to compare with, and what it is.
@@ -111,17 +157,20 @@ struct Chart {
 
 struct Series {
     name: String,
+    hue: Hue,
+    dashes: &'static [f64],
     /// (step, value); a value that is not finite is a gap.
     points: Vec<(f64, f64)>,
 }
 
-fn charts(rows: &[Map<String, Value>], options: &CurveOptions) -> Vec<Chart> {
+fn charts(logs: &[RunLog<'_>], options: &CurveOptions) -> Vec<Chart> {
     SPECS
         .iter()
         .map(|spec| Chart {
             title: spec.title,
+            about: spec.about,
             axis: spec.style,
-            series: series_of(rows, spec),
+            series: series_of(logs, spec),
             reference: reference(spec.title, options),
         })
         .filter(|chart| !chart.series.is_empty())
@@ -142,7 +191,25 @@ fn reference(title: &str, options: &CurveOptions) -> Option<(f64, String)> {
     }
 }
 
-fn series_of(rows: &[Map<String, Value>], spec: &Spec) -> Vec<Series> {
+/// The lines of a panel: of one run a colour each, of several a colour a run.
+fn series_of(logs: &[RunLog<'_>], spec: &Spec) -> Vec<Series> {
+    if let [one] = logs {
+        let series = series_of_run(one.rows, spec).into_iter().enumerate();
+        return series.map(|(at, series)| Series { hue: Hue::number(at), ..series }).collect();
+    }
+    let of_run = |(at, log): (usize, &RunLog<'_>)| {
+        let mut series = series_of_run(log.rows, spec);
+        let alone = series.len() == 1;
+        for one in &mut series {
+            one.hue = Hue::number(at);
+            one.name = if alone { clean(&log.name) } else { format!("{}, {}", clean(&log.name), one.name) };
+        }
+        series
+    };
+    logs.iter().enumerate().flat_map(of_run).collect()
+}
+
+fn series_of_run(rows: &[Map<String, Value>], spec: &Spec) -> Vec<Series> {
     let mut names: Vec<(&str, &str)> = Vec::new();
     for row in rows {
         for key in row.keys() {
@@ -167,7 +234,13 @@ fn series_of(rows: &[Map<String, Value>], spec: &Spec) -> Vec<Series> {
     };
     names
         .into_iter()
-        .map(|(key, name)| Series { name: clean(name).replace('_', " "), points: points(key) })
+        .enumerate()
+        .map(|(at, (key, name))| Series {
+            name: clean(name).replace('_', " "),
+            hue: Hue::default(),
+            dashes: dashes(at),
+            points: points(key),
+        })
         .filter(|series| series.points.iter().any(|(_, value)| value.is_finite()))
         .collect()
 }
@@ -204,7 +277,7 @@ impl Figure for Grid {
 
     fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), ReportError> {
         if self.charts.is_empty() {
-            let note = "Nothing to draw: the metrics log has no values yet.";
+            let note = "Nothing to draw: the metrics log has no values at two steps yet.";
             return canvas.text(note, (12.0, 20.0), SMALL, Anchor::Start, MUTED);
         }
         for (i, chart) in self.charts.iter().enumerate() {
@@ -216,6 +289,30 @@ impl Figure for Grid {
 }
 
 impl Chart {
+    /// Whether all that was measured was so at one step: a point is no curve, and axes around it would be made up.
+    fn is_single(&self) -> bool {
+        let points = self.series.iter().flat_map(|series| &series.points);
+        let mut steps = points.filter(|(_, value)| value.is_finite()).map(|(step, _)| *step);
+        let first = steps.next();
+        steps.all(|step| Some(step) == first)
+    }
+
+    /// Every line's one value.
+    fn facts(&self) -> impl Iterator<Item = Fact> {
+        self.series.iter().filter_map(|series| {
+            let (step, value) = series.points.iter().find(|(_, value)| value.is_finite())?;
+            let name = match self.series.len() {
+                1 => self.title.to_owned(),
+                _ => format!("{}: {}", self.title, series.name),
+            };
+            Some(Fact::new(name, format!("{} at step {step}", self.in_words(*value))))
+        })
+    }
+
+    fn in_words(&self, value: f64) -> String {
+        if self.axis == Axis::Share { percent(value) } else { number(value) }
+    }
+
     fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), ReportError> {
         title(canvas, self.title)?;
         let top = 30.0 + self.draw_legend(canvas)?;
@@ -223,7 +320,7 @@ impl Chart {
         let y = self.vertical(bottom, top);
         let y_ticks = y.ticks(6);
         let label = |value: f64| match self.axis {
-            Axis::Share => format!("{:.0} %", 100.0 * value),
+            Axis::Share => format!("{} %", (1000.0 * value).round() / 10.0),
             _ => number(value),
         };
         let widest = y_ticks.iter().map(|tick| text_width(&label(*tick), SMALL)).fold(20.0, f64::max);
@@ -241,19 +338,34 @@ impl Chart {
             canvas.text(&number(tick), (x.at(tick), bottom + 13.0), SMALL, Anchor::Middle, MUTED)?;
         }
         canvas.line(&[(left, bottom), (right, bottom)], MUTED, 1.0, &[])?;
-        let below = if self.is_log() { "step (vertical axis logarithmic)" } else { "step" };
-        canvas.text(below, ((left + right) / 2.0, bottom + 28.0), SMALL, Anchor::Middle, MUTED)?;
-        if let Some((value, name)) = &self.reference {
+        let below = self.below();
+        canvas.text(&below, ((left + right) / 2.0, bottom + 28.0), SMALL, Anchor::Middle, MUTED)?;
+        if let Some((value, name)) = self.reference.as_ref().filter(|(value, _)| self.shows(*value)) {
             let at = y.at(*value);
             canvas.line(&[(left, at), (right, at)], INK, 1.0, &[4.0, 3.0])?;
             // On the side of the line where there is room.
             let side = if at - top < 16.0 { 9.0 } else { -8.0 };
             canvas.text(name, (right, at + side), SMALL, Anchor::End, INK)?;
         }
-        for (i, series) in self.series.iter().enumerate() {
-            series.draw(canvas, i, &x, &y)?;
+        for series in &self.series {
+            series.draw(canvas, &x, &y)?;
         }
         Ok(())
+    }
+
+    /// The line below the horizontal axis.
+    fn below(&self) -> String {
+        match &self.reference {
+            _ if self.is_log() => "step (vertical axis logarithmic)".to_owned(),
+            Some((value, name)) if !self.shows(*value) => format!("step ({name}: outside the axis)"),
+            _ => "step".to_owned(),
+        }
+    }
+
+    /// Whether `value` lies on the vertical axis.
+    fn shows(&self, value: f64) -> bool {
+        let (low, high) = self.shares();
+        self.axis != Axis::Share || (low..=high).contains(&value)
     }
 
     /// Names the lines, if there are several, and returns the height that took. One line alone shows its last
@@ -262,19 +374,19 @@ impl Chart {
         if let [only] = self.series.as_slice() {
             let last = only.points.iter().rev().find(|(_, value)| value.is_finite());
             if let Some((_, value)) = last {
-                let value = if self.axis == Axis::Share { percent(*value) } else { number(*value) };
+                let value = self.in_words(*value);
                 canvas.text(&format!("last {value}"), (WIDTH - 16.0, 15.0), SMALL, Anchor::End, MUTED)?;
             }
             return Ok(0.0);
         }
         let (mut x, mut y) = (12.0, 36.0);
-        for (i, series) in self.series.iter().enumerate() {
+        for series in &self.series {
             let name = fitted(&series.name, SMALL, WIDTH - 60.0);
             let width = 34.0 + text_width(&name, SMALL) + 12.0;
             if x + width > WIDTH - 8.0 && x > 12.0 {
                 (x, y) = (12.0, y + 16.0);
             }
-            canvas.line(&[(x, y), (x + 26.0, y)], colour(i), 2.0, dashes(i))?;
+            canvas.line(&[(x, y), (x + 26.0, y)], series.hue.colour(), 2.0, series.dashes)?;
             canvas.text(&name, (x + 31.0, y), SMALL, Anchor::Start, INK)?;
             x += width;
         }
@@ -284,7 +396,7 @@ impl Chart {
     fn vertical(&self, bottom: f64, top: f64) -> Scale {
         let (low, high) = self.extent();
         match self.axis {
-            Axis::Share => Scale::linear((0.0, high.max(1.0)), (bottom, top)),
+            Axis::Share => Scale::linear(self.shares(), (bottom, top)),
             Axis::FromZero => Scale::linear((low.min(0.0), high + 0.05 * high.abs()), (bottom, top)),
             Axis::Free if self.is_log() => Scale::log((low / 1.1, high * 1.1), (bottom, top)),
             Axis::Free if low >= 0.0 && low < 0.4 * high => {
@@ -294,15 +406,26 @@ impl Chart {
         }
     }
 
+    /// The ends of an axis of shares: a little beyond the values, so that changes are seen, and within 0 and 1 if these are.
+    fn shares(&self) -> (f64, f64) {
+        let (low, high) = extent(self.values()).unwrap_or((0.0, 1.0));
+        let missing = (LEAST_SHARE - (high - low)).max(0.0) / 2.0;
+        let (from, to) = padded((low - missing, high + missing), 0.08);
+        (from.max(low.min(0.0)), to.min(high.max(1.0)))
+    }
+
+    fn values(&self) -> impl Iterator<Item = f64> {
+        self.series.iter().flat_map(|series| series.points.iter().map(|(_, value)| *value))
+    }
+
     fn is_log(&self) -> bool {
         let (low, high) = self.extent();
         self.axis == Axis::Free && low > 0.0 && high > 100.0 * low
     }
 
     fn extent(&self) -> (f64, f64) {
-        let values = self.series.iter().flat_map(|series| series.points.iter().map(|(_, value)| *value));
         let reference = self.reference.iter().map(|(value, _)| *value);
-        extent(values.chain(reference)).unwrap_or((0.0, 1.0))
+        extent(self.values().chain(reference)).unwrap_or((0.0, 1.0))
     }
 }
 
@@ -310,11 +433,10 @@ impl Series {
     fn draw<B: DrawingBackend>(
         &self,
         canvas: &mut Canvas<B>,
-        index: usize,
         x: &Scale,
         y: &Scale,
     ) -> Result<(), ReportError> {
-        let colour = colour(index);
+        let colour = self.hue.colour();
         for run in self.points.split(|(_, value)| !value.is_finite()).filter(|run| !run.is_empty()) {
             let bins: Vec<Bin> = match self.points.len() > MANY {
                 true => run.chunks(self.points.len().div_ceil(BINS)).map(Bin::of).collect(),
@@ -328,7 +450,7 @@ impl Series {
                 canvas.polygon(&band, colour.mix(0.2))?;
             }
             let line: Vec<(f64, f64)> = at(|bin| bin.mean).collect();
-            canvas.line(&line, colour, 1.8, dashes(index))?;
+            canvas.line(&line, colour, 1.8, self.dashes)?;
             // Few values are measurements to be seen one by one; a single one has no line at all.
             if line.len() == 1 || self.points.len() <= 40 {
                 for point in line {

@@ -5,8 +5,8 @@ use plotters::style::Color;
 
 use crate::canvas::{Anchor, Canvas, Figure, fitted, text_width, title, to_bitmap, to_svg};
 use crate::scale::{Scale, extent, padded};
-use crate::style::{GRID, INK, MUTED, Marker, SMALL, clean, colour, dashes, marker, mean, percent};
-use crate::{Picture, ReportError};
+use crate::style::{GRID, INK, MUTED, Marker, SMALL, clean, dashes, marker, mean, percent};
+use crate::{Hue, Picture, ReportError};
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 420.0;
@@ -32,6 +32,8 @@ pub struct LabelEfficiency {
 pub struct LabelCurve {
     /// Its name.
     pub name: String,
+    /// Its colour.
+    pub hue: Hue,
     /// Its points, in any order.
     pub points: Vec<LabelPoint>,
 }
@@ -132,8 +134,8 @@ impl Chart<'_> {
             if x + width > WIDTH - 8.0 && x > 14.0 {
                 (x, y) = (14.0, y + 17.0);
             }
-            canvas.line(&[(x, y), (x + 26.0, y)], colour(index), 2.0, dashes(index))?;
-            canvas.marker((x + 13.0, y), 3.6, marker(index), colour(index))?;
+            canvas.line(&[(x, y), (x + 26.0, y)], curve.hue.colour(), 2.0, dashes(index))?;
+            canvas.marker((x + 13.0, y), 3.6, marker(index), curve.hue.colour())?;
             canvas.text(&name, (x + 32.0, y), SMALL, Anchor::Start, INK)?;
             x += width;
         }
@@ -195,7 +197,7 @@ impl LabelCurve {
         let mut points: Vec<(&LabelPoint, f64)> =
             self.points.iter().filter_map(|point| Some((point, point.drawn()?))).collect();
         points.sort_by(|(a, _), (b, _)| a.amount.total_cmp(&b.amount));
-        let colour = colour(index);
+        let colour = self.hue.colour();
         let bands = points.iter().filter_map(|(point, _)| Some((x.at(point.amount), point.band()?)));
         let bands: Vec<(f64, [f64; 2])> = bands.collect();
         let upper = bands.iter().map(|(at, [_, high])| (*at, y.at(*high)));

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | originals and their views | [`contact_sheet`] |
 //! | images of groups, a group a row | [`montage`] |
-//! | a run's metrics log as small multiples | [`training_curves`], [`training_panels`] |
+//! | metrics logs of runs as small multiples | [`training_curves`], [`training_panels`] |
 //! | predictions against truth | [`confusion_matrix`] |
 //! | samples in the plane, once or side by side | [`map`], [`maps`] |
 //! | the same to explore: images, neighbours, lasso | [`Atlas`] |
@@ -34,21 +34,24 @@ mod picture;
 mod scale;
 mod sheet;
 mod spectrum;
+mod spots;
 mod style;
 
 pub use atlas::{Atlas, AtlasInput, Colouring, Frame, Sprite, SpriteLayout, THUMBNAIL, thumbnail};
 pub use compare::{Bar, Comparison, Group, comparison};
 pub use confusion::{Confusion, confusion_matrix};
-pub use curves::{CurveOptions, Panel, training_curves, training_panels};
+pub use curves::{About, CurveOptions, Curves, Panel, RunLog, training_curves, training_panels};
 pub use dots::{DotPanel, Dots, dots};
 pub use efficiency::{LabelCurve, LabelEfficiency, LabelPoint, label_efficiency};
 pub use error::ReportError;
 pub use map::{MAX_SVG_POINTS, Map, map, maps};
-pub use montage::{MontageRow, montage};
+pub use montage::{MontageRow, montage, montage_spots};
 pub use page::{Block, Cell, Column, Fact, Gap, Page, Plate, Section, Table, TableRow, page_html};
 pub use picture::Picture;
-pub use sheet::contact_sheet;
+pub use sheet::{cell_for, contact_sheet, sheet_spots};
 pub use spectrum::{Spectrum, spectrum};
+pub use spots::Spot;
+pub use style::Hue;
 
 /// Red, green, blue, 8 bits each: what [`contact_sheet`] and [`montage`] are made of.
 pub use image::RgbImage;

@@ -4,10 +4,11 @@ use image::RgbImage;
 use image::imageops;
 use plotters::backend::DrawingBackend;
 
-use crate::ReportError;
 use crate::canvas::{Anchor, Canvas, Figure, fitted, to_bitmap};
 use crate::sheet::{GAP, GROUND, check_images, check_size, fitted_into};
+use crate::spots::spots_of_rows;
 use crate::style::{INK, MUTED, SMALL, TEXT, clean};
+use crate::{Picture, ReportError, Spot};
 
 /// The room for words left of the images, in pixels of the picture; there are two for every one of the text.
 const WORDS: u32 = 380;
@@ -60,6 +61,11 @@ pub fn montage(rows: &[MontageRow], cell: u32) -> Result<RgbImage, ReportError> 
     Ok(picture)
 }
 
+/// What the images of each row of [`montage`] are called.
+pub fn montage_spots(montage: &Picture, rows: &[Vec<String>]) -> Vec<Spot> {
+    spots_of_rows(montage, (WORDS + GAP, 0), rows)
+}
+
 /// The words of all rows.
 struct Words<'a> {
     rows: &'a [MontageRow],
@@ -102,6 +108,15 @@ mod tests {
         let rows = [row(vec![red.clone(), red.clone()]), row(vec![]), row(vec![red])];
         let picture = montage(&rows, 64).unwrap();
         assert_eq!(picture.dimensions(), (WORDS + 4 + 2 * 68, 4 + 3 * 68));
+        let named = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = [named(&["a.png", "b.png"]), vec![], named(&["c.png"])];
+        let spots = montage_spots(&Picture::png(&picture).unwrap(), &names);
+        let corner = |spot: &Spot| {
+            let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
+            ((spot.left * width).round() as u32, (spot.top * height).round() as u32)
+        };
+        assert_eq!((corner(&spots[1]), spots[1].title.as_str()), ((WORDS + 4 + 68, 4), "b.png"));
+        assert_eq!((corner(&spots[2]), spots.len()), ((WORDS + 4, 4 + 2 * 68), 3));
         let is_red = |pixel: &image::Rgb<u8>| pixel.0 == [255, 0, 0];
         assert_eq!(picture.pixels().filter(|pixel| is_red(pixel)).count(), 3 * 64 * 64);
         for place in 0..3 {

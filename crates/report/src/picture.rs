@@ -62,6 +62,14 @@ impl Picture {
         }
     }
 
+    /// Its width and height in pixels; none of SVG.
+    pub(crate) fn pixels(&self) -> Option<(u32, u32)> {
+        match &self.content {
+            Content::Svg(_) => None,
+            Content::Png { width, height, .. } => Some((*width, *height)),
+        }
+    }
+
     /// The picture as an element of an HTML page, self-contained; `alt` says what it shows to those who
     /// cannot see it, and must be plain text.
     pub(crate) fn html(&self, alt: &str) -> String {

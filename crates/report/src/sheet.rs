@@ -4,9 +4,10 @@ use image::RgbImage;
 use image::imageops::{self, FilterType};
 use plotters::backend::DrawingBackend;
 
-use crate::ReportError;
 use crate::canvas::{Anchor, Canvas, Figure, fitted, to_bitmap};
+use crate::spots::spots_of_rows;
 use crate::style::{INK, clean};
+use crate::{Picture, ReportError, Spot};
 
 /// Between images, and around them.
 pub(crate) const GAP: u32 = 4;
@@ -17,9 +18,9 @@ pub(crate) const GROUND: image::Rgb<u8> = image::Rgb([0xff, 0xff, 0xff]);
 
 /// One row per sample, one column per title: usually the original and its views.
 ///
-/// Every image is fitted into a square of `cell` pixels: small ones are enlarged by the greatest whole factor
-/// that fits, pixel by pixel, so that what one sees is what the encoder gets; larger ones are shrunk. Rows
-/// may be shorter than the titles, and images of any size. No row at all gives a sheet of titles.
+/// Every image is made as large as fits into a square of `cell` pixels: larger ones are shrunk, smaller ones enlarged pixel by
+/// pixel, so that what one sees is what the encoder gets (evenly where [`cell_for`] their size is taken). Rows may be shorter
+/// than the titles, and images of any size. No row at all gives a sheet of titles.
 ///
 /// # Errors
 /// [`ReportError::Input`] if a row has more images than there are titles, an image has no pixels, or `cell`
@@ -41,6 +42,19 @@ pub fn contact_sheet(rows: &[Vec<RgbImage>], titles: &[String], cell: u32) -> Re
         }
     }
     Ok(sheet)
+}
+
+/// What each row of [`contact_sheet`] is called.
+pub fn sheet_spots(sheet: &Picture, names: &[String]) -> Vec<Spot> {
+    let rows: Vec<&[String]> = names.iter().map(std::slice::from_ref).collect();
+    spots_of_rows(sheet, (GAP, TITLES), &rows)
+}
+
+/// The side of a square that shows images of `side` pixels evenly: the least multiple of it that is `least` or more, at most
+/// twice that.
+pub fn cell_for(side: usize, least: u32) -> u32 {
+    let side = u32::try_from(side).unwrap_or(u32::MAX).clamp(1, 2 * least);
+    side * least.div_ceil(side)
 }
 
 /// The size of the sheet, if it can be made.
@@ -85,16 +99,13 @@ pub(crate) fn check_size(
     Ok((width as u32, height as u32))
 }
 
-/// `image` with its longer side at most `cell`, and more than half of it.
+/// `image` with its longer side `cell`.
 pub(crate) fn fitted_into(image: &RgbImage, cell: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let longer = width.max(height);
-    if longer > cell {
-        let shrunk = |side: u32| ((u64::from(side) * u64::from(cell) / u64::from(longer)) as u32).max(1);
-        return imageops::resize(image, shrunk(width), shrunk(height), FilterType::Triangle);
-    }
-    let factor = cell / longer;
-    imageops::resize(image, width * factor, height * factor, FilterType::Nearest)
+    let scaled = |side: u32| ((u64::from(side) * u64::from(cell) / u64::from(longer)) as u32).max(1);
+    let filter = if longer > cell { FilterType::Triangle } else { FilterType::Nearest };
+    imageops::resize(image, scaled(width), scaled(height), filter)
 }
 
 /// The line of titles.
@@ -131,11 +142,14 @@ mod tests {
     fn small_images_are_enlarged_pixel_by_pixel_and_large_ones_shrunk() {
         let mut small = RgbImage::new(3, 2);
         small.put_pixel(2, 1, image::Rgb([9, 8, 7]));
-        let large = fitted_into(&small, 20);
+        let large = fitted_into(&small, 18);
         assert_eq!(large.dimensions(), (18, 12));
         for (x, y, pixel) in large.enumerate_pixels() {
             assert_eq!(pixel, small.get_pixel(x / 6, y / 6));
         }
+        assert_eq!(fitted_into(&small, 20).dimensions(), (20, 13), "as large as every other image");
+        let cells = [28, 64, 112, 150, 360, 0].map(|side| cell_for(side, 112));
+        assert_eq!(cells, [112, 128, 112, 150, 224, 112]);
         assert_eq!(fitted_into(&RgbImage::new(500, 250), 100).dimensions(), (100, 50));
         assert_eq!(fitted_into(&RgbImage::new(5000, 1), 100).dimensions(), (100, 1));
     }
@@ -150,6 +164,18 @@ mod tests {
         assert_eq!(reds, 3 * 32 * 32);
         // There is ink in the line of titles.
         assert!(sheet.enumerate_pixels().any(|(_, y, pixel)| y < 44 && pixel.0[0] < 128));
+    }
+
+    #[test]
+    fn a_row_is_named_where_it_is() {
+        let image = RgbImage::new(8, 8);
+        let rows = [vec![image.clone(), image.clone()], vec![image]];
+        let sheet = contact_sheet(&rows, &["original".into(), "view 1".into()], 32).unwrap();
+        let spots = sheet_spots(&Picture::png(&sheet).unwrap(), &["a.png".into(), "b.png".into()]);
+        assert_eq!((spots.len(), spots[1].title.as_str()), (2, "b.png"));
+        let pixel = |share: f64| (share * f64::from(sheet.height())).round() as u32;
+        assert_eq!([pixel(spots[0].top), pixel(spots[1].top)], [44 + 4, 44 + 4 + 36]);
+        assert_eq!(pixel(spots[0].height), 32);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use plotters::backend::DrawingBackend;
 
 use crate::canvas::{Anchor, Canvas, Figure, fitted, title, to_svg};
 use crate::scale::Scale;
-use crate::style::{GRID, INK, MUTED, SMALL, clean, colour, dashes, number};
-use crate::{Picture, ReportError};
+use crate::style::{GRID, INK, MUTED, SMALL, clean, dashes, number};
+use crate::{Hue, Picture, ReportError};
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 340.0;
@@ -21,6 +21,8 @@ const DECADES: i32 = 8;
 pub struct Spectrum {
     /// Whose features.
     pub name: String,
+    /// Its colour.
+    pub hue: Hue,
     /// The variances along principal components, falling; 0 where there is none.
     pub variances: Vec<f64>,
 }
@@ -51,6 +53,7 @@ struct Chart {
 
 struct Line {
     name: String,
+    hue: Hue,
     /// Component, from 1, and its share.
     points: Vec<(f64, f64)>,
 }
@@ -61,7 +64,7 @@ impl Line {
         let largest = spectrum.variances.iter().copied().fold(0.0, f64::max) / total;
         let shares = spectrum.variances.iter().zip(1u32..).map(|(value, at)| (f64::from(at), value / total));
         let drawn = shares.filter(|(_, share)| *share > largest * 10f64.powi(-DECADES));
-        Line { name: clean(&spectrum.name), points: drawn.collect() }
+        Line { name: clean(&spectrum.name), hue: spectrum.hue, points: drawn.collect() }
     }
 }
 
@@ -91,9 +94,9 @@ impl Figure for Chart {
         for (i, line) in self.lines.iter().enumerate() {
             let drawn: Vec<(f64, f64)> =
                 line.points.iter().map(|(at, share)| (x.at(*at), y.at(*share))).collect();
-            canvas.line(&drawn, colour(i), 2.0, dashes(i))?;
+            canvas.line(&drawn, line.hue.colour(), 2.0, dashes(i))?;
             let at = BOTTOM - 14.0 - 18.0 * (self.lines.len() - 1 - i) as f64;
-            canvas.line(&[(LEFT + 10.0, at), (LEFT + 38.0, at)], colour(i), 2.0, dashes(i))?;
+            canvas.line(&[(LEFT + 10.0, at), (LEFT + 38.0, at)], line.hue.colour(), 2.0, dashes(i))?;
             let name = fitted(&line.name, SMALL, 300.0);
             canvas.text(&name, (LEFT + 46.0, at), SMALL, Anchor::Start, INK)?;
         }
@@ -106,7 +109,7 @@ mod tests {
     use super::*;
 
     fn of(variances: &[f64]) -> Spectrum {
-        Spectrum { name: "a".into(), variances: variances.to_vec() }
+        Spectrum { name: "a".into(), variances: variances.to_vec(), ..Spectrum::default() }
     }
 
     #[test]

@@ -34,6 +34,36 @@ pub(crate) fn colour(index: usize) -> RGBColor {
     PALETTE[index % PALETTE.len()]
 }
 
+/// A colour with a meaning: what has the same one is the same thing in every table, bar and line of a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hue(usize);
+
+impl Hue {
+    /// The hue of the network as it was before it learned anything.
+    pub const GREY: Hue = Hue(6);
+    /// The hue of raw pixels.
+    pub const BROWN: Hue = Hue(7);
+
+    /// The hue of thing number `index`: six, after which they repeat, none of them grey or brown.
+    pub fn number(index: usize) -> Hue {
+        Hue(index % 6)
+    }
+
+    pub(crate) fn colour(self) -> RGBColor {
+        colour(self.0)
+    }
+
+    /// As HTML has it: `#0072b2`.
+    pub(crate) fn hexadecimal(self) -> String {
+        hexadecimal(self.colour())
+    }
+}
+
+/// A colour as HTML has it.
+pub(crate) fn hexadecimal(RGBColor(red, green, blue): RGBColor) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
 /// The shapes of points; they repeat after five, so that colour and shape together repeat after forty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
@@ -136,6 +166,13 @@ mod tests {
             assert_eq!(number(value), expected);
         }
         assert_eq!(percent(0.8149), "81.5 %");
+    }
+
+    #[test]
+    fn hues_repeat_without_those_that_are_kept() {
+        assert_eq!((Hue::number(7), Hue::number(1).hexadecimal()), (Hue::number(1), "#d55e00".into()));
+        let kept = [Hue::GREY, Hue::BROWN];
+        assert!((0..12).map(Hue::number).all(|hue| kept.iter().all(|kept| kept.colour() != hue.colour())));
     }
 
     #[test]

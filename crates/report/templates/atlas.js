@@ -168,6 +168,12 @@
       return category === -1 ? GREY : this.data.palette[category % this.data.palette.length];
     }
 
+    // What an image is called, and its number where the name is something else.
+    words(at) {
+      const number = `${this.data.noun} ${this.data.images[at]}`;
+      return this.data.names.length ? [this.data.names[at], number] : [number];
+    }
+
     // The layout nearest to what is shown.
     frame() {
       return this.data.frames[Math.round(this.time)];
@@ -283,7 +289,7 @@
 
     // A thumbnail to press, which shows that image.
     chip(at) {
-      const words = [`${this.data.noun} ${this.data.images[at]}`, ...this.categories(at).map((pair) => pair.join(": "))];
+      const words = [...this.words(at), ...this.categories(at).map((pair) => pair.join(": "))];
       const scale = this.data.sprite ? Math.max(1, 40 / this.data.sprite.side) : 1;
       return make("button", {
         type: "button",
@@ -306,9 +312,10 @@
       const facts = this.categories(at).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
       const scale = this.data.sprite ? Math.max(1, Math.floor(144 / this.data.sprite.side)) : 1;
       const nearest = this.neighbours(at).map((other) => this.chip(other));
+      const [name, ...number] = this.words(at);
       this.card.replaceChildren(
         make("div", { class: "atlas-large" }, this.thumbnail(at, scale)),
-        make("p", {}, make("strong", {}, `${this.data.noun} ${this.data.images[at]}`)),
+        make("p", { class: "atlas-name" }, make("strong", {}, name), ...number.map((one) => make("span", { class: "muted" }, one))),
         make("dl", {}, ...facts),
         ...(nearest.length ? [make("p", { class: "muted" }, "Nearest by features:"), make("div", { class: "atlas-chips" }, ...nearest)] : []),
       );
@@ -340,7 +347,8 @@
       chosen.forEach((at) => counts.set(this.category(at), (counts.get(this.category(at)) || 0) + 1));
       const rows = [...counts].sort((a, b) => b[1] - a[1]).map(([category, count]) =>
         make("tr", {}, make("th", { scope: "row" }, this.nameOf(category)), make("td", { class: "number" }, String(count))));
-      const numbers = chosen.map((at) => this.data.images[at]).join(", ");
+      const named = this.data.names.length !== 0;
+      const names = chosen.map((at) => make("li", {}, this.words(at)[0]));
       const button = (text, action) => make("button", { type: "button", onclick: action }, text);
       const said = make("output", {});
       const copy = () => navigator.clipboard.writeText(this.csv())
@@ -352,17 +360,18 @@
         make("div", { class: "wide" }, make("table", {}, make("tbody", {}, ...(this.colouring.name ? rows : [])))),
         make("div", { class: "atlas-chips" }, ...chosen.slice(0, MOST_SHOWN).map((at) => this.chip(at))),
         make("p", { class: "muted" }, more),
-        make("details", {}, make("summary", {}, "Their numbers"), make("p", { class: "atlas-numbers" }, numbers)),
+        make("details", {}, make("summary", {}, named ? "Their names" : "Their numbers"), make("ul", { class: "atlas-names" }, ...names)),
       );
     }
 
-    // The selected images as CSV: their numbers, and a column for every colouring.
+    // The selected images as CSV: their numbers, their names where they have any, and a column for every colouring.
     csv() {
       const quoted = (text) => /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
       const line = (fields) => fields.map((field) => quoted(String(field))).join(",");
       const rows = [...this.selection].sort((a, b) => a - b).map((at) =>
-        line([this.data.images[at], ...this.categories(at).map(([, value]) => value)]));
-      return [line(["index", ...this.data.colourings.map((one) => one.name)]), ...rows].join("\n") + "\n";
+        line([this.data.images[at], ...this.data.names.slice(at, at + 1), ...this.categories(at).map(([, value]) => value)]));
+      const name = this.data.names.length ? ["name"] : [];
+      return [line(["index", ...name, ...this.data.colourings.map((one) => one.name)]), ...rows].join("\n") + "\n";
     }
 
     download() {

@@ -11,7 +11,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use twinlens_report::{
-    Atlas, AtlasInput, Block, Colouring, Frame, Page, RgbImage, Section, Sprite, page_html,
+    Atlas, AtlasInput, Block, Cell, Colouring, Column, Frame, Page, RgbImage, Section, Sprite, Table,
+    TableRow, page_html,
 };
 
 /// Images on the map: three groups of ten.
@@ -37,6 +38,7 @@ fn page() -> String {
         title: "Map".into(),
         noun: "test image".into(),
         images: (0..IMAGES).map(|at| 100 + at).collect(),
+        names: (0..IMAGES).map(|at| format!("cells/{at}.png")).collect(),
         frames: vec![first, last],
         colourings: vec![
             Colouring {
@@ -56,10 +58,18 @@ fn page() -> String {
     let atlas = Block::Atlas(Box::new(Atlas::new(input).unwrap()));
     page_html(&Page {
         title: "A page".into(),
-        sections: vec![Section::new("Map", vec![atlas])],
+        sections: vec![Section::new("Map", vec![atlas]), Section::new("Results", vec![wide_table()])],
         ..Page::default()
     })
     .unwrap()
+}
+
+/// A table that no phone can hold.
+fn wide_table() -> Block {
+    let columns = ["Protocol", "b", "c", "d", "e", "f"].map(Column::number).into();
+    let cell = |at: usize| Cell::Text(format!("a long text in column {at}"));
+    let rows = vec![TableRow::new((0..6).map(cell).collect())];
+    Block::Table(Table { name: "wide".into(), columns, rows, ..Table::default() })
 }
 
 /// Uses the map as a reader would, and leaves what it saw in the page.
@@ -99,6 +109,12 @@ const use = async () => {
   const sprite = find(".atlas-sprite");
   if (!sprite.complete) await new Promise((done) => sprite.addEventListener("load", done));
   told.live = figure.classList.contains("is-live") && getComputedStyle(find(".atlas-still")).display === "none";
+  const table = document.querySelector('[id="table-wide"] + .wide');
+  table.scrollLeft = 1000;
+  const [first, last] = ["th", "td:last-child"].map((one) => table.querySelector(`tbody ${one}`).getBoundingClientRect());
+  const frame = table.getBoundingClientRect();
+  told.table = { scrolls: table.scrollLeft > 0, first: Math.round(first.left - frame.left), wide: first.width > 80, last: Math.abs(frame.right - last.right) < 2 };
+  told.contents = [...document.querySelectorAll("nav a")].map((one) => document.querySelector(one.getAttribute("href")).textContent);
   told.fits = document.documentElement.scrollWidth <= window.innerWidth;
   told.legend = legend();
   const ratio = window.devicePixelRatio;
@@ -224,29 +240,31 @@ fn a_reader_can_hover_select_zoom_recolour_and_move_through_layouts() {
     near(&told["colour"], [0xd5, 0x5e, 0x00], 60);
     let hover = &told["hover"];
     let words = hover["words"].as_str().unwrap();
-    assert!(words.starts_with("test image 112label"), "{words}");
+    assert!(words.starts_with("cells/12.pngtest image 112label"), "{words}");
     let nearest = hover["nearest"].as_array().unwrap();
-    assert!(nearest[0].as_str().unwrap().starts_with("test image 113,"), "{nearest:?}");
+    assert!(nearest[0].as_str().unwrap().starts_with("cells/13.png, test image 113,"), "{nearest:?}");
     assert!(
-        nearest[1].as_str().unwrap().starts_with("test image 123, label: d, cluster: odd"),
+        nearest[1].as_str().unwrap().starts_with("cells/23.png, test image 123, label: d, cluster: odd"),
         "{nearest:?}"
     );
     near(&hover["image"], [red(12), 120, 30], 8);
     assert!(told["nowhere"].as_str().unwrap().starts_with("Point at an image"), "{told}");
-    assert!(told["pinned"]["words"].as_str().unwrap().starts_with("test image 103"), "{told}");
-    assert!(told["followed"].as_str().unwrap().starts_with("test image 104"), "{told}");
+    assert!(told["pinned"]["words"].as_str().unwrap().starts_with("cells/3.pngtest image 103"), "{told}");
+    assert!(told["followed"].as_str().unwrap().starts_with("cells/4.pngtest image 104"), "{told}");
     assert_eq!(told["switched"][1], json!(["b, \"c\" (10)", "false"]));
     assert!(told["hidden"].as_str().unwrap().starts_with("Point at an image"), "hidden points are not there");
     assert_eq!([&told["zoomed"], &told["wheel"], &told["reset"]], [true, true, true], "{told}");
     assert_eq!(told["dragged"], json!([30, 40]));
-    let csv: String = std::iter::once("index,label,cluster\n".to_owned())
+    let csv: String = std::iter::once("index,name,label,cluster\n".to_owned())
         .chain(
             (110..120)
-                .map(|at| format!("{at},\"b, \"\"c\"\"\",{}\n", if at % 2 == 0 { "even" } else { "odd" })),
+                .map(|at| (at, at - 100, if at % 2 == 0 { "even" } else { "odd" }))
+                .map(|(at, name, parity)| format!("{at},cells/{name}.png,\"b, \"\"c\"\"\",{parity}\n")),
         )
         .collect();
     assert_eq!(told["selected"]["csv"].as_str(), Some(csv.as_str()));
     assert!(told["selected"]["words"].as_str().unwrap().starts_with("10 test images selected"), "{told}");
+    assert!(told["selected"]["words"].as_str().unwrap().contains("Their namescells/10.png"), "{told}");
     assert_eq!((&told["selected"]["shown"], &told["added"]), (&json!(10), &json!(20)));
     assert_eq!(
         told["recoloured"],
@@ -254,10 +272,14 @@ fn a_reader_can_hover_select_zoom_recolour_and_move_through_layouts() {
     );
     assert_eq!(told["counts"], "odd10even9none1");
     assert_eq!(told["cleared"], json!([0, ""]));
-    assert!(told["tapped"].as_str().unwrap().starts_with("test image 100"), "{told}");
-    assert!(told["stepped"].as_str().unwrap().starts_with("test image 101"), "{told}");
+    assert!(told["tapped"].as_str().unwrap().starts_with("cells/0.pngtest image 100"), "{told}");
+    assert!(told["stepped"].as_str().unwrap().starts_with("cells/1.pngtest image 101"), "{told}");
     assert_eq!(told["chosen"], json!([1]));
     assert_eq!(told["moved"], json!({"name": "epoch 1", "upright": true, "rising": true}));
+    assert_eq!(told["contents"], json!(["Map", "Results"]));
+    assert_eq!(told["table"]["scrolls"], false, "{told}");
     let phone = self::told(&browser, "390,844");
     assert_eq!((phone.get("error"), &phone["fits"]), (None, &json!(true)), "{phone}");
+    // A table that scrolls keeps its first column in sight, and its end can be reached.
+    assert_eq!(phone["table"], json!({"scrolls": true, "first": 0, "wide": true, "last": true}), "{phone}");
 }

@@ -5,9 +5,10 @@ use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map as Row, Value, json};
 use twinlens_report::{
     Atlas, AtlasInput, Bar, Block, Cell, Colouring, Column, Comparison, Confusion, CurveOptions, DotPanel,
-    Dots, Fact, Frame, Gap, Group, LabelCurve, LabelEfficiency, LabelPoint, Map, Page, Picture, Plate,
-    ReportError, RgbImage, Section, Spectrum, Sprite, Table, TableRow, comparison, confusion_matrix,
-    contact_sheet, dots, label_efficiency, map, maps, page_html, spectrum, training_curves, training_panels,
+    Dots, Fact, Frame, Gap, Group, Hue, LabelCurve, LabelEfficiency, LabelPoint, Map, Page, Picture, Plate,
+    ReportError, RgbImage, RunLog, Section, Spectrum, Spot, Sprite, Table, TableRow, comparison,
+    confusion_matrix, contact_sheet, dots, label_efficiency, map, maps, page_html, spectrum, training_curves,
+    training_panels,
 };
 
 const HOSTILE: &str = "<script>alert('1')</script> & \"quoted\" \u{0} \u{1b} ]]> --> 漢字 ü";
@@ -70,6 +71,11 @@ fn log(steps: u64) -> Vec<Row<String, Value>> {
     rows
 }
 
+/// One run with these rows, with a name that only several need.
+fn alone(rows: &[Row<String, Value>]) -> [RunLog<'_>; 1] {
+    [RunLog { name: HOSTILE.into(), rows }]
+}
+
 fn options() -> CurveOptions {
     CurveOptions { embedding_width: Some(128), chance: Some(0.125) }
 }
@@ -89,7 +95,12 @@ fn points(count: usize) -> Map {
 }
 
 fn bars() -> Comparison {
-    let bar = |values: &[f64]| Bar { name: HOSTILE.into(), values: values.to_vec() };
+    let bar = |values: &[f64]| Bar {
+        name: HOSTILE.into(),
+        hue: Hue::GREY,
+        values: values.to_vec(),
+        interval: Some([0.3, f64::INFINITY]).filter(|_| values.len() == 3).or(Some([-1.0, 0.6])),
+    };
     let bars = vec![bar(&[]), bar(&[0.5]), bar(&[0.4, 0.6, f64::NAN]), bar(&[f64::INFINITY]), bar(&[7.0])];
     Comparison {
         measure: HOSTILE.into(),
@@ -110,7 +121,7 @@ fn label_curves() -> LabelEfficiency {
         point(0.5, &[7.0], Some([-3.0, 9.0])),
     ];
     let alone = vec![point(0.05, &[0.2], Some([0.1, 0.3]))];
-    let curve = |points| LabelCurve { name: HOSTILE.into(), points };
+    let curve = |points| LabelCurve { name: HOSTILE.into(), hue: Hue::number(3), points };
     LabelEfficiency {
         measure: HOSTILE.into(),
         unit: Some(HOSTILE.into()),
@@ -156,6 +167,7 @@ fn atlas() -> Atlas {
         alt: HOSTILE.into(),
         noun: HOSTILE.into(),
         images: (0..50).collect(),
+        names: vec![HOSTILE.into(); 50],
         frames: vec![frame(HOSTILE), frame("second")],
         colourings: vec![colouring],
         sprite: Sprite::of(&vec![RgbImage::new(28, 28); 50]).unwrap(),
@@ -168,7 +180,7 @@ fn table() -> Table {
         Cell::Text(HOSTILE.into()),
         Cell::Share(vec![0.5, 0.7]),
         Cell::Share(vec![f64::NAN]),
-        Cell::Share(vec![]),
+        Cell::Estimate(vec![0.731], Some([0.69, 0.77])),
         Cell::Gap(Some(Gap { value: 0.05, low: 0.01, high: 0.09 })),
         Cell::Count(7),
     ];
@@ -176,21 +188,18 @@ fn table() -> Table {
         name: "a".into(),
         caption: HOSTILE.into(),
         columns: [HOSTILE, "b", "c", "d", "e", "f"].map(Column::number).into(),
-        rows: vec![TableRow { ours: true, cells }],
+        rows: vec![TableRow { ours: true, hue: Some(Hue::BROWN), cells }],
     }
 }
 
 /// A page with a block of every kind.
 fn page() -> Page {
-    let plate = |picture: &Picture| Plate {
-        title: HOSTILE.into(),
-        caption: HOSTILE.into(),
-        alt: HOSTILE.into(),
-        picture: picture.clone(),
-    };
+    let plate = |picture: &Picture| Plate::new(HOSTILE, HOSTILE, HOSTILE, picture.clone());
+    let spot = Spot { left: 0.1, top: 0.1, width: 0.2, height: 0.2, title: HOSTILE.into() };
     let facts = vec![Fact::new(HOSTILE, HOSTILE)];
     let text = || HOSTILE.to_owned();
     let blocks = vec![
+        Block::Verdict(vec![text()]),
         Block::Heading(text()),
         Block::Text(text()),
         Block::Note(text()),
@@ -200,13 +209,15 @@ fn page() -> Page {
         Block::Settings(facts),
         Block::Commands(vec![text()]),
         Block::Table(table()),
+        Block::Folded(text(), Table { name: "b".into(), ..table() }),
         Block::Plates(vec![
+            plate(&Picture::png(&sheet()).unwrap()).wide(vec![spot]),
             plate(&comparison(&bars()).unwrap()),
             plate(&Picture::png(&sheet()).unwrap()),
             plate(&map(&points(200)).unwrap()),
             plate(&confusion_matrix(&confusion(3)).unwrap()),
         ]),
-        Block::Panels(training_panels(&log(300), &options()).unwrap()),
+        Block::Panels(training_panels(&alone(&log(300)), &options()).unwrap().panels),
         Block::Atlas(Box::new(atlas())),
     ];
     let sections = vec![Section::new(HOSTILE, blocks), Section::new("Left out", vec![])];
@@ -216,15 +227,21 @@ fn page() -> Page {
 #[test]
 fn every_svg_is_well_formed_and_names_are_only_text() {
     let pictures = [
-        training_curves(&log(12), &options()).unwrap(),
-        training_curves(&log(2000), &options()).unwrap(),
+        training_curves(&alone(&log(12)), &options()).unwrap(),
+        training_curves(&alone(&log(2000)), &options()).unwrap(),
+        training_curves(&[&log(12), &log(2000)].map(|rows| alone(rows)).concat(), &options()).unwrap(),
         confusion_matrix(&confusion(1)).unwrap(),
         confusion_matrix(&confusion(9)).unwrap(),
         confusion_matrix(&confusion(20)).unwrap(),
         confusion_matrix(&confusion(40)).unwrap(),
         map(&points(300)).unwrap(),
         maps(&[points(300), points(300), points(20), points(1)]).unwrap(),
-        spectrum(&[Spectrum { name: HOSTILE.into(), variances: vec![3.0, 1.0, 1e-30, 0.0] }]).unwrap(),
+        spectrum(&[Spectrum {
+            name: HOSTILE.into(),
+            variances: vec![3.0, 1.0, 1e-30, 0.0],
+            ..Spectrum::default()
+        }])
+        .unwrap(),
         comparison(&bars()).unwrap(),
         label_efficiency(&label_curves()).unwrap()[0].clone(),
         label_efficiency(&LabelEfficiency::default()).unwrap()[0].clone(),
@@ -247,7 +264,7 @@ fn amounts_are_named_and_every_seed_has_its_dot() {
     let point = |amount, values: &[f64]| LabelPoint { amount, values: values.to_vec(), interval: None };
     let drawn = |unit: Option<String>, values: &[f64]| {
         let points = vec![point(1.0, values), point(0.07, values)];
-        let curves = vec![LabelCurve { name: "ours".into(), points }];
+        let curves = vec![LabelCurve { name: "ours".into(), hue: Hue::default(), points }];
         let drawn = LabelEfficiency { unit, curves, ..LabelEfficiency::default() };
         label_efficiency(&drawn).unwrap()
     };
@@ -296,11 +313,10 @@ fn the_page_is_well_formed_self_contained_and_safe() {
     assert_eq!(html.matches("</script").count(), 2);
     // Nothing is fetched: no address but the name space of SVG, and every source is inside.
     assert_eq!(html.matches("http").count(), html.matches("http://www.w3.org/2000/svg").count());
-    for attribute in [" src=\"", " href=\""] {
-        let inside = ["png", "jpeg"].map(|kind| format!("{attribute}data:image/{kind};base64,"));
-        let inside: usize = inside.iter().map(|inside| html.matches(inside).count()).sum();
-        assert_eq!(html.matches(attribute).count(), inside, "{attribute}");
-    }
+    let inside = ["png", "jpeg"].map(|kind| format!(" src=\"data:image/{kind};base64,"));
+    let inside: usize = inside.iter().map(|inside| html.matches(inside).count()).sum();
+    assert_eq!(html.matches(" src=\"").count(), inside);
+    assert_eq!(html.matches(" href=\"").count(), html.matches(" href=\"#part-").count());
     for way_out in ["url(", "@import", "fetch(", "XMLHttpRequest", "WebSocket", "import("] {
         assert!(!html.contains(way_out), "{way_out}");
     }
@@ -308,7 +324,7 @@ fn the_page_is_well_formed_self_contained_and_safe() {
     let harmless = HOSTILE.replace(|c: char| c.is_control(), "\u{fffd}");
     let shown = texts.iter().filter(|text| text.contains(&harmless)).count();
     assert!(shown >= 30, "{shown}");
-    for expected in ["60.0 ± 14.1", "5.0 (1.0 to 9.0)"] {
+    for expected in ["60.0 ± 14.1", "5.0", "(1.0 to 9.0)", "73.1", "(69.0 to 77.0)"] {
         assert!(texts.iter().any(|text| text.contains(expected)), "{expected}");
     }
 }
@@ -317,6 +333,7 @@ fn the_page_is_well_formed_self_contained_and_safe() {
 fn what_is_empty_is_left_out() {
     let html = page_html(&page()).unwrap();
     assert!(!html.contains("Left out"));
+    assert!(!html.contains("<nav"), "one heading needs no contents");
     let plain = page_html(&Page { title: "Empty".into(), ..Page::default() }).unwrap();
     parse(&plain);
     assert!(!plain.contains("<script") && !plain.contains("<h2"), "no map, no script");
@@ -332,24 +349,97 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn curves_have_a_panel_per_quantity_and_none_without_values() {
     let titles = |rows: &[Row<String, Value>]| -> Vec<String> {
-        training_panels(rows, &options()).unwrap().into_iter().map(|panel| panel.title).collect()
+        let curves = training_panels(&alone(rows), &options()).unwrap();
+        curves.panels.into_iter().map(|panel| panel.title).collect()
     };
-    assert_eq!(
-        titles(&log(5)),
-        ["Loss", "Parts of the loss", "kNN accuracy on held-out labels", "Embedding standard deviation"]
-    );
+    assert_eq!(titles(&log(5)), ["Loss", "Parts of the loss"]);
     assert!(titles(&[]).is_empty());
     assert!(titles(&[row(&json!({"loss": null})), row(&json!({"loss": "nan"}))]).is_empty());
     parse(svg(&training_curves(&[], &options()).unwrap()));
-    // One value is drawn as a point, and a gap breaks the line.
+    // A gap breaks the line.
     let drawn = |losses: &[Value], element: &str| {
         let rows: Vec<_> = losses.iter().map(|loss| row(&json!({"loss": loss}))).collect();
-        svg(&training_curves(&rows, &CurveOptions::default()).unwrap()).matches(element).count()
+        svg(&training_curves(&alone(&rows), &CurveOptions::default()).unwrap()).matches(element).count()
     };
-    assert_eq!(drawn(&[json!(1)], "<circle"), 1);
     assert_eq!(drawn(&[json!(1), Value::Null, json!(2)], "<circle"), 2);
     let broken = drawn(&[json!(1), json!(2), Value::Null, json!(1), json!(2)], "<polyline");
     assert_eq!(broken, 1 + drawn(&[json!(1), json!(2), json!(2), json!(1), json!(2)], "<polyline"));
+}
+
+#[test]
+fn what_was_measured_once_is_told_and_not_drawn() {
+    let rows = [row(&json!({"step": 7, "loss": 4.05, "knn_accuracy": 0.594})), row(&json!({"step": 9}))];
+    let curves = training_panels(&alone(&rows), &options()).unwrap();
+    assert!(curves.panels.is_empty());
+    let told = [
+        Fact::new("kNN accuracy on held-out labels", "59.4 % at step 7"),
+        Fact::new("Loss", "4.05 at step 7"),
+    ];
+    assert_eq!(curves.single, told);
+    let drawn = svg(&training_curves(&alone(&rows), &options()).unwrap()).to_owned();
+    assert!(drawn.contains("Nothing to draw") && !drawn.contains("<circle"));
+}
+
+#[test]
+fn runs_lie_over_each_other_a_colour_a_run() {
+    let of = |values: [f64; 2]| -> Vec<Row<String, Value>> {
+        let rows = values.iter().enumerate();
+        rows.map(|(step, value)| row(&json!({"step": step, "loss_a": value, "knn_accuracy": value})))
+            .collect()
+    };
+    let (first, second) = (of([0.5, 0.6]), of([0.4, 0.7]));
+    let logs = [RunLog { name: "one".into(), rows: &first }, RunLog { name: "two".into(), rows: &second }];
+    let curves = training_panels(&logs, &options()).unwrap();
+    assert_eq!(curves.panels.len(), 2, "one grid for all");
+    for panel in &curves.panels {
+        let texts = parse(svg(&panel.picture));
+        assert!(["one", "two"].iter().all(|name| texts.iter().any(|text| text.trim() == *name)), "{texts:?}");
+        let colours = [0, 1].map(|run| match run {
+            0 => "#0072B2",
+            _ => "#D55E00",
+        });
+        assert!(colours.iter().all(|colour| svg(&panel.picture).contains(colour)), "{}", panel.title);
+    }
+}
+
+#[test]
+fn an_axis_of_shares_shows_the_change() {
+    let ticks = |values: &[f64]| {
+        let rows: Vec<_> = values
+            .iter()
+            .enumerate()
+            .map(|(step, value)| row(&json!({"step": step, "knn_accuracy": value})))
+            .collect();
+        let options = CurveOptions { chance: Some(0.125), ..CurveOptions::default() };
+        parse(svg(&training_panels(&alone(&rows), &options).unwrap().panels[0].picture)).join("|")
+    };
+    let small = ticks(&[0.594, 0.578]);
+    assert!(small.contains("58 %") && !small.contains("100 %") && !small.contains("|0 %"), "{small}");
+    assert!(small.contains("most frequent class 12.5 %: outside the axis"), "{small}");
+    let large = ticks(&[0.1, 0.9]);
+    assert!(large.contains("80 %") && large.contains("most frequent class 12.5 %"), "{large}");
+    assert!(!large.contains("outside"), "{large}");
+    assert!(!ticks(&[0.0, 0.0]).contains('−'), "no share is below 0");
+}
+
+#[test]
+fn a_page_begins_with_what_to_think_and_leads_to_its_parts() {
+    let verdict = Section::verdict(vec!["It learned.".into()], vec!["twinlens predict runs/a new".into()]);
+    let part = |title: &str| Section::new(title, vec![Block::Text("words".into())]);
+    let page = Page {
+        title: "A run".into(),
+        sections: vec![verdict, part("Results"), part("Map & more")],
+        ..Page::default()
+    };
+    let html = page_html(&page).unwrap();
+    let places = ["<nav", "It learned.", "What to do next", "twinlens predict", "<h2 id=\"part-results\">"];
+    let found: Vec<usize> = places.iter().map(|place| html.find(place).unwrap()).collect();
+    assert!(found.is_sorted(), "{found:?}");
+    assert!(
+        html.contains("<a href=\"#part-map---more\">Map &amp; more</a>") || html.contains("#part-map---more")
+    );
+    assert!(html.contains("id=\"part-map---more\""));
+    assert!(Section::verdict(vec![], vec![]).blocks.is_empty());
 }
 
 #[test]
@@ -359,7 +449,7 @@ fn extreme_values_are_drawn() {
     {
         let rows: Vec<_> =
             values.iter().map(|v| row(&json!({"loss": v, "embedding_std": v, "knn": v}))).collect();
-        let picture = training_curves(&rows, &options()).unwrap();
+        let picture = training_curves(&alone(&rows), &options()).unwrap();
         parse(svg(&picture));
         assert!(!svg(&picture).contains("not a number"), "{values:?}");
     }

@@ -394,7 +394,7 @@ impl<M: NamedMethod> Task for Pretraining<'_, M> {
         let Some((accuracy, images)) = self.knn_accuracy()? else { return Ok(None) };
         let mut row = row(epoch, self.learner.steps());
         row.insert("knn_accuracy".into(), json!(accuracy));
-        row.insert("knn_images".into(), json!(images));
+        row.insert("held_out_images".into(), json!(images));
         metrics_log.append(&row)?;
         Ok(Some(Judged { metric: "knn_accuracy", direction: Direction::Higher, value: accuracy }))
     }

@@ -132,7 +132,7 @@ impl Comparison {
                 [spread.map(|spread| spread.mean), spread.map(|spread| spread.std)].map(Cell::Number)
             });
             let pairs = Cell::Count(row.pairs as u64);
-            TableRow { ours: false, cells: words.into_iter().chain([pairs]).chain(numbers).collect() }
+            TableRow::new(words.into_iter().chain([pairs]).chain(numbers).collect())
         };
         Table {
             name: "hardness".to_owned(),

@@ -160,7 +160,7 @@ impl Series<'_> {
 
     /// The figure, with small pictures of the images if it is to be interactive.
     fn atlas(&self, labels: Option<Colouring>, interactive: bool) -> Result<Atlas, LabError> {
-        let Canvas { asked, source, drawn, .. } = &self.canvas;
+        let Canvas { asked, source, drawn, names, .. } = &self.canvas;
         let split = asked.part.name();
         let sprite = match interactive {
             true => Sprite::of(&thumbnails(source.as_ref(), drawn)?)?,
@@ -172,6 +172,7 @@ impl Series<'_> {
             alt: format!("A scatter plot of {} images by their features, coloured by class.", drawn.len()),
             noun: if split == "all" { "image".to_owned() } else { format!("{split} image") },
             images: drawn.clone(),
+            names: names.iter().map(|(_, name)| name.clone()).collect(),
             frames: self.frames.clone(),
             colourings: labels.into_iter().collect(),
             sprite,
@@ -221,12 +222,9 @@ fn csv(frames: &[Frame], images: &[usize], names: &[(Split, String)], labels: Op
 
 /// An interactive page; several `maps` stand side by side too.
 fn page(atlas: Atlas, maps: usize) -> Result<String, LabError> {
-    let plate = (maps > 1).then(|| Plate {
-        title: "Side by side".to_owned(),
-        caption: "The same maps, in order.".to_owned(),
-        alt: format!("{maps} scatter plots of the same images."),
-        picture: atlas.still().clone(),
-    });
+    let alt = format!("{maps} scatter plots of the same images.");
+    let plate = (maps > 1)
+        .then(|| Plate::new("Side by side", "The same maps, in order.", alt, atlas.still().clone()));
     let plates = plate.map(|plate| Block::Plates(vec![plate]));
     let blocks = std::iter::once(Block::Atlas(Box::new(atlas))).chain(plates).collect();
     let sections = vec![Section::new("", blocks)];

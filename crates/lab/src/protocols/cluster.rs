@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use twinlens_data::ImageSource;
 use twinlens_eval::clustering::{CLUSTER_MEASURES, Cluster, ClusterProtocol, Clusters, RowName};
 use twinlens_eval::{Judgement, MeasureOf, Repeated};
-use twinlens_report::{MontageRow, Picture, montage};
+use twinlens_report::{MontageRow, Picture, cell_for, montage};
 use twinlens_run::csv_cell;
 
 use super::{Needs, Protocol, wrapped};
 use crate::outcome::Outcome;
 use crate::{Exhibit, Judging, LabError, Verdict, on_screen};
 
-/// The side of an image on the montage, in pixels.
-const CELL: u32 = 84;
+/// The least side of an image on the montage, in pixels.
+const CELL: u32 = 112;
 
 impl Protocol for ClusterProtocol {
     const ID: &'static str = "cluster";
@@ -43,7 +43,10 @@ impl Protocol for ClusterProtocol {
     /// A picture of the images nearest to each centroid, and a table of the cluster of each image.
     fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
         let Outcome::Clusters(found) = outcome else { return Ok(Vec::new()) };
-        let sheet = montage(&montage_rows(found, judging.images()?.as_ref())?, CELL)?;
+        let rows = montage_rows(found, judging.images()?.as_ref())?;
+        let side =
+            rows.iter().flat_map(|row| &row.images).map(|image| image.width().max(image.height())).max();
+        let sheet = montage(&rows, cell_for(side.unwrap_or(CELL) as usize, CELL))?;
         Ok(vec![
             Exhibit { extension: "csv", bytes: csv(found).into_bytes() },
             Exhibit { extension: "png", bytes: Picture::png(&sheet)?.bytes().to_vec() },

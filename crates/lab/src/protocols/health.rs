@@ -42,7 +42,8 @@ impl Protocol for HealthProtocol {
             return Ok(Vec::new());
         }
         let name = judging.subject.kind().name().to_owned();
-        let picture = spectrum(&[Spectrum { name, variances: found.spectrum.clone() }])?;
+        let picture =
+            spectrum(&[Spectrum { name, variances: found.spectrum.clone(), ..Spectrum::default() }])?;
         Ok(vec![Exhibit { extension: "svg", bytes: picture.bytes().to_vec() }])
     }
 }

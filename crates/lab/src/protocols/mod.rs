@@ -17,6 +17,7 @@ mod tsne;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use twinlens_data::LabelAmount;
 use twinlens_eval::Judgement;
 
 pub use cluster::{clusters_csv, clusters_summary};
@@ -235,9 +236,14 @@ fn unusual(usual: &Settings, asked: &Settings) -> Settings {
 
 /// A name, and how many labels it stands for.
 fn with_labels(name: &str, asked: &Settings) -> String {
-    let share = asked.get("label_share").map(plain);
-    let labels = share.or_else(|| Some(asked.get("labels_per_class").map(plain)? + " a class"));
-    format!("{name}{}", labels.map(|labels| format!(", labels {labels}")).unwrap_or_default())
+    let share = asked.get("label_share").and_then(Value::as_f64).filter(|share| *share < 1.0);
+    let count = asked.get("labels_per_class").and_then(Value::as_u64);
+    match (share, count) {
+        (Some(share), _) => format!("{name}, {} of the labels", LabelAmount::Share(share)),
+        (None, Some(1)) => format!("{name}, 1 label a class"),
+        (None, Some(count)) => format!("{name}, {count} labels a class"),
+        (None, None) => name.to_owned(),
+    }
 }
 
 /// The settings of a protocol by name.

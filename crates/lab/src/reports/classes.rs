@@ -36,12 +36,12 @@ fn plate(
     extras.plot(&format!("confusion-{}", verdict.protocol), &picture);
     let chosen =
         if of > 1 { " Of the variants above, the one with the best validation accuracy." } else { "" };
-    Ok(Plate {
-        title: format!("Confusion matrix: {}", verdict.protocol),
-        caption: format!("{}{chosen} Rows are true classes, in per cent of the row.", what(condition, test)),
-        alt: matrix_in_words(verdict, test),
+    Ok(Plate::new(
+        format!("Confusion matrix: {}", condition.protocol),
+        format!("{}{chosen} Rows are true classes, in per cent of the row.", what(condition, test)),
+        matrix_in_words(verdict, test),
         picture,
-    })
+    ))
 }
 
 /// The confusion matrix of a verdict's test images.
@@ -66,19 +66,16 @@ fn table(condition: &Condition, test: &SplitPredictions) -> Table {
     let row = |(class, name): (usize, &String)| {
         let scores = &test.scores.per_class[class];
         let val_recall = val.and_then(|val| val.scores.per_class.get(class)?.recall);
-        TableRow {
-            ours: false,
-            cells: vec![
-                Cell::Text(name.clone()),
-                Cell::Count(scores.support),
-                share(val_recall),
-                share(scores.recall),
-                share(scores.precision),
-                share(scores.f1),
-                share(scores.auc),
-                share(scores.average_precision),
-            ],
-        }
+        TableRow::new(vec![
+            Cell::Text(name.clone()),
+            Cell::Count(scores.support),
+            share(val_recall),
+            share(scores.recall),
+            share(scores.precision),
+            share(scores.f1),
+            share(scores.auc),
+            share(scores.average_precision),
+        ])
     };
     let classes =
         verdict.outcome.classes.iter().enumerate().filter(|(class, _)| *class < test.scores.per_class.len());

@@ -1,10 +1,11 @@
 //! Clusters: how well they follow labels that they never saw, and what they hold.
 
 use twinlens_eval::clustering::{Cluster, Clusters};
-use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow};
+use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow, montage_spots};
 
 use super::absent;
 use super::run_view::RunView;
+use super::whose::{Whose, with_runs};
 use crate::{Verdict, plain};
 
 /// Every clustering of the run.
@@ -12,11 +13,12 @@ pub(super) fn section(run: &RunView) -> Section {
     if run.clusters.is_empty() {
         return absent();
     }
-    let mut blocks = vec![Block::Table(measures(run.clusters.iter().map(|verdict| (None, verdict))))];
+    let mut blocks =
+        vec![Block::Table(measures(run.clusters.iter().map(|verdict| (Whose::default(), verdict))))];
     for (number, verdict) in run.clusters.iter().enumerate() {
         blocks.push(Block::Heading(title(verdict)));
-        blocks.push(Block::Table(members(verdict, number + 1)));
         blocks.extend(plate(verdict).map(|plate| Block::Plates(vec![plate])));
+        blocks.push(Block::Table(members(verdict, number + 1)));
     }
     Section::new("Clusters", blocks)
 }
@@ -31,12 +33,11 @@ fn title(verdict: &Verdict<Clusters>) -> String {
 }
 
 /// One row for each clustering, and the run it belongs to where there are several.
-pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a Verdict<Clusters>)>) -> Table {
-    let row = |(run, verdict): (Option<String>, &Verdict<Clusters>)| {
+pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Whose<'a>, &'a Verdict<Clusters>)>) -> Table {
+    let row = |(whose, verdict): (Whose, &Verdict<Clusters>)| {
         let number = |value: Option<f64>| Cell::Number(value);
         let agreement = verdict.outcome.agreement;
-        let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
-        cells.extend([
+        let cells = vec![
             Cell::Text(title(verdict)),
             number(agreement.map(|found| found.ami)),
             number(agreement.map(|found| found.shuffled.mean)),
@@ -45,22 +46,18 @@ pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a V
             number(agreement.map(|found| found.nmi)),
             Cell::Share(agreement.map(|found| found.purity).into_iter().collect()),
             number(verdict.outcome.silhouette),
-        ]);
-        TableRow { ours: verdict.subject.features.is_trained(), cells }
+        ];
+        whose.row(verdict.subject.features, cells)
     };
     let rows: Vec<TableRow> = verdicts.map(row).collect();
     let names = ["AMI", "AMI shuffled", "AMI shuffled, largest", "ARI", "NMI", "purity %", "silhouette"];
-    let mut columns: Vec<Column> =
-        std::iter::once(Column::text("Clusters")).chain(names.map(Column::number)).collect();
-    if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {
-        columns.insert(0, Column::text("Run"));
-    }
+    let columns = std::iter::once(Column::text("Clusters")).chain(names.map(Column::number)).collect();
     Table {
         name: "clusters".into(),
         caption: "Agreement of clusters with labels that had no part in them. Shuffled: the same with the labels in random \
                   order; an AMI that does not stand clear of it says nothing."
             .into(),
-        columns,
+        columns: with_runs(columns, &rows),
         rows,
     }
 }
@@ -74,8 +71,9 @@ fn members(verdict: &Verdict<Clusters>, number: usize) -> Table {
             Cell::Count(cluster.size as u64),
             Cell::Text(name.unwrap_or_else(|| "–".into())),
             Cell::Share(share.into_iter().collect()),
+            Cell::Text(names_of(verdict, cluster).into_iter().next().unwrap_or_else(|| "–".into())),
         ];
-        TableRow { ours: false, cells }
+        TableRow::new(cells)
     };
     Table {
         name: format!("cluster-members-{number}"),
@@ -85,23 +83,33 @@ fn members(verdict: &Verdict<Clusters>, number: usize) -> Table {
             Column::number("images"),
             Column::text("most common class"),
             Column::number("share"),
+            Column::text("nearest to the centroid"),
         ],
         rows: verdict.outcome.clusters.iter().enumerate().map(row).collect(),
     }
 }
 
+/// What the images nearest to a centroid are called, as far as that was kept.
+fn names_of(verdict: &Verdict<Clusters>, cluster: &Cluster) -> Vec<String> {
+    let rows = &verdict.outcome.rows;
+    cluster.nearest.iter().filter_map(|&row| Some(rows.get(row)?.name.clone())).collect()
+}
+
 /// The images nearest to each centroid, where their picture was kept.
 fn plate(verdict: &Verdict<Clusters>) -> Option<Plate> {
     let picture = Picture::from_png(verdict.exhibit("png")?.to_vec()).ok()?;
-    Some(Plate {
-        title: "The images nearest to each centroid".to_owned(),
-        caption:
-            "A row for each cluster, by falling size; from the left, by growing distance to the centroid."
-                .to_owned(),
-        alt: format!(
-            "Rows of images, one for each of {} clusters; their classes are in the table above.",
+    let names: Vec<Vec<String>> =
+        verdict.outcome.clusters.iter().map(|cluster| names_of(verdict, cluster)).collect();
+    let spots = montage_spots(&picture, &names);
+    let plate = Plate::new(
+        "The images nearest to each centroid",
+        "A row for each cluster, by falling size; from the left, by growing distance to the centroid. Point at an image to see \
+         its name.",
+        format!(
+            "Rows of images, one for each of {} clusters; their classes are in the table below.",
             verdict.outcome.k
         ),
         picture,
-    })
+    );
+    Some(plate.wide(spots))
 }

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use serde_json::Value;
-use twinlens_eval::{Predictions, Scores};
-use twinlens_report::Gap;
+use twinlens_eval::{Predictions, Repeats, Scores};
+use twinlens_report::{Cell, Gap};
 
 use super::file_name_of;
 use crate::protocols::{PROTOCOLS, title};
@@ -20,6 +20,8 @@ pub(super) struct Condition {
     pub(super) own_data: bool,
     /// One per set of seeds; never empty.
     pub(super) verdicts: Vec<Verdict<Predictions>>,
+    /// What they came to on the split that counts, with intervals; none of verdicts that keep no predictions.
+    judged: Option<Repeats>,
 }
 
 impl Condition {
@@ -48,6 +50,9 @@ impl Condition {
                 .then_with(|| (&a.protocol, Reverse(a.kind)).cmp(&(&b.protocol, Reverse(b.kind))))
         });
         tell_apart(&mut conditions);
+        for condition in &mut conditions {
+            condition.judged = condition.repeats();
+        }
         conditions
     }
 
@@ -58,7 +63,13 @@ impl Condition {
         if !own_data {
             protocol += &format!(" on {}", file_name_of(&verdict.data.path));
         }
-        Condition { protocol, kind: verdict.subject.features, own_data, verdicts: vec![verdict] }
+        Condition {
+            protocol,
+            kind: verdict.subject.features,
+            own_data,
+            verdicts: vec![verdict],
+            judged: None,
+        }
     }
 
     /// What was judged, in words.
@@ -83,6 +94,25 @@ impl Condition {
     pub(super) fn values(&self, split: &str, measure: impl Fn(&Scores) -> Option<f64>) -> Vec<f64> {
         let splits = self.verdicts.iter().filter_map(|verdict| verdict.outcome.split(split));
         splits.filter_map(|split| measure(&split.scores)).collect()
+    }
+
+    /// The last split, which is test where there is one.
+    fn repeats(&self) -> Option<Repeats> {
+        let split = self.first().outcome.splits.last().filter(|split| !split.predictions.is_empty())?;
+        let outcomes: Vec<&Predictions> = self.verdicts.iter().map(|verdict| &verdict.outcome).collect();
+        // Verdicts of other images have no interval in common.
+        Repeats::of(&split.split, &outcomes).ok()
+    }
+
+    /// The ends of the interval of the accuracy on a split, if that is the one that counts.
+    pub(super) fn interval(&self, split: &str) -> Option<[f64; 2]> {
+        let judged = self.judged.as_ref().filter(|judged| judged.split == split)?;
+        judged.get("accuracy")?.interval
+    }
+
+    /// The accuracy on a split as tables show it.
+    pub(super) fn accuracy_cell(&self, split: &str) -> Cell {
+        Cell::Estimate(self.values(split, |scores| Some(scores.accuracy())), self.interval(split))
     }
 
     /// The mean accuracy over seeds; below all others where there is none.
@@ -156,6 +186,19 @@ mod tests {
         assert!(
             !conditions[0].protocol.contains("blood") && conditions[1].protocol.ends_with(" on other.npz")
         );
+    }
+
+    #[test]
+    fn an_accuracy_has_an_interval_where_predictions_were_kept() {
+        let mut verdict = probe("trained", 0, 1.0, 0.75);
+        assert_eq!(Condition::gather(vec![verdict.clone()], None)[0].interval("test"), None);
+        verdict.outcome.splits[1].labels = vec![0, 1, 1, 1];
+        verdict.outcome.splits[1].predictions = vec![0, 1, 1, 0];
+        let conditions = Condition::gather(vec![verdict], None);
+        let [low, high] = conditions[0].interval("test").unwrap();
+        assert!(0.0 <= low && low < 0.75 && 0.75 < high && high <= 1.0, "{low} to {high}");
+        assert_eq!(conditions[0].interval("val"), None);
+        assert_eq!(conditions[0].accuracy_cell("test"), Cell::Estimate(vec![0.75], Some([low, high])));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use twinlens_eval::health::{HEALTH_MEASURES, Health};
 use twinlens_report::{Block, Cell, Column, Plate, Section, Spectrum, Table, TableRow, spectrum};
 
 use super::run_view::RunView;
+use super::whose::{Whose, with_runs};
 use super::{Extras, absent};
 use crate::{LabError, Verdict, plain};
 
@@ -12,25 +13,29 @@ pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, Lab
     if run.health.is_empty() {
         return Ok(absent());
     }
-    let mut blocks = vec![Block::Table(measures(run.health.iter().map(|verdict| (None, verdict))))];
+    let mut blocks =
+        vec![Block::Table(measures(run.health.iter().map(|verdict| (Whose::default(), verdict))))];
     let alive = |verdict: &&Verdict<Health>| verdict.outcome.spectrum.iter().any(|value| *value > 0.0);
     let spectra: Vec<Spectrum> = run
         .health
         .iter()
         .filter(alive)
-        .map(|verdict| Spectrum { name: title(verdict), variances: verdict.outcome.spectrum.clone() })
+        .map(|verdict| Spectrum {
+            name: title(verdict),
+            hue: Whose::default().hue(verdict.subject.features),
+            variances: verdict.outcome.spectrum.clone(),
+        })
         .collect();
     if !spectra.is_empty() {
         let picture = spectrum(&spectra)?;
         extras.plot("spectrum", &picture);
-        blocks.push(Block::Plates(vec![Plate {
-            title: "Covariance spectrum".to_owned(),
-            caption: "How much of the variance lies along each principal component. Both axes are logarithmic. A line that \
-                      falls at once means that few directions carry the features."
-                .to_owned(),
-            alt: "Lines that fall from the first principal component to the last.".to_owned(),
+        blocks.push(Block::Plates(vec![Plate::new(
+            "Covariance spectrum",
+            "How much of the variance lies along each principal component. Both axes are logarithmic. A line that falls at once \
+             means that few directions carry the features.",
+            "Lines that fall from the first principal component to the last.",
             picture,
-        }]));
+        )]));
     }
     Ok(Section::new("Health of the representation", blocks))
 }
@@ -41,22 +46,17 @@ fn title(verdict: &Verdict<Health>) -> String {
 }
 
 /// One row for each verdict, and the run it belongs to where there are several.
-pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a Verdict<Health>)>) -> Table {
-    let row = |(run, verdict): (Option<String>, &Verdict<Health>)| {
+pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Whose<'a>, &'a Verdict<Health>)>) -> Table {
+    let row = |(whose, verdict): (Whose, &Verdict<Health>)| {
         let found = &verdict.outcome;
-        let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
-        cells.push(Cell::Text(title(verdict)));
+        let mut cells = vec![Cell::Text(title(verdict))];
         cells.extend([found.samples, found.dim].map(|count| Cell::Count(count as u64)));
         cells.extend(HEALTH_MEASURES.iter().map(|measure| Cell::Number((measure.of)(found))));
-        TableRow { ours: verdict.subject.features.is_trained(), cells }
+        whose.row(verdict.subject.features, cells)
     };
     let rows: Vec<TableRow> = verdicts.map(row).collect();
     let names = ["images", "dimensions"].into_iter().chain(HEALTH_MEASURES.iter().map(|one| one.title));
-    let mut columns: Vec<Column> =
-        std::iter::once(Column::text("Features")).chain(names.map(Column::number)).collect();
-    if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {
-        columns.insert(0, Column::text("Run"));
-    }
+    let columns = std::iter::once(Column::text("Features")).chain(names.map(Column::number)).collect();
     Table {
         name: "health".into(),
         caption: "Effective rank (centred), RankMe and participation ratio: how many directions carry the features. \
@@ -65,7 +65,7 @@ pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Option<String>, &'a V
                   as MacKay and Ghahramani): intrinsic dimension. The last column is near 0 after a collapse, near 1 for \
                   features spread evenly."
             .into(),
-        columns,
+        columns: with_runs(columns, &rows),
         rows,
     }
 }

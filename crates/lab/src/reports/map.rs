@@ -41,6 +41,7 @@ fn input(run: &RunView, verdict: &Verdict<FeatureMap>) -> AtlasInput {
             .zip(verdict.exhibit("jpg"))
             .map(|(layout, jpeg)| Sprite { layout, jpeg: jpeg.to_vec() }),
         images: map.images.clone(),
+        names: map.rows.iter().map(|row| row.name.clone()).collect(),
     }
 }
 

@@ -1,15 +1,16 @@
 //! Judgements by protocols of their own measures: a table each.
 
 use twinlens_eval::Unit;
-use twinlens_report::{Block, Cell, Column, Section, Table, TableRow};
+use twinlens_report::{Block, Cell, Column, Section, Table};
 
 use super::run_view::RunView;
+use super::whose::{Whose, with_runs};
 use crate::protocols::title;
 use crate::{MeasureRecord, Readings, Verdict};
 
 /// Every such judgement of the run.
 pub(super) fn section(run: &RunView) -> Section {
-    let verdicts = run.measured.iter().map(|verdict| (None, verdict));
+    let verdicts = run.measured.iter().map(|verdict| (Whose::default(), verdict));
     Section::new(
         "Further measures",
         tables(&verdicts.collect::<Vec<_>>()).into_iter().map(Block::Table).collect(),
@@ -17,7 +18,7 @@ pub(super) fn section(run: &RunView) -> Section {
 }
 
 /// A table for each protocol, a row for each verdict and split, and the run it belongs to where there are several.
-pub(super) fn tables(verdicts: &[(Option<String>, &Verdict)]) -> Vec<Table> {
+pub(super) fn tables(verdicts: &[(Whose, &Verdict)]) -> Vec<Table> {
     let mut protocols: Vec<&str> = Vec::new();
     for (_, verdict) in verdicts {
         if !protocols.contains(&verdict.protocol.as_str()) {
@@ -27,29 +28,25 @@ pub(super) fn tables(verdicts: &[(Option<String>, &Verdict)]) -> Vec<Table> {
     protocols.into_iter().map(|protocol| table(protocol, verdicts)).collect()
 }
 
-fn table(protocol: &str, verdicts: &[(Option<String>, &Verdict)]) -> Table {
+fn table(protocol: &str, verdicts: &[(Whose, &Verdict)]) -> Table {
     let (mut measures, mut rows) = (Vec::new(), Vec::new());
-    for (run, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.protocol == protocol) {
+    for (whose, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.protocol == protocol) {
         let readings = verdict.readings();
         for (split, values) in &readings.splits {
-            let mut cells: Vec<Cell> = run.iter().cloned().map(Cell::Text).collect();
-            cells.push(Cell::Text(title(protocol, &verdict.asked)));
-            cells.push(Cell::Text(verdict.subject.title()));
-            cells.push(Cell::Text(split.clone()));
+            let words = [title(protocol, &verdict.asked), verdict.subject.title(), split.clone()];
+            let mut cells: Vec<Cell> = words.map(Cell::Text).into();
             cells.extend(readings.measures.iter().zip(values).map(|(measure, value)| cell(measure, *value)));
-            rows.push(TableRow { ours: verdict.subject.features.is_trained(), cells });
+            rows.push(whose.row(verdict.subject.features, cells));
         }
         let Readings { measures: of, .. } = readings;
         measures = of;
     }
     let words = ["Protocol", "Features", "Images"].map(Column::text);
-    let mut columns: Vec<Column> = words
+    let columns = words
         .into_iter()
         .chain(measures.iter().map(|measure| Column::number(measure.title.clone())))
         .collect();
-    if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {
-        columns.insert(0, Column::text("Run"));
-    }
+    let columns = with_runs(columns, &rows);
     Table { name: protocol.to_owned(), caption: String::new(), columns, rows }
 }
 

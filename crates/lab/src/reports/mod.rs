@@ -18,6 +18,7 @@ mod shown;
 mod study;
 mod tags;
 mod training;
+mod whose;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ use twinlens_report::{Block, Page, Picture, Section, page_html};
 use twinlens_run::{RunFolder, names, write_atomically};
 
 use crate::LabError;
+use crate::assessment::{Assessment, NextStep};
 use crate::study::ExistingStudy;
 
 pub use run_view::RunView;
@@ -38,6 +40,9 @@ pub trait FrontEnd {
 
     /// Why an image was left out, with its hint.
     fn skipped(&self, skipped: &SkippedSample) -> String;
+
+    /// The command of a step that is worth taking with a run.
+    fn next(&self, run: &RunView, step: NextStep) -> String;
 
     /// The commands that train a run, judge it and report it.
     fn repeat(&self, run: &RunView) -> Vec<String>;
@@ -96,22 +101,25 @@ impl Report {
     pub fn of_run(run: &RunView, front_end: &dyn FrontEnd) -> Result<Report, LabError> {
         let mut extras = Extras::default();
         extras.warnings.extend(run.warnings.iter().cloned());
+        let (courses, training) = training::of_run(run, &mut extras)?;
         let sections = [
-            results::section(run, &mut extras)?,
+            results::section(run, courses, &mut extras)?,
             tags::section(run),
-            training::section(run, &mut extras)?,
+            classes::section(run, &mut extras)?,
             shown::section(run),
             map::section(run, &mut extras)?,
-            classes::section(run, &mut extras)?,
             clusters::section(run),
             health::section(run, &mut extras)?,
             measured::section(run),
+            training,
             to_repeat(front_end.repeat(run)),
-            overview::settings(&run.record.config),
+            overview::settings(&run.record.config, &overview::usual(&run.settings)?),
             overview::environment(&run.record.environment),
         ];
+        let Assessment { sentences, next, .. } = Assessment::of(&run.record, &run.settings, &run.verdicts)?;
+        let next = next.into_iter().map(|step| front_end.next(run, step)).collect();
         // Warnings of all sections stand above the first.
-        let mut all = vec![overview::section(run, &mut extras, front_end)];
+        let mut all = vec![Section::verdict(sentences, next), overview::section(run, &mut extras, front_end)];
         all.extend(sections);
         let page = Page {
             title: run.title(),
@@ -136,12 +144,8 @@ impl Report {
 
     /// Every table of the page as a CSV file, by the file's name.
     pub fn tables(&self) -> Vec<(String, String)> {
-        let blocks = self.page.sections.iter().flat_map(|section| &section.blocks);
-        let tables = blocks.filter_map(|block| match block {
-            Block::Table(table) => Some((format!("{}.csv", plain_name(&table.name)), table.csv())),
-            _ => None,
-        });
-        tables.collect()
+        let tables = self.page.sections.iter().flat_map(Section::tables);
+        tables.map(|table| (format!("{}.csv", plain_name(&table.name)), table.csv())).collect()
     }
 
     /// Writes the page to a file of its own.
@@ -210,6 +214,12 @@ fn absent() -> Section {
     Section::default()
 }
 
+/// A number of things: `1 epoch`, `2 epochs`.
+fn counted(count: usize, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
 /// A name that every file system takes.
 fn plain_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
@@ -234,6 +244,7 @@ mod tests {
         extras.warn("a");
         extras.warn("a".to_owned());
         assert_eq!(extras.warnings, ["a"]);
+        assert_eq!([1, 2].map(|count| counted(count, "epoch")), ["1 epoch", "2 epochs"]);
         assert_eq!(plain_name("kNN k=20/ä.x"), "kNN-k-20--.x");
         assert_eq!((file_name_of("a/b.npz"), file_name_of("..")), ("b.npz".into(), "..".into()));
     }

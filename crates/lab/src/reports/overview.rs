@@ -3,12 +3,14 @@
 use serde_json::Value;
 use twinlens_data::{DataSummary, Split, SplitOrigin, SplitSummary};
 use twinlens_nn::encoders::EncoderSettings;
-use twinlens_report::{Block, Fact, Section};
-use twinlens_ssl::Common;
+use twinlens_report::{Block, Cell, Column, Fact, Section, Table, TableRow};
 use twinlens_ssl::finetune::{FinetuneSettings, SCRATCH, Stage};
+use twinlens_ssl::methods::MethodSettings;
+use twinlens_ssl::{Common, Settings};
 
 use super::run_view::RunView;
-use super::{Extras, FrontEnd};
+use super::{Extras, FrontEnd, counted};
+use crate::LabError;
 use crate::range_in_words;
 use crate::run_settings::RunSettings;
 
@@ -37,7 +39,10 @@ pub(super) fn section(run: &RunView, extras: &mut Extras, front_end: &dyn FrontE
 pub(super) fn facts(run: &RunView) -> Vec<Fact> {
     let Common { data, encoder, size, policy, batch, seed, .. } = run.settings.common();
     let epochs = run.settings.epochs();
-    let last = |key: &str| run.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
+    let last = |key: &str| {
+        let found = run.record.metrics.iter().rev().find_map(|row| row.get(key)?.as_u64());
+        found.and_then(|value| usize::try_from(value).ok()).unwrap_or(0)
+    };
     let size = match size.known() {
         None => "as the images".to_owned(),
         Some(size) => format!("{size} x {size} pixels"),
@@ -46,15 +51,13 @@ pub(super) fn facts(run: &RunView) -> Vec<Fact> {
         RunSettings::Pretraining(settings) => vec![Fact::new("Method", settings.method.name())],
         RunSettings::Finetuning(settings) => of_finetuning(settings),
     };
-    let (done, steps) = (last("epoch").unwrap_or(0), last("step").unwrap_or(0));
+    let (done, epochs) = (last("epoch"), counted(epochs, "epoch"));
+    let steps = counted(last("step"), "step");
     facts.extend([
         Fact::new("Encoder", encoder_in_words(encoder)),
         Fact::new("Data", data),
         Fact::new("Views", format!("policy {policy}, size {size}")),
-        Fact::new(
-            "Training",
-            format!("{done} of {epochs} epochs ({steps} steps) in batches of {batch}, seed {seed}"),
-        ),
+        Fact::new("Training", format!("{done} of {epochs} ({steps}) in batches of {batch}, seed {seed}")),
     ]);
     if let Some(data) = &run.data {
         facts.extend(data_facts(&run.settings, data));
@@ -85,7 +88,7 @@ pub(super) fn start(settings: &FinetuneSettings) -> Fact {
 
 /// What learns, and for how long.
 pub(super) fn stages(settings: &FinetuneSettings) -> Fact {
-    let stage = |stage: &Stage| format!("{} epochs of {}", stage.epochs, stage.trainable);
+    let stage = |stage: &Stage| format!("{} of {}", counted(stage.epochs, "epoch"), stage.trainable);
     let stages: Vec<String> = settings.stages.iter().map(stage).collect();
     Fact::new("Stages", stages.join(", then "))
 }
@@ -139,13 +142,46 @@ fn skipped(data: &DataSummary, front_end: &dyn FrontEnd) -> Vec<Block> {
     ]
 }
 
-/// Every resolved setting, from the text of a TOML file.
-pub(super) fn settings(config: &str) -> Section {
-    let facts = match config.parse::<toml::Table>().map(serde_json::to_value) {
-        Ok(Ok(table)) => flat(&table),
-        _ => vec![Fact::new("config.toml", "cannot be read")],
+/// The settings in the text of a TOML file that decided something: those of the method, and all that are not what they are
+/// where nothing is asked for (`usual`). The others stand behind them.
+pub(super) fn settings(config: &str, usual: &toml::Table) -> Section {
+    let tables = config.parse::<toml::Table>().map(|config| [&config, usual].map(serde_json::to_value));
+    let Ok([Ok(config), Ok(usual)]) = tables else {
+        return Section::new("Settings", vec![Block::Text("config.toml cannot be read.".to_owned())]);
     };
-    Section::new("Settings", vec![Block::Settings(facts)])
+    let usual = flat(&usual);
+    let (rest, used): (Vec<Fact>, Vec<Fact>) =
+        flat(&config).into_iter().partition(|fact| !fact.name.starts_with("method.") && usual.contains(fact));
+    let mut blocks = vec![Block::Settings(used)];
+    if !rest.is_empty() {
+        let row = |fact: Fact| TableRow::new([fact.name, fact.value].map(Cell::Text).into());
+        let table = Table {
+            name: "settings-usual".to_owned(),
+            caption: "What they are where nothing is asked for.".to_owned(),
+            columns: ["Setting", "Value"].map(Column::text).into(),
+            rows: rest.into_iter().map(row).collect(),
+        };
+        blocks.push(Block::Folded(format!("{} left as usual", counted(table.rows.len(), "setting")), table));
+    }
+    Section::new("Settings", blocks)
+}
+
+/// The settings of such a run where nothing is asked for but its method.
+pub(super) fn usual(settings: &RunSettings) -> Result<toml::Table, LabError> {
+    let usual = match settings {
+        RunSettings::Pretraining(settings) => {
+            let method = MethodSettings::named(settings.method.name())?;
+            RunSettings::Pretraining(Box::new(Settings::default().with_method(method)))
+        }
+        RunSettings::Finetuning(_) => RunSettings::Finetuning(Box::default()),
+    };
+    Ok(usual.table()?)
+}
+
+/// The settings of a study where nothing is asked for.
+pub(super) fn usual_of_study() -> Result<toml::Table, LabError> {
+    let training = RunSettings::Finetuning(Box::default()).table()?;
+    Ok(toml::Table::from_iter([("settings".to_owned(), training.into())]))
 }
 
 /// The machine and the program, and what another machine may change.
@@ -195,6 +231,28 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn settings_that_are_as_usual_stand_behind_those_of_this_run() {
+        let config = "batch = 32\nseed = 0\n[optim]\nlr = 0.1\neps = 1e-8\n[method]\nname = \"simclr\"\ntemperature = 0.5\n";
+        let usual = "batch = 256\nseed = 0\n[optim]\nlr = 0.2\neps = 1e-8\n[method]\ntemperature = 0.5\n";
+        let blocks = settings(config, &usual.parse().unwrap()).blocks;
+        let [Block::Settings(used), Block::Folded(title, rest)] = &blocks[..] else { panic!("{blocks:?}") };
+        let names: Vec<&str> = used.iter().map(|fact| fact.name.as_str()).collect();
+        assert_eq!(names, ["batch", "method.name", "method.temperature", "optim.lr"]);
+        assert_eq!((title.as_str(), rest.rows.len()), ("2 settings left as usual", 2));
+        assert!(matches!(settings("a = = 1", &toml::Table::new()).blocks[..], [Block::Text(_)]));
+    }
+
+    #[test]
+    fn a_method_has_its_usual_settings() {
+        let method = MethodSettings::named("simclr").unwrap();
+        let run = RunSettings::Pretraining(Box::new(Settings::default().with_method(method)));
+        let section = settings(&run.config().unwrap(), &super::usual(&run).unwrap());
+        let Block::Settings(used) = &section.blocks[0] else { panic!("{section:?}") };
+        assert!(used.iter().all(|fact| fact.name.starts_with("method.")), "{used:?}");
+        assert!(used.contains(&Fact::new("method.name", "simclr")));
+    }
 
     #[test]
     fn settings_become_dotted_keys() {

@@ -134,6 +134,11 @@ impl RunView {
         Picture::from_png(bytes).ok()
     }
 
+    /// A text that was kept with the run's pictures, if it is there.
+    pub(super) fn plot_text(&self, file_name: &str) -> Option<String> {
+        std::fs::read_to_string(self.record.path.join(names::PLOTS).join(file_name)).ok()
+    }
+
     /// The run's name beside others.
     pub fn name(&self) -> String {
         self.record.path.display().to_string()

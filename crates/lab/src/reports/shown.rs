@@ -1,7 +1,7 @@
 //! What the encoder was shown: originals and their views.
 
 use twinlens_data::{DataSet, DataSummary};
-use twinlens_report::{Block, Picture, Plate, Section};
+use twinlens_report::{Block, Picture, Plate, Section, sheet_spots};
 use twinlens_run::RunFolder;
 
 use super::absent;
@@ -11,8 +11,9 @@ use crate::protocols::{Protocol, TsneMap, find};
 use crate::run_settings::RunSettings;
 use crate::{Judging, Lab, LabError, Part, Repeat, Settings, Subject, read_encoder};
 
-/// The file of the contact sheet among the run's pictures.
+/// The file of the contact sheet among the run's pictures, and that of the names of its rows.
 const FILE: &str = "views.png";
+const NAMES: &str = "views.json";
 /// Training images on the contact sheet.
 const ROWS: usize = 8;
 /// Images on a map, at least.
@@ -21,18 +22,26 @@ const LEAST: usize = 16;
 /// The contact sheet.
 pub(super) fn section(run: &RunView) -> Section {
     let Some(picture) = run.plot(FILE) else { return absent() };
-    let plate = Plate {
-        title: "Originals and views".to_owned(),
-        caption: format!(
+    let spots = sheet_spots(&picture, &names(run));
+    let plate = Plate::new(
+        "Originals and views",
+        format!(
             "Each row: a training image, then its views as the first epoch with seed {} draws them, before \
-             normalisation. What the encoder is to learn must survive in the views. Images of 8 bits are shown as \
-             they are; others from their darkest to their brightest value.",
+             normalisation. What the encoder is to learn must survive in the views. Images of 8 bits \
+             are shown as they are; others from their darkest to their brightest value.",
             run.settings.common().seed
         ),
-        alt: "A table of pictures: training images on the left, their random views to the right.".to_owned(),
+        "A table of pictures: training images on the left, their random views to the right.",
         picture,
-    };
+    );
+    let plate = plate.wide(spots);
     Section::new("What the encoder was shown", vec![Block::Plates(vec![plate])])
+}
+
+/// What the rows of the contact sheet are called; nothing of runs that did not keep it.
+fn names(run: &RunView) -> Vec<String> {
+    let text = run.plot_text(NAMES).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// Keeps with a run that has ended what its report shows of the data: their numbers, the contact sheet, and a map of the test
@@ -77,8 +86,10 @@ fn keep_sheet(
         RunSettings::Pretraining(settings) => Gallery::new(settings, data, lab.events)?,
         RunSettings::Finetuning(settings) => Gallery::of_finetuning(settings, data)?,
     };
-    let picture = Picture::png(&gallery.sheet(&gallery.samples(ROWS))?)?;
+    let samples = gallery.samples(ROWS);
+    let picture = Picture::png(&gallery.sheet(&samples)?)?;
     folder.write_plot(FILE, picture.bytes())?;
+    folder.write_plot(NAMES, serde_json::json!(gallery.names(&samples)).to_string().as_bytes())?;
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use twinlens_eval::metrics::{Formula, MEASURES, measured};
 use twinlens_eval::statistics::Bootstrap;
 use twinlens_eval::{Measure, Predictions, Repeated, SplitPredictions, gain};
 use twinlens_report::{
-    Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Page, Picture, Plate, Section, Table, TableRow,
-    comparison, label_efficiency,
+    Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Hue, Page, Picture, Plate, Section, Table,
+    TableRow, comparison, label_efficiency,
 };
 
 use super::classes::{matrix, matrix_in_words};
@@ -16,11 +16,11 @@ use super::published::Published;
 use super::results::most_frequent;
 use super::{Extras, FrontEnd, Report, file_name_of, overview, to_repeat};
 use crate::jobs::JobError;
-use crate::study::{ExistingStudy, Point, in_names, label_curves};
+use crate::study::{ExistingStudy, Point, hue_of_condition, in_names, label_curves};
 use crate::{BUNDLED, LabError, Verdict};
 
 const RESULTS: &str = "In per cent; choices were made on val, so test is what counts. Seeds decide labels, head, order and views. \
-                       The interval holds 95 % of the means over seeds when the test images are drawn again (bootstrap).";
+                       The interval in brackets holds 95 % of the means over seeds when the test images are drawn again (bootstrap).";
 const GAINS: &str = "Difference of the test accuracies in points, the mean over seeds, with the interval that holds 95 % of the \
                      differences when the test images are drawn again, the same ones for both (paired bootstrap). An interval \
                      clear of 0 says that other images of this kind would hardly turn the order round; it does not say what \
@@ -44,7 +44,7 @@ pub(super) fn report(found: &ExistingStudy, front_end: &dyn FrontEnd) -> Result<
         gains(found)?,
         classes(found, &mut extras)?,
         to_repeat(commands(found, front_end)),
-        overview::settings(&settings),
+        overview::settings(&settings, &overview::usual_of_study()?),
         found.environment().map_or_else(Section::default, |environment| overview::environment(&environment)),
     ];
     let encoder = found.plan.settings.encoder.name();
@@ -92,6 +92,11 @@ fn conditions(found: &ExistingStudy) -> Vec<&str> {
     found.points.iter().map(|(point, _)| point.name.as_str()).filter(|name| seen.insert(*name)).collect()
 }
 
+/// The colour of a condition.
+fn hue(found: &ExistingStudy, name: &str) -> Hue {
+    hue_of_condition(name, conditions(found).iter().position(|one| *one == name).unwrap_or(0))
+}
+
 /// What a condition came to with an amount of labels.
 fn at<'a>(found: &'a ExistingStudy, name: &str, amount: LabelAmount) -> Option<&'a Judged> {
     found.points.iter().find(|(point, _)| point.name == name && point.amount == amount)
@@ -101,13 +106,12 @@ fn results(found: &ExistingStudy, extras: &mut Extras) -> Result<Section, LabErr
     let published = Published::of_study(found);
     let picture = picture(found)?;
     extras.plot(found.plan.name(), &picture);
-    let plate = Plate {
-        title: "Accuracy on the test images".to_owned(),
-        caption: "Everything but the start is the same for all that are trained: labels, epochs, batches and views."
-            .to_owned(),
-        alt: "The test accuracy of each encoder by amount of labels; the numbers are in the table below.".to_owned(),
+    let plate = Plate::new(
+        "Accuracy on the test images",
+        "Everything but the start is the same for all that are trained: labels, epochs, batches and views.",
+        "The test accuracy of each encoder by amount of labels; the numbers are in the table below.",
         picture,
-    };
+    );
     let mut blocks = vec![Block::Plates(vec![plate]), Block::Table(numbers(found, &published))];
     blocks.extend(published.note().map(Block::Note));
     Ok(Section::new("Results", blocks))
@@ -124,7 +128,12 @@ fn picture(found: &ExistingStudy) -> Result<Picture, LabError> {
     }
     let bar = |(point, _): &Judged| {
         let accuracy = point.split(Split::Test.name())?.get("accuracy")?;
-        Some(Bar { name: point.name.clone(), values: accuracy.values.iter().copied().flatten().collect() })
+        Some(Bar {
+            name: point.name.clone(),
+            hue: hue(found, &point.name),
+            values: accuracy.values.iter().copied().flatten().collect(),
+            interval: accuracy.interval,
+        })
     };
     let amount = found.plan.amounts.first().map(|amount| format!("{amount} of the labels"));
     let drawn = Comparison {
@@ -152,25 +161,24 @@ fn numbers(found: &ExistingStudy, published: &Published) -> Table {
             Cell::Text(point.amount.to_string()),
             Cell::Count(point.training_labels as u64),
         ];
-        let shares = |of: Option<&Repeated>| {
-            Cell::Share(of.into_iter().flat_map(|of| of.values.iter().copied().flatten()).collect())
+        let values = |of: Option<&Repeated>| -> Vec<f64> {
+            of.into_iter().flat_map(|of| of.values.iter().copied().flatten()).collect()
         };
         let of = |split: Split, measure: &Measure<Formula>| point.split(split.name())?.get(measure.id);
-        cells.push(shares(of(Split::Val, &MEASURES[0])));
+        cells.push(Cell::Share(values(of(Split::Val, &MEASURES[0]))));
         for measure in &measures {
             let test = of(Split::Test, measure);
-            cells.extend([shares(test), Cell::Interval(test.and_then(|test| test.interval))]);
+            cells.push(Cell::Estimate(values(test), test.and_then(|test| test.interval)));
         }
         if with_published {
             cells.push(Cell::Share(printed(verdicts).into_iter().collect()));
         }
-        TableRow { ours: first.as_deref() == Some(&point.name), cells }
+        TableRow { ours: first.as_deref() == Some(&point.name), hue: Some(hue(found, &point.name)), cells }
     };
     let mut columns = vec![Column::text("Encoder"), Column::text("Share"), Column::number("labels")];
     columns.push(Column::number(format!("val {}", MEASURES[0].title)));
     for measure in &measures {
-        let title = measure.title;
-        columns.extend([format!("test {title}"), format!("test {title} 95 %")].map(Column::number));
+        columns.push(Column::number(format!("test {}", measure.title)));
     }
     if with_published {
         columns.push(Column::number("published"));
@@ -208,7 +216,7 @@ fn gains(found: &ExistingStudy) -> Result<Section, LabError> {
             };
             cells.push(Cell::Gap(difference.map(|of| Gap { value: of.value, low: of.low, high: of.high })));
         }
-        rows.push(TableRow { ours: false, cells });
+        rows.push(TableRow::new(cells));
     }
     let mut columns = vec![Column::text("Share")];
     columns.extend(pairs.iter().map(|(ours, theirs)| Column::number(format!("{ours} above {theirs}"))));
@@ -250,11 +258,9 @@ fn recalls(found: &ExistingStudy, amount: LabelAmount) -> Table {
         };
         Cell::Share(verdicts.filter_map(of).collect())
     };
-    let row = |(class, name): (usize, &String)| TableRow {
-        ours: false,
-        cells: std::iter::once(Cell::Text(name.clone()))
-            .chain(judged.iter().map(|judged| recall(judged, class)))
-            .collect(),
+    let row = |(class, name): (usize, &String)| {
+        let recalls = judged.iter().map(|judged| recall(judged, class));
+        TableRow::new(std::iter::once(Cell::Text(name.clone())).chain(recalls).collect())
     };
     let mut columns = vec![Column::text("Class")];
     columns.extend(names.iter().map(|name| Column::number(*name)));
@@ -278,15 +284,12 @@ fn confusion(
     let (name, amount) = (&point.name, point.amount);
     extras.plot(&format!("confusion-{name}-{}", in_names(amount)), &picture);
     let seeds = if seeds > 1 { format!(" The first of {seeds} seeds.") } else { String::new() };
-    Ok(Plate {
-        title: format!("{name}, {amount} of the labels"),
-        caption: format!(
-            "{} test images; rows are true classes, in per cent of the row.{seeds}",
-            test.scores.samples
-        ),
-        alt: matrix_in_words(verdict, test),
+    Ok(Plate::new(
+        format!("{name}, {amount} of the labels"),
+        format!("{} test images; rows are true classes, in per cent of the row.{seeds}", test.scores.samples),
+        matrix_in_words(verdict, test),
         picture,
-    })
+    ))
 }
 
 fn commands(found: &ExistingStudy, front_end: &dyn FrontEnd) -> Vec<String> {

@@ -5,6 +5,7 @@ use twinlens_eval::metrics::{TAG_MEASURES, TagClassScores, TagScores};
 use twinlens_report::{Block, Cell, Column, Section, Table, TableRow};
 
 use super::run_view::RunView;
+use super::whose::{Whose, with_runs};
 use super::{absent, file_name_of};
 use crate::{FeaturesKind, Verdict};
 
@@ -22,7 +23,7 @@ pub(super) fn section(run: &RunView) -> Section {
     if groups.is_empty() {
         return absent();
     }
-    let mut blocks = vec![Block::Table(measures(groups.iter().map(|group| (None, group))))];
+    let mut blocks = vec![Block::Table(measures(groups.iter().map(|group| (Whose::default(), group))))];
     let trained = groups.iter().filter(|group| group.kind.is_trained());
     blocks.extend(trained.enumerate().map(|(number, group)| Block::Table(classes(number, group))));
     Section::new("Images of several classes", blocks)
@@ -50,25 +51,22 @@ pub(super) fn groups<'a>(run: &'a RunView) -> Vec<Group<'a>> {
 }
 
 /// A row for each group, and the run it belongs to where there are several.
-pub(super) fn measures<'a>(groups: impl Iterator<Item = (Option<String>, &'a Group<'a>)>) -> Table {
-    let row = |(run, group): (Option<String>, &Group)| {
-        let mut cells: Vec<Cell> = run.map(Cell::Text).into_iter().collect();
-        cells.push(Cell::Text(group.name.clone()));
-        for measure in &TAG_MEASURES {
-            cells.extend(["val", "test"].map(|split| Cell::Share(group.values(split, measure.of))));
+pub(super) fn measures<'a>(groups: impl Iterator<Item = (Whose<'a>, &'a Group<'a>)>) -> Table {
+    let row = |(whose, group): (Whose, &Group)| {
+        let interval = group.verdicts[0].outcome.split("test").and_then(|test| test.scores.interval);
+        let mut cells = vec![Cell::Text(group.name.clone())];
+        for (number, measure) in TAG_MEASURES.iter().enumerate() {
+            let [val, test] = ["val", "test"].map(|split| group.values(split, measure.of));
+            // The interval is that of the first measure, the mean average precision.
+            let test = if number == 0 { Cell::Estimate(test, interval) } else { Cell::Share(test) };
+            cells.extend([Cell::Share(val), test]);
         }
-        let test = group.verdicts[0].outcome.split("test");
-        cells.push(Cell::Interval(test.and_then(|test| test.scores.interval)));
-        TableRow { ours: group.kind.is_trained(), cells }
+        whose.row(group.kind, cells)
     };
     let rows: Vec<TableRow> = groups.map(row).collect();
     let mut columns = vec![Column::text("Features")];
     for measure in &TAG_MEASURES {
         columns.extend(["val", "test"].map(|split| Column::number(format!("{split} {}", measure.title))));
-    }
-    columns.push(Column::number("95 % interval of test mAP"));
-    if rows.first().is_some_and(|row| row.cells.len() > columns.len()) {
-        columns.insert(0, Column::text("Run"));
     }
     Table {
         name: "several-classes".into(),
@@ -77,9 +75,9 @@ pub(super) fn measures<'a>(groups: impl Iterator<Item = (Option<String>, &'a Gro
                   validation numbers from training images alone. mAP: mean over classes of the average precision, of all \
                   thresholds (scikit-learn), as the area under the envelope of precision (PASCAL VOC from 2010), and of 11 \
                   points (PASCAL VOC 2007). Images that are not judged for a class do not count for it. In per cent. The \
-                  interval is a bootstrap over test images, of the first seed where there are several."
+                  interval in brackets (95 %) is a bootstrap over test images, of the first seed where there are several."
             .into(),
-        columns,
+        columns: with_runs(columns, &rows),
         rows,
     }
 }
@@ -112,7 +110,7 @@ fn classes(number: usize, group: &Group) -> Table {
             group.of_class("test", class, |class| class.average_precision.voc07),
             group.of_class("test", class, |class| class.auc),
         ];
-        TableRow { ours: false, cells }
+        TableRow::new(cells)
     };
     let names = [
         "test images",

@@ -23,7 +23,7 @@ use twinlens_run::{RunFolder, RunState, command_line, names, write_atomically};
 
 pub use existing::ExistingStudy;
 pub use plan::{Cell, PLAN, StudyPlan, in_names};
-pub use points::{Point, label_curves};
+pub use points::{Point, hue_of_condition, label_curves};
 pub use processes::{Portion, Workers};
 pub use rival::Rival;
 

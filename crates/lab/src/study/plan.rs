@@ -19,6 +19,9 @@ use crate::{FeaturesKind, LabError, read_encoder};
 
 /// The file that says what a study is made of, in its folder.
 pub const PLAN: &str = "study.toml";
+/// What [`Rival::Untrained`] and [`Rival::Pixels`] are called beside others.
+pub(super) const UNTRAINED_PROBE: &str = "untrained probe";
+pub(super) const PIXELS_PROBE: &str = "pixels probe";
 
 /// What a study is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,9 +136,9 @@ impl StudyPlan {
                 }
                 // These have no weights that are learned.
                 Rival::Untrained => {
-                    ("untrained probe".into(), self.probed(FeaturesKind::Untrained, BTreeMap::new()))
+                    (UNTRAINED_PROBE.into(), self.probed(FeaturesKind::Untrained, BTreeMap::new()))
                 }
-                Rival::Pixels => ("pixels probe".into(), self.probed(FeaturesKind::Pixels, BTreeMap::new())),
+                Rival::Pixels => (PIXELS_PROBE.into(), self.probed(FeaturesKind::Pixels, BTreeMap::new())),
                 Rival::Encoder { name, path } => {
                     let file = Arc::new(read_encoder(Path::new(path))?);
                     let mut settings = self.settings.clone();

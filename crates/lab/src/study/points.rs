@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use twinlens_data::{LabelAmount, Split};
 use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{Predictions, Repeats};
-use twinlens_report::{LabelCurve, LabelEfficiency, LabelPoint};
+use twinlens_report::{Hue, LabelCurve, LabelEfficiency, LabelPoint};
 use twinlens_run::csv_cell;
 
+use super::plan::{PIXELS_PROBE, UNTRAINED_PROBE};
 use crate::{LabError, Verdict, repeats};
 
 /// What one condition came to with one amount of labels.
@@ -82,7 +83,10 @@ pub fn label_curves(points: &[Point], data: &str, majority: Option<f64>) -> Labe
         let Some(drawn) = drawn(point) else { continue };
         match curves.iter_mut().find(|curve| curve.name == point.name) {
             Some(curve) => curve.points.push(drawn),
-            None => curves.push(LabelCurve { name: point.name.clone(), points: vec![drawn] }),
+            None => {
+                let hue = hue_of_condition(&point.name, curves.len());
+                curves.push(LabelCurve { name: point.name.clone(), hue, points: vec![drawn] });
+            }
         }
     }
     let counted = matches!(points.first(), Some(Point { amount: LabelAmount::PerClass(_), .. }));
@@ -95,6 +99,15 @@ pub fn label_curves(points: &[Point], data: &str, majority: Option<f64>) -> Labe
         curves,
         reference: majority.map(|share| (share, "always the most frequent class".to_owned())),
         note: format!("bands: 95 % bootstrap interval over the images{dots}"),
+    }
+}
+
+/// The colour of the condition number `number`: what others are compared with has the same as on every page.
+pub fn hue_of_condition(name: &str, number: usize) -> Hue {
+    match name {
+        UNTRAINED_PROBE => Hue::GREY,
+        PIXELS_PROBE => Hue::BROWN,
+        _ => Hue::number(number),
     }
 }
 

@@ -11,7 +11,7 @@ pub use table::{Cell, Column, Gap, Table, TableRow};
 
 use crate::atlas::Atlas;
 use crate::curves::Panel;
-use crate::{Picture, ReportError};
+use crate::{Picture, ReportError, Spot};
 
 /// Everything that [`page_html`] puts into one file. All texts are plain text.
 #[derive(Clone, Debug, Default)]
@@ -35,16 +35,56 @@ pub struct Section {
     pub blocks: Vec<Block>,
 }
 
+impl Page {
+    /// The headings to go to.
+    fn contents(&self) -> impl Iterator<Item = &Section> {
+        self.sections.iter().filter(|section| !section.title.is_empty() && !section.blocks.is_empty())
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.sections.iter().flat_map(Section::tables)
+    }
+}
+
 impl Section {
     /// A section with a heading.
     pub fn new(title: impl Into<String>, blocks: Vec<Block>) -> Section {
         Section { title: title.into(), blocks }
+    }
+
+    /// What to think of it all, in sentences, and what to do next: the first thing to read on a page. Nothing at all where
+    /// there is neither.
+    pub fn verdict(sentences: Vec<String>, commands: Vec<String>) -> Section {
+        let mut blocks = Vec::new();
+        if !sentences.is_empty() {
+            blocks.push(Block::Verdict(sentences));
+        }
+        if !commands.is_empty() {
+            blocks.extend([Block::Heading("What to do next".to_owned()), Block::Commands(commands)]);
+        }
+        Section::new("", blocks)
+    }
+
+    /// Its tables, folded ones too.
+    pub fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Table(table) | Block::Folded(_, table) => Some(table),
+            _ => None,
+        })
+    }
+
+    /// Where its heading stands on the page. Titles of a page differ in their letters and digits.
+    fn anchor(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        format!("part-{}", self.title.chars().map(plain).collect::<String>())
     }
 }
 
 /// One thing on a page.
 #[derive(Clone, Debug)]
 pub enum Block {
+    /// What to think of it all, a sentence each.
+    Verdict(Vec<String>),
     /// A smaller heading.
     Heading(String),
     /// A paragraph.
@@ -63,6 +103,8 @@ pub enum Block {
     Commands(Vec<String>),
     /// Numbers in rows and columns.
     Table(Table),
+    /// A table for the few, behind its title until it is asked for.
+    Folded(String, Table),
     /// Pictures with their words, side by side where there is room.
     Plates(Vec<Plate>),
     /// Curves, from [`crate::training_panels`].
@@ -98,6 +140,28 @@ pub struct Plate {
     pub alt: String,
     /// The picture.
     pub picture: Picture,
+    /// Whether it takes the width of the page.
+    pub wide: bool,
+    /// What is where on it.
+    pub spots: Vec<Spot>,
+}
+
+impl Plate {
+    /// A picture among others, without places of its own.
+    pub fn new(
+        title: impl Into<String>,
+        caption: impl Into<String>,
+        alt: impl Into<String>,
+        picture: Picture,
+    ) -> Plate {
+        let (title, caption, alt) = (title.into(), caption.into(), alt.into());
+        Plate { title, caption, alt, picture, wide: false, spots: Vec::new() }
+    }
+
+    /// A picture of many images, as wide as the page, with what is where on it.
+    pub fn wide(self, spots: Vec<Spot>) -> Plate {
+        Plate { wide: true, spots, ..self }
+    }
 }
 
 /// The page as one self-contained HTML file: pictures inside, nothing from the network; for screens of any width, light
@@ -107,13 +171,9 @@ pub struct Plate {
 /// # Errors
 /// [`ReportError::Input`] if a row of a table has another number of cells than the table has columns.
 pub fn page_html(page: &Page) -> Result<String, ReportError> {
-    let blocks = || page.sections.iter().flat_map(|section| &section.blocks);
-    for block in blocks() {
-        if let Block::Table(table) = block {
-            table.check()?;
-        }
-    }
-    let has_atlas = blocks().any(|block| matches!(block, Block::Atlas(_)));
+    page.tables().try_for_each(Table::check)?;
+    let mut blocks = page.sections.iter().flat_map(|section| &section.blocks);
+    let has_atlas = blocks.any(|block| matches!(block, Block::Atlas(_)));
     let style = include_str!("../../templates/page.css");
     let script = include_str!("../../templates/atlas.js");
     let html = Html { page, style, script: has_atlas.then_some(script) }.render()?;

@@ -1,7 +1,7 @@
 //! Tables: on the page as people read them, in files as programs do.
 
 use crate::ReportError;
-use crate::style::{deviation, mean, number};
+use crate::style::{Hue, deviation, mean, number};
 
 /// A table of text and measures.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +42,17 @@ impl Column {
 pub struct TableRow {
     /// Whether it is set off from what it is compared with.
     pub ours: bool,
+    /// The colour of what it is about, where that is drawn elsewhere on the page.
+    pub hue: Option<Hue>,
     /// Its cells.
     pub cells: Vec<Cell>,
+}
+
+impl TableRow {
+    /// A row like all others.
+    pub fn new(cells: Vec<Cell>) -> TableRow {
+        TableRow { cells, ..TableRow::default() }
+    }
 }
 
 /// What stands in one place of a table.
@@ -58,10 +67,10 @@ pub enum Cell {
     /// A share from 0 to 1 for every seed, shown in per cent: the mean, with the sample standard deviation if there are
     /// several. Empty where it was not measured.
     Share(Vec<f64>),
+    /// The same with the ends of an interval that says how far other images would move it; `None` where that is not known.
+    Estimate(Vec<f64>, Option<[f64; 2]>),
     /// A difference of shares; `None` where it was not measured.
     Gap(Option<Gap>),
-    /// The ends of an interval of shares, shown in per cent; `None` where it was not measured.
-    Interval(Option<[f64; 2]>),
 }
 
 /// A difference of two shares with its interval, shown in points (hundredths).
@@ -76,44 +85,56 @@ pub struct Gap {
 }
 
 impl Cell {
-    /// As people read it.
+    /// As people read it, without its interval.
     pub(crate) fn shown(&self) -> String {
         match self {
             Cell::Text(text) => text.clone(),
             Cell::Count(count) => count.to_string(),
             Cell::Number(value) => value.map_or("–".into(), number),
-            Cell::Share(values) => match (mean(values), deviation(values)) {
+            Cell::Share(values) | Cell::Estimate(values, _) => match (mean(values), deviation(values)) {
                 (None, _) => "–".into(),
                 (Some(mean), None) => format!("{:.1}", 100.0 * mean),
                 (Some(mean), Some(spread)) => format!("{:.1} ± {:.1}", 100.0 * mean, 100.0 * spread),
             },
-            Cell::Gap(None) => "–".into(),
-            Cell::Gap(Some(gap)) => {
-                let [value, low, high] = [gap.value, gap.low, gap.high].map(points);
-                format!("{value} ({low} to {high})")
-            }
-            Cell::Interval(None) => "–".into(),
-            Cell::Interval(Some([low, high])) => format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high),
+            Cell::Gap(gap) => gap.map_or("–".into(), |gap| points(gap.value)),
         }
     }
 
-    /// The fields of a file: the value, and with `wide` the columns that [`Width`] adds to it.
+    /// Its interval as people read it; empty where there is none.
+    pub(crate) fn interval(&self) -> String {
+        match self {
+            Cell::Estimate(_, Some([low, high])) => format!("({:.1} to {:.1})", 100.0 * low, 100.0 * high),
+            Cell::Gap(Some(gap)) => format!("({} to {})", points(gap.low), points(gap.high)),
+            _ => String::new(),
+        }
+    }
+
+    /// The fields of a file: the value, and the columns that [`Width`] adds to it.
     fn fields(&self, width: Width) -> Vec<String> {
         let plain = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-        let mut fields = match self {
-            Cell::Text(text) => vec![text.clone()],
-            Cell::Count(count) => vec![count.to_string()],
-            Cell::Number(value) => vec![plain(*value)],
-            Cell::Share(values) => {
-                let finite = values.iter().filter(|value| value.is_finite()).count();
-                vec![plain(mean(values)), plain(deviation(values)), finite.to_string()]
-            }
-            Cell::Gap(gap) => [gap.map(|gap| gap.value), gap.map(|gap| gap.low), gap.map(|gap| gap.high)]
-                .map(plain)
-                .to_vec(),
-            Cell::Interval(ends) => [ends.map(|ends| ends[0]), ends.map(|ends| ends[1])].map(plain).to_vec(),
+        let value = match self {
+            Cell::Text(text) => text.clone(),
+            Cell::Count(count) => count.to_string(),
+            Cell::Number(value) => plain(*value),
+            Cell::Share(values) | Cell::Estimate(values, _) => plain(mean(values)),
+            Cell::Gap(gap) => plain(gap.map(|gap| gap.value)),
         };
-        fields.resize(width.suffixes().len(), String::new());
+        let seeds = match self {
+            Cell::Share(values) | Cell::Estimate(values, _) => {
+                let finite = values.iter().filter(|value| value.is_finite()).count();
+                [plain(deviation(values)), finite.to_string()]
+            }
+            _ => Default::default(),
+        };
+        let ends = match self {
+            Cell::Estimate(_, interval) => *interval,
+            Cell::Gap(gap) => gap.map(|gap| [gap.low, gap.high]),
+            _ => None,
+        };
+        let ends = [ends.map(|ends| ends[0]), ends.map(|ends| ends[1])].map(plain);
+        let mut fields = vec![value];
+        fields.extend(seeds.into_iter().filter(|_| width.seeds));
+        fields.extend(ends.into_iter().filter(|_| width.ends));
         fields
     }
 }
@@ -124,34 +145,31 @@ fn points(share: f64) -> String {
     if text == "-0.0" { "0.0".into() } else { text.replace('-', "−") }
 }
 
-/// How many columns of a file a column of a table takes.
+/// Which columns of a file a column of a table takes beside that of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Width {
-    One,
-    Seeds,
-    Gap,
-    Ends,
+struct Width {
+    /// Deviation over seeds, and their number.
+    seeds: bool,
+    /// The ends of an interval.
+    ends: bool,
 }
 
 impl Width {
-    fn suffixes(self) -> &'static [&'static str] {
-        match self {
-            Width::One => &[""],
-            Width::Seeds => &["", " std", " seeds"],
-            Width::Gap => &["", " low", " high"],
-            Width::Ends => &[" low", " high"],
-        }
+    fn suffixes(self) -> impl Iterator<Item = &'static str> {
+        let seeds = [" std", " seeds"].into_iter().filter(move |_| self.seeds);
+        let ends = [" low", " high"].into_iter().filter(move |_| self.ends);
+        std::iter::once("").chain(seeds).chain(ends)
     }
 }
 
 impl Table {
     /// The table as CSV (RFC 4180, with line feeds): shares from 0 to 1 with all their digits, nothing where there is no
-    /// value. A column of shares with several seeds becomes three (mean, `std`, `seeds`), one of gaps too (the gap, `low`,
-    /// `high`), one of intervals two (`low`, `high`).
+    /// value. A column of shares with several seeds gets two more (`std`, `seeds`), and so does one of numbers with intervals
+    /// (`low`, `high`).
     pub fn csv(&self) -> String {
         let widths: Vec<Width> = (0..self.columns.len()).map(|at| self.width(at)).collect();
         let headings = self.columns.iter().zip(&widths).flat_map(|(column, width)| {
-            width.suffixes().iter().map(move |suffix| format!("{}{suffix}", column.name))
+            width.suffixes().map(move |suffix| format!("{}{suffix}", column.name))
         });
         let mut text = line(headings);
         for row in &self.rows {
@@ -164,7 +182,7 @@ impl Table {
     pub(crate) fn seeds(&self) -> String {
         let cells = self.rows.iter().flat_map(|row| &row.cells);
         let counts = cells.filter_map(|cell| match cell {
-            Cell::Share(values) => Some(values.len()).filter(|count| *count > 0),
+            Cell::Share(values) | Cell::Estimate(values, _) => Some(values.len()).filter(|count| *count > 0),
             _ => None,
         });
         match (counts.clone().min(), counts.max()) {
@@ -189,13 +207,15 @@ impl Table {
     }
 
     fn width(&self, column: usize) -> Width {
-        let wide = |cell: &Cell| match cell {
-            Cell::Share(values) if values.len() > 1 => Some(Width::Seeds),
-            Cell::Gap(_) => Some(Width::Gap),
-            Cell::Interval(_) => Some(Width::Ends),
-            _ => None,
+        let cells = || self.rows.iter().filter_map(|row| row.cells.get(column));
+        let several = |cell: &Cell| match cell {
+            Cell::Share(values) | Cell::Estimate(values, _) => values.len() > 1,
+            _ => false,
         };
-        self.rows.iter().filter_map(|row| row.cells.get(column)).find_map(wide).unwrap_or(Width::One)
+        Width {
+            seeds: cells().any(several),
+            ends: cells().any(|cell| matches!(cell, Cell::Estimate(..) | Cell::Gap(_))),
+        }
     }
 }
 
@@ -213,7 +233,7 @@ mod tests {
 
     fn table(rows: Vec<Vec<Cell>>) -> Table {
         let columns = vec![Column::text("a, b"), Column::number("accuracy"), Column::number("gap")];
-        let rows = rows.into_iter().map(|cells| TableRow { ours: false, cells }).collect();
+        let rows = rows.into_iter().map(TableRow::new).collect();
         Table { name: "t".into(), caption: String::new(), columns, rows }
     }
 
@@ -224,18 +244,20 @@ mod tests {
     #[test]
     fn people_read_per_cent_and_points() {
         let cells = [
-            (Cell::Share(vec![0.5, 0.7]), "60.0 ± 14.1"),
-            (Cell::Share(vec![0.5]), "50.0"),
-            (Cell::Share(vec![]), "–"),
-            (Cell::Share(vec![f64::NAN]), "–"),
-            (gap(0.0512), "5.1 (4.1 to 6.1)"),
-            (gap(-0.0), "0.0 (−1.0 to 1.0)"),
-            (Cell::Gap(None), "–"),
-            (Cell::Number(Some(12.345)), "12.35"),
-            (Cell::Count(12_345), "12345"),
+            (Cell::Share(vec![0.5, 0.7]), "60.0 ± 14.1", ""),
+            (Cell::Share(vec![0.5]), "50.0", ""),
+            (Cell::Share(vec![]), "–", ""),
+            (Cell::Share(vec![f64::NAN]), "–", ""),
+            (Cell::Estimate(vec![0.731], Some([0.69, 0.77])), "73.1", "(69.0 to 77.0)"),
+            (Cell::Estimate(vec![0.5, 0.7], None), "60.0 ± 14.1", ""),
+            (gap(0.0512), "5.1", "(4.1 to 6.1)"),
+            (gap(-0.0), "0.0", "(−1.0 to 1.0)"),
+            (Cell::Gap(None), "–", ""),
+            (Cell::Number(Some(12.345)), "12.35", ""),
+            (Cell::Count(12_345), "12345", ""),
         ];
-        for (cell, expected) in cells {
-            assert_eq!(cell.shown(), expected);
+        for (cell, shown, interval) in cells {
+            assert_eq!((cell.shown(), cell.interval()), (shown.into(), interval.into()));
         }
     }
 
@@ -253,6 +275,17 @@ mod tests {
         assert_eq!(two.csv(), expected);
         assert!(two.seeds().contains("over 2 seeds"));
         assert_eq!(one.seeds(), "");
+    }
+
+    #[test]
+    fn an_interval_takes_two_columns_of_a_file_after_those_of_seeds() {
+        let estimate = |values: &[f64]| Cell::Estimate(values.to_vec(), Some([0.1, 0.9]));
+        let row = |values: &[f64]| vec![Cell::Text("x".into()), estimate(values), Cell::Gap(None)];
+        assert!(table(vec![row(&[0.5])]).csv().ends_with("x,0.5,0.1,0.9,,,\n"));
+        let several = table(vec![row(&[0.5]), row(&[0.25, 0.75])]);
+        let expected = "\"a, b\",accuracy,accuracy std,accuracy seeds,accuracy low,accuracy high,gap,gap low,gap high\n\
+                        x,0.5,,1,0.1,0.9,,,\nx,0.5,0.3535533905932738,2,0.1,0.9,,,\n";
+        assert_eq!(several.csv(), expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use twinlens_run::quoted;
 
 use super::run_settings::RunSettings;
 
-/// What trained the run, judged it and wrote its report.
+/// What trained the run, judged it, takes its features to other programs, and wrote its report.
 pub fn commands(run: &RunView) -> Vec<String> {
     let folder = quoted(&run.name());
     let data = quoted(&run.settings.common().data);
@@ -25,6 +25,7 @@ pub fn commands(run: &RunView) -> Vec<String> {
         commands.push(format!("twinlens probe {folder} --data {data}"));
     }
     commands.extend(judging);
+    commands.push(format!("twinlens embed {folder} --data {data} --out features.csv"));
     commands.push(report(&[&run.record.path]));
     commands
 }

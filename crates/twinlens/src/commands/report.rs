@@ -6,12 +6,13 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_data::{DataSet, Notice, SkippedSample};
 use twinlens_lab::Lab;
+use twinlens_lab::assessment::NextStep;
 use twinlens_lab::reports::{FrontEnd, Report, RunView, keep_shown};
 use twinlens_lab::study::{ExistingStudy, PLAN};
 use twinlens_run::{RunError, RunFolder, names};
 
 use super::run_settings::RunSettings;
-use super::{notices, repeat};
+use super::{next, notices, repeat};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -113,6 +114,10 @@ impl FrontEnd for CommandLine {
 
     fn skipped(&self, skipped: &SkippedSample) -> String {
         notices::reason(skipped)
+    }
+
+    fn next(&self, run: &RunView, step: NextStep) -> String {
+        next::command(step, &run.record.path)
     }
 
     fn repeat(&self, run: &RunView) -> Vec<String> {

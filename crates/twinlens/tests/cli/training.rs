@@ -299,9 +299,25 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     for part in ["kNN", "ridge probe", "AMI", "The images nearest to each centroid", "RankMe", "</html>"] {
         assert!(html.contains(part), "{part}");
     }
+    let parts =
+        ["results", "class-by-class", "what-the-encoder-was-shown", "map-of-the-features", "clusters"];
+    let rest = ["health-of-the-representation", "training", "to-repeat-this", "settings", "environment"];
+    let places: Vec<_> = parts
+        .iter()
+        .chain(&rest)
+        .map(|part| html.find(&format!("<h2 id=\"part-{part}\">")).unwrap())
+        .collect();
+    assert!(places.is_sorted(), "results first, settings last: {places:?}");
+    assert!(html.contains("settings left as usual") && tables.join("results-val.csv").exists());
+    let rows = std::fs::read_to_string(out.join("plots/views.json")).unwrap();
+    let rows: Vec<String> = serde_json::from_str(&rows).unwrap();
+    assert!(
+        !rows.is_empty() && rows.iter().all(|name| html.contains(&format!("title=\"{name}\""))),
+        "{rows:?}"
+    );
     assert!(!html.contains("is no verdict"), "clusters and health are none, and no mistake");
     let results = std::fs::read_to_string(tables.join("results.csv")).unwrap();
-    assert!(results.starts_with("Protocol,Features,val accuracy,test accuracy,"), "{results}");
+    assert!(results.starts_with("Protocol,Features,test accuracy,test accuracy low,"), "{results}");
     assert_eq!(results.lines().count(), 8, "{results}");
     assert!(results.contains("trained encoder, layer1"), "{results}");
     assert!(html.contains("--stage layer1"), "to repeat it takes the same stage");
@@ -312,6 +328,7 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let data: Value =
         serde_json::from_str(&html[start..start + html[start..].find("</script>").unwrap()]).unwrap();
     assert_eq!(data["images"].as_array().unwrap().len(), 343);
+    assert_eq!(data["names"].as_array().unwrap().len(), 343);
     let neighbours = data["frames"][0]["neighbours"].as_array().unwrap();
     assert_eq!((data["frames"][0]["nearest"].as_u64(), neighbours.len()), (Some(8), 8 * 343));
     let bytes = std::fs::read(&features).unwrap();
@@ -433,6 +450,11 @@ fn maps_go_through_the_epochs_of_a_run_and_runs_stand_side_by_side() {
         assert!(page.contains(part), "{part}");
     }
     assert_eq!(page.matches("<div class=\"atlas-still\">").count(), 2);
+    assert_eq!(
+        page.matches("<div class=\"panels\">").count(),
+        2,
+        "one grid for both runs, and one for the machine"
+    );
 }
 
 fn run_with_cache(arguments: &[&str], cache: &Path) -> Output {
