@@ -83,7 +83,7 @@ fn every_encoder_has_torchvisions_stages() {
 
 #[test]
 fn the_documentation_names_the_stages_and_their_channels() {
-    let page = include_str!("../../../docs/encoders.md");
+    let page = include_str!("../../../docs/reference/encoders.md");
     for (spec, (_, stem)) in ENCODERS.iter().flat_map(|spec| Stem::ALL.map(|stem| (spec, stem))) {
         let encoder = spec.describe(stem);
         let told = |line: &str| {
@@ -91,7 +91,7 @@ fn the_documentation_names_the_stages_and_their_channels() {
             line.contains(&format!("`{}`", spec.id))
                 && stages.all(|stage| line.contains(&format!("`{}` {}", stage.name(), stage.channels())))
         };
-        assert!(page.lines().any(told), "docs/encoders.md: no line with the stages of {} {stem:?}", spec.id);
+        assert!(page.lines().any(told), "encoders.md: no line with the stages of {} {stem:?}", spec.id);
     }
 }
 

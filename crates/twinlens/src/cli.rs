@@ -282,26 +282,6 @@ mod tests {
     }
 
     #[test]
-    fn every_command_in_the_documents_is_a_valid_command_line() {
-        let documents = [
-            include_str!("../../../README.md"),
-            include_str!("../../../docs/encoders.md"),
-            include_str!("../../../docs/evaluation.md"),
-            include_str!("../../../docs/results.md"),
-        ];
-        let commands = documents.iter().flat_map(|text| text.lines());
-        let commands: Vec<&str> = commands.filter_map(|line| line.strip_prefix("    twinlens ")).collect();
-        assert!(commands.len() >= 13, "{commands:?}");
-        for line in commands {
-            let line = line.split('#').next().unwrap_or_default();
-            let words = std::iter::once("twinlens").chain(line.split_whitespace());
-            if let Err(error) = command().try_get_matches_from(words) {
-                panic!("{line}: {error}");
-            }
-        }
-    }
-
-    #[test]
     fn a_flag_has_one_meaning_everywhere() {
         fn collect(command: &Clap, found: &mut std::collections::BTreeMap<String, String>) {
             for argument in command.get_arguments() {

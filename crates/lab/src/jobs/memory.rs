@@ -38,7 +38,7 @@ pub(super) struct Demand {
 }
 
 /// Bytes for each number of a map: the number itself, its gradient while it is needed, and what kernels work in. Steps of encoders
-/// of every kind took 5.4 to 7.6 (`docs/performance.md`): the most counts.
+/// of every kind took 5.4 to 7.6 (`docs/developers/performance.md`): the most counts.
 const MAP_BYTES: f64 = 7.6;
 /// Bytes for each parameter: value, gradient, two moments, and these again but for the gradient while a checkpoint is written.
 const PARAMETER_BYTES: u64 = 28;
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn needs_lie_above_what_steps_were_seen_to_take_and_not_far() {
-        // Peaks of two steps in MiB, without images; see docs/performance.md.
+        // Peaks of two steps in MiB, without images; see docs/developers/performance.md.
         for (encoder, stem, side, batch, peak) in [
             ("resnet18", Stem::Cifar, 32, 64, 1105),
             ("resnet18", Stem::Cifar, 32, 16, 498),

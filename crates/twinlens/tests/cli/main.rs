@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod data;
+mod documents;
 mod faults;
 mod finetune;
 mod first_hour;

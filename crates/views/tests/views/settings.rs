@@ -329,7 +329,7 @@ fn views_may_have_their_own_size() {
 
 #[test]
 fn the_documentation_names_every_operation_and_policy() {
-    let text = include_str!("../../../../docs/views.md");
+    let text = include_str!("../../../../docs/reference/views.md");
     for name in NAMES.iter().chain(presets::PRESETS.iter().map(|(name, _)| name)) {
         assert!(text.contains(&format!("`{name}`")), "{name} is missing");
     }
