@@ -216,7 +216,7 @@ fn set(text: &str, name: &str, report: &mut Report) -> Option<Overlay> {
             let mut origin = Origin::of(&source);
             origin.value = Some(0..text.len());
             let finding = Finding::new(format!("`{text}` sets nothing"), Some(origin));
-            report.push(finding.expected("key=value, such as optim.lr=0.3"));
+            report.push(finding.expected("key=value, such as epochs=50"));
             None
         }
     }

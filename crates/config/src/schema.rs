@@ -25,8 +25,8 @@ pub(super) enum Which<'a> {
 
 /// The keys of a table type.
 #[derive(Default)]
-struct Keys<'a> {
-    properties: BTreeMap<&'a str, &'a Json>,
+pub(super) struct Keys<'a> {
+    pub properties: BTreeMap<&'a str, &'a Json>,
     required: Vec<&'a str>,
     /// The type of the values of a free map.
     free: Option<&'a Json>,
@@ -60,7 +60,7 @@ impl Schema {
     }
 
     /// The alternatives of a type, `null` left out; one for a plain type.
-    fn alternatives<'a>(&'a self, place: &'a Json) -> Vec<&'a Json> {
+    pub fn alternatives<'a>(&'a self, place: &'a Json) -> Vec<&'a Json> {
         if let Some(list) = place.get("oneOf").or_else(|| place.get("anyOf")).and_then(Json::as_array) {
             let inner = list.iter().filter(|one| one.get("type").and_then(Json::as_str) != Some("null"));
             return inner.flat_map(|one| self.alternatives(one)).collect();
@@ -84,7 +84,7 @@ impl Schema {
         }
     }
 
-    fn keys<'a>(&'a self, place: &'a Json) -> Keys<'a> {
+    pub fn keys<'a>(&'a self, place: &'a Json) -> Keys<'a> {
         let mut keys = Keys::default();
         self.gather(place, &mut keys);
         keys
@@ -114,7 +114,7 @@ impl Schema {
         self.tag(&self.alternatives(place)).map(str::to_owned)
     }
 
-    fn tag<'a>(&'a self, alternatives: &[&'a Json]) -> Option<&'a str> {
+    pub fn tag<'a>(&'a self, alternatives: &[&'a Json]) -> Option<&'a str> {
         let [first, rest @ ..] = alternatives else { return None };
         let is_tag =
             |one: &Json, key: &str| self.keys(one).properties.get(key).is_some_and(|p| constant(p).is_some());
@@ -126,7 +126,7 @@ impl Schema {
     }
 
     /// The kinds of a tagged table, each with its tag's value.
-    fn kinds<'a>(&'a self, place: &'a Json, tag: &str) -> Vec<(&'a str, &'a Json)> {
+    pub fn kinds<'a>(&'a self, place: &'a Json, tag: &str) -> Vec<(&'a str, &'a Json)> {
         let named = |one: &'a Json| Some((constant(self.keys(one).properties.get(tag)?)?, one));
         self.alternatives(place).into_iter().filter_map(named).collect()
     }
@@ -454,8 +454,16 @@ impl Schema {
         }
     }
 
+    /// What is said of a value where it stands, else of its type; its first paragraph, in one line.
+    pub fn meaning(&self, place: &Json) -> String {
+        let said = |place: &Json| place.get("description").and_then(Json::as_str).map(str::to_owned);
+        let said =
+            said(place).or_else(|| self.alternatives(place).into_iter().find_map(said)).unwrap_or_default();
+        said.split("\n\n").next().unwrap_or_default().replace('\n', " ")
+    }
+
     /// A type in words.
-    fn describe(&self, place: &Json) -> String {
+    pub fn describe(&self, place: &Json) -> String {
         let alternatives = self.alternatives(place);
         let strings: Vec<&str> = alternatives.iter().flat_map(|one| string_choices(one)).collect();
         let mut words: Vec<String> = Vec::new();
@@ -478,7 +486,7 @@ impl Schema {
             .map(|name| match name {
                 "object" => "a table".to_owned(),
                 "array" => self.describe_array(one),
-                "integer" => format!("an integer{}", range(one)),
+                "integer" => format!("a whole number{}", range(one)),
                 "boolean" => "true or false".to_owned(),
                 other => format!("a {other}{}", range(one)),
             })
@@ -614,11 +622,14 @@ fn shown(node: &Node) -> String {
     match &node.content {
         Content::Table(_) => "a table".to_owned(),
         Content::Array(items) => format!("an array of length {}", items.len()),
-        Content::Value(value) => format!("the {} {value}", value.type_str()),
+        Content::Value(value @ (Value::String(_) | Value::Datetime(_))) => {
+            format!("the {} {value}", value.type_str())
+        }
+        Content::Value(value) => value.to_string(),
     }
 }
 
-fn join(path: &str, part: &str) -> String {
+pub(super) fn join(path: &str, part: &str) -> String {
     if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") }
 }
 

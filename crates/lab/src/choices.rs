@@ -88,9 +88,9 @@ pub fn all_recipes() -> Vec<(&'static str, &'static str)> {
     [recipes::RECIPES, finetune::recipes::RECIPES].concat()
 }
 
-/// Ready-made settings, from the `[about]` table of each: `summary`, and the details `hardware`, `time` and `expected`.
+/// Ready-made settings, from the `[about]` table of each: `summary`, and the details `for`, `hardware`, `time` and `expected`.
 pub fn recipes(recipes: &[(&str, &str)]) -> Vec<Choice> {
-    const DETAILS: [&str; 3] = ["hardware", "time", "expected"];
+    const DETAILS: [&str; 4] = ["for", "hardware", "time", "expected"];
     let choice = |(name, text): &(&str, &str)| {
         let table: toml::Table = text.parse().unwrap_or_default();
         let about = |key: &str| {

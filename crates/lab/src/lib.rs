@@ -45,6 +45,7 @@ mod lab;
 pub mod maps;
 mod open;
 mod outcome;
+mod overview;
 pub mod predict;
 pub mod protocols;
 pub mod reports;
@@ -75,6 +76,7 @@ pub use judging::{Judging, LabelDraw, LabelledSplits, data_record, judged};
 pub use lab::{Lab, Program};
 pub use open::{BUNDLED, locate, own_data, range_in_words, reading_for};
 pub use outcome::{MeasureRecord, Measured, MeasuredSplit, Outcome, Readings};
+pub use overview::RunOverview;
 pub use screen::{Span, on_screen};
 pub use subject::{FeaturesKind, Subject, SubjectRecord};
 pub use summary::{

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
-use twinlens_config::{Problem, Request, Resolved, Spec};
+use twinlens_config::{Problem, Request, Resolved, Spec, nearest};
 use twinlens_run::Recipe;
 use twinlens_ssl::finetune::{self, FinetuneSettings};
 use twinlens_ssl::{Settings, moved, recipes};
@@ -78,8 +78,13 @@ fn insert_views(table: &mut Table, chosen: &Table) {
 
 fn unknown_policy(policy: &str) -> Option<Problem> {
     presets::preset(policy).is_err().then(|| {
-        let known = presets::PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        Problem { key: "policy".into(), expected: known, got: policy.to_owned(), hint: None }
+        let known = || presets::PRESETS.iter().map(|(name, _)| *name);
+        Problem {
+            key: "policy".into(),
+            expected: format!("one of {}", known().collect::<Vec<_>>().join(", ")),
+            got: format!("the string \"{policy}\""),
+            hint: nearest(policy, known()).map(|near| format!("did you mean `{near}`?")),
+        }
     })
 }
 

@@ -1,14 +1,21 @@
 //! Recipes: settings for a data set and a method, as TOML inside the program.
 //!
-//! A recipe changes the built-in defaults of [`Settings`](crate::Settings). Its comments state the hardware, the time
-//! and the score it was made for.
+//! A recipe changes the built-in defaults of [`Settings`](crate::Settings). Its table `about` states the hardware, the time
+//! and the score it was made for. Recipes whose name has no family are for people with images of some kind, which `for` tells;
+//! [`for_images`] finds the one that fits.
 
 use twinlens_views::{ViewPolicy, presets};
 
 use crate::SslError;
 
-/// Every recipe: its name (`FAMILY/METHOD`) and TOML text.
+/// Every recipe: its name (a kind of images, or `FAMILY/METHOD`) and TOML text.
 pub const RECIPES: &[(&str, &str)] = &[
+    ("small-images", include_str!("../recipes/small-images.toml")),
+    ("photographs", include_str!("../recipes/photographs.toml")),
+    ("few-images", include_str!("../recipes/few-images.toml")),
+    ("grey-scans", include_str!("../recipes/grey-scans.toml")),
+    ("many-channels", include_str!("../recipes/many-channels.toml")),
+    ("quickstart", include_str!("../recipes/quickstart.toml")),
     ("cifar/barlow-twins", include_str!("../recipes/cifar/barlow-twins.toml")),
     ("cifar/byol", include_str!("../recipes/cifar/byol.toml")),
     ("cifar/deepclusterv2", include_str!("../recipes/cifar/deepclusterv2.toml")),
@@ -61,7 +68,6 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("medmnist/w-mse", include_str!("../recipes/medmnist/w-mse.toml")),
     ("medmnist/weighted-sum", include_str!("../recipes/medmnist/weighted-sum.toml")),
     ("mnist/mocov2plus", include_str!("../recipes/mnist/mocov2plus.toml")),
-    ("quickstart", include_str!("../recipes/quickstart.toml")),
 ];
 
 /// The text of the recipe called `name`.
@@ -80,6 +86,24 @@ pub fn default_for(method: &str) -> String {
     format!("medmnist/{method}")
 }
 
+/// The most images of which there are few.
+const FEW: usize = 1000;
+/// The longest shorter side, in pixels, of images that are small.
+const SMALL: usize = 64;
+
+/// The recipe for so many images of so many channels, whose shorter sides have the median `side`, and why it is that one.
+pub fn for_images(images: usize, channels: usize, side: usize) -> (&'static str, String) {
+    match channels {
+        1 => ("grey-scans", "the images have one channel: nothing is done to colours".to_owned()),
+        3 if images <= FEW => {
+            ("few-images", format!("there are {images} training images: small batches, many epochs"))
+        }
+        3 if side <= SMALL => ("small-images", format!("the images are small: {side} pixels")),
+        3 => ("photographs", format!("the images are in colour, and larger than {SMALL} pixels")),
+        _ => ("many-channels", format!("the images have {channels} channels: each is changed by itself")),
+    }
+}
+
 /// Whether `views` are those of a named policy or of a recipe, not a person's own.
 pub fn is_ready_made(views: &[ViewPolicy]) -> bool {
     #[derive(serde::Deserialize)]
@@ -89,4 +113,24 @@ pub fn is_ready_made(views: &[ViewPolicy]) -> bool {
     let of_recipe = |text: &str| toml::from_str::<Recipe>(text).ok().and_then(|recipe| recipe.views);
     presets::PRESETS.iter().any(|(name, _)| presets::preset(name).is_ok_and(|found| found == views))
         || RECIPES.iter().any(|(_, text)| of_recipe(text).is_some_and(|found| found == views))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_images_has_its_recipe() {
+        for (images, channels, side, recipe) in [
+            (5000, 3, 28, "small-images"),
+            (5000, 3, 360, "photographs"),
+            (448, 3, 360, "few-images"),
+            (448, 1, 360, "grey-scans"),
+            (5000, 5, 68, "many-channels"),
+            (5000, 2, 28, "many-channels"),
+        ] {
+            assert_eq!(for_images(images, channels, side).0, recipe);
+            find(recipe).unwrap();
+        }
+    }
 }

@@ -27,6 +27,7 @@ pub struct Common {
     /// at most 128, and less where memory is short; 0 does without these limits.
     pub size: ViewSize,
     /// Images in a batch; with labels at most: an epoch is divided into batches of one size.
+    #[schemars(range(min = 2))]
     pub batch: usize,
     /// Seed of weights, labels, order and views.
     pub seed: u64,
@@ -130,6 +131,7 @@ pub struct Settings<M = MethodSettings> {
     /// The method, with its constants and heads.
     pub method: M,
     /// Passes through the training images.
+    #[schemars(range(min = 1))]
     pub epochs: usize,
     /// Use only the first so many training images; 0 uses all.
     pub limit: usize,

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
 use clap::{Arg, ColorChoice, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
@@ -14,6 +15,7 @@ use crate::commands::{
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::invocation::Invocation;
 use crate::terminal::{OutputArgs, Surroundings, Terminal, When};
+use crate::usage::Mistake;
 
 /// Learn image encoders without labels, and see what they learned.
 #[derive(Debug, Parser)]
@@ -70,7 +72,7 @@ pub enum Verb {
     Config(config::ConfigArgs),
     /// Time training steps, epochs, views and judging
     Bench(bench::BenchArgs),
-    /// Tell what this machine and this build can do
+    /// Tell what this machine can do, and how to begin with your images on it
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
@@ -154,11 +156,12 @@ fn sections(command: &Clap) -> String {
 pub fn run(invocation: &Invocation) -> Exit {
     let arguments = &invocation.arguments;
     let surroundings = Surroundings::of_process();
-    let plain = Terminal::new(&OutputArgs::default(), &surroundings);
+    let output = output_asked(arguments);
+    let plain = Terminal::new(&output, &surroundings);
     if arguments.len() <= 1 {
         return ended(plain.print(&short_help()), &plain);
     }
-    let when = color_asked(arguments);
+    let when = output.color;
     let color =
         |terminal| if surroundings.color(when, terminal) { ColorChoice::Always } else { ColorChoice::Never };
     let parsed = command().color(color(surroundings.stderr_terminal)).try_get_matches_from(arguments);
@@ -171,24 +174,43 @@ pub fn run(invocation: &Invocation) -> Exit {
             terminal.start_log();
             ended(execute(cli.verb, invocation, &terminal), &terminal)
         }
-        Err(error) => refused(&error, &plain, &surroundings, when),
+        Err(error) => refused(&error, arguments, &plain, (&surroundings, when)),
     }
 }
 
 /// Help and the version go to stdout, mistakes to stderr.
-fn refused(error: &clap::Error, terminal: &Terminal, surroundings: &Surroundings, when: When) -> Exit {
-    let text = error.render();
-    if error.use_stderr() {
-        let color = surroundings.color(when, surroundings.stderr_terminal);
-        let text = if color { text.ansi().to_string() } else { text.to_string() };
-        terminal.complain(&text);
-        return Exit::Usage;
+fn refused(
+    error: &clap::Error,
+    arguments: &[OsString],
+    terminal: &Terminal,
+    (surroundings, when): (&Surroundings, When),
+) -> Exit {
+    let page = |terminal: bool| {
+        let text = error.render();
+        if surroundings.color(when, terminal) { text.ansi().to_string() } else { text.to_string() }
+    };
+    if !error.use_stderr() {
+        return ended(terminal.print(&page(surroundings.stdout_terminal)), terminal);
     }
-    let color = surroundings.color(when, surroundings.stdout_terminal);
-    ended(terminal.print(&if color { text.ansi().to_string() } else { text.to_string() }), terminal)
+    let command = command();
+    let failure = Mistake::of(error, &command, arguments).told();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        terminal.complain(&page(surroundings.stderr_terminal));
+        terminal.fail(&failure);
+    } else {
+        terminal.failure(&failure);
+    }
+    Exit::Usage
 }
 
-/// `--color`, looked for before the command line is parsed, because mistakes in it may be coloured too.
+/// How to speak, looked for before the command line is parsed, because mistakes in it are spoken of too.
+fn output_asked(arguments: &[OsString]) -> OutputArgs {
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let color = color_asked(arguments);
+    OutputArgs { color, json: has("--json"), json_lines: has("--json-lines"), ..OutputArgs::default() }
+}
+
+/// The value of `--color`.
 fn color_asked(arguments: &[OsString]) -> When {
     let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let apart = texts.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
@@ -233,7 +255,7 @@ fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome 
         Verb::Data(args) => data::run(&args, terminal),
         Verb::Runs(args) => runs::run(&args, terminal),
         Verb::Weights(args) => weights::run(&args, terminal),
-        Verb::Doctor(args) => doctor::run(&args, terminal),
+        Verb::Doctor(args) => doctor::run(&args, invocation, terminal),
         Verb::Completions(args) => completions::run(&args, command(), terminal),
         Verb::Man(args) => man::run(&args, command(), terminal),
     }
@@ -241,6 +263,8 @@ fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome 
 
 #[cfg(test)]
 mod tests {
+    use twinlens_config::Request;
+
     use super::*;
 
     #[test]
@@ -260,25 +284,55 @@ mod tests {
         }
     }
 
+    /// The examples of all help texts.
+    fn examples(command: &Clap, lines: &mut Vec<String>) {
+        let text = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+        let lines_of = text.lines().filter_map(|line| line.trim().strip_prefix("twinlens "));
+        // What a command does stands after two spaces or more.
+        let lines_of = lines_of.map(|line| line.split("  ").next().unwrap_or_default());
+        lines.extend(lines_of.map(|line| line.split(" > ").next().unwrap_or_default().to_owned()));
+        command.get_subcommands().for_each(|command| examples(command, lines));
+    }
+
+    fn words(line: &str) -> impl Iterator<Item = &str> + Clone {
+        std::iter::once("twinlens").chain(line.split_whitespace())
+    }
+
     #[test]
     fn every_example_is_a_valid_command_line() {
-        fn examples(command: &Clap, lines: &mut Vec<String>) {
-            let text = command.get_before_help().map(ToString::to_string).unwrap_or_default();
-            lines.extend(
-                text.lines().filter_map(|line| line.trim().strip_prefix("twinlens ")).map(str::to_owned),
-            );
-            command.get_subcommands().for_each(|command| examples(command, lines));
-        }
         let mut lines = Vec::new();
         examples(&command(), &mut lines);
         assert!(lines.len() >= 3);
         for line in lines {
-            // What a command does stands after two spaces or more.
-            let line = line.split("  ").next().unwrap_or_default().to_owned();
-            let line = line.split(" > ").next().unwrap_or_default();
-            let words = std::iter::once("twinlens").chain(line.split_whitespace());
-            assert!(command().try_get_matches_from(words).is_ok(), "{line}");
+            assert!(command().try_get_matches_from(words(&line)).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_settings_of_every_example_exist() {
+        let mut lines = Vec::new();
+        examples(&command(), &mut lines);
+        let mut resolved = 0;
+        for line in lines {
+            let cli = Cli::try_parse_from(words(&line)).unwrap();
+            // Files of settings and encoders are the reader's own.
+            let own = |request: Request| Request { files: vec![], environment: vec![], ..request };
+            let refused = match cli.verb {
+                Verb::Pretrain(args) => spec::spec().resolve(&own(args.settings.request())).err(),
+                Verb::Views(args) => spec::spec().resolve(&own(args.settings.request())).err(),
+                Verb::Finetune(args) => {
+                    let request = Request { sets: vec![], ..args.common.request() };
+                    spec::finetune_spec().resolve(&own(request)).err()
+                }
+                Verb::Config(config::ConfigArgs { verb: config::ConfigVerb::Show(args) }) => {
+                    spec::spec().resolve(&own(args.request())).err()
+                }
+                _ => continue,
+            };
+            assert!(refused.is_none(), "{line}: {}", refused.unwrap_or_default());
+            resolved += 1;
+        }
+        assert!(resolved > 10, "{resolved}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::panic::UnwindSafe;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::{Value, json};
 use twinlens_config::Report;
 use twinlens_data::DataError;
 use twinlens_lab::catalogue::FetchError;
@@ -114,16 +115,34 @@ impl Failure {
         self.exit
     }
 
+    /// What failed, and what led to it.
+    fn told(&self) -> String {
+        let mut text = self.error.to_string().trim_end().to_owned();
+        for cause in self.error.chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text += &format!("\n  caused by: {cause}");
+            }
+        }
+        text
+    }
+
+    /// The same for programs.
+    pub fn document(&self) -> Value {
+        json!({
+            "error": {
+                "message": self.told(),
+                "place": self.place,
+                "hint": self.hint,
+                "exit_code": self.exit.code(),
+            }
+        })
+    }
+
     /// The text for people, ending in a line break; `error:` in red if `color`.
     pub fn render(&self, color: bool) -> String {
         let label = if color { "\x1b[1;31merror\x1b[0m" } else { "error" };
-        let mut text = format!("{label}: {}\n", self.error.to_string().trim_end());
+        let mut text = format!("{label}: {}\n", self.told());
         // Writing to a string cannot fail.
-        for cause in self.error.chain().skip(1).map(ToString::to_string) {
-            if !text.contains(&cause) {
-                let _ = writeln!(text, "  caused by: {cause}");
-            }
-        }
         if let Some(place) = &self.place {
             let _ = writeln!(text, "  where: {place}");
         }

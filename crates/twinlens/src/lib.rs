@@ -25,6 +25,7 @@ pub mod invocation;
 mod listening;
 pub mod signals;
 pub mod terminal;
+mod usage;
 
 pub use twinlens_lab::jobs::{JudgeRequest, finetune, judge, pretrain};
 pub use twinlens_lab::{Encoder, Lab};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -177,6 +178,8 @@ pub struct Terminal {
     bars: bool,
     level: Level,
     out: Mutex<Box<dyn Write + Send>>,
+    /// Whether the result was told.
+    told: AtomicBool,
     log: LogFile,
 }
 
@@ -184,6 +187,11 @@ impl Terminal {
     /// The terminal of this process. Nothing is said before [`Terminal::start_log`].
     pub fn new(args: &OutputArgs, surroundings: &Surroundings) -> Terminal {
         Terminal::writing_to(Box::new(io::stdout()), args, surroundings)
+    }
+
+    /// A terminal that tells nobody of results.
+    pub fn silent() -> Terminal {
+        Terminal::writing_to(Box::new(io::sink()), &OutputArgs::default(), &Surroundings::default())
     }
 
     /// A terminal whose stdout is `out`.
@@ -205,6 +213,7 @@ impl Terminal {
             bars: surroundings.bars(args),
             level: args.level(),
             out: Mutex::new(out),
+            told: AtomicBool::new(false),
             log: LogFile::default(),
         }
     }
@@ -270,6 +279,7 @@ impl Terminal {
     /// # Errors
     /// As [`Terminal::print`]; a document that cannot be JSON.
     pub fn result(&self, document: &impl Serialize, human: impl FnOnce() -> String) -> Outcome {
+        self.told.store(true, Ordering::Relaxed);
         match self.format {
             Format::Human => self.print(&human()),
             Format::Json { pretty: false } => self.print(&format!("{}\n", versioned(document)?)),
@@ -294,11 +304,23 @@ impl Terminal {
         self.print(&format!("{document}\n"))
     }
 
-    /// Tells why the command failed, on stderr.
+    /// Tells why the command failed: on stderr and, for programs that were told no result, as a document on stdout.
     pub fn failure(&self, failure: &Failure) {
         if failure.exit() != Exit::Success {
             self.complain(&failure.render(self.color_errors));
+            self.fail(failure);
         }
+    }
+
+    /// For programs that were told no result, tells why there is none.
+    pub fn fail(&self, failure: &Failure) {
+        let told = match self.format {
+            Format::Human => Ok(()),
+            _ if self.told.load(Ordering::Relaxed) => Ok(()),
+            Format::JsonLines => self.event("error", &failure.document()),
+            Format::Json { .. } => self.result(&failure.document(), String::new),
+        };
+        drop(told); // stderr has been told
     }
 
     /// Writes to stderr as it is.
@@ -555,6 +577,25 @@ mod tests {
         assert_eq!(lines[0], json!({"event": "epoch", "epoch": 1, "schema_version": 1}));
         assert_eq!(lines[1], json!({"event": "result", "accuracy": 0.5, "schema_version": 1}));
         assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn a_failure_is_a_document_for_programs_unless_a_result_stands_there() {
+        let failure = || Failure::message(Exit::Data, "no images").at("photos").hint("look there");
+        let json_args = OutputArgs { json: true, ..Default::default() };
+        let document = said(json_args.clone(), |terminal| terminal.fail(&failure()));
+        let expected =
+            json!({"message": "no images", "place": "photos", "hint": "look there", "exit_code": 3});
+        let document: Value = serde_json::from_str(&document).unwrap();
+        assert_eq!(document, json!({"schema_version": 1, "error": expected}));
+        let lines = OutputArgs { json_lines: true, ..Default::default() };
+        assert!(said(lines, |terminal| terminal.fail(&failure())).contains(r#""event":"error""#));
+        assert_eq!(said(OutputArgs::default(), |terminal| terminal.fail(&failure())), "");
+        let both = said(json_args, |terminal| {
+            terminal.result(&json!({"accuracy": 0.5}), String::new).unwrap();
+            terminal.fail(&failure());
+        });
+        assert_eq!(both.lines().count(), 1);
     }
 
     #[test]

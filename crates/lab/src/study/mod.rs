@@ -114,9 +114,9 @@ impl Study {
         Study::prepare(plan, file.map(Arc::new), &data, lab)
     }
 
-    /// The first training, to tell of.
-    pub fn first_training(&self) -> Option<&Finetuning> {
-        self.all().next().map(|training| training.job)
+    /// Of every encoder that is trained, its largest training, and how many times the images of that one all its trainings see.
+    pub fn largest_trainings(&self) -> Vec<(&Finetuning, f64)> {
+        self.conditions.iter().filter_map(Condition::largest).collect()
     }
 
     /// How many trainings there are.

@@ -259,6 +259,15 @@ impl Condition {
         };
         Ok(Condition { name: name.to_owned(), folder: folder_of(name), learners })
     }
+
+    /// Its largest training, and how many times the images of that one all its trainings see; none of a probe.
+    pub fn largest(&self) -> Option<(&Finetuning, f64)> {
+        let Learners::Tuned(jobs) = &self.learners else { return None };
+        let seen = |job: &Finetuning| job.settings.epochs() * job.images.train.len();
+        let largest = jobs.iter().max_by_key(|job| seen(job))?;
+        let all: usize = jobs.iter().map(seen).sum();
+        Some((largest, all as f64 / seen(largest).max(1) as f64))
+    }
 }
 
 /// The folder of the condition called `name` in its study's.

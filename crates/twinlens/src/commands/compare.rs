@@ -43,7 +43,7 @@ fn describe(comparison: &Comparison, terminal: &Terminal) -> String {
     let columns = |first: &'static str| -> Vec<&str> {
         std::iter::once(first).chain(names.iter().map(String::as_str)).collect()
     };
-    let mut text = if comparison.settings.is_empty() {
+    let settings = if comparison.settings.is_empty() {
         "the settings are the same\n".to_owned()
     } else {
         let cell = |value: &Option<toml::Value>| value.as_ref().map_or("-".into(), ToString::to_string);
@@ -54,9 +54,13 @@ fn describe(comparison: &Comparison, terminal: &Terminal) -> String {
         .map(String::from)
         .collect();
     let cell = |value: &Option<Value>| value.as_ref().map_or("-".into(), short);
-    let metrics: Vec<Vec<String>> = std::iter::once(status).chain(rows(&comparison.metrics, cell)).collect();
-    text += &format!("\n{}\n", terminal.table(&columns("last value"), &metrics));
-    text + &describe_verdicts(&comparison.verdicts, terminal)
+    // Accuracies compare over methods, losses and rates do not.
+    let (mut metrics, others): (Vec<_>, Vec<_>) =
+        rows(&comparison.metrics, cell).into_iter().partition(|row| row[0].contains("accuracy"));
+    metrics.push(status);
+    metrics.extend(others);
+    let metrics = terminal.table(&columns("last value"), &metrics);
+    format!("{}\n{metrics}\n{settings}", describe_verdicts(&comparison.verdicts, terminal))
 }
 
 /// A table for each set of measures.

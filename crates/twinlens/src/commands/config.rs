@@ -30,8 +30,8 @@ pub enum ConfigVerb {
     /// Show every setting and where it comes from; the output is a file for --config
     #[command(before_help = "\
 Examples:
-  twinlens config show --preset medmnist/simclr > my.toml
-  twinlens config show --config my.toml optim.lr=0.3")]
+  twinlens config show --preset small-images > my.toml
+  twinlens config show --config my.toml epochs=50")]
     Show(Box<SettingsArgs>),
     /// Tell everything that is wrong with a file of settings
     #[command(before_help = "\

@@ -68,11 +68,21 @@ Examples:
   twinlens data inspect cells.zip --json")]
 pub struct InspectArgs {
     /// A file or folder of images (`twinlens list formats`), or a public data set by name
-    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub data: String,
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "named")]
+    pub data: Option<String>,
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
+    #[arg(id = "named", long = "data", value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "data")]
+    pub named: Option<String>,
     /// How it is read.
     #[command(flatten)]
     pub reading: ReadingArgs,
+}
+
+impl InspectArgs {
+    /// The data set, named either way.
+    fn data(&self) -> &str {
+        self.data.as_ref().or(self.named.as_ref()).map_or("", String::as_str)
+    }
 }
 
 /// A public data set, by its name.
@@ -150,7 +160,7 @@ fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
 
 fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let settings = args.reading.over(&DataSettings::default())?;
-    let inspection = lab(&Invocation::default(), terminal).inspect(&args.data, &settings)?;
+    let inspection = lab(&Invocation::default(), terminal).inspect(args.data(), &settings)?;
     terminal.result(&notices::inspection(inspection.clone()), || describe(&inspection, terminal))
 }
 
@@ -226,8 +236,13 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
 fn origin_in_words(origin: SplitOrigin) -> &'static str {
     match origin {
         SplitOrigin::Defined => "as the set says",
-        SplitOrigin::ValFromTrain => "train and test as the set says, validation drawn from train",
-        SplitOrigin::Drawn => "drawn from all images",
+        SplitOrigin::ValFromTrain => {
+            "train and test as the set says; twinlens drew the validation images from train, by --split-seed"
+        }
+        SplitOrigin::Drawn => {
+            "drawn by twinlens from all images, by --split-seed; where images belong together (of one patient, say), \
+             keep them together with folders train, val and test, or with --split-column"
+        }
         SplitOrigin::Complete => "nothing held out but the test images of the set",
         SplitOrigin::Column => "as a column of the table says",
     }

@@ -1,13 +1,17 @@
-//! `doctor`: what this machine and this build can do.
+//! `doctor`: what this machine and this build can do, and how to begin with a person's images on it.
 
+use clap::ValueHint;
 use serde_json::{Value, json};
 use twinlens_data::available_memory;
 use twinlens_lab::jobs::free_space;
 use twinlens_nn::device::gpu_back_ends;
 use twinlens_run::Environment;
 
-use super::{bytes, data_folder};
+use super::reading::ReadingArgs;
+use super::training::lab;
+use super::{advice, bytes, data_folder};
 use crate::exit::Outcome;
+use crate::invocation::Invocation;
 use crate::terminal::Terminal;
 
 /// Arguments of `doctor`.
@@ -15,16 +19,33 @@ use crate::terminal::Terminal;
 #[command(before_help = "\
 Examples:
   twinlens doctor
+  twinlens doctor --data photos/
   twinlens doctor --json")]
-pub struct DoctorArgs {}
+pub struct DoctorArgs {
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
+    ///
+    /// With it, the command is told that fits these images and this machine, and how long it takes: two of its steps are made.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub data: Option<String>,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
 
-/// Tells version, CPU, memory, disk, and what will be slow or missing.
+/// Tells version, CPU, memory, disk, and what will be slow or missing; of images, how to begin with them.
 ///
 /// # Errors
-/// When stdout cannot be written.
-pub fn run(_args: &DoctorArgs, terminal: &Terminal) -> Outcome {
-    let document = examine();
-    terminal.result(&document, || describe(&document, terminal))
+/// Images that cannot be read, or that nothing can be learned from here; stdout that cannot be written.
+pub fn run(args: &DoctorArgs, invocation: &Invocation, terminal: &Terminal) -> Outcome {
+    let mut document = examine();
+    let Some(data) = &args.data else {
+        return terminal.result(&document, || describe(&document, terminal));
+    };
+    let advice = advice::advice(data, &args.reading, &lab(invocation, terminal))?;
+    if let (Some(all), Some(advice)) = (document.as_object_mut(), advice.as_object()) {
+        all.extend(advice.clone());
+    }
+    terminal.result(&document, || advice::in_words(&advice) + &warned(&document))
 }
 
 fn examine() -> Value {
@@ -94,11 +115,12 @@ fn describe(document: &Value, terminal: &Terminal) -> String {
         ("data folder", text("/data_folder")),
     ];
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    let mut told = terminal.table(&["what", "here"], &rows);
-    for warning in document["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        told += &format!("warning: {warning}\n");
-    }
-    told
+    terminal.table(&["what", "here"], &rows) + &warned(document)
+}
+
+fn warned(document: &Value) -> String {
+    let warnings = document["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    warnings.map(|warning| format!("warning: {warning}\n")).collect()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use twinlens_ssl::finetune::recipes::{DEFAULT, RECIPES};
 use super::labels::LabelsArgs;
 use super::settings::{CommonArgs, device};
 use super::spec::{finetune_spec, recipe_of, resolve_finetune, resumed};
-use super::training::{Signals, lab};
+use super::training::{Signals, lab, smoke_passed};
 use super::verdict_output::{headings, rows, table};
 use super::{plan, report};
 use crate::exit::{Exit, Failure, Outcome};
@@ -113,9 +113,10 @@ impl Call<'_> {
         let place = tempfile::tempdir().map_err(|error| Failure::new(Exit::Environment, error))?;
         let plan = plan.shortened(data.classes.len(), images);
         let folder = place.path().join("smoke");
-        self.begin(plan, file, &data, Some(&folder))?;
-        tracing::info!("a smoke test: {} is removed", folder.display());
-        Ok(())
+        let (args, invocation, lab) = (self.args, self.invocation, self.lab.clone());
+        let unheard = Call { args, invocation, lab, terminal: &Terminal::silent() };
+        unheard.begin(plan, file, &data, Some(&folder))?;
+        smoke_passed(self.terminal)
     }
 
     /// One training or a whole study, in the folder `out`.
@@ -130,10 +131,10 @@ impl Call<'_> {
             Trainings::One(job) => return self.one(&job, out),
             Trainings::Study(study) => study,
         };
-        match (out, study.first_training()) {
-            (_, Some(job)) if self.args.dry_run => plan::finetuning(job, study.trainings(), self.terminal),
-            (Some(out), _) => self.study(&study, out),
-            (None, _) => Err(no_folder()),
+        match out {
+            _ if self.args.dry_run => plan::study(&study, self.terminal),
+            Some(out) => self.study(&study, out),
+            None => Err(no_folder()),
         }
     }
 
@@ -145,7 +146,7 @@ impl Call<'_> {
             return Err(failure.hint(hint));
         }
         if self.args.dry_run {
-            return plan::finetuning(job, 1, self.terminal);
+            return plan::finetuning(job, self.terminal);
         }
         let out = out.ok_or_else(no_folder)?;
         let mut folder = job.create(out, self.args.overwrite, &self.lab)?;
@@ -245,7 +246,7 @@ impl Call<'_> {
         let data = self.lab.open(&settings.data, &settings.data_options)?;
         let job = Finetuning::new(settings, None, &data)?;
         if self.args.dry_run {
-            return plan::finetuning(&job, 1, self.terminal);
+            return plan::finetuning(&job, self.terminal);
         }
         let signals = Signals::listen()?;
         let ended = job.go_on(path, FINETUNING, &signals.heard_in(&self.lab));

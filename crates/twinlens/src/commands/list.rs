@@ -111,18 +111,29 @@ fn list(args: &ListArgs, kind: Kind, all: &[Choice], terminal: &Terminal) -> Out
         }));
     }
     terminal.result(&json!({ kind: found }), || {
-        let mut keys: Vec<&str> = Vec::new();
-        for (key, _) in found.iter().flat_map(|choice| &choice.details) {
-            if !keys.contains(key) {
-                keys.push(key);
-            }
-        }
-        let headings: Vec<&str> = ["name", "what"].into_iter().chain(keys.iter().copied()).collect();
-        let row = |choice: &&Choice| {
-            let details = keys.iter().map(|key| choice.detail(key).unwrap_or_default());
-            let cells = [choice.name.as_str(), &choice.summary].into_iter().chain(details);
-            cells.map(str::to_owned).collect()
-        };
-        terminal.table(&headings, &found.iter().map(row).collect::<Vec<_>>())
+        // What is told of some alone has a table of its own: the presets that say for which images they are.
+        let (kinds, others): (Vec<_>, Vec<_>) = found.iter().partition(|choice| choice.detail(FOR).is_some());
+        let tables = [kinds, others].into_iter().filter(|choices| !choices.is_empty());
+        tables.map(|choices| table(&choices, terminal)).collect::<Vec<_>>().join("\n")
     })
+}
+
+/// The detail that says for whom a choice is.
+const FOR: &str = "for";
+
+/// A table of choices, with a column for every detail that one of them has.
+fn table(choices: &[&Choice], terminal: &Terminal) -> String {
+    let mut keys: Vec<&str> = Vec::new();
+    for (key, _) in choices.iter().flat_map(|choice| &choice.details) {
+        if !keys.contains(key) {
+            keys.push(key);
+        }
+    }
+    let headings: Vec<&str> = ["name", "what"].into_iter().chain(keys.iter().copied()).collect();
+    let row = |choice: &&Choice| {
+        let details = keys.iter().map(|key| choice.detail(key).unwrap_or_default());
+        let cells = [choice.name.as_str(), &choice.summary].into_iter().chain(details);
+        cells.map(str::to_owned).collect()
+    };
+    terminal.table(&headings, &choices.iter().map(row).collect::<Vec<_>>())
 }

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod advice;
 pub mod bench;
 pub mod cells;
 pub mod clean;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::HumanDuration;
 use serde_json::{Value, json};
 use twinlens_lab::jobs::{Finetuning, Plan, Pretraining, TrainingJob};
+use twinlens_lab::study::Study;
 use twinlens_run::names;
 
 use super::bytes;
@@ -41,7 +42,7 @@ pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
         ("view", format!("{0} x {0} x {1}", context.size, context.channels)),
     ];
     let after = [
-        ("time", format!("{}, at {step:.2} s a step", time(&plan))),
+        ("time", format!("{}, at {step:.2} s a step", duration(plan.seconds()))),
         ("weights, gradients, optimiser", bytes(plan.learning_bytes())),
         ("images held in memory", if held == 0 { "none".to_owned() } else { bytes(held) }),
         ("memory needed beside them, estimated", bytes(need.total())),
@@ -52,12 +53,35 @@ pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
     tell(&plan, document, (&before, &after), terminal)
 }
 
-/// Tells of as many fine-tunings like this one as there are `trainings`.
+/// Tells of a fine-tuning.
 ///
 /// # Errors
 /// As [`pretraining`].
-pub fn finetuning(job: &Finetuning, trainings: usize, terminal: &Terminal) -> Outcome {
+pub fn finetuning(job: &Finetuning, terminal: &Terminal) -> Outcome {
     let plan = job.plan()?;
+    finetunings(job, (&plan, plan.seconds(), 1), terminal)
+}
+
+/// Tells of a study: of its largest training, and of the time that all of them take.
+///
+/// # Errors
+/// As [`pretraining`].
+pub fn study(study: &Study, terminal: &Terminal) -> Outcome {
+    let largest = study.largest_trainings();
+    let plans = largest.iter().map(|(job, _)| Ok(job.plan()?)).collect::<Outcome<Vec<Plan>>>()?;
+    let seconds = plans.iter().zip(&largest).map(|(plan, (_, times))| plan.seconds() * times).sum();
+    match (largest.first(), plans.first()) {
+        (Some((job, _)), Some(plan)) => finetunings(job, (plan, seconds, study.trainings()), terminal),
+        _ => terminal.result(&json!({ "trainings": 0 }), || "nothing is trained: probes only\n".to_owned()),
+    }
+}
+
+/// Tells of the largest of so many trainings, which take so many seconds together.
+fn finetunings(
+    job: &Finetuning,
+    (plan, all, trainings): (&Plan, f64, usize),
+    terminal: &Terminal,
+) -> Outcome {
     let (settings, images) = (&job.settings, &job.images);
     let (labels, val, test) =
         (images.train.len(), images.val.len(), images.test.as_ref().map(|test| test.len()));
@@ -65,6 +89,7 @@ pub fn finetuning(job: &Finetuning, trainings: usize, terminal: &Terminal) -> Ou
     let trained: Vec<usize> = plan.stages.iter().map(|stage| stage.trained).collect();
     let document = json!({
         "trainings": trainings,
+        "seconds_of_all": all,
         "labels": labels,
         "val": val,
         "test": test,
@@ -78,16 +103,19 @@ pub fn finetuning(job: &Finetuning, trainings: usize, terminal: &Terminal) -> Ou
     let before =
         [("labels", labels.to_string()), ("images", format!("{val} validation, {} test", test.unwrap_or(0)))];
     let trained = trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-    let after = [
+    let mut after = vec![
         ("learning, by stage", trained),
-        ("time, without the looks at validation images", time(&plan)),
-        ("trainings like this", trainings.to_string()),
+        ("time, without the looks at validation images", duration(plan.seconds())),
     ];
-    tell(&plan, document, (&before, &after), terminal)
+    if trainings > 1 {
+        after.push(("trainings, of which this is the largest", trainings.to_string()));
+        after.push(("time of all trainings", duration(all)));
+    }
+    tell(plan, document, (&before, &after), terminal)
 }
 
-fn time(plan: &Plan) -> String {
-    format!("about {}", HumanDuration(Duration::from_secs_f64(plan.seconds())))
+fn duration(seconds: f64) -> String {
+    format!("about {}", HumanDuration(Duration::from_secs_f64(seconds)))
 }
 
 /// Tells what plans of every kind say, with a kind's own `document` and lines.

@@ -15,7 +15,7 @@ use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
 use super::spec::{recipe_of, resolve, resumed, spec};
-use super::training::{Signals, lab, prepare};
+use super::training::{Signals, lab, prepare, smoke_passed};
 use super::{next, plan, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
@@ -26,7 +26,7 @@ use crate::terminal::Terminal;
 #[command(before_help = "\
 Examples:
   twinlens pretrain --data blood.npz --method barlow-twins --encoder resnet18 --out runs/a
-  twinlens pretrain --data photos/ --preset medmnist/simclr --out runs/b optim.lr=0.3 epochs=50
+  twinlens pretrain --data photos/ --preset photographs --out runs/b epochs=50
   twinlens pretrain --resume runs/a")]
 pub struct PretrainArgs {
     /// What decides the result.
@@ -163,9 +163,8 @@ fn smoke(settings: Settings, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     let run = prepare(shortened(settings), lab)?;
     let path = place.path().join("smoke");
     let folder = run.create(&path, false, lab)?;
-    go(&run, &path, lab, terminal, |lab| begin(&run, folder, lab))?;
-    tracing::info!("a smoke test: {} is removed", path.display());
-    Ok(())
+    go(&run, &path, lab, &Terminal::silent(), |lab| begin(&run, folder, lab))?;
+    smoke_passed(terminal)
 }
 
 /// `runs/METHOD-N`, the first that does not exist.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
+use twinlens_lab::RunOverview;
 use twinlens_run::{RunRecord, find_runs};
 
 use super::cells::short;
@@ -23,7 +24,7 @@ pub struct RunsArgs {
 /// What to do with runs.
 #[derive(Debug, Subcommand)]
 pub enum RunsVerb {
-    /// List the runs in a folder, at most three folders deep
+    /// List the runs in a folder, at most three folders deep: method, data, accuracy
     List(ListArgs),
     /// Show one run: its status, command, last metrics and verdicts
     Show(ShowArgs),
@@ -74,7 +75,7 @@ fn list(folder: &Path, terminal: &Terminal) -> Outcome {
     let mut runs = Vec::new();
     for path in find_runs(folder)? {
         match RunRecord::read(&path) {
-            Ok(record) => runs.push(json!(record.summary())),
+            Ok(record) => runs.push(RunOverview::of(&record)),
             Err(error) => tracing::warn!("left out: {error}"),
         }
     }
@@ -83,11 +84,33 @@ fn list(folder: &Path, terminal: &Terminal) -> Outcome {
         if runs.is_empty() {
             return format!("no runs in {}\n", folder.display());
         }
-        let keys = ["path", "status", "started", "epoch", "loss"];
-        let rows: Vec<Vec<String>> =
-            runs.iter().map(|run| keys.iter().map(|key| short(&run[*key])).collect()).collect();
-        terminal.table(&["run", "status", "started", "epoch", "loss"], &rows)
+        let headings = ["run", "status", "epoch", "method", "data", "accuracy", "of", "started"];
+        terminal.table(&headings, &runs.iter().map(row).collect::<Vec<_>>())
     })
+}
+
+/// A run in a line of the table.
+fn row(run: &RunOverview) -> Vec<String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let method = match run.kind.as_str() {
+        "fine-tuning" => format!("fine-tuned {}", run.method.as_deref().unwrap_or("from scratch")),
+        _ => text(&run.method),
+    };
+    // The folder that a data set lies in is the same for most.
+    let data = run
+        .data
+        .as_deref()
+        .map(|data| Path::new(data).file_name().map_or(data.into(), |name| name.to_string_lossy()));
+    vec![
+        run.summary.path.display().to_string(),
+        run.summary.status.to_owned(),
+        run.summary.epoch.as_ref().map_or("-".to_owned(), short),
+        method,
+        data.unwrap_or("-".into()).into_owned(),
+        run.accuracy.map_or("-".to_owned(), |accuracy| format!("{:.1} %", 100.0 * accuracy)),
+        text(&run.accuracy_of),
+        short(&run.summary.started),
+    ]
 }
 
 fn show(path: &Path, terminal: &Terminal) -> Outcome {

@@ -71,14 +71,14 @@ pub struct CommonArgs {
     /// A TOML file of settings; later files win
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Vec<PathBuf>,
-    /// One setting, such as optim.lr=0.3; it wins over files
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// One setting, such as epochs=50; it wins over files
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     pub set: Vec<String>,
     /// How the data are read.
     #[command(flatten)]
     pub reading: ReadingArgs,
-    /// Settings as with --set, such as optim.lr=0.3
-    #[arg(value_name = "KEY=VALUE")]
+    /// Settings as with --set, such as epochs=50
+    #[arg(value_name = "KEY=VALUE", value_parser = assignment)]
     pub overrides: Vec<String>,
 }
 
@@ -138,6 +138,14 @@ impl CommonArgs {
 /// The flags that have a value.
 fn given<const N: usize>(all: [(&'static str, &'static str, Option<Value>); N]) -> Vec<Flag> {
     all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
+}
+
+/// A setting as KEY=VALUE.
+fn assignment(text: &str) -> Result<String, String> {
+    match text.contains('=') {
+        true => Ok(text.to_owned()),
+        false => Err("expected KEY=VALUE, such as epochs=50; images are named with --data PATH".to_owned()),
+    }
 }
 
 /// A side of views as `--size` takes it.

@@ -12,9 +12,11 @@ mod new_protocol;
 #[path = "../../examples/own_protocol.rs"]
 mod own_protocol;
 mod program;
+mod reference;
 mod settings;
 mod several_classes;
 #[path = "../../../config/tests/config/stand_in.rs"]
 mod stand_in;
+mod strangers;
 mod training;
 mod verbs;

@@ -35,7 +35,8 @@ fn refusal(request: &Request) -> String {
 
 #[test]
 fn every_recipe_is_the_same_in_its_older_form() {
-    for (name, _) in RECIPES {
+    // Those for kinds of images came after it.
+    for (name, _) in RECIPES.iter().filter(|(name, _)| name.contains('/') || *name == "quickstart") {
         let file = older().join("recipes").join(format!("{name}.toml"));
         let old = resolve(&Request { files: vec![file], ..Request::default() });
         let new = resolve(&preset(name, &[]));

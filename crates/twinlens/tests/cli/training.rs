@@ -553,7 +553,10 @@ fn a_plan_and_a_smoke_test_leave_nothing_behind() {
     assert!(step > 0.0 && (whole - 6.0 * step).abs() < 1e-9 * whole, "{step} {whole}");
     assert!(plan["files"].as_array().unwrap().contains(&"report.html".into()));
     assert!(plan["checkpoint_bytes"].as_u64().unwrap() > 4 * plan["parameters"].as_u64().unwrap());
-    json(&pretrain(&out, &["--smoke"]).output().unwrap());
+    let smoke = pretrain(&out, &["--smoke"]).output().unwrap();
+    assert_eq!(json(&smoke), serde_json::json!({"smoke": true, "schema_version": 1}));
+    // What is gone is not named.
+    assert!(!String::from_utf8_lossy(&smoke.stderr).contains("/smoke"), "{smoke:?}");
     assert!(!out.exists());
 }
 

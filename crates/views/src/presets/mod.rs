@@ -16,6 +16,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cifar-n", include_str!("cifar_n.toml")),
     ("crop-flip", include_str!("crop_flip.toml")),
     ("dino-multicrop", include_str!("dino_multicrop.toml")),
+    ("grey-scans", include_str!("grey_scans.toml")),
+    ("many-channels", include_str!("many_channels.toml")),
     ("medmnist", include_str!("medmnist.toml")),
     ("mnist-base", include_str!("mnist_base.toml")),
     ("mnist-digit", include_str!("mnist_digit.toml")),
