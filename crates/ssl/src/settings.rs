@@ -41,11 +41,12 @@ pub struct Common {
     pub device: String,
     /// Number format of the forward and backward pass.
     pub precision: PrecisionChoice,
-    /// Named view policy that `views` starts from.
+    /// Named view policy (`twinlens list augmentations`) that `views` starts from.
     pub policy: String,
     /// Which operations make which view.
     pub views: Vec<ViewPolicy>,
     /// Steps between two rows of the metrics log.
+    #[schemars(range(min = 1))]
     pub log_every: usize,
     /// The optimiser.
     pub optim: OptimiserSettings,
@@ -138,6 +139,7 @@ pub struct Settings<M = MethodSettings> {
     /// Pass all views through the network as one batch, sharing batch statistics, or one after the other.
     pub views_together: bool,
     /// Stop when the embeddings' standard deviation falls below this share of that of a full sphere; 0 never.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub collapse_threshold: f64,
     /// The periodic look at held-out labels.
     pub knn: KnnSettings,
@@ -198,8 +200,10 @@ pub struct KnnSettings {
     /// Epochs between two looks; 0 never looks.
     pub every: usize,
     /// Number of neighbours.
+    #[schemars(range(min = 1))]
     pub k: usize,
     /// Temperature of the weighted vote.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub temperature: f64,
     /// At most so many training images to compare with; 0 takes all.
     pub limit: usize,
@@ -210,6 +214,7 @@ pub struct KnnSettings {
 #[serde(deny_unknown_fields)]
 pub struct CheckpointSettings {
     /// Epochs between two checkpoints.
+    #[schemars(range(min = 1))]
     pub every: usize,
     /// Numbered checkpoints kept beside the last and the best.
     pub keep: usize,

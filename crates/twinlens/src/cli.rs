@@ -8,6 +8,7 @@ use clap::{Arg, ColorChoice, Command as Clap, CommandFactory, FromArgMatches, Pa
 use twinlens_nn::encoders::ENCODERS;
 use twinlens_ssl::methods::METHODS;
 
+use crate::commands::settings::{USUAL, USUAL_TUNED};
 use crate::commands::{
     bench, cluster, completions, config, data, doctor, embed, finetune, health, judge, knn, list, man,
     predict, pretrain, probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
@@ -100,7 +101,7 @@ const VERSION: &str =
 
 /// The whole command tree, with grouped verbs, examples first, and exit codes.
 pub fn command() -> Clap {
-    let mut command = with_names(with_examples_first(Cli::command()));
+    let mut command = with_usual(with_names(with_examples_first(Cli::command())));
     let sections = sections(&command);
     let codes: Vec<String> =
         Exit::MEANINGS.iter().map(|(exit, meaning)| format!("  {:<4}{meaning}", exit.code())).collect();
@@ -123,6 +124,19 @@ pub fn short_help() -> String {
 fn with_examples_first(command: Clap) -> Clap {
     let template = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
     command.help_template(template).mut_subcommands(with_examples_first)
+}
+
+/// The defaults of flags that are settings: presets and files may change them, so that the flags themselves have none.
+fn with_usual(command: Clap) -> Clap {
+    let told = |usual: &str| {
+        format!(
+            "Unless said otherwise:\n  {usual}\n  A preset may say otherwise. `twinlens config show` tells every setting, and where \
+             it comes from."
+        )
+    };
+    command
+        .mut_subcommand("pretrain", |verb| verb.after_help(told(USUAL)))
+        .mut_subcommand("finetune", |verb| verb.after_help(told(USUAL_TUNED)))
 }
 
 /// Methods and encoders by name, for completions and for mistakes.
@@ -333,6 +347,29 @@ mod tests {
             resolved += 1;
         }
         assert!(resolved > 10, "{resolved}");
+    }
+
+    #[test]
+    fn the_defaults_that_help_tells_are_those_of_the_settings() {
+        let usual = |table: &toml::Table, request: Request| {
+            assert!(request.flags.len() > 3);
+            for flag in request.flags {
+                let value = flag
+                    .key
+                    .split('.')
+                    .try_fold(toml::Value::from(table.clone()), |value, key| value.get(key).cloned());
+                assert_eq!(value, Some(flag.value), "{}", flag.name);
+            }
+        };
+        let line = format!("pretrain --dry-run {USUAL}");
+        let Verb::Pretrain(args) = Cli::try_parse_from(words(&line)).unwrap().verb else { panic!("{line}") };
+        usual(&spec::spec().resolve(&Request::default()).unwrap().table, args.settings.request());
+        let line = format!("finetune scratch --dry-run {USUAL_TUNED}");
+        let Verb::Finetune(args) = Cli::try_parse_from(words(&line)).unwrap().verb else { panic!("{line}") };
+        let preset = args.common.preset.clone();
+        assert_eq!(preset.as_deref(), Some(twinlens_ssl::finetune::recipes::DEFAULT));
+        let request = Request { preset, ..Request::default() };
+        usual(&spec::finetune_spec().resolve(&request).unwrap().table, args.common.request());
     }
 
     #[test]

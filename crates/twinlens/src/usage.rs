@@ -82,6 +82,7 @@ impl Mistake<'_> {
             ErrorKind::InvalidSubcommand => self.no_verb(),
             ErrorKind::MissingRequiredArgument => self.missing(),
             ErrorKind::ArgumentConflict => self.conflict(),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => self.without_verb(),
             _ => self.as_it_is(),
         }
     }
@@ -111,9 +112,10 @@ impl Mistake<'_> {
         self.texts(kind).first().copied().unwrap_or_default()
     }
 
-    /// The flag or argument that is meant: `--epochs` of `--epochs <N>`.
+    /// The flag or argument that is meant: `--epochs` of `--epochs <N>`, `PATH` of `[PATH]...`.
     fn meant(&self) -> &str {
-        self.text(ContextKind::InvalidArg).split([' ', '=']).next().unwrap_or_default()
+        let shown = self.text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
+        shown.trim_matches(['[', ']', '<', '>', '.'])
     }
 
     /// An argument that the verb does not have.
@@ -208,10 +210,17 @@ impl Mistake<'_> {
         self.failure(format!("`{}` has no verb `{got}`", self.path)).advised(near)
     }
 
+    fn without_verb(&self) -> Failure {
+        let verbs: Vec<&str> = self.verb.get_subcommands().map(Clap::get_name).collect();
+        self.failure(format!("`{}` needs one of {}", self.path, verbs.join(", ")))
+    }
+
     fn missing(&self) -> Failure {
         let missing = self.texts(ContextKind::InvalidArg);
+        let mut verb = self.verb.clone();
+        verb.build();
         let what = |shown: &&str| {
-            let of = self.verb.get_arguments().find(|argument| argument.to_string() == **shown);
+            let of = verb.get_arguments().find(|argument| argument.to_string() == **shown);
             let help = of.and_then(Arg::get_help).map(|help| format!(" ({help})")).unwrap_or_default();
             format!("`{shown}`{help}")
         };
@@ -312,7 +321,10 @@ mod tests {
             ("twinlens pretrain --encoder", "`--encoder` is given without a value, expected "),
             ("twinlens views --rows 0", "error: `--rows` is `0`, expected a whole number from 1 to 1000\n"),
             ("twinlens knn runs/a -k 0", "expected a whole number, at least 1\n"),
-            ("twinlens pretrain photos/", "expected KEY=VALUE, such as epochs=50"),
+            (
+                "twinlens pretrain photos/",
+                "error: `KEY=VALUE` is `photos/`, expected KEY=VALUE, such as epochs=50",
+            ),
         ] {
             assert!(told(line).contains(said), "{line}: {}", told(line));
         }
@@ -327,6 +339,7 @@ mod tests {
             ),
             ("twinlens pretrain --resume a --out b", "does not go together with"),
             ("twinlens train", "hint: did you mean `pretrain`?"),
+            ("twinlens data", "error: `twinlens data` needs one of list, fetch, inspect\n"),
             ("twinlens doctr", "hint: did you mean `doctor`?"),
             (
                 "twinlens data inspekt",

@@ -20,21 +20,25 @@ pub struct OptimiserSettings {
     #[serde(flatten)]
     pub rule: OptimiserRule,
     /// Learning rate at factor 1 of the schedule, for a batch of `reference_batch` images.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub lr: f64,
     /// Learning rate of one-dimensional parameters (biases and norms) where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub lr_biases: Option<f64>,
     /// The batch that `lr` is stated for: the rate used is `lr * batch / reference_batch`; 0 uses `lr` as it is.
     #[serde(default)]
     pub reference_batch: usize,
     /// Weight decay.
     #[serde(default = "weight_decay")]
+    #[schemars(range(min = 0.0))]
     pub weight_decay: f64,
     /// Leave biases and norms without weight decay.
     #[serde(default)]
     pub exclude_1d_from_weight_decay: bool,
     /// Scale all gradients down to this global norm; 0 leaves them.
     #[serde(default)]
+    #[schemars(range(min = 0.0))]
     pub clip_norm: f64,
 }
 
@@ -61,6 +65,7 @@ pub enum OptimiserRule {
 #[serde(deny_unknown_fields, default)]
 pub struct Sgd {
     /// Share of the last step that is taken again.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub momentum: f64,
     /// Nesterov's look-ahead.
     pub nesterov: bool,
@@ -79,6 +84,7 @@ pub struct Moments {
     /// Decay rates of the two moments.
     pub betas: [f64; 2],
     /// Added to the root of the second moment.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub eps: f64,
 }
 
@@ -93,8 +99,10 @@ impl Default for Moments {
 #[serde(deny_unknown_fields, default)]
 pub struct Lars {
     /// Share of the last step that is taken again.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub momentum: f64,
     /// Trust coefficient.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub eta: f64,
     /// Let the adaptation only slow a layer down, never beyond `lr`: the trust factor becomes
     /// `min(eta |p| / (lr |g|), 1)`, as in solo-learn (which adds up the norms of gradient and decay, where

@@ -22,6 +22,7 @@ pub enum ScheduleShape {
 #[serde(deny_unknown_fields, default)]
 pub struct Cosine {
     /// The factor that is approached at the end.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub final_factor: f64,
 }
 
@@ -32,6 +33,7 @@ pub struct MultiStep {
     /// Epochs at which the factor is multiplied by `gamma`.
     pub milestones: Vec<f64>,
     /// The multiplier.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub gamma: f64,
 }
 
@@ -54,9 +56,11 @@ pub struct ScheduleSettings {
     pub shape: ScheduleShape,
     /// Epochs of linear rise at the start.
     #[serde(default)]
+    #[schemars(range(min = 0.0))]
     pub warmup_epochs: f64,
     /// The factor at the first step of the warm-up.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub warmup_start_factor: f64,
 }
 

@@ -40,6 +40,7 @@ pub struct FinetuneSettings {
     #[serde(default)]
     pub std: Vec<f32>,
     /// Share of the training labels that are used.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub label_share: f64,
     /// So many labels of every class instead; 0 goes by the share.
     pub labels_per_class: usize,

@@ -7,7 +7,7 @@ use indicatif::HumanDuration;
 use serde_json::{Value, json};
 use twinlens_config::Request;
 use twinlens_data::{DataSet, available_memory, median_shorter_side};
-use twinlens_lab::jobs::{JobError, Pretraining, TrainingJob};
+use twinlens_lab::jobs::{JobError, Plan, Pretraining, TrainingJob};
 use twinlens_lab::{Lab, LabError};
 use twinlens_run::command_line;
 use twinlens_ssl::{Settings, SslError, recipes};
@@ -17,7 +17,11 @@ use super::reading::ReadingArgs;
 use super::spec::resolve;
 use crate::exit::Outcome;
 
-/// What goes on over night: for a training that takes longer, fewer epochs are proposed.
+/// A first look: for a training that takes longer, smaller views are proposed.
+const LONG: f64 = 3600.0;
+/// The side of those.
+const SMALL: usize = 64;
+/// What goes on over night: for a training that takes longer still, fewer epochs are proposed.
 const LONGEST: f64 = 8.0 * 3600.0;
 /// The fewest epochs that are proposed.
 const LEAST_EPOCHS: usize = 5;
@@ -52,6 +56,7 @@ impl Proposal<'_> {
         while batch > LEAST_BATCH && batch * LEAST_STEPS > images {
             batch /= 2;
         }
+        batch = batch.min(images.max(2));
         if batch < usual {
             self.change(format!("batch={batch}"), &format!("there are {images} training images"));
         }
@@ -68,6 +73,21 @@ impl Proposal<'_> {
             }
             prepared => Ok(prepared?),
         }
+    }
+
+    /// The training with views so small that it is done soon, and what it takes.
+    fn fit_size(&mut self, data: &DataSet, lab: &Lab<'_>) -> Outcome<(Pretraining, Plan)> {
+        let job = self.fit_memory(data, lab)?;
+        let plan = job.plan()?;
+        let size = job.prepared.context.size;
+        if plan.seconds() <= LONG || size <= SMALL {
+            return Ok((job, plan));
+        }
+        let usual = HumanDuration(Duration::from_secs_f64(plan.seconds()));
+        self.change(format!("size={SMALL}"), &format!("views of {size} pixels would take {usual} here"));
+        let job = self.fit_memory(data, lab)?;
+        let plan = job.plan()?;
+        Ok((job, plan))
     }
 
     /// How many epochs of so many seconds there are to be: those of the preset, or what can be done over night.
@@ -104,8 +124,7 @@ pub fn advice(name: &str, reading: &ReadingArgs, lab: &Lab<'_>) -> Outcome<Value
     proposal.preset = preset;
     proposal.reasons.push(format!("{preset}: {reason}"));
     proposal.fit_batch(images)?;
-    let job = proposal.fit_memory(&data, lab)?;
-    let plan = job.plan()?;
+    let (job, plan) = proposal.fit_size(&data, lab)?;
     let step = plan.stages.first().map_or(0.0, |stage| stage.seconds_per_step);
     let epoch = step * plan.steps_per_epoch as f64;
     let epochs = proposal.fit_time(job.settings.epochs, epoch);
@@ -196,4 +215,34 @@ pub fn in_words(advice: &Value) -> String {
         told += &format!("then    {line}\n");
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_images_get_small_batches_and_long_trainings_fewer_epochs() {
+        let (changes, reasons) = (Vec::new(), Vec::new());
+        let mut proposal = Proposal { name: "photos", preset: "small-images", changes, reasons };
+        proposal.fit_batch(5000).unwrap();
+        assert_eq!(proposal.fit_time(20, 60.0), 20);
+        assert_eq!(proposal.changes, [""; 0]);
+        proposal.fit_batch(40).unwrap();
+        assert_eq!((proposal.fit_time(20, 3600.0), proposal.fit_time(20, 36000.0)), (8, 5));
+        assert_eq!(proposal.changes, ["batch=8", "epochs=8", "epochs=5"]);
+        assert!(
+            proposal.reasons[1].contains("the preset's 20 epochs would take 20 hours here"),
+            "{:?}",
+            proposal.reasons
+        );
+        proposal.fit_batch(3).unwrap();
+        assert_eq!(proposal.changes[3], "batch=3");
+    }
+
+    #[test]
+    fn the_folder_is_called_after_the_data_and_is_free() {
+        assert_eq!(free_folder("photos/"), "runs/photos");
+        assert_eq!(free_folder("data/blood.npz"), "runs/blood");
+    }
 }

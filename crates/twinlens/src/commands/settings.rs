@@ -34,6 +34,14 @@ pub struct SettingsArgs {
     pub common: CommonArgs,
 }
 
+/// What the flags of `pretrain` are where nothing is said.
+pub const USUAL: &str = "--method barlow-twins --encoder resnet18 --size auto --epochs 20 --batch 128 --lr 0.001 --seed 0 \
+                         --device auto --precision f32 --workers 0 --limit 0";
+
+/// What the flags of `finetune` are where nothing is said.
+pub const USUAL_TUNED: &str =
+    "--preset finetune/two-stage --size auto --batch 128 --seed 0 --device auto --workers 0";
+
 /// Where settings come from, and the settings of any training with flags of their own.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]

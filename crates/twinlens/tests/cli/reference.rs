@@ -25,6 +25,9 @@ This page is made from the program. After a change of a setting,
 `INSTA_UPDATE=always cargo test --workspace --test cli -- reference::` writes it anew.
 ";
 
+/// A default with more characters is left to `config show`.
+const LONGEST: usize = 60;
+
 /// A table of a page: the settings of pre-training or of fine-tuning.
 struct Page<'a, T> {
     spec: &'a Spec<T>,
@@ -41,6 +44,7 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Page<'_, T> {
     /// What a setting is where nothing is said; of a kind of a table, what it is once this kind is chosen.
     fn usual(&self, setting: &Setting) -> String {
         let stated = || setting.default.as_ref().map_or(String::new(), |value| format!("`{value}`"));
+        let stated = || Some(stated()).filter(|text| text.len() <= LONGEST).unwrap_or_default();
         if setting.key.split('.').any(|part| part == "N") {
             return stated();
         }
@@ -61,13 +65,28 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Page<'_, T> {
         }
     }
 
+    /// Which kinds of its table have it, in as few words as may be.
+    fn kinds(&self, setting: &Setting) -> String {
+        let choice = |one: &&Setting| {
+            let table = one.key.strip_suffix(".name").or_else(|| one.key.strip_suffix(".op"));
+            table.is_some_and(|table| setting.key.starts_with(&format!("{table}.")))
+        };
+        let all = self.settings.iter().find(choice).and_then(|one| one.values.strip_prefix("one of "));
+        let others: Vec<&str> = all.map(|all| all.split(", ")).into_iter().flatten().collect();
+        let others: Vec<&str> =
+            others.into_iter().filter(|kind| !setting.kinds.iter().any(|own| own == kind)).collect();
+        match setting.kinds.len() {
+            0 => String::new(),
+            _ if others.is_empty() => String::new(),
+            own if own > others.len() => format!(" Not of {}.", others.join(", ")),
+            _ => format!(" Of {}.", setting.kinds.join(", ")),
+        }
+    }
+
     fn rows(&self, which: impl Fn(&str) -> bool) -> String {
         let mut rows = String::from("\n| key | value | unless said | what it decides |\n|---|---|---|---|\n");
         for setting in self.settings.iter().filter(|setting| which(&setting.key)) {
-            let kinds = match setting.kinds.len() {
-                0 => String::new(),
-                _ => format!(" Of {}.", setting.kinds.join(", ")),
-            };
+            let kinds = self.kinds(setting);
             let cell = |text: &str| text.replace('|', "\\|");
             let Setting { key, values, meaning, .. } = setting;
             let (values, meaning) = (cell(values), cell(meaning));
