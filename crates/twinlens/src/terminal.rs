@@ -406,7 +406,8 @@ pub struct Progress {
     label: String,
     total: u64,
     kind: Kind,
-    /// When it began, and how much was done then.
+    /// When the first of it was done, and how much that was: what comes before, such as a look at an untrained network, has no
+    /// pace.
     began: OnceLock<(Instant, u64)>,
 }
 
@@ -416,10 +417,18 @@ impl Progress {
         self.set_of(done, self.total, message);
     }
 
+    /// How long the rest will take, in words.
+    fn left(&self, done: u64, total: u64) -> String {
+        if done == 0 {
+            return String::new();
+        }
+        let (began, before) = *self.began.get_or_init(|| (Instant::now(), done));
+        left(began.elapsed(), done - before.min(done), total.saturating_sub(done))
+    }
+
     /// `done` of a total that was not known before.
     pub fn set_of(&self, done: u64, total: u64, message: &str) {
-        let (began, before) = *self.began.get_or_init(|| (Instant::now(), done));
-        let left = left(began.elapsed(), done.saturating_sub(before), total.saturating_sub(done));
+        let left = self.left(done, total);
         let message = &format!("{}{left}{message}", self.label);
         match &self.kind {
             Kind::Silent => {}

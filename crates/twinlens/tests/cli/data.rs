@@ -200,7 +200,7 @@ fn the_proxy_of_the_environment_is_used() {
 fn a_set_or_size_that_does_not_exist_is_usage() {
     let place = Place::new();
     let told = complaint(&place.run(&["data", "fetch", "bloodmnst"]), 2);
-    assert!(told.contains("'bloodmnist'"), "{told}");
+    assert!(told.contains("did you mean `bloodmnist`?"), "{told}");
     let told = complaint(&place.run(&["data", "fetch", "bloodmnist", "--size", "32"]), 2);
     assert!(told.contains("it has 28, 64, 128, 224"), "{told}");
 }

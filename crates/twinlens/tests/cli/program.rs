@@ -429,7 +429,10 @@ fn runs_are_compared_side_by_side() {
     let told = text(&output.stdout);
     let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
     let probe = |run, accuracy| {
-        let start = ["linear", "probe,", "labels", "0.1", "trained", "01234567", "labels", "3", "test"];
+        let start = [
+            "linear", "probe,", "10", "%", "of", "the", "labels", "trained", "01234567", "labels", "3",
+            "test",
+        ];
         [&start[..], &[run, accuracy, "0.6250", "0.5000"]].concat()
     };
     for expected in [
