@@ -112,7 +112,7 @@ fn a_folder_of_photographs() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         (&told["preset"], &told["images"], &told["classes"]),
-        (&"few-images".into(), &17.into(), &2.into())
+        (&"few-images".into(), &18.into(), &2.into())
     );
     let command = told["command"].as_str().unwrap();
     assert!(
