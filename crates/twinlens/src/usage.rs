@@ -82,7 +82,9 @@ impl Mistake<'_> {
             ErrorKind::InvalidSubcommand => self.no_verb(),
             ErrorKind::MissingRequiredArgument => self.missing(),
             ErrorKind::ArgumentConflict => self.conflict(),
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => self.without_verb(),
+            ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                self.without_verb()
+            }
             _ => self.as_it_is(),
         }
     }
