@@ -183,7 +183,14 @@ fn a_training_is_heard_and_its_lineage_goes_from_run_to_run() {
     let methods: Vec<_> = lineage.encoder.iter().map(|one| one.method.as_deref()).collect();
     assert_eq!(methods, [Some(Ancestor::FINE_TUNING), Some("barlow-twins")]);
     assert_eq!(lineage.encoder[1], own);
-    assert!(memory.told.take().iter().all(|text| !text.starts_with("warning")));
+    // Nothing but what such a short training must disappoint in.
+    let concerns = again.settings.concerns(again.prepared.train.len());
+    let told = memory.told.take();
+    let warnings = told.iter().filter(|text| text.starts_with("warning"));
+    assert!(warnings.clone().count() > 0 && concerns.len() > 1, "{told:?}");
+    for warning in warnings {
+        assert!(concerns.iter().any(|concern| warning.ends_with(concern)), "{warning}");
+    }
 }
 
 /// A run that was fine-tuned gives test images, as new ones, the probabilities that it wrote when it was judged.
