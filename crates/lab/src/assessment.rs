@@ -271,7 +271,7 @@ impl Neighbours {
         };
         let mut looks = metrics.iter().filter_map(look);
         let (0, untrained, samples) = looks.next()? else { return None };
-        let (_, trained, _) = looks.last()?;
+        let (_, trained, _) = looks.next_back()?;
         let (gain, untrained) = (difference_of_proportions(trained, untrained), untrained.value);
         Some(Neighbours { split: "val".to_owned(), samples, trained, untrained, gain, pixels: None })
     }

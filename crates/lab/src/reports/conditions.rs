@@ -196,7 +196,7 @@ mod tests {
         verdict.outcome.splits[1].predictions = vec![0, 1, 1, 0];
         let conditions = Condition::gather(vec![verdict], None);
         let [low, high] = conditions[0].interval("test").unwrap();
-        assert!(0.0 <= low && low < 0.75 && 0.75 < high && high <= 1.0, "{low} to {high}");
+        assert!((0.0..0.75).contains(&low) && 0.75 < high && high <= 1.0, "{low} to {high}");
         assert_eq!(conditions[0].interval("val"), None);
         assert_eq!(conditions[0].accuracy_cell("test"), Cell::Estimate(vec![0.75], Some([low, high])));
     }

@@ -97,7 +97,7 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
 }
 
 /// A run's folder, and what was learned there.
-type Learned = Result<(RunFolder, Pretrained), LabError>;
+type Learned = Result<(RunFolder, Pretrained), Box<LabError>>;
 
 fn begin(run: &Pretraining, mut folder: RunFolder, lab: &Lab<'_>) -> Learned {
     let learned = run.begin(&mut folder, PRETRAINING, lab)?;
@@ -113,7 +113,8 @@ fn go(
     learn: impl FnOnce(&Lab<'_>) -> Learned,
 ) -> Outcome {
     let signals = Signals::listen()?;
-    let (folder, learned) = signals.ended(learn(&signals.heard_in(lab)), ("pretrain", path))?;
+    let (folder, learned) =
+        signals.ended(learn(&signals.heard_in(lab)).map_err(|error| *error), ("pretrain", path))?;
     if let Err(error) = judge_ended(run, &folder, lab) {
         // The encoder is there, and can be judged by a command of its own.
         terminal.warn(&format!("what was learned could not be judged: {error}"));
@@ -137,7 +138,7 @@ fn resume_or_start(run: &Pretraining, out: &Path, lab: &Lab<'_>, terminal: &Term
         }
         JobState::Begun | JobState::OfSomethingElse(_) => {
             run.check_same(out)?;
-            go(run, out, lab, terminal, |lab| run.go_on(out, PRETRAINING, lab))
+            go(run, out, lab, terminal, |lab| Ok(run.go_on(out, PRETRAINING, lab)?))
         }
     }
 }

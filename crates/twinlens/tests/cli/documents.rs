@@ -82,7 +82,7 @@ fn words(line: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = vec![String::new()];
     let mut quote = None;
     let mut rest = line.chars();
-    while let Some(letter) = rest.next() {
+    for letter in rest {
         match (letter, quote) {
             ('\'' | '"', None) => quote = Some(letter),
             (_, Some(open)) if letter == open => quote = None,

@@ -224,7 +224,7 @@ fn several_objects_in_an_image_as_voc_has_them() {
 fn images_of_one_class() {
     let stranger = Stranger::with("healthy", |folder| {
         (0..30).for_each(|number| {
-            picture(&folder.join(format!("only/{number}.ppm")), (24, 20), 3, false, number)
+            picture(&folder.join(format!("only/{number}.ppm")), (24, 20), 3, false, number);
         });
     });
     stranger.is_helped("knn", &["only"]);
