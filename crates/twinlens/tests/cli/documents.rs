@@ -81,8 +81,7 @@ impl Document {
 fn words(line: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = vec![String::new()];
     let mut quote = None;
-    let mut rest = line.chars();
-    for letter in rest {
+    for letter in line.chars() {
         match (letter, quote) {
             ('\'' | '"', None) => quote = Some(letter),
             (_, Some(open)) if letter == open => quote = None,
