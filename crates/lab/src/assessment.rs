@@ -81,7 +81,7 @@ const MOST_CLUSTERED: usize = 2_000;
 pub const UNTRAINED_SEED: u64 = 0;
 
 /// Judges what a pre-training learned and keeps the verdicts in its folder; returns them. Nothing is judged where it would take
-/// long beside the training: of more than [`MOST`] images, and where the training was limited to some of them.
+/// long beside the training: of more than 20,000 images, and where the training was limited to some of them.
 ///
 /// # Errors
 /// An encoder or images that cannot be read, a folder that cannot be written.
