@@ -135,7 +135,7 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Spec<T> {
     pub fn resolve(&self, request: &Request) -> Result<Resolved<T>, Report> {
         let mut resolver = Resolver::of(self);
         let overlays = read::overlays(request, self, &mut resolver.report);
-        match resolver.resolve(overlays.clone()) {
+        match resolver.resolve(overlays) {
             Ok(resolved) => {
                 let mut report = Report::default();
                 for (problem, origin) in self.problems(&resolved.settings, &resolved.tree) {
@@ -144,6 +144,8 @@ impl<T: Serialize + DeserializeOwned + JsonSchema> Spec<T> {
                 if report.is_empty() { Ok(resolved) } else { Err(report.sorted()) }
             }
             Err(mut report) => {
+                // What could not be read is in the report already.
+                let overlays = read::overlays(request, self, &mut Report::default());
                 if let Some((settings, tree)) = Resolver::of(self).without_mistakes(overlays) {
                     let said = |(_, origin): &(Problem, Option<Origin>)| {
                         origin.as_ref().is_some_and(|origin| origin.source.rank > Rank::BuiltIn)

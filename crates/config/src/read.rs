@@ -23,7 +23,6 @@ pub const ENVIRONMENT_PREFIX: &str = "TWINLENS_";
 const ABOUT: &str = "about";
 
 /// A layer to be laid over those before it.
-#[derive(Clone)]
 pub(super) enum Overlay {
     /// A whole file.
     Tree(Node),

@@ -29,10 +29,11 @@ use crate::{
 /// kind of numbers: where grey and RGB are mixed, grey is repeated to RGB; where 8 and 16 bits are mixed,
 /// 8 bits are multiplied by 257.
 ///
-/// Splits are those the set defines. An undivided set, or one with a single part (whichever it is), is split
-/// into train, validation and test, stratified (by labels; images with tags are drawn alike) and seeded; a set with train and test but without validation
-/// gives part of train to validation (`val / (train + val)` of it). A test split is never drawn from train
-/// when the set defines one. [`SplitPolicy`] says what else there is.
+/// Splits are those the set defines. Without labels all images of an undivided set are learned from. With
+/// labels, such a set, or one with a single part (whichever it is), is split into train, validation and test,
+/// stratified (by labels; images with tags are drawn alike) and seeded; a set with train and test but without
+/// validation gives part of train to validation (`val / (train + val)` of it). A test split is never drawn from
+/// train when the set defines one. [`SplitPolicy`] says what else there is.
 ///
 /// # Errors
 /// Any [`DataError`] about reading, formats, content, memory and the cache.
@@ -166,6 +167,7 @@ fn data_set(
     let Index { classes, skipped, fingerprint, notices, .. } = &store.index;
     let (classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
     let mut notices = notices.clone();
+    notices.extend(store.mixed());
     notices.extend(only_held_out(&store.index, options.settings.splits));
     let parts = store.index.parts.iter();
     let parts =

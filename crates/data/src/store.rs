@@ -188,6 +188,21 @@ impl Store {
         }
     }
 
+    /// Tells images that were brought into the form of the others: grey ones among colours, 8 bits among 16.
+    pub(crate) fn mixed(&self) -> impl Iterator<Item = Notice> {
+        let grey = |record: &Record| record.channels as usize != self.channels;
+        let narrow = |record: &Record| record.pixel_type != self.pixel_type;
+        let told = |id: &str, message: &str, differs: &dyn Fn(&Record) -> bool| {
+            let records = self.index.records.iter().enumerate().filter(|(_, record)| differs(record));
+            let hint =
+                "do they belong together? Masks beside photographs, or a file for each channel, do not";
+            records.fold(Notice::new(id, message).hint(hint), |notice, (at, _)| notice.about(self.name(at)))
+        };
+        let channels = told("mixed-channels", "grey images among those in colour are given as RGB", &grey);
+        let depths = told("mixed-depths", "images of 8 bits among those of 16 are given as 16 bits", &narrow);
+        [channels, depths].into_iter().filter(|notice| notice.count > 0)
+    }
+
     fn held(&self, index: usize, record: &Record, bytes: &[u8]) -> Image {
         let start = self.offsets[index];
         Image {

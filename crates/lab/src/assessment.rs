@@ -11,6 +11,7 @@ use twinlens_eval::clustering::{Agreement, ClusterProtocol, Clusters};
 use twinlens_eval::health::{Health, HealthProtocol};
 use twinlens_eval::statistics::{Bootstrap, Interval, difference_of_proportions, proportion};
 use twinlens_eval::{Predictions, accuracy, gain};
+use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Row, RunFolder, RunRecord};
 use twinlens_ssl::{LOW_RANK, Settings};
 
@@ -19,19 +20,19 @@ use crate::protocols::{Knn, Protocol, find, settings};
 use crate::run_settings::RunSettings;
 use crate::sentence::{images, percent, range, sentence};
 use crate::verdict::KeptVerdicts;
+use crate::words::counted;
 use crate::{
     FeaturesKind, Judging, Lab, LabError, Outcome, Part, Repeat, Subject, Verdict, ViewsOf, read_encoder,
 };
 
 /// What a run came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Assessment {
     /// What was found, and what it means.
     pub sentences: Vec<String>,
     /// Whether the encoder learned.
     pub learned: Learned,
     /// What is worth doing next, the best first.
-    #[serde(skip)]
     pub next: Vec<NextStep>,
 }
 
@@ -86,14 +87,14 @@ pub const UNTRAINED_SEED: u64 = 0;
 /// # Errors
 /// An encoder or images that cannot be read, a folder that cannot be written.
 pub fn judge_ended(run: &Pretraining, folder: &RunFolder, lab: &Lab<'_>) -> Result<Vec<Verdict>, LabError> {
-    let settings = &run.settings;
-    if settings.limit > 0 || Part::All.count(&run.data) > MOST {
+    if run.settings.limit > 0 || Part::All.count(&run.data) > MOST {
         return Ok(Vec::new());
     }
-    let verdicts = if looks_at_labels(settings, &run.data) {
-        by_labels(run, folder, lab)?
+    let (encoder, labelled) = (read_encoder(folder.path())?, run.data.for_judging());
+    let verdicts = if looks_at_labels(&run.settings, &labelled) {
+        by_labels(run, &labelled, &encoder, lab)?
     } else {
-        without_labels(run, folder, lab)?
+        without_labels(run, folder, &encoder, lab)?
     };
     for verdict in &verdicts {
         verdict.keep(folder)?;
@@ -101,22 +102,25 @@ pub fn judge_ended(run: &Pretraining, folder: &RunFolder, lab: &Lab<'_>) -> Resu
     Ok(verdicts)
 }
 
-/// Whether a run looks at labels at all, and there are some to look at.
-fn looks_at_labels(settings: &Settings, data: &DataSet) -> bool {
-    let judged = data.for_judging();
-    let held_out = judged.splits.val.is_some() || judged.splits.test.is_some();
-    settings.knn.every > 0 && judged.check_for_evaluation().is_ok() && held_out
+/// Whether a run looks at labels at all, and images of `labelled` are held out to look at.
+fn looks_at_labels(settings: &Settings, labelled: &DataSet) -> bool {
+    let held_out = labelled.splits.val.is_some() || labelled.splits.test.is_some();
+    settings.knn.every > 0 && labelled.check_for_evaluation().is_ok() && held_out
 }
 
 /// The neighbours that the run's log counts, of every kind of features.
-fn by_labels(run: &Pretraining, folder: &RunFolder, lab: &Lab<'_>) -> Result<Vec<Verdict>, LabError> {
-    let train = run.data.for_judging().splits.train.map_or(0, |train| train.len());
+fn by_labels(
+    run: &Pretraining,
+    labelled: &DataSet,
+    encoder: &EncoderFile,
+    lab: &Lab<'_>,
+) -> Result<Vec<Verdict>, LabError> {
+    let train = labelled.splits.train.as_ref().map_or(0, |train| train.len());
     let knn = settings(&neighbours(&run.settings, train));
-    let (data, mut verdicts) = (run.data.for_judging(), Vec::new());
+    let (computing, mut verdicts) = (run.computing(lab), Vec::new());
     for kind in FeaturesKind::OF_ENCODER {
-        let subject = Subject::new(kind, read_encoder(folder.path())?, UNTRAINED_SEED)?;
-        let computing = run.computing(lab);
-        let mut judging = Judging::new(&subject, (&data, &run.settings.data), &computing, lab.events);
+        let subject = Subject::new(kind, encoder.clone(), UNTRAINED_SEED)?;
+        let mut judging = Judging::new(&subject, (labelled, &run.settings.data), &computing, lab.events);
         verdicts.extend(judging.run(find(Knn::ID)?, &knn, &Repeat::default())?);
     }
     Ok(verdicts)
@@ -132,16 +136,18 @@ fn neighbours(settings: &Settings, images: usize) -> Knn {
 }
 
 /// Health of the features, trained and untrained, and clusters from two starts.
-fn without_labels(run: &Pretraining, folder: &RunFolder, lab: &Lab<'_>) -> Result<Vec<Verdict>, LabError> {
-    let part = Part::usual(&run.data);
-    let count = part.count(&run.data);
+fn without_labels(
+    run: &Pretraining,
+    folder: &RunFolder,
+    encoder: &EncoderFile,
+    lab: &Lab<'_>,
+) -> Result<Vec<Verdict>, LabError> {
+    let count = Part::usual(&run.data).count(&run.data);
     let seed = run.settings.seed;
-    let mut verdicts = Vec::new();
+    let (computing, mut verdicts) = (run.computing(lab), Vec::new());
     for kind in [FeaturesKind::Trained, FeaturesKind::Untrained] {
-        let subject = Subject::new(kind, read_encoder(folder.path())?, UNTRAINED_SEED)?;
-        let computing = run.computing(lab);
+        let subject = Subject::new(kind, encoder.clone(), UNTRAINED_SEED)?;
         let mut judging = Judging::new(&subject, (&run.data, &run.settings.data), &computing, lab.events);
-        judging.part = part;
         judging.views = ViewsOf::Run.policy(kind, folder.path())?;
         let once = Repeat { seeds: vec![seed], ..Repeat::default() };
         verdicts.extend(judging.run(find(HealthProtocol::ID)?, &crate::Settings::new(), &once)?);
@@ -184,25 +190,22 @@ impl Assessment {
             RunSettings::Pretraining(settings) => settings,
             RunSettings::Finetuning(_) => return Ok(of_finetuning(&own)),
         };
-        let epochs = epochs_done(record);
+        let latest = record.latest();
+        let epochs = latest.get("epoch").and_then(Value::as_u64).unwrap_or(0) as usize;
         if let Some(found) = Neighbours::judged(&own, settings)? {
             return Ok(found.assessment(epochs));
         }
         if let Some(found) = Neighbours::looked_up(&record.metrics) {
             return Ok(found.assessment(epochs));
         }
-        Ok(of_unlabelled(&own, &record.metrics, epochs))
+        let rank = latest.get("effective_rank").and_then(Value::as_f64);
+        Ok(of_unlabelled(&own, rank, epochs))
     }
 
     /// All of it as one text.
     pub fn summary(&self) -> String {
         self.sentences.join(" ")
     }
-}
-
-fn epochs_done(record: &RunRecord) -> usize {
-    let epoch = |row: &Row| row.get("epoch").and_then(Value::as_u64);
-    record.metrics.iter().rev().find_map(epoch).unwrap_or(0) as usize
 }
 
 /// How often nearest neighbours were right, before and after.
@@ -302,7 +305,7 @@ impl Neighbours {
             "Nearest neighbours are right for {} of {} after {} ({}); untrained {}{pixels}.",
             percent(trained.value),
             images(*samples, split),
-            epochs_in_words(epochs),
+            counted(epochs, "epoch"),
             range(trained),
             percent(*untrained),
         )
@@ -351,18 +354,14 @@ fn more(epochs: usize) -> usize {
     (5 * epochs).max(20)
 }
 
-fn epochs_in_words(epochs: usize) -> String {
-    format!("{epochs} {}", if epochs == 1 { "epoch" } else { "epochs" })
-}
-
 fn of_finetuning(verdicts: &[&Verdict]) -> Assessment {
     let own = verdicts.iter().filter(|verdict| verdict.subject.features.is_trained());
     let sentences: Vec<String> = own.take(1).map(|verdict| sentence(verdict)).collect();
     Assessment { sentences, learned: Learned::Unknown, next: vec![NextStep::Predict, NextStep::Map] }
 }
 
-/// Without labels: what the features say about themselves.
-fn of_unlabelled(verdicts: &[&Verdict], metrics: &[Row], epochs: usize) -> Assessment {
+/// Without labels: what the features say about themselves, or the `rank` that the log told last.
+fn of_unlabelled(verdicts: &[&Verdict], mut rank: Option<f64>, epochs: usize) -> Assessment {
     let health = |kind: FeaturesKind| {
         verdicts.iter().find_map(|verdict| match &verdict.outcome {
             Outcome::Health(found) if verdict.subject.features == kind => Some((verdict, found)),
@@ -370,7 +369,6 @@ fn of_unlabelled(verdicts: &[&Verdict], metrics: &[Row], epochs: usize) -> Asses
         })
     };
     let mut sentences = Vec::new();
-    let mut rank = metrics.iter().rev().find_map(|row| row.get("effective_rank")?.as_f64());
     let untrained = health(FeaturesKind::Untrained).map(|(_, found)| found);
     match health(FeaturesKind::Trained) {
         Some((verdict, found)) => {
@@ -380,7 +378,7 @@ fn of_unlabelled(verdicts: &[&Verdict], metrics: &[Row], epochs: usize) -> Asses
         None => sentences.extend(rank.map(|rank| {
             format!(
                 "After {}, the last batch's embeddings have effective rank {rank:.1}.",
-                epochs_in_words(epochs)
+                counted(epochs, "epoch")
             )
         })),
     }
@@ -407,7 +405,7 @@ fn spread(found: &Health, untrained: Option<&Health>, split: &str, epochs: usize
         untrained.map(|before| format!(" (untrained {:.1})", before.effective_rank)).unwrap_or_default();
     format!(
         "After {}, the features of {} have effective rank {:.1} of {}{untrained}.",
-        epochs_in_words(epochs),
+        counted(epochs, "epoch"),
         images(found.samples, split),
         found.effective_rank,
         found.dim

@@ -12,8 +12,19 @@ pub fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// A number of things: `1 epoch`, `2 epochs`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn one_thing_has_no_ending() {
+        assert_eq!([1, 2].map(|count| super::counted(count, "epoch")), ["1 epoch", "2 epochs"]);
+    }
+
     #[test]
     fn bytes_are_told_in_the_largest_unit() {
         let told = [0, 1023, 1024, 1_572_864, 1 << 30, u64::MAX].map(super::bytes);

@@ -423,7 +423,7 @@ impl Progress {
             return String::new();
         }
         let (began, before) = *self.began.get_or_init(|| (Instant::now(), done));
-        left(began.elapsed(), done - before.min(done), total.saturating_sub(done))
+        left(began.elapsed(), done.saturating_sub(before), total.saturating_sub(done))
     }
 
     /// `done` of a total that was not known before.

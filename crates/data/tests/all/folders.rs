@@ -241,6 +241,13 @@ fn grey_among_rgb_and_8_among_16_bits_are_widened() {
     assert_eq!(train.image(1).unwrap().pixels, Pixels::U16(vec![1, 300, 65535]));
     let seen = inspect(&set).unwrap();
     assert_eq!((seen.channels, seen.pixel_type), (3, PixelType::U16));
+    // Such a folder often holds what does not belong together, so it is told, with the files.
+    let told = |id: &str| {
+        let notice = set.notices.iter().find(|notice| notice.id == id).unwrap();
+        (notice.count, notice.first.clone(), notice.hint.is_some())
+    };
+    assert_eq!(told("mixed-channels"), (1, vec!["1.png".to_owned()], true));
+    assert_eq!(told("mixed-depths"), (1, vec!["1.png".to_owned()], true));
 }
 
 #[test]

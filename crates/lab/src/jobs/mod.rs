@@ -131,17 +131,6 @@ pub trait TrainingJob {
         })
     }
 
-    /// Refuses a folder with a run that is not this job.
-    ///
-    /// # Errors
-    /// A run of something else, or that cannot be read.
-    fn check_same(&self, path: &Path) -> Result<(), LabError> {
-        match self.differs(&RunRecord::read(path)?) {
-            Some(error) => Err(error.at(path.display())),
-            None => Ok(()),
-        }
-    }
-
     /// In what a run differs from this job.
     fn differs(&self, record: &RunRecord) -> Option<LabError> {
         asked::differs(&self.settings(), self.data(), self.begins_with(), record).err()
@@ -184,26 +173,46 @@ pub trait TrainingJob {
     }
 
     /// Does the job in the folder `path`: what is done is read back, what was begun goes on, and a folder with something else
-    /// is refused.
+    /// is refused. Returns the folder, open for what is to be added, unless all was done before.
     ///
     /// # Errors
     /// As [`TrainingJob::begin`]; a folder of something else.
+    fn take_up(
+        &self,
+        path: &Path,
+        label: &str,
+        lab: &Lab<'_>,
+    ) -> Result<(Option<RunFolder>, Self::Outcome), LabError>
+    where
+        Self: Sized,
+    {
+        if !path.join(names::ENVIRONMENT).is_file() {
+            let mut folder = self.create(path, true, lab)?;
+            let outcome = self.begin(&mut folder, label, lab)?;
+            return Ok((Some(folder), outcome));
+        }
+        let record = RunRecord::read(path)?;
+        if let Some(error) = self.differs(&record) {
+            return Err(error.at(path.display()));
+        }
+        if record.status.state == RunState::Done
+            && let Some(outcome) = self.outcome(&record)
+        {
+            return Ok((None, outcome));
+        }
+        let (folder, outcome) = self.go_on(path, label, lab)?;
+        Ok((Some(folder), outcome))
+    }
+
+    /// As [`TrainingJob::take_up`], for whoever wants the outcome alone.
+    ///
+    /// # Errors
+    /// As [`TrainingJob::take_up`].
     fn run(&self, path: &Path, label: &str, lab: &Lab<'_>) -> Result<Self::Outcome, LabError>
     where
         Self: Sized,
     {
-        if path.join(names::ENVIRONMENT).is_file() {
-            self.check_same(path)?;
-            let record = RunRecord::read(path)?;
-            if record.status.state == RunState::Done
-                && let Some(outcome) = self.outcome(&record)
-            {
-                return Ok(outcome);
-            }
-            return Ok(self.go_on(path, label, lab)?.1);
-        }
-        let mut folder = self.create(path, true, lab)?;
-        self.begin(&mut folder, label, lab)
+        Ok(self.take_up(path, label, lab)?.1)
     }
 }
 

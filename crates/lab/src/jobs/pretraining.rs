@@ -8,7 +8,7 @@ use twinlens_nn::device::is_cpu;
 use twinlens_nn::has_bf16;
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder, RunRecord};
-use twinlens_ssl::methods::METHODS;
+use twinlens_ssl::methods;
 use twinlens_ssl::{
     Common, Learner, LearnerSize, PrecisionChoice, Prepared, Settings, StartFrom, TrainingEnd, ViewSize,
     WhenDone, train,
@@ -147,7 +147,7 @@ impl Pretraining {
         lab: &Lab<'_>,
     ) -> Result<Pretrained, LabError> {
         let name = self.settings.method.name();
-        if let Some(method) = METHODS.iter().find(|method| method.id == name) {
+        if let Some(method) = methods::find(name) {
             lab.events.note(&format!("the loss of {name}: {}", method.loss));
         }
         folder::watched(folder, (label, self.settings.epochs), lab, |folder, hooks| {

@@ -214,12 +214,6 @@ fn absent() -> Section {
     Section::default()
 }
 
-/// A number of things: `1 epoch`, `2 epochs`.
-fn counted(count: usize, thing: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{ending}")
-}
-
 /// A name that every file system takes.
 fn plain_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
@@ -244,7 +238,6 @@ mod tests {
         extras.warn("a");
         extras.warn("a".to_owned());
         assert_eq!(extras.warnings, ["a"]);
-        assert_eq!([1, 2].map(|count| counted(count, "epoch")), ["1 epoch", "2 epochs"]);
         assert_eq!(plain_name("kNN k=20/ä.x"), "kNN-k-20--.x");
         assert_eq!((file_name_of("a/b.npz"), file_name_of("..")), ("b.npz".into(), "..".into()));
     }

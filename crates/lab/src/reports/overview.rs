@@ -9,10 +9,11 @@ use twinlens_ssl::methods::MethodSettings;
 use twinlens_ssl::{Common, Settings};
 
 use super::run_view::RunView;
-use super::{Extras, FrontEnd, counted};
+use super::{Extras, FrontEnd};
 use crate::LabError;
 use crate::range_in_words;
 use crate::run_settings::RunSettings;
+use crate::words::counted;
 
 /// What every report says about repeating a run elsewhere.
 const MAY_DIFFER: [&str; 3] = [

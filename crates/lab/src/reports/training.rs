@@ -5,7 +5,7 @@ use twinlens_report::{
     About, Block, CurveOptions, Curves, Fact, Panel, Plate, RunLog, Section, training_curves, training_panels,
 };
 
-use twinlens_ssl::methods::METHODS;
+use twinlens_ssl::methods;
 
 use super::Extras;
 use super::run_view::RunView;
@@ -22,7 +22,7 @@ pub(super) fn of_run(run: &RunView, extras: &mut Extras) -> Result<(Vec<Plate>, 
     extras.plot("training-curves", &training_curves(&logs, &options)?);
     let (accuracies, mut section) = parted(training_panels(&logs, &options)?);
     if let RunSettings::Pretraining(settings) = &run.settings
-        && let Some(method) = METHODS.iter().find(|method| method.id == settings.method.name())
+        && let Some(method) = methods::find(settings.method.name())
     {
         section.blocks.push(Block::Note(format!("The loss of {}: {}.", method.id, method.loss)));
     }

@@ -93,6 +93,11 @@ registry! {
     "supervised" => supervised::Supervised(SupervisedSettings);
 }
 
+/// The row of the method called `id`; none of a program's own method.
+pub fn find(id: &str) -> Option<&'static MethodSpec> {
+    METHODS.iter().find(|method| method.id == id)
+}
+
 impl NamedMethod for MethodSettings {
     fn name(&self) -> &str {
         MethodSettings::name(self)

@@ -7,14 +7,15 @@ use indicatif::HumanDuration;
 use serde_json::{Value, json};
 use twinlens_config::Request;
 use twinlens_data::{DataSet, available_memory, median_shorter_side};
+use twinlens_lab::assessment::NextStep;
 use twinlens_lab::jobs::{JobError, Plan, Pretraining, TrainingJob};
 use twinlens_lab::{Lab, LabError};
 use twinlens_run::command_line;
 use twinlens_ssl::{Settings, SslError, recipes};
 
-use super::bytes;
 use super::reading::ReadingArgs;
 use super::spec::resolve;
+use super::{bytes, next};
 use crate::exit::Outcome;
 
 /// A first look: for a training that takes longer, smaller views are proposed.
@@ -149,23 +150,19 @@ pub fn advice(name: &str, reading: &ReadingArgs, lab: &Lab<'_>) -> Outcome<Value
         "seconds": epoch * epochs as f64,
         "memory_needed_bytes": job.memory_need().total() + data.bytes_in_memory,
         "memory_available_bytes": available_memory(),
-        "next": next(&data, &out),
+        "next": afterwards(&data, &out),
     }))
 }
 
 /// What to type when it is done.
-fn next(data: &DataSet, out: &str) -> Vec<String> {
-    let verbs: &[&[&str]] = match data.check_for_evaluation() {
-        _ if data.has_tags() => &[&["probe", out, "--classifier", "svm"], &["tsne", out, "--html"]],
-        Ok(()) => &[&["knn", out], &["tsne", out, "--html"]],
-        Err(_) => &[&["cluster", out], &["tsne", out, "--html"]],
+fn afterwards(data: &DataSet, out: &str) -> Vec<String> {
+    let command = |step| next::command(step, Path::new(out));
+    let first = match data.check_for_evaluation() {
+        _ if data.has_tags() => command(NextStep::Probe) + " --classifier svm",
+        Ok(()) => command(NextStep::Neighbours),
+        Err(_) => command(NextStep::Clusters),
     };
-    let line = |verb: &&[&str]| {
-        command_line(
-            &std::iter::once("twinlens").chain(verb.iter().copied()).map(str::to_owned).collect::<Vec<_>>(),
-        )
-    };
-    verbs.iter().map(line).collect()
+    vec![first, command(NextStep::Map)]
 }
 
 /// A folder for the run that is not there yet, called after the data.

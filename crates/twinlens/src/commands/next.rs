@@ -1,9 +1,28 @@
-//! What to type next.
+//! What a run came to, and what to type next.
 
 use std::path::Path;
 
-use twinlens_lab::assessment::NextStep;
-use twinlens_run::quoted;
+use twinlens_lab::assessment::{Assessment, NextStep};
+use twinlens_run::{RunRecord, quoted};
+
+use crate::exit::Outcome;
+
+/// What the run in `folder` came to, and the commands that are worth typing next.
+///
+/// # Errors
+/// A run that cannot be read.
+pub fn of_run(folder: &Path) -> Outcome<(Assessment, Vec<String>)> {
+    let assessment = Assessment::read(&RunRecord::read(folder)?)?;
+    let commands = assessment.next.iter().map(|&step| command(step, folder)).collect();
+    Ok((assessment, commands))
+}
+
+/// A result between what it means and what to do next.
+pub fn around(result: &str, assessment: &Assessment, commands: &[String]) -> String {
+    let sentences = assessment.sentences.join("\n");
+    let commands: String = commands.iter().map(|command| format!("  {command}\n")).collect();
+    format!("{sentences}\n\n{result}\nNext:\n{commands}")
+}
 
 /// The command of a step with the run in `folder`.
 pub fn command(step: NextStep, folder: &Path) -> String {

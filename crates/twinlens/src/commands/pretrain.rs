@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::{Value, json};
-use twinlens_lab::assessment::{Assessment, judge_ended};
+use twinlens_lab::assessment::judge_ended;
 use twinlens_lab::jobs::{
-    JobState, PRETRAINING, Pretrained, Pretraining, TrainingJob, free_space, resolve_precision, room_for,
-    shortened,
+    PRETRAINING, Pretrained, Pretraining, TrainingJob, free_space, resolve_precision, room_for, shortened,
 };
-use twinlens_lab::{Events, Lab, LabError, encoder_file};
-use twinlens_run::{RunFolder, RunRecord, RunState, names};
+use twinlens_lab::{Lab, LabError, encoder_file};
+use twinlens_run::{RunFolder, RunState, names};
 use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
@@ -90,18 +89,18 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
         None => return Err(Failure::message(Exit::Usage, "no folder for the run").hint("add --out DIR")),
     };
     if args.resume_or_start {
-        return resume_or_start(&run, &out, &lab, terminal);
+        return go(&run, &out, &lab, terminal, |lab| Ok(run.take_up(&out, PRETRAINING, lab)?));
     }
     let folder = run.create(&out, args.overwrite, &lab)?;
     go(&run, &out, &lab, terminal, |lab| begin(&run, folder, lab))
 }
 
-/// A run's folder, and what was learned there.
-type Learned = Result<(RunFolder, Pretrained), Box<LabError>>;
+/// A run's folder, unless all was done before, and what was learned there.
+type Learned = Result<(Option<RunFolder>, Pretrained), Box<LabError>>;
 
 fn begin(run: &Pretraining, mut folder: RunFolder, lab: &Lab<'_>) -> Learned {
     let learned = run.begin(&mut folder, PRETRAINING, lab)?;
-    Ok((folder, learned))
+    Ok((Some(folder), learned))
 }
 
 /// Trains to the end as `learn` does, judges, draws the report, and tells what came out.
@@ -113,34 +112,23 @@ fn go(
     learn: impl FnOnce(&Lab<'_>) -> Learned,
 ) -> Outcome {
     let signals = Signals::listen()?;
-    let (folder, learned) =
-        signals.ended(learn(&signals.heard_in(lab)).map_err(|error| *error), ("pretrain", path))?;
-    if let Err(error) = judge_ended(run, &folder, lab) {
-        // The encoder is there, and can be judged by a command of its own.
-        terminal.warn(&format!("what was learned could not be judged: {error}"));
+    let ended = learn(&signals.heard_in(lab)).map_err(|error| *error);
+    let (folder, learned) = signals.ended(ended, ("pretrain", path))?;
+    match folder {
+        Some(folder) => conclude(run, &folder, lab)?,
+        None => tracing::info!("{} is done already", path.display()),
     }
-    report::write(&folder, &run.data, &run.settings(), lab)?;
     tell_result(run, &learned, terminal)
 }
 
-/// Does the run in the folder `out` as far as it is not done.
-fn resume_or_start(run: &Pretraining, out: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
-    match run.state(out)? {
-        JobState::Done => {
-            tracing::info!("{} is done already", out.display());
-            let record = RunRecord::read(out)?;
-            let learned = Pretrained { folder: record.path, metrics: record.metrics };
-            tell_result(run, &learned, terminal)
-        }
-        JobState::Absent => {
-            let folder = run.create(out, true, lab)?;
-            go(run, out, lab, terminal, |lab| begin(run, folder, lab))
-        }
-        JobState::Begun | JobState::OfSomethingElse(_) => {
-            run.check_same(out)?;
-            go(run, out, lab, terminal, |lab| Ok(run.go_on(out, PRETRAINING, lab)?))
-        }
+/// Judges what was learned, and draws the report.
+fn conclude(run: &Pretraining, folder: &RunFolder, lab: &Lab<'_>) -> Outcome {
+    if let Err(error) = judge_ended(run, folder, lab) {
+        // The encoder is there, and can be judged by a command of its own.
+        lab.events.warn(&format!("what was learned could not be judged: {error}"));
     }
+    report::write(folder, &run.data, &run.settings(), lab)?;
+    Ok(())
 }
 
 fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
@@ -154,7 +142,7 @@ fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) 
     folder.set_status(RunState::Running, "")?;
     go(&run, path, lab, terminal, |lab| {
         let learned = run.resume(&mut folder, PRETRAINING, lab)?;
-        Ok((folder, learned))
+        Ok((Some(folder), learned))
     })
 }
 
@@ -177,8 +165,7 @@ fn free_name(settings: &Settings) -> PathBuf {
 fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> Outcome {
     let Pretrained { folder: path, metrics } = learned;
     let last = |key: &str| metrics.iter().rev().find_map(|row| row.get(key)).cloned().unwrap_or(Value::Null);
-    let assessment = Assessment::read(&RunRecord::read(path)?)?;
-    let next: Vec<String> = assessment.next.iter().map(|&step| next::command(step, path)).collect();
+    let (assessment, commands) = next::of_run(path)?;
     let document = json!({
         "run": path,
         "encoder": encoder_file(path),
@@ -190,7 +177,7 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
         "knn_accuracy": last("knn_accuracy"),
         "summary": assessment.summary(),
         "learned": assessment.learned,
-        "next": next,
+        "next": commands,
     });
     terminal.result(&document, || {
         let text = |key: &str| match &document[key] {
@@ -207,11 +194,9 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
             ("last loss", text("loss")),
             ("kNN accuracy, validation", text("knn_accuracy")),
         ];
-        let sentences: String = assessment.sentences.iter().map(|sentence| format!("{sentence}\n")).collect();
         let table =
             terminal.table(&["pre-trained", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]));
-        let next: String = next.iter().map(|command| format!("  {command}\n")).collect();
-        format!("{sentences}\n{table}\nNext:\n{next}")
+        next::around(&table, &assessment, &commands)
     })
 }
 

@@ -6,14 +6,14 @@ use clap::ValueHint;
 use serde_json::json;
 use twinlens_config::Request;
 use twinlens_eval::LinearProbe;
-use twinlens_lab::assessment::{Assessment, UNTRAINED_SEED, judge_ended};
+use twinlens_lab::assessment::{UNTRAINED_SEED, judge_ended};
 use twinlens_lab::jobs::{PRETRAINING, Pretraining, TrainingJob};
 use twinlens_lab::protocols::{Protocol, find};
 use twinlens_lab::{
     FeaturesKind, Judging, Lab, Repeat, Settings as ProtocolSettings, Subject, Verdict, by_predictions,
     read_encoder,
 };
-use twinlens_run::{RunFolder, RunRecord};
+use twinlens_run::RunFolder;
 use twinlens_ssl::recipes;
 
 use super::spec::{recipe_of, resolve};
@@ -59,16 +59,14 @@ pub fn run(args: &QuickstartArgs, invocation: &Invocation, terminal: &Terminal) 
     let mut verdicts = judge_ended(&run, &folder, &lab)?;
     verdicts.extend(probe(&run, &folder, &lab)?);
     let report = report::write(&folder, &run.data, &run.settings(), &lab)?;
-    let assessment = Assessment::read(&RunRecord::read(&args.out)?)?;
-    let next: Vec<String> = assessment.next.iter().map(|&step| next::command(step, &args.out)).collect();
+    let (assessment, commands) = next::of_run(&args.out)?;
     let document = json!({
-        "run": args.out, "report": report, "verdicts": verdicts, "summary": assessment.summary(), "next": next,
+        "run": args.out, "report": report, "verdicts": verdicts, "summary": assessment.summary(), "next": commands,
     });
     terminal.result(&document, || {
         let (predictions, _) = by_predictions(&verdicts);
-        let (sentences, table) = (assessment.sentences.join("\n"), table(&predictions, terminal));
-        let next: String = next.iter().map(|command| format!("  {command}\n")).collect();
-        format!("{sentences}\n\n{table}\nThe report: {}\n\nNext:\n{next}", report.display())
+        let result = format!("{}\nThe report: {}\n", table(&predictions, terminal), report.display());
+        next::around(&result, &assessment, &commands)
     })
 }
 

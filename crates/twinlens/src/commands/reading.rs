@@ -76,6 +76,17 @@ fn split_folder(text: &str) -> Result<(String, String), String> {
 /// What the keys of settings of the data begin with.
 pub const OF_DATA: &str = "data_options.";
 
+/// `settings` with other values of these keys, or what is wrong with them.
+fn with<'a>(
+    settings: &DataSettings,
+    values: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Result<DataSettings, String> {
+    let mut table = Table::try_from(settings).map_err(|error| error.to_string())?;
+    let values = values.into_iter();
+    table.extend(values.map(|(key, value)| (key.trim_start_matches(OF_DATA).to_owned(), value)));
+    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
 /// `settings` with what is given as KEY=VALUE: a value is TOML where it can be read as such, else text.
 ///
 /// # Errors
@@ -85,11 +96,7 @@ pub fn assigned(settings: &DataSettings, pairs: &[(&str, &str)]) -> Outcome<Data
     for (key, text) in pairs {
         let value = format!("value = {text}").parse::<Table>().ok();
         let value = value.and_then(|mut table| table.remove("value"));
-        let changed = |value: Value| {
-            let mut table = Table::try_from(&settings).map_err(|error| error.to_string())?;
-            table.insert(key.trim_start_matches(OF_DATA).to_owned(), value);
-            table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
-        };
+        let changed = |value: Value| with(&settings, [(*key, value)]);
         // Where only text will do, `28` is one.
         let read = value.map_or_else(|| Err(String::new()), &changed);
         let read = read.or_else(|_| changed(Value::String((*text).to_owned())));
@@ -146,12 +153,8 @@ impl ReadingArgs {
     /// # Errors
     /// Never for flags that were parsed.
     pub fn over(&self, settings: &DataSettings) -> Outcome<DataSettings> {
-        let failed = |error: &dyn std::fmt::Display| Failure::message(Exit::Usage, error.to_string());
-        let mut table = Table::try_from(settings).map_err(|error| failed(&error))?;
-        for Flag { key, value, .. } in self.flags() {
-            table.insert(key.trim_start_matches("data_options.").to_owned(), value);
-        }
-        table.try_into().map_err(|error| failed(&error))
+        let values = self.flags().into_iter().map(|Flag { key, value, .. }| (key, value));
+        with(settings, values).map_err(|reason| Failure::message(Exit::Usage, reason))
     }
 }
 
