@@ -73,6 +73,9 @@ pub(super) fn overlays<T>(request: &Request, spec: &Spec<T>, report: &mut Report
     if let Some(name) = &request.preset {
         overlays.extend(preset(name, spec.presets, report));
     }
+    for (name, text) in &request.texts {
+        overlays.extend(toml_text(Rank::File, name.clone(), text.clone(), report));
+    }
     for path in &request.files {
         overlays.extend(file(path, report));
     }

@@ -18,6 +18,8 @@ pub struct Flag {
 pub struct Request {
     /// The preset's name.
     pub preset: Option<String>,
+    /// Settings as the text of TOML with a name for it, in the order given; files lie over them.
+    pub texts: Vec<(String, String)>,
     /// Files of settings, in the order given.
     pub files: Vec<PathBuf>,
     /// Environment variables; those without the prefix are passed over.

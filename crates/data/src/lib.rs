@@ -1,7 +1,7 @@
 //! Image sources, labels and splits. Knows nothing of learning.
 //!
 //! [`open`] turns a path into a [`DataSet`]: up to three [`ImageSource`]s (train, val, test), class names, what
-//! was left out, and a fingerprint of the content. [`Subset`], [`Concat`], [`limit`] and [`LabelShare`] make
+//! was left out, and a fingerprint of the content. [`Subset`], [`Concat`], [`limit`], [`image_share`] and [`LabelShare`] make
 //! sources of sources.
 //!
 //! ```no_run
@@ -57,4 +57,4 @@ pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side};
 pub use summary::{DataSummary, SplitSummary};
 pub use text::escaped;
-pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, limit};
+pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, image_share, limit};

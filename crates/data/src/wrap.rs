@@ -1,5 +1,6 @@
 //! Sources made of other sources: some of the images, several sources in a row, some of the labels.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use twinlens_random::{Purpose, Stream};
@@ -82,6 +83,37 @@ pub fn limit(source: Arc<dyn ImageSource>, n: usize) -> Arc<dyn ImageSource> {
         return source;
     }
     Arc::new(Subset { source, indices: (0..n).collect() })
+}
+
+/// A share of the images of `source`, drawn by `seed`, in its order: of each class alike (images without a class are one of
+/// their own), or of all together. Shares of one seed are nested.
+///
+/// # Errors
+/// [`DataError::BadOption`] when `share` is not in (0, 1].
+pub fn image_share(
+    source: Arc<dyn ImageSource>,
+    share: f64,
+    choice: LabelChoice,
+    seed: u64,
+) -> Result<Arc<dyn ImageSource>, DataError> {
+    let amount = LabelAmount::Share(share);
+    amount.check()?;
+    if share == 1.0 {
+        return Ok(source);
+    }
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for index in 0..source.len() {
+        let class = source.label(index).map_or(usize::MAX, |label| label);
+        groups.entry(if choice == LabelChoice::Stratified { class } else { 0 }).or_default().push(index);
+    }
+    let mut indices = Vec::new();
+    for (class, mut members) in groups {
+        Stream::new(seed, Purpose::Images, [class as u32, 0, 0]).shuffle(&mut members);
+        members.truncate(amount.of(members.len()));
+        indices.append(&mut members);
+    }
+    indices.sort_unstable();
+    Ok(Arc::new(Subset { source, indices }))
 }
 
 /// Several sources, one after the other, as one.

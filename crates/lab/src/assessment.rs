@@ -10,13 +10,13 @@ use twinlens_data::DataSet;
 use twinlens_eval::clustering::{Agreement, ClusterProtocol, Clusters};
 use twinlens_eval::health::{Health, HealthProtocol};
 use twinlens_eval::statistics::{Bootstrap, Interval, difference_of_proportions, proportion};
-use twinlens_eval::{Predictions, accuracy, gain};
+use twinlens_eval::{LinearProbe, Predictions, accuracy, gain};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Row, RunFolder, RunRecord};
 use twinlens_ssl::{LOW_RANK, Settings};
 
 use crate::jobs::Pretraining;
-use crate::protocols::{Knn, Protocol, find, settings};
+use crate::protocols::{Knn, Protocol, TsneMap, find, settings};
 use crate::run_settings::RunSettings;
 use crate::sentence::{images, percent, range, sentence};
 use crate::verdict::KeptVerdicts;
@@ -186,20 +186,32 @@ impl Assessment {
             .iter()
             .filter(|verdict| verdict.data.sha256.as_deref() == data && verdict.subject.stage.is_none())
             .collect();
+        let found = Assessment::found(record, settings, &own)?;
+        // What was done is not worth doing again.
+        let by = |protocol: &str| own.iter().any(|verdict| verdict.protocol == protocol);
+        let done = |step: &NextStep| match step {
+            NextStep::Probe => by(LinearProbe::ID),
+            NextStep::Map => by(TsneMap::ID),
+            _ => false,
+        };
+        Ok(Assessment { next: found.next.into_iter().filter(|step| !done(step)).collect(), ..found })
+    }
+
+    fn found(record: &RunRecord, settings: &RunSettings, own: &[&Verdict]) -> Result<Assessment, LabError> {
         let settings = match settings {
             RunSettings::Pretraining(settings) => settings,
-            RunSettings::Finetuning(_) => return Ok(of_finetuning(&own)),
+            RunSettings::Finetuning(_) => return Ok(of_finetuning(own)),
         };
         let latest = record.latest();
         let epochs = latest.get("epoch").and_then(Value::as_u64).unwrap_or(0) as usize;
-        if let Some(found) = Neighbours::judged(&own, settings)? {
+        if let Some(found) = Neighbours::judged(own, settings)? {
             return Ok(found.assessment(epochs));
         }
         if let Some(found) = Neighbours::looked_up(&record.metrics) {
             return Ok(found.assessment(epochs));
         }
         let rank = latest.get("effective_rank").and_then(Value::as_f64);
-        Ok(of_unlabelled(&own, rank, epochs))
+        Ok(of_unlabelled(own, rank, epochs))
     }
 
     /// All of it as one text.
@@ -330,8 +342,9 @@ impl Neighbours {
                 more(epochs)
             ),
             _ => format!(
-                "Nothing learned that these images can show: the difference to untrained, {} points, may be chance \
+                "Whether it learned cannot be told from {}: the difference to untrained, {} points, may be chance \
                  (95 %: {} to {}). Try epochs={}.",
+                images(self.samples, &self.split),
                 points(value),
                 points(low),
                 points(high),

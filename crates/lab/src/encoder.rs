@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use twinlens_data::ImageSource;
 use twinlens_eval::Features;
-use twinlens_nn::encoders::{self, Stem};
+use twinlens_nn::encoders::{self, EncoderSettings};
 use twinlens_nn::network::Stage;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, Weights};
 use twinlens_run::{names, newest_checkpoint, read_checkpoint};
@@ -150,11 +150,9 @@ pub(crate) fn network(
     seed: u64,
     device: &str,
 ) -> Result<(encoders::Encoder, Weights), LabError> {
-    let description = &file.description;
-    let spec = encoders::find(&description.encoder)?;
-    let stem = Stem::named(&description.stem)?;
+    let settings = EncoderSettings::of(&file.description)?;
     let mut weights = Weights::new(seed, &twinlens_nn::device::open(device)?);
-    let encoder = spec.build(&mut weights.root(), stem, description.channels);
+    let encoder = settings.build_in(&mut weights.root(), file.description.channels);
     Ok((encoder, weights))
 }
 

@@ -244,6 +244,30 @@ impl LabError {
         LabError::from(JobError::Io(error)).at(path.display())
     }
 
+    /// Whether a training ended as what it learned said the same of all images: a result, if a sad one.
+    pub fn is_collapse(&self) -> bool {
+        match self {
+            LabError::At { source, .. } => source.is_collapse(),
+            error => matches!(error, LabError::Ssl(SslError::Collapsed { .. })),
+        }
+    }
+
+    /// Whether it is for want of memory or disk, or as somebody else writes there: elsewhere or later it may go well.
+    pub fn is_of_surroundings(&self) -> bool {
+        match self {
+            LabError::At { source, .. } => source.is_of_surroundings(),
+            LabError::Job(JobError::NoRoom { .. } | JobError::NoMemory { .. } | JobError::Io(_)) => true,
+            LabError::Run(error) => matches!(
+                error,
+                RunError::Locked { .. }
+                    | RunError::DiskFull { .. }
+                    | RunError::ReadOnly { .. }
+                    | RunError::Io { .. }
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether this is no failure but a stop that was asked for.
     pub fn is_interruption(&self) -> bool {
         match self {

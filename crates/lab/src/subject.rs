@@ -1,7 +1,7 @@
 //! What is judged: an encoder, the same network untrained, or the pixels themselves.
 
 use serde::{Deserialize, Serialize};
-use twinlens_nn::encoders::{self, Encoder, Stem};
+use twinlens_nn::encoders::{Encoder, EncoderSettings};
 use twinlens_nn::network::Stage;
 use twinlens_nn::weights::{EncoderFile, Weights};
 
@@ -121,8 +121,7 @@ impl Subject {
         if self.kind == FeaturesKind::Pixels {
             return Err(LabError::StagesOfPixels);
         }
-        let spec = encoders::find(&self.file.description.encoder)?;
-        let encoder = spec.describe(Stem::named(&self.file.description.stem)?);
+        let encoder = EncoderSettings::of(&self.file.description)?.describe();
         let last = encoder.stages().last().map_or("", Stage::name);
         let stage = stage.unwrap_or(last).to_owned();
         encoder.split_after(&stage)?;

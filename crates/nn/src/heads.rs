@@ -47,6 +47,8 @@ pub struct MlpPlan {
     pub batch_norm: bool,
     /// The hidden activation.
     pub activation: Activation,
+    /// Whether it comes before the first layer too.
+    pub activate_input: bool,
     /// What follows the last layer.
     pub last_norm: LastNorm,
     /// Start from normal weights of this standard deviation and biases of 0; PyTorch's uniform start otherwise.
@@ -60,6 +62,7 @@ pub struct MlpPlan {
 pub struct Mlp {
     hidden: Vec<(Linear, Option<BatchNorm>)>,
     activation: Activation,
+    activate_input: bool,
     last: Linear,
     last_norm: Norm,
 }
@@ -78,7 +81,7 @@ impl Mlp {
     /// With fewer than two widths.
     pub fn new(scope: &mut Scope<'_>, plan: &MlpPlan) -> Mlp {
         let layers = plan.widths.len() - 1;
-        let mut place = 0;
+        let mut place = usize::from(plan.activate_input);
         let mut next = || {
             place += 1;
             place - 1
@@ -100,11 +103,18 @@ impl Mlp {
             LastNorm::BatchNormWithoutAffine => Norm::Batch(BatchNorm::without_affine(&mut end, out)),
             LastNorm::IterNorm => Norm::Iter(IterNorm::new(&mut end, out)),
         };
-        Mlp { hidden, activation: plan.activation, last, last_norm }
+        let MlpPlan { activation, activate_input, .. } = *plan;
+        Mlp { hidden, activation, activate_input, last, last_norm }
     }
 
     /// `x [N, in]` to `[N, out]`.
     pub fn forward(&self, pass: &mut Pass<'_>, mut x: Tensor<2>) -> Tensor<2> {
+        if self.activate_input {
+            x = match self.activation {
+                Activation::Relu => activation::relu(x),
+                Activation::Gelu => activation::gelu(x),
+            };
+        }
         for (linear, norm) in &self.hidden {
             x = linear.forward(pass, x);
             let relu = self.activation == Activation::Relu;

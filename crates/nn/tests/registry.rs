@@ -1,7 +1,9 @@
 //! What must hold for every encoder of the registry.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use twinlens_nn::encoders::{ENCODERS, Stem, find, is_within, zero_init_residual};
+use twinlens_nn::encoders::{
+    ENCODERS, EncoderSettings, ResNetSettings, Stem, find, is_within, zero_init_residual,
+};
 use twinlens_nn::ops::read;
 use twinlens_nn::weights::{Pass, Role, Weights};
 use twinlens_random::{Purpose, Stream};
@@ -41,6 +43,24 @@ fn every_encoder_has_torchvisions_number_of_parameters() {
     };
     let found: Vec<(&str, usize)> = ENCODERS.iter().map(|spec| (spec.id, count(spec.id))).collect();
     assert_eq!(found, PARAMETERS);
+}
+
+#[test]
+fn a_linear_layer_at_the_end_is_a_part_of_the_encoder() {
+    let with = |fc: usize| EncoderSettings::ResNet18(ResNetSettings { fc, ..ResNetSettings::default() });
+    let mut weights = Weights::new(7, &Device::flex());
+    let encoder = with(40).build_in(&mut weights.root(), 3);
+    assert_eq!((with(40).features(), encoder.features(), with(0).features()), (40, 40, 512));
+    let names: Vec<&str> = weights.entries().iter().map(|entry| entry.name()).collect();
+    assert_eq!(names[names.len() - 2..], ["fc.weight", "fc.bias"]);
+    // It learns and freezes with the last block, and is no block of its own.
+    assert_eq!(with(40).blocks().last().unwrap(), &["layer4", "fc"]);
+    assert_eq!(with(40).blocks().len(), with(0).blocks().len());
+    assert_eq!(encoder.forward(&mut Pass::evaluate(&mut weights), images(3)).dims(), [3, 40]);
+    // As wide as torchvision's classifier, it has torchvision's parameters.
+    let mut whole = Weights::zeroed(&Device::flex());
+    with(1000).with_stem(Stem::Imagenet).build_in(&mut whole.root(), 3);
+    assert_eq!(whole.parameter_count(), 11_689_512);
 }
 
 #[test]

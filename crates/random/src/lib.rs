@@ -31,6 +31,8 @@ pub enum Purpose {
     Network = 8,
     /// Inputs made to try readers on; `at` = (number, number, 0).
     Mutation = 9,
+    /// Choosing which images are learned from; `at` = (class or 0, 0, 0).
+    Images = 10,
 }
 
 /// Blocks of four numbers that are made at a time where many are asked for.

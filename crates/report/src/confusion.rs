@@ -1,10 +1,9 @@
 //! The confusion matrix.
 
 use plotters::backend::DrawingBackend;
-use plotters::style::RGBColor;
 
 use crate::canvas::{Anchor, Canvas, Figure, fitted, text_width, to_svg};
-use crate::style::{INK, MUTED, PAPER, SMALL, TEXT, clean};
+use crate::style::{INK, MUTED, PAPER, SMALL, TEXT, clean, shade};
 use crate::{Picture, ReportError};
 
 /// From this many classes on, cells have no numbers: they would be too small to read.
@@ -144,13 +143,4 @@ fn whole_percent(share: f64) -> String {
         percent if (99.5..100.0).contains(&percent) => ">99".into(),
         percent => format!("{percent:.0}"),
     }
-}
-
-/// From near white to dark blue; the lightness falls evenly, so it also reads in grey.
-fn shade(share: f64) -> RGBColor {
-    let stops = [(0.0, (244, 247, 250)), (0.5, (107, 160, 205)), (1.0, (8, 60, 115))];
-    let (from, to) = if share < 0.5 { (stops[0], stops[1]) } else { (stops[1], stops[2]) };
-    let t = ((share - from.0) / (to.0 - from.0)).clamp(0.0, 1.0);
-    let mix = |a: u8, b: u8| (f64::from(a) + t * (f64::from(b) - f64::from(a))).round() as u8;
-    RGBColor(mix(from.1.0, to.1.0), mix(from.1.1, to.1.1), mix(from.1.2, to.1.2))
 }

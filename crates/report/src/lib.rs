@@ -15,7 +15,8 @@
 //! | variances along principal components | [`spectrum`] |
 //! | conditions side by side, with their spread | [`comparison`] |
 //! | measures of several things, a panel a measure | [`dots`] |
-//! | conditions by how many labels they learned from | [`label_efficiency`] |
+//! | a measure along an axis, such as the share of labels | [`lines`] |
+//! | a measure of every pair of two lists | [`heatmap`] |
 //! | all of it on one page, and tables as files | [`page_html`], [`Table`] |
 
 mod atlas;
@@ -24,9 +25,10 @@ mod compare;
 mod confusion;
 mod curves;
 mod dots;
-mod efficiency;
 mod error;
 mod escape;
+mod heatmap;
+mod lines;
 mod map;
 mod montage;
 mod page;
@@ -42,8 +44,9 @@ pub use compare::{Bar, Comparison, Group, comparison};
 pub use confusion::{Confusion, confusion_matrix};
 pub use curves::{About, CurveOptions, Curves, Panel, RunLog, training_curves, training_panels};
 pub use dots::{DotPanel, Dots, dots};
-pub use efficiency::{LabelCurve, LabelEfficiency, LabelPoint, label_efficiency};
 pub use error::ReportError;
+pub use heatmap::{Heatmap, heatmap};
+pub use lines::{Axis, Line, LinePoint, Lines, Values, lines};
 pub use map::{MAX_SVG_POINTS, Map, map, maps};
 pub use montage::{MontageRow, montage, montage_spots};
 pub use page::{Block, Cell, Column, Fact, Gap, Page, Plate, Section, Table, TableRow, page_html};

@@ -64,6 +64,15 @@ pub(crate) fn hexadecimal(RGBColor(red, green, blue): RGBColor) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
+/// From near white (0) to dark blue (1); the lightness falls evenly, so it also reads in grey.
+pub(crate) fn shade(share: f64) -> RGBColor {
+    let stops = [(0.0, (244, 247, 250)), (0.5, (107, 160, 205)), (1.0, (8, 60, 115))];
+    let (from, to) = if share < 0.5 { (stops[0], stops[1]) } else { (stops[1], stops[2]) };
+    let t = ((share - from.0) / (to.0 - from.0)).clamp(0.0, 1.0);
+    let mix = |a: u8, b: u8| (f64::from(a) + t * (f64::from(b) - f64::from(a))).round() as u8;
+    RGBColor(mix(from.1.0, to.1.0), mix(from.1.1, to.1.1), mix(from.1.2, to.1.2))
+}
+
 /// The shapes of points; they repeat after five, so that colour and shape together repeat after forty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {

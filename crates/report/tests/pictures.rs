@@ -4,10 +4,10 @@
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map as Row, Value, json};
 use twinlens_report::{
-    Atlas, AtlasInput, Bar, Block, Cell, Colouring, Column, Comparison, Confusion, CurveOptions, DotPanel,
-    Dots, Fact, Frame, Gap, Group, Hue, LabelCurve, LabelEfficiency, LabelPoint, Map, Page, Picture, Plate,
-    ReportError, RgbImage, RunLog, Section, Spectrum, Spot, Sprite, Table, TableRow, comparison,
-    confusion_matrix, contact_sheet, dots, label_efficiency, map, maps, page_html, spectrum, training_curves,
+    Atlas, AtlasInput, Axis, Bar, Block, Cell, Colouring, Column, Comparison, Confusion, CurveOptions,
+    DotPanel, Dots, Fact, Frame, Gap, Group, Heatmap, Hue, Line, LinePoint, Lines, Map, Page, Picture, Plate,
+    ReportError, RgbImage, RunLog, Section, Spectrum, Spot, Sprite, Table, TableRow, Values, comparison,
+    confusion_matrix, contact_sheet, dots, heatmap, lines, map, maps, page_html, spectrum, training_curves,
     training_panels,
 };
 
@@ -109,9 +109,8 @@ fn bars() -> Comparison {
     }
 }
 
-fn label_curves() -> LabelEfficiency {
-    let point =
-        |amount: f64, values: &[f64], interval| LabelPoint { amount, values: values.to_vec(), interval };
+fn hostile_lines(axis: Axis, values: Values) -> Lines {
+    let point = |at: f64, values: &[f64], interval| LinePoint { at, values: values.to_vec(), interval };
     let points = vec![
         point(1.0, &[0.9, 0.92], Some([0.88, 0.94])),
         point(0.01, &[0.4, f64::NAN], Some([0.3, f64::INFINITY])),
@@ -121,12 +120,27 @@ fn label_curves() -> LabelEfficiency {
         point(0.5, &[7.0], Some([-3.0, 9.0])),
     ];
     let alone = vec![point(0.05, &[0.2], Some([0.1, 0.3]))];
-    let curve = |points| LabelCurve { name: HOSTILE.into(), hue: Hue::number(3), points };
-    LabelEfficiency {
+    let line = |points| Line { name: HOSTILE.into(), hue: Hue::number(3), points };
+    Lines {
         measure: HOSTILE.into(),
-        unit: Some(HOSTILE.into()),
-        curves: vec![curve(points), curve(alone), curve(vec![])],
+        values,
+        axis,
+        lines: vec![line(points), line(alone), line(vec![])],
         reference: Some((0.2, HOSTILE.into())),
+        note: HOSTILE.into(),
+    }
+}
+
+fn hostile_matrix(values: Values) -> Heatmap {
+    let cells =
+        vec![vec![Some(0.5), None, Some(f64::NAN)], vec![Some(-1e300), Some(0.25), Some(f64::INFINITY)]];
+    let names = |count: usize| (HOSTILE.to_owned(), vec![HOSTILE.to_owned(); count]);
+    Heatmap {
+        measure: HOSTILE.into(),
+        values,
+        rows: names(2),
+        columns: names(3),
+        cells,
         note: HOSTILE.into(),
     }
 }
@@ -243,8 +257,14 @@ fn every_svg_is_well_formed_and_names_are_only_text() {
         }])
         .unwrap(),
         comparison(&bars()).unwrap(),
-        label_efficiency(&label_curves()).unwrap()[0].clone(),
-        label_efficiency(&LabelEfficiency::default()).unwrap()[0].clone(),
+        lines(&hostile_lines(Axis::Ratios(HOSTILE.into()), Values::Shares)).unwrap()[0].clone(),
+        lines(&hostile_lines(Axis::Numbers(HOSTILE.into()), Values::Numbers)).unwrap()[0].clone(),
+        lines(&hostile_lines(Axis::Names(HOSTILE.into(), vec![HOSTILE.into()]), Values::Shares)).unwrap()[0]
+            .clone(),
+        lines(&Lines::default()).unwrap()[0].clone(),
+        heatmap(&hostile_matrix(Values::Shares)).unwrap()[0].clone(),
+        heatmap(&hostile_matrix(Values::Numbers)).unwrap()[0].clone(),
+        heatmap(&Heatmap::default()).unwrap()[0].clone(),
         dots(&measures()).unwrap()[0].clone(),
         dots(&Dots::default()).unwrap()[0].clone(),
     ];
@@ -261,14 +281,14 @@ fn every_svg_is_well_formed_and_names_are_only_text() {
 
 #[test]
 fn amounts_are_named_and_every_seed_has_its_dot() {
-    let point = |amount, values: &[f64]| LabelPoint { amount, values: values.to_vec(), interval: None };
-    let drawn = |unit: Option<String>, values: &[f64]| {
+    let point = |at, values: &[f64]| LinePoint { at, values: values.to_vec(), interval: None };
+    let drawn = |axis: Axis, values: &[f64]| {
         let points = vec![point(1.0, values), point(0.07, values)];
-        let curves = vec![LabelCurve { name: "ours".into(), hue: Hue::default(), points }];
-        let drawn = LabelEfficiency { unit, curves, ..LabelEfficiency::default() };
-        label_efficiency(&drawn).unwrap()
+        let of_us = vec![Line { name: "ours".into(), hue: Hue::default(), points }];
+        let drawn = Lines { axis, lines: of_us, ..Lines::default() };
+        lines(&drawn).unwrap()
     };
-    let [svg_file, png_file] = drawn(None, &[0.5, 0.6, 0.7]);
+    let [svg_file, png_file] = drawn(Axis::LabelShares, &[0.5, 0.6, 0.7]);
     let texts = parse(svg(&svg_file));
     for expected in ["7 %", "100 %", "ours"] {
         assert!(texts.iter().any(|text| text.trim() == expected), "{expected}: {texts:?}");
@@ -277,8 +297,8 @@ fn amounts_are_named_and_every_seed_has_its_dot() {
     let dots = |pictures: &[Picture]| svg(&pictures[0]).matches("<circle").count();
     // Two points, each with a dot for every seed; one more mark is in the legend.
     assert_eq!(dots(&[svg_file]), 1 + 2 + 6);
-    assert_eq!(dots(&drawn(None, &[0.5])), 1 + 2);
-    let texts = parse(svg(&drawn(Some("labels of each class".into()), &[0.5])[0]));
+    assert_eq!(dots(&drawn(Axis::LabelShares, &[0.5])), 1 + 2);
+    let texts = parse(svg(&drawn(Axis::Ratios("labels of each class".into()), &[0.5])[0]));
     assert!(texts.iter().any(|text| text.contains("labels of each class")), "{texts:?}");
 }
 

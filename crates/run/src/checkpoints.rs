@@ -138,7 +138,12 @@ pub fn read_checkpoint(path: &Path) -> Result<Loaded, RunError> {
 /// [`RunError::NewerLayout`].
 pub fn epoch_checkpoint(root: &Path, epoch: u64) -> Result<Loaded, RunError> {
     layout::check_run(root)?;
-    Checkpoints::of(root).loaded(&format!("{EPOCH}{epoch:04}"))
+    Checkpoints::of(root).loaded(&stem_of(epoch))
+}
+
+/// What the checkpoint of an epoch is called.
+fn stem_of(epoch: u64) -> String {
+    format!("{EPOCH}{epoch:04}")
 }
 
 /// The folder `checkpoints/`.
@@ -173,18 +178,35 @@ impl Checkpoints {
         Ok(sidecar)
     }
 
-    /// Keeps `last` under its epoch's number too, and only the `keep` highest numbers.
-    pub(crate) fn keep_epoch(&self, keep: usize) -> Result<(), RunError> {
-        if keep > 0 {
-            let sidecar = self.sidecar_of_last()?;
-            self.copy_last(&format!("{EPOCH}{:04}", sidecar.epoch), &sidecar)?;
+    /// Keeps `last` under its epoch's number too, and only the `keep` highest numbers beside those that are `named`.
+    pub(crate) fn keep_epoch(&self, keep: usize, named: &[u64]) -> Result<(), RunError> {
+        let sidecar = self.sidecar_of_last()?;
+        if keep > 0 || named.contains(&sidecar.epoch) {
+            self.copy_last(&stem_of(sidecar.epoch), &sidecar)?;
         }
+        let named: Vec<String> = named.iter().map(|&epoch| stem_of(epoch)).collect();
         let numbered = self.numbered()?;
-        for stem in numbered.iter().rev().skip(keep) {
+        for stem in numbered.iter().filter(|stem| !named.contains(stem)).rev().skip(keep) {
             files::remove_file(&self.sidecar_path(stem))?;
             files::remove_file(&self.bytes_of(stem))?;
         }
         Ok(())
+    }
+
+    /// Removes all but the checkpoints of `named` epochs. Says whether there is any of these.
+    pub(crate) fn keep_only(&self, named: &[u64]) -> Result<bool, RunError> {
+        let named: Vec<String> = named.iter().map(|&epoch| stem_of(epoch)).collect();
+        let mut numbered = self.numbered()?;
+        let count = numbered.len();
+        numbered.retain(|stem| !named.contains(stem));
+        if numbered.len() == count {
+            return Ok(false);
+        }
+        for stem in numbered.into_iter().chain([BEST.to_owned(), LAST.to_owned()]) {
+            files::remove_file(&self.sidecar_path(&stem))?;
+            files::remove_file(&self.bytes_of(&stem))?;
+        }
+        Ok(true)
     }
 
     /// Keeps `last` as `best` too, if its score beats that of the present one. Says whether it did.

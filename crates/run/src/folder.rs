@@ -90,6 +90,14 @@ impl RunFolder {
         check_free(path, Overwrite::Run)
     }
 
+    /// Whether [`RunFolder::create`] would find nothing in its way at `path`, and nothing to replace.
+    ///
+    /// # Errors
+    /// As [`RunFolder::check_replaceable`]; [`RunError::NotEmpty`].
+    pub fn check_unused(path: &Path) -> Result<(), RunError> {
+        check_free(path, Overwrite::Never)
+    }
+
     fn locked(path: &Path, lock: Lock) -> Result<RunFolder, RunError> {
         Ok(RunFolder {
             root: path.to_path_buf(),
@@ -172,12 +180,12 @@ impl RunFolder {
         self.checkpoints.save_last(checkpoint, self.metrics.rows())
     }
 
-    /// Keeps a copy of what was saved last as `epoch-NNNN`, and of these only the `keep` latest.
+    /// Keeps a copy of what was saved last as `epoch-NNNN`, and of these only the `keep` latest beside those of `named` epochs.
     ///
     /// # Errors
     /// File system errors, also if there is no `last`.
-    pub fn keep_epoch(&mut self, keep: usize) -> Result<(), RunError> {
-        self.checkpoints.keep_epoch(keep)
+    pub fn keep_epoch(&mut self, keep: usize, named: &[u64]) -> Result<(), RunError> {
+        self.checkpoints.keep_epoch(keep, named)
     }
 
     /// Keeps a copy of what was saved last as `best`, if `value` is strictly better than that of the present best
@@ -229,11 +237,14 @@ impl RunFolder {
         files::entries(&folder)?.iter().map(size).sum()
     }
 
-    /// Removes all checkpoints, of a run that is not to be continued.
+    /// Removes the checkpoints of a run that is not to be continued, but those of `named` epochs.
     ///
     /// # Errors
     /// File system errors.
-    pub fn remove_checkpoints(&self) -> Result<(), RunError> {
+    pub fn remove_checkpoints(&self, named: &[u64]) -> Result<(), RunError> {
+        if self.checkpoints.keep_only(named)? {
+            return Ok(());
+        }
         let path = self.root.join(names::CHECKPOINTS);
         match fs::remove_dir_all(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RunError::io("remove", &path, e)),

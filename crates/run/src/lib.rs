@@ -52,7 +52,7 @@
 //! let mut run = RunFolder::create(&path, Overwrite::Never, &start)?;
 //! run.append_metrics(&json!({"step": 1, "epoch": 1, "loss": 12.5}))?;
 //! run.save_last(&Checkpoint { bytes: b"weights", epoch: 1, step: 1, state: json!({"cursor": 0}) })?;
-//! run.keep_epoch(3)?;
+//! run.keep_epoch(3, &[])?;
 //! run.keep_best("knn_accuracy", Direction::Higher, 0.81)?;
 //! run.write_metrics_csv()?;
 //! run.set_status(RunState::Done, "")?;

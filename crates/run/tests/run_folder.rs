@@ -90,7 +90,7 @@ fn a_whole_run_has_exactly_the_documented_layout_and_reads_back() {
     run.append_metrics(&json!({"step": 1, "epoch": 0, "loss": 2.5})).unwrap();
     run.append_metrics(&json!({"step": 2, "epoch": 1, "loss": 1.5, "knn_accuracy": 0.7})).unwrap();
     run.save_last(&checkpoint(b"weights", 1, 2)).unwrap();
-    run.keep_epoch(2).unwrap();
+    run.keep_epoch(2, &[]).unwrap();
     assert!(run.keep_best("knn_accuracy", Direction::Higher, 0.7).unwrap());
     run.write_encoder(b"encoder", &json!({"name": "resnet18"})).unwrap();
     run.write_verdict("knn", &json!({"test": {"accuracy": 0.7}})).unwrap();
@@ -271,12 +271,29 @@ fn a_place_that_may_not_be_written_is_told_apart() {
 }
 
 #[test]
+fn epochs_that_are_named_stay_whatever_is_kept() {
+    let (_place, path) = place();
+    let mut run = create(&path);
+    for epoch in 1..=5_u64 {
+        run.save_last(&checkpoint(format!("weights {epoch}").as_bytes(), epoch, 10 * epoch)).unwrap();
+        run.keep_epoch(1, &[1, 3]).unwrap();
+    }
+    assert_eq!(kept_epochs(&path).unwrap(), [1, 3, 5]);
+    run.remove_checkpoints(&[1, 3]).unwrap();
+    assert_eq!(kept_epochs(&path).unwrap(), [1, 3]);
+    assert_eq!(epoch_checkpoint(&path, 3).unwrap().bytes, b"weights 3");
+    assert!(!path.join("checkpoints/last.safetensors").exists());
+    run.remove_checkpoints(&[]).unwrap();
+    assert!(!path.join("checkpoints").exists());
+}
+
+#[test]
 fn damaged_checkpoints_are_passed_over_with_a_warning() {
     let (_place, path) = place();
     let mut run = create(&path);
     for epoch in 1..=4_u64 {
         run.save_last(&checkpoint(format!("weights {epoch}").as_bytes(), epoch, 10 * epoch)).unwrap();
-        run.keep_epoch(3).unwrap();
+        run.keep_epoch(3, &[]).unwrap();
     }
     let folder = path.join("checkpoints");
     let stems = |names: Vec<String>| {

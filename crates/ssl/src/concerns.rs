@@ -19,10 +19,18 @@ impl<M: NamedMethod> Settings<M> {
     /// Images of the last batch, which would not be full.
     fn left_out(&self, images: usize) -> Option<String> {
         let (batch, rest) = (self.batch, images % self.batch);
+        // Of batches that are not much smaller, the one that wastes least; the largest of several.
+        let better = (batch.div_ceil(2).max(2)..batch).rev().min_by_key(|batch| images % batch);
+        let better = better.filter(|better| images % better < rest);
+        let instead = better.map(|better| match images % better {
+            0 => format!("; batch={better} leaves none out"),
+            fewer => format!("; batch={better} leaves out {fewer}"),
+        });
         (rest > 0).then(|| {
             format!(
                 "{rest} of {images} training images are left out of each epoch, others each time, as they fill no batch of \
-                 {batch}; a batch that divides {images} leaves none out"
+                 {batch}{}",
+                instead.unwrap_or_default()
             )
         })
     }
@@ -88,7 +96,12 @@ mod tests {
     #[test]
     fn usual_settings_give_no_concern_and_unusual_ones_name_what_to_change() {
         assert_eq!(concerns(|_| (), 640), "");
-        assert!(concerns(|_| (), 448 + 64 + 9).starts_with("9 of 521 training images"));
+        let told = concerns(|_| (), 448 + 64 + 9);
+        assert!(
+            told.starts_with("9 of 521 training images") && told.ends_with("; batch=52 leaves out 1"),
+            "{told}"
+        );
+        assert!(concerns(|_| (), 434).ends_with("; batch=62 leaves none out"));
         let fast = |settings: &mut Settings| {
             settings.optim = OptimiserSettings { lr: 0.3, ..settings.optim.clone() };
         };

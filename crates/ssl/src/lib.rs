@@ -36,7 +36,8 @@ pub use learner::{DataShape, Learner, LearnerSize, StepReport};
 pub use old::moved;
 pub use problems::{Problems, SettingProblem};
 pub use settings::{
-    Best, CheckpointSettings, Common, KnnSettings, PrecisionChoice, Settings, SizeRule, ViewSize, WhenDone,
+    Best, CheckpointSettings, Common, ImageShare, KnnSettings, PrecisionChoice, Settings, SizeRule, ViewSize,
+    WhenDone,
 };
 pub use train::{EpochTime, Prepared, train, workers};
 pub use training_loop::LOW_RANK;

@@ -68,6 +68,8 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("medmnist/w-mse", include_str!("../recipes/medmnist/w-mse.toml")),
     ("medmnist/weighted-sum", include_str!("../recipes/medmnist/weighted-sum.toml")),
     ("mnist/mocov2plus", include_str!("../recipes/mnist/mocov2plus.toml")),
+    ("p/barlow-twins", include_str!("../recipes/p/barlow-twins.toml")),
+    ("p/simclr", include_str!("../recipes/p/simclr.toml")),
 ];
 
 /// The text of the recipe called `name`.

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinlens_data::{DataSettings, ImageSource, PixelRange, median_shorter_side};
+use twinlens_data::{DataSettings, ImageSource, LabelChoice, PixelRange, median_shorter_side};
 use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::optim::{MultiStep, OptimiserRule, OptimiserSettings, ScheduleSettings, ScheduleShape};
 use twinlens_nn::weights::EncoderDescription;
@@ -136,6 +136,9 @@ pub struct Settings<M = MethodSettings> {
     pub epochs: usize,
     /// Use only the first so many training images; 0 uses all.
     pub limit: usize,
+    /// Use only a share of the training images, drawn by a seed.
+    #[serde(default)]
+    pub images: ImageShare,
     /// Pass all views through the network as one batch, sharing batch statistics, or one after the other.
     pub views_together: bool,
     /// Stop when the embeddings' standard deviation falls below this share of that of a full sphere; 0 never.
@@ -143,6 +146,36 @@ pub struct Settings<M = MethodSettings> {
     pub collapse_threshold: f64,
     /// The periodic look at held-out labels.
     pub knn: KnnSettings,
+}
+
+/// `[images]`: which share of the training images is learned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageShare {
+    /// How many of them.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+    pub share: f64,
+    /// How they are drawn: `random` from all, or `stratified` by class where there are labels.
+    #[schemars(with = "Choice")]
+    pub choice: LabelChoice,
+    /// The seed of the draw.
+    pub seed: u64,
+}
+
+impl Default for ImageShare {
+    /// All of them.
+    fn default() -> ImageShare {
+        ImageShare { share: 1.0, choice: LabelChoice::Random, seed: 0 }
+    }
+}
+
+/// The names of [`LabelChoice`], for the schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum Choice {
+    Stratified,
+    Random,
 }
 
 impl<M> Deref for Settings<M> {
@@ -218,6 +251,9 @@ pub struct CheckpointSettings {
     pub every: usize,
     /// Numbered checkpoints kept beside the last and the best.
     pub keep: usize,
+    /// Epochs whose checkpoints are kept besides, such as `[1, 10, 30]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub epochs: Vec<u64>,
     /// By what a checkpoint is the best.
     #[serde(default)]
     pub best: Best,
@@ -253,7 +289,13 @@ pub enum WhenDone {
 impl Default for CheckpointSettings {
     /// After every epoch, the newest kept beside the last and the best by accuracy; nothing is removed at the end.
     fn default() -> CheckpointSettings {
-        CheckpointSettings { every: 1, keep: 1, best: Best::default(), when_done: WhenDone::default() }
+        CheckpointSettings {
+            every: 1,
+            keep: 1,
+            epochs: Vec::new(),
+            best: Best::default(),
+            when_done: WhenDone::default(),
+        }
     }
 }
 
@@ -288,6 +330,7 @@ impl Default for Settings {
             method: MethodSettings::BarlowTwins(methods::BarlowTwinsSettings::default()),
             epochs: 10,
             limit: 0,
+            images: ImageShare::default(),
             views_together: true,
             collapse_threshold: 0.01,
             knn: KnnSettings { every: 1, k: 20, temperature: 0.07, limit: 5000 },
@@ -399,8 +442,9 @@ impl Common {
 impl<M> Settings<M> {
     /// The same for another method, such as an [`OwnMethod`](methods::OwnMethod).
     pub fn with_method<N>(self, method: N) -> Settings<N> {
-        let Settings { common, method: _, epochs, limit, views_together, collapse_threshold, knn } = self;
-        Settings { common, method, epochs, limit, views_together, collapse_threshold, knn }
+        let Settings { common, method: _, epochs, limit, images, views_together, collapse_threshold, knn } =
+            self;
+        Settings { common, method, epochs, limit, images, views_together, collapse_threshold, knn }
     }
 }
 
@@ -410,6 +454,8 @@ impl<M: NamedMethod> Settings<M> {
         let mut problems = Problems::default();
         self.common.check(self.epochs, &mut problems);
         problems.least_one("epochs", self.epochs);
+        let share = self.images.share;
+        problems.require("images.share", share > 0.0 && share <= 1.0, "above 0, up to 1", &share);
         problems.share("collapse_threshold", self.collapse_threshold);
         problems.least_one("knn.k", self.knn.k);
         problems.positive("knn.temperature", self.knn.temperature);

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use serde_json::json;
-use twinlens_data::{DataSet, ImageSource, Splits, channel_statistics, limit, median_shorter_side};
+use twinlens_data::{
+    DataSet, ImageSource, Splits, channel_statistics, image_share, limit, median_shorter_side,
+};
 use twinlens_eval::{Knn, Labelled, Vote};
 use twinlens_nn::encoders::Stem;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, NamedTensor, write_safetensors};
@@ -24,7 +26,8 @@ use crate::sections::ENCODER;
 use crate::task::{CollapseCheck, Judged, Plan, Position, Task, TaskState};
 use crate::training_loop::TrainingLoop;
 use crate::{
-    Common, DataShape, KnnSettings, Learner, SettingProblem, Settings, SslError, StepReport, ViewSize,
+    Common, DataShape, ImageShare, KnnSettings, Learner, SettingProblem, Settings, SslError, StepReport,
+    ViewSize,
 };
 
 /// A data set made ready for a run: checked, measured, its views compiled.
@@ -107,14 +110,43 @@ impl Prepared {
     /// Checks `settings` against `data` and measures the channels of the training images.
     ///
     /// # Errors
-    /// Settings that cannot be used, all of them together; a data set without training images, or whose training images
-    /// are one single value.
+    /// As [`Prepared::check`]; training images that are one single value.
     pub fn new<M: NamedMethod>(settings: &Settings<M>, data: &DataSet) -> Result<Prepared, SslError> {
+        let train = Prepared::images(settings, data)?;
+        let context = measured(train.as_ref(), settings.size, &data.name)?;
+        let policy = Arc::new(Policy::build(&settings.views, context.clone())?);
+        let workers = workers(settings.workers);
+        Ok(Prepared { train, context, policy, workers, classes: data.classes.len() })
+    }
+
+    /// Checks `settings` against `data` without measuring anything: quickly, for whoever has many to check.
+    ///
+    /// # Errors
+    /// Settings that cannot be used, all of them together; a data set without training images; views that do not fit.
+    pub fn check<M: NamedMethod>(settings: &Settings<M>, data: &DataSet) -> Result<(), SslError> {
+        let train = Prepared::images(settings, data)?;
+        let first = train.image(0)?;
+        let (channels, mean) = (first.channels, vec![0.5; first.channels]);
+        let size = settings.size.on(train.as_ref())?;
+        let pixel_type = first.pixel_type();
+        Policy::build(&settings.views, BuildContext { size, channels, pixel_type, std: mean.clone(), mean })?;
+        Ok(())
+    }
+
+    /// The images that a training with these settings learns from.
+    fn images<M: NamedMethod>(
+        settings: &Settings<M>,
+        data: &DataSet,
+    ) -> Result<Arc<dyn ImageSource>, SslError> {
         let mut problems = settings.problems();
         let train = data.splits.train.clone();
         let mut train = train.ok_or_else(|| SslError::NoTrainingImages { name: data.name.clone() })?;
         if settings.limit > 0 {
             train = limit(train, settings.limit);
+        }
+        if problems.is_empty() {
+            let ImageShare { share, choice, seed } = settings.images;
+            train = image_share(train, share, choice, seed)?;
         }
         if settings.batch > train.len() {
             let expected = format!("at most the {} training images", train.len());
@@ -132,10 +164,7 @@ impl Prepared {
         if !problems.is_empty() {
             return Err(SslError::Settings { problems });
         }
-        let context = measured(train.as_ref(), settings.size, &data.name)?;
-        let policy = Arc::new(Policy::build(&settings.views, context.clone())?);
-        let workers = workers(settings.workers);
-        Ok(Prepared { train, context, policy, workers, classes: data.classes.len() })
+        Ok(train)
     }
 
     /// The same with views of `size` pixels, as `settings` make them; the images are not measured again.

@@ -206,16 +206,16 @@ impl<'f, 'h, T: Task> TrainingLoop<'f, 'h, T> {
 
     fn after_epoch(&mut self, position: Position) -> Result<(), SslError> {
         let judged = self.task.judge(position.epoch, &mut self.metrics_log)?;
-        let CheckpointSettings { every, keep, best, .. } = self.plan.checkpoint;
+        let CheckpointSettings { every, keep, best, epochs, .. } = self.plan.checkpoint.clone();
         let judged = match best {
             Best::Accuracy => judged,
             Best::Loss => self.metrics_log.newest("loss", Direction::Lower),
             Best::EffectiveRank => self.metrics_log.newest("effective_rank", Direction::Higher),
         };
         let last = position.epoch == self.plan.epochs || self.task.is_over();
-        if position.epoch.is_multiple_of(every) || last {
+        if position.epoch.is_multiple_of(every) || epochs.contains(&(position.epoch as u64)) || last {
             self.save(position)?;
-            self.metrics_log.folder.keep_epoch(keep)?;
+            self.metrics_log.folder.keep_epoch(keep, &epochs)?;
             if let Some(Judged { metric, direction, value }) = judged {
                 self.metrics_log.folder.keep_best(metric, direction, value)?;
             }

@@ -11,7 +11,7 @@ use twinlens_ssl::methods::METHODS;
 use crate::commands::settings::{USUAL, USUAL_TUNED};
 use crate::commands::{
     bench, cluster, completions, config, data, doctor, embed, finetune, health, judge, knn, list, man,
-    predict, pretrain, probe, quickstart, report, runs, spec, transfer, tsne, views, weights,
+    predict, pretrain, probe, quickstart, report, runs, spec, study, transfer, tsne, views, weights,
 };
 use crate::exit::{Exit, Outcome, show_backtraces};
 use crate::invocation::Invocation;
@@ -65,6 +65,8 @@ pub enum Verb {
     Data(data::DataArgs),
     /// Find past runs and how they went
     Runs(runs::RunsArgs),
+    /// Make tables and figures: vary, repeat, judge, draw
+    Study(study::StudyArgs),
     /// List what there is to choose from: methods, encoders, presets, formats and more
     List(list::ListArgs),
     /// Take encoders from other programs, and give them back
@@ -86,6 +88,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Learn", &["quickstart", "pretrain", "finetune"]),
     ("Judge", &["judge", "knn", "probe", "transfer", "cluster", "health", "embed", "predict"]),
     ("See", &["views", "tsne", "report", "data", "runs"]),
+    ("Compare", &["study"]),
     ("Set up", &["list", "weights", "config", "bench", "doctor", "completions", "man"]),
 ];
 
@@ -268,6 +271,7 @@ fn execute(verb: Verb, invocation: &Invocation, terminal: &Terminal) -> Outcome 
         Verb::Bench(args) => bench::run(&args, terminal),
         Verb::Data(args) => data::run(&args, terminal),
         Verb::Runs(args) => runs::run(&args, terminal),
+        Verb::Study(args) => study::run(&args, invocation, terminal),
         Verb::Weights(args) => weights::run(&args, terminal),
         Verb::Doctor(args) => doctor::run(&args, invocation, terminal),
         Verb::Completions(args) => completions::run(&args, command(), terminal),

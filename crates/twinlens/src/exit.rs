@@ -232,7 +232,7 @@ pub fn spelled(hint: &str) -> String {
 }
 
 fn spelled_name(name: &str) -> String {
-    const VERBS: [(&str, &str); 10] = [
+    const VERBS: [(&str, &str); 14] = [
         ("encoders", "twinlens list encoders"),
         ("import", "twinlens weights import"),
         ("inspect", "twinlens data inspect"),
@@ -243,6 +243,10 @@ fn spelled_name(name: &str) -> String {
         ("data_folder", "TWINLENS_DATA_DIR"),
         ("probe", "twinlens probe"),
         ("finetune", "twinlens finetune"),
+        ("studies", "twinlens study list"),
+        ("plan_study", "twinlens study plan ID --out DIR"),
+        ("status", "twinlens study status DIR"),
+        ("retry", "twinlens study retry DIR"),
     ];
     let verb = VERBS.iter().find(|(known, _)| *known == name).map(|(_, verb)| (*verb).to_owned());
     verb.unwrap_or_else(|| format!("--{}", name.replace('_', "-")))

@@ -274,7 +274,7 @@ impl Terminal {
         }
     }
 
-    /// The final result of a command: `human` for people, or `document` as JSON, which must be an object.
+    /// The final result of a command: `human` for people, or `document` as JSON, which must be an object or a list of objects.
     ///
     /// # Errors
     /// As [`Terminal::print`]; a document that cannot be JSON.
@@ -377,6 +377,7 @@ fn versioned(document: &impl Serialize) -> Outcome<Value> {
             object.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
             Ok(Value::Object(object))
         }
+        Value::Array(objects) => objects.iter().map(versioned).collect(),
         other => Err(Failure::message(Exit::Failed, format!("the result is no JSON object: {other}"))),
     }
 }

@@ -124,10 +124,31 @@ impl Mistake<'_> {
     fn unknown(&self) -> Failure {
         let given = self.meant();
         let Some(name) = given.strip_prefix("--") else {
-            return self.failure(format!("`{}` takes no `{given}`", self.path));
+            let failure = self.failure(format!("`{}` takes no `{given}`", self.path));
+            return failure.advised(self.instead_of_word(given));
         };
         let failure = self.failure(format!("`{}` has no flag `{given}`", self.path));
         failure.advised(self.instead_of(name))
+    }
+
+    /// What a word is probably meant as that the verb does not take.
+    fn instead_of_word(&self, given: &str) -> Option<String> {
+        let is_flag =
+            |name: &str| self.verb.get_arguments().any(|argument| argument.get_long() == Some(name));
+        if let Some(short) = given.strip_prefix('-') {
+            let typed = self.arguments.iter().find(|word| word.starts_with(given) && !word.starts_with("--"));
+            let name = typed.map_or(short, |word| word.trim_start_matches('-'));
+            return is_flag(name).then(|| format!("did you mean `--{name}`?"));
+        }
+        if std::path::Path::new(given).exists() && is_flag("data") {
+            return Some(format!("images are named with --data {given}"));
+        }
+        // The shell took the two halves of a name with a space apart.
+        let at = self.arguments.iter().position(|word| word == given)?;
+        let whole = format!("{} {given}", self.arguments.get(at.checked_sub(1)?)?);
+        std::path::Path::new(&whole)
+            .exists()
+            .then(|| format!("a name with a space stands in quotation marks: '{whole}'"))
     }
 
     /// What does what a flag called `name` is expected to do.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use twinlens_data::{
     Concat, DataSet, DataSettings, ImageSource, LabelAmount, LabelChoice, LabelShare, OpenOptions, Split,
-    SplitOrigin, SplitPolicy, SplitShares, Subset, class_counts, draw_splits, limit,
+    SplitOrigin, SplitPolicy, SplitShares, Subset, class_counts, draw_splits, image_share, limit,
 };
 
 use crate::make::{Listed, bytes_of, npy_u8, npz, open_file, with};
@@ -160,6 +160,29 @@ proptest! {
             }
         } else {
             prop_assert_eq!(few.len(), ((labels.len() as f64 * small).round() as usize).max(1));
+        }
+    }
+
+    #[test]
+    fn shares_of_images_are_nested_and_as_large_as_asked_for(
+        labels in prop::collection::vec(0usize..4, 1..200),
+        seed: u64,
+        random: bool,
+    ) {
+        let choice = if random { LabelChoice::Random } else { LabelChoice::Stratified };
+        let source = labelled(&labels);
+        let names = |share: f64| -> Vec<String> {
+            let drawn = image_share(source.clone(), share, choice, seed).unwrap();
+            (0..drawn.len()).map(|index| drawn.name(index)).collect()
+        };
+        let [few, more, all] = [0.1, 0.5, 1.0].map(names);
+        prop_assert!(few.iter().all(|name| more.contains(name)));
+        prop_assert_eq!(all.len(), labels.len());
+        if random {
+            prop_assert_eq!(more.len(), ((labels.len() as f64 * 0.5).round() as usize).max(1));
+        } else {
+            let classes: std::collections::BTreeSet<usize> = labels.iter().copied().collect();
+            prop_assert!(few.len() >= classes.len(), "every class has an image");
         }
     }
 

@@ -37,19 +37,18 @@ pub fn refuse_changes(before: &Table, now: &Table, may: &[&str]) -> Result<(), J
     }
 }
 
+/// What tells a training with these settings on these images from any other; `weights` is the hash of those that it begins with.
 /// See [`super::TrainingJob::key`].
-pub(super) fn key(
-    settings: &RunSettings,
-    data: &DataSet,
-    begins_with: Option<(String, String)>,
-) -> Result<String, LabError> {
+///
+/// # Errors
+/// Settings that TOML cannot hold.
+pub fn key_of(settings: &RunSettings, data: &DataSet, weights: Option<String>) -> Result<String, LabError> {
     // Against nothing, every setting differs: its dotted key and its value.
     let asked: Vec<String> = changes(&Table::new(), &settings.table()?, &NO_PART)
         .iter()
         .filter(|change| !is_among(&change.key, &PLACES_OF_WEIGHTS))
         .map(ToString::to_string)
         .collect();
-    let weights = begins_with.map(|(_, sha256)| sha256);
     let text = json!({
         "kind": settings.kind(),
         "asked": asked,

@@ -213,7 +213,10 @@ fn pretrained_by(folder: &RunFolder) -> Result<Option<String>, SslError> {
 }
 
 /// The verdict that a fine-tuning keeps in its run.
-pub(crate) fn kept_verdict(record: &RunRecord) -> Result<Option<Verdict<Predictions>>, serde_json::Error> {
+///
+/// # Errors
+/// A verdict that cannot be read.
+pub fn kept_verdict(record: &RunRecord) -> Result<Option<Verdict<Predictions>>, serde_json::Error> {
     let kept = record.verdicts.values().find(|verdict| verdict["protocol"] == PROTOCOL);
     let verdict: Option<Verdict> = kept.cloned().map(serde_json::from_value).transpose()?;
     Ok(verdict.and_then(|verdict| verdict.predictions()))

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use twinlens_data::available_memory;
-use twinlens_nn::encoders::{EncoderSettings, Stem};
+use twinlens_nn::encoders::{EncoderSettings, Stem, StemChoice};
 use twinlens_ssl::LearnerSize;
 
 use super::JobError;
@@ -62,7 +62,7 @@ impl MemoryNeed {
 
 impl Demand {
     pub(super) fn need(&self) -> MemoryNeed {
-        let network = self.encoder.spec().describe(self.encoder.stem());
+        let network = self.encoder.describe();
         let maps: usize = self.sides.iter().map(|&side| network.map_values(self.channels, side)).sum();
         let pixels: usize = self.sides.iter().map(|&side| side * side * self.channels).sum();
         MemoryNeed {
@@ -93,11 +93,19 @@ impl Demand {
             .take_while(|batch| *batch >= LEAST_BATCH)
             .find(|&batch| fits(&Demand { batch, ..self.clone() }))
             .map(|batch| format!("batch={batch}"));
-        let size = self.smaller().find(|&side| fits(&self.at(side))).map(|side| format!("size={side}"));
+        let size = self.smaller().find(|&side| fits(&self.at(side))).map(|side| self.named(side));
         let large = Demand { encoder: self.encoder.with_stem(Stem::Imagenet), ..self.clone() };
         let stem = large.encoder != self.encoder && fits(&large);
         let stem = stem.then(|| "encoder.stem=imagenet".to_owned());
         [batch, size, stem].into_iter().flatten().collect()
+    }
+
+    /// The settings that make views of that side and change nothing else: with small ones another stem would come, which needs more.
+    fn named(&self, side: usize) -> String {
+        let stays = self.encoder.stem() == StemChoice::Auto.at(side);
+        let stem =
+            if stays { String::new() } else { format!(" encoder.stem={}", self.encoder.stem().name()) };
+        format!("size={side}{stem}")
     }
 
     /// Smaller sides of the largest view, from the largest on.

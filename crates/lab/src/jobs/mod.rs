@@ -26,10 +26,11 @@ use twinlens_run::{Recipe, Row, RunError, RunFolder, RunRecord, RunState, names}
 use twinlens_ssl::finetune::FinetuneSettings;
 use twinlens_ssl::{Settings, StartFrom};
 
-pub use asked::{changes, refuse_changes};
+pub use asked::{changes, key_of, refuse_changes};
 pub use error::JobError;
-pub(crate) use finetuning::kept_verdict;
-pub use finetuning::{Finetuning, adopt_encoder, read_init, same_encoder, same_weights, unfrozen};
+pub use finetuning::{
+    Finetuning, adopt_encoder, kept_verdict, read_init, same_encoder, same_weights, unfrozen,
+};
 pub use folder::{free_space, room_for};
 pub use judging::{JudgeJob, JudgeRequest, judge};
 pub use memory::MemoryNeed;
@@ -106,7 +107,7 @@ pub trait TrainingJob {
     /// # Errors
     /// Settings that TOML cannot hold.
     fn key(&self) -> Result<String, LabError> {
-        asked::key(&self.settings(), self.data(), self.begins_with())
+        key_of(&self.settings(), self.data(), self.begins_with().map(|(_, sha256)| sha256))
     }
 
     /// How the folder `path` stands to this job.

@@ -90,18 +90,21 @@ impl Pretraining {
         let mut told = settings.fit(&data)?;
         let mut prepared = Prepared::new(&settings, &data)?;
         let mut demand = demand(&settings, &prepared, on_cpu);
+        let mut too_large = None;
         while let Err(error) = demand.check() {
             let smaller = demand.smaller().next().filter(|_| asked.size == ViewSize::default());
             let Some(smaller) = smaller else { return Err(error.into()) };
-            lab.events.warn(&format!("views of {smaller} pixels, as for larger ones {error}"));
-            settings =
-                Settings { common: Common { size: smaller.into(), ..asked.common.clone() }, ..asked.clone() };
+            // The stem of the larger views stays: that of small images needs more.
+            let common = Common { size: smaller.into(), encoder: settings.encoder, ..asked.common.clone() };
+            settings = Settings { common, ..asked.clone() };
             told = settings.fit(&data)?;
             prepared = prepared.resized(&settings, smaller)?;
             demand = self::demand(&settings, &prepared, on_cpu);
+            too_large = Some(format!("views of {smaller} pixels, as for larger ones {error}"));
         }
-        told.extend(settings.concerns(prepared.train.len()));
-        told.iter().for_each(|told| lab.events.warn(told));
+        too_large.iter().for_each(|told| lab.events.warn(told));
+        told.iter().for_each(|told| lab.events.note(told));
+        settings.concerns(prepared.train.len()).iter().for_each(|told| lab.events.warn(told));
         Ok(Pretraining { settings, data, prepared, demand, recipe: None, init: None })
     }
 
@@ -155,7 +158,7 @@ impl Pretraining {
             Ok((ended == TrainingEnd::Done).then_some(()))
         })?;
         if self.settings.checkpoint.when_done == WhenDone::Remove {
-            folder.remove_checkpoints()?;
+            folder.remove_checkpoints(&self.settings.checkpoint.epochs)?;
         }
         let record = RunRecord::read(folder.path())?;
         Ok(Pretrained { folder: record.path, metrics: record.metrics })

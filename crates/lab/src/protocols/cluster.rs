@@ -33,6 +33,7 @@ impl Protocol for ClusterProtocol {
         if labels.is_none() {
             let reason = match data.has_tags() {
                 true => "an image may show several classes",
+                false if data.classes.is_empty() => "the images have no labels",
                 false => "not every image has a label",
             };
             judgement.warnings.push(format!("{reason}: clusters were not compared with labels"));

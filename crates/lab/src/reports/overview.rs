@@ -106,6 +106,9 @@ fn data_facts(settings: &RunSettings, data: &DataSummary) -> [Fact; 3] {
     });
     let seed = settings.common().data_options.split_seed;
     let origin = match data.split_origin {
+        SplitOrigin::Defined if data.classes.is_empty() && data.splits.len() == 1 => {
+            "without labels nothing is held out".to_owned()
+        }
         SplitOrigin::Defined => "splits as the data define them".to_owned(),
         SplitOrigin::ValFromTrain => format!("val drawn from the training images with seed {seed}"),
         SplitOrigin::Drawn => format!("all splits drawn with seed {seed}"),

@@ -39,7 +39,7 @@ pub(super) fn section(run: &RunView, courses: Vec<Plate>, extras: &mut Extras) -
     let entries: Vec<Entry> = run.conditions.iter().map(entry).collect();
     let mut blocks = tables(&entries);
     if entries.is_empty() {
-        let nothing = "Nothing was evaluated in this run; the commands under “To repeat this” do it.";
+        let nothing = "Nothing was compared with labels in this run. With labels, the commands under “To repeat this” do it.";
         blocks.push(Block::Text(nothing.to_owned()));
     }
     blocks.extend(published.note().filter(|_| !entries.is_empty()).map(Block::Note));

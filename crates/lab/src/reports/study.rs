@@ -8,7 +8,7 @@ use twinlens_eval::statistics::Bootstrap;
 use twinlens_eval::{Measure, Predictions, Repeated, SplitPredictions, gain};
 use twinlens_report::{
     Bar, Block, Cell, Column, Comparison, Fact, Gap, Group, Hue, Page, Picture, Plate, Section, Table,
-    TableRow, comparison, label_efficiency,
+    TableRow, comparison, lines,
 };
 
 use super::classes::{matrix, matrix_in_words};
@@ -123,7 +123,7 @@ fn picture(found: &ExistingStudy) -> Result<Picture, LabError> {
         found.points.iter().find_map(|(_, verdicts)| most_frequent(verdicts.first()?.outcome.split("test")?));
     if found.plan.amounts.len() > 1 {
         let points: Vec<Point> = found.points.iter().map(|(point, _)| point.clone()).collect();
-        let [svg, _] = label_efficiency(&label_curves(&points, &data_of(found), majority))?;
+        let [svg, _] = lines(&label_curves(&points, &data_of(found), majority))?;
         return Ok(svg);
     }
     let bar = |(point, _): &Judged| {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use twinlens_data::{DataSet, class_counts};
 use twinlens_eval::Predictions;
 use twinlens_nn::weights::EncoderFile;
-use twinlens_report::label_efficiency;
+use twinlens_report::lines;
 use twinlens_run::{RunFolder, RunState, command_line, names, write_atomically};
 
 pub use existing::ExistingStudy;
@@ -270,7 +270,7 @@ impl Study {
         write_atomically(&out.join(format!("{name}.csv")), points::csv(&points).as_bytes())?;
         if self.plan.amounts.len() > 1 {
             let drawn = label_curves(&points, &self.data.name, self.most_frequent());
-            for picture in label_efficiency(&drawn)? {
+            for picture in lines(&drawn)? {
                 write_atomically(&out.join(format!("{name}.{}", picture.extension())), picture.bytes())?;
             }
         }
@@ -319,7 +319,7 @@ fn train(training: &Planned<'_>, to: &Destination<'_>) -> Result<Verdict<Predict
     };
     // A finished training of a study is not gone on with, and its checkpoints would fill disks.
     if path.join(names::CHECKPOINTS).is_dir() {
-        RunFolder::open(&path)?.remove_checkpoints()?;
+        RunFolder::open(&path)?.remove_checkpoints(&[])?;
     }
     Ok(outcome.verdict)
 }

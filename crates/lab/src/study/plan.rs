@@ -183,7 +183,7 @@ impl StudyPlan {
             encoder: common.encoder.name().into(),
             stem: common.encoder.stem().name().into(),
             channels: mean.len(),
-            features: common.encoder.spec().features,
+            features: common.encoder.features(),
             size: common.size.known().unwrap_or_default(),
             range: None, // the images come with theirs
             mean: mean.clone(),

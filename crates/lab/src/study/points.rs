@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use twinlens_data::{LabelAmount, Split};
 use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{Predictions, Repeats};
-use twinlens_report::{Hue, LabelCurve, LabelEfficiency, LabelPoint};
+use twinlens_report::{Axis, Hue, Line, LinePoint, Lines, Values};
 use twinlens_run::csv_cell;
 
 use super::plan::{PIXELS_PROBE, UNTRAINED_PROBE};
@@ -77,26 +77,28 @@ pub fn csv(points: &[Point]) -> String {
 }
 
 /// The curves of points on the test images of `data`, of whose labels the most frequent class has the share `majority`.
-pub fn label_curves(points: &[Point], data: &str, majority: Option<f64>) -> LabelEfficiency {
-    let mut curves: Vec<LabelCurve> = Vec::new();
+pub fn label_curves(points: &[Point], data: &str, majority: Option<f64>) -> Lines {
+    let mut lines: Vec<Line> = Vec::new();
     for point in points {
         let Some(drawn) = drawn(point) else { continue };
-        match curves.iter_mut().find(|curve| curve.name == point.name) {
-            Some(curve) => curve.points.push(drawn),
+        match lines.iter_mut().find(|line| line.name == point.name) {
+            Some(line) => line.points.push(drawn),
             None => {
-                let hue = hue_of_condition(&point.name, curves.len());
-                curves.push(LabelCurve { name: point.name.clone(), hue, points: vec![drawn] });
+                let hue = hue_of_condition(&point.name, lines.len());
+                lines.push(Line { name: point.name.clone(), hue, points: vec![drawn] });
             }
         }
     }
     let counted = matches!(points.first(), Some(Point { amount: LabelAmount::PerClass(_), .. }));
-    let seeds = curves.iter().flat_map(|curve| &curve.points).map(|point| point.values.len()).max();
+    let seeds = lines.iter().flat_map(|line| &line.points).map(|point| point.values.len()).max();
     let dots =
         seeds.filter(|seeds| *seeds > 1).map_or(String::new(), |seeds| format!("; dots: {seeds} seeds"));
-    LabelEfficiency {
+    let axis = if counted { Axis::Ratios("labels of each class".to_owned()) } else { Axis::LabelShares };
+    Lines {
         measure: format!("Accuracy on the test images of {data}"),
-        unit: counted.then(|| "labels of each class".to_owned()),
-        curves,
+        values: Values::Shares,
+        axis,
+        lines,
         reference: majority.map(|share| (share, "always the most frequent class".to_owned())),
         note: format!("bands: 95 % bootstrap interval over the images{dots}"),
     }
@@ -111,10 +113,10 @@ pub fn hue_of_condition(name: &str, number: usize) -> Hue {
     }
 }
 
-fn drawn(point: &Point) -> Option<LabelPoint> {
+fn drawn(point: &Point) -> Option<LinePoint> {
     let accuracy = point.split(Split::Test.name())?.get("accuracy")?;
-    Some(LabelPoint {
-        amount: match point.amount {
+    Some(LinePoint {
+        at: match point.amount {
             LabelAmount::Share(share) => share,
             LabelAmount::PerClass(count) => count as f64,
         },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use twinlens_nn::encoders::{Recognised, Stem, recognise};
+use twinlens_nn::encoders::{EncoderSettings, Recognised, Stem, recognise};
 use twinlens_nn::onnx::write_onnx;
 use twinlens_nn::weights::{EncoderDescription, NamedTensor, Weights, write_detectron2};
 use twinlens_run::write_atomically;
@@ -60,23 +60,30 @@ pub fn export(encoder: &Path, out: &Path) -> Result<Exported, LabError> {
     }
     let file = read_encoder(encoder)?;
     let found = recognise(&file.tensors, Some(""))?;
-    let tensors = found.take(&file.tensors, found.channels);
+    let backbone = found.take(&file.tensors, found.channels);
+    let mut tensors = backbone.clone();
+    if EncoderSettings::of(&file.description)?.features() != found.spec.features {
+        // The layer that gives the features is a part of the encoder, where it mostly is a classifier.
+        let of_layer = |(name, _): &(&String, &NamedTensor)| name.starts_with("fc.");
+        let layer = file.tensors.iter().filter(of_layer);
+        tensors.extend(layer.map(|(name, tensor)| (name.clone(), tensor.clone())));
+    }
     let bytes = match format {
         Format::Safetensors => torchvision(&tensors)?,
-        Format::Onnx => onnx(&found, &tensors, &file.description)?,
-        Format::Detectron2 => detectron2(&found, &tensors)?,
+        Format::Onnx => onnx(&tensors, &file.description)?,
+        Format::Detectron2 => detectron2(&found, &backbone)?,
     };
     write_atomically(out, &bytes)?;
     Ok(Exported { encoder: found.spec.id, tensors: tensors.len() })
 }
 
 fn onnx(
-    found: &Recognised,
     tensors: &BTreeMap<String, NamedTensor>,
     description: &EncoderDescription,
 ) -> Result<Vec<u8>, LabError> {
     let mut weights = Weights::zeroed(&twinlens_nn::device::open("cpu")?);
-    let encoder = found.spec.build(&mut weights.root(), found.stem, found.channels);
+    let settings = EncoderSettings::of(description)?;
+    let encoder = settings.build_in(&mut weights.root(), description.channels);
     weights.import("", tensors)?;
     Ok(write_onnx(&encoder, &weights, description))
 }

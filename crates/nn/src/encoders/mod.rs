@@ -20,8 +20,10 @@ use self::convnext::convnext;
 use self::resnet::{Branch, resnet};
 use self::vgg::vgg;
 use crate::NnError;
+use crate::layers::Linear;
 pub use crate::network::Encoder;
-use crate::weights::{Scope, Weights};
+use crate::network::PixelLayer;
+use crate::weights::{EncoderDescription, Scope, Weights};
 
 /// Whether the weight called `name` belongs to `module`: `layer1.0.conv1.weight` to `layer1`, but not to `layer`.
 pub fn is_within(name: &str, module: &str) -> bool {
@@ -60,13 +62,7 @@ impl EncoderSpec {
 
     /// The encoder's description, for its stages and blocks.
     pub fn describe(&self, stem: Stem) -> Encoder {
-        let mut weights = Weights::zeroed(&Device::flex());
-        self.build(&mut weights.root(), stem, 3)
-    }
-
-    /// The modules of each block, see [`Encoder::blocks`].
-    pub fn blocks(&self, stem: Stem) -> Vec<Vec<String>> {
-        self.describe(stem).blocks()
+        self.build(&mut Weights::zeroed(&Device::flex()).root(), stem, 3)
     }
 
     /// Names and torchvision shapes of the encoder's parameters and buffers, in order.
@@ -85,6 +81,9 @@ pub struct ResNetSettings {
     pub stem: StemChoice,
     /// Start the scales that end residual branches at 0, as torchvision's option of this name.
     pub zero_init_residual: bool,
+    /// Width of torchvision's fully connected layer (`fc`) as the last of the encoder, which then gives the features; 0 leaves
+    /// it out: the features are the averaged map.
+    pub fc: usize,
 }
 
 /// Of an encoder that has one form only.
@@ -105,6 +104,14 @@ trait Form: Default {
     fn zero_init_residual(&self) -> bool {
         false
     }
+
+    /// Width of a linear layer at the end; 0 of encoders that have none.
+    fn fc(&self) -> usize {
+        0
+    }
+
+    /// Takes such a layer, where there can be one.
+    fn set_fc(&mut self, _width: usize) {}
 }
 
 impl Form for Plain {}
@@ -120,6 +127,14 @@ impl Form for ResNetSettings {
 
     fn zero_init_residual(&self) -> bool {
         self.zero_init_residual
+    }
+
+    fn fc(&self) -> usize {
+        self.fc
+    }
+
+    fn set_fc(&mut self, width: usize) {
+        self.fc = width;
     }
 }
 
@@ -161,6 +176,14 @@ macro_rules! registry {
 
             fn zero_init_residual(&self) -> bool {
                 match self { $(EncoderSettings::$encoder(settings) => settings.zero_init_residual(),)* }
+            }
+
+            fn fc(&self) -> usize {
+                match self { $(EncoderSettings::$encoder(settings) => settings.fc(),)* }
+            }
+
+            fn set_fc(&mut self, width: usize) {
+                match self { $(EncoderSettings::$encoder(settings) => settings.set_fc(width),)* }
             }
 
             /// The row of the registry.
@@ -221,6 +244,26 @@ impl EncoderSettings {
         Ok(EncoderSettings::named(name)?.with_stem(Stem::named(stem)?))
     }
 
+    /// The encoder of a file: features of another width than the averaged map's come of a linear layer at its end.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn of(description: &EncoderDescription) -> Result<EncoderSettings, NnError> {
+        let mut settings = EncoderSettings::described(&description.encoder, &description.stem)?;
+        if description.features != settings.spec().features {
+            settings.set_fc(description.features);
+        }
+        Ok(settings)
+    }
+
+    /// Width of the features.
+    pub fn features(&self) -> usize {
+        match self.fc() {
+            0 => self.spec().features,
+            width => width,
+        }
+    }
+
     /// The first layers. `auto` is that of small images until [`EncoderSettings::fit`] has decided.
     pub fn stem(&self) -> Stem {
         self.stem_choice().at(0)
@@ -241,21 +284,42 @@ impl EncoderSettings {
 
     /// Declares the encoder's weights under `encoder.`, for images of `channels` channels.
     pub fn build(&self, weights: &mut Weights, channels: usize) -> Encoder {
-        let encoder = self.spec().build(&mut weights.root().at("encoder"), self.stem(), channels);
+        let encoder = self.build_in(&mut weights.root().at("encoder"), channels);
         if self.zero_init_residual() {
             zero_init_residual(&encoder, weights);
         }
         encoder
     }
 
+    /// Declares the encoder's weights in `scope`.
+    pub fn build_in(&self, scope: &mut Scope<'_>, channels: usize) -> Encoder {
+        let encoder = self.spec().build(scope, self.stem(), channels);
+        match self.fc() {
+            0 => encoder,
+            width => {
+                let features = encoder.features();
+                encoder.head_module(scope, "fc", |scope| {
+                    vec![PixelLayer::Linear(Linear::new(scope, features, width, true))]
+                })
+            }
+        }
+    }
+
+    /// The encoder's description, for its stages and blocks.
+    pub fn describe(&self) -> Encoder {
+        self.build_in(&mut Weights::zeroed(&Device::flex()).root(), 3)
+    }
+
     /// The modules of each block, see [`Encoder::blocks`].
     pub fn blocks(&self) -> Vec<Vec<String>> {
-        self.spec().blocks(self.stem())
+        self.describe().blocks()
     }
 
     /// Names and torchvision shapes of the encoder's parameters and buffers, in order.
     pub fn entries(&self, channels: usize) -> Vec<(String, Vec<usize>)> {
-        self.spec().entries(self.stem(), channels)
+        let mut weights = Weights::zeroed(&Device::flex());
+        self.build_in(&mut weights.root(), channels);
+        weights.entries().iter().map(|entry| (entry.name().to_owned(), entry.shape().to_vec())).collect()
     }
 }
 

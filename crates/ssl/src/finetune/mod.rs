@@ -198,7 +198,7 @@ impl FinetuneSettings {
     /// # Errors
     /// An encoder or a stem that does not exist.
     pub fn take_encoder(&mut self, description: &EncoderDescription) -> Result<(), SslError> {
-        self.encoder = EncoderSettings::described(&description.encoder, &description.stem)?;
+        self.encoder = EncoderSettings::of(description)?;
         self.init_origin.clone_from(&description.origin);
         if self.size.known().is_none() {
             self.size = description.size.into();

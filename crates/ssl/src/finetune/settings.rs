@@ -12,6 +12,7 @@ use twinlens_nn::optim::{Moments, OptimiserRule, OptimiserSettings, ScheduleSett
 
 use super::Metric;
 use crate::problems::Problems;
+use crate::settings::Choice;
 use crate::{CheckpointSettings, Common, SettingProblem};
 
 /// What `init` is called where the encoder starts from random weights.
@@ -71,15 +72,6 @@ impl DerefMut for FinetuneSettings {
     fn deref_mut(&mut self) -> &mut Common {
         &mut self.common
     }
-}
-
-/// The names of [`LabelChoice`], for the schema.
-#[derive(JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum Choice {
-    Stratified,
-    Random,
 }
 
 /// `[[stages]]`: so many epochs in which the same part of the network learns.

@@ -26,6 +26,8 @@ pub struct ProjectorSettings {
     pub last_bias: bool,
     /// The activation: `relu` or `gelu`.
     pub activation: Activation,
+    /// The activation on the features too, before the first layer.
+    pub activate_input: bool,
     /// What follows the last layer: `none`, `batch_norm`, `batch_norm_without_affine` or `iter_norm`.
     pub last_norm: LastNorm,
 }
@@ -40,6 +42,7 @@ impl Default for ProjectorSettings {
             bias: false,
             last_bias: false,
             activation: Activation::Relu,
+            activate_input: false,
             last_norm: LastNorm::None,
         }
     }
@@ -65,8 +68,18 @@ impl ProjectorSettings {
         let mut widths = vec![features];
         widths.extend(std::iter::repeat_n(self.hidden_dim, self.layers - 1));
         widths.push(self.output_dim);
-        let ProjectorSettings { bias, last_bias, batch_norm, activation, last_norm, .. } = *self;
-        MlpPlan { widths, bias, last_bias, batch_norm, activation, last_norm, weight_std: None }
+        let ProjectorSettings { bias, last_bias, batch_norm, activation, activate_input, last_norm, .. } =
+            *self;
+        MlpPlan {
+            widths,
+            bias,
+            last_bias,
+            batch_norm,
+            activation,
+            activate_input,
+            last_norm,
+            weight_std: None,
+        }
     }
 
     /// Declares the layers in `scope`.
@@ -100,6 +113,7 @@ impl PredictorSettings {
     /// Declares the layers in `scope`, from `dim` to `dim` values.
     pub fn build(&self, scope: &mut Scope<'_>, dim: usize) -> Mlp {
         let plan = MlpPlan {
+            activate_input: false,
             widths: vec![dim, self.hidden_dim, dim],
             bias: self.bias,
             last_bias: true,

@@ -31,7 +31,7 @@ pub fn run(args: &CleanArgs, terminal: &Terminal) -> Outcome {
     let mut rows = Vec::new();
     for folder in &folders {
         let freed = folder.checkpoint_bytes()?;
-        folder.remove_checkpoints()?;
+        folder.remove_checkpoints(&[])?;
         rows.push((folder.path().to_path_buf(), freed));
     }
     let runs: Vec<_> = rows.iter().map(|(run, freed)| json!({ "run": run, "freed_bytes": freed })).collect();

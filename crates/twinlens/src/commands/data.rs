@@ -173,7 +173,7 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
         inspection.pixel_type,
         bytes(inspection.bytes_in_memory),
         range_in_words(&inspection.range),
-        origin_in_words(inspection.split_origin),
+        splits_in_words(inspection),
     );
     if !inspection.columns.is_empty() {
         text += &format!("known of every image: {}\n", inspection.columns.join(", "));
@@ -233,8 +233,11 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
 }
 
 /// Where the splits come from.
-fn origin_in_words(origin: SplitOrigin) -> &'static str {
-    match origin {
+fn splits_in_words(inspection: &Inspection) -> &'static str {
+    match inspection.split_origin {
+        SplitOrigin::Defined if inspection.classes.is_empty() && inspection.splits.len() == 1 => {
+            "none: without labels all images are learned from"
+        }
         SplitOrigin::Defined => "as the set says",
         SplitOrigin::ValFromTrain => {
             "train and test as the set says; twinlens drew the validation images from train, by --split-seed"

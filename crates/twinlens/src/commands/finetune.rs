@@ -7,13 +7,13 @@ use std::sync::Arc;
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_config::{Flag, Request};
-use twinlens_data::DataSet;
+use twinlens_data::{DataSet, DataSettings};
 use twinlens_lab::jobs::{
     FINETUNING, Finetuned, Finetuning, TrainingJob, adopt_encoder, read_init, resolve_precision,
     same_encoder, unfrozen,
 };
 use twinlens_lab::study::{PLAN, Point, Portion, Rival, Study, StudyOutcome, StudyPlan, Trainings, Workers};
-use twinlens_lab::{Lab, encoder_file};
+use twinlens_lab::{Lab, encoder_file, own_data, reading_for};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{Recipe, RunFolder};
 use twinlens_ssl::finetune::FinetuneSettings;
@@ -24,7 +24,7 @@ use super::settings::{CommonArgs, device};
 use super::spec::{finetune_spec, recipe_of, resolve_finetune, resumed};
 use super::training::{Signals, lab, smoke_passed};
 use super::verdict_output::{headings, rows, table};
-use super::{plan, report};
+use super::{next, plan, report};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
 use crate::terminal::Terminal;
@@ -201,11 +201,15 @@ impl Call<'_> {
     fn conclude(&self, job: &Finetuning, folder: &RunFolder, tuned: &Finetuned) -> Outcome {
         let report = report::write(folder, job.data(), &job.settings(), &self.lab)?;
         let (out, verdict) = (folder.path(), &tuned.verdict);
-        let document =
-            json!({ "run": out, "encoder": encoder_file(out), "report": report, "verdict": verdict.any() });
+        let (assessment, commands) = next::of_run(out)?;
+        let document = json!({
+            "run": out, "encoder": encoder_file(out), "report": report, "verdict": verdict.any(),
+            "summary": assessment.summary(), "next": commands,
+        });
         self.terminal.result(&document, || {
             let scores = table(std::slice::from_ref(verdict), self.terminal);
-            format!("{scores}\nThe report: {}\n", report.display())
+            let result = format!("{scores}\nThe report: {}\n", report.display());
+            next::around(&result, &assessment, &commands)
         })
     }
 
@@ -304,6 +308,14 @@ impl FinetuneArgs {
         settings.precision = resolve_precision(settings.precision, terminal);
         let file = read_init(&settings.init)?;
         if let Some(file) = &file {
+            if settings.data.is_empty() {
+                // The images that the encoder learned from, read as then.
+                let init = PathBuf::from(&settings.init);
+                settings.data = own_data(&init).unwrap_or_default();
+                if settings.data_options == DataSettings::default() {
+                    settings.data_options = reading_for(&init, file, &settings.data);
+                }
+            }
             same_encoder(&settings.encoder, (&settings.init, file), &|key| {
                 resolved.origin(key) != "built-in"
             })?;

@@ -33,6 +33,7 @@ pub mod report;
 pub mod runs;
 pub mod settings;
 pub mod spec;
+pub mod study;
 pub mod tags;
 pub mod training;
 pub mod transfer;

@@ -9,7 +9,7 @@ use twinlens_lab::jobs::{
     PRETRAINING, Pretrained, Pretraining, TrainingJob, free_space, resolve_precision, room_for, shortened,
 };
 use twinlens_lab::{Lab, LabError, encoder_file};
-use twinlens_run::{RunFolder, RunState, names};
+use twinlens_run::{RunError, RunFolder, RunRecord, RunState, names};
 use twinlens_ssl::{Settings, recipes};
 
 use super::settings::SettingsArgs;
@@ -72,6 +72,12 @@ pub fn run(args: &PretrainArgs, invocation: &Invocation, terminal: &Terminal) ->
     if args.smoke {
         return smoke(settings, &lab, terminal);
     }
+    if let Some(out) = args.out.as_ref().filter(|out| out.as_os_str() != "auto")
+        && !(args.overwrite || args.resume_or_start || args.dry_run)
+    {
+        // Told before images are read.
+        RunFolder::check_unused(out)?;
+    }
     let run = prepare(settings, &lab)?.following(recipe);
     let run = match &args.init_from {
         Some(encoder) => run.beginning_with(encoder)?,
@@ -118,7 +124,7 @@ fn go(
         Some(folder) => conclude(run, &folder, lab)?,
         None => tracing::info!("{} is done already", path.display()),
     }
-    tell_result(run, &learned, terminal)
+    tell_result(&run.settings, &learned, terminal)
 }
 
 /// Judges what was learned, and draws the report.
@@ -134,7 +140,21 @@ fn conclude(run: &Pretraining, folder: &RunFolder, lab: &Lab<'_>) -> Outcome {
 fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) -> Outcome {
     let mut folder = RunFolder::open(path)?;
     let may = (&Pretraining::MAY_CHANGE[..], "start a new run, perhaps with --init-from");
-    let run = prepare(resumed(path, args.settings.request(), &spec(), may)?, lab)?;
+    let settings = resumed(path, args.settings.request(), &spec(), may)?;
+    let record = RunRecord::read(path)?;
+    let before = record.latest().get("epoch").and_then(Value::as_u64);
+    if record.status.state == RunState::Done && before >= Some(settings.epochs as u64) {
+        let more = settings.epochs * 2;
+        tracing::info!(
+            "{} is done already; `twinlens pretrain --resume {0} epochs={more}` goes on for more epochs",
+            path.display()
+        );
+        let learned = Pretrained { folder: record.path, metrics: record.metrics };
+        return tell_result(&settings, &learned, terminal);
+    }
+    // Before the status says that it runs: a run that is done stays so.
+    folder.newest_checkpoint().map_err(|error| without_checkpoints(error, &record))?;
+    let run = prepare(settings, lab)?;
     if args.dry_run {
         return plan::pretraining(&run, terminal);
     }
@@ -144,6 +164,19 @@ fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) 
         let learned = run.resume(&mut folder, PRETRAINING, lab)?;
         Ok((Some(folder), learned))
     })
+}
+
+/// Why a run cannot go on. One that is done and was cleaned needs no more than its encoder.
+fn without_checkpoints(error: RunError, record: &RunRecord) -> Failure {
+    let done = record.status.state == RunState::Done;
+    let failure = Failure::from(error);
+    if !done {
+        return failure;
+    }
+    let path = record.path.display();
+    failure.hint(format!(
+        "the run is done, and its checkpoints were removed; `twinlens pretrain --init-from {path}` begins a new run with its encoder"
+    ))
 }
 
 /// Two steps of everything, in a folder that is removed afterwards.
@@ -162,7 +195,7 @@ fn free_name(settings: &Settings) -> PathBuf {
     (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
-fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> Outcome {
+fn tell_result(settings: &Settings, learned: &Pretrained, terminal: &Terminal) -> Outcome {
     let Pretrained { folder: path, metrics } = learned;
     let last = |key: &str| metrics.iter().rev().find_map(|row| row.get(key)).cloned().unwrap_or(Value::Null);
     let (assessment, commands) = next::of_run(path)?;
@@ -170,8 +203,8 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
         "run": path,
         "encoder": encoder_file(path),
         "report": path.join(names::REPORT),
-        "method": run.settings.method.name(),
-        "seed": run.settings.seed,
+        "method": settings.method.name(),
+        "seed": settings.seed,
         "steps": last("step"),
         "loss": last("loss"),
         "knn_accuracy": last("knn_accuracy"),
@@ -185,14 +218,16 @@ fn tell_result(run: &Pretraining, learned: &Pretrained, terminal: &Terminal) -> 
             Value::Null => "-".to_owned(),
             number => number.to_string(),
         };
+        let rounded =
+            |key: &str, shown: fn(f64) -> String| document[key].as_f64().map_or("-".to_owned(), shown);
         let rows = [
             ("run", text("run")),
             ("encoder", text("encoder")),
             ("report", text("report")),
             ("seed", text("seed")),
             ("steps", text("steps")),
-            ("last loss", text("loss")),
-            ("kNN accuracy, validation", text("knn_accuracy")),
+            ("last loss", rounded("loss", |loss| format!("{loss:.4}"))),
+            ("kNN accuracy, validation", rounded("knn_accuracy", |share| format!("{:.1} %", 100.0 * share))),
         ];
         let table =
             terminal.table(&["pre-trained", ""], &rows.map(|(name, value)| vec![name.to_owned(), value]));

@@ -115,6 +115,7 @@ impl CommonArgs {
         let environment = std::env::vars_os().filter_map(text);
         let environment = environment.filter(|(name, _)| !RESERVED_VARIABLES.contains(&name.as_str()));
         Request {
+            texts: Vec::new(),
             preset: self.preset.clone(),
             files: self.config.clone(),
             environment: environment.collect(),
@@ -152,7 +153,10 @@ fn given<const N: usize>(all: [(&'static str, &'static str, Option<Value>); N]) 
 fn assignment(text: &str) -> Result<String, String> {
     match text.contains('=') {
         true => Ok(text.to_owned()),
-        false => Err("expected KEY=VALUE, such as epochs=50; images are named with --data PATH".to_owned()),
+        false => {
+            Err("expected KEY=VALUE, such as epochs=50, without spaces; images are named with --data PATH"
+                .to_owned())
+        }
     }
 }
 

@@ -85,6 +85,11 @@ impl Signals {
         Lab { asked: &*self.asked, ..lab.clone() }
     }
 
+    /// The exit code of what these signals stopped.
+    pub fn exit(&self) -> Exit {
+        self.interrupt.requested().map_or(Exit::Interrupted, Signal::exit)
+    }
+
     /// What trainings that heard these signals came to. Of those that were stopped, `verb` goes on with the folder `path`.
     ///
     /// # Errors
@@ -96,8 +101,9 @@ impl Signals {
             if !stopped {
                 return failure;
             }
-            let exit = self.interrupt.requested().map_or(Exit::Interrupted, Signal::exit);
-            failure.ending(exit).hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
+            failure
+                .ending(self.exit())
+                .hint(format!("go on with `twinlens {verb} --resume {}`", path.display()))
         })
     }
 }

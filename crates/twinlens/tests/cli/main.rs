@@ -18,5 +18,6 @@ mod several_classes;
 #[path = "../../../config/tests/config/stand_in.rs"]
 mod stand_in;
 mod strangers;
+mod study;
 mod training;
 mod verbs;
