@@ -18,7 +18,7 @@ const SMALL: &str = "\
 id = 'test'
 title = 'a test'
 data = { learn = ['bundled'] }
-base = { preset = 'medmnist/simclr', epochs = 1, batch = 32, limit = 64, size = 16, encoder.stem = 'imagenet' }
+base = { preset = 'medmnist/simclr', epochs = 1, batch = 16, limit = 32, size = 8, method.projector.hidden_dim = 32 }
 axes = [
     { name = 'hue', role = 'x', key = 'views.0.color_jitter.hue', values = [0.0, 0.1] },
     { name = 'start', role = 'line', start = ['base', 'pixels'] },
@@ -161,8 +161,8 @@ fn everything_wrong_is_told_before_anything_runs() {
         ("neighbours.test.accuracy", "neighbours.test.acuracy", "did you mean `accuracy`"),
         ("neighbours.test.accuracy", "neighbors.test.accuracy", "no protocol `neighbors`"),
         ("preset = 'medmnist/simclr'", "preset = 'medmnist/simcler'", "did you mean"),
-        ("batch = 32", "batch = 0", "batch"),
-        ("limit = 64", "limit = 16", "at most the 16 training images"),
+        ("batch = 16", "batch = 0", "batch"),
+        ("limit = 32", "limit = 8", "at most the 8 training images"),
         ("role = 'x'", "role = 'y'", "line 6"),
         (
             "'base', 'pixels'",
@@ -190,7 +190,7 @@ fn everything_wrong_is_told_before_anything_runs() {
 fn every_study_resolves_within_every_budget() {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("cifar");
-    cifar(&data, 4200);
+    cifar(&data, 4800);
     let shown = data.display().to_string();
     for (id, text) in RECIPES {
         let recipe = Recipe::parse(id, text).unwrap();

@@ -114,9 +114,22 @@ impl JudgeArgs {
         let settings = self.reading.over(&reading_for(&self.encoder, &file, self.data()))?;
         let (of_data, _) = self.assignments()?;
         let settings = assigned(&settings, &of_data)?;
-        let data = open_named(self.data(), &settings, terminal)?;
+        let data =
+            open_named(self.data(), &settings, terminal).map_err(|failure| self.own_elsewhere(failure))?;
         let subject = Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())?;
         Ok((subject, data))
+    }
+
+    /// Says of a run's own images that were not found what their path is relative to.
+    fn own_elsewhere(&self, failure: Failure) -> Failure {
+        let name = self.data();
+        let lost = self.data.is_none() && Path::new(name).is_relative() && !Path::new(name).exists();
+        if !lost {
+            return failure;
+        }
+        failure.hint(format!(
+            "the run learned from `{name}`, as seen from the folder in which it was started; --data PATH says where it lies"
+        ))
     }
 
     /// The words among the settings that are none, such as further encoders, and the arguments without them: of verbs that take
