@@ -75,10 +75,10 @@ impl Recipe {
         for (axis, fewer) in &budget.axes {
             match find(&mut self.axes, axis) {
                 Some(known) => {
-                    problems.extend(known.keep(fewer).err().map(|reason| format!("budget {name}: {reason}")))
+                    problems.extend(known.keep(fewer).err().map(|reason| format!("budget {name}: {reason}")));
                 }
                 None => {
-                    problems.push(format!("budget {name} changes the axis `{axis}`, which does not exist"))
+                    problems.push(format!("budget {name} changes the axis `{axis}`, which does not exist"));
                 }
             }
         }

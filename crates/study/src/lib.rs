@@ -1,6 +1,6 @@
 //! Studies: what varies, repeats, judges and draws a table, as one recipe.
 //!
-//! - a [`Recipe`](recipe::Recipe) is a TOML file: data, a training, [axes](axes) that vary it, protocols that judge it, pages, what
+//! - a [`Recipe`](recipe::Recipe) is a TOML file: data, a training, [axes] that vary it, protocols that judge it, pages, what
 //!   the source found ([`published`]) and which shapes are expected ([`expect`]); [`recipes`] are the program's own;
 //! - a [`Plan`](plan::Plan) is a recipe within a [budget] whose every cell was resolved and checked: its [nodes](node) are
 //!   trainings and judgements, each told from all others by a hash of what decides its result;

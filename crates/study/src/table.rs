@@ -1,5 +1,6 @@
 //! The table of a study: one line for every cell, split and measure, from whatever is there.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -104,10 +105,11 @@ impl Results {
                 results.missing.push((cell.protocol.clone(), cell.at.clone(), state.name().to_owned()));
                 continue;
             }
-            if !read.contains_key(&number) {
-                read.insert(number, store.verdicts(node)?);
-            }
-            for verdict in &read[&number] {
+            let verdicts = match read.entry(number) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => free.insert(store.verdicts(node)?),
+            };
+            for verdict in verdicts.iter() {
                 results.add(cell, verdict);
             }
         }

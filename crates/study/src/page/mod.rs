@@ -378,7 +378,7 @@ fn gaps(drawn: &Drawn<'_>, states: &[State]) -> Section {
     for (node, state) in drawn.plan.nodes.iter().zip(states) {
         match state {
             State::Failed(cause) => {
-                told.push(format!("{} {} ({}) failed: {cause}", node.kind(), node.id, node.label))
+                told.push(format!("{} {} ({}) failed: {cause}", node.kind(), node.id, node.label));
             }
             State::Collapsed => told.push(format!(
                 "{} {} ({}) collapsed: its encoder is judged as it stood",

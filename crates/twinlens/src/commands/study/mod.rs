@@ -34,7 +34,7 @@ pub enum StudyVerb {
     /// Show a study: what it varies, what its source states, what it found
     Show(list::ShowArgs),
     /// Resolve every cell of a study and write its plan; nothing is trained
-    Plan(plan::PlanArgs),
+    Plan(Box<plan::PlanArgs>),
     /// Make what is ready of a plan, or plan a study and make it
     Run(Box<make::RunArgs>),
     /// Tell how a study stands: what is done, held, failed
