@@ -189,7 +189,7 @@ impl<'a, T: Serialize + DeserializeOwned + JsonSchema> Resolver<'a, T> {
     fn of(spec: &'a Spec<T>) -> Resolver<'a, T> {
         Resolver {
             spec,
-            schema: Schema::new(schema::<T>()),
+            schema: Schema::of::<T>(),
             report: Report::default(),
             warning: Warning::default(),
             settings: PhantomData,

@@ -22,7 +22,7 @@ pub struct Setting {
 
 /// Every setting of `T`, tables taken apart. Settings that several kinds of a table have alike are told once.
 pub fn reference<T: JsonSchema>() -> Vec<Setting> {
-    let schema = Schema::new(super::schema::<T>());
+    let schema = Schema::of::<T>();
     let mut found = Vec::new();
     Reader { schema: &schema, found: &mut found }.table(schema.root(), "", None);
     found

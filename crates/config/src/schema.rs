@@ -1,8 +1,10 @@
 //! The JSON schema of the settings as a checker: which keys a table has, and which values a key takes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 use toml::Value;
 
@@ -11,7 +13,7 @@ use super::origin::Source;
 use super::report::{Finding, Report};
 
 pub(super) struct Schema {
-    root: Json,
+    root: Arc<Json>,
 }
 
 /// What a check looks at.
@@ -44,9 +46,16 @@ struct Kind<'a> {
 }
 
 impl Schema {
-    pub fn new(mut root: Json) -> Schema {
-        distribute(&mut root);
-        Schema { root }
+    /// The schema of a type, made once: whoever plans a study resolves thousands of settings.
+    pub fn of<T: JsonSchema>() -> Schema {
+        static MADE: Mutex<BTreeMap<Cow<'static, str>, Arc<Json>>> = Mutex::new(BTreeMap::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let root = made.entry(T::schema_id()).or_insert_with(|| {
+            let mut root = super::schema::<T>();
+            distribute(&mut root);
+            Arc::new(root)
+        });
+        Schema { root: root.clone() }
     }
 
     pub fn root(&self) -> &Json {
@@ -157,7 +166,7 @@ impl Schema {
     /// hold depends on the order in which they are changed.
     pub fn chooses(&self, path: &[String]) -> bool {
         let Some((last, rest)) = path.split_last() else { return false };
-        let mut places = vec![&self.root];
+        let mut places = vec![self.root()];
         for part in rest {
             places = places.into_iter().flat_map(|place| self.inside(place, part)).collect();
         }
@@ -175,7 +184,7 @@ impl Schema {
 
     /// Whether the last of these keys is one of a tagged table's other kinds, not of the one that is chosen.
     pub fn is_of_another_kind(&self, tree: &Node, path: &[String]) -> bool {
-        let (mut place, mut node) = (&self.root, tree);
+        let (mut place, mut node) = (self.root(), tree);
         for part in path {
             let inner = match &node.content {
                 Content::Table(entries) => match self.property(place, entries, part) {

@@ -4,6 +4,8 @@
 //! and the score it was made for. Recipes whose name has no family are for people with images of some kind, which `for` tells;
 //! [`for_images`] finds the one that fits.
 
+use std::sync::LazyLock;
+
 use twinlens_views::{ViewPolicy, presets};
 
 use crate::SslError;
@@ -112,9 +114,13 @@ pub fn is_ready_made(views: &[ViewPolicy]) -> bool {
     struct Recipe {
         views: Option<Vec<ViewPolicy>>,
     }
-    let of_recipe = |text: &str| toml::from_str::<Recipe>(text).ok().and_then(|recipe| recipe.views);
-    presets::PRESETS.iter().any(|(name, _)| presets::preset(name).is_ok_and(|found| found == views))
-        || RECIPES.iter().any(|(_, text)| of_recipe(text).is_some_and(|found| found == views))
+    // Read once: whoever plans a study asks for each of its cells.
+    static READY: LazyLock<Vec<Vec<ViewPolicy>>> = LazyLock::new(|| {
+        let of_recipe = |(_, text): &(_, &str)| toml::from_str::<Recipe>(text).ok()?.views;
+        let policies = presets::PRESETS.iter().filter_map(|(name, _)| presets::preset(name).ok());
+        policies.chain(RECIPES.iter().filter_map(of_recipe)).collect()
+    });
+    READY.iter().any(|ready| ready == views)
 }
 
 #[cfg(test)]

@@ -152,13 +152,13 @@ pub struct Settings<M = MethodSettings> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageShare {
-    /// How many of them.
+    /// Share of the training images that is learned from.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub share: f64,
-    /// How they are drawn: `random` from all, or `stratified` by class where there are labels.
+    /// How the share is drawn: `random` from all, or `stratified` by class where there are labels.
     #[schemars(with = "Choice")]
     pub choice: LabelChoice,
-    /// The seed of the draw.
+    /// The seed of that draw.
     pub seed: u64,
 }
 

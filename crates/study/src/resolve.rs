@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use toml::{Table, Value};
 use twinlens_config::Request;
@@ -30,6 +31,8 @@ pub(crate) struct Resolver<'a> {
     pub files: &'a Files,
     /// What has been checked against data already: most cells differ in settings that data do not mind.
     checked: RefCell<BTreeSet<String>>,
+    /// What was resolved, by what was asked for.
+    trainings: RefCell<BTreeMap<String, Rc<Resolved>>>,
 }
 
 /// The nodes of one cell, each after those that it needs; the last is what the cell shows.
@@ -62,7 +65,7 @@ struct Resolved {
 
 impl<'a> Resolver<'a> {
     pub fn new(recipe: &'a Recipe, data: &'a DataSets<'a>, files: &'a Files) -> Resolver<'a> {
-        Resolver { recipe, data, files, checked: RefCell::default() }
+        Resolver { recipe, data, files, checked: RefCell::default(), trainings: RefCell::default() }
     }
 
     /// The nodes of a cell: the training, and what `protocol` makes of its encoder.
@@ -88,21 +91,39 @@ impl<'a> Resolver<'a> {
         }
         for link in links {
             let node = if link.tunes() {
-                self.tune(cell, link, (start, training.as_ref()), chain.last())?
+                self.tune(cell, link, (start, training.as_deref()), chain.last())?
             } else {
-                self.judge(cell, link, (start, training.as_ref()), chain.last())?
+                self.judge(cell, link, (start, training.as_deref()), chain.last())?
             };
             chain.push(node);
         }
         Ok(chain)
     }
 
-    fn training(&self, cell: &Cell) -> Result<Resolved, Wrong> {
+    /// The training of a cell. Cells that differ in protocols alone share it.
+    fn training(&self, cell: &Cell) -> Result<Rc<Resolved>, Wrong> {
         let mut base = self.recipe.base.clone().unwrap_or_default();
         substitute(&mut base, &cell.labels);
         let mut request = self.request(base, "base", cell, &|of| matches!(of, None | Some(BASE)))?;
         let (name, reading) = self.learned(cell)?;
         request.sets.push(format!("data={}", Value::String(name.clone())));
+        let of_views: Vec<&Change> =
+            cell.changes.iter().filter(|change| matches!(change, Change::Views(_))).collect();
+        let asked = format!("{request:?} {of_views:?}");
+        if let Some(known) = self.trainings.borrow().get(&asked) {
+            return Ok(known.clone());
+        }
+        let resolved = Rc::new(self.resolved(cell, request, (&name, &reading))?);
+        self.trainings.borrow_mut().insert(asked, resolved.clone());
+        Ok(resolved)
+    }
+
+    fn resolved(
+        &self,
+        cell: &Cell,
+        mut request: Request,
+        (name, reading): (&str, &str),
+    ) -> Result<Resolved, Wrong> {
         let spec = spec();
         let resolve =
             |request: &Request| spec.resolve(request).map_err(|report| Wrong::Recipe(report.to_string()));
@@ -115,9 +136,9 @@ impl<'a> Resolver<'a> {
         let usual = recipes::default_for(resolved.settings.method.name());
         let recipe = recipe_of(&request, &resolved, &usual, recipes::RECIPES);
         let mut settings = resolved.settings;
-        settings.data_options = toml::from_str(&reading).map_err(|error| Wrong::Recipe(error.to_string()))?;
+        settings.data_options = toml::from_str(reading).map_err(|error| Wrong::Recipe(error.to_string()))?;
         settings.precision = resolve_precision(settings.precision, &Silent);
-        let data = self.data.open(&name, &reading)?;
+        let data = self.data.open(name, reading)?;
         settings.fit(&data).map_err(|error| StudyError::from(twinlens_lab::LabError::from(error)))?;
         self.check(&settings, &data)?;
         let run = twinlens_lab::run_settings::RunSettings::Pretraining(Box::new(settings.clone()));

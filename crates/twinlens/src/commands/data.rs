@@ -236,7 +236,7 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
 fn splits_in_words(inspection: &Inspection) -> &'static str {
     match inspection.split_origin {
         SplitOrigin::Defined if inspection.classes.is_empty() && inspection.splits.len() == 1 => {
-            "none: without labels all images are learned from"
+            "none, as there are no labels: all images are learned from"
         }
         SplitOrigin::Defined => "as the set says",
         SplitOrigin::ValFromTrain => {

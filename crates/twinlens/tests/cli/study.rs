@@ -87,7 +87,7 @@ fn mistakes_are_told_with_their_code_before_anything_is_written() {
     let out = out.to_str().unwrap();
     let cases: [(&[&str], i32, &str); 7] = [
         (&["plan", "p/figure14", "--out", out], 2, "did you mean `p/figure-14`?"),
-        (&["plan", &file, "--axis", "hew=0.1", "--out", out], 2, "did you mean `hue`?"),
+        (&["plan", &file, "--axis", "hu=0.1", "--out", out], 2, "did you mean `hue`?"),
         (&["plan", &file, "--budget", "huge", "--out", out], 2, "there are paper"),
         (&["plan", "p/table-1", "--out", out], 3, "--data-at pathmnist@64=PATH"),
         (&["run", out], 2, "add --out DIR"),

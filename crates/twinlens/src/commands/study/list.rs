@@ -30,7 +30,7 @@ pub struct ShowArgs {
     /// A study of this program (`twinlens study list`), or a file
     #[arg(value_name = "ID")]
     pub study: String,
-    /// Within which budget
+    /// How much of everything: paper, small, tiny
     #[arg(long, value_name = "NAME", default_value = PAPER)]
     pub budget: String,
 }

@@ -33,7 +33,7 @@ pub struct RunArgs {
     /// The folder of a planned study; or a study of this program, or a file, which is planned first
     #[arg(value_name = "DIR|ID", value_hint = ValueHint::AnyPath)]
     pub study: PathBuf,
-    /// The folder of the study, where it is planned first
+    /// Where to write
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
     /// What is asked of its plan.
@@ -42,10 +42,10 @@ pub struct RunArgs {
     /// Only this training or judgement
     #[arg(long, value_name = "ID", conflicts_with_all = ["level", "kind", "only"])]
     pub node: Option<String>,
-    /// Only one job of this level, from 0
+    /// Only this level of the plan, from 0
     #[arg(long, value_name = "N", requires = "nth")]
     pub level: Option<usize>,
-    /// The number of that job in its level, from 0
+    /// Only this job of the level, from 0
     #[arg(long, value_name = "N", requires = "level")]
     pub nth: Option<usize>,
     /// Only work of this kind
@@ -54,7 +54,7 @@ pub struct RunArgs {
     /// Only cells with this level of an axis, and what they need: method=simclr
     #[arg(long, value_name = "AXIS=LEVEL")]
     pub only: Vec<String>,
-    /// Where to compute: auto, cpu, gpu, gpu:N
+    /// Where to compute: auto, cpu, gpu or gpu:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
     /// Save and stop after this time, such as 3h50m

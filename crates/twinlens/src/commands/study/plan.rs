@@ -26,7 +26,7 @@ pub struct AskedArgs {
     /// Other levels of an axis: hue=0,0.25
     #[arg(long = "axis", value_name = "AXIS=LEVELS", value_parser = pair)]
     pub axes: Vec<(String, String)>,
-    /// Seeds in place of the study's
+    /// Repeat with each of these seeds, and tell mean and spread
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     pub seeds: Vec<u64>,
     /// Where a data set of the study lies
@@ -54,7 +54,7 @@ pub struct PlanArgs {
     /// A study of this program (`twinlens study list`), or a file; without, the plan in --out is told again
     #[arg(value_name = "ID")]
     pub study: Option<String>,
-    /// The folder of the study
+    /// Where to write
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
     /// What is asked of it.
@@ -66,7 +66,7 @@ pub struct PlanArgs {
     /// What is one job: a training with all that follows, or every training and judgement
     #[arg(long, value_name = "UNIT", value_enum, default_value_t = UnitName::Tree)]
     pub unit: UnitName,
-    /// Commands of this level alone, from 0
+    /// Only this level of the plan, from 0
     #[arg(long, value_name = "N")]
     pub level: Option<usize>,
     /// Hours that Slurm gives a job
