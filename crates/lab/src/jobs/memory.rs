@@ -102,10 +102,9 @@ impl Demand {
 
     /// The settings that make views of that side and change nothing else: with small ones another stem would come, which needs more.
     fn named(&self, side: usize) -> String {
-        let stays = self.encoder.stem() == StemChoice::Auto.at(side);
-        let stem =
-            if stays { String::new() } else { format!(" encoder.stem={}", self.encoder.stem().name()) };
-        format!("size={side}{stem}")
+        let (now, then) = (self.encoder.stem(), StemChoice::Auto.at(side));
+        let changes = now == Stem::Imagenet && then != now;
+        format!("size={side}{}", if changes { " encoder.stem=imagenet" } else { "" })
     }
 
     /// Smaller sides of the largest view, from the largest on.
