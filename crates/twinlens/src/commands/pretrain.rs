@@ -143,17 +143,20 @@ fn resume(args: &PretrainArgs, path: &Path, lab: &Lab<'_>, terminal: &Terminal) 
     let settings = resumed(path, args.settings.request(), &spec(), may)?;
     let record = RunRecord::read(path)?;
     let before = record.latest().get("epoch").and_then(Value::as_u64);
+    let newest = folder.newest_checkpoint();
     if record.status.state == RunState::Done && before >= Some(settings.epochs as u64) {
         let more = settings.epochs * 2;
         tracing::info!(
             "{} is done already; `twinlens pretrain --resume {0} epochs={more}` goes on for more epochs",
             path.display()
         );
+        // Damage is told, though nothing needs what is damaged now.
+        newest.iter().flat_map(|newest| &newest.warnings).for_each(|warning| lab.events.warn(warning));
         let learned = Pretrained { folder: record.path, metrics: record.metrics };
         return tell_result(&settings, &learned, terminal);
     }
     // Before the status says that it runs: a run that is done stays so.
-    folder.newest_checkpoint().map_err(|error| without_checkpoints(error, &record))?;
+    newest.map_err(|error| without_checkpoints(error, &record))?;
     let run = prepare(settings, lab)?;
     if args.dry_run {
         return plan::pretraining(&run, terminal);
