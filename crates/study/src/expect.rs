@@ -284,6 +284,10 @@ impl Tests<'_> {
         match shape {
             Shape::PeakAt { along, value, within } => {
                 let line = self.line(along, None, None, cells)?;
+                let (first, last) = (line[0].0, line[line.len() - 1].0);
+                if !(first..=last).contains(value) {
+                    return Err(format!("{along} goes from {first} to {last} only"));
+                }
                 let peak = line.iter().fold(line[0], |best, one| if one.1 > best.1 { *one } else { best });
                 let ratio = if peak.0 > *value { peak.0 / value } else { value / peak.0 };
                 Ok((
@@ -514,6 +518,7 @@ mod tests {
             ("kind = 'peak_at'\nalong = 'batch'\nvalue = 128", Finding::Held, Some((1, 2))),
             ("kind = 'peak_at'\nalong = 'batch'\nvalue = 256\nwithin = 2", Finding::Held, Some((1, 2))),
             ("kind = 'peak_at'\nalong = 'batch'\nvalue = 32", Finding::NotHeld, Some((1, 2))),
+            ("kind = 'peak_at'\nalong = 'batch'\nvalue = 1024\nwithin = 8", Finding::NotTested, None),
             ("kind = 'rises'\nalong = 'batch'\nto = 128", Finding::Held, Some((1, 2))),
             ("kind = 'falls'\nalong = 'batch'\nfrom = 128\nby = 0.05", Finding::Held, Some((1, 2))),
             ("kind = 'falls'\nalong = 'batch'\nfrom = 64", Finding::NotTested, None),

@@ -69,13 +69,22 @@ impl Bench<'_> {
             collapsed: matches!(end, End::Collapsed),
             keeps: node.keeps().to_vec(),
             seconds: began.elapsed().as_secs_f64(),
-            device: self.device.to_owned(),
+            device: self.device_name()?,
             host: host(),
             version: lab.program.version.clone(),
             commit: lab.program.commit.clone(),
         };
         self.store.set_done(node, &done)?;
         Ok(done)
+    }
+
+    /// Where it computes, by name.
+    fn device_name(&self) -> Result<String, StudyError> {
+        if self.device != "auto" {
+            return Ok(self.device.to_owned());
+        }
+        let found = twinlens_nn::device::open(self.device).map_err(LabError::from)?;
+        Ok(if twinlens_nn::device::is_cpu(&found) { "cpu" } else { "gpu" }.to_owned())
     }
 
     fn open(&self, node: &Node, reading: &str) -> Result<DataSet, StudyError> {
