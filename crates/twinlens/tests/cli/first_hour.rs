@@ -211,6 +211,23 @@ fn checkpoints_are_files_of_their_own_and_go_when_asked() {
     let cleaned = json(&twinlens(&["runs", "clean", out.to_str().unwrap(), "--json"]).output().unwrap());
     assert!(cleaned["runs"][0]["freed_bytes"].as_u64().unwrap() > 1_000_000);
     assert!(!folder.exists() && out.join("encoder/encoder.safetensors").exists());
+    // A run that is done stays done: asked for no more, or for more than it can.
+    let path = out.to_str().unwrap();
+    assert_eq!(json(&twinlens(&["pretrain", "--resume", path, "--json"]).output().unwrap())["steps"], 6);
+    let more = twinlens(&["pretrain", "--resume", path, "epochs=9"]).output().unwrap();
+    let told = String::from_utf8_lossy(&more.stderr).into_owned();
+    assert!(
+        !more.status.success() && told.contains("--init-from") && !told.contains("--overwrite"),
+        "{told}"
+    );
+    assert_eq!(std::fs::read_to_string(out.join("STATUS")).unwrap().trim(), "done");
+    // Without a word on the data, fine-tuning takes those that the encoder learned from.
+    let tuned = place.at("tuned");
+    let few = ["size=8", "batch=16", "stages.0.epochs=1", "stages.1.epochs=1", "workers=1", "device=cpu"];
+    let start = ["finetune", path, "--labels-per-class", "3", "--json", "--out", tuned.to_str().unwrap()];
+    let document = json(&twinlens(&[&start[..], &few].concat()).output().unwrap());
+    assert_eq!(document["verdict"]["data"]["path"], "bundled");
+    assert!(document["summary"].as_str().unwrap().contains("% right of 343 test images"), "{document}");
     let other = place.at("other");
     json(&pretrain(&other, &["checkpoint.when_done=remove", "epochs=1"]).output().unwrap());
     assert!(!other.join("checkpoints").exists());
