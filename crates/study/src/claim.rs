@@ -73,14 +73,9 @@ impl Claim {
     /// # Errors
     /// A folder that cannot be written.
     pub fn take(path: &Path) -> Result<Option<Claim>, StudyError> {
-        Claim::take_after(path, PATIENCE)
-    }
-
-    /// As [`Claim::take`], with another patience.
-    pub(crate) fn take_after(path: &Path, patience: Duration) -> Result<Option<Claim>, StudyError> {
         let owner = Owner::new();
         if !place(path, &owner)? {
-            if !is_left(path, patience)? {
+            if !is_left(path)? {
                 return Ok(None);
             }
             // One rename wins; whoever loses finds nothing to rename.
@@ -91,7 +86,7 @@ impl Claim {
                 Err(error) => return Err(StudyError::io(path, error)),
             }
             // Between the look and the rename it may have been renewed or taken over: then it is given back.
-            let was_left = is_left(&aside, patience)?;
+            let was_left = is_left(&aside)?;
             if !was_left {
                 drop(std::fs::hard_link(&aside, path));
             }
@@ -111,7 +106,7 @@ impl Claim {
     /// A file that cannot be read.
     pub fn holder(path: &Path) -> Result<Option<String>, StudyError> {
         let Some(owner) = read(path)? else { return Ok(None) };
-        if owner.is_gone() || is_stale(path, PATIENCE)? {
+        if owner.is_gone() || is_stale(path)? {
             return Ok(None);
         }
         Ok(Some(format!("process {} on {}", owner.pid, owner.host)))
@@ -223,12 +218,12 @@ fn read(path: &Path) -> Result<Option<Owner>, StudyError> {
 }
 
 /// Whether nobody works under the claim any more.
-fn is_left(path: &Path, patience: Duration) -> Result<bool, StudyError> {
-    Ok(read(path)?.is_some_and(|owner| owner.is_gone()) || is_stale(path, patience)?)
+fn is_left(path: &Path) -> Result<bool, StudyError> {
+    Ok(read(path)?.is_some_and(|owner| owner.is_gone()) || is_stale(path)?)
 }
 
 /// Whether the file was not changed for so long, by the clock of its file system.
-fn is_stale(path: &Path, patience: Duration) -> Result<bool, StudyError> {
+fn is_stale(path: &Path) -> Result<bool, StudyError> {
     let changed = match path.metadata().and_then(|found| found.modified()) {
         Ok(changed) => changed,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -236,14 +231,14 @@ fn is_stale(path: &Path, patience: Duration) -> Result<bool, StudyError> {
     };
     // Most claims are young by any clock that is not hours off: no file is written to see that.
     let by_own = SystemTime::now().duration_since(changed).unwrap_or_default();
-    if by_own < patience / 2 && patience > RENEWAL {
+    if by_own < PATIENCE / 2 {
         return Ok(false);
     }
     let probe = beside(path, &nonce(), "now");
     let now = File::create(&probe).and_then(|file| file.metadata()).and_then(|found| found.modified());
     drop(std::fs::remove_file(&probe));
     let now = now.map_err(|error| StudyError::io(&probe, error))?;
-    Ok(now.duration_since(changed).unwrap_or_default() >= patience)
+    Ok(now.duration_since(changed).unwrap_or_default() >= PATIENCE)
 }
 
 fn touch(path: &Path) -> std::io::Result<()> {

@@ -265,7 +265,7 @@ impl Drawing {
                 }
                 if self.nodes.len() > most {
                     problems.push((
-                        format!("the study has more than {most} nodes; --max-nodes allows more"),
+                        format!("the study has more than {most} trainings and judgements"),
                         String::new(),
                         1,
                     ));

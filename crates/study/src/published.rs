@@ -110,17 +110,6 @@ impl PublishedGrid {
     }
 }
 
-/// A published number that a cell is to be set beside.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Beside {
-    /// The number.
-    pub value: f64,
-    /// Its standard deviation.
-    pub std: Option<f64>,
-    /// Where it was read.
-    pub mark: Option<String>,
-}
-
 impl Published {
     /// Whether it is of the cell with these labels, repeats aside: every axis that it names has that label there, and it names
     /// every axis that the cell has.
@@ -136,24 +125,9 @@ impl Published {
 }
 
 impl Recipe {
-    /// All numbers of its sources.
-    ///
-    /// # Errors
-    /// As [`PublishedGrid::entries`].
-    pub fn published_numbers(&self) -> Result<Vec<Published>, String> {
-        let mut all = self.published.clone();
-        for grid in &self.published_grid {
-            all.extend(grid.entries()?);
-        }
-        Ok(all)
-    }
-
     /// The published number of a measure in a cell without its repeats.
-    pub fn published_in(&self, measure: &str, at: &BTreeMap<String, String>) -> Option<Beside> {
-        let numbers = self.published_numbers().ok()?;
-        let fits = |entry: &&Published| entry.measure == measure && entry.is_of(at);
-        let found = numbers.iter().find(fits)?;
-        Some(Beside { value: found.value, std: found.std, mark: found.mark.clone() })
+    pub fn published_in(&self, measure: &str, at: &BTreeMap<String, String>) -> Option<&Published> {
+        self.published.iter().find(|entry| entry.measure == measure && entry.is_of(at))
     }
 
     /// What differs between what the source states of its set-up and what was resolved, in words.
@@ -229,7 +203,7 @@ mod tests {
     #[test]
     fn a_number_stands_beside_its_own_cell_alone() {
         let recipe = Recipe::parse("a.toml", TEXT).unwrap();
-        assert_eq!(recipe.published_numbers().unwrap().len(), 4);
+        assert_eq!(recipe.published.len(), 4);
         let found = |views: &str, share: &str| recipe.published_in("tuned.test.accuracy", &at(views, share));
         assert_eq!(found("strong", "0.01").unwrap().value, 0.767);
         let light = found("light", "1").unwrap();
@@ -257,8 +231,7 @@ mod tests {
 
     #[test]
     fn a_grid_with_a_hole_is_told() {
-        let mut recipe = Recipe::parse("a.toml", TEXT).unwrap();
-        recipe.published_grid[0].values = "0.01 1\nlight 52.9".into();
-        assert!(recipe.published_numbers().unwrap_err().contains("has 2 words"));
+        let hole = TEXT.replace(" light 52.9 94.8±0.5", " light 52.9");
+        assert!(Recipe::parse("a.toml", &hole).unwrap_err().to_string().contains("has 2 words"));
     }
 }

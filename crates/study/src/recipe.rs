@@ -56,7 +56,7 @@ pub struct Recipe {
     /// What the source found.
     #[serde(default)]
     pub published: Vec<Published>,
-    /// The same as tables.
+    /// The same as tables; read into the list above.
     #[serde(default)]
     pub published_grid: Vec<PublishedGrid>,
     /// Shapes that are tested.
@@ -167,7 +167,10 @@ impl Recipe {
     /// [`StudyError::Recipe`] with the line that is wrong; names that are used twice or by nothing.
     pub fn parse(name: &str, text: &str) -> Result<Recipe, StudyError> {
         let wrong = |reason: String| StudyError::Recipe { recipe: name.to_owned(), problems: vec![reason] };
-        let recipe: Recipe = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let mut recipe: Recipe = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        for grid in std::mem::take(&mut recipe.published_grid) {
+            recipe.published.extend(grid.entries().map_err(wrong)?);
+        }
         match recipe.problems() {
             problems if problems.is_empty() => Ok(recipe),
             problems => Err(StudyError::Recipe { recipe: name.to_owned(), problems }),
@@ -264,10 +267,7 @@ impl Recipe {
             let reason = self.wrong_measure(measure)?;
             Some(format!("{place} names the measure `{measure}`: {reason}"))
         }));
-        match self.published_numbers() {
-            Ok(numbers) => problems.extend(numbers.iter().filter_map(|number| self.unmatched(number))),
-            Err(problem) => problems.push(problem),
-        }
+        problems.extend(self.protocols.iter().flat_map(|protocol| self.unmatched(protocol)));
         if self.base.is_none() && self.protocols.is_empty() {
             problems.push("there is neither a `base` to train nor a protocol to judge by".to_owned());
         }
@@ -284,8 +284,7 @@ impl Recipe {
         let chosen = self.axes.iter().flat_map(AxisSpec::all).filter_map(|axis| axis.choose.as_ref());
         let chosen = chosen.map(|choose| ("`choose`", choose.measure.as_str()));
         let published = self.published.iter().map(|one| ("`published`", one.measure.as_str()));
-        let grids = self.published_grid.iter().map(|one| ("`published_grid`", one.measure.as_str()));
-        pages.chain(expected).chain(chosen).chain(published).chain(grids)
+        pages.chain(expected).chain(chosen).chain(published)
     }
 
     /// Why there is no measure of that name.
@@ -316,21 +315,28 @@ impl Recipe {
         Some(format!("nothing measures `{id}`{near}"))
     }
 
-    /// Why a published number can stand beside no cell.
-    fn unmatched(&self, number: &Published) -> Option<String> {
-        let (protocol, _, _) = crate::table::parts(&number.measure)?;
-        let cells = cells(self, self.protocol(protocol), usize::MAX).ok()?;
-        let beside = |cell: &Cell| {
-            let mut at = cell.labels.clone();
-            self.repeats().iter().for_each(|axis| drop(at.remove(axis)));
-            number.is_of(&at)
+    /// The published numbers of a protocol that can stand beside no cell.
+    fn unmatched(&self, protocol: &ProtocolUse) -> Vec<String> {
+        let is_of = |number: &&Published| {
+            crate::table::parts(&number.measure).is_some_and(|(name, ..)| name == protocol.name)
         };
-        let told = || {
+        // An axis that cannot be is told by itself.
+        let Ok(cells) = cells(self, Some(protocol), usize::MAX) else { return Vec::new() };
+        let repeats = self.repeats();
+        let without_repeats = |cell: Cell| {
+            let mut at = cell.labels;
+            repeats.iter().for_each(|axis| drop(at.remove(axis)));
+            at
+        };
+        let places: BTreeSet<BTreeMap<String, String>> = cells.into_iter().map(without_repeats).collect();
+        let lost =
+            self.published.iter().filter(is_of).filter(|number| !places.iter().any(|at| number.is_of(at)));
+        let told = |number: &Published| {
             let at: Vec<String> =
                 number.at.0.iter().map(|(axis, value)| format!("{axis} = {}", label_of(value))).collect();
             format!("the published {} at {} fits no cell of the study", number.measure, at.join(", "))
         };
-        (!cells.iter().any(beside)).then(told)
+        lost.map(told).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! From cells to nodes: settings resolved and checked against the data, before anything runs.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use toml::{Table, Value};
@@ -29,8 +29,6 @@ pub(crate) struct Resolver<'a> {
     pub recipe: &'a Recipe,
     pub data: &'a DataSets<'a>,
     pub files: &'a Files,
-    /// What has been checked against data already: most cells differ in settings that data do not mind.
-    checked: RefCell<BTreeSet<String>>,
     /// What was resolved, by what was asked for.
     trainings: RefCell<BTreeMap<String, Rc<Resolved>>>,
 }
@@ -65,12 +63,12 @@ struct Resolved {
 
 impl<'a> Resolver<'a> {
     pub fn new(recipe: &'a Recipe, data: &'a DataSets<'a>, files: &'a Files) -> Resolver<'a> {
-        Resolver { recipe, data, files, checked: RefCell::default(), trainings: RefCell::default() }
+        Resolver { recipe, data, files, trainings: RefCell::default() }
     }
 
     /// The nodes of a cell: the training, and what `protocol` makes of its encoder.
     pub fn chain(&self, cell: &Cell, protocol: Option<&ProtocolUse>) -> Result<Chain, Wrong> {
-        let start = cell.changes.iter().rev().find_map(|change| match change {
+        let start = cell.latest(|change| match change {
             Change::Start(start) => Some(start),
             _ => None,
         });
@@ -140,23 +138,10 @@ impl<'a> Resolver<'a> {
         settings.precision = resolve_precision(settings.precision, &Silent);
         let data = self.data.open(name, reading)?;
         settings.fit(&data).map_err(|error| StudyError::from(twinlens_lab::LabError::from(error)))?;
-        self.check(&settings, &data)?;
+        Prepared::check(&settings, &data).map_err(|error| Wrong::Recipe(error.to_string()))?;
         let run = twinlens_lab::run_settings::RunSettings::Pretraining(Box::new(settings.clone()));
         let key = key_of(&run, &data, None).map_err(StudyError::from)?;
         Ok(Resolved { settings, data, recipe, key: identity(Kind::Train, &[&key]) })
-    }
-
-    /// Checks settings against the images, once for all cells that do not differ in what images mind.
-    fn check(&self, settings: &Settings, data: &DataSet) -> Result<(), Wrong> {
-        let views = toml::to_string(&Views { views: &settings.views }).unwrap_or_default();
-        let minded =
-            format!("{} {:?} {} {} {views}", data.fingerprint, settings.size, settings.batch, settings.limit);
-        if self.checked.borrow().contains(&minded) {
-            return Ok(());
-        }
-        Prepared::check(settings, data).map_err(|error| Wrong::Recipe(error.to_string()))?;
-        self.checked.borrow_mut().insert(minded);
-        Ok(())
     }
 
     /// The data set that a cell learns from, and how it is read.
@@ -181,7 +166,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn named(&self, cell: &Cell, usual: String) -> String {
-        let axis = cell.changes.iter().rev().find_map(|change| match change {
+        let axis = cell.latest(|change| match change {
             Change::Data(name) => Some(name.clone()),
             _ => None,
         });
@@ -261,8 +246,8 @@ impl<'a> Resolver<'a> {
             self.request(settings, &protocol.name, cell, &|of| of == Some(protocol.name.as_str()))?;
         let (name, reading) = self.judged(cell)?;
         request.sets.push(format!("data={}", Value::String(name.clone())));
-        if let Some(seed) = shared_seed(cell, &request) {
-            request.sets.push(seed);
+        if !request.sets.iter().any(|set| set.starts_with("seed=")) {
+            request.sets.extend(shared_seed(cell).map(|seed| format!("seed={seed}")));
         }
         request.sets.extend(amount(cell, protocol).map(labels));
         let resolved =
@@ -358,7 +343,7 @@ impl<'a> Resolver<'a> {
         input: Option<&Node>,
     ) -> Result<(Weights, String), Wrong> {
         if let Some(node) = input {
-            let epoch = cell.changes.iter().rev().find_map(|change| match change {
+            let epoch = cell.latest(|change| match change {
                 Change::Checkpoint(epoch) if node.kind() == Kind::Train => Some(*epoch),
                 _ => None,
             });
@@ -398,12 +383,6 @@ impl Draw {
     }
 }
 
-/// Settings of views as a whole.
-#[derive(serde::Serialize)]
-struct Views<'a> {
-    views: &'a [twinlens_views::ViewPolicy],
-}
-
 /// The assignment that changes views.
 fn views(settings: &Settings, change: &ViewsChange) -> Result<String, String> {
     let views: Value = match change {
@@ -433,16 +412,15 @@ fn views(settings: &Settings, change: &ViewsChange) -> Result<String, String> {
 }
 
 /// The seed of the training, for whatever a cell does with its encoder: a repeated cell repeats all of it.
-fn shared_seed(cell: &Cell, own: &Request) -> Option<String> {
-    let seed = cell.changes.iter().rev().find_map(|change| match change {
-        Change::Set { of: None, key, value } if key == "seed" => Some(format!("seed={value}")),
+fn shared_seed(cell: &Cell) -> Option<&Value> {
+    cell.latest(|change| match change {
+        Change::Set { of: None, key, value } if key == "seed" => Some(value),
         _ => None,
-    });
-    seed.filter(|_| !own.sets.iter().any(|set| set.starts_with("seed=")))
+    })
 }
 
 fn amount(cell: &Cell, protocol: &ProtocolUse) -> Option<LabelAmount> {
-    cell.changes.iter().rev().find_map(|change| match change {
+    cell.latest(|change| match change {
         Change::Labels { of, amount } if of.as_ref().is_none_or(|of| *of == protocol.name) => Some(*amount),
         _ => None,
     })
@@ -478,11 +456,7 @@ fn draw(settings: &mut Table, cell: &Cell, protocol: &ProtocolUse) -> Result<Dra
         }
     }
     let mut said = Table::new();
-    if let Some((_, seed)) =
-        shared_seed(cell, &Request::default()).as_deref().and_then(|seed| seed.split_once('='))
-    {
-        said.insert("seed".to_owned(), Value::Integer(seed.parse().unwrap_or_default()));
-    }
+    said.extend(shared_seed(cell).map(|seed| ("seed".to_owned(), seed.clone())));
     for key in ["label_share", "labels_per_class", "label_choice", "seed"] {
         said.extend(settings.remove_entry(key));
     }

@@ -33,6 +33,11 @@ impl Cell {
         cell
     }
 
+    /// What the last change says that `find` takes.
+    pub(crate) fn latest<'a, T>(&'a self, find: impl FnMut(&'a Change) -> Option<T>) -> Option<T> {
+        self.changes.iter().rev().find_map(find)
+    }
+
     /// What it is called in messages.
     pub fn name(&self) -> String {
         let labels: Vec<String> =

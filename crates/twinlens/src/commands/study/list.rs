@@ -92,7 +92,6 @@ pub fn show(args: &ShowArgs, terminal: &Terminal) -> Outcome {
             (axis.name.clone(), labels)
         })
         .collect();
-    let published = within.published_numbers().unwrap_or_default();
     let document = json!({
         "id": recipe.id,
         "title": recipe.title,
@@ -104,7 +103,7 @@ pub fn show(args: &ShowArgs, terminal: &Terminal) -> Outcome {
         "data": within.data.learn,
         "axes": axes.iter().map(|(name, labels)| json!({ "name": name, "levels": labels })).collect::<Vec<_>>(),
         "protocols": within.protocols.iter().map(|one| json!({ "name": one.name, "kind": one.kind })).collect::<Vec<_>>(),
-        "published": published.len(),
+        "published": within.published.len(),
         "recipe": text,
     });
     terminal.result(&document, || {
@@ -123,7 +122,8 @@ pub fn show(args: &ShowArgs, terminal: &Terminal) -> Outcome {
         let protocols: Vec<String> =
             within.protocols.iter().map(|one| format!("{} ({})", one.name, one.kind)).collect();
         shown += &format!("judged by: {}\n", protocols.join(", "));
-        shown += &format!("{} published numbers, {} expected shapes\n", published.len(), within.expect.len());
+        let (published, expected) = (within.published.len(), within.expect.len());
+        shown += &format!("{published} published numbers, {expected} expected shapes\n");
         if let Some(note) = within.budget.get(&args.budget).and_then(|budget| budget.note.as_ref()) {
             shown += &format!("{note}\n");
         }
