@@ -184,7 +184,7 @@ impl Assessment {
         let data = record.environment["data"]["sha256"].as_str();
         let own: Vec<&Verdict> = verdicts
             .iter()
-            .filter(|verdict| verdict.data.sha256.as_deref() == data && verdict.subject.stage.is_none())
+            .filter(|verdict| verdict.data.sha256.as_deref() == data && verdict.subject.place().is_empty())
             .collect();
         let found = Assessment::found(record, settings, &own)?;
         // What was done is not worth doing again.

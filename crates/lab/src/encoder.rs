@@ -8,7 +8,7 @@ use twinlens_eval::Features;
 use twinlens_nn::encoders::{self, EncoderSettings};
 use twinlens_nn::network::Stage;
 use twinlens_nn::weights::{EncoderDescription, EncoderFile, Weights};
-use twinlens_run::{names, newest_checkpoint, read_checkpoint};
+use twinlens_run::{epoch_checkpoint, kept_epochs, names, newest_checkpoint, read_checkpoint};
 use twinlens_ssl::{Embedding, Maps, described_encoder};
 use twinlens_views::BuildContext;
 
@@ -122,17 +122,34 @@ pub fn encoder_file(run: &Path) -> PathBuf {
     run.join(names::ENCODER).join("encoder.safetensors")
 }
 
+/// The encoder of the run in the folder `run` as it was after that epoch, of which the run kept a checkpoint.
+///
+/// # Errors
+/// No run, or one of a fine-tuning; an epoch of which it kept none; a damaged checkpoint.
+pub fn read_encoder_after(run: &Path, epoch: u64) -> Result<EncoderFile, LabError> {
+    let kept = kept_epochs(run)?;
+    if !kept.contains(&epoch) {
+        return Err(LabError::NoEpoch { run: run.to_owned(), epoch, kept });
+    }
+    let file = described_encoder(&epoch_checkpoint(run, epoch)?)?;
+    file.ok_or_else(|| LabError::NoEpoch { run: run.to_owned(), epoch, kept: Vec::new() })
+}
+
 /// As [`read_encoder`]; without its `own_range` it sees images by the range of values that they were opened with.
 ///
 /// # Errors
 /// As [`read_encoder`].
 pub fn read_encoder_ranged(path: &Path, own_range: bool) -> Result<EncoderFile, LabError> {
-    let mut file = read_encoder(path)?;
+    read_encoder(path).map(|file| ranged(file, own_range))
+}
+
+/// The encoder; without its `own_range` it sees images by the range of values that they were opened with.
+pub fn ranged(mut file: EncoderFile, own_range: bool) -> EncoderFile {
     if !own_range {
         let description = &mut file.description;
         (description.version, description.range) = (description.version.max(2), None);
     }
-    Ok(file)
+    file
 }
 
 /// The same network as in `file`, with fresh random weights from `seed`.

@@ -187,6 +187,16 @@ pub enum LabError {
         /// Its folder.
         run: PathBuf,
     },
+    /// An epoch of which a run kept no encoder.
+    #[error("the run {} kept no encoder after epoch {epoch}{}", run.display(), epochs_kept(kept))]
+    NoEpoch {
+        /// Its folder.
+        run: PathBuf,
+        /// The epoch.
+        epoch: u64,
+        /// Those of which it did.
+        kept: Vec<u64>,
+    },
     /// Maps of an encoder's file without a folder to write them to.
     #[error("an encoder's file has no folder for its maps")]
     NoPlace,
@@ -312,11 +322,20 @@ impl LabError {
                 "give the folder of a run: `{finetune}` makes one that tells classes best"
             }
             LabError::NotTrained => "leave out {features}",
+            LabError::NoEpoch { .. } => {
+                "name one that it kept, or train with checkpoint.epochs=[...]; without {checkpoint} the last is judged"
+            }
             LabError::NoEpochs { .. } => "train with checkpoint.every=1 checkpoint.keep=100 to keep them",
             LabError::NoPlace => "add {out} FOLDER",
             _ => return None,
         })
     }
+}
+
+/// The epochs that a run kept, in a message.
+fn epochs_kept(kept: &[u64]) -> String {
+    let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
+    if kept.is_empty() { String::new() } else { format!("; it kept those after {}", kept.join(", ")) }
 }
 
 /// A name that no data set was found under.

@@ -69,6 +69,7 @@ pub struct Subject {
     file: EncoderFile,
     seed: Option<u64>,
     stage: Option<String>,
+    epoch: Option<u64>,
 }
 
 impl Subject {
@@ -83,14 +84,15 @@ impl Subject {
                 file: untrained(&file, untrained_seed)?,
                 seed: Some(untrained_seed),
                 stage: None,
+                epoch: None,
             },
-            _ => Subject { kind, file, seed: None, stage: None },
+            _ => Subject { kind, ..Subject::trained(file) },
         })
     }
 
     /// An encoder as it is.
     pub fn trained(file: EncoderFile) -> Subject {
-        Subject { kind: FeaturesKind::Trained, file, seed: None, stage: None }
+        Subject { kind: FeaturesKind::Trained, file, seed: None, stage: None, epoch: None }
     }
 
     /// Where its features come from.
@@ -136,6 +138,11 @@ impl Subject {
         if stage.is_some() { self.until(stage) } else { Ok(self) }
     }
 
+    /// The same, known as what a run had come to after that epoch.
+    pub fn after(self, epoch: Option<u64>) -> Subject {
+        Subject { epoch, ..self }
+    }
+
     /// The network with its weights; none for pixels.
     pub(crate) fn network(&self, device: &str) -> Result<Option<(Encoder, Weights)>, LabError> {
         if self.kind == FeaturesKind::Pixels {
@@ -158,6 +165,7 @@ impl Subject {
             encoder: has_weights.then(|| self.file.description.encoder.clone()),
             sha256: has_weights.then(|| weights_sha256(&self.file)),
             stage: self.stage.clone(),
+            epoch: self.epoch,
             pretrained_by: None,
         }
     }
@@ -177,28 +185,36 @@ pub struct SubjectRecord {
     /// The stage whose averaged map is the features; none where these are the encoder's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
+    /// The epoch of its run that it comes from; none of an encoder as its run left it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     /// Of a fine-tuned encoder, the method that had trained it before; none where nothing says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrained_by: Option<String>,
 }
 
 impl SubjectRecord {
-    /// What it is called in a few words: where its features come from, and the stage where they are one's.
+    /// What it is called in a few words: where its features come from, the stage where they are one's, and the epoch.
     pub fn name(&self) -> String {
-        self.with_stage(self.features.name(), " ")
+        self.with_place(self.features.name(), " ")
     }
 
     /// What it is called in tables of reports.
     pub fn title(&self) -> String {
-        self.with_stage(self.features.title(), ", ")
+        self.with_place(self.features.title(), ", ")
     }
 
-    fn with_stage(&self, words: &str, joint: &str) -> String {
-        self.stage.iter().fold(words.to_owned(), |words, stage| words + joint + stage)
+    /// The stage and epoch that it is of, in words; none of an encoder's own features at the end of its run.
+    pub fn place(&self) -> Vec<String> {
+        self.stage.iter().cloned().chain(self.epoch.map(|epoch| format!("epoch {epoch}"))).collect()
+    }
+
+    fn with_place(&self, words: &str, joint: &str) -> String {
+        self.place().iter().fold(words.to_owned(), |words, place| words + joint + place)
     }
 
     /// Of which nothing but this is known.
     pub fn of(features: FeaturesKind) -> SubjectRecord {
-        SubjectRecord { features, encoder: None, sha256: None, stage: None, pretrained_by: None }
+        SubjectRecord { features, encoder: None, sha256: None, stage: None, epoch: None, pretrained_by: None }
     }
 }

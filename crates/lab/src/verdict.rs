@@ -100,7 +100,7 @@ impl<O> Verdict<O> {
         self.protocol == other.protocol
             && self.asked == other.asked
             && self.subject.features == other.subject.features
-            && self.subject.stage == other.subject.stage
+            && self.subject.place() == other.subject.place()
             && condition(&self.data) == condition(&other.data)
     }
 
@@ -108,7 +108,7 @@ impl<O> Verdict<O> {
     /// What was found on the way, and where the data lie, have no part in it.
     pub fn key(&self) -> String {
         let DataRecord { sha256, splits, .. } = &self.data;
-        let request = json!({
+        let mut request = json!({
             "protocol": self.protocol,
             "asked": self.asked,
             "seeds": self.seeds,
@@ -116,6 +116,10 @@ impl<O> Verdict<O> {
             "stage": self.subject.stage,
             "data": [sha256, splits],
         });
+        // Of the many that are of no epoch the key is as it was.
+        if let Some(epoch) = self.subject.epoch {
+            request["epoch"] = json!(epoch);
+        }
         digest([request.to_string()])
     }
 
@@ -126,7 +130,7 @@ impl<O> Verdict<O> {
         std::iter::once(self.protocol.clone())
             .chain(data)
             .chain([self.subject.features.name().to_owned()])
-            .chain(self.subject.stage.clone())
+            .chain(self.subject.place().into_iter().map(|place| place.replace(' ', "-")))
             .chain(IN_NAMES.iter().filter_map(setting))
             .chain([self.key()])
             .collect::<Vec<_>>()

@@ -40,6 +40,10 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("cifar/vibcreg", include_str!("../recipes/cifar/vibcreg.toml")),
     ("cifar/vibcreg-2022", include_str!("../recipes/cifar/vibcreg-2022.toml")),
     ("cifar/vicreg", include_str!("../recipes/cifar/vicreg.toml")),
+    ("imagenet/barlow-twins", include_str!("../recipes/imagenet/barlow-twins.toml")),
+    ("imagenet/barlow-twins-code", include_str!("../recipes/imagenet/barlow-twins-code.toml")),
+    ("imagenet/byol", include_str!("../recipes/imagenet/byol.toml")),
+    ("imagenet/simclr", include_str!("../recipes/imagenet/simclr.toml")),
     ("imagenet100/barlow-twins", include_str!("../recipes/imagenet100/barlow-twins.toml")),
     ("imagenet100/byol", include_str!("../recipes/imagenet100/byol.toml")),
     ("imagenet100/deepclusterv2", include_str!("../recipes/imagenet100/deepclusterv2.toml")),
@@ -70,6 +74,7 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("medmnist/w-mse", include_str!("../recipes/medmnist/w-mse.toml")),
     ("medmnist/weighted-sum", include_str!("../recipes/medmnist/weighted-sum.toml")),
     ("mnist/mocov2plus", include_str!("../recipes/mnist/mocov2plus.toml")),
+    ("m/barlow-twins", include_str!("../recipes/m/barlow-twins.toml")),
     ("p/barlow-twins", include_str!("../recipes/p/barlow-twins.toml")),
     ("p/simclr", include_str!("../recipes/p/simclr.toml")),
 ];

@@ -21,7 +21,7 @@ pub struct Budget {
     /// Settings of the training that are others.
     #[serde(default)]
     pub base: Table,
-    /// Settings of protocols that are others, by name.
+    /// Settings and data of protocols that are others, by name.
     #[serde(default)]
     pub protocols: BTreeMap<String, Table>,
     /// Which levels of an axis there are: their labels, or how many of the first. Of operations, those that are among.
@@ -67,7 +67,17 @@ impl Recipe {
         }
         for (protocol, settings) in &budget.protocols {
             match self.protocols.iter_mut().find(|one| one.name == *protocol) {
-                Some(known) => merge(&mut known.settings, settings),
+                Some(known) => {
+                    let mut settings = settings.clone();
+                    match settings.remove("data") {
+                        None => {}
+                        Some(Value::String(name)) => known.data = Some(name),
+                        Some(other) => problems.push(format!(
+                            "budget {name}: data = {other} of the protocol `{protocol}`, expected a name"
+                        )),
+                    }
+                    merge(&mut known.settings, &settings);
+                }
                 None => problems
                     .push(format!("budget {name} changes the protocol `{protocol}`, which does not exist")),
             }

@@ -16,6 +16,7 @@ pub mod budget;
 pub mod claim;
 mod data;
 mod error;
+pub mod estimate;
 pub mod expect;
 pub mod node;
 pub mod page;

@@ -10,6 +10,7 @@ use twinlens_run::write_atomically;
 use crate::StudyError;
 use crate::axes::{Cell, cells};
 use crate::data::{DataSets, Places, PlannedData};
+use crate::estimate::Estimate;
 use crate::node::{Node, Work};
 use crate::recipe::{ProtocolUse, Recipe};
 use crate::resolve::{Resolver, Wrong};
@@ -75,6 +76,9 @@ pub struct Plan {
     /// Files of weights.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: Files,
+    /// What trainings would take, by node, where that was asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub estimates: BTreeMap<String, Estimate>,
     /// The folder of results, where it is another than [`STORE`] in that of the study.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<PathBuf>,
@@ -137,6 +141,7 @@ impl Plan {
             data: data.planned(),
             places,
             files,
+            estimates: BTreeMap::new(),
             store: request.store.clone(),
             nodes: drawing.nodes,
             cells: drawing.cells,
@@ -155,6 +160,14 @@ impl Plan {
         }
         std::fs::create_dir_all(path).map_err(failed)?;
         write_atomically(&path.join(RECIPE), recipe.as_bytes())?;
+        write_json(&path.join(PLAN), self)
+    }
+
+    /// Writes the plan into the folder of its study, where it is already.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn write_again(&self, path: &Path) -> Result<(), StudyError> {
         write_json(&path.join(PLAN), self)
     }
 

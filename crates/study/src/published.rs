@@ -26,6 +26,24 @@ pub struct Published {
     pub mark: Option<String>,
 }
 
+/// A number of a source that no cell of the study has: of a method that it does not train.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rival {
+    /// Whose.
+    pub name: String,
+    /// `PROTOCOL.SPLIT.MEASURE[.CLASS]`.
+    pub measure: String,
+    /// The axes that it is of, if any.
+    #[serde(default)]
+    pub at: At,
+    /// As of [`Published`].
+    pub value: f64,
+    /// As of [`Published`].
+    #[serde(default)]
+    pub mark: Option<String>,
+}
+
 /// A table of a source.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,7 +13,7 @@ use crate::axes::{AxisSpec, Cell, cells};
 use crate::budget::Budget;
 use crate::expect::Expectation;
 use crate::page::PageSpec;
-use crate::published::{Published, PublishedGrid};
+use crate::published::{Published, PublishedGrid, Rival};
 use crate::{StudyError, recipes};
 
 /// What a study varies, what it learns and judges, what its source found, and what is expected.
@@ -59,6 +59,9 @@ pub struct Recipe {
     /// The same as tables; read into the list above.
     #[serde(default)]
     pub published_grid: Vec<PublishedGrid>,
+    /// What others found, whom the study does not train, by the same measure.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
     /// Shapes that are tested.
     #[serde(default)]
     pub expect: Vec<Expectation>,
@@ -93,11 +96,14 @@ impl DataSpec {
 pub struct ProtocolUse {
     /// What measures and axes call it.
     pub name: String,
-    /// A protocol of `list protocols`, `probe` for the linear one, or `finetune`.
+    /// A protocol of `list protocols`, `probe` for the linear one, `finetune`, or `import` for numbers from outside.
     pub kind: String,
     /// What it judges: `base`, or the encoders of another protocol that fine-tunes.
     #[serde(default = "of_base")]
     pub from: String,
+    /// What it judges on, where it is another data set than that of the study.
+    #[serde(default)]
+    pub data: Option<String>,
     /// The only cells in which it is used.
     #[serde(default)]
     pub at: At,
@@ -112,6 +118,9 @@ pub const BASE: &str = "base";
 /// What [`ProtocolUse::kind`] calls fine-tuning.
 pub const FINETUNE: &str = "finetune";
 
+/// What [`ProtocolUse::kind`] calls numbers that another program measures and `study import` brings.
+const IMPORT: &str = "import";
+
 fn of_base() -> String {
     BASE.to_owned()
 }
@@ -120,6 +129,11 @@ impl ProtocolUse {
     /// Whether it trains.
     pub fn tunes(&self) -> bool {
         self.kind == FINETUNE
+    }
+
+    /// Whether its numbers come from outside.
+    pub fn imports(&self) -> bool {
+        self.kind == IMPORT
     }
 
     /// The name of its protocol among those that judge.
@@ -284,7 +298,8 @@ impl Recipe {
         let chosen = self.axes.iter().flat_map(AxisSpec::all).filter_map(|axis| axis.choose.as_ref());
         let chosen = chosen.map(|choose| ("`choose`", choose.measure.as_str()));
         let published = self.published.iter().map(|one| ("`published`", one.measure.as_str()));
-        pages.chain(expected).chain(chosen).chain(published)
+        let rivals = self.rivals.iter().map(|one| ("`rivals`", one.measure.as_str()));
+        pages.chain(expected).chain(chosen).chain(published).chain(rivals)
     }
 
     /// Why there is no measure of that name.
@@ -293,18 +308,18 @@ impl Recipe {
             return Some("expected PROTOCOL.SPLIT.MEASURE, such as linear.test.accuracy".to_owned());
         };
         let known = || self.protocols.iter().map(|one| one.name.as_str());
-        if self.protocol(protocol).is_none() {
+        let Some(used) = self.protocol(protocol) else {
             let near = twinlens_config::nearest(protocol, known());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Some(format!("there is no protocol `{protocol}`{near}"));
-        }
+        };
         const SPLITS: [&str; 4] = ["train", "val", "test", "all"];
         if !SPLITS.contains(&split) {
             return Some(format!("there is no split `{split}`; there are {}", SPLITS.join(", ")));
         }
         let id = id.split('.').next().unwrap_or_default();
         let known = known_measures();
-        if known.contains(&id) {
+        if used.imports() || known.contains(&id) {
             return None;
         }
         let near = twinlens_config::nearest(id, known.iter().copied());

@@ -87,7 +87,7 @@ impl<'a> Resolver<'a> {
             })?;
             chain.push(self.train(cell, training)?);
         }
-        for link in links {
+        for link in links.into_iter().filter(|link| !link.imports()) {
             let node = if link.tunes() {
                 self.tune(cell, link, (start, training.as_deref()), chain.last())?
             } else {
@@ -150,9 +150,16 @@ impl<'a> Resolver<'a> {
         Ok((self.named(cell, name), self.reading()?))
     }
 
-    /// The data set that a cell judges on, and how it is read.
-    fn judged(&self, cell: &Cell) -> Result<(String, String), Wrong> {
-        Ok((self.named(cell, self.recipe.data.judged().to_owned()), self.reading()?))
+    /// The data set that a protocol judges on in a cell, and how it is read.
+    fn judged(&self, cell: &Cell, protocol: &ProtocolUse) -> Result<(String, String), Wrong> {
+        let chain = self.recipe.chain(protocol);
+        let own = cell.latest(|change| match change {
+            Change::Data { of: Some(of), name } if chain.iter().any(|one| one.name == *of) => Some(name.clone()),
+            _ => None,
+        });
+        let own = own.or_else(|| protocol.data.as_ref().map(|name| replaced(name, &cell.labels)));
+        let usual = || self.named(cell, self.recipe.data.judged().to_owned());
+        Ok((own.unwrap_or_else(usual), self.reading()?))
     }
 
     /// How data sets are read: all of it, so that one way of reading has one text.
@@ -167,7 +174,7 @@ impl<'a> Resolver<'a> {
 
     fn named(&self, cell: &Cell, usual: String) -> String {
         let axis = cell.latest(|change| match change {
-            Change::Data(name) => Some(name.clone()),
+            Change::Data { of: None, name } => Some(name.clone()),
             _ => None,
         });
         axis.unwrap_or_else(|| replaced(&usual, &cell.labels))
@@ -244,7 +251,7 @@ impl<'a> Resolver<'a> {
         substitute(&mut settings, &cell.labels);
         let mut request =
             self.request(settings, &protocol.name, cell, &|of| of == Some(protocol.name.as_str()))?;
-        let (name, reading) = self.judged(cell)?;
+        let (name, reading) = self.judged(cell, protocol)?;
         request.sets.push(format!("data={}", Value::String(name.clone())));
         if !request.sets.iter().any(|set| set.starts_with("seed=")) {
             request.sets.extend(shared_seed(cell).map(|seed| format!("seed={seed}")));
@@ -302,7 +309,7 @@ impl<'a> Resolver<'a> {
             (From::Pixels, _) => FeaturesKind::Pixels,
             (From::Base | From::File(_), _) => FeaturesKind::Trained,
         };
-        let (name, reading) = self.judged(cell)?;
+        let (name, reading) = self.judged(cell, protocol)?;
         let data = self.data.open(&name, &reading)?;
         if matches!(known.needs, Needs::Classes) {
             data.check_for_evaluation()

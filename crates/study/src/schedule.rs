@@ -80,15 +80,17 @@ pub fn read_level(path: &Path, level: usize) -> Result<Level, StudyError> {
     }
 }
 
+/// What starts a unit, as a shell takes it: by its level, and its number there or the variable that holds that.
+pub type Starts<'a> = &'a dyn Fn(usize, &str) -> String;
+
 /// A command for every unit, one a line, level by level: those of a level may run at once.
-pub fn commands(program: &str, path: &Path, levels: &[Level], only: Option<usize>) -> String {
+pub fn commands(start: Starts<'_>, levels: &[Level], only: Option<usize>) -> String {
     let mut text = String::new();
     for (number, level) in
         levels.iter().enumerate().filter(|(number, _)| only.is_none_or(|only| only == *number))
     {
         for nth in 0..level.len() {
-            let folder = quoted(&path.display().to_string());
-            let _ = writeln!(text, "{program} study run {folder} --level {number} --nth {nth}");
+            let _ = writeln!(text, "{}", start(number, &nth.to_string()));
         }
     }
     text
@@ -108,8 +110,7 @@ pub struct Slurm {
 }
 
 /// A script for Slurm: one array a level, each after the one before has ended in whatever way, as a unit checks its own inputs.
-pub fn slurm(program: &str, path: &Path, levels: &[Level], job: &Slurm) -> String {
-    let folder = quoted(&path.display().to_string());
+pub fn slurm(start: Starts<'_>, levels: &[Level], job: &Slurm) -> String {
     let minutes = (60.0 * job.hours).ceil().max(1.0) as u64;
     let time = format!("{}:{:02}:00", minutes / 60, minutes % 60);
     let gpus = if job.gpus > 0 { format!(" --gpus={}", job.gpus) } else { String::new() };
@@ -125,7 +126,8 @@ pub fn slurm(program: &str, path: &Path, levels: &[Level], job: &Slurm) -> Strin
             job.cores.max(1),
             // The shell of the job passes the signal on.
             quoted(&format!(
-                "{program} study run {folder} --level {number} --nth $SLURM_ARRAY_TASK_ID & child=$!; trap 'kill -TERM $child' TERM; wait $child; wait $child"
+                "{} & child=$!; trap 'kill -TERM $child' TERM; wait $child; wait $child",
+                start(number, "$SLURM_ARRAY_TASK_ID")
             )),
         );
     }
@@ -152,15 +154,16 @@ mod tests {
     #[test]
     fn every_unit_has_a_command() {
         let plan = plan(&[("a", None), ("b", None), ("a1", Some("a"))]);
-        let text = commands("twinlens", Path::new("my study"), &plan.levels(Unit::Node), None);
-        assert_eq!(text.lines().count(), 3);
-        assert!(text.starts_with("twinlens study run 'my study' --level 0 --nth 0\n"), "{text}");
+        let start = |level: usize, nth: &str| format!("start {level} {nth}");
+        let text = commands(&start, &plan.levels(Unit::Node), None);
+        assert_eq!(text, "start 0 0\nstart 0 1\nstart 1 0\n");
         let job = Slurm { hours: 1.51, memory: 3.2, gpus: 1, cores: 8 };
-        let script = slurm("twinlens", Path::new("s"), &plan.levels(Unit::Node), &job);
+        let script = slurm(&start, &plan.levels(Unit::Node), &job);
         assert!(
             script.contains("--array=0-1")
                 && script.contains("--time=1:31:00")
-                && script.contains("--mem=4G"),
+                && script.contains("--mem=4G")
+                && script.contains("start 1 $SLURM_ARRAY_TASK_ID &"),
             "{script}"
         );
         assert_eq!(script.matches("--dependency").count(), 1, "{script}");

@@ -20,7 +20,7 @@ use twinlens_run::write_atomically;
 
 use crate::StudyError;
 use crate::claim::Claim;
-use crate::node::{Node, Work, sha256};
+use crate::node::{Node, sha256};
 use crate::plan::Plan;
 
 /// A folder of results, which several studies may share.
@@ -286,15 +286,12 @@ impl Store {
                 files.extend(entries(&inside)?.into_iter().filter(|path| path.is_file()));
             }
         }
-        let kept = files
-            .into_iter()
-            .filter(|path| !matches!(node.work, Work::Judge(_)) || path.starts_with(folder.join("result")));
         let hashed = |path: PathBuf| {
             let bytes = std::fs::read(&path).map_err(|error| StudyError::io(&path, error))?;
             let name = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
             Ok((name, sha256(&bytes)))
         };
-        kept.map(hashed).collect()
+        files.into_iter().map(hashed).collect()
     }
 }
 

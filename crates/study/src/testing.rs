@@ -23,6 +23,7 @@ pub(crate) fn plan(nodes: &[(&str, Option<&str>)]) -> Plan {
         data: Vec::new(),
         places: BTreeMap::new(),
         files: BTreeMap::new(),
+        estimates: BTreeMap::new(),
         store: None,
         nodes: nodes.iter().map(node).collect(),
         cells: Vec::new(),

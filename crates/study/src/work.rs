@@ -9,6 +9,7 @@ use twinlens_data::{DataSet, Split};
 use twinlens_lab::jobs::{
     FINETUNING, Finetuning, PRETRAINING, Pretraining, TrainingJob, adopt_encoder, kept_verdict,
 };
+use twinlens_lab::reports::keep_sheet;
 use twinlens_lab::run_settings::RunSettings;
 use twinlens_lab::{
     Judging as LabJudging, Lab, LabError, LabelDraw, Part, Repeat, Subject, Verdict, ViewsOf, protocols,
@@ -100,14 +101,19 @@ impl Bench<'_> {
         let checkpoint = &mut settings.checkpoint;
         (checkpoint.every, checkpoint.keep) = (every, 0);
         (checkpoint.epochs, checkpoint.when_done) = (training.keep.clone(), WhenDone::Remove);
-        let job = Pretraining::with_data(settings, data, lab)?.following(training.recipe.clone());
+        let job = Pretraining::with_data(settings, data.clone(), lab)?.following(training.recipe.clone());
         let run = self.store.run(node);
+        let shown = job.settings();
         if node.keeps().iter().any(|epoch| !self.has_encoder(node, *epoch)) && is_done(&run) {
             // An earlier study needed fewer encoders of this training: it is made again, and comes to the same.
             let mut folder = job.create(&run, true, lab)?;
             return ended(job.begin(&mut folder, PRETRAINING, lab).map(drop));
         }
-        ended(job.run(&run, PRETRAINING, lab).map(drop))
+        let end = ended(job.run(&run, PRETRAINING, lab).map(drop))?;
+        if let Err(error) = keep_sheet(&RunFolder::open(&run)?, &data, &shown, lab) {
+            lab.events.warn(&format!("there is no contact sheet of {}: {error}", node.id));
+        }
+        Ok(end)
     }
 
     fn has_encoder(&self, node: &Node, epoch: u64) -> bool {

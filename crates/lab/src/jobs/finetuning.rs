@@ -110,6 +110,7 @@ impl Finetuning {
             encoder: Some(self.settings.encoder.name().to_owned()),
             sha256: Some(weights_sha256(&EncoderFile::read(&file)?)),
             stage: None,
+            epoch: None,
             pretrained_by: pretrained_by(folder)?,
         };
         Ok(Verdict::new(PROTOCOL, judgement, subject, data_record(&self.settings.data, &self.data)))

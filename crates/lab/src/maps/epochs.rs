@@ -94,5 +94,6 @@ impl<'a> Subjects<'a> {
 
 /// What tells the features of a subject from others of the same encoder.
 fn record(subject: &Subject) -> SubjectRecord {
-    SubjectRecord { stage: subject.stage().map(str::to_owned), ..SubjectRecord::of(subject.kind()) }
+    let SubjectRecord { stage, epoch, .. } = subject.record();
+    SubjectRecord { stage, epoch, ..SubjectRecord::of(subject.kind()) }
 }

@@ -31,7 +31,7 @@ use crate::assessment::{Assessment, NextStep};
 use crate::study::ExistingStudy;
 
 pub use run_view::RunView;
-pub use shown::keep_shown;
+pub use shown::{SHEET, keep_sheet, keep_shown};
 
 /// What a page leaves to the program that makes it: how that program is asked to do things.
 pub trait FrontEnd {

@@ -12,7 +12,7 @@ use crate::run_settings::RunSettings;
 use crate::{Judging, Lab, LabError, Part, Repeat, Settings, Subject, read_encoder};
 
 /// The file of the contact sheet among the run's pictures, and that of the names of its rows.
-const FILE: &str = "views.png";
+pub const SHEET: &str = "views.png";
 const NAMES: &str = "views.json";
 /// Training images on the contact sheet.
 const ROWS: usize = 8;
@@ -21,7 +21,7 @@ const LEAST: usize = 16;
 
 /// The contact sheet.
 pub(super) fn section(run: &RunView) -> Section {
-    let Some(picture) = run.plot(FILE) else { return absent() };
+    let Some(picture) = run.plot(SHEET) else { return absent() };
     let spots = sheet_spots(&picture, &names(run));
     let plate = Plate::new(
         "Originals and views",
@@ -76,7 +76,11 @@ fn shown(data: &DataSet) -> Part {
     if usual.count(data) < LEAST { Part::All } else { usual }
 }
 
-fn keep_sheet(
+/// Keeps with a run what its encoder was shown: some training images, and views of each.
+///
+/// # Errors
+/// Images that cannot be read, a folder that cannot be written.
+pub fn keep_sheet(
     folder: &RunFolder,
     data: &DataSet,
     settings: &RunSettings,
@@ -88,7 +92,7 @@ fn keep_sheet(
     };
     let samples = gallery.samples(ROWS);
     let picture = Picture::png(&gallery.sheet(&samples)?)?;
-    folder.write_plot(FILE, picture.bytes())?;
+    folder.write_plot(SHEET, picture.bytes())?;
     folder.write_plot(NAMES, serde_json::json!(gallery.names(&samples)).to_string().as_bytes())?;
     Ok(())
 }

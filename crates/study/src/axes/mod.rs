@@ -58,7 +58,7 @@ pub struct AxisSpec {
     /// What is judged or fine-tuned.
     #[serde(default)]
     pub start: Option<Vec<Start>>,
-    /// Data sets to learn from and judge on.
+    /// Data sets to learn from and judge on; those that a protocol judges on, if it is `of` one.
     #[serde(default)]
     pub data: Option<Vec<String>>,
     /// Axes that are varied in turn, each while the others rest.
@@ -182,8 +182,13 @@ pub enum Change {
     },
     /// What is judged or fine-tuned.
     Start(From),
-    /// The data set.
-    Data(String),
+    /// The data set: that of the training and what follows, or what a protocol judges on.
+    Data {
+        /// The protocol.
+        of: Option<String>,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// What becomes of views.
@@ -296,7 +301,8 @@ impl AxisSpec {
         } else if let Some(starts) = &self.start {
             starts.iter().map(|start| self.of_start(start)).collect()
         } else if let Some(sets) = &self.data {
-            sets.iter().map(|name| self.level(name, vec![Change::Data(name.clone())])).collect()
+            let of_set = |name: &String| Change::Data { of: self.of.clone(), name: name.clone() };
+            sets.iter().map(|name| self.level(name, vec![of_set(name)])).collect()
         } else {
             self.values()?.iter().map(|value| self.of_value(value)).collect()
         };

@@ -17,9 +17,7 @@ pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, S
         let panels = drawn.axes(Role::Panel);
         let cells: Vec<&BTreeMap<String, String>> = summaries.iter().map(|(at, _)| at).collect();
         let group = |panel: &Vec<String>| {
-            let inside = summaries.iter().filter(|(at, _)| {
-                panels.iter().zip(panel).all(|(axis, label)| at.get(*axis).map_or("", |one| one) == label)
-            });
+            let inside = summaries.iter().filter(|(at, _)| Drawn::is_in(at, &panels, panel));
             let bar =
                 |(number, (at, summary)): (usize, &(BTreeMap<String, String>, crate::table::Summary))| Bar {
                     name: drawn.name(at, &panels),

@@ -2,6 +2,7 @@
 
 use twinlens_lab::Outcome;
 use twinlens_lab::maps::FeatureMap;
+use twinlens_lab::reports::SHEET;
 use twinlens_report::{Block, Map, Picture, Plate, map};
 
 use super::{Drawn, PageKind, PageSpec};
@@ -20,6 +21,24 @@ pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, S
         let Some(picture) = picture(drawn, page.kind, node)? else { continue };
         plates.push(Plate::new(title.clone(), "", format!("{protocol}: {title}"), picture));
         shown.push(at);
+    }
+    Ok(if plates.is_empty() { vec![] } else { vec![Block::Plates(plates)] })
+}
+
+/// The contact sheet of the first training of each kind, repeats aside.
+pub(super) fn sheets(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, StudyError> {
+    let mut shown = Vec::new();
+    let mut plates = Vec::new();
+    for (node, at) in drawn.trainings(page) {
+        let title = drawn.name(&at, &drawn.beside_trainings());
+        let file = drawn.store.run(node).join("plots").join(SHEET);
+        if shown.contains(&title) || !file.is_file() {
+            continue;
+        }
+        let bytes = std::fs::read(&file).map_err(|error| StudyError::io(&file, error))?;
+        let alt = format!("Originals on the left, their views beside them: {title}");
+        plates.push(Plate::new(title.clone(), "", alt, Picture::from_png(bytes)?));
+        shown.push(title);
     }
     Ok(if plates.is_empty() { vec![] } else { vec![Block::Plates(plates)] })
 }

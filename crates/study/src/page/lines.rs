@@ -26,12 +26,8 @@ fn plates_of(drawn: &Drawn<'_>, page: &PageSpec, measure: &str) -> Result<Vec<Pl
     let cells: Vec<&BTreeMap<String, String>> = summaries.iter().map(|(at, _)| at).collect();
     let mut plates = Vec::new();
     for panel in drawn.parts(&cells, &panels) {
-        let inside: Vec<&(BTreeMap<String, String>, Summary)> = summaries
-            .iter()
-            .filter(|(at, _)| {
-                panels.iter().zip(&panel).all(|(axis, label)| at.get(*axis).map_or("", |one| one) == label)
-            })
-            .collect();
+        let inside: Vec<&(BTreeMap<String, String>, Summary)> =
+            summaries.iter().filter(|(at, _)| Drawn::is_in(at, &panels, &panel)).collect();
         // Along whichever axis for lines the cells of this panel have.
         let along = drawn.axes(Role::X);
         let along = along.iter().find(|axis| inside.iter().any(|(at, _)| at.contains_key(**axis)));

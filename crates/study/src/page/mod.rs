@@ -6,6 +6,7 @@ mod exhibits;
 mod heatmap;
 mod lines;
 mod table;
+mod times;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,7 @@ use twinlens_run::write_atomically;
 use crate::StudyError;
 use crate::axes::{AxisSpec, Role};
 use crate::expect::{Finding, Tested, Tests};
-use crate::node::Work;
+use crate::node::{Kind, Node, Work};
 use crate::plan::Plan;
 use crate::recipe::{At, Recipe};
 use crate::store::{Done, State, Store, write_json};
@@ -68,6 +69,10 @@ pub enum PageKind {
     Maps,
     /// Images of clusters.
     Montage,
+    /// What encoders were shown: originals and their views.
+    Views,
+    /// How fast trainings were, and where.
+    Times,
 }
 
 /// What a page is drawn from.
@@ -131,6 +136,34 @@ impl Drawn<'_> {
         parts
     }
 
+    /// The axes that do not tell one training from another: repeats, and those of protocols.
+    fn beside_trainings(&self) -> Vec<&str> {
+        let of_protocols = self.recipe.axes.iter().filter(|axis| axis.of.is_some());
+        let of_protocols = of_protocols.flat_map(AxisSpec::all).map(|axis| axis.name.as_str());
+        of_protocols.chain(self.over.iter().map(String::as_str)).collect()
+    }
+
+    /// The trainings that cells need, each with the labels of the first cell that does.
+    fn trainings(&self, page: &PageSpec) -> Vec<(&Node, BTreeMap<String, String>)> {
+        let mut found: Vec<(&Node, BTreeMap<String, String>)> = Vec::new();
+        for cell in self.plan.cells.iter().filter(|cell| page.at.has(&cell.at)) {
+            let mut node = self.plan.node(&cell.node);
+            while let Some(input) = node.and_then(|node| node.input.as_deref()) {
+                node = self.plan.node(input);
+            }
+            let Some(node) = node.filter(|node| node.kind() == Kind::Train) else { continue };
+            if found.iter().all(|(known, _)| known.id != node.id) {
+                found.push((node, cell.at.clone()));
+            }
+        }
+        found
+    }
+
+    /// Whether a cell is in the panel with these labels of the axes `panels`.
+    fn is_in(at: &BTreeMap<String, String>, panels: &[&str], panel: &[String]) -> bool {
+        panels.iter().zip(panel).all(|(axis, label)| at.get(*axis).map_or("", |one| one) == label)
+    }
+
     fn blocks(&self, page: &PageSpec) -> Result<Vec<Block>, StudyError> {
         match page.kind {
             PageKind::Table => {
@@ -141,6 +174,8 @@ impl Drawn<'_> {
             PageKind::Heatmap => heatmap::blocks(self, page),
             PageKind::Confusion => confusion::blocks(self, page),
             PageKind::Maps | PageKind::Montage => exhibits::blocks(self, page),
+            PageKind::Views => exhibits::sheets(self, page),
+            PageKind::Times => times::blocks(self, page),
         }
     }
 }
@@ -401,7 +436,7 @@ fn gaps(drawn: &Drawn<'_>, states: &[State]) -> Section {
 }
 
 /// A time in words.
-pub(crate) fn hours(seconds: f64) -> String {
+pub fn hours(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} seconds"),
         s if s < 5400.0 => format!("{:.0} minutes", s / 60.0),

@@ -1,8 +1,12 @@
 //! Numbers in rows: published beside measured.
 
+use std::collections::BTreeSet;
+
 use twinlens_report::{Block, Cell, Column, Gap, Table, TableRow};
 
 use super::{Drawn, PageSpec};
+use crate::published::Rival;
+use crate::recipe::label_of;
 use crate::table::is_share_of_images;
 
 /// From this many rows on, a table stands behind its title.
@@ -85,10 +89,37 @@ pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec, measure: &str) -> Vec<B
             caption += words;
         }
     }
-    let name = measure.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+    let name = file_name(measure);
     let long = rows.len() > LONG;
     let table = Table { name, caption, columns, rows };
-    vec![if long { Block::Folded(format!("{title}: all numbers"), table) } else { Block::Table(table) }]
+    let own = if long { Block::Folded(format!("{title}: all numbers"), table) } else { Block::Table(table) };
+    std::iter::once(own).chain(rivals(drawn, measure, &title, share)).collect()
+}
+
+/// What the source sets beside: numbers of others that are not trained here.
+fn rivals(drawn: &Drawn<'_>, measure: &str, title: &str, share: bool) -> Option<Block> {
+    let rivals: Vec<&Rival> = drawn.recipe.rivals.iter().filter(|rival| rival.measure == measure).collect();
+    let axes: BTreeSet<&String> = rivals.iter().flat_map(|rival| rival.at.0.keys()).collect();
+    let row = |rival: &&Rival| {
+        let label = |axis: &&String| rival.at.0.get(*axis).map(label_of).unwrap_or_default();
+        let number = if share { 100.0 * rival.value } else { rival.value };
+        let mark = rival.mark.as_ref().map(|mark| format!(" [{mark}]")).unwrap_or_default();
+        let mut cells = vec![Cell::Text(rival.name.clone())];
+        cells.extend(axes.iter().map(label).map(Cell::Text));
+        cells.push(Cell::Text(format!("{number}{mark}")));
+        TableRow::new(cells)
+    };
+    let rows: Vec<TableRow> = rivals.iter().map(row).collect();
+    let mut columns = vec![Column::text("published of others")];
+    columns.extend(axes.iter().map(|axis| Column::text((*axis).clone())));
+    columns.push(Column::number(if share { format!("{title}, %") } else { title.to_owned() }));
+    let name = format!("others-{}", file_name(measure));
+    let caption = "Numbers of the source for what is not trained here.".to_owned();
+    (!rows.is_empty()).then(|| Block::Table(Table { name, caption, columns, rows }))
+}
+
+fn file_name(measure: &str) -> String {
+    measure.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-")
 }
 
 fn parts_are_of_images(measure: &str) -> bool {

@@ -9,8 +9,9 @@ use serde_json::Value;
 use twinlens_data::DataSet;
 use twinlens_lab::{
     Computing, FeaturesKind, Headline, Judging, Logged, Settings, Subject, Verdict, judged, keep, own_data,
-    read_encoder_ranged, reading_for, write_json,
+    ranged, read_encoder, read_encoder_after, reading_for, write_json,
 };
+use twinlens_nn::weights::EncoderFile;
 
 use super::reading::{OF_DATA, ReadingArgs, assigned};
 use super::training::open_named;
@@ -50,6 +51,11 @@ pub struct JudgeArgs {
     /// Its map, averaged over the pixels; without this, the encoder's features. A wrong name lists those that there are.
     #[arg(long, value_name = "NAME")]
     pub stage: Option<String>,
+    /// The encoder as it was after this epoch, of which the run kept a checkpoint
+    ///
+    /// `checkpoint.epochs` of a training says which are kept.
+    #[arg(long, value_name = "EPOCH")]
+    pub checkpoint: Option<u64>,
     /// Seed of the untrained network's weights
     #[arg(long, value_name = "N", default_value = "0")]
     pub untrained_seed: u64,
@@ -109,7 +115,7 @@ impl JudgeArgs {
     /// # Errors
     /// A missing or damaged encoder, data that cannot be read.
     pub fn open(&self, terminal: &Terminal) -> Outcome<(Subject, DataSet)> {
-        let file = read_encoder_ranged(&self.encoder, self.reading.range.is_none())?;
+        let file = self.read()?;
         // Flags win.
         let settings = self.reading.over(&reading_for(&self.encoder, &file, self.data()))?;
         let (of_data, _) = self.assignments()?;
@@ -117,7 +123,19 @@ impl JudgeArgs {
         let data =
             open_named(self.data(), &settings, terminal).map_err(|failure| self.own_elsewhere(failure))?;
         let subject = Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())?;
-        Ok((subject, data))
+        Ok((subject.after(self.checkpoint), data))
+    }
+
+    fn read(&self) -> Outcome<EncoderFile> {
+        let file = match self.checkpoint {
+            None => read_encoder(&self.encoder)?,
+            Some(epoch) if self.features == FeaturesKind::Trained => read_encoder_after(&self.encoder, epoch)?,
+            Some(_) => {
+                let message = format!("{} features are of no epoch", self.features.name());
+                return Err(Failure::message(Exit::Usage, message).hint("leave out --checkpoint"));
+            }
+        };
+        Ok(ranged(file, self.reading.range.is_none()))
     }
 
     /// Says of a run's own images that were not found what their path is relative to.

@@ -51,6 +51,9 @@ fn command(verdict: &Verdict, run: &str, data: &str) -> Option<String> {
     if let Some(stage) = &verdict.subject.stage {
         command += &format!(" --stage {}", quoted(stage));
     }
+    if let Some(epoch) = verdict.subject.epoch {
+        command += &format!(" --checkpoint {epoch}");
+    }
     if let Some(seed) = verdict.seeds.get("untrained") {
         command += &format!(" --untrained-seed {seed}");
     }

@@ -173,6 +173,7 @@ impl From<LabError> for Failure {
             | LabError::MapsInCsv
             | LabError::NotTrained
             | LabError::NoClassifier
+            | LabError::NoEpoch { .. }
             | LabError::NoPlace
             | LabError::UnknownProtocol { .. }
             | LabError::NotHeeded { .. }

@@ -112,8 +112,13 @@ fn judge_runs_what_the_verbs_run(run: &str, knn: &Value, cache: &Path) {
     let of_stage = &json(&judge(&["knn", "k=5", "--stage", "layer1"]))["verdicts"][0];
     assert_eq!(of_stage["subject"]["stage"], "layer1");
     assert_ne!(of_stage["splits"], knn["verdicts"][0]["splits"], "features of another stage");
+    let of_epoch = &json(&judge(&["knn", "k=5", "--checkpoint", "1"]))["verdicts"][0];
+    assert_eq!(of_epoch["subject"]["epoch"], 1);
+    assert_ne!(of_epoch["splits"], knn["verdicts"][0]["splits"], "an encoder of another epoch");
     for (asked, code, said) in [
-        (&["knn", "--split", "val"][..], 2, "leave --split out"),
+        (&["knn", "--checkpoint", "9"][..], 2, "it kept those after 1"),
+        (&["knn", "--checkpoint", "1", "--features", "pixels"], 2, "are of no epoch"),
+        (&["knn", "--split", "val"], 2, "leave --split out"),
         (&["knn", "temperature=[]"], 2, "temperature has no values"),
         (&["ridge-probe", "alpha_grid=[]"], 2, "alpha_grid has no values"),
         (&["svm-probe", "c_grid=[]"], 2, "c_grid has no values"),
@@ -131,7 +136,7 @@ fn judge_runs_what_the_verbs_run(run: &str, knn: &Value, cache: &Path) {
 fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     let place = Place::new();
     let out = place.at("run");
-    let told = json(&pretrain(&out, &[]).output().unwrap());
+    let told = json(&pretrain(&out, &["checkpoint.epochs=[1]"]).output().unwrap());
     assert_eq!((told["steps"].as_u64(), told["seed"].as_u64()), (Some(6), Some(0)));
     assert!(told["loss"].as_f64().unwrap().is_finite());
     for file in [

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::{ValueEnum, ValueHint};
 use serde_json::json;
 use toml::Value;
+use twinlens_run::quoted;
 use twinlens_study::node::Kind;
 use twinlens_study::plan::{PLAN, Plan, Request};
 use twinlens_study::recipe::Recipe;
 use twinlens_study::schedule::{Level, Slurm, Unit, commands, slurm};
 
 use super::open;
+use crate::commands::bytes;
 use crate::commands::training::lab;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::invocation::Invocation;
@@ -69,9 +71,12 @@ pub struct PlanArgs {
     /// Only this level of the plan, from 0
     #[arg(long, value_name = "N")]
     pub level: Option<usize>,
-    /// Hours that Slurm gives a job
-    #[arg(long, value_name = "H", default_value_t = 4.0)]
-    pub hours: f64,
+    /// Time two steps of every kind of training on this machine, and tell hours and disk
+    #[arg(long)]
+    pub estimate: bool,
+    /// Hours that Slurm gives a job; half as much again as the longest was estimated to take, else 4
+    #[arg(long, value_name = "H")]
+    pub hours: Option<f64>,
     /// Gigabytes that Slurm gives a job
     #[arg(long, value_name = "GB", default_value_t = 8.0)]
     pub memory: f64,
@@ -163,7 +168,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// # Errors
 /// A recipe, data or a folder that cannot be used.
 pub fn run(args: &PlanArgs, invocation: &Invocation, terminal: &Terminal) -> Outcome {
-    let plan = match &args.study {
+    let mut plan = match &args.study {
         Some(study) => make(study, &args.asked, &args.out, args.unit.into(), invocation, terminal)?,
         None if args.out.join(PLAN).is_file() => open(&args.out)?.0,
         None => {
@@ -173,6 +178,10 @@ pub fn run(args: &PlanArgs, invocation: &Invocation, terminal: &Terminal) -> Out
             );
         }
     };
+    if args.estimate {
+        plan.estimate(&lab(invocation, terminal))?;
+        plan.write_again(&args.out)?;
+    }
     let levels = plan.levels(args.unit.into());
     if args.study.is_none() {
         plan.write_levels(&args.out, args.unit.into())?;
@@ -202,7 +211,8 @@ pub fn make(
 fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> Outcome {
     let program =
         std::env::current_exe().ok().map_or_else(|| "twinlens".to_owned(), |path| path.display().to_string());
-    let place = absolute(&args.out);
+    let (program, folder) = (quoted(&program), quoted(&absolute(&args.out).display().to_string()));
+    let start = |level: usize, nth: &str| format!("{program} study run {folder} --level {level} --nth {nth}");
     let count = |kind: Kind| plan.nodes.iter().filter(|node| node.kind() == kind).count();
     let document = json!({
         "study": plan.study,
@@ -212,12 +222,16 @@ fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> 
         "cells": plan.cells.len(),
         "levels": levels,
         "data": plan.data,
+        "estimate": whole,
     });
-    let job = Slurm { hours: args.hours, memory: args.memory, gpus: args.gpus, cores: args.cores };
+    let whole = plan.estimated(|_| true);
+    let longest = levels.iter().filter_map(|level| plan.longest(level)).max_by(f64::total_cmp);
+    let usual = || longest.map_or(4.0, |seconds| 1.5 * seconds / 3600.0);
+    let job = Slurm { hours: args.hours.unwrap_or_else(usual), memory: args.memory, gpus: args.gpus, cores: args.cores };
     match args.format {
         Format::Json => terminal.print(&(serde_json::to_string(&document).unwrap_or_default() + "\n")),
-        Format::Commands => terminal.print(&commands(&program, &place, levels, args.level)),
-        Format::Slurm => terminal.print(&slurm(&program, &place, levels, &job)),
+        Format::Commands => terminal.print(&commands(&start, levels, args.level)),
+        Format::Slurm => terminal.print(&slurm(&start, levels, &job)),
         Format::Table => terminal.result(&document, || {
             let rows: Vec<Vec<String>> = Kind::ALL
                 .iter()
@@ -229,8 +243,12 @@ fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> 
                 .iter()
                 .map(|data| format!("{} ({} images to learn from)", data.name, data.train))
                 .collect();
+            let time = whole.map_or_else(String::new, |whole| {
+                let time = twinlens_study::page::hours(whole.seconds);
+                format!("Trainings: about {time} on this machine, {} on disk.\n", bytes(whole.bytes))
+            });
             format!(
-                "{} within budget {}, on {}: {} cells\n\n{}\nNext:\n  twinlens study run {}\n",
+                "{} within budget {}, on {}: {} cells\n\n{}{time}\nNext:\n  twinlens study run {}\n",
                 plan.study,
                 plan.budget,
                 data.join(", "),

@@ -1,11 +1,13 @@
 //! `study status`, `study retry`, `study import` and `study clean`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueHint;
 use serde_json::json;
 use twinlens_run::write_atomically;
 use twinlens_study::StudyError;
+use twinlens_study::page::hours;
 use twinlens_study::plan::Plan;
 use twinlens_study::store::State;
 use twinlens_study::table::Results;
@@ -102,7 +104,10 @@ pub fn status(args: &StatusArgs, terminal: &Terminal) -> Outcome {
             json!({ "kind": kind, "id": id, "label": label, "state": state, "detail": detail })
         })
         .collect();
-    let document = json!({ "study": plan.study, "budget": plan.budget, "tally": tally, "nodes": nodes });
+    let there: BTreeSet<&str> = plan.nodes.iter().zip(&states).filter(|(_, state)| state.is_there()).map(|(node, _)| node.id.as_str()).collect();
+    let left = plan.estimated(|node| !there.contains(node.id.as_str()));
+    let document =
+        json!({ "study": plan.study, "budget": plan.budget, "tally": tally, "left": left, "nodes": nodes });
     terminal.result(&document, || {
         let rows: Vec<Vec<String>> = told
             .iter()
@@ -115,7 +120,8 @@ pub fn status(args: &StatusArgs, terminal: &Terminal) -> Outcome {
         } else {
             terminal.table(&["kind", "id", "cell", "state", "who or why"], &rows)
         };
-        format!("{}\n{table}", in_words(&tally))
+        let left = left.map(|left| format!("about {} of trainings left for one worker\n", hours(left.seconds)));
+        format!("{}\n{}{table}", in_words(&tally), left.unwrap_or_default())
     })
 }
 
