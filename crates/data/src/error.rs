@@ -266,6 +266,14 @@ pub enum DataError {
         /// How to say which.
         hint: String,
     },
+    /// Data sets that cannot be learned from as one.
+    #[error("data sets cannot be joined: {reason}", reason = line(.reason))]
+    NotJoined {
+        /// What does not go together.
+        reason: String,
+        /// How to mend it.
+        hint: &'static str,
+    },
     /// An option has a value that makes no sense.
     #[error(
         "option {name}: expected {expected}, got {got}",
@@ -326,8 +334,8 @@ pub enum DataError {
 
 const READ: &str = "check that it exists and that you may read it";
 const EMPTY: &str = "the download or copy may have failed; fetch it again";
-const FORMATS: &str = "give an .npz or .npy of images, MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a \
-                       folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip or tar of these";
+const FORMATS: &str = "give an .npz or .npy of images, MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a set \
+                       of MIMeta, a folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip or tar of these";
 const FOLDERS: &str = "say which is which with {split_folder} train=FOLDER and {split_folder} test=FOLDER \
                        (data_options.split_folders), read one folder alone with {member} FOLDER, or draw splits whatever \
                        the folders are called with {splits} drawn";
@@ -360,7 +368,7 @@ impl DataError {
             | DataError::WrongShape { hint, .. }
             | DataError::TooLarge { hint, .. }
             | DataError::UnknownArrays { hint, .. } => hint,
-            DataError::WrongList { hint, .. } => hint,
+            DataError::WrongList { hint, .. } | DataError::NotJoined { hint, .. } => hint,
             DataError::NoImages { hint, .. } => hint.as_deref().unwrap_or(IMAGES),
             DataError::BadSample { hint, .. } => hint.as_deref().unwrap_or(SAMPLE),
             DataError::Read { .. } => READ,

@@ -10,7 +10,8 @@ use crate::range::{PixelRange, extremes_of, hull};
 use crate::source::{Skipped, SplitOrigin, class_counts};
 use crate::statistics::Summary;
 use crate::{
-    ChannelStatistics, DataError, DataSet, Image, ImageSource, PixelType, Split, Tag, each_pixel_type,
+    ChannelStatistics, DataError, DataPart, DataSet, Image, ImageSource, PixelType, Split, Tag,
+    each_pixel_type,
 };
 
 /// A data set in figures.
@@ -36,6 +37,9 @@ pub struct Inspection {
     pub columns: Vec<String>,
     /// The splits there are.
     pub splits: BTreeMap<Split, SplitInspection>,
+    /// The sets that were joined to it; empty of a single set.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<DataPart>,
     /// Samples left out because they cannot be decoded.
     pub skipped: Skipped,
     /// What else a person should know of how the set was read.
@@ -100,6 +104,7 @@ pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
         range: set.range.clone(),
         columns: columns.to_vec(),
         splits,
+        parts: set.parts.clone(),
         skipped: set.skipped.clone(),
         notices: set.notices.clone(),
         bytes_in_memory: set.bytes_in_memory,

@@ -2,7 +2,7 @@
 //!
 //! [`open`] turns a path into a [`DataSet`]: up to three [`ImageSource`]s (train, val, test), class names, what
 //! was left out, and a fingerprint of the content. [`Subset`], [`Concat`], [`limit`], [`image_share`] and [`LabelShare`] make
-//! sources of sources.
+//! sources of sources; [`DataSet::union`] makes one data set of several.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +21,7 @@ mod error;
 mod formats;
 mod image;
 mod inspect;
+mod label_list;
 mod layout;
 mod links;
 mod memory;
@@ -37,6 +38,7 @@ mod summary;
 mod table;
 mod text;
 mod tree;
+mod union;
 mod wrap;
 
 pub use error::DataError;
@@ -57,4 +59,5 @@ pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side};
 pub use summary::{DataSummary, SplitSummary};
 pub use text::escaped;
+pub use union::DataPart;
 pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, image_share, limit};

@@ -35,9 +35,26 @@ use crate::{
 /// validation gives part of train to validation (`val / (train + val)` of it). A test split is never drawn from
 /// train when the set defines one. [`SplitPolicy`] says what else there is.
 ///
+/// Where [`DataSettings::join`] names further sets, each is opened alike, with splits of its own, and all are given as one
+/// ([`DataSet::union`]); names of classes that are stated are those of the set at `path`.
+///
 /// # Errors
-/// Any [`DataError`] about reading, formats, content, memory and the cache.
+/// Any [`DataError`] about reading, formats, content, memory and the cache; sets that cannot be joined.
 pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError> {
+    let mut alone = OpenOptions { settings: options.settings.alone(), ..options.clone() };
+    let mut sets = Vec::new();
+    for path in std::iter::once(path).chain(options.settings.join.iter().map(Path::new)) {
+        let set = open_one(path, &alone)?;
+        alone.class_names = None;
+        // One limit for all of them.
+        alone.memory_limit = alone.memory_limit.map(|limit| limit.saturating_sub(set.bytes_in_memory));
+        sets.push(set);
+    }
+    DataSet::union(sets)
+}
+
+/// Opens the one data set at `path`.
+fn open_one(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError> {
     options.check()?;
     let limit = options.memory_limit_bytes();
     let mut tree = Tree::open(path, limit)?;
@@ -56,13 +73,17 @@ pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError
 /// Opens a data set that lies in memory as a file would (an .npz built into a program, for instance).
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`]; settings that name sets to join.
 pub fn open_bytes(
     name: &str,
     bytes: impl AsRef<[u8]> + Send + Sync + 'static,
     options: &OpenOptions<'_>,
 ) -> Result<DataSet, DataError> {
     options.check()?;
+    if let Some(other) = options.settings.join.first() {
+        let expected = "nothing, as bytes in memory are one set".to_owned();
+        return Err(DataError::BadOption { name: "join", expected, got: other.clone() });
+    }
     let limit = options.memory_limit_bytes();
     open_tree(Tree::in_memory(name, bytes, limit)?, name.into(), options, limit)
 }
@@ -100,6 +121,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
         rgb: false,
         split_shares: SplitShares::default(),
         split_seed: 0,
+        labels_from: String::new(),
         ..settings.clone()
     };
     hash.update(format!("{format} {:?} {reading:?}", options.class_names));
@@ -165,6 +187,7 @@ fn data_set(
     store.rgb = options.settings.rgb;
     let store = Arc::new(store);
     let Index { classes, skipped, fingerprint, notices, .. } = &store.index;
+    let named = store.has_names();
     let (classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
     let mut notices = notices.clone();
     notices.extend(store.mixed());
@@ -185,8 +208,18 @@ fn data_set(
         notices,
         fingerprint,
         bytes_in_memory: store.bytes_in_memory(),
+        parts: Vec::new(),
     };
-    as_stored.ranged(&options.settings.range)
+    let set = as_stored.ranged(&options.settings.range)?;
+    match options.settings.labels_from.as_str() {
+        "" => Ok(set),
+        list if named => set.labelled_by(list.as_ref()),
+        list => Err(DataError::WrongList {
+            place: list.into(),
+            reason: format!("it names images by their files, but {} is made of arrays", set.name),
+            hint: "a list goes with image files; {label_share} draws some of the labels",
+        }),
+    }
 }
 
 /// Tells that images which the set calls test or validation images are learnt from, as it has no others.

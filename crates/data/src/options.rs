@@ -115,18 +115,26 @@ impl Default for SplitShares {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSettings {
+    /// Further data sets that are learned from as one with it (pre-training only), by path or name. All are read by these
+    /// options, and each has its own splits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub join: Vec<String>,
     /// What to do with a file that cannot be decoded: `skip` or `fail`.
     pub on_bad_sample: OnBadSample,
     /// The array of an .npz, or the folder of a set, that holds the images, where names do not say; empty to go by the
     /// usual names.
     pub member: String,
-    /// Where the labels are: an array of the .npz, or a table (CSV) beside the images or elsewhere; empty to look for
-    /// the usual names.
+    /// Where the labels are: an array of the .npz, a table (CSV) beside the images or elsewhere, or a task of MIMeta; empty to
+    /// look for the usual names.
     pub labels: String,
     /// The column of the table that holds the labels; empty to go by the usual names.
     pub labels_column: String,
     /// The column of the table that names the image; empty to go by the usual names.
     pub path_column: String,
+    /// A list of the training images whose labels are used, one file name a line, such as those of 1 % and 10 % of ImageNet; empty
+    /// uses all.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub labels_from: String,
     /// Label values that mean "no label", besides -1.
     pub ignore_labels: Vec<i64>,
     /// The axes of arrays of images.
@@ -166,6 +174,14 @@ pub struct OpenOptions<'a> {
     pub cache_dir: Option<PathBuf>,
     /// Called from the opening thread with (images done, images in all), for a progress bar.
     pub progress: Option<&'a dyn Fn(usize, usize)>,
+}
+
+impl DataSettings {
+    /// The same for one data set alone: nothing is joined with it.
+    #[must_use]
+    pub fn alone(&self) -> DataSettings {
+        DataSettings { join: Vec::new(), ..self.clone() }
+    }
 }
 
 impl From<DataSettings> for OpenOptions<'_> {

@@ -11,7 +11,7 @@ use crate::notice::Notice;
 use crate::range::{PixelRange, RangeChoice, Ranged};
 use crate::text::{NAME, SENTENCE, shown};
 use crate::wrap::Subset;
-use crate::{DataError, Image};
+use crate::{DataError, DataPart, Image};
 
 /// Whether an image shows a class, in a set whose images may show several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -170,6 +170,8 @@ pub enum SplitOrigin {
     Complete,
     /// A column of the table of labels says them.
     Column,
+    /// Of several sets that were joined, of which not all have theirs from the same place.
+    OfEachSet,
 }
 
 /// The parts of a data set; a part that does not exist is `None`, never an empty source.
@@ -277,6 +279,8 @@ pub struct DataSet {
     pub fingerprint: String,
     /// Bytes of decoded images held in memory; 0 when they are mapped from the cache.
     pub bytes_in_memory: u64,
+    /// The sets that were joined to this one ([`DataSet::union`]); empty of a single set.
+    pub parts: Vec<DataPart>,
 }
 
 impl DataSet {

@@ -180,6 +180,11 @@ impl Store {
         Ok(Store { bytes, offsets, channels, pixel_type, rgb: false, index })
     }
 
+    /// Whether its images are called by the files that they come from.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.index.names.is_empty()
+    }
+
     /// Bytes of pixels held in memory.
     pub(crate) fn bytes_in_memory(&self) -> u64 {
         match &self.bytes {

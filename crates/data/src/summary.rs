@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataSet, Notice, PixelRange, Skipped, Split, SplitOrigin, class_counts};
+use crate::{DataPart, DataSet, Notice, PixelRange, Skipped, Split, SplitOrigin, class_counts};
 
 /// A data set in numbers and words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct DataSummary {
     pub notices: Vec<Notice>,
     /// Which values are black and white.
     pub range: PixelRange,
+    /// The sets that were joined to it; empty of a single set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<DataPart>,
 }
 
 /// One part of a data set.
@@ -60,6 +63,7 @@ impl DataSummary {
             skipped: data.skipped.clone(),
             notices: data.notices.clone(),
             range: data.range.clone(),
+            parts: data.parts.clone(),
         }
     }
 

@@ -249,7 +249,7 @@ impl std::fmt::Display for LabelAmount {
     }
 }
 
-/// A source of which only some labels are known; all images remain. Of images with tags none are known.
+/// A source of which only some labels are known; all images remain. Of images with tags none are drawn.
 pub struct LabelShare {
     source: Arc<dyn ImageSource>,
     known: Vec<bool>,
@@ -274,12 +274,19 @@ impl LabelShare {
             LabelAmount::Share(_) => choice,
             LabelAmount::PerClass(_) => LabelChoice::Stratified,
         };
-        let mut known = vec![false; source.len()];
+        let mut known = Vec::new();
         for (class, mut members) in groups(source.as_ref(), choice).into_iter().enumerate() {
             Stream::new(seed, Purpose::Labels, [class as u32, 0, 0]).shuffle(&mut members);
-            members.iter().take(amount.of(members.len())).for_each(|&member| known[member] = true);
+            known.extend_from_slice(&members[..amount.of(members.len()).min(members.len())]);
         }
-        Ok(LabelShare { source, known })
+        Ok(LabelShare::of(source, known))
+    }
+
+    /// Keeps the labels of the images `known` and hides the others.
+    pub(crate) fn of(source: Arc<dyn ImageSource>, indices: impl IntoIterator<Item = usize>) -> LabelShare {
+        let mut known = vec![false; source.len()];
+        indices.into_iter().filter(|&index| index < source.len()).for_each(|index| known[index] = true);
+        LabelShare { source, known }
     }
 
     /// Indices of the samples whose labels are known, ascending: what a classifier may learn from.

@@ -48,6 +48,17 @@ pub enum EvalError {
         /// Name of the setting.
         setting: &'static str,
     },
+    /// A setting of several values without validation images to choose one by.
+    #[error(
+        "{setting} has {values} values, and there are no validation images to choose one by: give one value \
+         ({setting}=[VALUE]), or hold some images out"
+    )]
+    NothingToChooseBy {
+        /// Name of the setting.
+        setting: &'static str,
+        /// How many values it has.
+        values: usize,
+    },
     /// A label or prediction names a class that does not exist.
     #[error("{what} {label} at position {position} is outside 0..{classes}")]
     LabelOutOfRange {

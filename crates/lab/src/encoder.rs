@@ -81,7 +81,8 @@ impl Encoder {
 
     fn embedding(&self, images: &dyn ImageSource) -> Result<Embedding, LabError> {
         let context = context(&self.file, images)?;
-        Ok(Embedding { context, batch: 256, workers: twinlens_ssl::workers(0) })
+        let resize = self.file.description.eval_resize;
+        Ok(Embedding { context, resize, batch: 256, workers: twinlens_ssl::workers(0) })
     }
 }
 

@@ -11,7 +11,7 @@ use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, 
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::range_of;
 use twinlens_ssl::{Embedding, Maps, SslError, with_labels, with_tags};
-use twinlens_views::{Policy, ViewPolicy};
+use twinlens_views::{BuildContext, Policy, ViewPolicy};
 
 use crate::encoder::context;
 use crate::identity::{add_weights, hexadecimal};
@@ -130,8 +130,14 @@ fn prepared(
     let data = seen_by(subject.file(), data)?;
     let source = source(&data, split)?;
     let context = context(subject.file(), source.as_ref())?;
-    let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
+    let embedding = embedding(subject, context, computing);
     Ok((data, source, embedding))
+}
+
+/// How images of `context` are put through the subject's encoder.
+fn embedding(subject: &Subject, context: BuildContext, computing: &Computing) -> Embedding {
+    let resize = subject.file().description.eval_resize;
+    Embedding { context, resize, batch: computing.batch, workers: computing.workers }
 }
 
 /// The images with the range of values that the encoder in `file` knows, whatever the range that they were opened with.
@@ -159,7 +165,7 @@ pub fn views(
     }
     let context = context(subject.file(), source.as_ref())?;
     let policy = Policy::build(policy, context.clone()).map_err(SslError::Views)?;
-    let embedding = Embedding { context, batch: computing.batch, workers: computing.workers };
+    let embedding = embedding(subject, context, computing);
     let (encoder, mut weights) = subject.network(&computing.device)?.ok_or(LabError::ViewsOfPixels)?;
     let task = events.begin("features of views");
     let progress = &mut |done: usize, total: usize| task.at(done as u64, total as u64);
@@ -272,6 +278,7 @@ mod tests {
     use twinlens_nn::encoders::{self, Stem};
     use twinlens_nn::network::Stage;
     use twinlens_nn::weights::Weights;
+    use twinlens_views::{EvalResize, ResizedSide};
 
     /// Images of one channel, one array after the other.
     fn images(count: usize, side: usize, values: &[f32]) -> DataSet {
@@ -297,6 +304,7 @@ mod tests {
             range,
             mean: vec![0.0],
             std: vec![1.0],
+            eval_resize: EvalResize::default(),
             origin: String::new(),
         }
     }
@@ -315,6 +323,23 @@ mod tests {
                 .unwrap();
         let computing = Computing::new(1, "cpu", None);
         features(&subject, &data, Split::Train, &computing, &Silent).unwrap().values().to_vec()
+    }
+
+    #[test]
+    fn every_encoder_sees_images_resized_as_it_says() {
+        let data = images(1, 8, &(0..64).map(|at| (at % 8) as f32 / 8.0).collect::<Vec<f32>>());
+        let seen = |eval_resize: EvalResize| {
+            let description = EncoderDescription { eval_resize, ..description(4, None) };
+            let tensors = BTreeMap::new();
+            let subject =
+                Subject::new(FeaturesKind::Pixels, EncoderFile { description, tensors }, 0).unwrap();
+            let computing = Computing::new(1, "cpu", None);
+            features(&subject, &data, Split::Train, &computing, &Silent).unwrap().values().to_vec()
+        };
+        // Half of the side, 4 of 8 pixels: nothing is resized, and the centre is left.
+        let centre = seen(EvalResize { crop: 0.5, side: ResizedSide::Shorter });
+        assert_eq!(centre[..4], [2.0, 3.0, 4.0, 5.0].map(|column| column / 8.0));
+        assert_ne!(seen(EvalResize::default()), centre);
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub use jobs::run_settings;
 pub use judge::{LabelsAsked, Repeat};
 pub use judging::{Judging, LabelDraw, LabelledSplits, data_record, judged};
 pub use lab::{Lab, Program};
-pub use open::{BUNDLED, locate, own_data, range_in_words, reading_for};
+pub use open::{BUNDLED, locate, own_data, own_joined, range_in_words, reading_for};
 pub use outcome::{MeasureRecord, Measured, MeasuredSplit, Outcome, Readings};
 pub use overview::RunOverview;
 pub use screen::{Span, on_screen};

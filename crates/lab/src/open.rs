@@ -22,39 +22,46 @@ pub const BUNDLED: &str = "bundled";
 const BLOOD_CELLS: &[u8] = include_bytes!("../assets/blood_cells_28.npz");
 
 impl Lab<'_> {
-    /// Opens the data set called `name`: [`BUNDLED`], a path, or a public one that was fetched. What was skipped, guessed or
-    /// left out is told.
+    /// Opens the data set called `name`: [`BUNDLED`], a path, or a public one that was fetched; with those that
+    /// `settings.join` names, as one ([`DataSet::union`]). What was skipped, guessed or left out is told.
     ///
     /// # Errors
-    /// [`NameError`], or data that cannot be read.
+    /// [`NameError`], data that cannot be read, or sets that cannot be joined.
     pub fn open(&self, name: &str, settings: &DataSettings) -> Result<DataSet, LabError> {
+        let sets = self.all(name, settings)?;
+        sets.iter().for_each(|data| tell(data, self.events));
+        Ok(DataSet::union(sets)?)
+    }
+
+    /// Tells what the data set called `name` holds, as [`Lab::open`] opens it. What was skipped, guessed or left out is in what is
+    /// returned, and not told besides.
+    ///
+    /// # Errors
+    /// As [`Lab::open`].
+    pub fn inspect(&self, name: &str, settings: &DataSettings) -> Result<Inspection, LabError> {
+        Ok(inspect(&DataSet::union(self.all(name, settings)?)?)?)
+    }
+
+    /// The data set called `name` and those that are to be joined with it, each for itself.
+    fn all(&self, name: &str, settings: &DataSettings) -> Result<Vec<DataSet>, LabError> {
+        let alone = settings.alone();
+        let names = std::iter::once(name).chain(settings.join.iter().map(String::as_str));
+        names.map(|name| self.open_one(name, &alone)).collect()
+    }
+
+    fn open_one(&self, name: &str, settings: &DataSettings) -> Result<DataSet, LabError> {
         if name.is_empty() {
             return Err(NameError::Empty.into());
         }
         let task = self.events.begin("reading images");
         let progress = |done: usize, total: usize| task.at(done as u64, total as u64);
         let options = self.options(settings, &progress);
-        let data = match name {
-            BUNDLED => {
-                let class_names =
-                    catalogue::find("bloodmnist").map(|edition| edition.set.class_names.clone());
-                open_bytes("blood_cells_28.npz", BLOOD_CELLS, &OpenOptions { class_names, ..options })?
-            }
-            name => self.open_located(name, options)?,
-        };
-        tell(&data, self.events);
-        Ok(data)
-    }
-
-    /// Tells what the data set called `name` holds: a path, or a public one that was fetched. What was skipped, guessed or left
-    /// out is in what is returned, and not told besides.
-    ///
-    /// # Errors
-    /// [`NameError`], or data that cannot be read.
-    pub fn inspect(&self, name: &str, settings: &DataSettings) -> Result<Inspection, LabError> {
-        let task = self.events.begin("reading images");
-        let progress = |done: usize, total: usize| task.at(done as u64, total as u64);
-        Ok(inspect(&self.open_located(name, self.options(settings, &progress))?)?)
+        if name == BUNDLED {
+            let class_names = catalogue::find("bloodmnist").map(|edition| edition.set.class_names.clone());
+            let options = OpenOptions { class_names, ..options };
+            return Ok(open_bytes("blood_cells_28.npz", BLOOD_CELLS, &options)?);
+        }
+        self.open_located(name, options)
     }
 
     fn options<'p>(&self, settings: &DataSettings, progress: &'p dyn Fn(usize, usize)) -> OpenOptions<'p> {
@@ -103,18 +110,29 @@ pub fn locate(name: &str, data_folder: Option<&Path>) -> Result<(PathBuf, Option
 }
 
 /// How the data set called `name` is read for the encoder at `path`, of which `file` was read: as its run read it, where it is the
-/// run's own, and by the range of values that the encoder knows.
+/// run's own or one of several, and by the range of values that the encoder knows. It is read alone, whatever it was joined with.
 pub fn reading_for(path: &Path, file: &EncoderFile, name: &str) -> DataSettings {
     let own = RunRecord::read(path).ok().and_then(|record| RunSettings::of(&record).ok());
-    let own = own.filter(|settings| settings.common().data == name);
-    let settings = own.map(|settings| settings.common().data_options.clone()).unwrap_or_default();
+    let is_of_run = |settings: &RunSettings| {
+        let common = settings.common();
+        common.data == name || common.data_options.join.iter().any(|joined| joined == name)
+    };
+    let own = own.filter(is_of_run);
+    let settings = own.map(|settings| settings.common().data_options.alone()).unwrap_or_default();
     DataSettings { range: range_of(&file.description), ..settings }
 }
 
-/// The data set that the run in the folder `path` learned from, as it was asked for; none of a file or of a folder that is no run.
+/// The data set that the run in the folder `path` learned from, as it was asked for, the first of several; none of a file or of a
+/// folder that is no run.
 pub fn own_data(path: &Path) -> Option<String> {
     let record = RunRecord::read(path).ok()?;
     Some(RunSettings::of(&record).ok()?.common().data.clone())
+}
+
+/// The data sets that were joined to it ([`own_data`]), as they were asked for.
+pub fn own_joined(path: &Path) -> Vec<String> {
+    let settings = RunRecord::read(path).ok().and_then(|record| RunSettings::of(&record).ok());
+    settings.map_or_else(Vec::new, |settings| settings.common().data_options.join.clone())
 }
 
 /// Tells what a person should know of how `data` were read.

@@ -160,4 +160,4 @@ pub fn recipe_of<T>(
 }
 
 /// Settings that no recipe could state: what is learned from, and with which weights it begins.
-const NOT_OF_RECIPES: [&str; 2] = ["data", "init"];
+const NOT_OF_RECIPES: [&str; 3] = ["data", "data_options.join", "init"];

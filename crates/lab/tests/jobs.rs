@@ -16,7 +16,8 @@ use twinlens_lab::predict::Classifier;
 use twinlens_lab::run_settings::RunSettings;
 use twinlens_lab::study::{ExistingStudy, Rival, Study, StudyPlan};
 use twinlens_lab::{
-    Asked, BUNDLED, Events, Lab, LabError, Task, Training, TrainingEvent, TrainingListener, weights_sha256,
+    Asked, BUNDLED, Events, Lab, LabError, Task, Training, TrainingEvent, TrainingListener, own_joined,
+    read_encoder, reading_for, weights_sha256,
 };
 use twinlens_run::{Ancestor, Recipe, RunKind, RunRecord, RunState};
 use twinlens_ssl::finetune::{FinetuneSettings, Stage, Trainable, Whole};
@@ -191,6 +192,68 @@ fn a_training_is_heard_and_its_lineage_goes_from_run_to_run() {
     for warning in warnings {
         assert!(concerns.iter().any(|concern| warning.ends_with(concern)), "{warning}");
     }
+}
+
+/// An .npy of so many RGB images of 8 x 8 pixels, whose values begin at `first`.
+fn colours(images: usize, first: u8) -> Vec<u8> {
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({images}, 8, 8, 3), }}");
+    let values = (0..images * 192).map(|at| first.wrapping_add((at * 31 % 251) as u8));
+    let length = (header.len() as u16).to_le_bytes();
+    b"\x93NUMPY\x01\x00".iter().copied().chain(length).chain(header.bytes()).chain(values).collect()
+}
+
+#[test]
+fn several_sets_are_learned_from_as_one_and_judged_one_by_one() {
+    let place = tempfile::tempdir().unwrap();
+    let lab = Lab::default();
+    let write = |name: &str, first: u8| {
+        let path = place.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, colours(40, first)).unwrap();
+        path.display().to_string()
+    };
+    let joined = |path: &str| {
+        let mut settings = Settings { epochs: 1, limit: 64, ..settings() };
+        settings.data_options.join = vec![path.to_owned()];
+        Pretraining::prepare(settings, &lab).unwrap()
+    };
+    let (here, there, other) = (write("b.npy", 0), write("there/b.npy", 0), write("other/b.npy", 9));
+    let job = joined(&here);
+    let parts: Vec<String> = job.data.parts.iter().map(ToString::to_string).collect();
+    assert_eq!(parts, ["blood_cells_28.npz: 1196 train, 171 val, 343 test", "b.npy: 40 train"]);
+    // A limit takes of every set its share.
+    let train = &job.prepared.train;
+    let of_b = (0..train.len()).filter(|&at| train.name(at).starts_with("b.npy: ")).count();
+    assert!((1..=3).contains(&of_b), "{of_b} of {}", train.len());
+    // Where they lie has no part in what the job is; what they hold has.
+    assert_eq!(job.key().unwrap(), joined(&there).key().unwrap());
+    assert_ne!(job.key().unwrap(), joined(&other).key().unwrap());
+
+    let run = place.path().join("run");
+    job.run(&run, "learning", &lab).unwrap();
+    let record = RunRecord::read(&run).unwrap();
+    assert_eq!(record.environment["data"]["parts"][1]["splits"]["train"], 40);
+    assert_eq!(joined(&there).state(&run).unwrap(), JobState::Done);
+    // Each is judged alone, as the run read it.
+    assert_eq!(own_joined(&run), [here.clone()]);
+    let file = read_encoder(&run).unwrap();
+    for name in [BUNDLED, &here] {
+        assert!(reading_for(&run, &file, name).join.is_empty(), "{name}");
+    }
+    let mut request = JudgeRequest::new(&run, BUNDLED, "knn");
+    request.reading = Some(record_reading(&record));
+    let verdicts = JudgeJob::prepare(request, &lab).unwrap().verdicts(&lab).unwrap();
+    assert_eq!(
+        verdicts[0].data.sha256,
+        lab.open(BUNDLED, &DataSettings::default()).unwrap().fingerprint.into()
+    );
+}
+
+/// How a run read its data, the sets that it joined included.
+fn record_reading(record: &RunRecord) -> DataSettings {
+    let settings = RunSettings::of(record).unwrap().common().data_options.clone();
+    assert_eq!(settings.join.len(), 1);
+    settings
 }
 
 /// A run that was fine-tuned gives test images, as new ones, the probabilities that it wrote when it was judged.

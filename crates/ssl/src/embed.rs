@@ -9,7 +9,7 @@ use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
 use twinlens_nn::weights::{Pass, Weights};
 use twinlens_views::{
-    BuildContext, Form, Loader, LoaderSettings, Policy, SampleOrder, ViewBatch, ViewsError,
+    BuildContext, EvalResize, Form, Loader, LoaderSettings, Policy, SampleOrder, ViewBatch, ViewsError,
 };
 
 use crate::SslError;
@@ -29,6 +29,8 @@ pub struct Maps {
 pub struct Embedding {
     /// Size, channels and normalisation of the encoder's input.
     pub context: BuildContext,
+    /// How images are brought to that size.
+    pub resize: EvalResize,
     /// Images in a batch, at most: a matter of memory, never of the result. Of large images fewer are taken.
     pub batch: usize,
     /// Threads that prepare images.
@@ -36,8 +38,8 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// The features of every image of `source`, in order: running statistics, no augmentation, the shorter side
-    /// resized and the centre cropped where the size differs. `progress` is told (images done, images in all).
+    /// The features of every image of `source`, in order: running statistics, no augmentation, resized and the centre
+    /// cropped as [`Embedding::resize`] says where the size differs. `progress` is told (images done, images in all).
     ///
     /// # Errors
     /// An image that cannot be read or prepared; features that are not finite.
@@ -146,8 +148,9 @@ impl Embedding {
     ) -> Result<Features, SslError> {
         let total = source.len();
         let batch = self.batch.min(images_of(PIXELS, self.context.size));
-        let loader = Loader::evaluation(source, self.context.clone(), batch, self.workers, form)
-            .map_err(unreadable)?;
+        let loader =
+            Loader::evaluation(source, (self.context.clone(), self.resize), batch, self.workers, form)
+                .map_err(unreadable)?;
         let mut values = Vec::new();
         let mut done = 0;
         for batch in loader {

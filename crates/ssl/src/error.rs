@@ -176,7 +176,8 @@ impl SslError {
             SslError::NotDeterministic { .. } => "add {device} cpu, or leave {deterministic} out",
             SslError::Bf16OnGpu { .. } => "use {precision} f32, or {device} cpu",
             SslError::NoImages { .. } => {
-                "fine-tuning needs training and validation images with labels; `{inspect}` shows what there is"
+                "fine-tuning needs training images with labels, some held out to judge by, and validation images to choose the best \
+                 weights by unless validation.keep_best=false and validation.patience=0; `{inspect}` shows what there is"
             }
             SslError::OneClassChosen { .. } => {
                 "use more labels (label_share, labels_per_class) or choose them with label_choice=stratified"

@@ -10,7 +10,7 @@ use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::optim::{MultiStep, OptimiserRule, OptimiserSettings, ScheduleSettings, ScheduleShape};
 use twinlens_nn::weights::EncoderDescription;
 use twinlens_nn::{device, has_bf16};
-use twinlens_views::{BuildContext, ViewPolicy};
+use twinlens_views::{BuildContext, EvalResize, ViewPolicy, ViewProblem};
 
 use crate::SslError;
 use crate::methods::{self, MethodSettings, NamedMethod};
@@ -26,6 +26,9 @@ pub struct Common {
     /// Side of the views in pixels. `auto` takes that of an encoder that is given, else the median of the images' shorter sides,
     /// at most 128, and less where memory is short; 0 does without these limits.
     pub size: ViewSize,
+    /// How images that the encoder is judged on are brought to that side; kept with the encoder.
+    #[serde(default, skip_serializing_if = "EvalResize::is_usual")]
+    pub eval_resize: EvalResize,
     /// Images in a batch; with labels at most: an epoch is divided into batches of one size.
     #[schemars(range(min = 2))]
     pub batch: usize,
@@ -305,6 +308,7 @@ impl Default for Common {
             data: String::new(),
             encoder: EncoderSettings::default(),
             size: ViewSize::default(),
+            eval_resize: EvalResize::default(),
             batch: 128,
             seed: 0,
             deterministic: false,
@@ -424,6 +428,7 @@ impl Common {
             range: Some(range.clone()),
             mean: context.mean.clone(),
             std: context.std.clone(),
+            eval_resize: self.eval_resize,
             origin,
         }
     }
@@ -432,6 +437,9 @@ impl Common {
     pub(crate) fn check(&self, epochs: usize, problems: &mut Problems) {
         let why = "at least 2: batch statistics of one image do not exist";
         problems.require("batch", self.batch > 1, why, &self.batch);
+        if let Some(ViewProblem { expected, got, .. }) = self.eval_resize.problem() {
+            problems.require("eval_resize.crop", false, &expected, &got);
+        }
         problems.least_one("log_every", self.log_every);
         problems.least_one("checkpoint.every", self.checkpoint.every);
         problems.within("optim", |problems| check_optimiser(&self.optim, problems));

@@ -462,8 +462,8 @@ impl<M: NamedMethod> Pretraining<'_, M> {
         if self.data.classes.len() < 2 || (0..source.len()).any(|index| source.label(index).is_none()) {
             return Ok(None);
         }
-        let embedding =
-            Embedding { context: self.prepared.context.clone(), batch: 256, workers: self.prepared.workers };
+        let Prepared { context, workers, .. } = self.prepared.clone();
+        let embedding = Embedding { context, resize: self.settings.eval_resize, batch: 256, workers };
         let (encoder, weights) = self.learner.network();
         let features = embedding.run(encoder, weights, source.clone(), &mut |_, _| {})?;
         Ok(with_labels(features, source.as_ref(), &self.data.classes)?)

@@ -17,6 +17,7 @@ use twinlens_ssl::finetune::{
     FinetuneSettings, Finetuned, Finetuner, LabelledImages, Metric, Stage, Trainable, Whole, finetune,
 };
 use twinlens_ssl::{Asked, Hooks, SslError, StartFrom};
+use twinlens_views::EvalResize;
 
 use crate::runs::{Colours, data, folder, result};
 
@@ -158,6 +159,7 @@ fn encoder(seed: u64) -> EncoderFile {
         range: None,
         mean: images.context.mean,
         std: images.context.std,
+        eval_resize: EvalResize::default(),
         origin: "made".into(),
     };
     EncoderFile { description, tensors: finetuner.encoder_weights() }
@@ -279,11 +281,38 @@ fn an_encoder_sees_images_by_its_own_range() {
     own.data_options.range = RangeChoice::Kept(PixelRange { origin: RangeOrigin::Stated, ..range });
     let [as_opened, by_its_own] = [settings(), own].map(|settings| {
         let prepared = LabelledImages::new(&settings, &data(24)).unwrap();
-        (prepared.range.channels[0], prepared.val.image(0).unwrap().pixels.to_f64())
+        (prepared.range.channels[0], prepared.val.as_ref().unwrap().image(0).unwrap().pixels.to_f64())
     });
     assert_eq!((as_opened.0, by_its_own.0), ([0.0, 255.0], [0.0, 510.0]));
     let halves: Vec<f64> = as_opened.1.iter().map(|value| (value / 2.0).round()).collect();
     assert_eq!(by_its_own.1, halves);
+}
+
+#[test]
+fn without_validation_images_the_last_weights_are_judged_on_test_alone() {
+    let mut complete = data(24);
+    complete.splits.val = None;
+    let error = LabelledImages::new(&settings(), &complete).unwrap_err();
+    assert!(error.to_string().contains("no val images"), "{error}");
+    assert!(error.hint().unwrap().contains("validation.keep_best=false"), "{:?}", error.hint());
+    let mut last = settings();
+    last.validation.keep_best = false;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a");
+    let mut folder = folder(&path);
+    let Finetuned::Done(verdict) = run(&last, &complete, &mut folder, StartFrom::Scratch, None).unwrap()
+    else {
+        panic!("stopped")
+    };
+    drop(folder);
+    let splits: Vec<&str> = verdict.outcome.splits.iter().map(|split| split.split.as_str()).collect();
+    assert_eq!((splits, verdict.found["epoch_kept"].as_u64()), (vec!["test"], Some(3)));
+    // The same training as beside validation images that choose nothing.
+    let beside = place.path().join("b");
+    let with = whole(&last, &beside);
+    assert_eq!((with.outcome.split("test"), head(&beside)), (verdict.outcome.split("test"), head(&path)));
+    complete.splits.test = None;
+    assert!(refusal(&last, &complete).contains("no val images"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use twinlens_nn::weights::{EncoderFile, Weights};
 use twinlens_run::{RunFolder, RunRecord};
 use twinlens_ssl::methods::{METHODS, MethodSettings, MethodSpec};
 use twinlens_ssl::{Embedding, Settings, StartFrom, TrainingEnd};
-use twinlens_views::BuildContext;
+use twinlens_views::{BuildContext, EvalResize};
 
 use crate::changed::changed;
 use crate::runs::{Colours, folder, run};
@@ -69,7 +69,7 @@ fn features(run: &Path) -> Features {
         std: file.description.std,
     };
     let images = Arc::new(Subset::new(images, vec![0, 1]).unwrap());
-    let embedding = Embedding { context, batch: 2, workers: 1 };
+    let embedding = Embedding { context, resize: EvalResize::default(), batch: 2, workers: 1 };
     embedding.run(&encoder, &mut weights, images, &mut |_, _| {}).unwrap()
 }
 

@@ -67,6 +67,7 @@ fn data_with(images: usize, varying: usize) -> DataSet {
         },
         fingerprint: "0".into(),
         bytes_in_memory: 0,
+        parts: Vec::new(),
     }
 }
 

@@ -68,6 +68,7 @@ mod tests {
             range: None,
             mean: vec![0.5; 3],
             std: vec![0.25; 3],
+            eval_resize: twinlens_views::EvalResize::default(),
             origin: String::new(),
         };
         let mut weights = Weights::new(0, &twinlens::nn::device::open("cpu")?);

@@ -11,6 +11,7 @@ use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Shape, Workspace};
 use crate::error::{ViewProblem, ViewsError};
+use crate::eval_resize::EvalResize;
 use crate::form::{Form, ViewData};
 use crate::operation::BuildContext;
 use crate::policy::{DrawKey, Policy};
@@ -159,12 +160,12 @@ impl Loader {
     /// As [`Policy::build`] and [`Loader::new`].
     pub fn evaluation(
         source: Arc<dyn ImageSource>,
-        context: BuildContext,
+        (context, resize): (BuildContext, EvalResize),
         batch: usize,
         workers: usize,
         form: Form,
     ) -> Result<Loader, ViewsError> {
-        let policy = Arc::new(Policy::evaluation(context)?);
+        let policy = Arc::new(Policy::evaluation(context, resize)?);
         let order = SampleOrder::Sequential;
         let settings =
             LoaderSettings { seed: 0, epochs: 1, batch, order, drop_last: false, workers, prefetch: 2, form };

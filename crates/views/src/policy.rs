@@ -9,6 +9,7 @@ use twinlens_random::{Purpose, Stream};
 
 use crate::canvas::{Canvas, Shape, Workspace};
 use crate::error::{ViewProblem, ViewsError};
+use crate::eval_resize::EvalResize;
 use crate::form::{Form, ViewData};
 use crate::operation::{BuildContext, Check, Transform};
 use crate::ops::{CenterCrop, Drawn, Normalize, OperationSetting, Resize, check_normalization};
@@ -149,16 +150,16 @@ impl Policy {
         (views, left_out)
     }
 
-    /// The policy for judging an encoder: one view, the shorter side resized and the centre cropped to
-    /// `context.size` where needed, nothing left to chance.
+    /// The policy for judging an encoder: one view, resized as `resize` says and the centre cropped to `context.size` where
+    /// needed, nothing left to chance.
     ///
     /// # Errors
-    /// As [`Policy::build`].
-    pub fn evaluation(context: BuildContext) -> Result<Policy, ViewsError> {
-        let operations = vec![
-            OperationSetting::Resize(Resize::default()),
-            OperationSetting::CenterCrop(CenterCrop::default()),
-        ];
+    /// As [`Policy::build`]; a share of the centre that cannot be.
+    pub fn evaluation(context: BuildContext, resize: EvalResize) -> Result<Policy, ViewsError> {
+        if let Some(problem) = resize.problem() {
+            return Err(ViewsError::Settings(vec![problem]));
+        }
+        let operations = resize.operations(context.size);
         Policy::build(&[ViewPolicy { count: 1, operations }], context)
     }
 

@@ -1,6 +1,6 @@
 //! CIFAR's binary files, and tar archives.
 
-use twinlens_data::{DataError, DataSet, Split};
+use twinlens_data::{DataError, DataSet, Split, SplitPolicy};
 use zip::CompressionMethod;
 
 use crate::make::{as_defined, bytes_of, gzipped, open_file, png, put, refusal, tarred, with, zipped};
@@ -49,6 +49,17 @@ fn cifar_10_is_read_in_order_with_its_class_names() {
     let image = train.image(2).unwrap();
     assert_eq!((image.height, image.width, image.channels), (32, 32, 3));
     assert_eq!(bytes_of(train, 2)[..6], [5, 1, 2, 5, 1, 2]);
+}
+
+#[test]
+fn all_batches_but_that_of_test_are_learned_from_in_a_complete_set() {
+    let folder = tempfile::tempdir().unwrap();
+    ten().iter().for_each(|(path, bytes)| put(folder.path(), path, bytes));
+    let complete = with(|settings| settings.splits = SplitPolicy::Complete);
+    let set = twinlens_data::open(folder.path(), &complete).unwrap();
+    assert_eq!(labels(&set, Split::Train), [Some(3), Some(9), Some(5), Some(9)]);
+    assert!(set.splits.val.is_none());
+    assert_eq!(labels(&set, Split::Test), [Some(7)]);
 }
 
 #[test]

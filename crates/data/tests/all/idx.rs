@@ -1,6 +1,6 @@
 //! MNIST's files.
 
-use twinlens_data::{OpenOptions, Pixels, SplitOrigin};
+use twinlens_data::{OpenOptions, Pixels, SplitOrigin, SplitPolicy};
 use zip::CompressionMethod;
 
 use crate::make::{as_defined, bytes_of, gzipped, idx, open_file, put, refusal, with, zipped};
@@ -47,6 +47,10 @@ fn validation_comes_from_train_and_never_from_test() {
     let sizes =
         [set.splits.train.unwrap().len(), set.splits.val.unwrap().len(), set.splits.test.unwrap().len()];
     assert_eq!(sizes, [9, 1, 2]);
+    let complete = with(|settings| settings.splits = SplitPolicy::Complete);
+    let set = twinlens_data::open(folder.path(), &complete).unwrap();
+    assert_eq!((set.splits.train.unwrap().len(), set.splits.test.unwrap().len()), (10, 2));
+    assert!(set.splits.val.is_none());
 }
 
 #[test]

@@ -61,6 +61,18 @@ fn what_the_set_defines_is_kept_and_what_it_lacks_is_drawn() {
 }
 
 #[test]
+fn a_complete_set_learns_from_all_but_its_test_images() {
+    let complete = |parts: &[(&str, usize)]| {
+        let set = with_parts(parts, &with(|settings| settings.splits = SplitPolicy::Complete));
+        assert_eq!(set.split_origin, SplitOrigin::Complete);
+        sizes(&set)
+    };
+    assert_eq!(complete(&[("train_", 40), ("test_", 20)]), [40, 0, 20]);
+    assert_eq!(complete(&[("train_", 40), ("val_", 8), ("test_", 20)]), [48, 0, 20]);
+    assert_eq!(complete(&[("", 100)]), [100, 0, 0]);
+}
+
+#[test]
 fn drawn_splits_are_stratified_and_depend_on_the_seed_alone() {
     let drawn = |seed| {
         with_parts(

@@ -74,7 +74,8 @@ impl LinearProbe {
     pub fn fit(&self, train: &Labelled, held_out: &[(&str, &Labelled)]) -> Result<FittedProbe, EvalError> {
         self.check()?;
         let (fitted, held_out) = standardised(train, held_out)?;
-        let (c, model) = self.choose(&fitted, to_choose_by(&held_out)?)?;
+        let val = to_choose_by(&held_out, ("c_grid", self.c.len()))?;
+        let (c, model) = self.choose(&fitted, val)?;
         Ok(FittedProbe { standardiser: Standardiser::fit(train.features()), model, c })
     }
 
@@ -93,8 +94,8 @@ impl LinearProbe {
     /// `c`; it warns of a choice at the edge of the grid and of a fit that did not converge.
     ///
     /// # Errors
-    /// No split called `val`; an empty grid or a `c` that is not above 0; training labels of one class only; splits whose
-    /// dimensions or classes differ.
+    /// No split called `val`, unless the grid has one value, which leaves nothing to choose; an empty grid or a `c` that is not
+    /// above 0; training labels of one class only; splits whose dimensions or classes differ.
     pub fn run(
         &self,
         train: &Labelled,
@@ -121,7 +122,7 @@ impl LinearProbe {
 
     /// The `c` with the best validation accuracy, and its model. Fits run from the strongest penalty to the
     /// weakest, each starting where the one before ended.
-    fn choose(&self, train: &Labelled, val: &Labelled) -> Result<(f64, LogisticModel), EvalError> {
+    fn choose(&self, train: &Labelled, val: Option<&Labelled>) -> Result<(f64, LogisticModel), EvalError> {
         let mut grid = self.c.clone();
         grid.sort_by(f64::total_cmp);
         let mut latest: Option<LogisticModel> = None;
@@ -130,7 +131,7 @@ impl LinearProbe {
             let settings =
                 LogisticRegression { c, tolerance: self.tolerance, max_iterations: self.max_iterations };
             let model = settings.fit_from(train, latest.as_ref())?;
-            let hits = model.hits(val)?;
+            let hits = val.map_or(Ok(0), |val| model.hits(val))?;
             if best.as_ref().is_none_or(|best| hits > best.0) {
                 best = Some((hits, c, model.clone()));
             }
@@ -171,12 +172,16 @@ fn standardised<'a>(
     Ok((standardised(train)?, held_out.iter().map(one).collect::<Result<_, EvalError>>()?))
 }
 
-/// The split that a penalty is chosen by: `val`.
-fn to_choose_by<'a>(held_out: &'a Named<'_>) -> Result<&'a Labelled, EvalError> {
+/// The split that a penalty is chosen by: `val`. It may be missing where the grid, `setting`, has one value.
+fn to_choose_by<'a>(
+    held_out: &'a Named<'_>,
+    (setting, values): (&'static str, usize),
+) -> Result<Option<&'a Labelled>, EvalError> {
     let val = held_out.iter().find(|(name, _)| *name == "val").map(|(_, set)| set);
-    val.ok_or_else(|| EvalError::Empty {
-        what: "the validation split, by which the penalty is chosen,".to_string(),
-    })
+    match val {
+        None if values > 1 => Err(EvalError::NothingToChooseBy { setting, values }),
+        val => Ok(val),
+    }
 }
 
 /// A warning if the choice from a grid lies at its edge, where a better one may lie beyond.
@@ -272,6 +277,18 @@ mod tests {
     }
 
     #[test]
+    fn one_penalty_is_no_choice_and_needs_no_validation_images() {
+        let (train, val, test) =
+            (blobs(60, 3, 10, 3.0, 1), blobs(60, 3, 10, 3.0, 2), blobs(60, 3, 10, 3.0, 3));
+        let one = LinearProbe { c: vec![0.1], ..LinearProbe::default() };
+        let without = one.run(&train, &[("test", &test)]).unwrap();
+        let with = one.run(&train, &[("val", &val), ("test", &test)]).unwrap();
+        assert_eq!(without.found["c"], 0.1);
+        assert!(without.outcome.split("val").is_none());
+        assert_eq!(without.outcome.split("test"), with.outcome.split("test"));
+    }
+
+    #[test]
     fn what_cannot_be_probed_is_refused() {
         let (train, val) = (blobs(60, 3, 10, 3.0, 1), blobs(60, 3, 10, 3.0, 2));
         let none = LinearProbe { c: vec![], ..LinearProbe::default() };
@@ -279,6 +296,9 @@ mod tests {
             none.run(&train, &[("val", &val), ("test", &val)]),
             Err(EvalError::NoValues { setting: "c_grid" })
         ));
+        let error = LinearProbe::default().run(&train, &[("test", &val)]).unwrap_err();
+        assert_eq!(error, EvalError::NothingToChooseBy { setting: "c_grid", values: 7 });
+        assert!(error.to_string().contains("c_grid=[VALUE]"), "{error}");
         let wide = blobs(60, 3, 11, 3.0, 2);
         let error = LinearProbe::default().run(&train, &[("val", &val), ("test", &wide)]).unwrap_err();
         assert_eq!(error.to_string(), "split `test` has 11 features per row, the training split has 10");

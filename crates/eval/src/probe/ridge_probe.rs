@@ -39,8 +39,9 @@ impl RidgeProbe {
     /// holds the chosen `alpha`; it warns of a choice at the edge of the grid.
     ///
     /// # Errors
-    /// No split called `val`; an empty grid or an `alpha` that is not above 0; training labels of one class only; splits whose dimensions or
-    /// classes differ; [`EvalError::Numeric`] when an `alpha` is too small for these features.
+    /// No split called `val`, unless the grid has one value, which leaves nothing to choose; an empty grid or an `alpha` that is not
+    /// above 0; training labels of one class only; splits whose dimensions or classes differ; [`EvalError::Numeric`] when an `alpha`
+    /// is too small for these features.
     pub fn run(
         &self,
         train: &Labelled,
@@ -48,7 +49,7 @@ impl RidgeProbe {
     ) -> Result<Judgement<Predictions>, EvalError> {
         self.check()?;
         let (fitted, held_out) = standardised(train, held_out)?;
-        let val = to_choose_by(&held_out)?;
+        let val = to_choose_by(&held_out, ("alpha_grid", self.alpha.len()))?;
         let (alpha, model) = self.choose(&fitted, val)?;
         let asked = [("alpha_grid", self.alpha.clone().into())];
         let mut verdict = Judgement::of_labels(asked, train.labels(), train.classes());
@@ -62,15 +63,13 @@ impl RidgeProbe {
         Ok(verdict)
     }
 
-    fn choose(&self, train: &Labelled, val: &Labelled) -> Result<(f64, RidgeModel), EvalError> {
+    fn choose(&self, train: &Labelled, val: Option<&Labelled>) -> Result<(f64, RidgeModel), EvalError> {
         let mut grid = self.alpha.clone();
         grid.sort_by(|a, b| b.total_cmp(a));
         let mut best: Option<(usize, f64, RidgeModel)> = None;
         for alpha in grid {
             let model = Ridge { alpha }.fit(train)?;
-            let predicted = predictions(&model.scores(val.features())?, val.classes().len());
-            let hits =
-                predicted.iter().zip(val.labels()).filter(|(predicted, label)| predicted == label).count();
+            let hits = val.map_or(Ok(0), |val| hits(&model, val))?;
             if best.as_ref().is_none_or(|best| hits > best.0) {
                 best = Some((hits, alpha, model));
             }
@@ -78,6 +77,12 @@ impl RidgeProbe {
         let (_, alpha, model) = best.ok_or(EvalError::NoValues { setting: "alpha_grid" })?;
         Ok((alpha, model))
     }
+}
+
+/// How many rows of `set` get their own class.
+fn hits(model: &RidgeModel, set: &Labelled) -> Result<usize, EvalError> {
+    let predicted = predictions(&model.scores(set.features())?, set.classes().len());
+    Ok(predicted.iter().zip(set.labels()).filter(|(predicted, label)| predicted == label).count())
 }
 
 #[cfg(test)]
@@ -118,6 +123,10 @@ mod tests {
         );
         let none = RidgeProbe { alpha: vec![] }.run(&easy[0], &[("val", &easy[1]), ("test", &easy[1])]);
         assert!(matches!(none, Err(EvalError::NoValues { setting: "alpha_grid" })));
+        let fixed = RidgeProbe { alpha: vec![10.0] }.run(&easy[0], &[("test", &easy[1])]).unwrap();
+        assert_eq!((fixed.found["alpha"].as_f64(), fixed.outcome.splits.len()), (Some(10.0), 1));
+        let unchosen = RidgeProbe::default().run(&easy[0], &[("test", &easy[1])]).unwrap_err();
+        assert_eq!(unchosen, EvalError::NothingToChooseBy { setting: "alpha_grid", values: 8 });
         let bad = RidgeProbe { alpha: vec![0.0] }.run(&easy[0], &[("val", &easy[1]), ("test", &easy[1])]);
         assert!(matches!(bad, Err(EvalError::Setting { setting: "alpha", .. })));
     }

@@ -13,8 +13,8 @@ use crate::{LabError, split_key};
 
 /// Settings that make no other job of it: where it computes, how closely it is watched, and where the images lie, which
 /// are told apart by their content.
-pub(super) const NO_PART: [&str; 6] =
-    ["workers", "device", "deterministic", "log_every", "checkpoint.", "data"];
+pub(super) const NO_PART: [&str; 7] =
+    ["workers", "device", "deterministic", "log_every", "checkpoint.", "data", "data_options.join"];
 
 /// Whether `key` is one of `keys`, or lies below one that ends in a dot.
 fn is_among(key: &str, keys: &[&str]) -> bool {

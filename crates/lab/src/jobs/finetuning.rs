@@ -42,7 +42,7 @@ pub struct Finetuning {
 
 impl Finetuning {
     /// Settings that may change when a fine-tuning goes on: where it computes and how closely it is watched.
-    pub const MAY_CHANGE: [&str; 6] = super::asked::NO_PART;
+    pub const MAY_CHANGE: [&str; 7] = super::asked::NO_PART;
 
     /// Reads the encoder that the settings name, opens the data set that they name, and checks them against both.
     ///

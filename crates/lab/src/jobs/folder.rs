@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 #[cfg(not(unix))]
 use sysinfo::Disks;
+use twinlens_data::DataSet;
 use twinlens_run::{Environment, Overwrite, RunFolder, RunState, Start};
 use twinlens_ssl::{Hooks, SslError, TrainingEvent};
 
@@ -26,7 +27,7 @@ pub(super) fn create(
         version: &program.version,
         commit: program.commit.as_deref(),
         threads: rayon::current_num_threads(),
-        data: json!({ "path": settings.common().data, "sha256": job.data().fingerprint }),
+        data: identity(&settings.common().data, job.data()),
     };
     // A run that begins again after a kill was asked for when it first began.
     let recipe = match job.recipe() {
@@ -40,6 +41,15 @@ pub(super) fn create(
     let folder = RunFolder::create(path, overwrite, &start)?;
     folder.write_lineage(&lineage)?;
     Ok(folder)
+}
+
+/// What the environment says of the data that lie at `path`, and of the sets that they were joined from.
+fn identity(path: &str, data: &DataSet) -> Value {
+    let mut identity = json!({ "path": path, "sha256": data.fingerprint });
+    if !data.parts.is_empty() {
+        identity["parts"] = json!(data.parts);
+    }
+    identity
 }
 
 /// Whether a disk with `free` bytes, if that is known, has room for checkpoints of so many bytes: the last, the best, one of

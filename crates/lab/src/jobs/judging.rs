@@ -95,7 +95,8 @@ impl JudgeJob {
         let file = read_encoder(&request.encoder)?;
         let reading =
             request.reading.clone().unwrap_or_else(|| reading_for(&request.encoder, &file, &request.data));
-        let data = lab.open(&request.data, &reading)?;
+        // One data set is judged on: labels of several have no meaning in common.
+        let data = lab.open(&request.data, &reading.alone())?;
         let data = match protocol.needs {
             Needs::Classes | Needs::Tags => data.for_judging(),
             Needs::Images | Needs::Views => data,

@@ -57,7 +57,7 @@ pub fn resolve_precision(precision: PrecisionChoice, events: &dyn Events) -> Pre
 impl Pretraining {
     /// Settings that change which step is the last, where it computes and how closely it is watched, not what a step
     /// learns: a run may go on with others.
-    pub const MAY_CHANGE: [&str; 9] = [
+    pub const MAY_CHANGE: [&str; 10] = [
         "epochs",
         "workers",
         "device",
@@ -67,6 +67,7 @@ impl Pretraining {
         "knn.",
         "checkpoint.",
         "data",
+        "data_options.join",
     ];
 
     /// Opens the data set that the settings name and checks the settings against it.
@@ -102,6 +103,7 @@ impl Pretraining {
             demand = self::demand(&settings, &prepared, on_cpu);
             too_large = Some(format!("views of {smaller} pixels, as for larger ones {error}"));
         }
+        data.parts.iter().for_each(|part| lab.events.note(&part.to_string()));
         too_large.iter().for_each(|told| lab.events.warn(told));
         told.iter().for_each(|told| lab.events.note(told));
         settings.concerns(prepared.train.len()).iter().for_each(|told| lab.events.warn(told));

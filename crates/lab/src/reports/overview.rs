@@ -94,7 +94,7 @@ pub(super) fn stages(settings: &FinetuneSettings) -> Fact {
     Fact::new("Stages", stages.join(", then "))
 }
 
-fn data_facts(settings: &RunSettings, data: &DataSummary) -> [Fact; 3] {
+fn data_facts(settings: &RunSettings, data: &DataSummary) -> Vec<Fact> {
     // Only pre-training knows a limit; with labels, it is they that are few.
     let (limit, uses_labels) = match settings {
         RunSettings::Pretraining(settings) => (settings.limit, settings.method.labels()),
@@ -114,18 +114,22 @@ fn data_facts(settings: &RunSettings, data: &DataSummary) -> [Fact; 3] {
         SplitOrigin::Drawn => format!("all splits drawn with seed {seed}"),
         SplitOrigin::Complete => "nothing held out but the test images of the data".to_owned(),
         SplitOrigin::Column => "splits as a column of the table says".to_owned(),
+        SplitOrigin::OfEachSet => "splits of each set by itself".to_owned(),
     };
     let images = format!("{} ({origin})", told.collect::<Vec<_>>().join(", "));
     let classes = match data.classes.len() {
         0 => "no labels".to_owned(),
         count => format!("{count}: {}", data.classes.join(", ")),
     };
+    let parts: Vec<String> = data.parts.iter().map(ToString::to_string).collect();
+    let parts = (!parts.is_empty()).then(|| Fact::new("Data sets", parts.join("; ")));
     let used = if uses_labels { "Classes" } else { "Classes (never used in training)" };
-    [
+    let facts = [
         Fact::new("Images", images),
         Fact::new(used, classes),
         Fact::new("Black and white", range_in_words(&data.range)),
-    ]
+    ];
+    parts.into_iter().chain(facts).collect()
 }
 
 /// How many files could not be read; arrays hold no files that could be left out.

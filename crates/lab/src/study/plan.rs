@@ -188,6 +188,7 @@ impl StudyPlan {
             range: None, // the images come with theirs
             mean: mean.clone(),
             std: std.clone(),
+            eval_resize: common.eval_resize,
             origin: init.clone(),
         };
         Learning::Probed { of, file: Arc::new(EncoderFile { description, tensors }) }

@@ -8,6 +8,7 @@ use twinlens_nn::weights::{
     adapt_statistics, read_weights,
 };
 use twinlens_run::write_atomically;
+use twinlens_views::EvalResize;
 
 use super::{WeightsError, file_sha256, published, torchvision, unused};
 use crate::LabError;
@@ -23,6 +24,8 @@ pub struct Import {
     pub channels: Option<usize>,
     /// Side of the images in pixels; that of ImageNet if none is given.
     pub size: Option<usize>,
+    /// How images are brought to that side; the shorter side resized if nothing is said.
+    pub eval_resize: Option<EvalResize>,
     /// What is subtracted from each channel, scaled to `[0, 1]`; ImageNet's means if none are given.
     pub mean: Option<Vec<f32>>,
     /// What each channel is then divided by; ImageNet's standard deviations if none are given.
@@ -92,6 +95,7 @@ impl Import {
             range: known.and_then(|known| known.range.clone()),
             mean: statistics("mean", &self.mean, mean)?,
             std: statistics("std", &self.std, std)?,
+            eval_resize: self.eval_resize.or(known.map(|known| known.eval_resize)).unwrap_or_default(),
             origin,
         })
     }

@@ -53,6 +53,7 @@ mod tests {
 
     use twinlens_nn::encoders::{Stem, find};
     use twinlens_nn::weights::{EncoderFile, IMAGENET_MEAN, Weights, read_safetensors};
+    use twinlens_views::EvalResize;
 
     use super::*;
 
@@ -82,6 +83,7 @@ mod tests {
         assert_eq!((description.encoder.as_str(), description.stem.as_str()), ("resnet18", "cifar"));
         assert_eq!((description.channels, description.size, description.features), (3, 32, 512));
         assert_eq!(description.mean, IMAGENET_MEAN);
+        assert!(description.eval_resize.is_usual());
         assert_eq!(description, imported.encoder.description);
         export(&encoder, &exported).unwrap();
         assert_eq!(read_safetensors(&exported).unwrap(), tensors);
@@ -90,9 +92,12 @@ mod tests {
         assert!(matches!(error, LabError::Weights(WeightsError::NotDetectron2 { .. })), "{error}");
         assert!(export(&encoder, &folder.path().join("encoder.pb")).is_err());
         // What has a description needs no second one, and is not written over.
-        let grey = Import { channels: Some(1), mean: Some(vec![0.25]), ..Import::default() };
+        let resize = Some(EvalResize { crop: 0.875, ..EvalResize::default() });
+        let grey =
+            Import { channels: Some(1), mean: Some(vec![0.25]), eval_resize: resize, ..Import::default() };
         let again = grey.read(&encoder).unwrap().encoder.description;
         assert_eq!((again.size, again.mean, again.std.len()), (32, vec![0.25], 1));
+        assert_eq!(again.eval_resize.resized(224), 256);
         let error = export(&encoder, &encoder).unwrap_err().to_string();
         assert!(error.contains("would be overwritten"), "{error}");
     }

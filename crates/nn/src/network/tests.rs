@@ -1,6 +1,7 @@
 //! A network that no registry knows: its description alone gives everything.
 
 use burn::tensor::{Device, Tensor};
+use twinlens_views::EvalResize;
 
 use super::*;
 use crate::layers::{BatchNorm, Conv2d, DepthwiseConv2d, LayerNorm, Linear, MaxPool2d, StochasticDepth};
@@ -80,6 +81,7 @@ fn one_more_encoder_costs_its_description_alone() {
         range: None,
         mean: vec![0.5; 2],
         std: vec![0.25; 2],
+        eval_resize: EvalResize::default(),
         origin: "a test".into(),
     };
     assert_sound(&write_onnx(&encoder, &weights, &description), &weights, "one more");

@@ -84,6 +84,8 @@ pub(crate) mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use twinlens_views::EvalResize;
+
     use crate::encoders::{ENCODERS, EncoderSpec, Stem};
 
     /// A field of a message.
@@ -146,6 +148,7 @@ pub(crate) mod tests {
             range: None,
             mean: vec![0.5; 2],
             std: vec![0.25; 2],
+            eval_resize: EvalResize::default(),
             origin: "a test".into(),
         };
         (write_onnx(&encoder, &weights, &description), weights)

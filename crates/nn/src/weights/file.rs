@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use twinlens_data::PixelRange;
+use twinlens_views::EvalResize;
 
 use super::NamedTensor;
 use super::torch::{half_to_f32, read_torch};
@@ -39,6 +40,9 @@ pub struct EncoderDescription {
     pub mean: Vec<f32>,
     /// Divides each channel after the mean is subtracted.
     pub std: Vec<f32>,
+    /// How images are resized and cropped to `size`.
+    #[serde(default, skip_serializing_if = "EvalResize::is_usual")]
+    pub eval_resize: EvalResize,
     /// What trained it, for people: method, data set, epochs.
     pub origin: String,
 }

@@ -37,8 +37,8 @@ use crate::{DataShape, SslError, workers};
 pub struct LabelledImages {
     /// The training images whose labels are used, and no others.
     pub train: Arc<dyn ImageSource>,
-    /// The validation images.
-    pub val: Arc<dyn ImageSource>,
+    /// The validation images, where there are any with labels; else nothing is chosen while it learns, and test alone is judged.
+    pub val: Option<Arc<dyn ImageSource>>,
     /// The test images, where there are any with labels; else validation alone is judged.
     pub test: Option<Arc<dyn ImageSource>>,
     /// The names of all classes.
@@ -68,26 +68,24 @@ impl LabelledImages {
     /// Checks `settings` against `data` and chooses the labels.
     ///
     /// # Errors
-    /// Settings that cannot be used, all of them together; no training or validation images with labels;
-    /// chosen labels of one class only; images with other channels than the encoder's.
+    /// Settings that cannot be used, all of them together; no training images with labels, none to choose by where something is
+    /// chosen, or none to judge by; chosen labels of one class only; images with other channels than the encoder's.
     pub fn new(settings: &FinetuneSettings, data: &DataSet) -> Result<LabelledImages, SslError> {
         let told = data.notices.len();
         let data = &data.ranged(&settings.data_options.range)?.for_judging();
         let unjudged = data.notices[told..].iter().map(ToString::to_string);
-        let no_test = data
-            .splits
-            .test
-            .is_none()
-            .then(|| format!("{} has no test images with labels: validation alone is judged", data.name));
-        let unjudged: Vec<String> = unjudged.chain(no_test).collect();
+        let unjudged: Vec<String> = unjudged.chain(missing(data)).collect();
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(SslError::Settings { problems });
         }
         data.check_for_evaluation()?;
         let all = split(data, Split::Train)?;
-        let val = judged(data, Split::Val)?;
-        let test = data.splits.test.as_ref().map(|_| judged(data, Split::Test)).transpose()?;
+        if settings.validation.chooses() || data.splits.test.is_none() {
+            split(data, Split::Val)?;
+        }
+        let held_out = |which| data.splits.get(which).map(|_| judged(data, which)).transpose();
+        let (val, test) = (held_out(Split::Val)?, held_out(Split::Test)?);
         let mut settings = settings.clone();
         settings.take_images(data)?;
         let context = context(&settings, all.as_ref(), &data.name)?;
@@ -193,7 +191,7 @@ pub struct Rehearsal {
 }
 
 impl FinetuneSettings {
-    /// Takes what a file says about its encoder. Size and normalisation that are given already are kept.
+    /// Takes what a file says about its encoder. Size, resizing and normalisation that are given already are kept.
     ///
     /// # Errors
     /// An encoder or a stem that does not exist.
@@ -202,6 +200,9 @@ impl FinetuneSettings {
         self.init_origin.clone_from(&description.origin);
         if self.size.known().is_none() {
             self.size = description.size.into();
+        }
+        if self.eval_resize.is_usual() {
+            self.eval_resize = description.eval_resize;
         }
         if self.data_options.range == RangeChoice::default() {
             self.data_options.range = range_of(description);
@@ -247,6 +248,19 @@ pub fn range_of(description: &EncoderDescription) -> RangeChoice {
 fn split(data: &DataSet, split: Split) -> Result<Arc<dyn ImageSource>, SslError> {
     let missing = || SslError::NoImages { name: data.name.clone(), split: split.name() };
     data.splits.get(split).cloned().ok_or_else(missing)
+}
+
+/// What is said of `data` without validation or without test images.
+fn missing(data: &DataSet) -> Option<String> {
+    let (splits, name) = (&data.splits, &data.name);
+    match (splits.val.is_some(), splits.test.is_some()) {
+        (true, false) => Some(format!("{name} has no test images with labels: validation alone is judged")),
+        (false, true) => Some(format!(
+            "{name} has no validation images with labels: nothing is looked at while it learns, and the last epoch's weights \
+             are kept"
+        )),
+        _ => None,
+    }
 }
 
 /// A split all of whose images have labels.

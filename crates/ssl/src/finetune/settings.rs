@@ -163,6 +163,13 @@ pub struct ValidationSettings {
     pub keep_best: bool,
 }
 
+impl ValidationSettings {
+    /// Whether something is chosen by the look, so that there must be images to look at.
+    pub fn chooses(&self) -> bool {
+        self.keep_best || self.patience > 0
+    }
+}
+
 impl Default for FinetuneSettings {
     /// One linear layer and the whole encoder learn together. A recipe comes on top.
     fn default() -> FinetuneSettings {
@@ -246,6 +253,9 @@ impl FinetuneSettings {
         let mut problems = Problems::default();
         let shortest = self.stages.iter().map(|stage| stage.epochs).min().unwrap_or(0);
         self.common.check(shortest, &mut problems);
+        let joined = self.data_options.join.join(", ");
+        let expected = "nothing: labels are those of one data set";
+        problems.require("data_options.join", joined.is_empty(), expected, &joined);
         let share = self.label_share;
         problems.require("label_share", share > 0.0 && share <= 1.0, "above 0, up to 1", &share);
         let one = self.labels_per_class == 0 || share == 1.0;
@@ -321,6 +331,9 @@ mod tests {
         assert!(with(|s| s.label_share = 0.0).contains("label_share"));
         let both = with(|s| (s.label_share, s.labels_per_class) = (0.5, 3));
         assert!(both.contains("labels_per_class is 3, expected 0"), "{both}");
+        assert!(with(|s| s.eval_resize.crop = 0.0).contains("eval_resize.crop is 0, expected 0.1 to 1"));
+        let joined = with(|s| s.data_options.join = vec!["b.npz".into()]);
+        assert!(joined.contains("data_options.join is b.npz, expected nothing"), "{joined}");
         assert!(with(|s| s.views[0].count = 2).contains("one view"));
         assert!(with(|s| s.schedule.warmup_epochs = 41.0).contains("warmup_epochs"));
     }

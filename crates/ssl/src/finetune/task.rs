@@ -133,7 +133,8 @@ impl Task for FinetuneTask<'_> {
         if epoch == 0 || !(epoch.is_multiple_of(every) || epoch == self.settings.epochs()) {
             return Ok(None);
         }
-        let (val, probabilities) = self.predict(self.images.val.clone())?;
+        let Some(val) = self.images.val.clone() else { return Ok(None) };
+        let (val, probabilities) = self.predict(val)?;
         let scores = scores(&val, &probabilities)?;
         let loss = cross_entropy(val.labels(), &probabilities, val.classes().len());
         let mut row = row(epoch, self.finetuner.steps());
@@ -180,7 +181,12 @@ impl FinetuneTask<'_> {
     /// `source` with its labels, and the probability of every class for every image, `[images, classes]`.
     fn predict(&mut self, source: Arc<dyn ImageSource>) -> Result<(Labelled, Vec<f64>), SslError> {
         let LabelledImages { context, workers, classes, .. } = self.images;
-        let embedding = Embedding { context: context.clone(), batch: 256, workers: *workers };
+        let embedding = Embedding {
+            context: context.clone(),
+            resize: self.settings.eval_resize,
+            batch: 256,
+            workers: *workers,
+        };
         let (classifier, weights) = self.finetuner.network();
         let logits = embedding.run(classifier, weights, source.clone(), &mut |_, _| {})?;
         let probabilities = probabilities(&logits);
@@ -217,8 +223,8 @@ impl FinetuneTask<'_> {
             self.finetuner.revert(&best.weights)?;
         }
         let mut judgement = None;
-        let test = self.images.test.clone().map(|test| (Split::Test, test));
-        for (split, source) in std::iter::once((Split::Val, self.images.val.clone())).chain(test) {
+        let held_out = [(Split::Val, self.images.val.clone()), (Split::Test, self.images.test.clone())];
+        for (split, source) in held_out.into_iter().filter_map(|(split, source)| Some((split, source?))) {
             let (held_out, probabilities) = self.predict(source.clone())?;
             let judgement = judgement.get_or_insert_with(|| self.judgement(&held_out, epoch, epochs));
             judgement.judge(split.name(), &held_out, &probabilities)?;

@@ -9,7 +9,9 @@ use burn::tensor::{Device, Tensor};
 use serde_json::json;
 use twinlens_data::{DataError, Image, ImageSource, PixelType, Pixels};
 use twinlens_run::{Environment, Overwrite, Row, RunRecord, Start};
-use twinlens_views::{BuildContext, Form, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder};
+use twinlens_views::{
+    BuildContext, EvalResize, Form, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder,
+};
 
 use super::*;
 use crate::task::TaskState;
@@ -67,7 +69,12 @@ impl Task for Made {
             prefetch: 1,
             form: Form::Normalised,
         };
-        Ok(Loader::new(Arc::new(Black), Arc::new(Policy::evaluation(context)?), how, start)?)
+        Ok(Loader::new(
+            Arc::new(Black),
+            Arc::new(Policy::evaluation(context, EvalResize::default())?),
+            how,
+            start,
+        )?)
     }
 
     fn start_of_epoch(&mut self, _: usize) -> Result<(), SslError> {

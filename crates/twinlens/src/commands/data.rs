@@ -65,6 +65,7 @@ pub struct FetchArgs {
 Examples:
   twinlens data inspect blood.npz
   twinlens data inspect photos/ --on-bad-sample fail
+  twinlens data inspect axial.npz --join coronal.npz
   twinlens data inspect cells.zip --json")]
 pub struct InspectArgs {
     /// A file or folder of images (`twinlens list formats`), or a public data set by name
@@ -73,6 +74,9 @@ pub struct InspectArgs {
     /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
     #[arg(id = "named", long = "data", value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "data")]
     pub named: Option<String>,
+    /// Another data set, learned from as one with the first
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub join: Vec<String>,
     /// How it is read.
     #[command(flatten)]
     pub reading: ReadingArgs,
@@ -159,7 +163,7 @@ fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
 }
 
 fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
-    let settings = args.reading.over(&DataSettings::default())?;
+    let settings = args.reading.over(&DataSettings { join: args.join.clone(), ..DataSettings::default() })?;
     let inspection = lab(&Invocation::default(), terminal).inspect(args.data(), &settings)?;
     terminal.result(&notices::inspection(inspection.clone()), || describe(&inspection, terminal))
 }
@@ -175,6 +179,9 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
         range_in_words(&inspection.range),
         splits_in_words(inspection),
     );
+    for part in &inspection.parts {
+        text += &format!("joined: {part}\n");
+    }
     if !inspection.columns.is_empty() {
         text += &format!("known of every image: {}\n", inspection.columns.join(", "));
     }
@@ -248,6 +255,7 @@ fn splits_in_words(inspection: &Inspection) -> &'static str {
         }
         SplitOrigin::Complete => "nothing held out but the test images of the set",
         SplitOrigin::Column => "as a column of the table says",
+        SplitOrigin::OfEachSet => "each set by itself",
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use twinlens_data::DataSet;
 use twinlens_lab::{
     Computing, FeaturesKind, Headline, Judging, Logged, Settings, Subject, Verdict, judged, keep, own_data,
-    ranged, read_encoder, read_encoder_after, reading_for, write_json,
+    own_joined, ranged, read_encoder, read_encoder_after, reading_for, write_json,
 };
 use twinlens_nn::weights::EncoderFile;
 
@@ -120,6 +120,19 @@ impl JudgeArgs {
         let settings = self.reading.over(&reading_for(&self.encoder, &file, self.data()))?;
         let (of_data, _) = self.assignments()?;
         let settings = assigned(&settings, &of_data)?;
+        if !settings.join.is_empty() {
+            let failure =
+                Failure::message(Exit::Usage, "an encoder is judged on one data set, not on several joined");
+            return Err(failure.hint("leave data_options.join out, and judge on each with --data"));
+        }
+        let joined = if self.data.is_none() { own_joined(&self.encoder) } else { Vec::new() };
+        if !joined.is_empty() {
+            tracing::info!(
+                "the run learned from several data sets: {} is judged on; --data names another ({})",
+                self.data(),
+                joined.join(", ")
+            );
+        }
         let data =
             open_named(self.data(), &settings, terminal).map_err(|failure| self.own_elsewhere(failure))?;
         let subject = Subject::new(self.features, file, self.untrained_seed)?.at(self.stage.as_deref())?;

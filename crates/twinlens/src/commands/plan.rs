@@ -26,6 +26,7 @@ pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
     let (need, held) = (job.memory_need(), job.data.bytes_in_memory);
     let document = json!({
         "images": images,
+        "parts": job.data.parts,
         "size": context.size,
         "channels": context.channels,
         "mean": context.mean,
@@ -37,10 +38,11 @@ pub fn pretraining(job: &Pretraining, terminal: &Terminal) -> Outcome {
         "images_in_memory_bytes": job.data.bytes_in_memory,
         "settings": job.settings,
     });
-    let before = [
-        ("training images", images.to_string()),
-        ("view", format!("{0} x {0} x {1}", context.size, context.channels)),
-    ];
+    let parts = job.data.parts.iter().map(|part| ("of the joined set", part.to_string()));
+    let before: Vec<Line> = std::iter::once(("training images", images.to_string()))
+        .chain(parts)
+        .chain([("view", format!("{0} x {0} x {1}", context.size, context.channels))])
+        .collect();
     let after = [
         ("time", format!("{}, at {step:.2} s a step", duration(plan.seconds()))),
         ("weights, gradients, optimiser", bytes(plan.learning_bytes())),
@@ -83,8 +85,9 @@ fn finetunings(
     terminal: &Terminal,
 ) -> Outcome {
     let (settings, images) = (&job.settings, &job.images);
-    let (labels, val, test) =
-        (images.train.len(), images.val.len(), images.test.as_ref().map(|test| test.len()));
+    let labels = images.train.len();
+    let [val, test] =
+        [&images.val, &images.test].map(|held_out| held_out.as_ref().map(|held_out| held_out.len()));
     let seconds_per_step: Vec<f64> = plan.stages.iter().map(|stage| stage.seconds_per_step).collect();
     let trained: Vec<usize> = plan.stages.iter().map(|stage| stage.trained).collect();
     let document = json!({
@@ -100,8 +103,10 @@ fn finetunings(
         "trained": trained,
         "settings": settings,
     });
-    let before =
-        [("labels", labels.to_string()), ("images", format!("{val} validation, {} test", test.unwrap_or(0)))];
+    let before = [
+        ("labels", labels.to_string()),
+        ("images", format!("{} validation, {} test", val.unwrap_or(0), test.unwrap_or(0))),
+    ];
     let trained = trained.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     let mut after = vec![
         ("learning, by stage", trained),

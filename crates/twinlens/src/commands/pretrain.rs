@@ -25,6 +25,7 @@ use crate::terminal::Terminal;
 #[command(before_help = "\
 Examples:
   twinlens pretrain --data blood.npz --method barlow-twins --encoder resnet18 --out runs/a
+  twinlens pretrain --data axial.npz --join coronal.npz --join sagittal.npz --out runs/organs
   twinlens pretrain --data photos/ --preset photographs --out runs/b epochs=50
   twinlens pretrain --resume runs/a")]
 pub struct PretrainArgs {

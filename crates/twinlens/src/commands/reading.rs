@@ -16,12 +16,15 @@ pub struct ReadingArgs {
     /// The array of an .npz, or the folder, that holds the images, where names do not say
     #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub member: Option<String>,
-    /// Where the labels are: an array of the .npz, or a table (CSV)
+    /// Where the labels are: an array of the .npz, a table (CSV), or a task of MIMeta
     #[arg(long, help_heading = HEADING, value_name = "NAME|FILE", value_hint = ValueHint::AnyPath)]
     pub labels: Option<String>,
     /// The column of the table that holds the labels
     #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub labels_column: Option<String>,
+    /// A list of the training images whose labels are used, one file name a line
+    #[arg(long, help_heading = HEADING, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub labels_from: Option<String>,
     /// The column of the table that names the image
     #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub path_column: Option<String>,
@@ -116,6 +119,7 @@ impl ReadingArgs {
             ("--member", "data_options.member", text(&self.member)),
             ("--labels", "data_options.labels", text(&self.labels)),
             ("--labels-column", "data_options.labels_column", text(&self.labels_column)),
+            ("--labels-from", "data_options.labels_from", text(&self.labels_from)),
             ("--path-column", "data_options.path_column", text(&self.path_column)),
             (
                 "--ignore-labels",
@@ -172,7 +176,7 @@ mod tests {
         let before = DataSettings { split_seed: 3, rgb: true, ..DataSettings::default() };
         let read = |line: &str| parse::<ReadingArgs>(line).unwrap().over(&before).unwrap();
         assert_eq!(read(""), before);
-        let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --path-column id \
+        let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --labels-from 1percent.txt --path-column id \
                     --ignore-labels 255,-2 --layout nchw --pages max --range -1024,3071 --splits column \
                     --split-folder train=seg_train --split-folder train=extra --split-column fold";
         let expected = DataSettings {
@@ -180,6 +184,7 @@ mod tests {
             member: "imgs".into(),
             labels: "l.csv".into(),
             labels_column: "dx".into(),
+            labels_from: "1percent.txt".into(),
             path_column: "id".into(),
             ignore_labels: vec![255, -2],
             layout: ArrayLayout::Nchw,

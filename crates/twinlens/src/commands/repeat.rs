@@ -15,8 +15,11 @@ pub fn commands(run: &RunView) -> Vec<String> {
     let folder = quoted(&run.name());
     let data = quoted(&run.settings.common().data);
     let mut commands = vec![run.record.command.clone()];
-    let judging: Vec<String> =
-        run.verdicts.iter().filter_map(|verdict| command(verdict, &folder, &data)).collect();
+    // What was judged on several sets as one when the run ended; an encoder is judged on one of them.
+    let joined = run.data.as_ref().filter(|data| !data.parts.is_empty()).map(|data| data.sha256.as_str());
+    let of_one =
+        run.verdicts.iter().filter(|verdict| joined.is_none() || verdict.data.sha256.as_deref() != joined);
+    let judging: Vec<String> = of_one.filter_map(|verdict| command(verdict, &folder, &data)).collect();
     let several_classes = run.data.as_ref().is_some_and(|data| data.has_tags);
     if judging.is_empty() && several_classes {
         commands.push(format!("twinlens probe {folder} --data {data} --classifier svm"));

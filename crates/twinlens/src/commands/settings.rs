@@ -26,6 +26,9 @@ pub struct SettingsArgs {
     /// Only the first so many training images
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
+    /// Another data set, learned from as one with the first
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub join: Vec<String>,
     /// What convolutions and linear layers multiply
     #[arg(long, value_name = "KIND", value_parser = ["f32", "bf16", "auto"])]
     pub precision: Option<String>,
@@ -95,10 +98,13 @@ impl SettingsArgs {
     pub fn request(&self) -> Request {
         let mut request = self.common.request();
         let text = |value: &Option<String>| value.clone().map(Value::String);
+        let joined = self.join.iter().cloned().map(Value::String).collect();
+        let joined = (!self.join.is_empty()).then(|| Value::Array(joined));
         let all = [
             ("--method", "method.name", text(&self.method)),
             ("--epochs", "epochs", self.epochs.map(|epochs| Value::Integer(epochs.into()))),
             ("--limit", "limit", self.limit.map(|limit| Value::Integer(limit.into()))),
+            ("--join", "data_options.join", joined),
             ("--precision", "precision", text(&self.precision)),
         ];
         request.flags.extend(given(all));
@@ -206,10 +212,15 @@ mod tests {
 
     #[test]
     fn what_people_look_for_first_has_flags() {
-        let line = "--size 64 --lr 0.1 --limit 100";
+        let line = "--size 64 --lr 0.1 --limit 100 --join b.npz --join c/";
         let flags = parse::<SettingsArgs>(line).unwrap().request().flags;
         let flags: Vec<_> = flags.iter().map(|flag| (flag.key, flag.value.to_string())).collect();
-        let expected = [("size", "64"), ("optim.lr", "0.1"), ("limit", "100")];
+        let expected = [
+            ("size", "64"),
+            ("optim.lr", "0.1"),
+            ("limit", "100"),
+            ("data_options.join", r#"["b.npz", "c/"]"#),
+        ];
         assert_eq!(flags, expected.map(|(key, value)| (key, value.to_owned())));
         assert!(parse::<SettingsArgs>("--size auto").is_ok());
         for bad in ["--size large", "--size -1", "--lr 0"] {

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use twinlens_lab::weights::{self as lab, EncoderFound, Format, Import, WeightsError};
+use twinlens_views::{EvalResize, ResizedSide, ViewProblem};
 
 use crate::exit::{Exit, Failure, Outcome, spelled};
 use crate::terminal::Terminal;
@@ -55,6 +57,14 @@ pub struct ImportArgs {
     /// 224 if not given. But what is not given, size, mean and deviation, is that of the encoder.json beside the file, where there is one.
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(1..))]
     pub size: Option<u32>,
+    /// The share of the resized side that the centre crop keeps: 0.875 is 256 pixels, then 224
+    ///
+    /// All of it if not given.
+    #[arg(long, value_name = "SHARE", value_parser = super::judging::share)]
+    pub eval_crop: Option<f64>,
+    /// Which side is resized before the centre crop
+    #[arg(long, value_name = "shorter|square", hide_possible_values = true, value_parser = side())]
+    pub eval_side: Option<ResizedSide>,
     /// What is subtracted from each channel, scaled to [0, 1]; ImageNet's means if not given
     #[arg(long, value_name = "M,M,..", value_delimiter = ',', value_parser = finite)]
     pub mean: Option<Vec<f32>>,
@@ -116,6 +126,25 @@ fn safetensors_file(name: &str) -> Result<PathBuf, String> {
     }
 }
 
+fn side() -> impl TypedValueParser<Value = ResizedSide> {
+    super::one_of([
+        ("shorter", "The shorter one, the other in proportion", ResizedSide::Shorter),
+        ("square", "Both to the same", ResizedSide::Square),
+    ])
+}
+
+impl ImportArgs {
+    /// How images are resized, if something is said of it.
+    fn eval_resize(&self) -> Option<EvalResize> {
+        let usual = EvalResize::default();
+        let asked = EvalResize {
+            crop: self.eval_crop.unwrap_or(usual.crop),
+            side: self.eval_side.unwrap_or(usual.side),
+        };
+        (self.eval_crop.is_some() || self.eval_side.is_some()).then_some(asked)
+    }
+}
+
 fn finite(text: &str) -> Result<f32, String> {
     let number = text.parse().ok().filter(|number: &f32| number.is_finite());
     number.ok_or_else(|| "expected a finite number".to_owned())
@@ -138,7 +167,13 @@ pub fn run(args: &WeightsArgs, terminal: &Terminal) -> Outcome {
 }
 
 fn import(args: &ImportArgs, terminal: &Terminal) -> Outcome {
+    let eval_resize = args.eval_resize();
+    if let Some(ViewProblem { expected, got, .. }) = eval_resize.and_then(|resize| resize.problem()) {
+        let message = format!("--eval-crop is {got}, expected {expected}");
+        return Err(Failure::message(Exit::Usage, message));
+    }
     let wanted = Import {
+        eval_resize,
         channels: args.channels.map(usize::from),
         size: args.size.map(|size| size as usize),
         mean: args.mean.clone(),

@@ -141,6 +141,36 @@ fn a_fetched_name_is_as_good_as_a_path() {
 }
 
 #[test]
+fn sets_that_are_joined_are_told_one_by_one() {
+    let place = Place::new();
+    put_digits(&place);
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 5, 5), }";
+    let values = (0..150u8).map(|at| at.wrapping_mul(7));
+    let array: Vec<u8> =
+        b"\x93NUMPY\x01\x00".iter().copied().chain((header.len() as u16).to_le_bytes()).collect();
+    let array: Vec<u8> = array.into_iter().chain(header.bytes()).chain(values).collect();
+    std::fs::write(place.folder.path().join("b.npy"), array).unwrap();
+    let inspect = ["data", "inspect", "mnist", "--join", "b.npy"];
+    let inspected = json(&place.run(&[&inspect[..], &["--json"]].concat()));
+    assert_eq!(inspected["parts"][1]["splits"]["train"], 6);
+    assert_eq!(inspected["splits"]["train"]["images"], 16);
+    let told = String::from_utf8(place.run(&inspect).stdout).unwrap();
+    assert!(told.contains("joined: mnist: 10 train, 4 test\njoined: b.npy: 6 train"), "{told}");
+    let plan = ["pretrain", "--data", "mnist", "--join", "b.npy", "--dry-run", "batch=4", "device=cpu"];
+    let planned = json(&place.run(&[&plan[..], &["--json"]].concat()));
+    assert_eq!((&planned["images"], &planned["parts"]), (&Value::from(16), &inspected["parts"]));
+    let told = String::from_utf8(place.run(&plan).stdout).unwrap();
+    assert!(told.contains("of the joined set") && told.contains("b.npy: 6 train"), "{told}");
+    let twice = complaint(&place.run(&["data", "inspect", "mnist", "--join", "mnist"]), 3);
+    assert!(twice.contains("holds the same images") && twice.contains("hint: name each set once"), "{twice}");
+    let judged = complaint(
+        &place.run(&["finetune", "scratch", "--data", "mnist", "data_options.join=[\"b.npy\"]", "--dry-run"]),
+        2,
+    );
+    assert!(judged.contains("data_options.join"), "{judged}");
+}
+
+#[test]
 fn a_path_that_exists_goes_before_a_name() {
     let place = Place::new();
     std::fs::create_dir(place.folder.path().join("mnist")).unwrap();

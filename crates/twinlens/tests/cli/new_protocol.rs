@@ -25,6 +25,7 @@ fn pixels() -> Subject {
         range: None,
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
+        eval_resize: twinlens_views::EvalResize::default(),
         origin: String::new(),
     };
     Subject::new(FeaturesKind::Pixels, EncoderFile { description, tensors: Default::default() }, 0).unwrap()

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use twinlens_data::{DataError, Image, ImageSource, PixelType};
+use twinlens_data::{DataError, Image, ImageSource, PixelType, Pixels};
 use twinlens_views::{
-    DrawKey, Form, LoadedBatch, Loader, LoaderSettings, Policy, SampleOrder, ViewBatch, ViewData, ViewsError,
-    Workspace, presets,
+    DrawKey, EvalResize, Form, LoadedBatch, Loader, LoaderSettings, Policy, ResizedSide, SampleOrder,
+    ViewBatch, ViewData, ViewsError, Workspace, presets,
 };
 
 use crate::support::{context, noise};
@@ -166,7 +166,8 @@ fn views_as_bytes_are_normalised_to_the_same_bits_and_only_images_of_8_bits_have
         assert_eq!(ViewData::Normalised(normalised(bytes)), values.data);
     }
     let context = context(7, 3, PixelType::U16);
-    let wide = Loader::evaluation(Arc::new(Wide), context, 4, 1, Form::Stored).unwrap();
+    let wide =
+        Loader::evaluation(Arc::new(Wide), (context, EvalResize::default()), 4, 1, Form::Stored).unwrap();
     assert!(wide.map(Result::unwrap).all(|batch| matches!(batch.views[0].data, ViewData::Normalised(_))));
 }
 
@@ -265,7 +266,8 @@ fn the_wait_for_a_batch_is_measured() {
 #[test]
 fn evaluation_takes_every_sample_once_in_order_without_chance() {
     let run = |workers: usize| -> Vec<LoadedBatch> {
-        Loader::evaluation(source(20, good), context(7, 3, PixelType::U8), 6, workers, Form::Normalised)
+        let how = (context(7, 3, PixelType::U8), EvalResize::default());
+        Loader::evaluation(source(20, good), how, 6, workers, Form::Normalised)
             .unwrap()
             .map(Result::unwrap)
             .collect()
@@ -281,9 +283,53 @@ fn evaluation_takes_every_sample_once_in_order_without_chance() {
 #[test]
 fn evaluation_leaves_images_of_the_right_size_as_they_are() {
     let image = noise(7, 7, 3, PixelType::U8, 2);
-    let policy = Policy::evaluation(context(7, 3, PixelType::U8)).unwrap();
+    let policy = Policy::evaluation(context(7, 3, PixelType::U8), EvalResize::default()).unwrap();
     let place = DrawKey { seed: 9, epoch: 9, sample: 9 };
     assert_eq!(policy.image(0, place, &image, &mut Workspace::default()).unwrap(), image);
+}
+
+/// What an encoder of 7 pixels sees of a grey image of 8 x 16 by `value(row, column)`, with 8 pixels resized to.
+fn judged(side: ResizedSide, value: impl Fn(u8, u8) -> u8) -> Vec<f64> {
+    let values = (0..8).flat_map(|row| (0..16).map(move |column| (row, column)));
+    let values = values.map(|(row, column)| value(row, column)).collect();
+    let image = Image::new(8, 16, 1, Pixels::U8(values)).unwrap();
+    let resize = EvalResize { crop: 0.875, side };
+    let policy = Policy::evaluation(context(7, 1, PixelType::U8), resize).unwrap();
+    let place = DrawKey { seed: 0, epoch: 0, sample: 0 };
+    policy.image(0, place, &image, &mut Workspace::default()).unwrap().pixels.to_f64()
+}
+
+#[test]
+fn images_are_resized_and_then_the_centre_is_cut_out() {
+    // 8 pixels high already: of the shorter side nothing changes, and columns 4 to 10 (round(4.5), to even) are left.
+    let columns = judged(ResizedSide::Shorter, |_, column| 10 * column);
+    let line: Vec<f64> = (4..11).map(|column| 10.0 * f64::from(column)).collect();
+    assert_eq!(columns, line.repeat(7));
+    // Of a square two columns become one: a line that rises by 10 rises by 20, from 5 on between the ends.
+    let columns = judged(ResizedSide::Square, |_, column| 10 * column);
+    for line in columns.chunks(7) {
+        assert_eq!(line[1..], [25.0, 45.0, 65.0, 85.0, 105.0, 125.0]);
+    }
+    // Rows stay what they were in both, and the last one is cut off (round(0.5), to even).
+    for side in [ResizedSide::Shorter, ResizedSide::Square] {
+        let rows = judged(side, |row, _| 10 * row);
+        let expected: Vec<f64> = (0..7).flat_map(|row| [10.0 * f64::from(row); 7]).collect();
+        assert_eq!(rows, expected, "{side:?}");
+    }
+}
+
+#[test]
+fn other_sizes_scale_alike_and_shares_that_cannot_be_are_refused() {
+    let published = EvalResize { crop: 0.875, ..EvalResize::default() };
+    assert_eq!([224, 64, 32, 28].map(|size| published.resized(size)), [256, 73, 36, 32]);
+    assert_eq!([224, 7, 1].map(|size| EvalResize::default().resized(size)), [224, 7, 1]);
+    for crop in [0.0, 0.05, 1.1, f64::NAN] {
+        let resize = EvalResize { crop, ..published };
+        match Policy::evaluation(context(7, 1, PixelType::U8), resize) {
+            Err(ViewsError::Settings(problems)) => assert_eq!(problems[0].key, "eval_resize.crop"),
+            other => panic!("{crop}: {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use twinlens_data::{Image, PixelType, Pixels};
 use twinlens_views::ops::NAMES;
 use twinlens_views::{
-    BuildContext, DrawKey, OperationSetting, Policy, ViewPolicy, ViewsError, Workspace, presets,
+    BuildContext, DrawKey, EvalResize, OperationSetting, Policy, ViewPolicy, ViewsError, Workspace, presets,
 };
 
 use crate::support::{context, noise};
@@ -405,7 +405,7 @@ fn operations_that_channels_forbid_are_left_out_of_policies_and_no_others() {
 #[test]
 fn samples_without_black_and_white_are_refused() {
     let signed = Image::new(8, 8, 3, Pixels::I16(vec![-5; 192])).unwrap();
-    let policy = Policy::evaluation(context(8, 3, PixelType::I16)).unwrap();
+    let policy = Policy::evaluation(context(8, 3, PixelType::I16), EvalResize::default()).unwrap();
     let place = DrawKey { seed: 0, epoch: 0, sample: 0 };
     let refused = policy.image(0, place, &signed, &mut Workspace::default()).unwrap_err().to_string();
     assert!(refused.contains("black and white") && refused.contains("i16"), "{refused}");
