@@ -18,7 +18,7 @@ pub fn accuracy(
 }
 
 /// The mean over images, with an interval.
-fn mean(of: &[f64], bootstrap: Bootstrap) -> Result<Interval, EvalError> {
+pub(crate) fn mean(of: &[f64], bootstrap: Bootstrap) -> Result<Interval, EvalError> {
     let measure =
         |images: &[usize]| Some(images.iter().map(|&image| of[image]).sum::<f64>() / images.len() as f64);
     bootstrap.interval(of.len(), measure)

@@ -3,7 +3,7 @@
 //! Everything starts from [`Features`], one row an image. A protocol ([`Knn`], [`LinearProbe`]) takes [`Labelled`] features and returns a [`Judgement`]; [`metrics`]
 //! holds the numbers it is made of. Where images may show several classes, features are [`Tagged`], and
 //! [`SvmProbe::run_tags`] finds [`TagPredictions`]. [`clustering`] groups features without labels and compares the groups with
-//! labels, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
+//! labels, [`retrieval`] asks whether the images nearest to one are of its class, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
 //! measures the images themselves, [`hardness`] how far two views of one lie apart. [`statistics`] are for conditions and seeds side by side.
 //!
 //! What is drawn at random is a function of a seed, and every result has the same bits whatever the number of
@@ -42,6 +42,7 @@ pub mod metrics;
 pub mod neighbours;
 pub mod probe;
 mod repeats;
+pub mod retrieval;
 mod settings;
 mod shift;
 pub mod statistics;

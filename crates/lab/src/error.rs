@@ -216,7 +216,7 @@ pub enum Unheeded {
 impl Unheeded {
     fn reason(self) -> &'static str {
         match self {
-            Unheeded::Part => "learns from the training images and is measured on all others",
+            Unheeded::Part => "is measured on all images that are held out",
             Unheeded::Views => "compares no views",
             Unheeded::Labels => "does not learn from a share of the labels",
         }

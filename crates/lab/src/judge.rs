@@ -121,7 +121,7 @@ impl Judging<'_> {
         judgement.seeds.extend(self.subject.seed().map(|seed| ("untrained".to_owned(), seed)));
         let records = || (self.subject.record(), data_record(self.path, self.data));
         let (subject, data) = self.records.get_or_init(records).clone();
-        let exhibits = protocol.exhibits(self, &judgement.outcome)?;
+        let exhibits = protocol.exhibits(self, &judgement)?;
         Ok(Verdict { exhibits, ..Verdict::new(protocol.id, judgement, subject, data) })
     }
 }

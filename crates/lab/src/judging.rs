@@ -1,7 +1,8 @@
 //! What a protocol is given: a subject, data, and what it asks of them, computed once.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -56,16 +57,16 @@ impl LabelDraw {
 
 /// The features of a data set with their labels.
 #[derive(Clone, Debug)]
-pub struct LabelledSplits {
+pub struct LabelledSplits<'a> {
     /// What a protocol learns from.
-    pub train: Labelled,
-    held_out: Vec<(Split, Labelled)>,
+    pub train: &'a Labelled,
+    held_out: Vec<(&'a str, &'a Labelled)>,
 }
 
-impl LabelledSplits {
+impl<'a> LabelledSplits<'a> {
     /// What a protocol is judged on: `val` and `test`, as far as they are there.
-    pub fn held_out(&self) -> Vec<(&str, &Labelled)> {
-        self.held_out.iter().map(|(split, set)| (split.name(), set)).collect()
+    pub fn held_out(&self) -> Vec<(&'a str, &'a Labelled)> {
+        self.held_out.clone()
     }
 }
 
@@ -87,9 +88,20 @@ pub struct Judging<'a> {
     pub events: &'a dyn Events,
     /// Which labels a protocol learns from.
     pub(crate) labels: LabelDraw,
-    splits: OnceCell<LabelledSplits>,
+    train: OnceCell<Labelled>,
+    held_out: OnceCell<Vec<(Split, Labelled)>>,
     features: OnceCell<Features>,
+    viewed: RefCell<Option<Viewed>>,
     pub(crate) records: OnceCell<(SubjectRecord, DataRecord)>,
+}
+
+/// Features of views, and what was asked for to have them.
+struct Viewed {
+    policy: Vec<ViewPolicy>,
+    count: usize,
+    seed: u64,
+    part: Part,
+    features: Rc<Vec<Features>>,
 }
 
 impl<'a> Judging<'a> {
@@ -109,8 +121,10 @@ impl<'a> Judging<'a> {
             views: None,
             events,
             labels: LabelDraw::ALL,
-            splits: OnceCell::new(),
+            train: OnceCell::new(),
+            held_out: OnceCell::new(),
             features: OnceCell::new(),
+            viewed: RefCell::new(None),
             records: OnceCell::new(),
         }
     }
@@ -119,25 +133,36 @@ impl<'a> Judging<'a> {
     ///
     /// # Errors
     /// Training images without labels of two classes; no held-out image with a label; an encoder that does not fit.
-    pub fn splits(&self) -> Result<&LabelledSplits, LabError> {
-        if let Some(splits) = self.splits.get() {
-            return Ok(splits);
+    pub fn splits(&self) -> Result<LabelledSplits<'_>, LabError> {
+        self.data.check_for_evaluation()?;
+        let held_out = self.held_out()?;
+        if let Some(train) = self.train.get() {
+            return Ok(LabelledSplits { train, held_out });
         }
-        let splits = self.labelled_splits()?;
-        Ok(self.splits.get_or_init(|| splits))
+        let train = self.labelled(Split::Train)?;
+        Ok(LabelledSplits { train: self.train.get_or_init(|| train), held_out })
     }
 
-    fn labelled_splits(&self) -> Result<LabelledSplits, LabError> {
-        self.data.check_for_evaluation()?;
-        let of = |split| labelled(self.subject, self.data, split, self.computing, self.events);
+    /// The features of `val` and `test`, as far as they are there, with their labels.
+    ///
+    /// # Errors
+    /// No held-out image with a label; an encoder that does not fit.
+    pub fn held_out(&self) -> Result<Vec<(&str, &Labelled)>, LabError> {
+        if let Some(sets) = self.held_out.get() {
+            return Ok(by_name(sets));
+        }
         let present = |split: &Split| self.data.splits.get(*split).is_some();
-        let held_out = [Split::Val, Split::Test].into_iter().filter(present);
-        let held_out: Vec<_> =
-            held_out.map(|split| Ok((split, of(split)?))).collect::<Result<_, LabError>>()?;
-        if held_out.is_empty() {
+        let splits = [Split::Val, Split::Test].into_iter().filter(present);
+        let sets: Vec<_> =
+            splits.map(|split| Ok((split, self.labelled(split)?))).collect::<Result<_, LabError>>()?;
+        if sets.is_empty() {
             return Err(LabError::NothingHeldOut { data: self.data.name.clone() });
         }
-        Ok(LabelledSplits { train: of(Split::Train)?, held_out })
+        Ok(by_name(self.held_out.get_or_init(|| sets)))
+    }
+
+    fn labelled(&self, split: Split) -> Result<Labelled, LabError> {
+        labelled(self.subject, self.data, split, self.computing, self.events)
     }
 
     /// The training features whose labels a protocol learns from.
@@ -198,14 +223,28 @@ impl<'a> Judging<'a> {
     }
 
     /// The features of `count` views of each of these images, as the policy of [`Judging::views`] draws them; nothing
-    /// without a policy.
+    /// without a policy. The last ones are kept: asked for again, they are not computed again.
     ///
     /// # Errors
     /// A policy that does not fit the images or draws fewer views; pixels.
-    pub fn views(&self, count: usize, seed: u64) -> Result<Option<Vec<Features>>, LabError> {
+    pub fn views(&self, count: usize, seed: u64) -> Result<Option<Rc<Vec<Features>>>, LabError> {
         let Some((_, policy)) = &self.views else { return Ok(None) };
-        views(self.subject, self.images()?, (policy, count, seed), self.computing, self.events).map(Some)
+        let same = |viewed: &&Viewed| {
+            (viewed.count, viewed.seed, viewed.part) == (count, seed, self.part) && viewed.policy == *policy
+        };
+        if let Some(viewed) = self.viewed.borrow().as_ref().filter(same) {
+            return Ok(Some(viewed.features.clone()));
+        }
+        let drawn = (policy.as_slice(), count, seed);
+        let features = Rc::new(views(self.subject, self.images()?, drawn, self.computing, self.events)?);
+        let (policy, part) = (policy.clone(), self.part);
+        *self.viewed.borrow_mut() = Some(Viewed { policy, count, seed, part, features: features.clone() });
+        Ok(Some(features))
     }
+}
+
+fn by_name(sets: &[(Split, Labelled)]) -> Vec<(&str, &Labelled)> {
+    sets.iter().map(|(split, set)| (split.name(), set)).collect()
 }
 
 /// The images of `data` that can be judged: what is left out for want of a label is told.

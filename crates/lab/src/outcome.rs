@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use twinlens_eval::clustering::{CLUSTER_MEASURES, Clusters};
 use twinlens_eval::health::{HEALTH_MEASURES, Health};
 use twinlens_eval::metrics::{MEASURES, TAG_MEASURES};
+use twinlens_eval::retrieval::{RETRIEVAL_MEASURES, Retrieval};
 use twinlens_eval::{Better, Measure, MeasureOf, Predictions, TagPredictions, Unit};
 
 use crate::maps::FeatureMap;
 
-/// The outcome of a protocol. What judges by predictions, by tags or by clusters has every table, picture and statistic of
+/// The outcome of a protocol. What judges by predictions, by tags, by retrieval or by clusters has every table, picture and statistic of
 /// its kind; any other protocol gives [`Measured`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
@@ -19,6 +20,8 @@ pub enum Outcome {
     Predictions(Predictions),
     /// A score of every class for each image.
     Tags(TagPredictions),
+    /// Images nearest to images.
+    Retrieval(Retrieval),
     /// Groups of images.
     Clusters(Clusters),
     /// What features say about themselves.
@@ -113,6 +116,13 @@ impl Outcome {
                     (split.split.clone(), values)
                 });
                 readings(&TAG_MEASURES, splits.collect())
+            }
+            Outcome::Retrieval(found) => {
+                let splits = found.splits.iter().map(|split| {
+                    let value = |id: &str| split.measures.get(id).copied().flatten();
+                    (split.split.clone(), RETRIEVAL_MEASURES.iter().map(|one| value(one.id)).collect())
+                });
+                readings(&RETRIEVAL_MEASURES, splits.collect())
             }
             Outcome::Clusters(found) => of_whole(&CLUSTER_MEASURES, part, found),
             Outcome::Health(found) => of_whole(&HEALTH_MEASURES, part, found),

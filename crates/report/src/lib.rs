@@ -17,12 +17,14 @@
 //! | measures of several things, a panel a measure | [`dots`] |
 //! | a measure along an axis, such as the share of labels | [`lines`] |
 //! | a measure of every pair of two lists | [`heatmap`] |
+//! | correlations of features | [`correlation_matrix`] |
 //! | all of it on one page, and tables as files | [`page_html`], [`Table`] |
 
 mod atlas;
 mod canvas;
 mod compare;
 mod confusion;
+mod correlation;
 mod curves;
 mod dots;
 mod error;
@@ -42,6 +44,7 @@ mod style;
 pub use atlas::{Atlas, AtlasInput, Colouring, Frame, Sprite, SpriteLayout, THUMBNAIL, thumbnail};
 pub use compare::{Bar, Comparison, Group, comparison};
 pub use confusion::{Confusion, confusion_matrix};
+pub use correlation::{CorrelationMatrix, correlation_matrix};
 pub use curves::{About, CurveOptions, Curves, Panel, RunLog, training_curves, training_panels};
 pub use dots::{DotPanel, Dots, dots};
 pub use error::ReportError;

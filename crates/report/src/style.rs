@@ -73,6 +73,14 @@ pub(crate) fn shade(share: f64) -> RGBColor {
     RGBColor(mix(from.1.0, to.1.0), mix(from.1.1, to.1.1), mix(from.1.2, to.1.2))
 }
 
+/// Dark blue at -1, white at 0, dark red at 1; both sides darken alike.
+pub(crate) fn diverging(value: f64) -> RGBColor {
+    let share = value.abs().min(1.0);
+    let end = if value < 0.0 { (8, 60, 115) } else { (150, 20, 30) };
+    let mix = |to: u8| (255.0 + share * (f64::from(to) - 255.0)).round() as u8;
+    RGBColor(mix(end.0), mix(end.1), mix(end.2))
+}
+
 /// The shapes of points; they repeat after five, so that colour and shape together repeat after forty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {

@@ -26,7 +26,8 @@ type Setting = (String, Value);
 /// | `stem`, `zero_init_residual` | `encoder.stem`, `encoder.zero_init_residual` |
 /// | `projector.*`, `predictor.*`, `target.*` | `method.projector.*`, ... |
 /// | `methods.ID.*` of the chosen method | `method.*` |
-/// | `methods.barlow-twins.predictor = true` | a table `method.predictor` |
+/// | `methods.barlow-twins.predictor = true` | a table `method.predictor`, and `method.both_directions = true` |
+/// | `methods.barlow-twins.stop_gradient = true` | the same key, and `method.both_directions = true` |
 /// | `methods.weighted-sum.objectives`, each with a `method` | `method.terms`, each with a `name`, constants and heads |
 pub fn moved(key: &str, value: &Value, so_far: &Table) -> Option<Vec<Setting>> {
     let method = so_far.get("method").and_then(Value::as_table);
@@ -65,13 +66,20 @@ fn constant(key: &str, value: &Value, method: Option<&Table>) -> Option<Vec<Sett
         let sum = method.filter(|method| is(method, SUM));
         return Some(sum.map(|sum| objective(key, value, sum)).into_iter().collect());
     }
-    Some(to_methods(method, |table| match value {
+    let mut settings = to_methods(method, |table| match value {
         _ if !is(table, &id) => None,
         Value::Boolean(with) if id == WITH_OR_WITHOUT && key == "predictor" => {
             with.then(|| (key.to_owned(), Table::new().into()))
         }
         value => Some((key.to_owned(), value.clone())),
-    }))
+    });
+    // What made the views unequal was averaged over both directions.
+    if id == WITH_OR_WITHOUT && ["predictor", "stop_gradient"].contains(&key) && value.as_bool() == Some(true)
+    {
+        let both = |table: &Table| is(table, &id).then(|| ("both_directions".to_owned(), true.into()));
+        settings.extend(to_methods(method, both));
+    }
+    Some(settings)
 }
 
 /// `methods.weighted-sum.KEY`.

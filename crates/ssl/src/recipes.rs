@@ -61,6 +61,7 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("medmnist/byol", include_str!("../recipes/medmnist/byol.toml")),
     ("medmnist/deepclusterv2", include_str!("../recipes/medmnist/deepclusterv2.toml")),
     ("medmnist/dino", include_str!("../recipes/medmnist/dino.toml")),
+    ("medmnist/imax", include_str!("../recipes/medmnist/imax.toml")),
     ("medmnist/mocov2plus", include_str!("../recipes/medmnist/mocov2plus.toml")),
     ("medmnist/nnbyol", include_str!("../recipes/medmnist/nnbyol.toml")),
     ("medmnist/nnclr", include_str!("../recipes/medmnist/nnclr.toml")),

@@ -7,8 +7,8 @@ use twinlens_golden::{Case, cases};
 use twinlens_nn::norms::{IterNormOptions, iter_norm};
 use twinlens_nn::ops::read;
 use twinlens_ssl::objectives::{
-    BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
-    PairLoss, Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam,
+    BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, Imax, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
+    NtXentForm, PairLoss, Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam,
     spherical_kmeans, weighted_sum,
 };
 
@@ -74,9 +74,10 @@ impl<'a> Inputs<'a> {
 /// The constants of a case; those that its form does not have are left at the defaults.
 fn barlow_twins(case: &Case, form: BarlowTwinsForm) -> BarlowTwins {
     use BarlowTwinsForm::{
-        Covariance, CrossEntropy, FeatureNormalised, FeatureNormalisedMean, InvarianceOnly,
+        Covariance, CrossEntropy, FeatureNormalisedCentred, FeatureNormalisedCentredMean, InvarianceOnly,
     };
-    let scaled_by_batch = !matches!(form, Covariance | FeatureNormalised | FeatureNormalisedMean);
+    let scaled_by_batch =
+        !matches!(form, Covariance | FeatureNormalisedCentred | FeatureNormalisedCentredMean);
     BarlowTwins {
         lambda: if form == InvarianceOnly { 0.005 } else { case.number("lambda") },
         eps: if scaled_by_batch { case.number("eps") } else { 1e-5 },
@@ -115,8 +116,14 @@ fn golden_barlow_twins_redundancy_only() {
 #[test]
 fn golden_barlow_twins_feature_normalised() {
     check_barlow_twins("barlow_twins_feature_normalised", |case| match case.flag("divide_by_n") {
-        true => BarlowTwinsForm::FeatureNormalisedMean,
-        false => BarlowTwinsForm::FeatureNormalised,
+        true => BarlowTwinsForm::FeatureNormalisedCentredMean,
+        false => BarlowTwinsForm::FeatureNormalisedCentred,
+    });
+    check_barlow_twins("barlow_twins_feature_normalised_standardised", |case| {
+        match case.flag("divide_by_n") {
+            true => BarlowTwinsForm::FeatureNormalisedMean,
+            false => BarlowTwinsForm::FeatureNormalised,
+        }
     });
 }
 
@@ -144,7 +151,23 @@ fn golden_nt_xent() {
     for case in cases("losses/nt_xent") {
         let mut inputs = Inputs::new(&case);
         let [a, b] = inputs.pair("z");
-        inputs.check(NtXent { temperature: case.number("temperature") }.loss(a, b));
+        inputs.check(NtXent { temperature: case.number("temperature"), ..NtXent::default() }.loss(a, b));
+    }
+}
+
+/// The mean over images is stored; the sum is as many times it, gradients too.
+#[test]
+fn golden_info_nce_decoupled() {
+    for case in cases("losses/info_nce_decoupled") {
+        let objective = |form| NtXent { temperature: case.number("temperature"), form };
+        let mut inputs = Inputs::new(&case);
+        let [a, b] = inputs.pair("z");
+        inputs.check(objective(NtXentForm::Decoupled).loss(a, b));
+        let mut inputs = Inputs::new(&case);
+        let [a, b] = inputs.pair("z");
+        let images = case.shape("in.z_a")[0] as f64;
+        let sum = objective(NtXentForm::DecoupledSum).loss(a, b);
+        inputs.check(Loss { total: sum.total.div_scalar(images), parts: sum.parts });
     }
 }
 
@@ -381,6 +404,15 @@ fn golden_w_mse() {
 }
 
 #[test]
+fn golden_imax() {
+    for case in cases("losses/imax") {
+        let mut inputs = Inputs::new(&case);
+        let [a, b] = inputs.pair("z");
+        inputs.check(Imax { eps: case.number("eps") }.loss(a, b));
+    }
+}
+
+#[test]
 fn golden_weighted_sum() {
     for case in cases("losses/weighted_sum") {
         let mut inputs = Inputs::new(&case);
@@ -398,7 +430,8 @@ fn golden_weighted_sum() {
                     input("key"),
                     input("queue"),
                 ),
-                "nt_xent" => NtXent { temperature: number("temperature") }.loss(input("z_a"), input("z_b")),
+                "nt_xent" => NtXent { temperature: number("temperature"), ..NtXent::default() }
+                    .loss(input("z_a"), input("z_b")),
                 other => panic!("{}: kind {other}", case.name()),
             };
             case.check(&format!("out.loss_{part}"), &read(loss.total.clone()));

@@ -4,25 +4,28 @@ use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use twinlens_nn::ops::read;
 use twinlens_ssl::objectives::{
-    BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
-    PairLoss, Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam,
+    BarlowTwins, BarlowTwinsForm, DeepCluster, Dino, Imax, InfoNce, InvarianceReduction, Loss, Nnclr, NtXent,
+    NtXentForm, PairLoss, Ressl, Sinkhorn, Swav, Vibcreg, Vicreg, WMse, byol, moved_centre, nearest, simsiam,
     spherical_kmeans, weighted_sum,
 };
 
 const BARLOW_TWINS: BarlowTwins =
     BarlowTwins { lambda: 0.005, eps: 1e-5, form: BarlowTwinsForm::CrossCorrelation, temperature: 0.5 };
-const FORMS: [BarlowTwinsForm; 9] = [
+const FORMS: [BarlowTwinsForm; 11] = [
     BarlowTwinsForm::CrossCorrelation,
     BarlowTwinsForm::InvarianceOnly,
     BarlowTwinsForm::RedundancyOnly,
     BarlowTwinsForm::FeatureNormalised,
     BarlowTwinsForm::FeatureNormalisedMean,
+    BarlowTwinsForm::FeatureNormalisedCentred,
+    BarlowTwinsForm::FeatureNormalisedCentredMean,
     BarlowTwinsForm::Covariance,
     BarlowTwinsForm::CrossEntropy,
     BarlowTwinsForm::Autocorrelation,
     BarlowTwinsForm::AutocorrelationMean,
 ];
-const NT_XENT: NtXent = NtXent { temperature: 0.5 };
+const NT_XENT: NtXent = NtXent { temperature: 0.5, form: NtXentForm::NtXent };
+const DECOUPLED: NtXent = NtXent { temperature: 0.5, form: NtXentForm::Decoupled };
 const VICREG: Vicreg = Vicreg {
     invariance_weight: 25.0,
     variance_weight: 25.0,
@@ -40,6 +43,7 @@ const VIBCREG: Vibcreg = Vibcreg {
     eps: 1e-4,
 };
 const W_MSE: WMse = WMse { eps: 0.05 };
+const IMAX: Imax = Imax { eps: 0.1 };
 const INFO_NCE: InfoNce = InfoNce { temperature: 0.2, normalise: true };
 const NNCLR: Nnclr = Nnclr { temperature: 0.2 };
 const SWAV: Swav = Swav { temperature: 0.1 };
@@ -50,12 +54,13 @@ const RESSL: Ressl = Ressl { teacher_temperature: 0.2, student_temperature: 0.4 
 type OfTwo = fn(Tensor<2>, Tensor<2>) -> Loss;
 
 /// Objectives in which both views have the same part.
-const SYMMETRIC: [(&str, OfTwo); 9] = [
+const SYMMETRIC: [(&str, OfTwo); 10] = [
     ("barlow twins", |a, b| BARLOW_TWINS.loss(a, b)),
     ("nt-xent", |a, b| NT_XENT.loss(a, b)),
     ("vicreg", |a, b| VICREG.loss(a, b)),
     ("vibcreg", |a, b| VIBCREG.loss(a, b)),
     ("w-mse", |a, b| W_MSE.loss(a, b)),
+    ("imax", |a, b| IMAX.loss(a, b)),
     ("byol", |a, b| byol([a.clone(), b.clone()], [a, b])),
     ("simsiam", |a, b| simsiam([a.clone(), b.clone()], [a, b])),
     ("nnclr", |a, b| NNCLR.loss([a.clone(), b.clone()], [a, b])),
@@ -163,6 +168,22 @@ proptest! {
     }
 
     #[test]
+    fn decoupled_ignores_the_length_of_rows_and_knows_no_pairs_within_a_view((a, b) in views(), scale in 0.1f32..9.0) {
+        let scaled: Vec<f32> = a.iter().enumerate().map(|(at, v)| if at / 5 == 2 { v * scale } else { *v }).collect();
+        let of = |a: &[f32], b: &[f32]| value(DECOUPLED.loss(tensor(a, 5), tensor(b, 5)));
+        prop_assert!((of(&a, &b) - of(&scaled, &b)).abs() < 1e-4 * (1.0 + of(&a, &b).abs()));
+        // Of two images each has one other, so the loss is a sum of four cosines.
+        let (a, b) = (&a[..10], &b[..10]);
+        let length = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1e-12);
+        let cosine = |i: usize, j: usize| {
+            let (x, y) = (&a[5 * i..][..5], &b[5 * j..][..5]);
+            x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum::<f64>() / (length(x) * length(y))
+        };
+        let expected = (cosine(0, 1) - cosine(0, 0) + cosine(1, 0) - cosine(1, 1)) / (2.0 * 0.5);
+        prop_assert!((of(a, b) - expected).abs() < 1e-4, "{} {expected}", of(a, b));
+    }
+
+    #[test]
     fn predictions_of_themselves_are_the_least((a, b) in views()) {
         let (a, b) = (tensor(&a, 5), tensor(&b, 5));
         let same = [a.clone(), a.clone()];
@@ -207,6 +228,25 @@ proptest! {
         let plain = value(exact.loss(tensor(&a, 5), tensor(&b, 5)));
         let mapped = value(exact.loss(tensor(&mixed, 5), tensor(&b, 5)));
         prop_assert!((plain - mapped).abs() < 2e-2, "{plain} {mapped}");
+    }
+
+    #[test]
+    fn imax_ignores_scale_shift_and_rotation_of_both_views((a, b) in views(), scale in 0.2f32..5.0, angle in 0f32..6.0) {
+        let (sin, cos) = angle.sin_cos();
+        let moved = |view: &[f32]| {
+            let row = |row: &[f32]| {
+                let turned = [cos * row[0] - sin * row[1], sin * row[0] + cos * row[1], row[2], row[3], row[4]];
+                turned.map(|value| scale * value + 0.5)
+            };
+            tensor(&view.chunks(5).flat_map(row).collect::<Vec<_>>(), 5)
+        };
+        let plain = value(IMAX.loss(tensor(&a, 5), tensor(&b, 5)));
+        let mapped = value(IMAX.loss(moved(&a), moved(&b)));
+        prop_assert!((plain - mapped).abs() < 2e-3 * (1.0 + plain.abs()), "{plain} {mapped}");
+        // Views that agree have the least loss there is, and a finite one.
+        let agree = value(IMAX.loss(tensor(&a, 5), tensor(&a, 5)));
+        let least = 5.0 * (IMAX.eps / (2.0 + IMAX.eps)).ln();
+        prop_assert!(least - 1e-3 <= agree && least - 1e-3 <= plain && agree < plain, "{least} {agree} {plain}");
     }
 
     #[test]
@@ -286,7 +326,7 @@ proptest! {
 
     #[test]
     fn gradients_are_slopes((a, b) in views(), at in 0usize..40) {
-        for (name, loss) in SYMMETRIC.into_iter().take(5).chain(ONE_WAY) {
+        for (name, loss) in SYMMETRIC.into_iter().take(6).chain(ONE_WAY) {
             let off = gradient_off_slopes(&loss, &a, &b, at);
             prop_assert!(off < 1.0, "{name}: {off}");
         }
@@ -294,6 +334,12 @@ proptest! {
             let objective = BarlowTwins { form, ..BARLOW_TWINS };
             let off = gradient_off_slopes(&|a, b| objective.loss(a, b), &a, &b, at);
             prop_assert!(off < 1.0, "{form:?}: {off}");
+        }
+        // Both arguments, as they have different parts.
+        let decoupled: [OfTwo; 2] = [|a, b| DECOUPLED.loss(a, b), |a, b| DECOUPLED.loss(b, a)];
+        for loss in decoupled {
+            let off = gradient_off_slopes(&loss, &a, &b, at);
+            prop_assert!(off < 1.0, "decoupled: {off}");
         }
     }
 }
@@ -304,6 +350,47 @@ fn nt_xent_of_random_unit_vectors_is_near_the_log_of_the_number_of_others() {
     let mut view = || tensor(&(0..64 * 2048).map(|_| stream.normal() as f32).collect::<Vec<_>>(), 2048);
     let loss = value(NT_XENT.loss(view(), view()));
     assert!((loss - 127f64.ln()).abs() < 0.02, "{loss}");
+}
+
+/// Columns that are copies of each other: what they add to the loss is known from one of them.
+#[test]
+fn wide_embeddings_have_the_loss_of_their_columns() {
+    const COPIES: usize = 1700;
+    let values =
+        |shift: usize| (0..20).map(|at| ((at * 7 + shift) % 11) as f32 * 0.3 - 1.0).collect::<Vec<_>>();
+    let (a, b) = (values(0), values(3));
+    let wide = |narrow: &[f32]| {
+        let rows = narrow.chunks(5).flat_map(|row| row.repeat(COPIES));
+        tensor(&rows.collect::<Vec<_>>(), 5 * COPIES)
+    };
+    for form in
+        [BarlowTwinsForm::CrossCorrelation, BarlowTwinsForm::Autocorrelation, BarlowTwinsForm::Covariance]
+    {
+        let objective = BarlowTwins { form, ..BARLOW_TWINS };
+        let part = |loss: &Loss, name: &str| {
+            let (_, value) = loss.parts.iter().find(|(part, _)| part == name).unwrap();
+            f64::from(read(value.clone())[0])
+        };
+        let narrow = objective.loss(tensor(&a, 5), tensor(&b, 5));
+        let (wide_a, wide_b) = (wide(&a).autodiff().require_grad(), wide(&b).autodiff());
+        let all = objective.loss(wide_a.clone(), wide_b);
+        let (one, other) = if form == BarlowTwinsForm::Autocorrelation { (&a, &a) } else { (&a, &b) };
+        let c = read(objective.correlation(tensor(one, 5), tensor(other, 5)));
+        let diagonal: f64 = (0..5).map(|at| f64::from(c[6 * at]).powi(2)).sum();
+        let copies = COPIES as f64;
+        let expected = copies * copies * (part(&narrow, "redundancy") + diagonal) - copies * diagonal;
+        let found = part(&all, "redundancy");
+        assert!((found - expected).abs() < 1e-4 * expected, "{form:?}: {found} {expected}");
+        let expected = copies * part(&narrow, "invariance");
+        assert!((part(&all, "invariance") - expected).abs() < 1e-4 * expected, "{form:?}");
+        let gradient = read(wide_a.grad(&all.total.backward()).unwrap());
+        // Copies of a column have one gradient.
+        let off = gradient.chunks(5).zip(gradient.chunks(5).skip(1)).take(COPIES - 1).flat_map(|(x, y)| {
+            x.iter().zip(y).map(|(x, y)| (x - y).abs() / (x.abs() + 1e-2)).collect::<Vec<_>>()
+        });
+        assert!(off.fold(0.0, f32::max) < 1e-2, "{form:?}");
+        assert!(gradient.iter().any(|g| *g != 0.0) && gradient.iter().all(|g| g.is_finite()), "{form:?}");
+    }
 }
 
 #[test]

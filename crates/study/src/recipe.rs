@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use twinlens_eval::clustering::CLUSTER_MEASURES;
 use twinlens_eval::health::HEALTH_MEASURES;
 use twinlens_eval::metrics::{MEASURES, TAG_MEASURES};
+use twinlens_eval::retrieval::RETRIEVAL_MEASURES;
 
 use crate::axes::{AxisSpec, Cell, cells};
 use crate::budget::Budget;
@@ -359,9 +360,11 @@ impl Recipe {
 fn known_measures() -> Vec<&'static str> {
     let of_predictions = MEASURES.iter().map(|one| one.id);
     let of_tags = TAG_MEASURES.iter().map(|one| one.id);
+    let of_retrieval = RETRIEVAL_MEASURES.iter().map(|one| one.id);
     let of_clusters = CLUSTER_MEASURES.iter().map(|one| one.id);
     let of_health = HEALTH_MEASURES.iter().map(|one| one.id);
-    of_predictions.chain(["recall", "confusion"]).chain(of_tags).chain(of_clusters).chain(of_health).collect()
+    let of_images = of_predictions.chain(["recall", "confusion"]).chain(of_tags).chain(of_retrieval);
+    of_images.chain(of_clusters).chain(of_health).collect()
 }
 
 /// Names that come more than once, each once.

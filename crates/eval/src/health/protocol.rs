@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::intrinsic_dimension::check_keep;
 use super::{
-    LevinaBickel, TwoNn, alignment, covariance_spectrum, effective_rank, embedding_std, levina_bickel,
-    participation_ratio, rankme, singular_values, two_nn, uniformity,
+    CorrelationMeans, CrossCorrelation, Information, LevinaBickel, TwoNn, alignment, covariance_spectrum,
+    effective_rank, embedding_std, information, levina_bickel, participation_ratio, rankme, singular_values,
+    two_nn, uniformity,
 };
 use crate::Better::{Higher, Lower};
 use crate::draws::{Draw, stream};
@@ -24,14 +25,16 @@ pub struct HealthProtocol {
     pub keep: f64,
     /// Neighbours of [`levina_bickel`].
     pub neighbours: usize,
+    /// Share of the mean variance that [`information`] adds to covariances.
+    pub ridge: f64,
     /// Measures that compare all pairs are taken of so many rows at most, drawn from the seed.
     pub pairwise_rows: usize,
 }
 
 impl Default for HealthProtocol {
-    /// The papers' alpha 2, t 2 and 0.9 of the ratios; 20 neighbours; 10,000 rows.
+    /// The papers' alpha 2, t 2 and 0.9 of the ratios; 20 neighbours; a ridge of 1e-4; 10,000 rows.
     fn default() -> HealthProtocol {
-        HealthProtocol { alpha: 2.0, t: 2.0, keep: 0.9, neighbours: 20, pairwise_rows: 10_000 }
+        HealthProtocol { alpha: 2.0, t: 2.0, keep: 0.9, neighbours: 20, ridge: 1e-4, pairwise_rows: 10_000 }
     }
 }
 
@@ -54,6 +57,12 @@ pub struct Health {
     pub participation_ratio: f64,
     /// [`alignment`] of two views of each image; `None` without views.
     pub alignment: Option<f64>,
+    /// Means of the [`CrossCorrelation`] of two views; `None` without views.
+    #[serde(default)]
+    pub cross_correlation: Option<CorrelationMeans>,
+    /// [`information`] of two views; `None` without views, or where it is undefined.
+    #[serde(default)]
+    pub information: Option<Information>,
     /// [`uniformity`]; `None` for one row.
     pub uniformity: Option<f64>,
     /// The intrinsic dimension by two neighbours; `None` where it is undefined.
@@ -66,11 +75,19 @@ pub struct Health {
 
 /// All measures, in the order in which they are shown. Which intrinsic dimension is better is nobody's to say in general;
 /// like the ranks, more of it is read as more being kept of the images.
-pub static HEALTH_MEASURES: [MeasureOf<Health>; 8] = [
+pub static HEALTH_MEASURES: [MeasureOf<Health>; 12] = [
     of_health("effective_rank", "effective rank", Higher, |found| Some(found.effective_rank)),
     of_health("rankme", "RankMe", Higher, |found| Some(found.rankme)),
     of_health("participation_ratio", "participation ratio", Higher, |found| Some(found.participation_ratio)),
     of_health("alignment", "alignment", Lower, |found| found.alignment),
+    of_health("correlation_diagonal", "C diagonal", Higher, |found| Some(found.cross_correlation?.diagonal)),
+    of_health("correlation_off_diagonal", "|C| off diagonal", Lower, |found| {
+        Some(found.cross_correlation?.off_diagonal_size)
+    }),
+    of_health("log_det", "log|C_Z|", Higher, |found| Some(found.information?.log_det)),
+    of_health("log_det_given_image", "log|C_Z given X|", Lower, |found| {
+        Some(found.information?.log_det_given_image)
+    }),
     of_health("uniformity", "uniformity", Lower, |found| found.uniformity),
     of_health("two_nn", "TwoNN", Higher, |found| Some(found.two_nn?.mle)),
     of_health("levina_bickel", "k-NN dimension", Higher, |found| Some(found.levina_bickel?.harmonic)),
@@ -92,11 +109,12 @@ impl HealthProtocol {
     /// Refuses settings that no data allow.
     ///
     /// # Errors
-    /// [`EvalError::Setting`] for an `alpha` or `t` that is not above 0, a `keep` outside (0, 1], fewer than 2 neighbours or rows.
+    /// [`EvalError::Setting`] for an `alpha`, `t` or `ridge` that is not above 0, a `keep` outside (0, 1], fewer than 2 neighbours or rows.
     pub fn check(&self) -> Result<(), EvalError> {
         above_zero("alpha", &[self.alpha])?;
         above_zero("t", &[self.t])?;
         check_keep(self.keep)?;
+        above_zero("ridge", &[self.ridge])?;
         at_least("neighbours", 2, self.neighbours)?;
         at_least("pairwise_rows", 2, self.pairwise_rows)
     }
@@ -118,10 +136,12 @@ impl HealthProtocol {
         let spectrum = covariance_spectrum(features)?;
         let (raw, centred) = (singular_values(features, false)?, singular_values(features, true)?);
         let pairs = self.sample(features, seed, &mut warnings)?;
-        let alignment = match views {
-            Some((one, other)) => Some(alignment(one, other, self.alpha)?),
-            None => None,
-        };
+        let (mut agreement, mut correlation, mut entropies) = (None, None, None);
+        if let Some((one, other)) = views {
+            agreement = Some(alignment(one, other, self.alpha)?);
+            correlation = Some(CrossCorrelation::new(one, other)?.means());
+            entropies = keep_defined(information(&[one, other], self.ridge), &mut warnings)?;
+        }
         let mut defined = |found: Result<f64, EvalError>| keep_defined(found, &mut warnings);
         let uniformity = defined(uniformity(&pairs, self.t))?;
         let two_nn = keep_defined(two_nn(&pairs, self.keep), &mut warnings)?;
@@ -134,7 +154,9 @@ impl HealthProtocol {
             effective_rank: effective_rank(&centred),
             rankme: rankme(&raw),
             participation_ratio: participation_ratio(&centred),
-            alignment,
+            alignment: agreement,
+            cross_correlation: correlation,
+            information: entropies,
             uniformity,
             two_nn,
             levina_bickel,
@@ -163,12 +185,13 @@ impl HealthProtocol {
         features.subset(&drawn)
     }
 
-    fn settings(&self) -> [(&'static str, serde_json::Value); 5] {
+    fn settings(&self) -> [(&'static str, serde_json::Value); 6] {
         [
             ("alpha", self.alpha.into()),
             ("t", self.t.into()),
             ("keep", self.keep.into()),
             ("neighbours", self.neighbours.into()),
+            ("ridge", self.ridge.into()),
             ("pairwise_rows", self.pairwise_rows.into()),
         ]
     }
@@ -200,6 +223,9 @@ mod tests {
         assert_eq!(verdict.outcome.effective_rank, effective_rank(&singular_values(&x, true).unwrap()));
         assert_eq!(verdict.outcome.rankme, rankme(&singular_values(&x, false).unwrap()));
         assert_eq!(verdict.outcome.alignment, Some(alignment(&x, &y, 2.0).unwrap()));
+        let correlation = CrossCorrelation::new(&x, &y).unwrap().means();
+        assert_eq!(verdict.outcome.cross_correlation, Some(correlation));
+        assert_eq!(verdict.outcome.information, Some(information(&[&x, &y], 1e-4).unwrap()));
         assert_eq!(verdict.outcome.uniformity, Some(uniformity(&x, 2.0).unwrap()));
         assert_eq!(verdict.outcome.two_nn, Some(two_nn(&x, 0.9).unwrap()));
         assert_eq!(verdict.outcome.levina_bickel, Some(levina_bickel(&x, 7).unwrap()));

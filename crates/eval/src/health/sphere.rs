@@ -32,13 +32,7 @@ pub fn embedding_std(features: &Features) -> f64 {
 /// unless `alpha` is above 0.
 pub fn alignment(x: &Features, y: &Features, alpha: f64) -> Result<f64, EvalError> {
     above_zero("alpha", &[alpha])?;
-    if x.rows() != y.rows() {
-        return Err(EvalError::Length { what: "rows of the second view", expected: x.rows(), got: y.rows() });
-    }
-    if x.dim() != y.dim() {
-        let (split, what) = ("second view".to_string(), "features per row");
-        return Err(EvalError::SplitsDiffer { split, what, expected: x.dim(), got: y.dim() });
-    }
+    super::check_same_shape(x, y)?;
     let power = |(x, y): (&[f64], &[f64])| {
         x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().powf(alpha / 2.0)
     };

@@ -42,8 +42,8 @@ impl Protocol for ClusterProtocol {
     }
 
     /// A picture of the images nearest to each centroid, and a table of the cluster of each image.
-    fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
-        let Outcome::Clusters(found) = outcome else { return Ok(Vec::new()) };
+    fn exhibits(judging: &Judging<'_>, found: &Judgement<Outcome>) -> Result<Vec<Exhibit>, LabError> {
+        let Outcome::Clusters(found) = &found.outcome else { return Ok(Vec::new()) };
         let rows = montage_rows(found, judging.images()?.as_ref())?;
         let side =
             rows.iter().flat_map(|row| &row.images).map(|image| image.width().max(image.height())).max();

@@ -33,8 +33,8 @@ pub(super) fn run(
 }
 
 /// The thumbnails of the images on a map.
-pub(super) fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
-    let Outcome::Map(map) = outcome else { return Ok(Vec::new()) };
+pub(super) fn exhibits(judging: &Judging<'_>, found: &Judgement<Outcome>) -> Result<Vec<Exhibit>, LabError> {
+    let Outcome::Map(map) = &found.outcome else { return Ok(Vec::new()) };
     let sprite = sprite(judging, &map.images)?;
     Ok(sprite.into_iter().map(|sprite| Exhibit { extension: "jpg", bytes: sprite.jpeg }).collect())
 }

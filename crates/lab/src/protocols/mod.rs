@@ -9,6 +9,7 @@ mod knn;
 mod linear_probe;
 mod map;
 mod pca;
+mod retrieval;
 mod ridge_probe;
 mod svm_probe;
 mod svm_tags;
@@ -23,6 +24,7 @@ use twinlens_eval::Judgement;
 pub use cluster::{clusters_csv, clusters_summary};
 pub use knn::{Knn, TEMPERATURE};
 pub use pca::PcaMap;
+pub use retrieval::{Gallery, Retrieval};
 pub use svm_tags::SvmTags;
 pub use tsne::TsneMap;
 
@@ -54,11 +56,11 @@ pub trait Protocol: Serialize + DeserializeOwned + Default {
     /// Settings out of range, data without what it needs, images or an encoder that cannot be used.
     fn run(&self, judging: &Judging<'_>, seed: u64) -> Result<Vec<Judgement<Outcome>>, LabError>;
 
-    /// What stands beside a verdict of that outcome: pictures and tables that need the images to be made.
+    /// What stands beside a verdict of that judgement: pictures and tables that need the images to be made.
     ///
     /// # Errors
     /// Images that cannot be read, a picture that cannot be drawn.
-    fn exhibits(_judging: &Judging<'_>, _outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
+    fn exhibits(_judging: &Judging<'_>, _found: &Judgement<Outcome>) -> Result<Vec<Exhibit>, LabError> {
         Ok(Vec::new())
     }
 
@@ -93,7 +95,7 @@ impl Needs {
     }
 }
 
-type Exhibits = fn(&Judging<'_>, &Outcome) -> Result<Vec<Exhibit>, LabError>;
+type Exhibits = fn(&Judging<'_>, &Judgement<Outcome>) -> Result<Vec<Exhibit>, LabError>;
 type Check = fn(&Settings) -> Result<(), LabError>;
 type Run = fn(&Settings, &Judging<'_>, u64) -> Result<Vec<Judgement<Outcome>>, LabError>;
 
@@ -114,12 +116,13 @@ pub struct ProtocolSpec {
 }
 
 /// All protocols, in the order of lists and tables.
-pub static PROTOCOLS: [ProtocolSpec; 9] = [
+pub static PROTOCOLS: [ProtocolSpec; 10] = [
     ProtocolSpec::of::<Knn>(),
     ProtocolSpec::of::<twinlens_eval::LinearProbe>(),
     ProtocolSpec::of::<twinlens_eval::RidgeProbe>(),
     ProtocolSpec::of::<twinlens_eval::SvmProbe>(),
     ProtocolSpec::of::<SvmTags>(),
+    ProtocolSpec::of::<Retrieval>(),
     ProtocolSpec::of::<twinlens_eval::clustering::ClusterProtocol>(),
     ProtocolSpec::of::<twinlens_eval::health::HealthProtocol>(),
     ProtocolSpec::of::<TsneMap>(),
@@ -184,8 +187,12 @@ impl ProtocolSpec {
     ///
     /// # Errors
     /// As [`Protocol::exhibits`].
-    pub fn exhibits(&self, judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
-        (self.exhibits)(judging, outcome)
+    pub fn exhibits(
+        &self,
+        judging: &Judging<'_>,
+        found: &Judgement<Outcome>,
+    ) -> Result<Vec<Exhibit>, LabError> {
+        (self.exhibits)(judging, found)
     }
 
     /// The settings in `asked` that are its own and not the usual ones: what to ask for to have the same again.
@@ -311,6 +318,8 @@ mod tests {
             ("cluster", "k", 0.into(), "k = 0"),
             ("cluster", "permutations", 1.into(), "permutations = 1"),
             ("linear-probe", "max_iterations", 0.into(), "max_iterations = 0"),
+            ("retrieval", "k", 0.into(), "k = 0"),
+            ("retrieval", "nearest", 0.into(), "nearest = 0"),
             ("health", "keep", 1.5.into(), "keep = 1.5"),
             ("tsne", "perplexity", (-3.0).into(), "perplexity = -3"),
             ("tsne", "iterations", 0.into(), "iterations = 0"),

@@ -22,7 +22,7 @@ impl Protocol for PcaMap {
         Ok(vec![map::run(judging, seed, |_| Layout::Pca)?])
     }
 
-    fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
-        map::exhibits(judging, outcome)
+    fn exhibits(judging: &Judging<'_>, found: &Judgement<Outcome>) -> Result<Vec<Exhibit>, LabError> {
+        map::exhibits(judging, found)
     }
 }

@@ -62,8 +62,8 @@ impl Protocol for TsneMap {
         Ok(vec![judgement])
     }
 
-    fn exhibits(judging: &Judging<'_>, outcome: &Outcome) -> Result<Vec<Exhibit>, LabError> {
-        map::exhibits(judging, outcome)
+    fn exhibits(judging: &Judging<'_>, found: &Judgement<Outcome>) -> Result<Vec<Exhibit>, LabError> {
+        map::exhibits(judging, found)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The health of the representation: measures that need no labels.
 
 use twinlens_eval::health::{HEALTH_MEASURES, Health};
-use twinlens_report::{Block, Cell, Column, Plate, Section, Spectrum, Table, TableRow, spectrum};
+use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Spectrum, Table, TableRow, spectrum};
 
 use super::run_view::RunView;
 use super::whose::{Whose, with_runs};
@@ -37,7 +37,27 @@ pub(super) fn section(run: &RunView, extras: &mut Extras) -> Result<Section, Lab
             picture,
         )]));
     }
+    let matrices: Vec<Plate> = run.health.iter().filter_map(correlation).collect();
+    if !matrices.is_empty() {
+        blocks.push(Block::Plates(matrices));
+    }
     Ok(Section::new("Health of the representation", blocks))
+}
+
+/// The cross-correlation of two views, where its picture was kept.
+fn correlation(verdict: &Verdict<Health>) -> Option<Plate> {
+    let picture = Picture::from_png(verdict.exhibit("png")?.to_vec()).ok()?;
+    let means = verdict.outcome.cross_correlation?;
+    Some(Plate::new(
+        format!("Cross-correlation of two views: {}", title(verdict)),
+        "Rows are features of the first view, columns those of the second; red is 1, white 0, blue -1. A red diagonal on white \
+         means that views do not matter and that no feature repeats another.",
+        format!(
+            "A square of correlations, on the diagonal {:.2} on average and {:.2} off it, whatever the sign.",
+            means.diagonal, means.off_diagonal_size
+        ),
+        picture,
+    ))
 }
 
 fn title(verdict: &Verdict<Health>) -> String {
@@ -60,7 +80,9 @@ pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Whose<'a>, &'a Verdic
     Table {
         name: "health".into(),
         caption: "Effective rank (centred), RankMe and participation ratio: how many directions carry the features. \
-                  Alignment: mean squared distance of two views of an image (small is good); uniformity: how evenly images \
+                  Alignment: mean squared distance of two views of an image (small is good); C: correlation of their features, 1 on \
+                  the diagonal and 0 off it at best; log|C_Z|, log|C_Z given X|: spread of all views, and of the views of one \
+                  image; uniformity: how evenly images \
                   spread over the sphere (more negative is better). TwoNN and k-NN dimension (Levina and Bickel, averaged \
                   as MacKay and Ghahramani): intrinsic dimension. The last column is near 0 after a collapse, near 1 for \
                   features spread evenly."

@@ -12,6 +12,7 @@ mod measured;
 mod overview;
 mod published;
 mod results;
+mod retrieval;
 mod run_view;
 mod several;
 mod shown;
@@ -108,6 +109,7 @@ impl Report {
             classes::section(run, &mut extras)?,
             shown::section(run),
             map::section(run, &mut extras)?,
+            retrieval::section(run),
             clusters::section(run),
             health::section(run, &mut extras)?,
             measured::section(run),

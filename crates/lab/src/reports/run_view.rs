@@ -6,6 +6,7 @@ use twinlens_data::DataSummary;
 use twinlens_eval::TagPredictions;
 use twinlens_eval::clustering::Clusters;
 use twinlens_eval::health::Health;
+use twinlens_eval::retrieval::Retrieval;
 use twinlens_report::Picture;
 use twinlens_run::{RunRecord, names};
 use twinlens_ssl::Common;
@@ -33,6 +34,7 @@ pub struct RunView {
     pub(super) conditions: Vec<Condition>,
     /// Judgements of images that may show several classes.
     pub(super) tags: Vec<Verdict<TagPredictions>>,
+    pub(super) retrieval: Vec<Verdict<Retrieval>>,
     pub(super) clusters: Vec<Verdict<Clusters>>,
     pub(super) health: Vec<Verdict<Health>>,
     pub(super) maps: Vec<Verdict<FeatureMap>>,
@@ -65,6 +67,7 @@ impl RunView {
             data: data.as_ref().ok().cloned().flatten(),
             conditions: Vec::new(),
             tags: Vec::new(),
+            retrieval: Vec::new(),
             clusters: Vec::new(),
             health: Vec::new(),
             maps: Vec::new(),
@@ -92,6 +95,7 @@ impl RunView {
             match verdict.outcome.clone() {
                 Found::Predictions(found) => judged.push(verdict.with(found)),
                 Found::Tags(found) => self.tags.push(verdict.with(found)),
+                Found::Retrieval(found) => self.retrieval.push(verdict.with(found)),
                 Found::Clusters(found) => self.clusters.push(verdict.with(found)),
                 Found::Health(found) => self.health.push(verdict.with(found)),
                 Found::Map(found) => self.maps.push(verdict.with(found)),

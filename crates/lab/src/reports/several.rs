@@ -13,8 +13,8 @@ use super::results::Entry;
 use super::run_view::RunView;
 use super::whose::Whose;
 use super::{
-    Extras, FrontEnd, Report, absent, clusters, file_name_of, health, map, measured, overview, results, tags,
-    to_repeat, training,
+    Extras, FrontEnd, Report, absent, clusters, file_name_of, health, map, measured, overview, results,
+    retrieval, tags, to_repeat, training,
 };
 use crate::LabError;
 
@@ -187,8 +187,11 @@ fn maps(runs: &Runs, extras: &mut Extras) -> Result<Section, LabError> {
     Ok(Section::new("Maps of the features", blocks))
 }
 
-/// Clusters, health and what protocols of their own measure, a row a run and verdict.
+/// Retrieval, clusters, health and what protocols of their own measure, a row a run and verdict.
 fn measures(runs: &Runs) -> Section {
+    let retrieval = retrieval::measures(
+        runs.each().flat_map(|(whose, run)| run.retrieval.iter().map(move |verdict| (whose, verdict))),
+    );
     let clusters = clusters::measures(
         runs.each().flat_map(|(whose, run)| run.clusters.iter().map(move |verdict| (whose, verdict))),
     );
@@ -199,9 +202,9 @@ fn measures(runs: &Runs) -> Section {
         .each()
         .flat_map(|(whose, run)| run.measured.iter().map(move |verdict| (whose, verdict)))
         .collect();
-    let tables = [clusters, health].into_iter().filter(|table| !table.rows.is_empty());
+    let tables = [retrieval, clusters, health].into_iter().filter(|table| !table.rows.is_empty());
     let tables = tables.chain(measured::tables(&further));
-    Section::new("Clusters, health and further measures", tables.map(Block::Table).collect())
+    Section::new("Retrieval, clusters, health and further measures", tables.map(Block::Table).collect())
 }
 
 fn commands(runs: &Runs, front_end: &dyn FrontEnd) -> Section {

@@ -14,7 +14,8 @@ use twinlens_random::{Purpose, Stream};
 
 use super::*;
 use crate::PrecisionChoice;
-use crate::methods::{METHODS, MethodSettings};
+use crate::methods::{METHODS, MethodSettings, PredictorSettings};
+use crate::problems::Problems;
 use crate::testing::{changed, tiny};
 
 const IMAGES: usize = 24;
@@ -312,6 +313,31 @@ fn gradients_through_heads_are_slopes() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Barlow Twins with a predictor and a stopped gradient: in one direction, or in both.
+fn asymmetric(both_directions: bool, views: Vec<Tensor<4>>) -> f64 {
+    let mut settings = settings("barlow-twins");
+    let MethodSettings::BarlowTwins(own) = &mut settings.method else { panic!("another method") };
+    own.predictor = Some(PredictorSettings { hidden_dim: 12, ..PredictorSettings::default() });
+    (own.stop_gradient, own.both_directions) = (true, both_directions);
+    let (output, _) = learner(&settings).gradients(Batch::from(views));
+    Scalar::of(output.loss.total).read()
+}
+
+#[test]
+fn one_direction_of_barlow_twins_is_half_of_both() {
+    let views = batch(0, &[SIZE, SIZE]).views;
+    let swapped = vec![views[1].clone(), views[0].clone()];
+    let (forth, back) = (asymmetric(false, views.clone()), asymmetric(false, swapped.clone()));
+    let (both, either) = (asymmetric(true, views), asymmetric(true, swapped));
+    assert!((forth - back).abs() > 1e-3, "the views have different parts: {forth} {back}");
+    assert!((both - 0.5 * (forth + back)).abs() < 1e-3 * both.abs(), "{both}: {forth} {back}");
+    assert!((both - either).abs() < 1e-3 * both.abs(), "{both} {either}");
+    let alike = changed(&MethodSettings::named("barlow-twins").unwrap(), "both_directions = true");
+    let mut problems = Problems::default();
+    alike.check(&mut problems);
+    assert!(problems.list().iter().any(|problem| problem.key == "both_directions"));
 }
 
 /// Two SimCLRs in a sum, the second at another temperature and with a narrower head.

@@ -1,5 +1,6 @@
 //! Barlow Twins: a projector and the cross-correlation loss.
 
+use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::heads::Mlp;
@@ -8,7 +9,7 @@ use twinlens_nn::weights::Scope;
 use super::heads::{PredictorSettings, ProjectorSettings};
 use super::method::{Batch, Ground, Method, MethodConfig, Output, Registered, two};
 use super::network::Network;
-use crate::objectives;
+use crate::objectives::{self, Loss};
 use crate::problems::Problems;
 
 /// Settings of Barlow Twins.
@@ -20,11 +21,13 @@ pub struct BarlowTwinsSettings {
     pub objective: objectives::BarlowTwins,
     /// Multiplies the whole loss, which matters only where the optimiser is not scale-free.
     pub scale: f64,
-    /// Let no gradient through the other view (table 6 of the paper); both ways are averaged.
+    /// Let no gradient through the second view (table 6 of the paper).
     pub stop_gradient: bool,
+    /// Average both directions of a predictor or a stopped gradient, each view in the place of the other; the paper has one.
+    pub both_directions: bool,
     /// The head between encoder and objective.
     pub projector: ProjectorSettings,
-    /// A head after one of the views (table 6 of the paper), where there is such a table; both ways are averaged.
+    /// A head after the first view (table 6 of the paper), where there is such a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predictor: Option<PredictorSettings>,
 }
@@ -35,6 +38,7 @@ impl Default for BarlowTwinsSettings {
             objective: objectives::BarlowTwins::default(),
             scale: 1.0,
             stop_gradient: false,
+            both_directions: false,
             projector: ProjectorSettings::default(),
             predictor: None,
         }
@@ -64,14 +68,22 @@ impl MethodConfig for BarlowTwinsSettings {
         problems.positive("scale", self.scale);
         self.projector.check(problems);
         self.predictor.iter().for_each(|predictor| predictor.check(problems));
+        let asymmetric = self.stop_gradient || self.predictor.is_some();
+        let expected = "false without stop_gradient and without a predictor: there is one direction then";
+        problems.require(
+            "both_directions",
+            asymmetric || !self.both_directions,
+            expected,
+            &self.both_directions,
+        );
     }
 
     fn build(&self, scope: &mut Scope<'_>, ground: Ground) -> Box<dyn Method> {
         let projector = self.projector.build(scope, ground.features);
         let dim = self.projector.output_dim;
         let predictor = self.predictor.as_ref().map(|predictor| predictor.build(scope, dim));
-        let BarlowTwinsSettings { objective, scale, stop_gradient, .. } = *self;
-        Box::new(BarlowTwins { projector, predictor, stop_gradient, objective, scale })
+        let BarlowTwinsSettings { objective, scale, stop_gradient, both_directions, .. } = *self;
+        Box::new(BarlowTwins { projector, predictor, stop_gradient, both_directions, objective, scale })
     }
 }
 
@@ -80,23 +92,38 @@ struct BarlowTwins {
     projector: Mlp,
     predictor: Option<Mlp>,
     stop_gradient: bool,
+    both_directions: bool,
     objective: objectives::BarlowTwins,
     scale: f64,
 }
 
+impl BarlowTwins {
+    /// The views behind the predictor, where there is one.
+    fn predicted(&self, network: &mut Network<'_>, z: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
+        match &self.predictor {
+            Some(predictor) => network.apply(z, |pass, z| predictor.forward(pass, z)),
+            None => z,
+        }
+    }
+
+    /// The loss of what is behind the predictor and the other view.
+    fn direction(&self, predicted: Tensor<2>, other: Tensor<2>) -> Loss {
+        let other = if self.stop_gradient { other.without_autodiff() } else { other };
+        self.objective.loss(predicted, other)
+    }
+}
+
 impl Method for BarlowTwins {
+    /// `L(pred z_a, sg z_b)`, predictor and `sg` where asked for; in both directions the mean with `L(pred z_b, sg z_a)`.
     fn forward(&mut self, network: &mut Network<'_>, batch: Batch, _epoch: usize) -> Output {
         let z = network.project(&self.projector, batch.views);
         let [a, b] = two(&z);
-        let loss = if self.predictor.is_none() && !self.stop_gradient {
-            self.objective.loss(a, b)
+        let loss = if self.both_directions {
+            let [p_a, p_b] = two(&self.predicted(network, z.clone()));
+            self.direction(p_a, b).mean_with(self.direction(p_b, a))
         } else {
-            let [p_a, p_b] = match &self.predictor {
-                Some(predictor) => two(&network.apply(z.clone(), |pass, z| predictor.forward(pass, z))),
-                None => [a.clone(), b.clone()],
-            };
-            let [a, b] = if self.stop_gradient { [a, b].map(|z| z.without_autodiff()) } else { [a, b] };
-            self.objective.loss(p_a, b).mean_with(self.objective.loss(a, p_b))
+            let p_a = self.predicted(network, vec![a]).swap_remove(0);
+            self.direction(p_a, b)
         };
         Output::new(loss.scaled(self.scale), &z[0])
     }

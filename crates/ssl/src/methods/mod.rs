@@ -89,6 +89,7 @@ registry! {
     "nnbyol" => nnbyol::Nnbyol(NnbyolSettings);
     "ressl" => ressl::Ressl(ResslSettings);
     "w-mse" => w_mse::WMse(WMseSettings);
+    "imax" => imax::Imax(ImaxSettings);
     "weighted-sum" => weighted_sum::WeightedSum(WeightedSumSettings);
     "supervised" => supervised::Supervised(SupervisedSettings);
 }

@@ -4,9 +4,9 @@ use burn::tensor::{Int, Tensor, activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinlens_nn::norms::unit_rows;
-use twinlens_nn::ops::{column_products, squared_norm};
+use twinlens_nn::ops::column_products;
 
-use super::formulas::{centre, log_sum_exp, off_diagonal_squares, standardise};
+use super::formulas::{centre, log_sum_exp, off_diagonal_squares, squared_products, standardise};
 use super::loss::Loss;
 use crate::problems::Problems;
 
@@ -22,10 +22,14 @@ pub enum BarlowTwinsForm {
     InvarianceOnly,
     /// The second sum alone.
     RedundancyOnly,
-    /// Columns centred, then each *row* scaled to length 1; `C` is the sum over the batch.
+    /// Columns standardised, then each *row* scaled to length 1; `C` is the sum over the batch.
     FeatureNormalised,
     /// As `feature_normalised`, `C` divided by N.
     FeatureNormalisedMean,
+    /// As `feature_normalised`, columns centred alone.
+    FeatureNormalisedCentred,
+    /// As `feature_normalised_centred`, `C` divided by N.
+    FeatureNormalisedCentredMean,
     /// Columns centred, not scaled: `C` is the cross-covariance.
     Covariance,
     /// `-log sum_i exp(C_ii / tau) + lambda log sum_i sum_{j != i} exp(max(C_ij, 0) / tau)`
@@ -70,7 +74,8 @@ impl BarlowTwins {
     /// L = sum_i (1 - C_ii)^2 + lambda sum_i sum_{j != i} C_ij^2
     /// ```
     ///
-    /// and its other [forms](BarlowTwinsForm). Shapes: `z_a`, `z_b` `[N, D]`. Parts: `invariance` (the first sum) and
+    /// and its other [forms](BarlowTwinsForm). The paper leaves open how its form that is normalised along the features
+    /// begins (with standardised or centred columns) and whether the batch is summed: all four readings are here. Shapes: `z_a`, `z_b` `[N, D]`. Parts: `invariance` (the first sum) and
     /// `redundancy` (the second, without lambda), or `log_sum_diagonal` and `log_sum_off_diagonal`.
     ///
     /// Differences: the standard deviation is the biased one, as in the authors' code, so that `C_ii` reaches 1; a
@@ -95,7 +100,7 @@ impl BarlowTwins {
                 (off_diagonal_squares(a, divisor) + off_diagonal_squares(b, divisor)).mul_scalar(0.5)
             }
             _ => {
-                let squares = squared_norm(column_products(a, b)).div_scalar(divisor * divisor);
+                let squares = squared_products(a, b).div_scalar(divisor * divisor);
                 squares - diagonal.square().sum()
             }
         };
@@ -123,17 +128,23 @@ impl BarlowTwins {
     }
 
     fn normalise(&self, z: Tensor<2>) -> Tensor<2> {
+        use BarlowTwinsForm::{
+            Covariance, FeatureNormalised, FeatureNormalisedCentred, FeatureNormalisedCentredMean,
+            FeatureNormalisedMean,
+        };
         match self.form {
-            BarlowTwinsForm::Covariance => centre(z),
-            BarlowTwinsForm::FeatureNormalised | BarlowTwinsForm::FeatureNormalisedMean => {
-                unit_rows(centre(z))
-            }
+            Covariance => centre(z),
+            FeatureNormalisedCentred | FeatureNormalisedCentredMean => unit_rows(centre(z)),
+            FeatureNormalised | FeatureNormalisedMean => unit_rows(standardise(z, self.eps)),
             _ => standardise(z, self.eps),
         }
     }
 
     /// What the products of the batch are divided by.
     fn divisor(&self, z: &Tensor<2>) -> f64 {
-        if self.form == BarlowTwinsForm::FeatureNormalised { 1.0 } else { z.dims()[0] as f64 }
+        match self.form {
+            BarlowTwinsForm::FeatureNormalised | BarlowTwinsForm::FeatureNormalisedCentred => 1.0,
+            _ => z.dims()[0] as f64,
+        }
     }
 }

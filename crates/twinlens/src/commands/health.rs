@@ -1,6 +1,6 @@
 //! `health`: what features say about themselves, without labels.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use serde_json::json;
@@ -79,9 +79,16 @@ pub fn run(args: &HealthArgs, terminal: &Terminal) -> Outcome {
         write_document(out, &document)?;
     }
     terminal.result(&document, || {
-        let shown = picture.map(|path| format!("\nThe spectrum: {}\n", path.display()));
-        sentences(&verdicts) + "\n" + &table(&verdict.outcome, terminal) + &shown.unwrap_or_default()
+        let shown = pictures.iter().map(|path| format!("\n{}: {}\n", shown(path), path.display()));
+        let shown: String = shown.collect();
+        sentences(&verdicts) + "\n" + &table(&verdict.outcome, terminal) + &shown
     })
+}
+
+/// What a picture shows.
+fn shown(picture: &Path) -> &'static str {
+    let correlation = picture.extension().is_some_and(|extension| extension == "png");
+    if correlation { "The cross-correlation of two views" } else { "The spectrum" }
 }
 
 /// The views to compare: those asked for, else those that the run learned from.
@@ -128,6 +135,26 @@ fn table(verdict: &Health, terminal: &Terminal) -> String {
             &format!("of {dim}; 1: one direction holds all"),
         ),
         row("alignment", verdict.alignment, "0: views do not matter; 2: as far apart as unrelated images"),
+        row(
+            "cross-correlation, diagonal",
+            verdict.cross_correlation.map(|found| found.diagonal),
+            "of two views; 1: views do not matter",
+        ),
+        row(
+            "cross-correlation, size off it",
+            verdict.cross_correlation.map(|found| found.off_diagonal_size),
+            "of two views; 0: no feature repeats another",
+        ),
+        row(
+            "log|C_Z|",
+            verdict.information.map(|found| found.log_det),
+            "spread of images and views; compare encoders of one width",
+        ),
+        row(
+            "log|C_Z given X|",
+            verdict.information.map(|found| found.log_det_given_image),
+            "spread of the views of one image; the same",
+        ),
         row("uniformity", verdict.uniformity, "0: all in one place; -4: spread evenly over the sphere"),
         row("dimension, TwoNN", verdict.two_nn.map(|found| found.mle), "intrinsic"),
         row("dimension, k neighbours", verdict.levina_bickel.map(|found| found.harmonic), "intrinsic"),
