@@ -25,8 +25,18 @@ pub struct PlannedData {
     /// Which images stand in which split, where that was drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub splits: Option<String>,
+    /// Those that are joined with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<String>,
     /// Images to learn from.
     pub train: usize,
+}
+
+impl PlannedData {
+    /// What it is called: with those that are joined.
+    pub fn title(&self) -> String {
+        std::iter::once(&self.name).chain(&self.joined).map(String::as_str).collect::<Vec<_>>().join(" + ")
+    }
 }
 
 /// Data sets that are open.
@@ -34,6 +44,13 @@ pub(crate) struct DataSets<'a> {
     places: &'a Places,
     lab: &'a Lab<'a>,
     open: RefCell<BTreeMap<(String, String), DataSet>>,
+}
+
+fn settings_of(reading: &str) -> Result<DataSettings, StudyError> {
+    toml::from_str(reading).map_err(|error| StudyError::Recipe {
+        recipe: "data.options".into(),
+        problems: vec![error.to_string()],
+    })
 }
 
 /// What names of data sets may end in, where they are files beside.
@@ -65,10 +82,8 @@ impl<'a> DataSets<'a> {
         if let Some(data) = self.open.borrow().get(&key) {
             return Ok(data.clone());
         }
-        let settings: DataSettings = toml::from_str(reading).map_err(|error| StudyError::Recipe {
-            recipe: "data.options".into(),
-            problems: vec![error.to_string()],
-        })?;
+        let mut settings = settings_of(reading)?;
+        settings.join = settings.join.iter().map(|name| self.place(name)).collect();
         let missing = |source| StudyError::NoData { name: name.to_owned(), source: Box::new(source) };
         let data = self.lab.open(&self.place(name), &settings).map_err(missing)?;
         self.open.borrow_mut().insert(key, data.clone());
@@ -82,6 +97,7 @@ impl<'a> DataSets<'a> {
             reading: reading.clone(),
             sha256: data.fingerprint.clone(),
             splits: split_key(data),
+            joined: settings_of(reading).map(|settings| settings.join).unwrap_or_default(),
             train: data.splits.train.as_ref().map_or(0, |train| train.len()),
         };
         self.open.borrow().iter().map(of).collect()

@@ -131,14 +131,16 @@ impl Plan {
         let mut drawing = Drawing { nodes: Vec::new(), at: BTreeMap::new(), cells: Vec::new() };
         drawing.draw(&study, &Resolver::new(&study, &data, &files), most)?;
         let axes = request.axes.iter().map(|(axis, levels)| (axis.clone(), levels.to_string())).collect();
-        let places = data.planned().iter().map(|one| (one.name.clone(), data.place(&one.name))).collect();
+        let planned = data.planned();
+        let names = planned.iter().flat_map(|one| std::iter::once(&one.name).chain(&one.joined));
+        let places = names.map(|name| (name.clone(), data.place(name))).collect();
         Ok(Plan {
             schema_version: SCHEMA_VERSION,
             study: study.id.clone(),
             budget,
             recipe_sha256: crate::node::sha256(text.as_bytes()),
             axes,
-            data: data.planned(),
+            data: planned,
             places,
             files,
             estimates: BTreeMap::new(),

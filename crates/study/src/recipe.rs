@@ -75,9 +75,9 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSpec {
-    /// The data set that is learned from, by name.
+    /// The data set that is learned from, by name; several are learned from as one.
     pub learn: Vec<String>,
-    /// The one that is judged on, where it is another.
+    /// The one that is judged on, where it is another than the first.
     #[serde(default)]
     pub judge: Option<String>,
     /// How data sets are read: the keys of `data_options`.
@@ -233,11 +233,8 @@ impl Recipe {
     /// What is wrong with it that no line shows.
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.data.learn.len() != 1 {
-            problems.push(format!(
-                "`data.learn` names {} data sets; one is learned from at a time",
-                self.data.learn.len()
-            ));
+        if self.data.learn.is_empty() {
+            problems.push("`data.learn` names no data set".to_owned());
         }
         let axes: Vec<&AxisSpec> = self.axes.iter().flat_map(AxisSpec::all).collect();
         let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();

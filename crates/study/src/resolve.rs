@@ -144,10 +144,15 @@ impl<'a> Resolver<'a> {
         Ok(Resolved { settings, data, recipe, key: identity(Kind::Train, &[&key]) })
     }
 
-    /// The data set that a cell learns from, and how it is read.
+    /// The data set that a cell learns from, and how it is read: with which others as one.
     fn learned(&self, cell: &Cell) -> Result<(String, String), Wrong> {
-        let name = self.recipe.data.learn.first().cloned().unwrap_or_default();
-        Ok((self.named(cell, name), self.reading()?))
+        if let Some(name) = varied(cell) {
+            return Ok((name, self.reading(&[])?));
+        }
+        let names: Vec<String> =
+            self.recipe.data.learn.iter().map(|name| replaced(name, &cell.labels)).collect();
+        let (first, joined) = names.split_first().map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
+        Ok((first, self.reading(joined)?))
     }
 
     /// The data set that a protocol judges on in a cell, and how it is read.
@@ -158,26 +163,17 @@ impl<'a> Resolver<'a> {
             _ => None,
         });
         let own = own.or_else(|| protocol.data.as_ref().map(|name| replaced(name, &cell.labels)));
-        let usual = || self.named(cell, self.recipe.data.judged().to_owned());
-        Ok((own.unwrap_or_else(usual), self.reading()?))
+        let usual = || varied(cell).unwrap_or_else(|| replaced(self.recipe.data.judged(), &cell.labels));
+        Ok((own.unwrap_or_else(usual), self.reading(&[])?))
     }
 
-    /// How data sets are read: all of it, so that one way of reading has one text.
-    fn reading(&self) -> Result<String, Wrong> {
+    /// How data sets are read, and which are joined: all of it, so that one way of reading has one text.
+    fn reading(&self, joined: &[String]) -> Result<String, Wrong> {
         let options: Result<DataSettings, _> = self.recipe.data.options.clone().try_into();
-        text(
-            &options.map_err(|error: toml::de::Error| {
-                Wrong::Recipe(format!("data.options: {}", error.message()))
-            })?,
-        )
-    }
-
-    fn named(&self, cell: &Cell, usual: String) -> String {
-        let axis = cell.latest(|change| match change {
-            Change::Data { of: None, name } => Some(name.clone()),
-            _ => None,
-        });
-        axis.unwrap_or_else(|| replaced(&usual, &cell.labels))
+        let options = options.map_err(|error: toml::de::Error| {
+            Wrong::Recipe(format!("data.options: {}", error.message()))
+        })?;
+        text(&DataSettings { join: joined.to_vec(), ..options })
     }
 
     /// What the layers of a cell ask for: a preset, the settings of the recipe under `place`, and what axes change.
@@ -388,6 +384,14 @@ impl Draw {
             count => LabelAmount::PerClass(count),
         }
     }
+}
+
+/// The data set of a cell whose axis varies it for all.
+fn varied(cell: &Cell) -> Option<String> {
+    cell.latest(|change| match change {
+        Change::Data { of: None, name } => Some(name.clone()),
+        _ => None,
+    })
 }
 
 /// The assignment that changes views.

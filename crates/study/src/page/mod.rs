@@ -17,6 +17,7 @@ use twinlens_run::write_atomically;
 
 use crate::StudyError;
 use crate::axes::{AxisSpec, Role};
+use crate::data::PlannedData;
 use crate::expect::{Finding, Tested, Tests};
 use crate::node::{Kind, Node, Work};
 use crate::plan::Plan;
@@ -281,7 +282,7 @@ fn differences(recipe: &Recipe, plan: &Plan) -> Result<Vec<String>, StudyError> 
             reason: error.to_string(),
         })?
         .unwrap_or_default();
-    let data: Vec<String> = plan.data.iter().map(|data| data.name.clone()).collect();
+    let data: Vec<String> = plan.data.iter().map(PlannedData::title).collect();
     Ok(recipe.differences(&table, &data))
 }
 
@@ -359,7 +360,7 @@ fn setup(drawn: &Drawn<'_>, outcome: &Outcome) -> Section {
     machines.sort();
     machines.dedup();
     let data: Vec<String> =
-        plan.data.iter().map(|data| format!("{} ({} images to learn from)", data.name, data.train)).collect();
+        plan.data.iter().map(|data| format!("{} ({} images to learn from)", data.title(), data.train)).collect();
     let mut facts = vec![
         twinlens_report::Fact::new("budget", plan.budget.clone()),
         twinlens_report::Fact::new("data", data.join(", ")),

@@ -11,7 +11,7 @@ pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, S
     let mut rows = Vec::new();
     for (node, at) in drawn.trainings(page) {
         let Some(done) = drawn.store.done(node)? else { continue };
-        let record = RunRecord::read(drawn.store.run(node))?;
+        let record = RunRecord::read(&drawn.store.run(node))?;
         let of = |key: &str| record.metrics.iter().filter_map(|row| row.get(key)?.as_f64()).collect::<Vec<_>>();
         let Some(speed) = median(of("images_per_second")) else { continue };
         let batch = record.config.parse::<toml::Table>().ok();

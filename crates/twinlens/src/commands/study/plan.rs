@@ -214,6 +214,7 @@ fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> 
     let (program, folder) = (quoted(&program), quoted(&absolute(&args.out).display().to_string()));
     let start = |level: usize, nth: &str| format!("{program} study run {folder} --level {level} --nth {nth}");
     let count = |kind: Kind| plan.nodes.iter().filter(|node| node.kind() == kind).count();
+    let whole = plan.estimated(|_| true);
     let document = json!({
         "study": plan.study,
         "budget": plan.budget,
@@ -224,7 +225,6 @@ fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> 
         "data": plan.data,
         "estimate": whole,
     });
-    let whole = plan.estimated(|_| true);
     let longest = levels.iter().filter_map(|level| plan.longest(level)).max_by(f64::total_cmp);
     let usual = || longest.map_or(4.0, |seconds| 1.5 * seconds / 3600.0);
     let job = Slurm { hours: args.hours.unwrap_or_else(usual), memory: args.memory, gpus: args.gpus, cores: args.cores };
@@ -241,7 +241,7 @@ fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> 
             let data: Vec<String> = plan
                 .data
                 .iter()
-                .map(|data| format!("{} ({} images to learn from)", data.name, data.train))
+                .map(|data| format!("{} ({} images to learn from)", data.title(), data.train))
                 .collect();
             let time = whole.map_or_else(String::new, |whole| {
                 let time = twinlens_study::page::hours(whole.seconds);
