@@ -22,7 +22,7 @@ const MAX_LIST: u64 = 256 << 20;
 /// Names that a message shows.
 const SHOWN: usize = 5;
 
-const NAMES: &str = "each line is the file name of a training image, or the end of its path: CLASS/NAME";
+const NAMES: &str = "each line is the file name of a training image, or as much of its path as tells it from others: CLASS/NAME";
 const HELD_OUT: &str = "each line is the file name of a training image; {splits} complete holds out no image but the test images";
 
 impl DataSet {

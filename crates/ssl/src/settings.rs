@@ -437,8 +437,8 @@ impl Common {
     pub(crate) fn check(&self, epochs: usize, problems: &mut Problems) {
         let why = "at least 2: batch statistics of one image do not exist";
         problems.require("batch", self.batch > 1, why, &self.batch);
-        if let Some(ViewProblem { expected, got, .. }) = self.eval_resize.problem() {
-            problems.require("eval_resize.crop", false, &expected, &got);
+        if let Some(ViewProblem { key, expected, got }) = self.eval_resize.problem() {
+            problems.require(&key, false, &expected, &got);
         }
         problems.least_one("log_every", self.log_every);
         problems.least_one("checkpoint.every", self.checkpoint.every);

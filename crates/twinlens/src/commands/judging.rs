@@ -128,7 +128,7 @@ impl JudgeArgs {
         let joined = if self.data.is_none() { own_joined(&self.encoder) } else { Vec::new() };
         if !joined.is_empty() {
             tracing::info!(
-                "the run learned from several data sets: {} is judged on; --data names another ({})",
+                "judged on {}, the first of the data sets that the run learned from; --data names another: {}",
                 self.data(),
                 joined.join(", ")
             );
