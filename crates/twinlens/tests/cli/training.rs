@@ -112,8 +112,13 @@ fn judge_runs_what_the_verbs_run(run: &str, knn: &Value, cache: &Path) {
     let of_stage = &json(&judge(&["knn", "k=5", "--stage", "layer1"]))["verdicts"][0];
     assert_eq!(of_stage["subject"]["stage"], "layer1");
     assert_ne!(of_stage["splits"], knn["verdicts"][0]["splits"], "features of another stage");
+    let retrieved = &json(&judge(&["retrieval", "k=3"]))["verdicts"][0];
+    assert_eq!(retrieved["outcome"], "retrieval");
+    let splits = retrieved["splits"].as_array().unwrap();
+    assert!(splits.iter().all(|split| split["measures"]["map_at_k"].as_f64().is_some()), "{retrieved}");
     for (asked, code, said) in [
         (&["knn", "--split", "val"][..], 2, "leave --split out"),
+        (&["retrieval", "--label-share", "0.1"], 2, "does not learn from a share of the labels"),
         (&["knn", "temperature=[]"], 2, "temperature has no values"),
         (&["ridge-probe", "alpha_grid=[]"], 2, "alpha_grid has no values"),
         (&["svm-probe", "c_grid=[]"], 2, "c_grid has no values"),
