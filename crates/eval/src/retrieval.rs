@@ -107,19 +107,18 @@ pub struct Ranked {
     average_precision: f64,
 }
 
+/// A number of one query.
+pub type OfQuery = fn(&Ranked) -> f64;
+
 /// All measures, in the order in which they are shown: each is a mean over queries.
-pub static RETRIEVAL_MEASURES: [Measure<fn(&Ranked) -> f64>; 4] = [
+pub static RETRIEVAL_MEASURES: [Measure<OfQuery>; 4] = [
     of_query("recall_at_1", "recall@1", |query| query.hit_within(1)),
     of_query("recall_at_5", "recall@5", |query| query.hit_within(5)),
     of_query("recall_at_10", "recall@10", |query| query.hit_within(RANKS)),
     of_query("map_at_k", "mAP@k", |query| query.average_precision),
 ];
 
-const fn of_query(
-    id: &'static str,
-    title: &'static str,
-    of: fn(&Ranked) -> f64,
-) -> Measure<fn(&Ranked) -> f64> {
+const fn of_query(id: &'static str, title: &'static str, of: OfQuery) -> Measure<OfQuery> {
     Measure { id, title, unit: Unit::Share, better: Better::Higher, of }
 }
 
@@ -264,9 +263,8 @@ fn rank(class: usize, right: impl Iterator<Item = bool>, k: usize, relevant: usi
 
 /// The mean of every measure, by its id.
 fn means(ranked: &[Ranked]) -> BTreeMap<String, Option<f64>> {
-    let mean = |of: fn(&Ranked) -> f64| {
-        (!ranked.is_empty()).then(|| ranked.iter().map(of).sum::<f64>() / ranked.len() as f64)
-    };
+    let mean =
+        |of: OfQuery| (!ranked.is_empty()).then(|| ranked.iter().map(of).sum::<f64>() / ranked.len() as f64);
     RETRIEVAL_MEASURES.iter().map(|measure| (measure.id.to_owned(), mean(measure.of))).collect()
 }
 

@@ -41,7 +41,7 @@ fn judge(
     id: &str,
     settings: &[(&str, Value)],
     labels: LabelDraw,
-) -> Result<Verdict, LabError> {
+) -> Result<Verdict, Box<LabError>> {
     let protocol: &ProtocolSpec = find(id).unwrap();
     assert!(PROTOCOLS.iter().any(|spec| spec.id == id));
     let settings: Settings = settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
@@ -88,7 +88,7 @@ fn a_retrieval_has_a_sheet_and_says_who_was_compared_with_whom() {
     assert_eq!(others.headline().unwrap().measure, "recall@1");
 
     let refused = judge(&mut judging, "retrieval", &[], few).unwrap_err();
-    assert!(matches!(refused, LabError::NotHeeded { protocol: "retrieval", .. }), "{refused}");
+    assert!(matches!(*refused, LabError::NotHeeded { protocol: "retrieval", .. }), "{refused}");
 }
 
 #[test]

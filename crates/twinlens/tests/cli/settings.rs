@@ -120,7 +120,10 @@ fn older_keys_on_the_command_line_are_read_with_one_warning() {
             ],
             &["method.name=simclr", "method.temperature=0.3"],
         ),
-        (&["methods.barlow-twins.predictor=true", "predictor.bias=true"], &["method.predictor={bias=true}"]),
+        (
+            &["methods.barlow-twins.predictor=true", "predictor.bias=true"],
+            &["method.predictor={bias=true}", "method.both_directions=true"],
+        ),
         (&["methods.barlow-twins.predictor=false", "predictor.bias=true"], &[]),
         (
             &["method=weighted-sum", "projector.output_dim=64", "methods.mocov2plus.temperature=0.3"],

@@ -115,10 +115,15 @@ fn judge_runs_what_the_verbs_run(run: &str, knn: &Value, cache: &Path) {
     let of_epoch = &json(&judge(&["knn", "k=5", "--checkpoint", "1"]))["verdicts"][0];
     assert_eq!(of_epoch["subject"]["epoch"], 1);
     assert_ne!(of_epoch["splits"], knn["verdicts"][0]["splits"], "an encoder of another epoch");
+    let retrieved = &json(&judge(&["retrieval", "k=3"]))["verdicts"][0];
+    assert_eq!(retrieved["outcome"], "retrieval");
+    let splits = retrieved["splits"].as_array().unwrap();
+    assert!(splits.iter().all(|split| split["measures"]["map_at_k"].as_f64().is_some()), "{retrieved}");
     for (asked, code, said) in [
-        (&["knn", "--checkpoint", "9"][..], 2, "it kept those after 1"),
+        (&["knn", "--split", "val"][..], 2, "leave --split out"),
+        (&["knn", "--checkpoint", "9"], 2, "it kept those after 1"),
         (&["knn", "--checkpoint", "1", "--features", "pixels"], 2, "are of no epoch"),
-        (&["knn", "--split", "val"], 2, "leave --split out"),
+        (&["retrieval", "--label-share", "0.1"], 2, "does not learn from a share of the labels"),
         (&["knn", "temperature=[]"], 2, "temperature has no values"),
         (&["ridge-probe", "alpha_grid=[]"], 2, "alpha_grid has no values"),
         (&["svm-probe", "c_grid=[]"], 2, "c_grid has no values"),
