@@ -21,7 +21,7 @@ pub struct Budget {
     /// Settings of the training that are others.
     #[serde(default)]
     pub base: Table,
-    /// Settings and data of protocols that are others, by name.
+    /// Settings, kind and data of protocols that are others, by name.
     #[serde(default)]
     pub protocols: BTreeMap<String, Table>,
     /// Which levels of an axis there are: their labels, or how many of the first. Of operations, those that are among.
@@ -69,12 +69,15 @@ impl Recipe {
             match self.protocols.iter_mut().find(|one| one.name == *protocol) {
                 Some(known) => {
                     let mut settings = settings.clone();
-                    match settings.remove("data") {
-                        None => {}
-                        Some(Value::String(name)) => known.data = Some(name),
-                        Some(other) => problems.push(format!(
-                            "budget {name}: data = {other} of the protocol `{protocol}`, expected a name"
-                        )),
+                    for (key, place) in [("data", None), ("kind", Some(&mut known.kind))] {
+                        match (settings.remove(key), place) {
+                            (None, _) => {}
+                            (Some(Value::String(kind)), Some(place)) => *place = kind,
+                            (Some(Value::String(data)), None) => known.data = Some(data),
+                            (Some(other), _) => problems.push(format!(
+                                "budget {name}: {key} = {other} of the protocol `{protocol}`, expected a name"
+                            )),
+                        }
                     }
                     merge(&mut known.settings, &settings);
                 }

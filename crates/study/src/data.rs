@@ -84,6 +84,9 @@ impl<'a> DataSets<'a> {
         }
         let mut settings = settings_of(reading)?;
         settings.join = settings.join.iter().map(|name| self.place(name)).collect();
+        if !settings.labels_from.is_empty() {
+            settings.labels_from = self.place(&settings.labels_from);
+        }
         let missing = |source| StudyError::NoData { name: name.to_owned(), source: Box::new(source) };
         let data = self.lab.open(&self.place(name), &settings).map_err(missing)?;
         self.open.borrow_mut().insert(key, data.clone());

@@ -82,13 +82,15 @@ impl Plan {
         let trainings = self.nodes.iter().filter(|node| node.settings().is_some() && counts(node));
         let found: Option<Vec<&Estimate>> = trainings.map(|node| self.estimates.get(&node.id)).collect();
         let found = found.filter(|found| !found.is_empty())?;
-        let (seconds, bytes) = (found.iter().map(|one| one.seconds).sum(), found.iter().map(|one| one.bytes).sum());
+        let (seconds, bytes) =
+            (found.iter().map(|one| one.seconds).sum(), found.iter().map(|one| one.bytes).sum());
         Some(Estimate { seconds, bytes })
     }
 
     /// The longest of all units, by the time of their trainings.
     pub fn longest(&self, units: &[Vec<String>]) -> Option<f64> {
-        let of = |unit: &Vec<String>| self.estimated(|node| unit.contains(&node.id)).map(|found| found.seconds);
+        let of =
+            |unit: &Vec<String>| self.estimated(|node| unit.contains(&node.id)).map(|found| found.seconds);
         units.iter().filter_map(of).max_by(f64::total_cmp)
     }
 }

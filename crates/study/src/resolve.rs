@@ -15,7 +15,7 @@ use twinlens_run::Recipe as RunRecipe;
 use twinlens_ssl::finetune::FinetuneSettings;
 use twinlens_ssl::{Prepared, Settings, recipes};
 
-use crate::axes::{Cell, Change, From, ViewsChange};
+use crate::axes::{Cell, Change, From, Labels, ViewsChange};
 use crate::data::DataSets;
 use crate::node::{Draw, Judging, Kind, Node, Training, Tuning, Weights, Work, identity};
 use crate::recipe::{BASE, ProtocolUse, Recipe};
@@ -147,33 +147,36 @@ impl<'a> Resolver<'a> {
     /// The data set that a cell learns from, and how it is read: with which others as one.
     fn learned(&self, cell: &Cell) -> Result<(String, String), Wrong> {
         if let Some(name) = varied(cell) {
-            return Ok((name, self.reading(&[])?));
+            return Ok((name, self.reading(&[], None)?));
         }
         let names: Vec<String> =
             self.recipe.data.learn.iter().map(|name| replaced(name, &cell.labels)).collect();
-        let (first, joined) = names.split_first().map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
-        Ok((first, self.reading(joined)?))
+        let (first, joined) =
+            names.split_first().map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
+        Ok((first, self.reading(joined, None)?))
     }
 
     /// The data set that a protocol judges on in a cell, and how it is read.
     fn judged(&self, cell: &Cell, protocol: &ProtocolUse) -> Result<(String, String), Wrong> {
         let chain = self.recipe.chain(protocol);
         let own = cell.latest(|change| match change {
-            Change::Data { of: Some(of), name } if chain.iter().any(|one| one.name == *of) => Some(name.clone()),
+            Change::Data { of: Some(of), name } if chain.iter().any(|one| one.name == *of) => {
+                Some(name.clone())
+            }
             _ => None,
         });
         let own = own.or_else(|| protocol.data.as_ref().map(|name| replaced(name, &cell.labels)));
         let usual = || varied(cell).unwrap_or_else(|| replaced(self.recipe.data.judged(), &cell.labels));
-        Ok((own.unwrap_or_else(usual), self.reading(&[])?))
+        Ok((own.unwrap_or_else(usual), self.reading(&[], list(cell, protocol))?))
     }
 
-    /// How data sets are read, and which are joined: all of it, so that one way of reading has one text.
-    fn reading(&self, joined: &[String]) -> Result<String, Wrong> {
+    /// How data sets are read, which are joined, and which labels are used: all of it, so that one way of reading has one text.
+    fn reading(&self, joined: &[String], labelled: Option<String>) -> Result<String, Wrong> {
         let options: Result<DataSettings, _> = self.recipe.data.options.clone().try_into();
-        let options = options.map_err(|error: toml::de::Error| {
-            Wrong::Recipe(format!("data.options: {}", error.message()))
-        })?;
-        text(&DataSettings { join: joined.to_vec(), ..options })
+        let options = options
+            .map_err(|error: toml::de::Error| Wrong::Recipe(format!("data.options: {}", error.message())))?;
+        let labels_from = labelled.unwrap_or(options.labels_from);
+        text(&DataSettings { join: joined.to_vec(), labels_from, ..options })
     }
 
     /// What the layers of a cell ask for: a preset, the settings of the recipe under `place`, and what axes change.
@@ -432,9 +435,21 @@ fn shared_seed(cell: &Cell) -> Option<&Value> {
 
 fn amount(cell: &Cell, protocol: &ProtocolUse) -> Option<LabelAmount> {
     cell.latest(|change| match change {
-        Change::Labels { of, amount } if of.as_ref().is_none_or(|of| *of == protocol.name) => Some(*amount),
+        Change::Labels { of, labels: Labels::Amount(amount) } if is_of(of, protocol) => Some(*amount),
         _ => None,
     })
+}
+
+/// The list of images whose labels a protocol learns from in a cell.
+fn list(cell: &Cell, protocol: &ProtocolUse) -> Option<String> {
+    cell.latest(|change| match change {
+        Change::Labels { of, labels: Labels::List(file) } if is_of(of, protocol) => Some(file.clone()),
+        _ => None,
+    })
+}
+
+fn is_of(of: &Option<String>, protocol: &ProtocolUse) -> bool {
+    of.as_ref().is_none_or(|of| *of == protocol.name)
 }
 
 fn labels(amount: LabelAmount) -> String {

@@ -128,6 +128,15 @@ impl Results {
                 push(split, measure.id.clone(), *value, samples);
             }
         }
+        if let Outcome::Retrieval(found) = &verdict.outcome {
+            for split in &found.splits {
+                for (class, of_class) in found.classes.iter().zip(&split.per_class) {
+                    for (measure, value) in &of_class.measures {
+                        push(&split.split, format!("{measure}.{class}"), *value, Some(of_class.samples));
+                    }
+                }
+            }
+        }
         if let Outcome::Predictions(found) = &verdict.outcome {
             for split in &found.splits {
                 for (class, of_class) in

@@ -168,8 +168,11 @@ impl Bench<'_> {
         let computing = lab.computing(0, self.device);
         let mut judge = LabJudging::new(&subject, (&data, &place), &computing, lab.events);
         judge.part = Part::named(&judging.split).unwrap_or(Part::Split(Split::Test));
-        if protocol.needs == protocols::Needs::Views {
-            judge.views = ViewsOf::Run.policy(judging.features, &path)?;
+        if matches!(protocol.needs, protocols::Needs::Views | protocols::Needs::Images) {
+            // Of a checkpoint it is the run that knows the views.
+            let input = node.input.as_deref().and_then(|input| self.plan.node(input));
+            let home = input.map_or(path, |input| self.store.run(input));
+            judge.views = ViewsOf::Run.policy(judging.features, &home)?;
         }
         let labels = vec![LabelDraw { amount: judging.draw.amount(), choice, seed }];
         Ok(judge.run(protocol, &judging.settings, &Repeat { labels, seeds: vec![seed] })?)

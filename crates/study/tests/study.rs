@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may stop the test too")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use twinlens_lab::{Lab, Silent};
+use twinlens_data::DataSettings;
+use twinlens_lab::{Lab, Silent, untrained};
+use twinlens_nn::weights::{EncoderFile, write_safetensors};
+use twinlens_ssl::Prepared;
 use twinlens_study::page::report;
 use twinlens_study::plan::{Plan, Request};
 use twinlens_study::recipe::Recipe;
@@ -189,9 +192,16 @@ fn everything_wrong_is_told_before_anything_runs() {
 #[test]
 fn every_study_resolves_within_every_budget() {
     let place = tempfile::tempdir().unwrap();
-    let data = place.path().join("cifar");
-    cifar(&data, 4800);
-    let shown = data.display().to_string();
+    // Three sets of arrays, which differ, and one of files, which have names.
+    for (name, count) in [("first", 4800), ("second", 4790), ("third", 4780)] {
+        cifar(&place.path().join(name), count);
+    }
+    photographs(&place.path().join("files"), 2100);
+    for list in ["imagenet-1percent.txt", "imagenet-10percent.txt"] {
+        std::fs::write(place.path().join(list), "class0-0.bmp\nclass1-1.bmp\n").unwrap();
+    }
+    let weights = weights(&place.path().join("encoder"));
+    let mut problems = Vec::new();
     for (id, text) in RECIPES {
         let recipe = Recipe::parse(id, text).unwrap();
         assert_eq!(recipe.id, *id);
@@ -201,13 +211,75 @@ fn every_study_resolves_within_every_budget() {
         }
         assert!(recipe.budget["small"].hours.is_some(), "{id} says no hours");
         for budget in recipe.budgets() {
-            let names = ["pathmnist@64", "pathmnist@224", "blood_28", "imagenet"];
-            let places: BTreeMap<String, String> =
-                names.iter().map(|name| ((*name).to_owned(), shown.clone())).collect();
-            let request = Request { budget: Some(budget.to_owned()), places, ..Request::default() };
-            let plan = Plan::make(&recipe, text, &request, &Lab::default());
-            let plan = plan.unwrap_or_else(|error| panic!("{id}, {budget}: {error}"));
-            assert!(!plan.cells.is_empty() && plan.nodes.len() > 1, "{id}, {budget}");
+            let places = places(&recipe, place.path());
+            let files = BTreeMap::from([("imagenet".to_owned(), weights.clone())]);
+            let request = Request { budget: Some(budget.to_owned()), places, files, ..Request::default() };
+            match Plan::make(&recipe, text, &request, &Lab::default()) {
+                Ok(plan) => assert!(!plan.cells.is_empty() && plan.nodes.len() > 1, "{id}, {budget}"),
+                Err(error) => problems.push(format!("{id}, {budget}: {error}")),
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Where a set of that name lies: one of the three of arrays, such that those which are learned from as one differ; lists lie
+/// where they are, and what needs the names of images is of files.
+fn places(recipe: &Recipe, folder: &Path) -> BTreeMap<String, String> {
+    let lists = ["imagenet-1percent.txt", "imagenet-10percent.txt"].map(|name| (name, name));
+    let of_lists = recipe.axes.iter().any(|axis| axis.labels.iter().flatten().any(toml::Value::is_str));
+    let names = [
+        ("pathmnist@64", "first"),
+        ("bloodmnist@64", "first"),
+        ("bloodmnist@28", "first"),
+        ("blood_28", "first"),
+        ("places205", "first"),
+        ("inat18", "first"),
+        ("voc07", "first"),
+        ("mimeta-crc", "first"),
+        ("mimeta-organs-axial", "first"),
+        ("mimeta-organs-coronal", "second"),
+        ("mimeta-organs-sagittal", "third"),
+        ("chest_ct_224", "first"),
+        ("pneumonia_28", "second"),
+        ("imagenet", if of_lists { "files" } else { "first" }),
+    ];
+    let at = |(name, place): (&str, &str)| (name.to_owned(), folder.join(place).display().to_string());
+    names.into_iter().chain(lists).map(at).collect()
+}
+
+/// Random weights of the usual network.
+fn weights(folder: &Path) -> PathBuf {
+    let data = Lab::default().open("bundled", &DataSettings::default()).unwrap();
+    let mut settings = twinlens_ssl::Settings::default();
+    settings.common.views = twinlens_views::presets::preset("medmnist").unwrap();
+    settings.fit(&data).unwrap();
+    let prepared = Prepared::new(&settings, &data).unwrap();
+    let features = settings.encoder.features();
+    let description = settings.description(&prepared.context, &data.range, features, "a test".into());
+    let file = EncoderFile { description, tensors: BTreeMap::new() };
+    std::fs::create_dir_all(folder).unwrap();
+    let path = folder.join("encoder.safetensors");
+    let EncoderFile { description, tensors } = untrained(&file, 0).unwrap();
+    std::fs::write(&path, write_safetensors(&tensors, &[]).unwrap()).unwrap();
+    std::fs::write(path.with_extension("json"), serde_json::to_vec(&description).unwrap()).unwrap();
+    path
+}
+
+/// Folders of classes in train and val, all of one tiny bitmap.
+fn photographs(folder: &Path, count: usize) {
+    // 4 x 4 pixels of 24 bits.
+    let mut bitmap = b"BM\x66\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x04\0\0\0\x04\0\0\0\x01\0\x18\0".to_vec();
+    bitmap.resize(54, 0);
+    bitmap.extend((0..48).map(|byte| byte * 5));
+    for (split, count) in [("train", count), ("val", 40), ("test", 40)] {
+        for class in 0..10 {
+            std::fs::create_dir_all(folder.join(split).join(format!("class{class}"))).unwrap();
+        }
+        for number in 0..count {
+            let class = number % 10;
+            let name = format!("{split}/class{class}/class{class}-{number}.bmp");
+            std::fs::write(folder.join(name), &bitmap).unwrap();
         }
     }
 }

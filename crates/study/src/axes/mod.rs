@@ -52,7 +52,7 @@ pub struct AxisSpec {
     /// Epochs after which the encoder is judged.
     #[serde(default)]
     pub checkpoints: Option<Vec<u64>>,
-    /// Shares of the labels, or numbers of labels a class.
+    /// Shares of the labels, numbers of labels a class, or files that list images whose labels are used.
     #[serde(default)]
     pub labels: Option<Vec<Value>>,
     /// What is judged or fine-tuned.
@@ -177,8 +177,8 @@ pub enum Change {
     Labels {
         /// The protocol.
         of: Option<String>,
-        /// How many.
-        amount: LabelAmount,
+        /// Which.
+        labels: Labels,
     },
     /// What is judged or fine-tuned.
     Start(From),
@@ -189,6 +189,15 @@ pub enum Change {
         /// Its name.
         name: String,
     },
+}
+
+/// Which labels are learned from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Labels {
+    /// So many, drawn.
+    Amount(LabelAmount),
+    /// Those of the images in a list, by the name of its file.
+    List(String),
 }
 
 /// What becomes of views.
@@ -333,16 +342,21 @@ impl AxisSpec {
     }
 
     fn of_labels(&self, value: &Value) -> Result<Level, String> {
-        let amount = match value {
-            Value::Float(share) if *share > 0.0 && *share <= 1.0 => LabelAmount::Share(*share),
-            Value::Integer(1..) => LabelAmount::PerClass(value.as_integer().unwrap_or_default() as usize),
+        let labels = match value {
+            Value::Float(share) if *share > 0.0 && *share <= 1.0 => {
+                Labels::Amount(LabelAmount::Share(*share))
+            }
+            Value::Integer(1..) => {
+                Labels::Amount(LabelAmount::PerClass(value.as_integer().unwrap_or_default() as usize))
+            }
+            Value::String(file) => Labels::List(file.clone()),
             other => {
                 return Err(format!(
-                    "{other} is no amount of labels: give a share such as 0.1, or a number a class"
+                    "{other} is no amount of labels: give a share such as 0.1, a number a class, or a list of images"
                 ));
             }
         };
-        let changes = vec![Change::Labels { of: self.of.clone(), amount }];
+        let changes = vec![Change::Labels { of: self.of.clone(), labels }];
         Ok(Level { number: number_of(value), ..self.level(&label_of(value), changes) })
     }
 

@@ -359,8 +359,11 @@ fn setup(drawn: &Drawn<'_>, outcome: &Outcome) -> Section {
         done.iter().map(|done| format!("{} on {}", done.device, done.host)).collect();
     machines.sort();
     machines.dedup();
-    let data: Vec<String> =
-        plan.data.iter().map(|data| format!("{} ({} images to learn from)", data.title(), data.train)).collect();
+    let data: Vec<String> = plan
+        .data
+        .iter()
+        .map(|data| format!("{} ({} images to learn from)", data.title(), data.train))
+        .collect();
     let mut facts = vec![
         twinlens_report::Fact::new("budget", plan.budget.clone()),
         twinlens_report::Fact::new("data", data.join(", ")),

@@ -12,7 +12,8 @@ pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, S
     for (node, at) in drawn.trainings(page) {
         let Some(done) = drawn.store.done(node)? else { continue };
         let record = RunRecord::read(&drawn.store.run(node))?;
-        let of = |key: &str| record.metrics.iter().filter_map(|row| row.get(key)?.as_f64()).collect::<Vec<_>>();
+        let of =
+            |key: &str| record.metrics.iter().filter_map(|row| row.get(key)?.as_f64()).collect::<Vec<_>>();
         let Some(speed) = median(of("images_per_second")) else { continue };
         let batch = record.config.parse::<toml::Table>().ok();
         let batch = batch.and_then(|settings| settings.get("batch")?.as_integer()).unwrap_or_default();

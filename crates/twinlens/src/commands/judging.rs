@@ -142,7 +142,9 @@ impl JudgeArgs {
     fn read(&self) -> Outcome<EncoderFile> {
         let file = match self.checkpoint {
             None => read_encoder(&self.encoder)?,
-            Some(epoch) if self.features == FeaturesKind::Trained => read_encoder_after(&self.encoder, epoch)?,
+            Some(epoch) if self.features == FeaturesKind::Trained => {
+                read_encoder_after(&self.encoder, epoch)?
+            }
             Some(_) => {
                 let message = format!("{} features are of no epoch", self.features.name());
                 return Err(Failure::message(Exit::Usage, message).hint("leave out --checkpoint"));

@@ -227,7 +227,12 @@ fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> 
     });
     let longest = levels.iter().filter_map(|level| plan.longest(level)).max_by(f64::total_cmp);
     let usual = || longest.map_or(4.0, |seconds| 1.5 * seconds / 3600.0);
-    let job = Slurm { hours: args.hours.unwrap_or_else(usual), memory: args.memory, gpus: args.gpus, cores: args.cores };
+    let job = Slurm {
+        hours: args.hours.unwrap_or_else(usual),
+        memory: args.memory,
+        gpus: args.gpus,
+        cores: args.cores,
+    };
     match args.format {
         Format::Json => terminal.print(&(serde_json::to_string(&document).unwrap_or_default() + "\n")),
         Format::Commands => terminal.print(&commands(&start, levels, args.level)),

@@ -104,7 +104,13 @@ pub fn status(args: &StatusArgs, terminal: &Terminal) -> Outcome {
             json!({ "kind": kind, "id": id, "label": label, "state": state, "detail": detail })
         })
         .collect();
-    let there: BTreeSet<&str> = plan.nodes.iter().zip(&states).filter(|(_, state)| state.is_there()).map(|(node, _)| node.id.as_str()).collect();
+    let there: BTreeSet<&str> = plan
+        .nodes
+        .iter()
+        .zip(&states)
+        .filter(|(_, state)| state.is_there())
+        .map(|(node, _)| node.id.as_str())
+        .collect();
     let left = plan.estimated(|node| !there.contains(node.id.as_str()));
     let document =
         json!({ "study": plan.study, "budget": plan.budget, "tally": tally, "left": left, "nodes": nodes });
@@ -120,7 +126,8 @@ pub fn status(args: &StatusArgs, terminal: &Terminal) -> Outcome {
         } else {
             terminal.table(&["kind", "id", "cell", "state", "who or why"], &rows)
         };
-        let left = left.map(|left| format!("about {} of trainings left for one worker\n", hours(left.seconds)));
+        let left =
+            left.map(|left| format!("about {} of trainings left for one worker\n", hours(left.seconds)));
         format!("{}\n{}{table}", in_words(&tally), left.unwrap_or_default())
     })
 }
