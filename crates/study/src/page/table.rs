@@ -15,10 +15,10 @@ const LONG: usize = 40;
 /// The table of a measure: a row a cell, the mean over repeats, and what the source has there.
 pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec, measure: &str) -> Vec<Block> {
     let summaries = drawn.results.summaries(measure, &drawn.over, &|at| page.at.has(at));
-    if summaries.is_empty() {
-        return Vec::new();
-    }
     let (title, share) = drawn.results.title(measure);
+    if summaries.is_empty() {
+        return rivals(drawn, measure, &title, share).into_iter().collect();
+    }
     let axes: Vec<&String> = drawn
         .results
         .axes

@@ -35,8 +35,10 @@ fn refusal(request: &Request) -> String {
 
 #[test]
 fn every_recipe_is_the_same_in_its_older_form() {
-    // Those for kinds of images, those of studies, and IMAX came after it.
-    let later = |name: &str| name.starts_with("p/") || name == "medmnist/imax";
+    // Those for kinds of images, those of studies, of ImageNet, and IMAX came after it.
+    let later = |name: &str| {
+        ["p/", "m/", "imagenet/"].iter().any(|of| name.starts_with(of)) || name == "medmnist/imax"
+    };
     let had_one = |name: &str| (name.contains('/') && !later(name)) || name == "quickstart";
     for (name, _) in RECIPES.iter().filter(|(name, _)| had_one(name)) {
         let file = older().join("recipes").join(format!("{name}.toml"));
