@@ -13,6 +13,7 @@ use twinlens_lab::{
 };
 use twinlens_nn::weights::{EncoderDescription, EncoderFile};
 use twinlens_report::Picture;
+use twinlens_views::EvalResize;
 use twinlens_views::presets::preset;
 
 fn blood_cells() -> DataSet {
@@ -32,6 +33,7 @@ fn subject(kind: FeaturesKind) -> Subject {
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
         origin: String::new(),
+        eval_resize: EvalResize::default(),
     };
     Subject::new(kind, EncoderFile { description, tensors: Default::default() }, 0).unwrap()
 }

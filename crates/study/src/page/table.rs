@@ -115,7 +115,7 @@ fn rivals(drawn: &Drawn<'_>, measure: &str, title: &str, share: bool) -> Option<
     columns.push(Column::number(if share { format!("{title}, %") } else { title.to_owned() }));
     let name = format!("others-{}", file_name(measure));
     let caption = "Numbers of the source for what is not trained here.".to_owned();
-    (!rows.is_empty()).then(|| Block::Table(Table { name, caption, columns, rows }))
+    (!rows.is_empty()).then_some(Block::Table(Table { name, caption, columns, rows }))
 }
 
 fn file_name(measure: &str) -> String {
