@@ -58,13 +58,14 @@ impl RunFolder {
         // Again, now that nobody else can be writing: another run may have come and gone in between.
         check_free(path, overwrite)?;
         remove_run(path)?;
-        files::write_json(&path.join(names::ENVIRONMENT), &start.environment)?;
         files::write_atomically(&path.join(names::CONFIG), start.config.as_bytes())?;
         files::write_atomically(
             &path.join(names::COMMAND),
             format!("{}\n", command_line(start.command)).as_bytes(),
         )?;
         status::write(path, RunState::Running, "")?;
+        // It makes the folder a run: of one that is killed before, nothing is missing.
+        files::write_json(&path.join(names::ENVIRONMENT), &start.environment)?;
         RunFolder::locked(path, lock)
     }
 

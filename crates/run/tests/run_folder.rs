@@ -217,6 +217,31 @@ fn a_killed_run_gives_the_lock_back_and_is_seen_as_interrupted() {
 }
 
 #[test]
+fn a_run_that_is_killed_while_it_is_made_is_whole_or_none() {
+    for moment in 0..24 {
+        let (_place, path) = place();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "holder_of_the_lock"])
+            .env("TWINLENS_TEST_HOLD", &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !path.join(names::LOCK).exists() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(std::time::Duration::from_micros(100 * moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if path.join(names::ENVIRONMENT).is_file() {
+            RunRecord::read(&path).unwrap();
+            RunFolder::open(&path).unwrap();
+        } else {
+            RunFolder::create(&path, Overwrite::Run, &start()).unwrap();
+        }
+    }
+}
+
+#[test]
 fn only_a_run_is_overwritten_and_only_its_own_files() {
     let (_place, path) = place();
     fs::create_dir_all(&path).unwrap();

@@ -104,9 +104,9 @@ pub enum Format {
 /// [`Unit`] on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnitName {
-    /// [`Unit::Tree`].
+    /// A training with all that follows from it.
     Tree,
-    /// [`Unit::Node`].
+    /// Every training and judgement by itself.
     Node,
 }
 
