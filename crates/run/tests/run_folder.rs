@@ -191,15 +191,20 @@ fn holder_of_the_lock() {
     }
 }
 
+/// A process that makes a run at `path` and holds it.
+fn holder(path: &Path) -> std::process::Child {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "holder_of_the_lock"])
+        .env("TWINLENS_TEST_HOLD", path)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 #[test]
 fn a_killed_run_gives_the_lock_back_and_is_seen_as_interrupted() {
     let (_place, path) = place();
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "holder_of_the_lock"])
-        .env("TWINLENS_TEST_HOLD", &path)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = holder(&path);
     let mut waited = 0;
     while !path.join("metrics.jsonl").exists() {
         waited += 1;
@@ -220,12 +225,7 @@ fn a_killed_run_gives_the_lock_back_and_is_seen_as_interrupted() {
 fn a_run_that_is_killed_while_it_is_made_is_whole_or_none() {
     for moment in 0..24 {
         let (_place, path) = place();
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "holder_of_the_lock"])
-            .env("TWINLENS_TEST_HOLD", &path)
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = holder(&path);
         while !path.join(names::LOCK).exists() {
             std::thread::yield_now();
         }
