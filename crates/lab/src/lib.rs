@@ -61,7 +61,9 @@ mod views_of;
 pub mod weights;
 mod words;
 
-pub use encoder::{Encoder, encoder_file, ranged, read_encoder, read_encoder_after, read_encoder_ranged, untrained};
+pub use encoder::{
+    Encoder, encoder_file, ranged, read_encoder, read_encoder_after, read_encoder_ranged, untrained,
+};
 pub use error::{LabError, NameError, Unheeded};
 pub use events::{Events, Logged, Silent, Task, Training, TrainingListener};
 pub use exhibits::Exhibit;

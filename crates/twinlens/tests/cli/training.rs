@@ -328,9 +328,11 @@ fn a_run_leaves_what_the_layout_promises_and_can_be_judged() {
     assert!(!html.contains("is no verdict"), "clusters and health are none, and no mistake");
     let results = std::fs::read_to_string(tables.join("results.csv")).unwrap();
     assert!(results.starts_with("Protocol,Features,test accuracy,test accuracy low,"), "{results}");
-    assert_eq!(results.lines().count(), 8, "{results}");
+    assert_eq!(results.lines().count(), 9, "{results}");
     assert!(results.contains("trained encoder, layer1"), "{results}");
+    assert!(results.contains("trained encoder, epoch 1"), "{results}");
     assert!(html.contains("--stage layer1"), "to repeat it takes the same stage");
+    assert!(html.contains("--checkpoint 1"), "and the same epoch");
     assert!(tables.join("clusters.csv").exists() && tables.join("health.csv").exists());
 
     // The page's map holds every test image with its nearest others.
