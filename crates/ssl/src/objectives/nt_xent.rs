@@ -56,7 +56,7 @@ impl PairLoss for NtXent {
     /// where `pos(i)` is the other view of the same image. Shapes: `z_a`, `z_b` `[N, D]`. Parts: `positive`, the
     /// mean cosine of positive pairs. For random unit vectors of many dimensions the loss is near `ln(2N - 1)`.
     ///
-    /// The [decoupled](NtXentForm) form is another loss, [below](NtXent::decoupled).
+    /// The [decoupled](NtXentForm) form is another loss, written below.
     ///
     /// Differences: solo-learn exponentiates without subtracting the maximum; lightly's default temperature is 0.5.
     fn loss(&self, z_a: Tensor<2>, z_b: Tensor<2>) -> Loss {
