@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use crate::axes::{AxisSpec, OperationsAxis};
 use crate::recipe::{Recipe, label_of};
+use crate::resolve::taken;
 
 /// What the budget is called that changes nothing.
 pub const PAPER: &str = "paper";
@@ -69,15 +70,16 @@ impl Recipe {
             match self.protocols.iter_mut().find(|one| one.name == *protocol) {
                 Some(known) => {
                     let mut settings = settings.clone();
-                    for (key, place) in [("data", None), ("kind", Some(&mut known.kind))] {
-                        match (settings.remove(key), place) {
-                            (None, _) => {}
-                            (Some(Value::String(kind)), Some(place)) => *place = kind,
-                            (Some(Value::String(data)), None) => known.data = Some(data),
-                            (Some(other), _) => problems.push(format!(
-                                "budget {name}: {key} = {other} of the protocol `{protocol}`, expected a name"
-                            )),
-                        }
+                    let mut take = |key: &str| {
+                        let taken = taken(&mut settings, key);
+                        taken.unwrap_or_else(|reason| {
+                            problems.push(format!("budget {name}, protocol `{protocol}`: {reason}"));
+                            None
+                        })
+                    };
+                    known.data = take("data").or(known.data.take());
+                    if let Some(kind) = take("kind") {
+                        known.kind = kind;
                     }
                     merge(&mut known.settings, &settings);
                 }

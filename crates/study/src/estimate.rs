@@ -87,11 +87,19 @@ impl Plan {
         Some(Estimate { seconds, bytes })
     }
 
-    /// The longest of all units, by the time of their trainings.
+    /// The longest of all units, by the time of their trainings; none where any training was not timed.
     pub fn longest(&self, units: &[Vec<String>]) -> Option<f64> {
-        let of =
-            |unit: &Vec<String>| self.estimated(|node| unit.contains(&node.id)).map(|found| found.seconds);
-        units.iter().filter_map(of).max_by(f64::total_cmp)
+        if self.estimates.is_empty() {
+            return None;
+        }
+        let at = self.numbers();
+        let trains =
+            |id: &&String| at.get(id.as_str()).is_some_and(|&at| self.nodes[at].settings().is_some());
+        let of = |unit: &Vec<String>| -> Option<f64> {
+            unit.iter().filter(trains).map(|id| Some(self.estimates.get(id)?.seconds)).sum()
+        };
+        let times: Option<Vec<f64>> = units.iter().map(of).collect();
+        times?.into_iter().max_by(f64::total_cmp)
     }
 }
 
@@ -185,5 +193,50 @@ impl Node {
             Work::Finetune(tuning) => Some(&tuning.settings),
             Work::Judge(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::plan;
+
+    #[test]
+    fn stages_take_their_own_time_and_epochs_are_kept() {
+        let plan = plan(&[("a", None)]);
+        let timed = Timed { epoch: [2.0, 5.0], parameters: 10 };
+        let of = |text: &str| timed.of(&plan.nodes[0], &text.parse().unwrap());
+        assert_eq!(of("epochs = 3"), Estimate { seconds: 6.0, bytes: 40 });
+        assert_eq!(of("stages = [{ epochs = 1 }, { epochs = 2 }]").seconds, 12.0);
+    }
+
+    #[test]
+    fn kinds_differ_in_what_takes_time_alone() {
+        let plan = plan(&[("a", None)]);
+        let of = |text: &str| kind(&plan.nodes[0], &text.parse().unwrap());
+        let usual = of("batch = 64\nseed = 0\nviews = [{ operations = [{ op = 'grayscale', p = 0.2 }] }]");
+        assert_eq!(
+            usual,
+            of("batch = 512\nseed = 1\nviews = [{ operations = [{ op = 'grayscale', p = 0.9 }] }]")
+        );
+        for other in [
+            "batch = 32",
+            "batch = 64\nsize = 28",
+            "batch = 64\nviews = [{ operations = [{ op = 'rot90' }] }]",
+        ] {
+            assert_ne!(usual, of(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_training_that_was_not_timed_leaves_no_longest() {
+        let mut plan = plan(&[("a", None), ("b", None)]);
+        let units = [vec!["a".to_owned()], vec!["b".to_owned()]];
+        assert_eq!((plan.longest(&units), plan.estimated(|_| true)), (None, None));
+        plan.estimates.insert("a".into(), Estimate { seconds: 1.0, bytes: 1 });
+        assert_eq!((plan.longest(&units), plan.estimated(|_| true)), (None, None));
+        plan.estimates.insert("b".into(), Estimate { seconds: 2.0, bytes: 1 });
+        assert_eq!(plan.longest(&units), Some(2.0));
+        assert_eq!(plan.estimated(|_| true), Some(Estimate { seconds: 3.0, bytes: 2 }));
     }
 }

@@ -458,7 +458,7 @@ fn labels(amount: LabelAmount) -> String {
 }
 
 /// Takes a text out of settings.
-fn taken(settings: &mut Table, key: &str) -> Result<Option<String>, String> {
+pub(crate) fn taken(settings: &mut Table, key: &str) -> Result<Option<String>, String> {
     match settings.remove(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

@@ -225,7 +225,7 @@ fn tell(args: &PlanArgs, plan: &Plan, levels: &[Level], terminal: &Terminal) -> 
         "data": plan.data,
         "estimate": whole,
     });
-    let longest = levels.iter().filter_map(|level| plan.longest(level)).max_by(f64::total_cmp);
+    let longest = plan.longest(&levels.concat());
     let usual = || longest.map_or(4.0, |seconds| 1.5 * seconds / 3600.0);
     let job = Slurm {
         hours: args.hours.unwrap_or_else(usual),
