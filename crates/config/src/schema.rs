@@ -42,7 +42,7 @@ struct Kind<'a> {
     /// Where it was chosen.
     place: String,
     /// The other kinds.
-    others: Vec<(&'a str, Keys<'a>)>,
+    others: Vec<(&'a str, &'a Json)>,
 }
 
 impl Schema {
@@ -124,14 +124,11 @@ impl Schema {
     }
 
     pub fn tag<'a>(&'a self, alternatives: &[&'a Json]) -> Option<&'a str> {
-        let [first, rest @ ..] = alternatives else { return None };
+        let kinds: Vec<Keys<'a>> = alternatives.iter().map(|one| self.keys(one)).collect();
         let is_tag =
-            |one: &Json, key: &str| self.keys(one).properties.get(key).is_some_and(|p| constant(p).is_some());
-        let keys = self.keys(first);
-        keys.properties
-            .keys()
-            .copied()
-            .find(|key| is_tag(first, key) && rest.iter().all(|one| is_tag(one, key)))
+            |kind: &Keys<'_>, key: &str| kind.properties.get(key).is_some_and(|p| constant(p).is_some());
+        let mut keys = kinds.first()?.properties.keys().copied();
+        keys.find(|key| kinds.iter().all(|kind| is_tag(kind, key)))
     }
 
     /// The kinds of a tagged table, each with its tag's value.
@@ -301,7 +298,6 @@ impl Schema {
         let Content::Value(Value::String(chosen)) = &given.content else { return None };
         let (own, others): (Vec<_>, Vec<_>) =
             self.kinds(place, tag).into_iter().partition(|(kind, _)| kind == chosen);
-        let others = others.into_iter().map(|(kind, one)| (kind, self.keys(one))).collect();
         Some(Kind { key: join(path, tag), name: own.first()?.0, place: given.origin.label(), others })
     }
 
@@ -326,7 +322,7 @@ impl Schema {
                     if matches!(which, Which::Layer(source) if Arc::ptr_eq(&child.origin.source, source)) {
                         let finding = self.unknown_key(&here, path, &keys, &operations, child);
                         report.push(match &kind {
-                            Some(kind) => kind.unknown_key(finding, key),
+                            Some(kind) => kind.unknown_key(finding, key, self),
                             None => finding,
                         });
                     }
@@ -526,12 +522,12 @@ impl Kind<'_> {
     }
 
     /// A key that the chosen kind does not have: what was chosen, where, and which kinds have it.
-    fn unknown_key(&self, finding: Finding, key: &str) -> Finding {
+    fn unknown_key(&self, finding: Finding, key: &str, schema: &Schema) -> Finding {
         let finding = finding.because(self.reason());
         let having: Vec<&str> = self
             .others
             .iter()
-            .filter(|(_, keys)| keys.properties.contains_key(key))
+            .filter(|(_, one)| schema.keys(one).properties.contains_key(key))
             .map(|(kind, _)| *kind)
             .collect();
         if having.is_empty() {

@@ -30,6 +30,7 @@ mod notice;
 mod open;
 mod options;
 mod range;
+mod shards;
 mod source;
 mod split;
 mod statistics;

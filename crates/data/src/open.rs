@@ -94,14 +94,15 @@ fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) ->
     let best = claims.rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0);
     let Some((_, format)) = best else { return Err(unknown_format(&tree)) };
     let key = cache_key(&tree, format.name, options);
-    let cached = options.cache_dir.as_deref().and_then(|folder| load_cached(folder, &key, tree.place()));
+    let tree = Arc::new(tree);
+    let files = (format.files)(&tree, &options.settings, limit);
+    // What can be decoded again leaves the memory to those who need it more.
+    let held = if files.is_some() && options.memory_limit.is_none() { limit / 2 } else { limit };
+    let cached = options.cache_dir.as_deref();
+    let cached = cached.and_then(|folder| load_cached(folder, (&key, tree.place()), files.as_ref(), held));
     let store = match cached {
         Some(store) => store,
         None => {
-            let tree = Arc::new(tree);
-            let files = (format.files)(&tree, &options.settings, limit);
-            // What can be decoded again leaves the memory to those who need it more.
-            let held = if files.is_some() && options.memory_limit.is_none() { limit / 2 } else { limit };
             let mut builder = StoreBuilder::new(options, tree.place(), &key, held).backed_by(files);
             tree.notices.iter().for_each(|notice| builder.tell(notice.clone()));
             let classes = (format.read)(&tree, options, &mut builder)?;

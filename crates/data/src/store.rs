@@ -38,10 +38,7 @@ enum Bytes {
         len: usize,
     },
     /// Not held: decoded from the file of each image.
-    Files {
-        files: Arc<dyn ImageFiles>,
-        places: Vec<FilePlace>,
-    },
+    Files(Arc<dyn ImageFiles>),
 }
 
 /// Files that can be decoded at any time.
@@ -51,7 +48,7 @@ pub(crate) trait ImageFiles: Send + Sync {
 }
 
 /// Where an image comes from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct FilePlace {
     /// The number of its file.
     pub(crate) entry: usize,
@@ -77,6 +74,9 @@ pub(crate) struct Index {
     /// What the images' metadata are called.
     columns: Vec<String>,
     pub(crate) fingerprint: String,
+    /// Where images are decoded from when they are needed; empty where their pixels are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    places: Vec<FilePlace>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,6 +102,14 @@ pub(crate) struct Part {
     name: String,
     /// The images.
     pub(crate) range: Range<usize>,
+}
+
+impl Index {
+    /// Whether every image has a file, of which several can be decoded at a time within `limit` bytes.
+    fn are_files(&self, limit: u64) -> bool {
+        let small = |place: &FilePlace| place.bytes.saturating_mul(AT_A_TIME) <= limit;
+        self.places.len() == self.records.len() && self.places.iter().all(small)
+    }
 }
 
 impl Record {
@@ -131,7 +139,7 @@ impl ImageSource for Store {
         let image = match &self.bytes {
             Bytes::Memory(bytes) => self.held(index, record, bytes),
             Bytes::Mapped { map, len } => self.held(index, record, &map[..*len]),
-            Bytes::Files { files, places } => self.decoded(index, record, files.as_ref(), places[index])?,
+            Bytes::Files(files) => self.decoded(index, record, files.as_ref(), self.index.places[index])?,
         };
         let channels = if self.rgb && self.channels == 1 { 3 } else { self.channels };
         Ok(image.widened(channels, self.pixel_type))
@@ -189,7 +197,7 @@ impl Store {
     pub(crate) fn bytes_in_memory(&self) -> u64 {
         match &self.bytes {
             Bytes::Memory(bytes) => bytes.len() as u64,
-            Bytes::Mapped { .. } | Bytes::Files { .. } => 0,
+            Bytes::Mapped { .. } | Bytes::Files(_) => 0,
         }
     }
 
@@ -298,8 +306,6 @@ pub(crate) struct StoreBuilder<'a> {
     pub(crate) limit: u64,
     /// The files that images can be decoded from again.
     files: Option<Arc<dyn ImageFiles>>,
-    /// Where images come from, of as many as say it.
-    places: Vec<FilePlace>,
     bytes: Sink,
     index: Index,
     fingerprint: Sha256,
@@ -327,7 +333,6 @@ impl<'a> StoreBuilder<'a> {
             key: key.into(),
             limit,
             files: None,
-            places: Vec::new(),
             bytes: Sink::Memory(Vec::new()),
             index: Index::default(),
             fingerprint,
@@ -408,7 +413,7 @@ impl<'a> StoreBuilder<'a> {
         let pixel_type = image.pixel_type();
         self.index.records.push(Record { height, width, channels, pixel_type, label, tags, metadata });
         self.index.names.extend(name);
-        self.places.extend(place);
+        self.index.places.extend(place);
         if let Some(part) = self.index.parts.last_mut() {
             part.range.end = self.index.records.len();
         }
@@ -421,7 +426,7 @@ impl<'a> StoreBuilder<'a> {
         if let Sink::Memory(bytes) = &self.bytes
             && bytes.len() as u64 + adding > self.limit
         {
-            match self.files.take().filter(|_| self.can_be_decoded_again()) {
+            match self.files.take().filter(|_| self.index.are_files(self.limit)) {
                 Some(files) => self.bytes = Sink::Files(files),
                 None => self.spill(adding)?,
             }
@@ -437,12 +442,6 @@ impl<'a> StoreBuilder<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Whether every image so far has a file, of which several can be decoded at a time.
-    fn can_be_decoded_again(&self) -> bool {
-        let small = |place: &FilePlace| place.bytes.saturating_mul(AT_A_TIME) <= self.limit;
-        self.places.len() == self.index.records.len() && self.places.iter().all(small)
     }
 
     /// Moves what is in memory to a file in the cache folder.
@@ -512,6 +511,7 @@ impl<'a> StoreBuilder<'a> {
         self.index.fingerprint = hex(&self.fingerprint.finalize());
         match self.bytes {
             Sink::Memory(mut bytes) => {
+                self.index.places = Vec::new();
                 bytes.shrink_to_fit();
                 Store::new(Bytes::Memory(bytes), self.index, &self.place)
             }
@@ -522,15 +522,26 @@ impl<'a> StoreBuilder<'a> {
                     all >> 20
                 );
                 Notice::new("decoded-on-demand", message).add_to(&mut self.index.notices);
-                Store::new(Bytes::Files { files, places: self.places }, self.index, &self.place)
+                let keep = |folder: &Path| {
+                    let path = cache_path(folder, &self.key);
+                    finish_file(begin_file(folder, &[])?, 0, &self.index, &path)
+                };
+                if let Some(Err(error)) = self.options.cache_dir.as_deref().map(keep) {
+                    // Nothing is lost but time: the next opening decodes all images once more.
+                    let message = format!("what was found of the images cannot be kept: {error}");
+                    Notice::new("cache", message).add_to(&mut self.index.notices);
+                }
+                Store::new(Bytes::Files(files), self.index, &self.place)
             }
             Sink::File { file, len } => {
+                self.index.places = Vec::new();
                 let folder = self.options.cache_dir.clone().unwrap_or_default();
                 let path = cache_path(&folder, &self.key);
                 finish_file(file, len, &self.index, &path)
                     .map_err(|source| DataError::Cache { path: path.clone(), source })?;
-                let mapped = map_file(&path).map_err(|source| DataError::Cache { path, source })?;
-                Store::new(mapped.0, self.index, &self.place)
+                let mapped = Kept::open(&path).and_then(|kept| kept.pixels());
+                let mapped = mapped.map_err(|source| DataError::Cache { path, source })?;
+                Store::new(mapped, self.index, &self.place)
             }
         }
     }
@@ -618,49 +629,79 @@ fn finish_file(mut file: BufWriter<NamedTempFile>, len: u64, index: &Index, path
     Ok(())
 }
 
-/// The pixels of a cache file, mapped, and its index, as written. Any contradiction is an error.
-fn map_file(path: &Path) -> io::Result<(Bytes, Vec<u8>)> {
-    let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("cache file: {what}"));
-    let mut file = File::open(path)?;
-    let total = file.metadata()?.len();
-    let mut head = [0; 8];
-    file.read_exact(&mut head)?;
-    let mut foot = [0; FOOT as usize];
-    file.seek(SeekFrom::Start(total.checked_sub(FOOT).ok_or_else(|| broken("too short"))?))?;
-    file.read_exact(&mut foot)?;
-    let number =
-        |at: usize| foot[at..at + 8].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
-    let (len, index_len) = (number(0), number(8));
-    if &head != MAGIC || &foot[48..] != MAGIC {
-        return Err(broken("not one of ours, or of another version"));
-    }
-    if len.checked_add(index_len).and_then(|sum| sum.checked_add(8 + FOOT)) != Some(total) {
-        return Err(broken("its length is not what it says"));
-    }
-    file.seek(SeekFrom::Start(8 + len))?;
-    let mut index = vec![0; index_len as usize];
-    file.read_exact(&mut index)?;
-    if Sha256::digest(&index)[..] != foot[16..48] {
-        return Err(broken("its index is damaged"));
-    }
-    let len = usize::try_from(len).map_err(|_| broken("too large for this machine"))?;
-    if len == 0 {
-        return Err(broken("no pixels"));
-    }
-    // SAFETY: the map is read-only, and the file is only ever replaced by renaming another over it, which
-    // leaves this one's content in place for as long as it is mapped. Someone who truncates or overwrites
-    // files in the cache folder by hand while a run reads them could stop the run (SIGBUS) or change pixels;
-    // u8 has no invalid values, so no other harm can follow.
-    #[expect(unsafe_code)]
-    let map = unsafe { memmap2::MmapOptions::new().offset(8).len(len).map(&file)? };
-    Ok((Bytes::Mapped { map, len }, index))
+/// A cache file: where its pixels are, and its index, as written.
+struct Kept {
+    file: File,
+    len: usize,
+    index: Vec<u8>,
 }
 
-/// The store kept under `key`, if there is a sound one.
-pub(crate) fn load_cached(folder: &Path, key: &str, place: &str) -> Option<Store> {
-    let (bytes, index) = map_file(&cache_path(folder, key)).ok()?;
-    let index: Index = serde_json::from_slice(&index).ok()?;
+fn broken(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("cache file: {what}"))
+}
+
+impl Kept {
+    /// Reads the index. Any contradiction is an error.
+    fn open(path: &Path) -> io::Result<Kept> {
+        let mut file = File::open(path)?;
+        let total = file.metadata()?.len();
+        let mut head = [0; 8];
+        file.read_exact(&mut head)?;
+        let mut foot = [0; FOOT as usize];
+        file.seek(SeekFrom::Start(total.checked_sub(FOOT).ok_or_else(|| broken("too short"))?))?;
+        file.read_exact(&mut foot)?;
+        let number =
+            |at: usize| foot[at..at + 8].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
+        let (len, index_len) = (number(0), number(8));
+        if &head != MAGIC || &foot[48..] != MAGIC {
+            return Err(broken("not one of ours, or of another version"));
+        }
+        if len.checked_add(index_len).and_then(|sum| sum.checked_add(8 + FOOT)) != Some(total) {
+            return Err(broken("its length is not what it says"));
+        }
+        file.seek(SeekFrom::Start(8 + len))?;
+        let mut index = vec![0; index_len as usize];
+        file.read_exact(&mut index)?;
+        if Sha256::digest(&index)[..] != foot[16..48] {
+            return Err(broken("its index is damaged"));
+        }
+        let len = usize::try_from(len).map_err(|_| broken("too large for this machine"))?;
+        Ok(Kept { file, len, index })
+    }
+
+    /// The pixels, mapped.
+    fn pixels(self) -> io::Result<Bytes> {
+        let Kept { file, len, .. } = self;
+        if len == 0 {
+            return Err(broken("no pixels"));
+        }
+        // SAFETY: the map is read-only, and the file is only ever replaced by renaming another over it, which
+        // leaves this one's content in place for as long as it is mapped. Someone who truncates or overwrites
+        // files in the cache folder by hand while a run reads them could stop the run (SIGBUS) or change pixels;
+        // u8 has no invalid values, so no other harm can follow.
+        #[expect(unsafe_code)]
+        let map = unsafe { memmap2::MmapOptions::new().offset(8).len(len).map(&file)? };
+        Ok(Bytes::Mapped { map, len })
+    }
+}
+
+/// The store kept under `key`, if there is a sound one. Where its images are decoded from `files`, it is only taken if they would
+/// need more than `limit` bytes at once.
+pub(crate) fn load_cached(
+    folder: &Path,
+    (key, place): (&str, &str),
+    files: Option<&Arc<dyn ImageFiles>>,
+    limit: u64,
+) -> Option<Store> {
+    let kept = Kept::open(&cache_path(folder, key)).ok()?;
+    let index: Index = serde_json::from_slice(&kept.index).ok()?;
     let expected: Option<usize> = index.records.iter().try_fold(0usize, |sum, r| sum.checked_add(r.bytes()));
-    let Bytes::Mapped { len, .. } = &bytes else { return None };
-    (expected == Some(*len)).then(|| Store::new(bytes, index, place).ok())?
+    let bytes = match files {
+        Some(files) if kept.len == 0 => {
+            (index.are_files(limit) && expected? as u64 > limit).then(|| Bytes::Files(files.clone()))?
+        }
+        _ if Some(kept.len) == expected => kept.pixels().ok()?,
+        _ => return None,
+    };
+    Store::new(bytes, index, place).ok()
 }

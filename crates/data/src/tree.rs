@@ -1,4 +1,5 @@
-//! What lies at a path: one file, the files of a folder, or the members of a zip or tar archive, seen alike.
+//! What lies at a path: one file, the files of a folder, the members of a zip or tar archive, or those of several tars (shards), seen
+//! alike.
 //!
 //! Formats read from a tree and never learn which of these it is. Gzip is undone on the way. Links in folders are followed
 //! wherever they lead, links in archives within the archive; what is no file (named pipes, sockets, devices) is passed
@@ -21,6 +22,7 @@ use crate::decode::{format_of, name_of};
 use crate::error::read_error;
 use crate::links::{self, Link};
 use crate::notice::Notice;
+use crate::shards;
 use crate::text::escaped;
 
 /// Deflate cannot shrink by more than this factor: a member that claims more is damaged or hostile.
@@ -52,7 +54,8 @@ pub(crate) struct Tree {
 enum Root {
     Folder(PathBuf),
     Zip(ZipArchive<Blob>),
-    Tar(Blob),
+    /// One tar, or several whose members are seen as those of one, under the names of these.
+    Tars(Vec<(String, Blob)>),
     File(Blob),
 }
 
@@ -63,6 +66,56 @@ struct Found {
     folders: Vec<String>,
     notices: Vec<Notice>,
     links: Vec<Link>,
+}
+
+impl Found {
+    /// Adds the members of a tar, which is called `place`. They keep no checksum of their content: `stamp` is that of the archive.
+    fn add_tar(&mut self, place: &str, blob: &Blob, stamp: u64) -> Result<(), DataError> {
+        let damaged = |reason: String| DataError::Damaged { place: place.to_owned(), reason };
+        let broken = |source: io::Error| damaged(format!("tar: {source}"));
+        let mut archive = tar::Archive::new(blob.clone());
+        for member in archive.entries_with_seek().map_err(broken)? {
+            let member = member.map_err(broken)?;
+            let path = tidy(&readable(&member.path_bytes()));
+            let kind = member.header().entry_type();
+            if let Some(target) =
+                member.link_name_bytes().filter(|_| kind.is_symlink() || kind.is_hard_link())
+            {
+                self.links.push(Link { path, target: readable(&target), hard: kind.is_hard_link() });
+                continue;
+            }
+            match kind {
+                kind if kind.is_dir() => self.folders.push(path),
+                kind if kind.is_file() => {
+                    let (at, size) = (member.raw_file_position(), member.size());
+                    if at.checked_add(size).is_none_or(|end| end > blob.len()) {
+                        return Err(damaged(format!("tar: {path} goes on beyond the end of the archive")));
+                    }
+                    self.entries.push(Entry { len: Some(size), at, size, stamp, ..Entry::at(path) });
+                }
+                _ => passed_over(path).add_to(&mut self.notices),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what was found in the shard number `archive`, under its name.
+    fn add_shard(&mut self, shard: Found, name: &str, archive: usize) {
+        let within = |path: String| format!("{name}/{path}");
+        let Found { entries, folders, notices, links } = shard;
+        let entries =
+            entries.into_iter().map(|entry| Entry { path: within(entry.path), archive, ..entry });
+        self.entries.extend(entries);
+        self.folders.extend(folders.into_iter().map(within));
+        notices.into_iter().for_each(|notice| notice.add_to(&mut self.notices));
+        // A hard link names its target from the root of its archive, a symbolic one from its own folder.
+        let links = links.into_iter().map(|link| Link {
+            path: within(link.path),
+            target: if link.hard { within(link.target) } else { link.target },
+            ..link
+        });
+        self.links.extend(links);
+    }
 }
 
 /// One file of a tree.
@@ -76,7 +129,9 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
     /// Its length in bytes, where it can be known without unpacking it.
     pub(crate) len: Option<u64>,
-    gzip: bool,
+    pub(crate) gzip: bool,
+    /// The number of its archive among several tars.
+    pub(crate) archive: usize,
     /// Where its archive holds it: its number in a zip, its first byte in a tar.
     at: u64,
     /// Its length there, gzip not undone; needed in a tar only.
@@ -104,7 +159,10 @@ impl Tree {
     pub(crate) fn open(path: &Path, limit: u64) -> Result<Tree, DataError> {
         let place = path.display().to_string();
         let cannot = |source| DataError::Read { place: path.display().to_string(), source };
-        let metadata = fs::metadata(path).map_err(cannot)?;
+        let metadata = match fs::metadata(path) {
+            Err(_) if let Some(shards) = shards::named(path) => return Tree::of_shards(place, &shards, limit),
+            found => found.map_err(cannot)?,
+        };
         if metadata.is_dir() {
             let mut walk =
                 Walk { found: Found::default(), inside: vec![fs::canonicalize(path).map_err(cannot)?] };
@@ -194,36 +252,24 @@ impl Tree {
         Tree::of_archive(place, Root::Zip(archive), found, limit)
     }
 
-    /// The members of a tar keep no checksum of their content: `stamp` is that of the archive.
     fn of_tar(place: String, blob: Blob, stamp: u64, limit: u64) -> Result<Tree, DataError> {
-        let damaged = |reason: String| DataError::Damaged { place: place.clone(), reason };
-        let broken = |source: io::Error| damaged(format!("tar: {source}"));
-        let mut archive = tar::Archive::new(blob.clone());
         let mut found = Found::default();
-        for member in archive.entries_with_seek().map_err(broken)? {
-            let member = member.map_err(broken)?;
-            let path = tidy(&readable(&member.path_bytes()));
-            let kind = member.header().entry_type();
-            if let Some(target) =
-                member.link_name_bytes().filter(|_| kind.is_symlink() || kind.is_hard_link())
-            {
-                found.links.push(Link { path, target: readable(&target), hard: kind.is_hard_link() });
-                continue;
-            }
-            match kind {
-                kind if kind.is_dir() => found.folders.push(path),
-                kind if kind.is_file() => {
-                    let (at, size) = (member.raw_file_position(), member.size());
-                    if at.checked_add(size).is_none_or(|end| end > blob.len()) {
-                        return Err(damaged(format!("tar: {path} goes on beyond the end of the archive")));
-                    }
-                    found.entries.push(Entry { len: Some(size), at, size, stamp, ..Entry::at(path) });
-                }
-                _ => passed_over(path).add_to(&mut found.notices),
-            }
+        found.add_tar(&place, &blob, stamp)?;
+        Tree::of_archive(place, Root::Tars(vec![(String::new(), blob)]), found, limit)
+    }
+
+    /// The members of several tars, each at the path of its archive without the ending, then its own.
+    fn of_shards(place: String, shards: &[(String, PathBuf)], limit: u64) -> Result<Tree, DataError> {
+        let (mut found, mut blobs) = (Found::default(), Vec::new());
+        for (archive, (name, path)) in shards.iter().enumerate() {
+            let shown = path.display().to_string();
+            let blob = Blob::open(path).map_err(|source| DataError::Read { place: shown.clone(), source })?;
+            let mut of_shard = Found::default();
+            of_shard.add_tar(&shown, &blob, modified(path))?;
+            found.add_shard(of_shard, name, archive);
+            blobs.push((name.clone(), blob));
         }
-        drop(archive);
-        Tree::of_archive(place, Root::Tar(blob), found, limit)
+        Tree::of_archive(place, Root::Tars(blobs), found, limit)
     }
 
     /// Follows the links of an archive and leaves out what systems left behind, or could not take.
@@ -259,6 +305,14 @@ impl Tree {
             self.entries[index].gzip = gzip;
             self.entries[index].len = self.entries[index].len.filter(|_| !gzip);
         }
+        if let Root::Folder(root) = &self.root
+            && let Some(shards) = shards::among(&self.entries)
+        {
+            let shards: Vec<(String, PathBuf)> = shards
+                .map(|entry| (shards::name(&entry.path), entry.path_in(root)))
+                .collect();
+            return Tree::of_shards(self.place, &shards, limit);
+        }
         if let [only] = &self.entries[..]
             && matches!(only.kind, Kind::Zip | Kind::Tar)
         {
@@ -293,7 +347,7 @@ impl Tree {
     pub(crate) fn place_of(&self, index: usize) -> String {
         match &self.root {
             Root::File(_) => self.place.clone(),
-            Root::Zip(_) | Root::Tar(_) => format!("{}: {}", self.place, self.entries[index].path),
+            Root::Zip(_) | Root::Tars(_) => format!("{}: {}", self.place, self.entries[index].path),
             Root::Folder(root) => self.entries[index].path_in(root).display().to_string(),
         }
     }
@@ -301,6 +355,15 @@ impl Tree {
     /// Whether the tree is one single file.
     pub(crate) fn is_file(&self) -> bool {
         matches!(self.root, Root::File(_))
+    }
+
+    /// The names of the tars that its files lie in; that of a single one is empty.
+    pub(crate) fn tars(&self) -> impl Iterator<Item = &str> {
+        let tars: &[(String, Blob)] = match &self.root {
+            Root::Tars(tars) => tars,
+            _ => &[],
+        };
+        tars.iter().map(|(name, _)| name.as_str())
     }
 
     /// Hands a reader over entry `index`, gzip undone, to `read`. What is read is checked against the
@@ -327,8 +390,8 @@ impl Tree {
                     .map_err(|source| DataError::Read { place: path.display().to_string(), source })?;
                 Ok(read(&mut file))
             }
-            Root::Tar(blob) => {
-                let mut blob = blob.clone();
+            Root::Tars(blobs) => {
+                let mut blob = blobs[entry.archive].1.clone();
                 let sought = blob.seek(SeekFrom::Start(entry.at));
                 sought.map_err(|source| read_error(&self.place_of(index), source))?;
                 Ok(read(&mut blob.take(entry.size)))
@@ -387,7 +450,8 @@ impl Tree {
 impl Entry {
     /// A file at `path` of which no more is known.
     fn at(path: String) -> Entry {
-        Entry { path, raw: None, kind: Kind::Other, len: None, gzip: false, at: 0, size: 0, stamp: 0 }
+        let (kind, raw, len) = (Kind::Other, None, None);
+        Entry { path, raw, kind, len, gzip: false, archive: 0, at: 0, size: 0, stamp: 0 }
     }
 
     /// Where it is on disk, in the folder `root`.

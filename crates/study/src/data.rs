@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use twinlens_data::{DataSet, DataSettings};
-use twinlens_lab::{Lab, split_key};
+use twinlens_lab::{DataRecord, Lab, data_record};
 
 use crate::StudyError;
 
@@ -39,11 +40,17 @@ impl PlannedData {
     }
 }
 
+/// A data set that is open. What tells it from others is found once: of splits that were drawn it goes through all images.
+pub(crate) struct Opened {
+    pub set: DataSet,
+    pub record: DataRecord,
+}
+
 /// Data sets that are open.
 pub(crate) struct DataSets<'a> {
     places: &'a Places,
     lab: &'a Lab<'a>,
-    open: RefCell<BTreeMap<(String, String), DataSet>>,
+    open: RefCell<BTreeMap<(String, String), Rc<Opened>>>,
 }
 
 fn settings_of(reading: &str) -> Result<DataSettings, StudyError> {
@@ -77,10 +84,10 @@ impl<'a> DataSets<'a> {
     }
 
     /// The data set called `name`, read as `reading` says, which is the text of `data_options`.
-    pub fn open(&self, name: &str, reading: &str) -> Result<DataSet, StudyError> {
+    pub fn open(&self, name: &str, reading: &str) -> Result<Rc<Opened>, StudyError> {
         let key = (name.to_owned(), reading.to_owned());
-        if let Some(data) = self.open.borrow().get(&key) {
-            return Ok(data.clone());
+        if let Some(opened) = self.open.borrow().get(&key) {
+            return Ok(opened.clone());
         }
         let mut settings = settings_of(reading)?;
         settings.join = settings.join.iter().map(|name| self.place(name)).collect();
@@ -88,36 +95,38 @@ impl<'a> DataSets<'a> {
             settings.labels_from = self.place(&settings.labels_from);
         }
         let missing = |source| StudyError::NoData { name: name.to_owned(), source: Box::new(source) };
-        let data = self.lab.open(&self.place(name), &settings).map_err(missing)?;
-        self.open.borrow_mut().insert(key, data.clone());
-        Ok(data)
+        let set = self.lab.open(&self.place(name), &settings).map_err(missing)?;
+        let opened = Rc::new(Opened { record: data_record("", &set), set });
+        self.open.borrow_mut().insert(key, opened.clone());
+        Ok(opened)
     }
 
     /// What a plan keeps of those that were opened.
     pub fn planned(&self) -> Vec<PlannedData> {
-        let of = |((name, reading), data): (&(String, String), &DataSet)| PlannedData {
+        let of = |((name, reading), Opened { set, record }): (&(String, String), &Opened)| PlannedData {
             name: name.clone(),
             reading: reading.clone(),
-            sha256: data.fingerprint.clone(),
-            splits: split_key(data),
+            sha256: set.fingerprint.clone(),
+            splits: record.splits.clone(),
             joined: settings_of(reading).map(|settings| settings.join).unwrap_or_default(),
-            train: data.splits.train.as_ref().map_or(0, |train| train.len()),
+            train: set.splits.train.as_ref().map_or(0, |train| train.len()),
         };
-        self.open.borrow().iter().map(of).collect()
+        self.open.borrow().iter().map(|(key, opened)| of((key, opened))).collect()
     }
 
     /// The data set of a plan, if it is still what it was.
     pub fn same(&self, planned: &[PlannedData], name: &str, reading: &str) -> Result<DataSet, StudyError> {
-        let data = self.open(name, reading)?;
+        let opened = self.open(name, reading)?;
+        let Opened { set, record } = opened.as_ref();
         let other = planned.iter().find(|one| one.name == name && one.reading == reading).and_then(|one| {
-            let now = (&data.fingerprint, split_key(&data));
-            (now != (&one.sha256, one.splits.clone())).then(|| one.sha256.clone())
+            let now = (&set.fingerprint, &record.splits);
+            (now != (&one.sha256, &one.splits)).then(|| one.sha256.clone())
         });
         match other {
             Some(planned) => {
-                Err(StudyError::OtherData { name: name.to_owned(), planned, found: data.fingerprint.clone() })
+                Err(StudyError::OtherData { name: name.to_owned(), planned, found: set.fingerprint.clone() })
             }
-            None => Ok(data),
+            None => Ok(set.clone()),
         }
     }
 }

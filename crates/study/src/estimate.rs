@@ -161,7 +161,7 @@ fn timed(node: &Node, settings: &Table, data: &DataSets<'_>, lab: &Lab<'_>) -> R
         path: crate::plan::PLAN.into(),
         reason: error.to_string(),
     })?;
-    let images = data.open(&node.data, &reading)?;
+    let images = data.open(&node.data, &reading)?.set.clone();
     let plan = match read {
         RunSettings::Pretraining(settings) => Pretraining::with_data(*settings, images, lab)?.plan()?,
         RunSettings::Finetuning(settings) => {

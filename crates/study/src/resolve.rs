@@ -6,17 +6,17 @@ use std::rc::Rc;
 
 use toml::{Table, Value};
 use twinlens_config::Request;
-use twinlens_data::{DataSet, DataSettings, LabelAmount, LabelChoice};
+use twinlens_data::{DataSettings, LabelAmount, LabelChoice};
 use twinlens_lab::jobs::{key_of, resolve_precision};
 use twinlens_lab::protocols::{self, Needs};
 use twinlens_lab::settings::{finetune_spec, recipe_of, spec};
-use twinlens_lab::{FeaturesKind, Settings as ProtocolSettings, Silent};
+use twinlens_lab::{FeaturesKind, LabError, Settings as ProtocolSettings, Silent};
 use twinlens_run::Recipe as RunRecipe;
 use twinlens_ssl::finetune::FinetuneSettings;
 use twinlens_ssl::{Prepared, Settings, recipes};
 
 use crate::axes::{Cell, Change, From, Labels, ViewsChange};
-use crate::data::DataSets;
+use crate::data::{DataSets, Opened};
 use crate::node::{Draw, Judging, Kind, Node, Training, Tuning, Weights, Work, identity};
 use crate::recipe::{BASE, ProtocolUse, Recipe};
 use crate::{Files, StudyError};
@@ -56,7 +56,7 @@ impl std::convert::From<StudyError> for Wrong {
 /// A training of a cell, resolved.
 struct Resolved {
     settings: Settings,
-    data: DataSet,
+    data: Rc<Opened>,
     recipe: Option<RunRecipe>,
     key: String,
 }
@@ -137,10 +137,10 @@ impl<'a> Resolver<'a> {
         settings.data_options = toml::from_str(reading).map_err(|error| Wrong::Recipe(error.to_string()))?;
         settings.precision = resolve_precision(settings.precision, &Silent);
         let data = self.data.open(name, reading)?;
-        settings.fit(&data).map_err(|error| StudyError::from(twinlens_lab::LabError::from(error)))?;
-        Prepared::check(&settings, &data).map_err(|error| Wrong::Recipe(error.to_string()))?;
+        settings.fit(&data.set).map_err(|error| StudyError::from(LabError::from(error)))?;
+        Prepared::check(&settings, &data.set).map_err(|error| Wrong::Recipe(error.to_string()))?;
         let run = twinlens_lab::run_settings::RunSettings::Pretraining(Box::new(settings.clone()));
-        let key = key_of(&run, &data, None).map_err(StudyError::from)?;
+        let key = key_of(&run, &data.record, None).map_err(StudyError::from)?;
         Ok(Resolved { settings, data, recipe, key: identity(Kind::Train, &[&key]) })
     }
 
@@ -270,9 +270,10 @@ impl<'a> Resolver<'a> {
             (settings.common.encoder, settings.common.size) = (own.common.encoder, own.common.size);
         }
         let data = self.data.open(&name, &reading)?;
-        data.check_for_evaluation().map_err(|error| StudyError::from(twinlens_lab::LabError::from(error)))?;
+        let checked = data.set.check_for_evaluation();
+        checked.map_err(|error| StudyError::from(LabError::from(error)))?;
         let run = twinlens_lab::run_settings::RunSettings::Finetuning(Box::new(settings.clone()));
-        let key = key_of(&run, &data, None).map_err(StudyError::from)?;
+        let key = key_of(&run, &data.record, None).map_err(StudyError::from)?;
         let id = identity(Kind::Finetune, &[&key, &origin]);
         let work = Work::Finetune(Box::new(Tuning { settings: text(&settings)?, weights }));
         Ok(Node { id, label: cell.name(), input: input.map(|node| node.id.clone()), data: name, work })
@@ -310,9 +311,15 @@ impl<'a> Resolver<'a> {
         };
         let (name, reading) = self.judged(cell, protocol)?;
         let data = self.data.open(&name, &reading)?;
-        if matches!(known.needs, Needs::Classes) {
-            data.check_for_evaluation()
-                .map_err(|error| StudyError::from(twinlens_lab::LabError::from(error)))?;
+        match known.needs {
+            Needs::Classes => data
+                .set
+                .check_for_evaluation()
+                .map_err(|error| StudyError::from(LabError::from(error)))?,
+            Needs::Tags if !data.set.has_tags() => {
+                return Err(wrong(LabError::NoTags { data: name }.to_string()));
+            }
+            Needs::Tags | Needs::Images | Needs::Views => {}
         }
         let all: ProtocolSettings = known.usual().into_iter().chain(settings.clone()).collect();
         let drawn = match known.needs {
@@ -330,8 +337,8 @@ impl<'a> Resolver<'a> {
             features.name().to_owned(),
             origin,
             drawn,
-            data.fingerprint.clone(),
-            twinlens_lab::split_key(&data).unwrap_or_default(),
+            data.set.fingerprint.clone(),
+            data.record.splits.clone().unwrap_or_default(),
         ];
         let id = identity(Kind::Judge, &texts.each_ref().map(String::as_str));
         let judging =
@@ -369,7 +376,7 @@ impl<'a> Resolver<'a> {
         };
         let origin = format!(
             "random {:?} {:?} {} {:?} {}",
-            settings.encoder, settings.size, settings.limit, settings.images, data.fingerprint
+            settings.encoder, settings.size, settings.limit, settings.images, data.set.fingerprint
         );
         Ok((Weights::Random(text(settings)?), origin))
     }

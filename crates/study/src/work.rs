@@ -7,14 +7,12 @@ use std::time::Instant;
 
 use twinlens_data::{DataSet, Split};
 use twinlens_lab::jobs::{
-    FINETUNING, Finetuning, PRETRAINING, Pretraining, TrainingJob, adopt_encoder, kept_verdict,
+    FINETUNING, Finetuning, JudgeJob, JudgeRequest, PRETRAINING, Pretraining, TrainingJob, adopt_encoder,
+    kept_verdict,
 };
 use twinlens_lab::reports::keep_sheet;
 use twinlens_lab::run_settings::RunSettings;
-use twinlens_lab::{
-    Judging as LabJudging, Lab, LabError, LabelDraw, Part, Repeat, Subject, Verdict, ViewsOf, protocols,
-    read_encoder, weights_sha256,
-};
+use twinlens_lab::{Lab, LabError, LabelDraw, Part, Repeat, Verdict, read_encoder, weights_sha256};
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::{RunFolder, RunKind, RunRecord, write_atomically};
 use twinlens_ssl::finetune::range_of;
@@ -151,31 +149,27 @@ impl Bench<'_> {
     }
 
     fn judge(&self, node: &Node, judging: &Judging, lab: &Lab<'_>) -> Result<Vec<Verdict>, StudyError> {
-        let protocol = protocols::find(&judging.protocol)?;
         let data = self.open(node, &judging.reading)?;
         let (path, file) = match &judging.weights {
             Weights::Random(settings) => (PathBuf::new(), self.described(node, settings, &data)?),
             weights => self.encoder(node, weights)?,
         };
         let data = self.ranged(node, judging, &file, data, lab)?;
-        let data = match protocol.needs {
-            protocols::Needs::Classes | protocols::Needs::Tags => data.for_judging(),
-            protocols::Needs::Images | protocols::Needs::Views => data,
-        };
         let Draw { label_choice: choice, seed, .. } = judging.draw;
-        let subject = Subject::new(judging.features, file, seed)?;
-        let place = self.data.place(&node.data);
-        let computing = lab.computing(0, self.device);
-        let mut judge = LabJudging::new(&subject, (&data, &place), &computing, lab.events);
-        judge.part = Part::named(&judging.split).unwrap_or(Part::Split(Split::Test));
-        if matches!(protocol.needs, protocols::Needs::Views | protocols::Needs::Images) {
-            // Of a checkpoint it is the run that knows the views.
-            let input = node.input.as_deref().and_then(|input| self.plan.node(input));
-            let home = input.map_or(path, |input| self.store.run(input));
-            judge.views = ViewsOf::Run.policy(judging.features, &home)?;
-        }
         let labels = vec![LabelDraw { amount: judging.draw.amount(), choice, seed }];
-        Ok(judge.run(protocol, &judging.settings, &Repeat { labels, seeds: vec![seed] })?)
+        // Of a checkpoint it is the run that knows the views.
+        let input = node.input.as_deref().and_then(|input| self.plan.node(input));
+        let home = input.map_or(path, |input| self.store.run(input));
+        let request = JudgeRequest {
+            features: judging.features,
+            untrained_seed: seed,
+            settings: judging.settings.clone(),
+            repeat: Repeat { labels, seeds: vec![seed] },
+            part: Part::named(&judging.split).unwrap_or(Part::Split(Split::Test)),
+            device: self.device.to_owned(),
+            ..JudgeRequest::new(home, self.data.place(&node.data), &judging.protocol)
+        };
+        Ok(JudgeJob::with(request, file, data)?.verdicts(lab)?)
     }
 
     /// The data, with values in the range that the encoder learned with.

@@ -16,6 +16,7 @@ mod mimeta;
 mod npy;
 mod npz;
 mod voc;
+mod webdataset;
 
 pub(crate) use idx::labels_beside;
 
@@ -43,7 +44,7 @@ fn no_files(_: &Arc<Tree>, _: &DataSettings, _: u64) -> Option<Arc<dyn ImageFile
 
 /// All formats; of two that claim equally many files, the first wins.
 pub(crate) const FORMATS: &[Format] =
-    &[cifar::FORMAT, npz::FORMAT, idx::FORMAT, voc::FORMAT, mimeta::FORMAT, folder::FORMAT];
+    &[cifar::FORMAT, npz::FORMAT, idx::FORMAT, voc::FORMAT, mimeta::FORMAT, webdataset::FORMAT, folder::FORMAT];
 
 /// Name and description of every format that [`crate::open`] reads.
 pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {

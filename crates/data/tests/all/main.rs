@@ -16,6 +16,7 @@ mod label_lists;
 mod layouts;
 mod mimeta;
 mod ranges;
+mod shards;
 mod splits;
 mod statistics;
 mod tables;

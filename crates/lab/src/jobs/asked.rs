@@ -3,13 +3,12 @@
 use serde_json::json;
 use toml::Table;
 use twinlens_config::{Change, diff};
-use twinlens_data::DataSet;
 use twinlens_run::{Lineage, RunRecord, names};
 
 use super::JobError;
 use super::run_settings::RunSettings;
 use crate::identity::digest;
-use crate::{LabError, split_key};
+use crate::{DataRecord, LabError};
 
 /// Settings that make no other job of it: where it computes, how closely it is watched, and where the images lie, which
 /// are told apart by their content.
@@ -42,7 +41,11 @@ pub fn refuse_changes(before: &Table, now: &Table, may: &[&str]) -> Result<(), J
 ///
 /// # Errors
 /// Settings that TOML cannot hold.
-pub fn key_of(settings: &RunSettings, data: &DataSet, weights: Option<String>) -> Result<String, LabError> {
+pub fn key_of(
+    settings: &RunSettings,
+    data: &DataRecord,
+    weights: Option<String>,
+) -> Result<String, LabError> {
     // Against nothing, every setting differs: its dotted key and its value.
     let asked: Vec<String> = changes(&Table::new(), &settings.table()?, &NO_PART)
         .iter()
@@ -52,8 +55,8 @@ pub fn key_of(settings: &RunSettings, data: &DataSet, weights: Option<String>) -
     let text = json!({
         "kind": settings.kind(),
         "asked": asked,
-        "data": data.fingerprint,
-        "splits": split_key(data),
+        "data": data.sha256.as_deref().unwrap_or_default(),
+        "splits": data.splits,
         "weights": weights,
     });
     Ok(digest([text.to_string()]))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinlens_data::{DataSet, DataSettings, LabelAmount, Split};
+use twinlens_nn::weights::EncoderFile;
 use twinlens_run::write_atomically;
 use twinlens_views::ViewPolicy;
 
@@ -90,13 +91,22 @@ impl JudgeJob {
     /// # Errors
     /// A protocol of another name, or settings that it cannot take; an encoder or data that cannot be read.
     pub fn prepare(request: JudgeRequest, lab: &Lab<'_>) -> Result<JudgeJob, LabError> {
-        let protocol = find(&request.protocol)?;
-        protocol.check(&request.settings)?;
+        check(&request)?;
         let file = read_encoder(&request.encoder)?;
         let reading =
             request.reading.clone().unwrap_or_else(|| reading_for(&request.encoder, &file, &request.data));
         // One data set is judged on: labels of several have no meaning in common.
         let data = lab.open(&request.data, &reading.alone())?;
+        JudgeJob::with(request, file, data)
+    }
+
+    /// The same of an encoder and data that are open; the request says where the encoder's run is, whose views are compared, and
+    /// what verdicts call the data.
+    ///
+    /// # Errors
+    /// A protocol of another name, settings that it cannot take, an encoder of another kind than asked for.
+    pub fn with(request: JudgeRequest, file: EncoderFile, data: DataSet) -> Result<JudgeJob, LabError> {
+        let protocol = check(&request)?;
         let data = match protocol.needs {
             Needs::Classes | Needs::Tags => data.for_judging(),
             Needs::Images | Needs::Views => data,
@@ -199,6 +209,13 @@ impl JudgeJob {
             _ => Ok(None),
         }
     }
+}
+
+/// The protocol that is asked for, which takes the settings.
+fn check(request: &JudgeRequest) -> Result<&'static ProtocolSpec, LabError> {
+    let protocol = find(&request.protocol)?;
+    protocol.check(&request.settings)?;
+    Ok(protocol)
 }
 
 /// What was kept in a folder, if anything.

@@ -37,7 +37,7 @@ pub use memory::MemoryNeed;
 pub use plan::{Plan, PlannedStage, memory_held};
 pub use pretraining::{Pretraining, fitted, resolve_precision, shortened};
 
-use crate::{Encoder, Lab, LabError, Verdict};
+use crate::{Encoder, Lab, LabError, Verdict, data_record};
 use run_settings::RunSettings;
 
 /// How a folder stands to a job.
@@ -107,7 +107,8 @@ pub trait TrainingJob {
     /// # Errors
     /// Settings that TOML cannot hold.
     fn key(&self) -> Result<String, LabError> {
-        key_of(&self.settings(), self.data(), self.begins_with().map(|(_, sha256)| sha256))
+        let data = data_record("", self.data());
+        key_of(&self.settings(), &data, self.begins_with().map(|(_, sha256)| sha256))
     }
 
     /// How the folder `path` stands to this job.
@@ -115,7 +116,7 @@ pub trait TrainingJob {
     /// # Errors
     /// A run that cannot be read.
     fn state(&self, path: &Path) -> Result<JobState, LabError> {
-        // The environment is the first file of a run: without it, what a kill left behind is none.
+        // The environment is the last file that makes a folder a run: without it, what a kill left behind is none.
         if !path.join(names::ENVIRONMENT).is_file() {
             return Ok(match RunFolder::check_replaceable(path) {
                 Ok(()) => JobState::Absent,
