@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
-use super::{Format, npy, npz};
+use super::{Format, dicom, npy, npz};
 use crate::containers::{advice, by_ending};
 use crate::decode::{DecodeOptions, Decoded, Refusal, decode};
 use crate::layout::{self, Place};
@@ -27,7 +27,7 @@ use crate::{DataError, DataSettings, Image, OpenOptions, Pages, Split, SplitPoli
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
-    description: "image files (PNG, JPEG, TIFF, GIF, BMP, WebP, PNM) or one .npy an image, in one folder per class, in \
+    description: "image files (PNG, JPEG, TIFF, GIF, BMP, WebP, PNM, DICOM) or one .npy an image, in one folder per class, in \
                   train/val/test, or with a table of labels; also zipped",
     // Arrays that are images count for arrays too, which would come first.
     claims: |tree| images(tree).len() + usize::from(!arrays(tree).is_empty()),
@@ -39,8 +39,10 @@ pub(super) const FORMAT: Format = Format {
 const FIRST_BATCH: usize = 16;
 const BATCH: usize = 256;
 
-const EXTENSIONS: [&str; 13] =
-    ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng"];
+const EXTENSIONS: [&str; 16] = [
+    "png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng", "dcm",
+    "dicom", "ima",
+];
 
 /// Arrays that lie in one folder and are an image each, at least.
 const MIN_ARRAYS: usize = 10;
@@ -55,6 +57,7 @@ fn images(tree: &Tree) -> Vec<usize> {
         let entry = &tree.entries[*index];
         match entry.kind {
             Kind::Image(_) => true,
+            Kind::Dicom => !dicom::is_directory(&entry.path),
             Kind::Npy => arrays.contains(index),
             Kind::Other | Kind::Known(_) | Kind::Empty | Kind::Unreadable => named_like_one(&entry.path),
             _ => false,
@@ -107,8 +110,11 @@ fn read(
         paths.iter().zip(&layout.places).map(|(path, place)| Some(*path).filter(|_| inside(place))).collect();
     let mut known = table::read(tree, &named, settings)?.unwrap_or_default();
     std::mem::take(&mut known.notices).into_iter().for_each(|notice| store.tell(notice));
+    let series = dicom::Series::read(tree, &images, settings, store.limit);
+    series.describe(&mut known, images.len());
     store.columns(known.columns.clone());
-    let plans = plans(&images, &paths, layout.places, known, settings, store);
+    let mut plans = plans(&images, &paths, layout.places, known, settings, store);
+    series.sort(&mut plans, |plan| plan.entry);
     let classes = classes_of(&plans);
     read_plans(tree, plans, &classes, store)?;
     Ok(classes)
@@ -372,12 +378,12 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
 
 /// Decodes a file that may need `limit` bytes.
 fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> Result<Decoded, Refusal> {
-    let &DataSettings { pages, orientation, .. } = settings;
+    let &DataSettings { pages, orientation, window, .. } = settings;
     match tree.bytes(entry, limit) {
         Ok(bytes) if tree.entries[entry].kind == Kind::Npy => {
             npy::image(&bytes, settings, limit).map(Decoded::one)
         }
-        Ok(bytes) => decode(&bytes, &DecodeOptions { limit, pages, orientation }),
+        Ok(bytes) => decode(&bytes, &DecodeOptions { limit, pages, orientation, window }),
         Err(error) => Err(error.into()),
     }
 }
