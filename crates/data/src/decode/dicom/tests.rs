@@ -116,3 +116,64 @@ fn files_that_are_refused_say_why() {
         assert!(reason.contains(expected), "{name}: {reason}");
     }
 }
+
+/// Small files that pydicom wrote, most with blocks of one value between others, packed by CharLS, OpenJPEG and others; and
+/// the SHA-256 of the values that went in, as 32-bit floats.
+const MADE: &[(&str, &[usize], &str)] = &[
+    ("confused.dcm", &[4, 6], "45a99655901702d5"),
+    ("enhanced.dcm", &[4, 6, 8], "27d5fb71bf43cb82"),
+    ("float.dcm", &[4, 6], "0e65c36ac6d5f677"),
+    ("fragments_extended.dcm", &[3, 24, 40], "75982a954f41cc5f"),
+    ("fragments_no_table.dcm", &[3, 24, 40], "75982a954f41cc5f"),
+    ("fragments_table.dcm", &[3, 24, 40], "75982a954f41cc5f"),
+    ("jpeg2000_rgb.dcm", &[24, 40, 3], "ca32cbefe85dd0ba"),
+    ("jpeg2000_sign_differs.dcm", &[24, 40], "0a5f74f56f22dfb4"),
+    ("jpeg2000_signed.dcm", &[24, 40], "0917a08f5e5f9c73"),
+    ("jpegls_12_bits.dcm", &[24, 40], "51fddd7b2e0cf1b6"),
+    ("jpegls_near.dcm", &[24, 40], "ae0ff78ca243a926"),
+    ("jpegls_rgb_lines.dcm", &[24, 40, 3], "ca32cbefe85dd0ba"),
+    ("jpegls_rgb_planes.dcm", &[24, 40, 3], "ca32cbefe85dd0ba"),
+    ("jpegls_rgb_samples.dcm", &[24, 40, 3], "ca32cbefe85dd0ba"),
+    ("lossless_jpeg.dcm", &[24, 40], "51fddd7b2e0cf1b6"),
+    ("rle_frames.dcm", &[3, 24, 40], "75982a954f41cc5f"),
+    ("unsigned_32_bits.dcm", &[4, 6], "133df6d058853ebd"),
+    ("ybr_422.dcm", &[4, 6, 3], "c7f5af63eec2d69d"),
+    ("ybr_rle.dcm", &[4, 6, 3], "c7f5af63eec2d69d"),
+];
+
+fn made(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/dicom");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+fn sum(values: &[f32]) -> String {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    crate::store::hex(&Sha256::digest(&bytes))[..16].into()
+}
+
+#[test]
+fn every_packing_gives_back_what_went_in() {
+    for &(name, shape, expected) in MADE {
+        let decoded = decode(&made(name), &options(STORED)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let count = decoded.images.len() * decoded.images[0].height * decoded.images[0].width;
+        assert_eq!(count * decoded.images[0].channels, shape.iter().product::<usize>(), "{name}");
+        assert_eq!(sum(&all(&decoded, false)), expected, "{name}");
+    }
+}
+
+#[test]
+fn frames_have_slopes_and_windows_of_their_own() {
+    let decoded = decode(&made("enhanced.dcm"), &options(Window::default())).unwrap();
+    assert_eq!(sum(&all(&decoded, true)), "fba1e3711feb55a8");
+}
+
+#[test]
+fn files_that_break_off_or_are_damaged_are_refused() {
+    for (name, ..) in MADE {
+        let whole = made(name);
+        for tenth in 0..10 {
+            let refusal = decode(&whole[..whole.len() * tenth / 10], &options(STORED)).unwrap_err();
+            assert!(!refusal.reason.contains("decoder failed"), "{name}: {}", refusal.reason);
+        }
+    }
+}
