@@ -37,8 +37,8 @@ struct One {
     facts: Facts,
     /// The place of its series among all, then its own place in the series.
     order: (usize, usize),
-    /// Its place along the normal, in mm, where that orders the series.
-    place: Option<f64>,
+    /// Whether places along the normal order the series.
+    placed: bool,
 }
 
 /// Normals that differ by less are the same.
@@ -62,15 +62,16 @@ impl Series {
         let mut known = BTreeMap::new();
         for mut group in groups.into_values() {
             let first = group[0].0;
-            let places = sort(&mut group);
-            for (number, ((entry, facts), place)) in group.into_iter().zip(places).enumerate() {
-                known.insert(entry, One { facts, order: (first, number), place });
+            let placed = sort(&mut group);
+            for (number, (entry, facts)) in group.into_iter().enumerate() {
+                known.insert(entry, One { facts, order: (first, number), placed });
             }
         }
         Series { entries: images.to_vec(), known }
     }
 
-    /// Adds what is known of the images to their metadata; columns of a table that are called alike keep their name.
+    /// Adds what is known of the images to their metadata, for every frame where each has its own; columns of a table that
+    /// are called alike keep their name.
     pub(super) fn describe(&self, known: &mut Known, images: usize) {
         if self.known.is_empty() {
             return;
@@ -85,14 +86,12 @@ impl Series {
             cells.resize(before, String::new());
             match self.known.get(entry) {
                 None => cells.resize(before + COLUMNS.len(), String::new()),
-                Some(One { facts, order: (_, number), place }) => cells.extend([
-                    facts.patient.clone(),
-                    facts.series.clone(),
-                    facts.modality.clone(),
-                    (number + 1).to_string(),
-                    place.map_or(String::new(), |place| format!("{}", (place * 1000.0).round() / 1000.0)),
-                    facts.window.clone(),
-                ]),
+                Some(one) => {
+                    let of_table = std::mem::take(cells);
+                    let frames = 0..one.facts.frames.len();
+                    *cells =
+                        frames.flat_map(|frame| of_table.iter().cloned().chain(one.cells(frame))).collect();
+                }
             }
         }
     }
@@ -104,20 +103,35 @@ impl Series {
     }
 }
 
-/// Sorts the files of one series, and returns their places, where these order them.
-fn sort(group: &mut [(usize, Facts)]) -> Vec<Option<f64>> {
-    let along: Option<Vec<(f64, [f64; 3])>> = group.iter().map(|(_, facts)| facts.along_normal()).collect();
-    let along = along.filter(|along| {
-        let parallel = |normal: &[f64; 3]| normal.iter().zip(&along[0].1).all(|(a, b)| (a - b).abs() < SAME);
-        along.iter().all(|(_, normal)| parallel(normal))
-    });
-    let place =
-        |facts: &Facts| if along.is_some() { facts.along_normal().map(|(place, _)| place) } else { None };
-    group.sort_by(|(_, a), (_, b)| {
-        let (first, second) = (place(a).unwrap_or_default(), place(b).unwrap_or_default());
-        first.total_cmp(&second).then(a.instance.cmp(&b.instance))
-    });
-    group.iter().map(|(_, facts)| place(facts)).collect()
+impl One {
+    /// The texts of [`COLUMNS`] for a frame.
+    fn cells(&self, frame: usize) -> [String; COLUMNS.len()] {
+        let One { facts, order: (_, number), placed } = self;
+        let number = if facts.frames.len() > 1 { frame } else { *number };
+        let along = facts.frames[frame].along_normal().filter(|_| *placed);
+        [
+            facts.patient.clone(),
+            facts.series.clone(),
+            facts.modality.clone(),
+            (number + 1).to_string(),
+            along.map_or(String::new(), |(place, _)| ((place * 1000.0).round() / 1000.0).to_string()),
+            facts.frames[frame].window.clone(),
+        ]
+    }
+}
+
+/// Sorts the files of one series, and says whether their places did it.
+fn sort(group: &mut [(usize, Facts)]) -> bool {
+    let along = |facts: &Facts| facts.frames.first()?.along_normal();
+    let first = along(&group[0].1);
+    let parallel = |facts: &Facts| {
+        let (Some((_, first)), Some((_, normal))) = (first, along(facts)) else { return false };
+        normal.iter().zip(first).all(|(a, b)| (a - b).abs() < SAME)
+    };
+    let placed = group.iter().all(|(_, facts)| parallel(facts));
+    let place = |facts: &Facts| along(facts).filter(|_| placed).map_or(0.0, |(place, _)| place);
+    group.sort_by(|(_, a), (_, b)| place(a).total_cmp(&place(b)).then(a.instance.cmp(&b.instance)));
+    placed
 }
 
 /// What the beginning of a file says; of a file with much before its pixels, ever more is read.
@@ -127,7 +141,7 @@ fn beginning(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> 
     loop {
         let head = tree.head(entry, count).ok()?;
         let ended = (head.len() as u64) < count;
-        match facts(&head, share, settings.window, &settings.patient_key) {
+        match facts(&head, share, settings) {
             Some((facts, whole)) if whole || ended || count >= share => return Some(facts),
             None if ended || count >= share => return None,
             _ => count = count.saturating_mul(8).min(share.max(HEAD)),

@@ -314,7 +314,7 @@ pub(super) struct File {
     pub(super) entry: usize,
     pub(super) label: Option<u32>,
     pub(super) tags: Option<Vec<Tag>>,
-    /// One text for each of the store's columns.
+    /// One text for each of the store's columns; or so many for every page.
     pub(super) metadata: Vec<String>,
 }
 
@@ -351,7 +351,7 @@ pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), Dat
 /// Decodes files side by side, each within its share of the memory limit, and those that need more one by one, so that no
 /// more than the limit is held at a time. Returns the bytes of the largest.
 fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<u64, DataError> {
-    let (settings, limit) = (store.settings(), store.limit);
+    let (settings, limit, columns) = (store.settings(), store.limit, store.column_count());
     let share = limit / batch.len().max(1) as u64;
     let decoded: Vec<Result<Decoded, Refusal>> =
         batch.par_iter().map(|file| decode_file(tree, file.entry, settings, share)).collect();
@@ -367,7 +367,7 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
                 let bytes = decoded.bytes().max(tree.entries[file.entry].len.unwrap_or(0));
                 largest = largest.max(bytes);
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
-                samples.extend(samples_of(file, path, (decoded, bytes), settings.pages));
+                samples.extend(samples_of(file, path, (decoded, bytes), settings.pages, columns));
             }
             Err(refusal) => store.bad_sample(tree.place_of(file.entry), path, refusal)?,
         }
@@ -426,15 +426,20 @@ fn samples_of(
     path: &str,
     (decoded, bytes): (Decoded, u64),
     pages: Pages,
+    columns: usize,
 ) -> impl Iterator<Item = Sample> {
     let numbered = decoded.paged && pages == Pages::Each;
     let name = move |path: &str, page: usize| if numbered { format!("{path}[{page}]") } else { path.into() };
     let path = path.to_string();
+    let metadata = move |all: &[String], page: usize| match all.len() {
+        len if len <= columns => all.to_vec(),
+        _ => all.chunks(columns.max(1)).nth(page).unwrap_or_default().to_vec(),
+    };
     decoded.images.into_iter().enumerate().map(move |(page, image)| Sample {
         place: Some(FilePlace { entry: file.entry, page, bytes }),
         label: file.label,
         tags: file.tags.clone(),
-        metadata: file.metadata.clone(),
+        metadata: metadata(&file.metadata, page),
         name: Some(name(&path, page)),
         ..Sample::of(image)
     })

@@ -3,8 +3,8 @@
 use sha2::{Digest, Sha256};
 
 use super::elements;
-use super::header::{Header, Shape};
-use crate::{Window, WindowRule};
+use super::header::{FrameFacts, Header, Shape};
+use crate::{DataSettings, Pages, Window, WindowRule};
 
 /// The key of hashes where none is given.
 const KEY: &str = "twinlens";
@@ -22,15 +22,22 @@ pub(crate) struct Facts {
     /// As `CT`; empty where there is none.
     pub(crate) modality: String,
     pub(crate) instance: Option<i64>,
-    /// Where the first pixel of the first frame lies in the patient, in mm.
-    pub(crate) position: Option<[f64; 3]>,
-    /// The directions of its rows and columns.
-    pub(crate) orientation: Option<[f64; 6]>,
-    /// The window that the images are shown by: `CENTER/WIDTH` of the file, or `LOW..HIGH` as asked.
+    /// Of the frame that becomes an image; of every frame where each does and they differ. Never empty.
+    pub(crate) frames: Vec<Frame>,
+}
+
+/// What is known of a frame.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Frame {
+    /// Where the first pixel lies in the patient, in mm.
+    position: Option<[f64; 3]>,
+    /// The directions of rows and columns.
+    orientation: Option<[f64; 6]>,
+    /// The window that it is shown by: `CENTER/WIDTH` of the file, or `LOW..HIGH` as asked.
     pub(crate) window: String,
 }
 
-impl Facts {
+impl Frame {
     /// The place along the normal of the slice, in mm, and the normal.
     pub(crate) fn along_normal(&self) -> Option<(f64, [f64; 3])> {
         let [a, b, c, d, e, f] = self.orientation?;
@@ -41,21 +48,46 @@ impl Facts {
 }
 
 /// What the beginning of a file says, and whether all that counts was in it: then more bytes say no more.
-pub(crate) fn facts(head: &[u8], allowed: u64, window: Window, key: &str) -> Option<(Facts, bool)> {
+pub(crate) fn facts(head: &[u8], allowed: u64, settings: &DataSettings) -> Option<(Facts, bool)> {
     let elements::File { syntax, body } = elements::open(head).ok()?;
     if syntax == elements::DEFLATED {
         let body = elements::inflated(body, allowed).ok()?;
-        return Some(facts_of(&Header::begin(elements::data_set(syntax, &body)), window, key));
+        return Some(facts_of(&Header::begin(elements::data_set(syntax, &body)), settings));
     }
-    Some(facts_of(&Header::begin(elements::data_set(syntax, body)), window, key))
+    Some(facts_of(&Header::begin(elements::data_set(syntax, body)), settings))
 }
 
-fn facts_of((header, whole): &(Header<'_>, bool), window: Window, key: &str) -> (Facts, bool) {
-    let first = header.frame(0);
+fn facts_of((header, whole): &(Header<'_>, bool), settings: &DataSettings) -> (Facts, bool) {
     let is_code = |text: &&str| {
         text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
-    let shown = match (window, first.voi) {
+    let count = header.each.len().max(1);
+    let wanted = match settings.pages {
+        Pages::First | Pages::Max => 0..1,
+        Pages::Middle => count / 2..count / 2 + 1,
+        Pages::Each => 0..count,
+    };
+    let frame = |number: usize| {
+        let facts = header.frame(number);
+        // The largest values of all frames lie nowhere.
+        let nowhere = settings.pages == Pages::Max && count > 1;
+        let window = window_of(header, &facts, settings.window);
+        Frame { position: facts.position.filter(|_| !nowhere), orientation: facts.orientation, window }
+    };
+    let key = &settings.patient_key;
+    let facts = Facts {
+        patient: hashed(key, "patient", header.patient),
+        series: hashed(key, "series", header.series),
+        modality: Some(header.modality).filter(is_code).unwrap_or_default().into(),
+        instance: header.instance,
+        frames: wanted.map(frame).collect(),
+    };
+    (facts, *whole)
+}
+
+/// How the window of a frame is written.
+fn window_of(header: &Header<'_>, facts: &FrameFacts, window: Window) -> String {
+    match (window, facts.voi) {
         (Window::Rule(WindowRule::None), _) => String::new(),
         (Window::Rule(WindowRule::File), Some(voi)) => {
             let curve = match voi.shape {
@@ -67,17 +99,7 @@ fn facts_of((header, whole): &(Header<'_>, bool), window: Window, key: &str) -> 
         }
         (Window::Rule(WindowRule::File), None) if header.voi_table.is_some() => "table".into(),
         _ => window.bounds().map(|[low, high]| format!("{low}..{high}")).unwrap_or_default(),
-    };
-    let facts = Facts {
-        patient: hashed(key, "patient", header.patient),
-        series: hashed(key, "series", header.series),
-        modality: Some(header.modality).filter(is_code).unwrap_or_default().into(),
-        instance: header.instance,
-        position: first.position,
-        orientation: first.orientation,
-        window: shown,
-    };
-    (facts, *whole)
+    }
 }
 
 /// The hash that stands for `text`; nothing for nothing.

@@ -154,7 +154,8 @@ fn sum(values: &[f32]) -> String {
 #[test]
 fn every_packing_gives_back_what_went_in() {
     for &(name, shape, expected) in MADE {
-        let decoded = decode(&made(name), &options(STORED)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let decoded =
+            decode(&made(name), &options(STORED)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         let count = decoded.images.len() * decoded.images[0].height * decoded.images[0].width;
         assert_eq!(count * decoded.images[0].channels, shape.iter().product::<usize>(), "{name}");
         assert_eq!(sum(&all(&decoded, false)), expected, "{name}");
