@@ -14,8 +14,6 @@ pub(crate) fn advice(name: &str) -> &'static str {
         "save its images as files in one folder per class, or as an .npz (numpy.savez)"
     } else if is(&["NIfTI", "volume"]) {
         "save its slices as an .npz (Python: nibabel, then numpy.savez) or as TIFF"
-    } else if is(&["DICOM"]) {
-        "save the images as TIFF or an .npz, values as they are (Python: pydicom, then numpy.savez)"
     } else if is(&["CZI", "LIF"]) {
         "export it as TIFF or OME-TIFF (Bio-Formats, Fiji)"
     } else if is(&["film"]) {
@@ -33,7 +31,6 @@ const ENDINGS: &[(&str, &str)] = &[
     ("jp2", "JPEG 2000"),
     ("j2k", "JPEG 2000"),
     ("jxl", "JPEG XL"),
-    ("dcm", "a DICOM file"),
     ("nii", "a NIfTI volume"),
     ("svg", "SVG"),
     ("psd", "Photoshop"),

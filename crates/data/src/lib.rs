@@ -40,6 +40,7 @@ mod table;
 mod text;
 mod tree;
 mod union;
+mod window;
 mod wrap;
 
 pub use error::DataError;
@@ -61,4 +62,5 @@ pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side}
 pub use summary::{DataSummary, SplitSummary};
 pub use text::escaped;
 pub use union::DataPart;
+pub use window::{Window, WindowRule};
 pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, image_share, limit};

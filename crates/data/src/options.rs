@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
-use crate::{DataError, Split};
+use crate::{DataError, Split, Window};
 
 /// What to do with an image that cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -143,6 +143,13 @@ pub struct DataSettings {
     pub pages: Pages,
     /// Whether images are turned as their files say.
     pub orientation: Orientation,
+    /// Which values of DICOM images are black and white.
+    #[serde(skip_serializing_if = "Window::is_default")]
+    pub window: Window,
+    /// The key of the hashes that stand for patients and series of DICOM images; empty for a key that all know. With the same
+    /// key, a patient has the same hash everywhere; who knows the key can try numbers of patients. It is saved with a run.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub patient_key: String,
     /// Give grey images as RGB, each value three times.
     pub rgb: bool,
     /// The values that are black and white.
@@ -213,6 +220,7 @@ impl OpenOptions<'_> {
                 got: "an empty list".into(),
             });
         }
+        self.settings.window.check()?;
         self.settings.range.check()
     }
 }

@@ -212,7 +212,11 @@ impl Store {
             records.fold(Notice::new(id, message).hint(hint), |notice, (at, _)| notice.about(self.name(at)))
         };
         let channels = told("mixed-channels", "grey images among those in colour are given as RGB", &grey);
-        let depths = told("mixed-depths", "images of 8 bits among those of 16 are given as 16 bits", &narrow);
+        let depths = match self.pixel_type {
+            PixelType::F32 => "images of whole numbers among those of floating point are given as such",
+            _ => "images of 8 bits among those of 16 are given as 16 bits",
+        };
+        let depths = told("mixed-depths", depths, &narrow);
         [channels, depths].into_iter().filter(|notice| notice.count > 0)
     }
 
@@ -260,6 +264,7 @@ fn common_form(index: &Index, place: &str) -> Result<(usize, PixelType), DataErr
         let pixel_type = match (form.1, record.pixel_type) {
             (a, b) if a == b => Some(a),
             (PixelType::U8 | PixelType::U16, PixelType::U8 | PixelType::U16) => Some(PixelType::U16),
+            (PixelType::I16 | PixelType::F32, PixelType::I16 | PixelType::F32) => Some(PixelType::F32),
             _ => None,
         };
         let (Some(channels), Some(pixel_type)) = (channels, pixel_type) else {
@@ -470,6 +475,11 @@ impl<'a> StoreBuilder<'a> {
     /// Names what is known of every image besides its label.
     pub(crate) fn columns(&mut self, columns: Vec<String>) {
         self.index.columns = columns.iter().map(|column| escaped(column)).collect();
+    }
+
+    /// How many of these there are.
+    pub(crate) fn column_count(&self) -> usize {
+        self.index.columns.len()
     }
 
     /// Notes a sample that cannot be decoded, or stops, as the options say.

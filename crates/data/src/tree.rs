@@ -18,7 +18,7 @@ use zip::ZipArchive;
 
 use crate::DataError;
 use crate::blob::Blob;
-use crate::decode::{format_of, name_of};
+use crate::decode::{format_of, is_dicom, name_of};
 use crate::error::read_error;
 use crate::links::{self, Link};
 use crate::notice::Notice;
@@ -147,6 +147,7 @@ pub(crate) enum Kind {
     Tar,
     Idx,
     Image(ImageFormat),
+    Dicom,
     Empty,
     /// Known, but not read here: what it is.
     Known(&'static str),
@@ -427,6 +428,16 @@ impl Tree {
         Ok(bytes)
     }
 
+    /// The first bytes of entry `index`, at most `count`.
+    pub(crate) fn head(&self, index: usize, count: u64) -> Result<Vec<u8>, DataError> {
+        self.with_reader(index, |reader| {
+            let mut bytes = Vec::new();
+            let read = reader.take(count).read_to_end(&mut bytes);
+            read.map_err(|source| read_error(&self.place_of(index), source))?;
+            Ok(bytes)
+        })
+    }
+
     /// Digest of where the tree is and of every file's path, length and time stamp (in archives: checksum):
     /// it changes when the content does, and is known without reading the content.
     pub(crate) fn key(&self) -> Sha256 {
@@ -603,6 +614,7 @@ fn kind_of(head: &[u8]) -> Kind {
         [0, 0, 0x08 | 0x09 | 0x0B..=0x0E, 1..=4, ..] => Kind::Idx,
         _ => match format_of(head) {
             Some(format) => Kind::Image(format),
+            _ if is_dicom(head) => Kind::Dicom,
             _ if is_tar(head) => Kind::Tar,
             _ => match name_of(head) {
                 Some(name) => Kind::Known(name),

@@ -2,6 +2,7 @@
 //!
 //! - PNG (1 to 16 bits, palettes, interlaced; APNG), BMP, PNM, WebP, GIF: by crate `image` ([`plain`]).
 //! - JPEG: by crate `zune-jpeg`, after a check that the file holds all its data ([`jpeg`]).
+//! - DICOM: elements and the steps from samples to shades here, codecs are crates but for JPEG-LS ([`dicom`]).
 //! - TIFF and BigTIFF: the structure is read here, codecs are crates ([`tiff`]).
 //!
 //! Samples come as they are stored: 16 bits stay 16 bits, signed stay signed, floats stay floats. Grey stays one
@@ -10,6 +11,7 @@
 //! should know of it comes along as [`Remark`]s. A file that breaks off or is damaged is refused, never filled up; no
 //! more memory is taken than a file of its length may need, and a decoder that panics costs one file ([`guard`]).
 
+mod dicom;
 mod exif;
 mod guard;
 mod jpeg;
@@ -25,11 +27,12 @@ mod turn;
 
 use image::ImageFormat;
 
+pub(crate) use self::dicom::{Facts, facts, is_dicom};
 use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
 pub(crate) use self::sniff::{format_of, name_of};
-use crate::{Image, Orientation, Pages};
+use crate::{Image, Orientation, Pages, Window};
 
 /// No image file is smaller than its pixels by more than this factor unless it is damaged or hostile; only
 /// images of more than [`SUSPICIOUS_BYTES`] are held to it, since tiny uniform ones may shrink further.
@@ -42,6 +45,7 @@ pub(crate) struct DecodeOptions {
     pub(crate) limit: u64,
     pub(crate) pages: Pages,
     pub(crate) orientation: Orientation,
+    pub(crate) window: Window,
 }
 
 /// What a file holds.
@@ -78,12 +82,25 @@ pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, R
 
 fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Refusal> {
     let allowed = allowance(bytes, options.limit);
+    if is_dicom(bytes) && format_of(bytes).is_none() {
+        let file = dicom::File::open(bytes, allowed)?;
+        return from_pages(&mut file.pages(options.window, allowed)?, options, allowed);
+    }
     let mut source: Box<dyn PageSource> = match format_of(bytes).ok_or_else(|| unknown(bytes))? {
         ImageFormat::Tiff => Box::new(tiff::Stack::open(bytes, allowed)?),
         ImageFormat::Jpeg => Box::new(jpeg::open(bytes, allowed)?),
         format => plain::open(bytes, format, allowed)?,
     };
-    let mut images = pages::pick(source.as_mut(), options.pages, allowed)?;
+    from_pages(source.as_mut(), options, allowed)
+}
+
+/// The pages that are wanted, upright.
+fn from_pages(
+    source: &mut dyn PageSource,
+    options: &DecodeOptions,
+    allowed: u64,
+) -> Result<Decoded, Refusal> {
+    let mut images = pages::pick(source, options.pages, allowed)?;
     let mut remarks = source.remarks();
     let paged = source.count() > 1;
     if paged {
@@ -104,7 +121,7 @@ fn unknown(bytes: &[u8]) -> Refusal {
         Some(name) => {
             Refusal::new(format!("the content is {name}, which is not read"), "convert it to PNG or TIFF")
         }
-        None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF or PNM".into(),
+        None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF, PNM or DICOM".into(),
     }
 }
 

@@ -23,6 +23,16 @@ pub(crate) enum Remark {
     Undeclared,
     /// 64-bit numbers were rounded to 32 bits.
     Rounded,
+    /// Values of DICOM became shades by the windows of the files.
+    OwnWindow,
+    /// By the window that was asked for.
+    Windowed,
+    /// The file has no window: its smallest value is black, its largest white.
+    NoWindow,
+    /// A window in Hounsfield units of images that are not said to be CT.
+    NoHounsfield,
+    /// Values of DICOM are as they are.
+    Unwindowed,
 }
 
 impl Remark {
@@ -62,11 +72,38 @@ impl Remark {
                 "where they are alpha, write the files with the tag ExtraSamples",
             ),
             Remark::Rounded => ("rounded", "64-bit numbers were rounded to 32 bits", ""),
+            Remark::OwnWindow => (
+                "window",
+                "values of DICOM images became shades from 0 to 1 by the window of each file",
+                WINDOW_HINT,
+            ),
+            Remark::Windowed => (
+                "window",
+                "values of DICOM images became shades from 0 to 1 by the window that was asked for",
+                "",
+            ),
+            Remark::NoWindow => (
+                "no-window",
+                "DICOM images without a window: the smallest value of each file is black, the largest white",
+                WINDOW_HINT,
+            ),
+            Remark::NoHounsfield => (
+                "no-hounsfield",
+                "a window for CT was asked for, of DICOM images that are not said to be CT",
+                "data_options.window = \"file\" ({window} file) takes the window of each file",
+            ),
+            Remark::Unwindowed => (
+                "window",
+                "values of DICOM images are as they are, after slope and intercept",
+                "data_options.range ({range}) says which are black and white",
+            ),
         };
         let notice = Notice::new(id, message).about(path);
         if hint.is_empty() { notice } else { notice.hint(hint) }
     }
 }
+
+const WINDOW_HINT: &str = "data_options.window ({window} file|none|lung|bone|soft-tissue|LOW,HIGH) decides";
 
 const PAGES_HINT: &str = "data_options.pages ({pages} first|middle|max|each) decides";
 

@@ -2,8 +2,13 @@
 
 use image::ImageFormat;
 
+use super::dicom::has_preamble;
+
 /// The format that [`decode`](super::decode) reads a file with this beginning as.
 pub(crate) fn format_of(head: &[u8]) -> Option<ImageFormat> {
+    if has_preamble(head) {
+        return None; // what stands before it may be the header of a TIFF
+    }
     if matches!(head, [b'I', b'I', 43, 0, 8, 0, ..] | [b'M', b'M', 0, 43, 0, 8, ..]) {
         return Some(ImageFormat::Tiff); // BigTIFF
     }
@@ -51,7 +56,6 @@ const NAMES: &[(usize, &[u8], &str)] = &[
     (0, b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (0, b"\xff\x0a", "JPEG XL"),
     (0, b"II\xbc\x01", "JPEG XR"),
-    (128, b"DICM", "a DICOM file"),
     (344, b"n+1\0", "a NIfTI volume"),
     (344, b"ni1\0", "a NIfTI volume"),
     (4, b"n+2\0\r\n\x1a\n", "a NIfTI volume"),
@@ -113,13 +117,10 @@ mod tests {
 
     #[test]
     fn formats_are_known_by_their_first_bytes() {
-        let mut dicom = vec![0; 128];
-        dicom.extend(b"DICM");
         for (head, name) in [
             (&b"\0\0\0\x1cftypavif\0\0\0\0"[..], "AVIF"),
             (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
             (b"\0\0\0\x0cjP  \r\n\x87\n\0\0", "JPEG 2000"),
-            (&dicom, "a DICOM file"),
             (b"\xfd7zXZ\0\0\x04", "an xz archive"),
             (b"RIFF\0\0\0\0AVI LIST", "a film (AVI)"),
         ] {

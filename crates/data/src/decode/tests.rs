@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::Pixels;
+use crate::{Pixels, Window};
 
 mod tiff_writer;
 
@@ -16,7 +16,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn options(pages: Pages) -> DecodeOptions {
-    DecodeOptions { limit: 1 << 26, pages, orientation: Orientation::Upright }
+    DecodeOptions { limit: 1 << 26, pages, orientation: Orientation::Upright, window: Window::default() }
 }
 
 fn first(bytes: &[u8]) -> Decoded {

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
-use super::{Format, npy, npz};
+use super::{Format, dicom, npy, npz};
 use crate::containers::{advice, by_ending};
 use crate::decode::{DecodeOptions, Decoded, Refusal, decode};
 use crate::layout::{self, Place};
@@ -27,7 +27,7 @@ use crate::{DataError, DataSettings, Image, OpenOptions, Pages, Split, SplitPoli
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
-    description: "image files (PNG, JPEG, TIFF, GIF, BMP, WebP, PNM) or one .npy an image, in one folder per class, in \
+    description: "image files (PNG, JPEG, TIFF, GIF, BMP, WebP, PNM, DICOM) or one .npy an image, in one folder per class, in \
                   train/val/test, or with a table of labels; also zipped",
     // Arrays that are images count for arrays too, which would come first.
     claims: |tree| images(tree).len() + usize::from(!arrays(tree).is_empty()),
@@ -39,8 +39,10 @@ pub(super) const FORMAT: Format = Format {
 const FIRST_BATCH: usize = 16;
 const BATCH: usize = 256;
 
-const EXTENSIONS: [&str; 13] =
-    ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng"];
+const EXTENSIONS: [&str; 16] = [
+    "png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng", "dcm",
+    "dicom", "ima",
+];
 
 /// Arrays that lie in one folder and are an image each, at least.
 const MIN_ARRAYS: usize = 10;
@@ -55,6 +57,7 @@ fn images(tree: &Tree) -> Vec<usize> {
         let entry = &tree.entries[*index];
         match entry.kind {
             Kind::Image(_) => true,
+            Kind::Dicom => !dicom::is_directory(&entry.path),
             Kind::Npy => arrays.contains(index),
             Kind::Other | Kind::Known(_) | Kind::Empty | Kind::Unreadable => named_like_one(&entry.path),
             _ => false,
@@ -107,8 +110,11 @@ fn read(
         paths.iter().zip(&layout.places).map(|(path, place)| Some(*path).filter(|_| inside(place))).collect();
     let mut known = table::read(tree, &named, settings)?.unwrap_or_default();
     std::mem::take(&mut known.notices).into_iter().for_each(|notice| store.tell(notice));
+    let series = dicom::Series::read(tree, &images, settings, store.limit);
+    series.describe(&mut known, images.len());
     store.columns(known.columns.clone());
-    let plans = plans(&images, &paths, layout.places, known, settings, store);
+    let mut plans = plans(&images, &paths, layout.places, known, settings, store);
+    series.sort(&mut plans, |plan| plan.entry);
     let classes = classes_of(&plans);
     read_plans(tree, plans, &classes, store)?;
     Ok(classes)
@@ -308,7 +314,7 @@ pub(super) struct File {
     pub(super) entry: usize,
     pub(super) label: Option<u32>,
     pub(super) tags: Option<Vec<Tag>>,
-    /// One text for each of the store's columns.
+    /// One text for each of the store's columns; or so many for every page.
     pub(super) metadata: Vec<String>,
 }
 
@@ -345,7 +351,7 @@ pub(super) fn check_any(tree: &Tree, store: &StoreBuilder<'_>) -> Result<(), Dat
 /// Decodes files side by side, each within its share of the memory limit, and those that need more one by one, so that no
 /// more than the limit is held at a time. Returns the bytes of the largest.
 fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Result<u64, DataError> {
-    let (settings, limit) = (store.settings(), store.limit);
+    let (settings, limit, columns) = (store.settings(), store.limit, store.column_count());
     let share = limit / batch.len().max(1) as u64;
     let decoded: Vec<Result<Decoded, Refusal>> =
         batch.par_iter().map(|file| decode_file(tree, file.entry, settings, share)).collect();
@@ -361,7 +367,7 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
                 let bytes = decoded.bytes().max(tree.entries[file.entry].len.unwrap_or(0));
                 largest = largest.max(bytes);
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
-                samples.extend(samples_of(file, path, (decoded, bytes), settings.pages));
+                samples.extend(samples_of(file, path, (decoded, bytes), settings.pages, columns));
             }
             Err(refusal) => store.bad_sample(tree.place_of(file.entry), path, refusal)?,
         }
@@ -372,12 +378,12 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
 
 /// Decodes a file that may need `limit` bytes.
 fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> Result<Decoded, Refusal> {
-    let &DataSettings { pages, orientation, .. } = settings;
+    let &DataSettings { pages, orientation, window, .. } = settings;
     match tree.bytes(entry, limit) {
         Ok(bytes) if tree.entries[entry].kind == Kind::Npy => {
             npy::image(&bytes, settings, limit).map(Decoded::one)
         }
-        Ok(bytes) => decode(&bytes, &DecodeOptions { limit, pages, orientation }),
+        Ok(bytes) => decode(&bytes, &DecodeOptions { limit, pages, orientation, window }),
         Err(error) => Err(error.into()),
     }
 }
@@ -420,15 +426,20 @@ fn samples_of(
     path: &str,
     (decoded, bytes): (Decoded, u64),
     pages: Pages,
+    columns: usize,
 ) -> impl Iterator<Item = Sample> {
     let numbered = decoded.paged && pages == Pages::Each;
     let name = move |path: &str, page: usize| if numbered { format!("{path}[{page}]") } else { path.into() };
     let path = path.to_string();
+    let metadata = move |all: &[String], page: usize| match all.len() {
+        len if len <= columns => all.to_vec(),
+        _ => all.chunks(columns.max(1)).nth(page).unwrap_or_default().to_vec(),
+    };
     decoded.images.into_iter().enumerate().map(move |(page, image)| Sample {
         place: Some(FilePlace { entry: file.entry, page, bytes }),
         label: file.label,
         tags: file.tags.clone(),
-        metadata: file.metadata.clone(),
+        metadata: metadata(&file.metadata, page),
         name: Some(name(&path, page)),
         ..Sample::of(image)
     })

@@ -9,6 +9,7 @@ use crate::{DataError, DataSettings, OpenOptions};
 mod array;
 mod axes;
 mod cifar;
+mod dicom;
 mod folder;
 mod idx;
 mod labels;

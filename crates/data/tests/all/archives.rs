@@ -196,7 +196,6 @@ fn other_kinds_of_file_are_named_with_what_to_do() {
         (at(0, b"\x89HDF\r\n\x1a\n"), "an HDF5 file", "numpy.savez"),
         (at(0, b"MATLAB 5.0 MAT-file, Platform"), "a MAT file", "scipy"),
         (nifti, "a NIfTI volume", "nibabel"),
-        (at(128, b"DICM"), "a DICOM file", "pydicom"),
         (at(0, b"ZISRAWFILE"), "a CZI file", "OME-TIFF"),
         (at(0, b"PAR1"), "a Parquet table", "files"),
         (at(0, b"\x80\x04\x95"), "a Python pickle", "none is ever read"),

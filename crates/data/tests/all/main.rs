@@ -9,6 +9,7 @@ mod bad_input;
 mod cache;
 mod cifar;
 mod decoding;
+mod dicom;
 mod folders;
 mod hostile;
 mod idx;

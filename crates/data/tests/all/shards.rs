@@ -100,7 +100,7 @@ fn what_cannot_be_a_shard_is_told() {
     put(folder.path(), "broken.tar", &broken);
     let error = open(folder.path(), "broken.tar", &as_defined()).unwrap_err();
     assert!(error.to_string().contains("1.json"), "{error}");
-    let cut = &shard(0, &[("1", "0"), ("2", "1")])[..800];
+    let cut = &shard(0, &[("1", "0"), ("2", "1")])[..540];
     put(folder.path(), "cut/0.tar", cut);
     put(folder.path(), "cut/1.tar", &shard(0, &[("1", "0")]));
     let error = open(folder.path(), "cut", &as_defined()).unwrap_err();

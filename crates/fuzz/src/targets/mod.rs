@@ -4,6 +4,7 @@ use crate::Target;
 
 mod arrays;
 mod cifar;
+mod dicom;
 mod idx;
 mod layout;
 mod npy;
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     cifar::TARGET,
     tiff::TARGET,
     raster::TARGET,
+    dicom::TARGET,
     zip::TARGET,
     tar::TARGET,
     layout::TARGET,
