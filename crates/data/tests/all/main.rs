@@ -10,6 +10,7 @@ mod cache;
 mod cifar;
 mod decoding;
 mod folders;
+mod groups;
 mod hostile;
 mod idx;
 mod label_lists;
