@@ -171,6 +171,29 @@ pub enum DataError {
         /// How to mend it.
         hint: &'static str,
     },
+    /// Splits of which two have images of one group.
+    #[error(
+        "{place}: {groups} of {of} groups of the column \"{column}\" stand in more than one split ({images} of {held_out} \
+         held-out images): {first}{more}",
+        place = line(.place), column = line(.column), first = line(&.first.join(", ")),
+        more = if .groups > &.first.len() { ", ..." } else { "" }
+    )]
+    SharedGroups {
+        /// The data set.
+        place: String,
+        /// The column whose values are groups.
+        column: String,
+        /// Groups with images in more than one split.
+        groups: usize,
+        /// Groups there are.
+        of: usize,
+        /// Validation and test images of these.
+        images: usize,
+        /// Validation and test images there are.
+        held_out: usize,
+        /// The first few of the groups.
+        first: Vec<String>,
+    },
     /// NaN or infinity among floating-point pixels.
     #[error(
         "{place}: sample {sample} has the value {value} at row {row}, column {column}, channel {channel}, \
@@ -354,6 +377,8 @@ const MIXED: &str = "convert them to the same number of channels and the same ki
 const CACHE: &str = "choose a cache folder that can be written and has room for the decoded set";
 const LABELS: &str =
     "sort the images into one folder per class, or add an array of labels; pre-training alone needs none";
+const SHARED: &str = "{splits} drawn draws splits that divide no group; {shared_groups} tell keeps these with a word: figures on \
+                      them are then too good";
 const SEVERAL: &str = "`{probe} {classifier} svm` tells the average precision of each class; pre-training, features, health \
                        and maps work as on images without labels";
 
@@ -381,6 +406,7 @@ impl DataError {
             DataError::NoTag { .. } => TAG,
             DataError::NotFinite { .. } => FINITE,
             DataError::MixedImages { .. } => MIXED,
+            DataError::SharedGroups { .. } => SHARED,
             DataError::Cache { .. } => CACHE,
             DataError::BadOption { .. } => "give this option another value",
             DataError::NoSuchSample { .. } => "indices run from 0 to the number of images less 1",

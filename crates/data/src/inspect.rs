@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::groups::{self, GroupInspection};
 use crate::notice::Notice;
 use crate::range::{PixelRange, extremes_of, hull};
 use crate::source::{Skipped, SplitOrigin, class_counts};
@@ -35,6 +36,9 @@ pub struct Inspection {
     pub range: PixelRange,
     /// Names of what else is known of every image: columns of the table of labels.
     pub columns: Vec<String>,
+    /// The groups of its images, where a column of them is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupInspection>,
     /// The splits there are.
     pub splits: BTreeMap<Split, SplitInspection>,
     /// The sets that were joined to it; empty of a single set.
@@ -103,6 +107,7 @@ pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
         pixel_type: set.range.pixel_type,
         range: set.range.clone(),
         columns: columns.to_vec(),
+        groups: groups::inspect(&set.splits),
         splits,
         parts: set.parts.clone(),
         skipped: set.skipped.clone(),

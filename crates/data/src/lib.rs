@@ -19,6 +19,7 @@ mod containers;
 mod decode;
 mod error;
 mod formats;
+mod groups;
 mod image;
 mod inspect;
 mod label_list;
@@ -45,13 +46,15 @@ mod wrap;
 
 pub use error::DataError;
 pub use formats::formats;
+pub use groups::{GroupInspection, group_numbers};
 pub use image::{Image, PixelType, Pixels};
 pub use inspect::{Inspection, SplitInspection, inspect};
 pub use memory::available_memory;
 pub use notice::Notice;
 pub use open::{open, open_bytes};
 pub use options::{
-    ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, SplitPolicy, SplitShares,
+    ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, SharedGroups, SplitPolicy,
+    SplitShares,
 };
 pub use range::{Percentiles, PixelRange, RangeChoice, RangeOrigin, RangeRule, Ranged};
 pub use source::{

@@ -8,6 +8,7 @@ use sha2::Digest;
 
 use crate::containers::advice;
 use crate::formats::{FORMATS, labels_beside};
+use crate::groups;
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
 use crate::split::{draw_splits, draw_val};
@@ -16,8 +17,8 @@ use crate::table;
 use crate::tree::{Kind, Tree};
 use crate::wrap::Subset;
 use crate::{
-    DataError, DataSet, DataSettings, ImageSource, OpenOptions, RangeChoice, RangeRule, Split, SplitPolicy,
-    SplitShares,
+    DataError, DataSet, DataSettings, ImageSource, OpenOptions, RangeChoice, RangeRule, SharedGroups, Split,
+    SplitPolicy, SplitShares,
 };
 
 /// Opens the data set at `path`, whatever its format; formats are told by content, not by file name.
@@ -123,6 +124,8 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
         split_shares: SplitShares::default(),
         split_seed: 0,
         labels_from: String::new(),
+        group: String::new(),
+        shared_groups: SharedGroups::default(),
         ..settings.clone()
     };
     hash.update(format!("{format} {:?} {reading:?}", options.class_names));
@@ -186,6 +189,7 @@ fn data_set(
     options: &OpenOptions<'_>,
 ) -> Result<DataSet, DataError> {
     store.rgb = options.settings.rgb;
+    store.group = groups::column(&name, store.columns(), &options.settings.group)?;
     let store = Arc::new(store);
     let Index { classes, skipped, fingerprint, notices, .. } = &store.index;
     let named = store.has_names();
@@ -198,6 +202,7 @@ fn data_set(
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
     let (splits, split_origin) = decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
+    notices.extend(groups::check(&name, &splits, split_origin, &options.settings)?);
     let as_stored = DataSet {
         name,
         format,
@@ -250,7 +255,12 @@ fn without_images<'a>(
         let counts = counts(split);
         let name = |class: &usize| classes.get(*class).cloned().unwrap_or_else(|| class.to_string());
         let missing = all.iter().filter(|class| !counts.contains_key(class)).map(name);
-        let message = format!("classes have too few images for the share of {} and none in it", split.name());
+        let few = if splits.train.as_ref().is_some_and(|train| train.group_column().is_some()) {
+            "stand in too few groups"
+        } else {
+            "have too few images"
+        };
+        let message = format!("classes {few} for the share of {} and none in it", split.name());
         Some(missing.fold(Notice::new("few-images", message), Notice::about))
             .filter(|notice| notice.count > 0)
     })

@@ -39,6 +39,23 @@ pub enum SplitPolicy {
     Column,
 }
 
+/// What becomes of splits that a set has, in which images of one group stand on both sides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SharedGroups {
+    /// They are an error.
+    #[default]
+    Refuse,
+    /// They are kept, with a word.
+    Tell,
+}
+
+impl SharedGroups {
+    fn is_default(&self) -> bool {
+        *self == SharedGroups::default()
+    }
+}
+
 /// The axes of an array of images, in order: number, depth, height, width, channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -164,6 +181,13 @@ pub struct DataSettings {
     pub split_shares: SplitShares,
     /// Seed of splits that are drawn.
     pub split_seed: u64,
+    /// The column of the table whose values are groups of images that belong together (patient, plate, slide, centre): drawn
+    /// splits do not divide them; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// What becomes of given splits that divide groups: `refuse` or `tell`.
+    #[serde(skip_serializing_if = "SharedGroups::is_default")]
+    pub shared_groups: SharedGroups,
 }
 
 /// How to open a data set; `OpenOptions::default()` suits most.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::Refusal;
+use crate::groups;
 use crate::notice::Notice;
 use crate::range::{PixelRange, RangeChoice, Ranged};
 use crate::text::{NAME, SENTENCE, shown};
@@ -82,6 +83,16 @@ pub trait ImageSource: Send + Sync {
     fn metadata(&self, _index: usize) -> &[String] {
         &[]
     }
+
+    /// Which of [`ImageSource::columns`] says what images belong together; `None` where no groups are known.
+    fn group_column(&self) -> Option<usize> {
+        None
+    }
+
+    /// The group of image `index`: all of one patient, plate or slide have the same; `None` where none is known.
+    fn group(&self, index: usize) -> Option<&str> {
+        groups::value(self.metadata(index), self.group_column()?)
+    }
 }
 
 /// The methods of an [`ImageSource`] that has the images of another, in the same order, by asking the field of that name.
@@ -124,6 +135,10 @@ macro_rules! forward_known {
 
         fn metadata(&self, index: usize) -> &[String] {
             self.$field.metadata(index)
+        }
+
+        fn group_column(&self) -> Option<usize> {
+            self.$field.group_column()
         }
     };
 }

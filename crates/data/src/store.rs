@@ -28,6 +28,8 @@ pub(crate) struct Store {
     pixel_type: PixelType,
     /// Grey is given as RGB.
     pub(crate) rgb: bool,
+    /// The column of metadata whose values are groups.
+    pub(crate) group: Option<usize>,
     pub(crate) index: Index,
 }
 
@@ -167,6 +169,10 @@ impl ImageSource for Store {
         self.index.records.get(index).map_or(&[], |record| &record.metadata)
     }
 
+    fn group_column(&self) -> Option<usize> {
+        self.group
+    }
+
     fn name(&self, index: usize) -> String {
         if let Some(name) = self.index.names.get(index) {
             return name.clone();
@@ -185,7 +191,7 @@ impl Store {
             offsets.push(end);
             end += record.bytes();
         }
-        Ok(Store { bytes, offsets, channels, pixel_type, rgb: false, index })
+        Ok(Store { bytes, offsets, channels, pixel_type, rgb: false, group: None, index })
     }
 
     /// Whether its images are called by the files that they come from.

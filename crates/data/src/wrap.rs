@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use twinlens_random::{Purpose, Stream};
 
+use crate::groups::members;
 use crate::{DataError, Image, ImageSource, Tag};
 
 /// Some images of a source, in a given order.
@@ -73,6 +74,10 @@ impl ImageSource for Subset {
     fn metadata(&self, index: usize) -> &[String] {
         self.at(index).map_or(&[], |index| self.source.metadata(index))
     }
+
+    fn group_column(&self) -> Option<usize> {
+        self.source.group_column()
+    }
 }
 
 /// The first `n` images of `source`, in its order; all of them when it has no more.
@@ -86,10 +91,10 @@ pub fn limit(source: Arc<dyn ImageSource>, n: usize) -> Arc<dyn ImageSource> {
 }
 
 /// A share of the images of `source`, drawn by `seed`, in its order: of each class alike (images without a class are one of
-/// their own), or of all together. Shares of one seed are nested.
+/// their own), of all together, or by whole groups. Shares of one seed are nested.
 ///
 /// # Errors
-/// [`DataError::BadOption`] when `share` is not in (0, 1].
+/// [`DataError::BadOption`] when `share` is not in (0, 1], or groups are to be drawn and none are known.
 pub fn image_share(
     source: Arc<dyn ImageSource>,
     share: f64,
@@ -100,6 +105,15 @@ pub fn image_share(
     amount.check()?;
     if share == 1.0 {
         return Ok(source);
+    }
+    if choice == LabelChoice::ByGroup {
+        let mut due = amount.of(source.len());
+        let met = |group: &[usize]| {
+            due = due.saturating_sub(group.len());
+            due == 0
+        };
+        let indices = drawn_groups(source.as_ref(), |_| true, (seed, Purpose::Images), met)?;
+        return Ok(Arc::new(Subset { source, indices }));
     }
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for index in 0..source.len() {
@@ -184,6 +198,10 @@ impl ImageSource for Concat {
     fn metadata(&self, index: usize) -> &[String] {
         self.at(index).map_or(&[], |(source, index)| source.metadata(index))
     }
+
+    fn group_column(&self) -> Option<usize> {
+        self.sources.first().and_then(|source| source.group_column())
+    }
 }
 
 /// How the samples with known labels are chosen.
@@ -194,6 +212,10 @@ pub enum LabelChoice {
     Stratified,
     /// The share of all labelled samples together, rounded, and at least one; rare classes may be missing.
     Random,
+    /// Whole groups ([`ImageSource::group`]), drawn one after the other until the share of all labelled samples is met, so
+    /// that it is missed by less than one group; rare classes may be missing.
+    #[serde(rename = "by-group")]
+    ByGroup,
 }
 
 /// How many labels are known.
@@ -256,13 +278,14 @@ pub struct LabelShare {
 }
 
 impl LabelShare {
-    /// Keeps `amount` of the labels and hides the others. Counts per class are stratified, whatever the `choice`.
+    /// Keeps `amount` of the labels and hides the others. Counts per class are stratified, whatever the `choice`; by groups, these
+    /// are drawn until every class has as many, or all of its labels.
     ///
     /// The choice is a function of `seed`, and nested: what is known at 1 % is known at 10 %, and what is known of
     /// 5 a class at 10 a class.
     ///
     /// # Errors
-    /// [`DataError::BadOption`] when a share is not in (0, 1], or a count is 0.
+    /// [`DataError::BadOption`] when a share is not in (0, 1], a count is 0, or groups are to be drawn and none are known.
     pub fn new(
         source: Arc<dyn ImageSource>,
         amount: LabelAmount,
@@ -270,15 +293,40 @@ impl LabelShare {
         seed: u64,
     ) -> Result<LabelShare, DataError> {
         amount.check()?;
-        let choice = match amount {
-            LabelAmount::Share(_) => choice,
-            LabelAmount::PerClass(_) => LabelChoice::Stratified,
+        let choice = match (amount, choice) {
+            (_, LabelChoice::ByGroup) => return LabelShare::by_group(source, amount, seed),
+            (LabelAmount::Share(_), _) => choice,
+            (LabelAmount::PerClass(_), _) => LabelChoice::Stratified,
         };
         let mut known = Vec::new();
         for (class, mut members) in groups(source.as_ref(), choice).into_iter().enumerate() {
             Stream::new(seed, Purpose::Labels, [class as u32, 0, 0]).shuffle(&mut members);
             known.extend_from_slice(&members[..amount.of(members.len()).min(members.len())]);
         }
+        Ok(LabelShare::of(source, known))
+    }
+
+    /// Keeps the labels of whole groups.
+    fn by_group(
+        source: Arc<dyn ImageSource>,
+        amount: LabelAmount,
+        seed: u64,
+    ) -> Result<LabelShare, DataError> {
+        let labelled = |index: &usize| source.label(*index).is_some();
+        let classes = groups(source.as_ref(), LabelChoice::Stratified);
+        // What is still to be drawn: of all together, or of each class.
+        let mut due = match amount {
+            LabelAmount::Share(_) => vec![amount.of(classes.iter().map(Vec::len).sum())],
+            LabelAmount::PerClass(_) => classes.iter().map(|members| amount.of(members.len())).collect(),
+        };
+        let met = |group: &[usize]| {
+            for label in group.iter().filter_map(|&index| source.label(index)) {
+                let place = if due.len() == 1 { 0 } else { label };
+                due[place] = due[place].saturating_sub(1);
+            }
+            due.iter().all(|&due| due == 0)
+        };
+        let known = drawn_groups(source.as_ref(), labelled, (seed, Purpose::Labels), met)?;
         Ok(LabelShare::of(source, known))
     }
 
@@ -293,6 +341,34 @@ impl LabelShare {
     pub fn known(&self) -> Vec<usize> {
         (0..self.known.len()).filter(|&index| self.known[index]).collect()
     }
+}
+
+/// Images of whole groups, ascending: of the images that `counts` takes, groups are drawn until `met`, which is given the images of
+/// each, says that they are enough.
+fn drawn_groups(
+    source: &dyn ImageSource,
+    counts: impl Fn(&usize) -> bool,
+    (seed, purpose): (u64, Purpose),
+    mut met: impl FnMut(&[usize]) -> bool,
+) -> Result<Vec<usize>, DataError> {
+    if source.group_column().is_none() {
+        return Err(DataError::BadOption {
+            name: "label_choice",
+            expected: "stratified or random, as no {group} says what belongs together".into(),
+            got: "by-group".into(),
+        });
+    }
+    let mut groups = members(source, (0..source.len()).filter(counts));
+    Stream::new(seed, purpose, [0; 3]).shuffle(&mut groups);
+    let mut taken = Vec::new();
+    for group in groups {
+        taken.extend_from_slice(&group);
+        if met(&group) {
+            break;
+        }
+    }
+    taken.sort_unstable();
+    Ok(taken)
 }
 
 /// Indices of the labelled samples, by class or all together.

@@ -105,6 +105,7 @@ pub struct Labelled {
     labels: Vec<usize>,
     classes: Vec<String>,
     names: Vec<String>,
+    groups: Option<Vec<u32>>,
 }
 
 impl Labelled {
@@ -115,7 +116,7 @@ impl Labelled {
     /// that names no class.
     pub fn new(features: Features, labels: Vec<usize>, classes: Vec<String>) -> Result<Labelled, EvalError> {
         check_labels("label", &labels, features.rows(), classes.len())?;
-        Ok(Labelled { features, labels, classes, names: Vec::new() })
+        Ok(Labelled { features, labels, classes, names: Vec::new(), groups: None })
     }
 
     /// The same, with what every row is called.
@@ -128,6 +129,21 @@ impl Labelled {
             true => Ok(Labelled { names, ..self }),
             false => Err(EvalError::Length { what: "name", expected, got }),
         }
+    }
+
+    /// The same, with the number of every row's group, if these are known: rows that belong together have one number
+    /// (patient, plate). Intervals are then over groups.
+    ///
+    /// # Errors
+    /// [`EvalError::Length`] unless there is one number per row.
+    pub fn grouped(self, groups: Option<Vec<u32>>) -> Result<Labelled, EvalError> {
+        check_groups(groups.as_deref(), self.features.rows())?;
+        Ok(Labelled { groups, ..self })
+    }
+
+    /// The number of every row's group, if these are known.
+    pub fn groups(&self) -> Option<&[u32]> {
+        self.groups.as_deref()
     }
 
     /// What every row is called; empty where that is not known.
@@ -158,7 +174,8 @@ impl Labelled {
         let features = self.features.subset(indices)?;
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
         let names = indices.iter().filter_map(|&index| self.names.get(index).cloned()).collect();
-        Ok(Labelled { features, labels, classes: self.classes.clone(), names })
+        let groups = self.groups.as_ref().map(|groups| indices.iter().map(|&index| groups[index]).collect());
+        Ok(Labelled { features, labels, classes: self.classes.clone(), names, groups })
     }
 
     /// The same labels with other features of the same rows.
@@ -167,7 +184,7 @@ impl Labelled {
     /// [`EvalError::Length`] unless there is one label per row.
     pub fn with_features(&self, features: Features) -> Result<Labelled, EvalError> {
         let labelled = Labelled::new(features, self.labels.clone(), self.classes.clone())?;
-        Ok(Labelled { names: self.names.clone(), ..labelled })
+        Ok(Labelled { names: self.names.clone(), groups: self.groups.clone(), ..labelled })
     }
 
     /// The classes without a single row here.
@@ -205,6 +222,14 @@ pub(crate) fn check_labels(
             Err(EvalError::LabelOutOfRange { what, label: labels[position], position, classes })
         }
         None => Ok(()),
+    }
+}
+
+/// Refuses groups that are not one for each of the rows.
+pub(crate) fn check_groups(groups: Option<&[u32]>, expected: usize) -> Result<(), EvalError> {
+    match groups.map(<[u32]>::len) {
+        Some(got) if got != expected => Err(EvalError::Length { what: "group", expected, got }),
+        _ => Ok(()),
     }
 }
 
@@ -257,6 +282,11 @@ mod tests {
         assert_eq!(subset.features().values(), [4.0, 5.0, 0.0, 1.0, 4.0, 5.0]);
         assert_eq!(subset.labels(), [2, 0, 2]);
         assert_eq!(subset.absent_classes(), [1, 3]);
+        assert_eq!(subset.groups(), None);
+        let grouped = set.clone().grouped(Some(vec![5, 6, 7])).unwrap();
+        assert_eq!(grouped.subset(&[2, 0, 2]).unwrap().groups(), Some(&[7, 5, 7][..]));
+        assert_eq!(grouped.with_features(grouped.features().clone()).unwrap().groups(), Some(&[5, 6, 7][..]));
+        assert!(matches!(set.clone().grouped(Some(vec![1])), Err(EvalError::Length { what: "group", .. })));
         assert_eq!(set.subset(&[3]), Err(EvalError::IndexOutOfRange { index: 3, position: 0, rows: 3 }));
         assert!(matches!(set.subset(&[]), Err(EvalError::Empty { .. })));
     }

@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::metrics::{Formula, MEASURES, Scored, Scores, predictions};
-use crate::statistics::Bootstrap;
+use crate::statistics::{Bootstrap, Units};
 use crate::{EvalError, Labelled};
 
 /// The most scores (samples times classes) of which draws are judged: ten times those of CIFAR-100's test images.
 const MOST_SCORES: usize = 10_000_000;
+
+/// Below so many groups a bootstrap over them gives intervals that are markedly too narrow: with `g` groups by about
+/// `sqrt((g - 1) / g)`, and by the tails of Student's t, which it does not know.
+const FEW_GROUPS: usize = 10;
 
 /// What one protocol finds in one set of features, its outcome an `O`.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,9 +56,12 @@ pub struct SplitPredictions {
     pub labels: Vec<usize>,
     /// The predicted class of every sample.
     pub predictions: Vec<usize>,
+    /// The number of every sample's group (patient, plate), if these are known: intervals are then over groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<u32>>,
     /// The measures of scores, by id, of every draw of the usual [`Bootstrap`], from which follow their intervals over any
     /// number of seeds; those of counts follow from labels and predictions. Empty where the split has more than ten million
-    /// scores (samples times classes).
+    /// scores (samples times classes), or a single group.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub draws: BTreeMap<String, Vec<Option<f64>>>,
 }
@@ -102,7 +109,10 @@ impl Judgement<Predictions> {
         let predictions = predictions(scores, classes);
         let labels = held_out.labels().to_vec();
         let scored = Scored::new(&labels, scores, classes)?;
-        let (judged, draws) = (Scores::of(&scored, &predictions)?, draws(&scored)?);
+        let groups = held_out.groups().map(<[u32]>::to_vec);
+        let units = Units::of(labels.len(), groups.as_deref());
+        self.warn_of_few(split, &units);
+        let (judged, draws) = (Scores::of(&scored, &predictions)?, draws(&scored, units)?);
         let consequence = "its recall and AUC are undefined and the macro means leave it out";
         self.warn_absent(&format!("split `{split}`"), &labels, consequence);
         let split = split.to_string();
@@ -113,9 +123,22 @@ impl Judgement<Predictions> {
             names,
             labels,
             predictions,
+            groups,
             draws,
         });
         Ok(())
+    }
+
+    fn warn_of_few(&mut self, split: &str, units: &Units) {
+        match units.group_count() {
+            Some(1) => self.warnings.push(format!(
+                "split `{split}` has images of one group alone: nothing can be said of other groups, and there is no interval"
+            )),
+            Some(count) if count < FEW_GROUPS => self.warnings.push(format!(
+                "split `{split}` has images of {count} groups: an interval over fewer than {FEW_GROUPS} is too narrow"
+            )),
+            _ => {}
+        }
     }
 
     fn warn_absent(&mut self, place: &str, labels: &[usize], consequence: &str) {
@@ -135,6 +158,11 @@ impl Predictions {
 }
 
 impl SplitPredictions {
+    /// What a bootstrap draws of the samples: their groups where these are known, else themselves.
+    pub fn units(&self) -> Units {
+        Units::of(self.labels.len(), self.groups.as_deref())
+    }
+
     /// Makes a measure undefined whose value says nothing about these scores.
     pub(crate) fn undefine(&mut self, id: &str) {
         self.scores.measures.insert(id.to_owned(), None);
@@ -143,8 +171,8 @@ impl SplitPredictions {
 }
 
 /// As [`SplitPredictions::draws`].
-fn draws(scored: &Scored<'_>) -> Result<BTreeMap<String, Vec<Option<f64>>>, EvalError> {
-    if scored.scores.len() > MOST_SCORES {
+fn draws(scored: &Scored<'_>, units: Units) -> Result<BTreeMap<String, Vec<Option<f64>>>, EvalError> {
+    if scored.scores.len() > MOST_SCORES || units.group_count() == Some(1) {
         return Ok(BTreeMap::new());
     }
     let of_scores = MEASURES.iter().filter_map(|measure| match measure.of {
@@ -157,7 +185,7 @@ fn draws(scored: &Scored<'_>) -> Result<BTreeMap<String, Vec<Option<f64>>>, Eval
         drawn[0].iter().for_each(|&sample| times[sample] += 1);
         formulas.iter().map(|of| of(scored, &times)).collect::<Vec<_>>()
     };
-    let drawn = Bootstrap::default().draws(&[scored.samples()], of_draw)?;
+    let drawn = Bootstrap::default().draws(&[units], of_draw)?;
     let column = |(at, id): (usize, &&str)| ((*id).to_owned(), drawn.iter().map(|row| row[at]).collect());
     Ok(ids.iter().enumerate().map(column).collect())
 }
@@ -179,7 +207,7 @@ mod tests {
             let rows = drawn[0].iter().flat_map(|&sample| scores[3 * sample..][..3].iter().copied());
             mean_of_defined(auc_one_vs_rest(&labels, &rows.collect::<Vec<_>>(), 3).unwrap())
         };
-        let expected = Bootstrap::default().draws(&[30], of_samples).unwrap();
+        let expected = Bootstrap::default().draws(&[Units::samples(30)], of_samples).unwrap();
         assert_eq!(verdict.outcome.splits[0].draws["macro_auc"], expected);
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Confusion, Formula, MEASURES, mean_of_defined};
+use crate::shift::units;
 use crate::statistics::{Bootstrap, Interval, mean_and_deviation};
 use crate::{EvalError, Measure, Predictions, SplitPredictions};
 
@@ -20,7 +21,7 @@ pub struct Repeated {
     pub std: Option<f64>,
     /// Percentile bootstrap interval of the mean over seeds when the images of the split are drawn again, the same ones
     /// for every seed: how far other images of the same kind would move it. `None` for a measure of scores of which the
-    /// verdicts keep no draws ([`SplitPredictions::draws`]) or that is undefined on most of them.
+    /// verdicts keep no draws ([`SplitPredictions::draws`]), that is undefined on most of them, or of images of one group.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -31,6 +32,9 @@ pub struct Repeats {
     pub split: String,
     /// Images of the split.
     pub samples: usize,
+    /// The number of groups that intervals are over; nothing where they are over images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
     /// Every one of [`MEASURES`], by its id.
     #[serde(flatten)]
     pub measures: BTreeMap<String, Repeated>,
@@ -58,7 +62,7 @@ impl Repeats {
         let repeated = |(at, measure): (usize, &Measure<Formula>)| {
             let values = splits.iter().map(|split| measure.value(&split.scores)).collect();
             let draws = match measure.of {
-                Formula::Counts(_) => drawn.iter().map(|row| row[at]).collect(),
+                Formula::Counts(_) => drawn.iter().map(|row: &Vec<Option<f64>>| row[at]).collect(),
                 Formula::Scores(_) => draws_of_scores(&splits, measure.id),
             };
             Ok((measure.id.to_owned(), Repeated::of(values)?.with_draws(draws)?))
@@ -66,6 +70,7 @@ impl Repeats {
         Ok(Repeats {
             split: split.to_owned(),
             samples: first.labels.len(),
+            groups: units(&splits).group_count(),
             measures: MEASURES.iter().enumerate().map(repeated).collect::<Result<_, EvalError>>()?,
         })
     }
@@ -105,7 +110,10 @@ impl Repeated {
 /// The mean over `splits` of every measure, of every draw of the images; only those of counts are taken.
 fn draws_of_counts(splits: &[&SplitPredictions], classes: usize) -> Result<Vec<Vec<Option<f64>>>, EvalError> {
     let on_images = |drawn: &[Vec<usize>]| on_images(splits, classes, &drawn[0]);
-    Bootstrap::default().draws(&[splits[0].labels.len()], on_images)
+    match units(splits) {
+        one if one.group_count() == Some(1) => Ok(Vec::new()),
+        units => Bootstrap::default().draws(&[units], on_images),
+    }
 }
 
 /// The mean over `splits` of every measure of counts, taken of these `images`; `None` for other measures.
@@ -121,8 +129,11 @@ fn on_images(splits: &[&SplitPredictions], classes: usize, images: &[usize]) -> 
     MEASURES.iter().map(mean).collect()
 }
 
-/// The mean over `splits` of a measure of scores, draw by draw; nothing where a verdict keeps no draws.
+/// The mean over `splits` of a measure of scores, draw by draw; nothing where a verdict keeps no draws, or not those of the others.
 fn draws_of_scores(splits: &[&SplitPredictions], id: &str) -> Vec<Option<f64>> {
+    if splits.iter().any(|split| split.groups != splits[0].groups) {
+        return Vec::new();
+    }
     let Some(draws) = splits.iter().map(|split| split.draws.get(id)).collect::<Option<Vec<_>>>() else {
         return Vec::new();
     };
@@ -172,6 +183,44 @@ mod tests {
         assert_eq!(Repeats::of("test", &[&one, &without]).unwrap().measures["macro_auc"].interval, None);
         let alone = Repeats::of("test", &[&one]).unwrap();
         assert_eq!((alone.measures["accuracy"].std, alone.measures["accuracy"].mean), (None, Some(0.9)));
+    }
+
+    #[test]
+    fn intervals_are_over_groups_where_these_are_known() {
+        let apart = verdict(&(0..20).collect::<Vec<_>>());
+        let set = blobs(40, 3, 2, 0.5, 1).grouped(Some((0..40).map(|image| image / 5).collect())).unwrap();
+        let mut grouped = Judgement::of_labels([], set.labels(), set.classes());
+        let scores: Vec<f64> = (0..40)
+            .flat_map(|image| (0..3).map(move |column| (image, column)))
+            .map(|(image, column)| {
+                let class = (set.labels()[image] + usize::from(image < 20)) % 3;
+                if column == class { 0.8 } else { 0.1 }
+            })
+            .collect();
+        grouped.judge("test", &set, &scores).unwrap();
+        assert!(
+            grouped.warnings.iter().any(|warning| warning.contains("8 groups")),
+            "{:?}",
+            grouped.warnings
+        );
+        let (alone, found) =
+            (Repeats::of("test", &[&apart]).unwrap(), Repeats::of("test", &[&grouped.outcome]).unwrap());
+        assert_eq!((alone.groups, found.groups, found.samples), (None, Some(8), 40));
+        for id in ["accuracy", "macro_auc"] {
+            let width = |of: &Repeats| of.get(id).unwrap().interval.map(|[low, high]| high - low).unwrap();
+            assert!(width(&found) > 1.5 * width(&alone), "{id}: {} {}", width(&found), width(&alone));
+            assert_eq!(found.get(id).unwrap().mean, alone.get(id).unwrap().mean);
+        }
+        // Draws of groups are not those of images.
+        let mixed = Repeats::of("test", &[&grouped.outcome, &apart]).unwrap();
+        assert_eq!(mixed.get("macro_auc").unwrap().interval, None);
+        assert_eq!(mixed.groups, Some(8));
+        let mut one = grouped.outcome.clone();
+        one.splits[0].groups = Some(vec![0; 40]);
+        assert_eq!(Repeats::of("test", &[&one]).unwrap().get("accuracy").unwrap().interval, None);
+        let kept = serde_json::to_value(&grouped.outcome).unwrap();
+        assert_eq!(serde_json::from_value::<Predictions>(kept).unwrap(), grouped.outcome);
+        assert!(serde_json::to_value(&apart).unwrap()["splits"][0].get("groups").is_none());
     }
 
     #[test]

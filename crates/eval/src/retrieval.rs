@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::gain::mean;
 use crate::neighbours::{cosine_neighbours, cosine_others};
 use crate::settings::at_least;
-use crate::statistics::Bootstrap;
+use crate::statistics::{Bootstrap, Interval, Units};
 use crate::{Better, EvalError, Judgement, Labelled, Measure, Unit};
 
 /// The ranks that [`RETRIEVAL_MEASURES`] look at, whatever the `k` of the mAP.
@@ -69,8 +69,12 @@ pub struct RetrievalSplit {
     pub gallery: usize,
     /// The mean over queries of every one of [`RETRIEVAL_MEASURES`], by its id; `None` without queries.
     pub measures: BTreeMap<String, Option<f64>>,
-    /// Both ends of the usual [`Bootstrap`] interval of these: queries are drawn with replacement, the gallery stays.
+    /// Both ends of the usual [`Bootstrap`] interval of these: queries, or their groups where these are known, are drawn with
+    /// replacement, the gallery stays. Nothing of queries of one group.
     pub intervals: BTreeMap<String, [f64; 2]>,
+    /// The number of groups that intervals are over; nothing where they are over queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
     /// The same means class by class.
     pub per_class: Vec<RetrievalClass>,
     /// Some queries with the images nearest to them; only of the last split.
@@ -192,18 +196,25 @@ impl RetrievalProtocol {
         labels.iter().for_each(|&label| of_class[label] += 1);
         // Without a gallery, a query itself is one of its class.
         let own = usize::from(gallery.is_none());
-        let mut ranked = Vec::new();
-        for (&class, nearest) in set.labels().iter().zip(&lists) {
+        let (mut ranked, mut counted) = (Vec::new(), Vec::new());
+        for (query, (&class, nearest)) in set.labels().iter().zip(&lists).enumerate() {
             let right = nearest.iter().map(|&row| labels[row] == class);
             let relevant = of_class[class] - own;
-            ranked.extend((relevant > 0).then(|| rank(class, right, self.k, relevant)));
+            if relevant > 0 {
+                ranked.push(rank(class, right, self.k, relevant));
+                counted.push(query);
+            }
         }
+        let groups =
+            set.groups().map(|groups| counted.iter().map(|&query| groups[query]).collect::<Vec<u32>>());
+        let units = Units::of(ranked.len(), groups.as_deref());
         let mut intervals = BTreeMap::new();
         for measure in &RETRIEVAL_MEASURES {
             let values: Vec<f64> = ranked.iter().map(measure.of).collect();
             if !values.is_empty() {
-                let found = mean(&values, Bootstrap::default())?;
-                intervals.insert(measure.id.to_owned(), [found.low, found.high]);
+                let found = mean(&values, units.clone(), Bootstrap::default());
+                let ends = Interval::ends_where_defined(found)?;
+                intervals.extend(ends.map(|ends| (measure.id.to_owned(), ends)));
             }
         }
         let per_class = |class: usize| {
@@ -224,6 +235,7 @@ impl RetrievalProtocol {
             gallery: others,
             measures: means(&ranked),
             intervals,
+            groups: units.group_count(),
             per_class: (0..set.classes().len()).map(per_class).collect(),
             examples: (0..examples.min(rows)).map(example).collect(),
         })

@@ -1,30 +1,45 @@
 //! How far a protocol falls from validation to test: small where both come from the same place, large where the test images
 //! come from another clinic, camera or year.
 
-use crate::statistics::{Bootstrap, Interval};
+use crate::statistics::{Bootstrap, Interval, Units};
 use crate::{EvalError, Predictions, SplitPredictions};
 
-/// `accuracy on val - accuracy on test`, the mean over `verdicts` that differ in seeds alone, with an interval over images:
-/// those of each split are drawn with replacement, the same ones for all verdicts. `None` if a verdict lacks one of the
-/// splits or its predictions, or the verdicts are not of the same images.
+/// `accuracy on val - accuracy on test`, the mean over `verdicts` that differ in seeds alone, with an interval over images, or
+/// over their groups where these are known: those of each split are drawn with replacement, the same ones for all verdicts. `None` if
+/// a verdict lacks one of the splits or its predictions, the verdicts are not of the same images, or those of a split are all
+/// of one group.
 ///
 /// # Errors
 /// As [`Bootstrap::interval_of`].
 pub fn shift(verdicts: &[&Predictions], bootstrap: &Bootstrap) -> Result<Option<Interval>, EvalError> {
-    let Some(hits) =
-        ["val", "test"].into_iter().map(|split| hits(verdicts, split)).collect::<Option<Vec<_>>>()
-    else {
+    let (Some(val), Some(test)) = (hits(verdicts, "val"), hits(verdicts, "test")) else {
         return Ok(None);
     };
     let mean = |hits: &[f64], drawn: &[usize]| {
         drawn.iter().map(|&image| hits[image]).sum::<f64>() / drawn.len() as f64
     };
-    let measure = |drawn: &[Vec<usize>]| Some(mean(&hits[0], &drawn[0]) - mean(&hits[1], &drawn[1]));
-    bootstrap.interval_of(&[hits[0].len(), hits[1].len()], measure).map(Some)
+    let measure = |drawn: &[Vec<usize>]| Some(mean(&val.right, &drawn[0]) - mean(&test.right, &drawn[1]));
+    where_several(bootstrap.interval_of(&[val.units.clone(), test.units.clone()], measure))
 }
 
-/// For each image of a split the share of verdicts that were right about it.
-pub(crate) fn hits(verdicts: &[&Predictions], split: &str) -> Option<Vec<f64>> {
+/// An interval; none of a single group, which says nothing of others.
+pub(crate) fn where_several(found: Result<Interval, EvalError>) -> Result<Option<Interval>, EvalError> {
+    match found {
+        Err(EvalError::Undefined { .. }) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// How often verdicts were right about the images of a split.
+pub(crate) struct Hits {
+    /// For each image the share of the verdicts.
+    pub(crate) right: Vec<f64>,
+    /// What a bootstrap draws of them.
+    pub(crate) units: Units,
+}
+
+/// Of each image of a split; none where verdicts are of other images.
+pub(crate) fn hits(verdicts: &[&Predictions], split: &str) -> Option<Hits> {
     let splits: Vec<&SplitPredictions> =
         verdicts.iter().map(|verdict| verdict.split(split)).collect::<Option<_>>()?;
     let labels = &splits.first()?.labels;
@@ -35,7 +50,19 @@ pub(crate) fn hits(verdicts: &[&Predictions], split: &str) -> Option<Vec<f64>> {
     }
     let right =
         |image: usize| splits.iter().filter(|split| split.predictions[image] == labels[image]).count();
-    Some((0..labels.len()).map(|image| right(image) as f64 / splits.len() as f64).collect())
+    let right = (0..labels.len()).map(|image| right(image) as f64 / splits.len() as f64).collect();
+    Some(Hits { right, units: units(&splits) })
+}
+
+/// What a bootstrap draws of the images of `splits`, which are the same: their groups where any of them knows these.
+pub(crate) fn units(splits: &[&SplitPredictions]) -> Units {
+    let mut all = splits.iter().map(|split| split.units());
+    let first = all.next().unwrap_or(Units::samples(0));
+    if first.group_count().is_some() {
+        first
+    } else {
+        all.find(|units| units.group_count().is_some()).unwrap_or(first)
+    }
 }
 
 #[cfg(test)]

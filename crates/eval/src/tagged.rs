@@ -2,6 +2,7 @@
 
 use twinlens_data::Tag;
 
+use crate::features::check_groups;
 use crate::{EvalError, Features};
 
 /// Features with, for every row and class, whether the image shows the class, and the names of all classes.
@@ -10,6 +11,7 @@ pub struct Tagged {
     features: Features,
     tags: Vec<Tag>,
     classes: Vec<String>,
+    groups: Option<Vec<u32>>,
 }
 
 impl Tagged {
@@ -25,7 +27,21 @@ impl Tagged {
         if expected != got {
             return Err(EvalError::Length { what: "tags", expected, got });
         }
-        Ok(Tagged { features, tags, classes })
+        Ok(Tagged { features, tags, classes, groups: None })
+    }
+
+    /// The same, with the number of every row's group, if these are known; see [`crate::Labelled::grouped`].
+    ///
+    /// # Errors
+    /// [`EvalError::Length`] unless there is one number per row.
+    pub fn grouped(self, groups: Option<Vec<u32>>) -> Result<Tagged, EvalError> {
+        check_groups(groups.as_deref(), self.features.rows())?;
+        Ok(Tagged { groups, ..self })
+    }
+
+    /// The number of every row's group, if these are known.
+    pub fn groups(&self) -> Option<&[u32]> {
+        self.groups.as_deref()
     }
 
     /// The features.
@@ -63,7 +79,7 @@ impl Tagged {
         let rows = self.features.rows() + other.features.rows();
         let features = Features::new(rows, self.features.dim(), values)?;
         let tags = [&self.tags[..], &other.tags[..]].concat();
-        Ok(Tagged { features, tags, classes: self.classes.clone() })
+        Ok(Tagged { features, tags, classes: self.classes.clone(), groups: None })
     }
 
     /// Refuses a split whose features or classes are not those of `self`, the training split.

@@ -18,7 +18,7 @@ use twinlens_ssl::{LOW_RANK, Settings};
 use crate::jobs::Pretraining;
 use crate::protocols::{Knn, Protocol, TsneMap, find, settings};
 use crate::run_settings::RunSettings;
-use crate::sentence::{images, percent, range, sentence};
+use crate::sentence::{images, over_groups, percent, range, sentence};
 use crate::verdict::KeptVerdicts;
 use crate::words::counted;
 use crate::{
@@ -324,17 +324,18 @@ impl Neighbours {
     }
 
     fn meaning(&self, learned: Learned, epochs: usize) -> String {
-        let Interval { value, low, high } = self.gain;
+        let Interval { value, low, high, .. } = self.gain;
+        let over = over_groups(&self.gain);
         let points = |share: f64| format!("{:.1}", 100.0 * share);
         match learned {
             Learned::Yes => format!(
-                "The encoder learned: {} points more than untrained (95 %: {} to {}).",
+                "The encoder learned: {} points more than untrained (95 %: {} to {}{over}).",
                 points(value),
                 points(low),
                 points(high)
             ),
             Learned::Worse => format!(
-                "Training made it worse, by {} points (95 %: {} to {}): try epochs={}, a lower optim.lr, or views that keep \
+                "Training made it worse, by {} points (95 %: {} to {}{over}): try epochs={}, a lower optim.lr, or views that keep \
                  what tells your images apart.",
                 points(-value),
                 points(-high),
@@ -343,7 +344,7 @@ impl Neighbours {
             ),
             _ => format!(
                 "Whether it learned cannot be told from {}: the difference to untrained, {} points, may be chance \
-                 (95 %: {} to {}). Try epochs={}.",
+                 (95 %: {} to {}{over}). Try epochs={}.",
                 images(self.samples, &self.split),
                 points(value),
                 points(low),

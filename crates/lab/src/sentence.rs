@@ -42,7 +42,7 @@ fn of_retrieval(found: &Retrieval) -> String {
         return format!("nothing to retrieve for {}", part(&split.split));
     };
     let ends = split.intervals.get("recall_at_1").map_or(String::new(), |[low, high]| {
-        format!(" ({})", range(&Interval { value: recall, low: *low, high: *high }))
+        format!(" ({})", range(&Interval { value: recall, low: *low, high: *high, groups: split.groups }))
     });
     format!("recall@1 {} of {images}{ends}, mAP@k {}", percent(recall), percent(precision))
 }
@@ -96,9 +96,15 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// `95 %: 50.8 to 68.0 %`.
+/// `95 %: 50.8 to 68.0 %`, and `95 %: 41.5 to 77.0 %, interval over 12 groups` where groups of images were drawn.
 pub(crate) fn range(interval: &Interval) -> String {
-    format!("95 %: {:.1} to {}", 100.0 * interval.low, percent(interval.high))
+    let groups = over_groups(interval);
+    format!("95 %: {:.1} to {}{groups}", 100.0 * interval.low, percent(interval.high))
+}
+
+/// `, interval over 12 groups`; nothing where images were drawn, each by itself.
+pub(crate) fn over_groups(interval: &Interval) -> String {
+    interval.groups.map_or(String::new(), |count| format!(", interval over {count} groups"))
 }
 
 #[cfg(test)]
@@ -130,6 +136,8 @@ mod tests {
         let told = told("ridge-probe", Judgement { asked, found, seeds, outcome, warnings });
         let expected = "trained encoder: 75.0 % right of 4 test images (95 %: 25.0 to 100.0 %).";
         assert!(told.ends_with(expected), "{told}");
+        let of_plates = Interval { value: 0.5, low: 0.4, high: 0.625, groups: Some(12) };
+        assert_eq!(range(&of_plates), "95 %: 40.0 to 62.5 %, interval over 12 groups");
         assert_eq!((images(1, "val"), images(2, "all")), ("1 validation image".into(), "2 images".into()));
     }
 

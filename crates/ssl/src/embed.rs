@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use twinlens_data::{ImageSource, Tag};
+use twinlens_data::{ImageSource, Tag, group_numbers};
 use twinlens_eval::{EvalError, Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
@@ -184,7 +184,7 @@ fn unreadable(source: ViewsError) -> SslError {
     SslError::Image { source }
 }
 
-/// Features joined with the labels and names of the images they came from; `None` if any image has no label.
+/// Features joined with the labels, names and groups of the images they came from; `None` if any image has no label.
 ///
 /// # Errors
 /// A label that names no class.
@@ -197,13 +197,14 @@ pub fn with_labels(
     Ok(match labels {
         Some(labels) => {
             let names = (0..source.len()).map(|index| source.name(index)).collect();
-            Some(Labelled::new(features, labels, classes.to_vec())?.named(names)?)
+            let labelled = Labelled::new(features, labels, classes.to_vec())?.named(names)?;
+            Some(labelled.grouped(group_numbers(source))?)
         }
         None => None,
     })
 }
 
-/// Features with the tags of the images they came from; `None` if any image has none.
+/// Features with the tags and groups of the images they came from; `None` if any image has none.
 ///
 /// # Errors
 /// Tags that are not one for every class.
@@ -213,5 +214,8 @@ pub fn with_tags(
     classes: &[String],
 ) -> Result<Option<Tagged>, EvalError> {
     let tags: Option<Vec<&[Tag]>> = (0..source.len()).map(|index| source.tags(index)).collect();
-    tags.map(|tags| Tagged::new(features, tags.concat(), classes.to_vec())).transpose()
+    let tagged = |tags: Vec<&[Tag]>| {
+        Tagged::new(features, tags.concat(), classes.to_vec())?.grouped(group_numbers(source))
+    };
+    tags.map(tagged).transpose()
 }

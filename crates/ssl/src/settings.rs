@@ -158,7 +158,7 @@ pub struct ImageShare {
     /// Share of the training images that is learned from.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub share: f64,
-    /// How the share is drawn: `random` from all, or `stratified` by class where there are labels.
+    /// How the share is drawn: `random` from all, `stratified` by class where there are labels, or `by-group`: whole groups.
     #[schemars(with = "Choice")]
     pub choice: LabelChoice,
     /// The seed of that draw.
@@ -179,6 +179,8 @@ impl Default for ImageShare {
 pub(crate) enum Choice {
     Stratified,
     Random,
+    #[serde(rename = "by-group")]
+    ByGroup,
 }
 
 impl<M> Deref for Settings<M> {

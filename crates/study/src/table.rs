@@ -346,11 +346,12 @@ pub(crate) fn parts(measure: &str) -> Option<(&str, &str, &str)> {
     Some((protocol, split, id))
 }
 
-/// How many images a split has.
+/// How many images a split has; nothing where their groups are known, as an interval of counts alone would be too narrow.
 fn samples(outcome: &Outcome, split: &str) -> Option<usize> {
     match outcome {
         Outcome::Predictions(found) => {
-            found.splits.iter().find(|one| one.split == split).map(|one| one.labels.len())
+            let found = found.splits.iter().find(|one| one.split == split);
+            found.filter(|one| one.groups.is_none()).map(|one| one.labels.len())
         }
         Outcome::Measured(found) => found.splits.iter().find(|one| one.split == split).map(|one| one.samples),
         _ => None,

@@ -43,7 +43,7 @@ const LABELS: &[&str] = &[
 /// Columns that say a split.
 const SPLITS: &[&str] = &["split", "set", "subset", "partition", "fold", "datasplit", "phase"];
 
-/// Texts that stand for "no label".
+/// Texts that stand for "no label" or no value.
 const MISSING: &[&str] = &["", "nan", "na", "n/a", "null"];
 
 /// Where the label of a row stands.
@@ -119,9 +119,14 @@ fn as_label(text: &str, settings: &DataSettings) -> Option<String> {
     match whole {
         Some(value) if value == -1 || settings.ignore_labels.contains(&value) => None,
         Some(value) if text.contains('.') => Some(value.to_string()),
-        _ if MISSING.contains(&text.to_lowercase().as_str()) => None,
+        _ if is_missing(text) => None,
         _ => Some(composed(text)),
     }
+}
+
+/// Whether a text stands for none.
+pub(crate) fn is_missing(text: &str) -> bool {
+    MISSING.contains(&text.trim().to_lowercase().as_str())
 }
 
 fn number(text: &str) -> Option<f64> {

@@ -11,6 +11,7 @@ mod matching;
 mod parse;
 mod search;
 
+pub(crate) use self::columns::is_missing;
 pub(crate) use self::known::Known;
 use self::matching::{Index, match_table};
 pub(crate) use self::search::beside;

@@ -11,6 +11,7 @@ mod cifar;
 mod decoding;
 mod dicom;
 mod folders;
+mod groups;
 mod hostile;
 mod idx;
 mod label_lists;

@@ -6,7 +6,7 @@ use twinlens_data::Tag;
 use super::auc;
 use super::average_precision::{ApRule, Ranking};
 use super::basics::{check_score_values, mean_of_defined};
-use crate::statistics::{Bootstrap, Interval};
+use crate::statistics::{Bootstrap, Interval, Units};
 use crate::{Better, EvalError, Measure, MeasureOf, Tagged, Unit};
 
 /// An average precision by each [`ApRule`]; `None` where it is undefined.
@@ -29,6 +29,9 @@ pub struct TagScores {
     pub mean_average_precision: ByRule,
     /// What it would be, by [`ApRule::Step`], of other images of the same kind: the interval of a [`Bootstrap`].
     pub interval: Option<[f64; 2]>,
+    /// The number of groups that the interval is over; nothing where it is over images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
     /// Mean area under the ROC curve over the classes for which it is defined.
     pub macro_auc: Option<f64>,
     /// The same per class, in class order.
@@ -102,6 +105,7 @@ impl TagScores {
         let mean = |value: fn(&ByRule) -> Option<f64>| {
             mean_of_defined(per_class.iter().map(|class| value(&class.average_precision)))
         };
+        let units = Units::of(truth.features().rows(), truth.groups());
         Ok(TagScores {
             samples: truth.features().rows(),
             mean_average_precision: ByRule {
@@ -109,7 +113,8 @@ impl TagScores {
                 area: mean(|ap| ap.area),
                 voc07: mean(|ap| ap.voc07),
             },
-            interval: interval(truth.features().rows(), &judged, bootstrap)?,
+            groups: units.group_count(),
+            interval: interval(truth.features().rows(), units, &judged, bootstrap)?,
             macro_auc: mean_of_defined(per_class.iter().map(|class| class.auc)),
             per_class,
         })
@@ -147,6 +152,7 @@ fn of_class(truth: &Tagged, class: usize, judged: Option<&Judged>) -> TagClassSc
 /// How far the mean average precision would move if the images were drawn again; `None` where it is undefined.
 fn interval(
     images: usize,
+    units: Units,
     judged: &[Option<Judged>],
     bootstrap: &Bootstrap,
 ) -> Result<Option<[f64; 2]>, EvalError> {
@@ -159,7 +165,7 @@ fn interval(
         };
         mean_of_defined(judged.iter().map(of))
     };
-    Interval::ends_where_defined(bootstrap.interval(images, mean))
+    Interval::ends_where_defined(bootstrap.interval(units, mean))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How far a measure would move on other samples of the same kind.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use crate::EvalError;
@@ -14,6 +16,92 @@ pub struct Interval {
     pub low: f64,
     /// Upper end.
     pub high: f64,
+    /// The number of groups that were drawn; `None` where samples were, each by itself.
+    pub groups: Option<usize>,
+}
+
+/// What a bootstrap draws with replacement: samples, each by itself, or groups of samples that belong together.
+///
+/// Images of one patient are more alike than those of several, so that 1000 images of 10 patients say as much of other patients as
+/// few images do. An interval over samples is then too narrow; one over groups (the cluster bootstrap) is not: a draw
+/// holds as many groups as there are, with replacement, and of each all its samples (Davison and Hinkley, "Bootstrap methods
+/// and their application", 1997, chapter 3.8, the first of its strategies; Field and Welsh, "Bootstrapping clustered
+/// data", 2007). Draws so differ in their number of samples. Of fewer than some ten groups the interval is too narrow still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Units(Drawn);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Drawn {
+    Samples(usize),
+    /// The samples of each group.
+    Groups(Vec<Vec<usize>>),
+}
+
+impl Units {
+    /// Each of so many samples by itself.
+    pub fn samples(count: usize) -> Units {
+        Units(Drawn::Samples(count))
+    }
+
+    /// The groups of samples, of which each has the number of its group, in the order of these numbers.
+    pub fn groups(numbers: &[u32]) -> Units {
+        let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (sample, &number) in numbers.iter().enumerate() {
+            groups.entry(number).or_default().push(sample);
+        }
+        Units(Drawn::Groups(groups.into_values().collect()))
+    }
+
+    /// The groups of `count` samples where they are known of all, else the samples.
+    pub fn of(count: usize, groups: Option<&[u32]>) -> Units {
+        match groups.filter(|groups| groups.len() == count) {
+            Some(groups) => Units::groups(groups),
+            None => Units::samples(count),
+        }
+    }
+
+    /// How many there are to draw from.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Drawn::Samples(count) => *count,
+            Drawn::Groups(groups) => groups.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of groups, where groups are drawn.
+    pub fn group_count(&self) -> Option<usize> {
+        match &self.0 {
+            Drawn::Samples(_) => None,
+            Drawn::Groups(groups) => Some(groups.len()),
+        }
+    }
+
+    /// All samples of the units `drawn`, which are numbered from 0, one unit after the other; of a unit that was drawn twice, twice.
+    ///
+    /// # Panics
+    /// When a number is not below [`Units::len`].
+    pub fn pooled(&self, drawn: &[usize]) -> Vec<usize> {
+        match &self.0 {
+            Drawn::Samples(_) => drawn.to_vec(),
+            Drawn::Groups(groups) => drawn.iter().flat_map(|&group| &groups[group]).copied().collect(),
+        }
+    }
+
+    /// All samples, once.
+    fn all(&self) -> Vec<usize> {
+        self.pooled(&(0..self.len()).collect::<Vec<usize>>())
+    }
+}
+
+impl From<usize> for Units {
+    fn from(samples: usize) -> Units {
+        Units::samples(samples)
+    }
 }
 
 impl Interval {
@@ -53,52 +141,56 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// The interval of `measure`, a function of which of the `samples` are there (indices, in any order, with
-    /// repetitions). Draws for which it is `None` (a class that was not drawn, say) are left out. Ends between
+    /// The interval of `measure`, a function of which samples are there (indices, in any order, with
+    /// repetitions); `units` (a number of samples, or [`Units`]) are drawn. Draws for which it is `None` (a class that was not drawn, say) are left out. Ends between
     /// two draws are interpolated linearly, as NumPy's `percentile` does.
     ///
     /// # Errors
-    /// Settings outside their range, no samples; [`EvalError::Undefined`] when the measure is undefined on the
-    /// samples themselves or on half the draws or more, [`EvalError::NumberNotFinite`] when it is not finite.
+    /// Settings outside their range, no samples; [`EvalError::Undefined`] when there is a single group, the measure is undefined on
+    /// the samples themselves or on half the draws or more, [`EvalError::NumberNotFinite`] when it is not finite.
     pub fn interval(
         &self,
-        samples: usize,
+        units: impl Into<Units>,
         measure: impl Fn(&[usize]) -> Option<f64> + Sync,
     ) -> Result<Interval, EvalError> {
-        self.interval_of(&[samples], |drawn| measure(&drawn[0]))
+        self.interval_of(&[units.into()], |drawn| measure(&drawn[0]))
     }
 
     /// The interval of `measure` of several independent sets of samples, such as the images of two splits: each set is
-    /// drawn from by itself, `sizes` says how many samples it has, and `measure` is given the indices drawn of each.
+    /// drawn from by itself, `sets` says what is drawn of it, and `measure` is given the indices drawn of each.
     ///
     /// # Errors
     /// As [`Bootstrap::interval`].
     pub fn interval_of(
         &self,
-        sizes: &[usize],
+        sets: &[Units],
         measure: impl Fn(&[Vec<usize>]) -> Option<f64> + Sync,
     ) -> Result<Interval, EvalError> {
-        let all: Vec<Vec<usize>> = sizes.iter().map(|size| (0..*size).collect()).collect();
+        let all: Vec<Vec<usize>> = sets.iter().map(Units::all).collect();
         let value = measure(&all);
-        self.interval_of_draws(value, self.draws(sizes, measure)?)
+        let found = self.interval_of_draws(value, self.draws(sets, measure)?)?;
+        // Of several sets, the fewest groups are what makes it wide.
+        Ok(Interval { groups: sets.iter().filter_map(Units::group_count).min(), ..found })
     }
 
-    /// What `measure` gives for every draw, in their order: of draw `i` of as many samples these are always the same samples, so that
-    /// measures taken apart can be compared or averaged draw by draw.
+    /// What `measure` gives for every draw, in their order: of draw `i` of as many samples, or of the same groups, these are always the
+    /// same samples, so that measures taken apart can be compared or averaged draw by draw.
     ///
     /// # Errors
-    /// Settings outside their range, no samples.
+    /// Settings outside their range, no samples; [`EvalError::Undefined`] for a single group, as it says nothing of others.
     pub fn draws<T: Send>(
         &self,
-        sizes: &[usize],
+        sets: &[Units],
         measure: impl Fn(&[Vec<usize>]) -> T + Sync,
     ) -> Result<Vec<T>, EvalError> {
-        self.check(sizes.iter().copied().min().unwrap_or(0))?;
+        self.check(sets)?;
         let draw = |number: usize| {
             let mut draws = stream(self.seed, Draw::Bootstrap, number);
-            let drawn: Vec<Vec<usize>> =
-                sizes.iter().map(|size| (0..*size).map(|_| draws.below(*size)).collect()).collect();
-            measure(&drawn)
+            let mut of = |units: &Units| {
+                let drawn: Vec<usize> = (0..units.len()).map(|_| draws.below(units.len())).collect();
+                units.pooled(&drawn)
+            };
+            measure(&sets.iter().map(&mut of).collect::<Vec<_>>())
         };
         Ok((0..self.resamples).into_par_iter().map(draw).collect())
     }
@@ -125,15 +217,20 @@ impl Bootstrap {
         super::checks::check("the measures of the draws", &drawn, 1)?;
         drawn.sort_by(f64::total_cmp);
         let tail = 0.5 * (1.0 - self.level);
-        Ok(Interval { value, low: quantile(&drawn, tail), high: quantile(&drawn, 1.0 - tail) })
+        let (low, high) = (quantile(&drawn, tail), quantile(&drawn, 1.0 - tail));
+        Ok(Interval { value, low, high, groups: None })
     }
 
-    fn check(&self, samples: usize) -> Result<(), EvalError> {
+    fn check(&self, sets: &[Units]) -> Result<(), EvalError> {
         let refuse = |setting, value, expected: &str| {
             Err(EvalError::Setting { setting, value, expected: expected.to_string() })
         };
-        if samples == 0 {
+        if sets.is_empty() || sets.iter().any(Units::is_empty) {
             return Err(EvalError::Empty { what: "the list of samples".to_string() });
+        }
+        if sets.iter().any(|units| units.group_count() == Some(1)) {
+            let reason = "all samples are of one group, which says nothing of others".to_owned();
+            return Err(EvalError::Undefined { what: "the interval", reason });
         }
         if self.resamples < 2 {
             return refuse("resamples", self.resamples as f64, "choose at least 2");
@@ -174,6 +271,81 @@ mod tests {
         assert!(found.low < found.value && found.value < found.high);
     }
 
+    /// What draws of groups give, one after the other, against the references: the groups that each draw holds are given.
+    #[test]
+    fn draws_of_groups_agree_with_the_reference() {
+        for case in twinlens_golden::cases("statistics2/cluster_bootstrap") {
+            let numbers: Vec<u32> =
+                case.i64("in.groups").iter().map(|&id| u32::try_from(id).unwrap()).collect();
+            let values: Vec<f64> = case.f32("in.values").iter().map(|&value| f64::from(value)).collect();
+            let mean = |samples: &[usize], of: &[f64]| {
+                samples.iter().map(|&sample| of[sample]).sum::<f64>() / samples.len() as f64
+            };
+            let measure = |samples: &[usize]| match case.text("statistic") {
+                "mean" => Some(mean(samples, &values)),
+                "difference" => {
+                    let other: Vec<f64> =
+                        case.f32("in.values_b").iter().map(|&value| f64::from(value)).collect();
+                    Some(mean(samples, &values) - mean(samples, &other))
+                }
+                "auc" => {
+                    let labels = case.i64("in.labels");
+                    let positive: Vec<bool> = samples.iter().map(|&sample| labels[sample] == 1).collect();
+                    let scores: Vec<f64> = samples.iter().map(|&sample| values[sample]).collect();
+                    crate::metrics::auc(&positive, &scores).unwrap()
+                }
+                other => panic!("{}: statistic {other}", case.name()),
+            };
+            let units = Units::groups(&numbers);
+            let count = units.group_count().unwrap();
+            assert_eq!(case.shape("in.draws")[1], count, "{}", case.name());
+            let draws: Vec<Option<f64>> = case
+                .i64("in.draws")
+                .chunks(count)
+                .map(|drawn| {
+                    measure(&units.pooled(&drawn.iter().map(|&group| group as usize).collect::<Vec<_>>()))
+                })
+                .collect();
+            case.check("out.statistic", &[measure(&units.all()).unwrap()]);
+            let valid: Vec<i64> = draws.iter().map(|draw| i64::from(draw.is_some())).collect();
+            case.check_exact("out.valid", &valid);
+            let values: Vec<f64> = draws.iter().map(|draw| draw.unwrap_or(0.0)).collect();
+            case.check("out.per_draw", &values);
+            let settings = Bootstrap { level: case.number("confidence"), ..Bootstrap::default() };
+            let found = settings.interval_of_draws(measure(&units.all()), draws).unwrap();
+            case.check("out.interval", &[found.low, found.high]);
+        }
+    }
+
+    /// 40 groups of 10 samples that are all alike: 40 samples in truth, so the interval is that of 40, and the usual one is
+    /// narrower by the root of 10.
+    #[test]
+    fn groups_of_equal_samples_count_as_one_sample_each() {
+        let features = random_features(40, 1, 5);
+        let alike: Vec<f32> = (0..400).map(|sample| features.values()[sample % 40]).collect();
+        let numbers: Vec<u32> = (0..400).map(|sample| sample % 40 + 7).collect();
+        let settings = Bootstrap { resamples: 4000, ..Bootstrap::default() };
+        let one = settings.interval(40, mean_of(features.values())).unwrap();
+        let grouped = settings.interval(Units::groups(&numbers), mean_of(&alike)).unwrap();
+        let apart = settings.interval(400, mean_of(&alike)).unwrap();
+        assert_eq!((one.groups, grouped.groups), (None, Some(40)));
+        assert!((grouped.value - one.value).abs() < 1e-9);
+        assert!(
+            (grouped.low - one.low).abs() < 1e-9 && (grouped.high - one.high).abs() < 1e-9,
+            "{grouped:?} {one:?}"
+        );
+        let ratio = (grouped.high - grouped.low) / (apart.high - apart.low);
+        assert!((ratio / 10f64.sqrt() - 1.0).abs() < 0.1, "{ratio}");
+        assert_eq!(Units::of(400, Some(&numbers[..9])), Units::samples(400));
+    }
+
+    #[test]
+    fn one_group_says_nothing_of_others() {
+        let refused = Bootstrap::default().interval(Units::groups(&[3, 3, 3]), |_| Some(1.0)).unwrap_err();
+        assert!(matches!(refused, EvalError::Undefined { .. }), "{refused}");
+        assert!(refused.to_string().contains("one group"), "{refused}");
+    }
+
     #[test]
     fn quantiles_are_interpolated() {
         let values = [0.0, 10.0, 20.0, 40.0];
@@ -207,6 +379,32 @@ mod tests {
     }
 
     proptest! {
+        /// Groups of one sample each are the samples, drawn alike.
+        #[test]
+        fn groups_of_single_samples_are_samples(seed: u64, count in 2usize..40) {
+            let features = random_features(count, 1, seed);
+            let settings = Bootstrap { resamples: 50, level: 0.9, seed };
+            let numbers: Vec<u32> = (0..count as u32).collect();
+            let apart = settings.interval(count, mean_of(features.values())).unwrap();
+            let grouped = settings.interval(Units::groups(&numbers), mean_of(features.values())).unwrap();
+            prop_assert_eq!(Interval { groups: None, ..grouped }, apart);
+        }
+
+        /// Every draw holds whole groups.
+        #[test]
+        fn draws_hold_whole_groups(numbers in prop::collection::vec(0u32..6, 2..40), seed: u64) {
+            let units = Units::groups(&numbers);
+            prop_assume!(units.len() > 1);
+            let settings = Bootstrap { resamples: 20, level: 0.9, seed };
+            let draws = settings.draws(&[units], |drawn| drawn[0].clone()).unwrap();
+            for draw in draws {
+                let times = |sample: usize| draw.iter().filter(|&&drawn| drawn == sample).count();
+                for (a, b) in (0..numbers.len()).flat_map(|a| (0..a).map(move |b| (a, b))) {
+                    prop_assert!(numbers[a] != numbers[b] || times(a) == times(b));
+                }
+            }
+        }
+
         #[test]
         fn wider_levels_contain_narrower_ones_and_shifts_shift(seed: u64, level in 0.2f64..0.9) {
             let features = random_features(30, 1, seed);

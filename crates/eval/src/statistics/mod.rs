@@ -10,7 +10,7 @@ mod regression;
 mod summary;
 mod variance;
 
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Interval, Units};
 pub use correlation::{Correlation, kendall_tau_b, pearson, spearman};
 pub use manova::{Manova, ManovaTest, manova};
 pub use proportion::{difference_of_proportions, proportion};

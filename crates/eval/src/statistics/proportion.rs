@@ -12,7 +12,7 @@ const Z: f64 = 1.959_963_984_540_054;
 /// (Wilson, "Probable inference, the law of succession, and statistical inference", 1927); all of 0 to 1 without trials.
 pub fn proportion(p: f64, n: usize) -> Interval {
     if n == 0 {
-        return Interval { value: p, low: 0.0, high: 1.0 };
+        return Interval { value: p, low: 0.0, high: 1.0, groups: None };
     }
     let (n, z2) = (n as f64, Z * Z);
     let half = Z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
@@ -21,6 +21,7 @@ pub fn proportion(p: f64, n: usize) -> Interval {
         value: p,
         low: ((centre - half) / scale).clamp(0.0, p),
         high: ((centre + half) / scale).clamp(p, 1.0),
+        groups: None,
     }
 }
 
@@ -36,6 +37,7 @@ pub fn difference_of_proportions(a: Interval, b: Interval) -> Interval {
         value,
         low: value - (a.value - a.low).hypot(b.high - b.value),
         high: value + (a.high - a.value).hypot(b.value - b.low),
+        groups: None,
     }
 }
 

@@ -136,6 +136,7 @@ mod tests {
         let split = Repeats {
             split: "test".into(),
             samples: 4,
+            groups: None,
             measures: [
                 ("accuracy".to_owned(), measure(Some(0.5))),
                 ("macro_auc".to_owned(), Repeated { interval: None, ..measure(None) }),

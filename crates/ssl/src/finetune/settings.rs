@@ -45,7 +45,7 @@ pub struct FinetuneSettings {
     pub label_share: f64,
     /// So many labels of every class instead; 0 goes by the share.
     pub labels_per_class: usize,
-    /// How the share is chosen: `stratified` or `random`.
+    /// How the share is chosen: `stratified`, `random`, or `by-group`: the labels of whole groups (`data_options.group`).
     #[schemars(with = "Choice")]
     pub label_choice: LabelChoice,
     /// What follows after what.

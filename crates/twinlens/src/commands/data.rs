@@ -185,6 +185,9 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
     if !inspection.columns.is_empty() {
         text += &format!("known of every image: {}\n", inspection.columns.join(", "));
     }
+    if let Some(groups) = &inspection.groups {
+        text += &format!("groups: {groups}\n");
+    }
     text += "\n";
     let span = |[low, high]: [usize; 2]| if low == high { low.to_string() } else { format!("{low}-{high}") };
     let decimals =
@@ -249,9 +252,12 @@ fn splits_in_words(inspection: &Inspection) -> &'static str {
         SplitOrigin::ValFromTrain => {
             "train and test as the set says; twinlens drew the validation images from train, by --split-seed"
         }
+        SplitOrigin::Drawn if inspection.groups.is_some() => {
+            "drawn by twinlens from all images, by --split-seed; no group is divided"
+        }
         SplitOrigin::Drawn => {
             "drawn by twinlens from all images, by --split-seed; where images belong together (of one patient, say), \
-             keep them together with folders train, val and test, or with --split-column"
+             keep them together with --group, with folders train, val and test, or with --split-column"
         }
         SplitOrigin::Complete => "nothing held out but the test images of the set",
         SplitOrigin::Column => "as a column of the table says",

@@ -18,7 +18,7 @@ pub struct LabelsArgs {
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub labels_per_class: Vec<u32>,
     /// How those labels are chosen [default: stratified]
-    #[arg(long, value_name = "random|stratified", hide_possible_values = true, value_parser = choice())]
+    #[arg(long, value_name = "random|stratified|by-group", hide_possible_values = true, value_parser = choice())]
     pub label_choice: Option<LabelChoice>,
     /// Repeat with each of these seeds, and tell mean and spread
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(i64).range(0..), conflicts_with = "seed")]
@@ -30,6 +30,7 @@ fn choice() -> impl TypedValueParser<Value = LabelChoice> {
     one_of([
         ("random", "Any images alike", LabelChoice::Random),
         ("stratified", "The same share of every class", LabelChoice::Stratified),
+        ("by-group", "Those of whole groups (--group)", LabelChoice::ByGroup),
     ])
 }
 

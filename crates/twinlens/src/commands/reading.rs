@@ -59,6 +59,12 @@ pub struct ReadingArgs {
     /// Seed of splits that are drawn
     #[arg(long, help_heading = HEADING, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub split_seed: Option<i64>,
+    /// The column of the table that says which images belong together (patient, plate): no drawn split divides them
+    #[arg(long, help_heading = HEADING, value_name = "COLUMN")]
+    pub group: Option<String>,
+    /// What becomes of given splits that divide groups
+    #[arg(long, help_heading = HEADING, value_name = "refuse|tell", value_parser = ["refuse", "tell"], hide_possible_values = true)]
+    pub shared_groups: Option<String>,
 }
 
 /// Stands at every flag: a heading of the whole struct would go on over the flags that follow it.
@@ -139,6 +145,8 @@ impl ReadingArgs {
             ("--split-folder", "data_options.split_folders", self.split_folders()),
             ("--split-column", "data_options.split_column", text(&self.split_column)),
             ("--split-seed", "data_options.split_seed", self.split_seed.map(Value::Integer)),
+            ("--group", "data_options.group", text(&self.group)),
+            ("--shared-groups", "data_options.shared_groups", text(&self.shared_groups)),
         ];
         all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
     }
@@ -166,7 +174,7 @@ impl ReadingArgs {
 mod tests {
     use std::collections::BTreeMap;
 
-    use twinlens_data::{ArrayLayout, OnBadSample, Pages, Split, SplitPolicy};
+    use twinlens_data::{ArrayLayout, OnBadSample, Pages, SharedGroups, Split, SplitPolicy};
 
     use super::*;
     use crate::commands::testing::parse;
@@ -178,7 +186,7 @@ mod tests {
         assert_eq!(read(""), before);
         let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --labels-from 1percent.txt --path-column id \
                     --ignore-labels 255,-2 --layout nchw --pages max --range -1024,3071 --splits column \
-                    --split-folder train=seg_train --split-folder train=extra --split-column fold";
+                    --split-folder train=seg_train --split-folder train=extra --split-column fold --group patient --shared-groups tell";
         let expected = DataSettings {
             on_bad_sample: OnBadSample::Fail,
             member: "imgs".into(),
@@ -193,6 +201,8 @@ mod tests {
             splits: SplitPolicy::Column,
             split_folders: BTreeMap::from([(Split::Train, vec!["seg_train".into(), "extra".into()])]),
             split_column: "fold".into(),
+            group: "patient".into(),
+            shared_groups: SharedGroups::Tell,
             ..before.clone()
         };
         assert_eq!(read(line), expected);

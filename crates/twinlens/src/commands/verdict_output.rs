@@ -140,7 +140,7 @@ fn told(shift: Option<Interval>) -> Option<Value> {
 /// The same in words, a line each.
 fn tell_shifts(shifts: &[(&Verdict<Predictions>, Option<Interval>)]) -> String {
     let line = |(verdict, found): &(&Verdict<Predictions>, Option<Interval>)| {
-        let Interval { value, low, high } = (*found)?;
+        let Interval { value, low, high, .. } = (*found)?;
         let points = |share: f64| {
             let side = if share < 0.0 { "above" } else { "below" };
             format!("{:.1} points {side}", 100.0 * share.abs())
@@ -200,7 +200,7 @@ mod tests {
         let judgement = twinlens_eval::Judgement::of_labels(asked, &[0], &["a".to_owned()]);
         let subject = SubjectRecord::of(FeaturesKind::Trained);
         let verdict = Verdict::new("knn", judgement, subject, DataRecord::default());
-        let found = Interval { value: 0.0512, low: -0.004, high: 0.1 };
+        let found = Interval { value: 0.0512, low: -0.004, high: 0.1, groups: None };
         let expected = "kNN k=5 weighted, trained: test is 5.1 points below validation (95 % of draws: 0.4 points above to \
                         10.0 points below)\n";
         assert_eq!(tell_shifts(&[(&verdict, Some(found))]), expected);
