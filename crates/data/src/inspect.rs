@@ -37,7 +37,6 @@ pub struct Inspection {
     /// Names of what else is known of every image: columns of the table of labels.
     pub columns: Vec<String>,
     /// The groups of its images, where a column of them is named.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupInspection>,
     /// The splits there are.
     pub splits: BTreeMap<Split, SplitInspection>,

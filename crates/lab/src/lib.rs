@@ -53,6 +53,7 @@ mod schema1;
 mod screen;
 mod sentence;
 pub mod settings;
+mod sheet;
 pub mod study;
 mod subject;
 mod summary;
@@ -80,6 +81,7 @@ pub use open::{BUNDLED, locate, own_data, own_joined, range_in_words, reading_fo
 pub use outcome::{MeasureRecord, Measured, MeasuredSplit, Outcome, Readings};
 pub use overview::RunOverview;
 pub use screen::{Span, on_screen};
+pub use sheet::data_sheet;
 pub use subject::{FeaturesKind, Subject, SubjectRecord};
 pub use summary::{
     MeasureSummary, PredictionSummary, Summary, by_measures, by_predictions, shift_of, shifts_over_seeds,

@@ -33,13 +33,15 @@ impl Lab<'_> {
         Ok(DataSet::union(sets)?)
     }
 
-    /// Tells what the data set called `name` holds, as [`Lab::open`] opens it. What was skipped, guessed or left out is in what is
+    /// The data set called `name`, as [`Lab::open`] opens it, and what it holds. What was skipped, guessed or left out is in what is
     /// returned, and not told besides.
     ///
     /// # Errors
     /// As [`Lab::open`].
-    pub fn inspect(&self, name: &str, settings: &DataSettings) -> Result<Inspection, LabError> {
-        Ok(inspect(&DataSet::union(self.all(name, settings)?)?)?)
+    pub fn inspect(&self, name: &str, settings: &DataSettings) -> Result<(DataSet, Inspection), LabError> {
+        let data = DataSet::union(self.all(name, settings)?)?;
+        let inspection = inspect(&data)?;
+        Ok((data, inspection))
     }
 
     /// The data set called `name` and those that are to be joined with it, each for itself.

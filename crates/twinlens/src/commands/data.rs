@@ -1,12 +1,16 @@
 //! `data`: public data sets, and what a data set holds.
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Subcommand, ValueHint};
 use serde_json::json;
 use twinlens_data::{DataSettings, Inspection, SplitInspection, SplitOrigin};
-use twinlens_lab::NameError;
 use twinlens_lab::catalogue::{self, EditionListing, Listing, PublicSet};
 pub use twinlens_lab::range_in_words;
+use twinlens_lab::{LabError, NameError, data_sheet};
+use twinlens_report::Picture;
+use twinlens_run::write_atomically;
 
 use super::reading::ReadingArgs;
 use super::training::lab;
@@ -66,6 +70,7 @@ Examples:
   twinlens data inspect blood.npz
   twinlens data inspect photos/ --on-bad-sample fail
   twinlens data inspect axial.npz --join coronal.npz
+  twinlens data inspect plate/ --group well --sheet wells.png --sheet-by compound
   twinlens data inspect cells.zip --json")]
 pub struct InspectArgs {
     /// A file or folder of images (`twinlens list formats`), or a public data set by name
@@ -77,6 +82,12 @@ pub struct InspectArgs {
     /// Another data set, learned from as one with the first
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub join: Vec<String>,
+    /// Draw a few images of every class as PNG: a contact sheet
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub sheet: Option<PathBuf>,
+    /// Draw them by the values of this column instead, such as a treatment
+    #[arg(long, value_name = "COLUMN", requires = "sheet")]
+    pub sheet_by: Option<String>,
     /// How it is read.
     #[command(flatten)]
     pub reading: ReadingArgs,
@@ -164,8 +175,18 @@ fn fetch(args: &FetchArgs, terminal: &Terminal) -> Outcome {
 
 fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
     let settings = args.reading.over(&DataSettings { join: args.join.clone(), ..DataSettings::default() })?;
-    let inspection = lab(&Invocation::default(), terminal).inspect(args.data(), &settings)?;
-    terminal.result(&notices::inspection(inspection.clone()), || describe(&inspection, terminal))
+    let (data, inspection) = lab(&Invocation::default(), terminal).inspect(args.data(), &settings)?;
+    let mut document = json!(notices::inspection(inspection.clone()));
+    document["warnings"] = json!(inspection.notices.iter().map(notices::notice).collect::<Vec<_>>());
+    if let Some(file) = &args.sheet {
+        let sheet = Picture::png(&data_sheet(&data, args.sheet_by.as_deref())?).map_err(LabError::Sheet)?;
+        write_atomically(file, sheet.bytes())?;
+        document["sheet"] = json!(file);
+    }
+    terminal.result(&document, || {
+        let sheet = args.sheet.as_ref().map(|file| format!("The sheet: {}\n", file.display()));
+        describe(&inspection, terminal) + &sheet.unwrap_or_default()
+    })
 }
 
 fn describe(inspection: &Inspection, terminal: &Terminal) -> String {

@@ -3,7 +3,7 @@
 use clap::ValueHint;
 use toml::{Table, Value};
 use twinlens_config::Flag;
-use twinlens_data::{DataSettings, RangeChoice};
+use twinlens_data::{DataSettings, RangeChoice, Window};
 
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -40,6 +40,12 @@ pub struct ReadingArgs {
     /// Whether images are turned as their files say, or left as stored
     #[arg(long, help_heading = HEADING, value_name = "upright|stored", value_parser = ["upright", "stored"], hide_possible_values = true)]
     pub orientation: Option<String>,
+    /// Which values of DICOM images are black and white: as the file says, a window of CT, or LOW,HIGH
+    #[arg(long, help_heading = HEADING, value_name = "file|lung|bone|soft-tissue|none|LOW,HIGH", allow_hyphen_values = true)]
+    pub window: Option<Window>,
+    /// The key of the hashes that stand for patients of DICOM images
+    #[arg(long, help_heading = HEADING, value_name = "KEY")]
+    pub patient_key: Option<String>,
     /// Give grey images as RGB
     #[arg(long, help_heading = HEADING)]
     pub rgb: bool,
@@ -135,6 +141,12 @@ impl ReadingArgs {
             ("--layout", "data_options.layout", text(&self.layout)),
             ("--pages", "data_options.pages", text(&self.pages)),
             ("--orientation", "data_options.orientation", text(&self.orientation)),
+            (
+                "--window",
+                "data_options.window",
+                self.window.as_ref().and_then(|window| Value::try_from(window).ok()),
+            ),
+            ("--patient-key", "data_options.patient_key", text(&self.patient_key)),
             ("--rgb", "data_options.rgb", self.rgb.then_some(Value::Boolean(true))),
             (
                 "--range",
@@ -185,7 +197,7 @@ mod tests {
         let read = |line: &str| parse::<ReadingArgs>(line).unwrap().over(&before).unwrap();
         assert_eq!(read(""), before);
         let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --labels-from 1percent.txt --path-column id \
-                    --ignore-labels 255,-2 --layout nchw --pages max --range -1024,3071 --splits column \
+                    --ignore-labels 255,-2 --layout nchw --pages max --window -160,240 --patient-key k --range -1024,3071 --splits column \
                     --split-folder train=seg_train --split-folder train=extra --split-column fold --group patient --shared-groups tell";
         let expected = DataSettings {
             on_bad_sample: OnBadSample::Fail,
@@ -197,6 +209,8 @@ mod tests {
             ignore_labels: vec![255, -2],
             layout: ArrayLayout::Nchw,
             pages: Pages::Max,
+            window: Window::Bounds([-160.0, 240.0]),
+            patient_key: "k".into(),
             range: RangeChoice::Same([-1024.0, 3071.0]),
             splits: SplitPolicy::Column,
             split_folders: BTreeMap::from([(Split::Train, vec!["seg_train".into(), "extra".into()])]),
