@@ -12,8 +12,8 @@ pub(crate) fn advice(name: &str) -> &'static str {
         "save the arrays of images and labels as an .npz (Python: h5py or scipy.io.loadmat, then numpy.savez)"
     } else if is(&["table", "database"]) {
         "save its images as files in one folder per class, or as an .npz (numpy.savez)"
-    } else if is(&["NIfTI", "volume"]) {
-        "save its slices as an .npz (Python: nibabel, then numpy.savez) or as TIFF"
+    } else if is(&["volume"]) {
+        "save it as NIfTI, which says how it lies in the patient (Python: nibabel)"
     } else if is(&["DICOM"]) {
         "save the images as TIFF or an .npz, values as they are (Python: pydicom, then numpy.savez)"
     } else if is(&["CZI", "LIF"]) {
@@ -34,7 +34,6 @@ const ENDINGS: &[(&str, &str)] = &[
     ("j2k", "JPEG 2000"),
     ("jxl", "JPEG XL"),
     ("dcm", "a DICOM file"),
-    ("nii", "a NIfTI volume"),
     ("svg", "SVG"),
     ("psd", "Photoshop"),
     ("dng", "a camera's raw image"),

@@ -19,11 +19,13 @@ mod containers;
 mod decode;
 mod error;
 mod formats;
+mod groups;
 mod image;
 mod inspect;
 mod label_list;
 mod layout;
 mod links;
+mod matrix;
 mod memory;
 mod names;
 mod notice;
@@ -49,7 +51,7 @@ pub use memory::available_memory;
 pub use notice::Notice;
 pub use open::{open, open_bytes};
 pub use options::{
-    ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, SplitPolicy, SplitShares,
+    ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, Plane, SplitPolicy, SplitShares,
 };
 pub use range::{Percentiles, PixelRange, RangeChoice, RangeOrigin, RangeRule, Ranged};
 pub use source::{

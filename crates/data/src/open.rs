@@ -7,10 +7,11 @@ use std::sync::Arc;
 use sha2::Digest;
 
 use crate::containers::advice;
-use crate::formats::{FORMATS, labels_beside};
+use crate::formats::{FORMATS, labels_beside, numbers_beside};
+use crate::groups;
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
-use crate::split::{draw_splits, draw_val};
+use crate::split::{draw_grouped_splits, draw_val};
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
 use crate::table;
 use crate::tree::{Kind, Tree};
@@ -58,11 +59,13 @@ fn open_one(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError
     options.check()?;
     let limit = options.memory_limit_bytes();
     let mut tree = Tree::open(path, limit)?;
-    if tree.is_file()
-        && tree.entries[0].kind == Kind::Idx
-        && let Some(labels) = labels_beside(path)
-    {
-        tree = Tree::pair(path, &labels, limit)?;
+    let other = match tree.entries.first().map(|entry| entry.kind).filter(|_| tree.is_file()) {
+        Some(Kind::Idx) => labels_beside(path),
+        Some(Kind::Nifti) => numbers_beside(path, &tree),
+        _ => None,
+    };
+    if let Some(other) = other {
+        tree = Tree::pair(path, &other, limit)?;
     }
     tree.beside = table::beside(path, &options.settings);
     let name =
@@ -121,6 +124,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
         rgb: false,
         split_shares: SplitShares::default(),
         split_seed: 0,
+        split_group: String::new(),
         labels_from: String::new(),
         ..settings.clone()
     };
@@ -195,7 +199,10 @@ fn data_set(
     let parts = store.index.parts.iter();
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
-    let (splits, split_origin) = decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
+    let group = groups::column_of(store.columns(), store.index.group.as_deref(), &options.settings)?;
+    let (splits, split_origin) =
+        decide(&(store.clone() as Arc<dyn ImageSource>), parts, group, &options.settings)?;
+    notices.extend(groups::told(store.columns(), group, split_origin));
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
     let as_stored = DataSet {
         name,
@@ -259,16 +266,18 @@ fn is_unlabelled(source: &dyn ImageSource) -> bool {
     (0..source.len()).all(|index| source.label(index).is_none() && source.tags(index).is_none())
 }
 
-/// The splits by the policy. `parts` are the indices in `source` of the parts that the set has.
+/// The splits by the policy. `parts` are the indices in `source` of the parts that the set has, `group` the place of the column
+/// whose images stay together.
 fn decide(
     source: &Arc<dyn ImageSource>,
     mut parts: Vec<(Split, Vec<usize>)>,
+    group: Option<usize>,
     settings: &DataSettings,
 ) -> Result<(Splits, SplitOrigin), DataError> {
     let (shares, seed) = (settings.split_shares, settings.split_seed);
     let draw = |indices: Vec<usize>| -> Result<Vec<(Split, Vec<usize>)>, DataError> {
         let part = Subset::new(source.clone(), indices)?;
-        let drawn = draw_splits(&part, shares, seed).map(|indices| part.translate(&indices));
+        let drawn = draw_grouped_splits(&part, group, shares, seed).map(|indices| part.translate(&indices));
         Ok(Split::ALL.into_iter().zip(drawn).collect())
     };
     let mut origin = SplitOrigin::Defined;
@@ -293,7 +302,7 @@ fn decide(
         }
         (SplitPolicy::Auto, [(Split::Train, train), (Split::Test, _)]) => {
             let part = Subset::new(source.clone(), std::mem::take(train))?;
-            let (val, rest) = draw_val(&part, shares.val / (shares.train + shares.val), seed);
+            let (val, rest) = draw_val(&part, group, shares.val / (shares.train + shares.val), seed);
             *train = part.translate(&rest);
             parts.push((Split::Val, part.translate(&val)));
             origin = SplitOrigin::ValFromTrain;

@@ -71,7 +71,7 @@ pub enum ArrayLayout {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pages {
-    /// The first page, with a word.
+    /// The first page, with a word; of a volume (NIfTI) every slice.
     #[default]
     First,
     /// The page in the middle.
@@ -82,14 +82,27 @@ pub enum Pages {
     Each,
 }
 
+/// The plane of the slices of a volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Plane {
+    /// Across the body, from inferior to superior.
+    #[default]
+    Axial,
+    /// From the posterior to the anterior.
+    Coronal,
+    /// From left to right.
+    Sagittal,
+}
+
 /// Whether images are turned as their files say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Orientation {
-    /// Upright, as viewers show them: EXIF's and TIFF's tag 274 is heeded.
+    /// Upright, as viewers show them: EXIF's and TIFF's tag 274 is heeded, and how a volume lies in the patient.
     #[default]
     Upright,
-    /// As their pixels are stored.
+    /// As their pixels are stored; the planes of a volume are those of its axes (axial: the first two).
     Stored,
 }
 
@@ -143,6 +156,13 @@ pub struct DataSettings {
     pub pages: Pages,
     /// Whether images are turned as their files say.
     pub orientation: Orientation,
+    /// The plane along which volumes (NIfTI) are cut into images.
+    #[serde(skip_serializing_if = "is_default")]
+    pub plane: Plane,
+    /// Which volume is read of files with several, such as the times of a series, counted from 0; files with several are
+    /// refused without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<usize>,
     /// Give grey images as RGB, each value three times.
     pub rgb: bool,
     /// The values that are black and white.
@@ -153,6 +173,10 @@ pub struct DataSettings {
     pub split_folders: BTreeMap<Split, Vec<String>>,
     /// The column of the table that says the split of an image, for `splits = "column"`; empty is `split`.
     pub split_column: String,
+    /// The column of the table whose images stay together when splits are drawn (`patient`); empty is the patient or else the
+    /// volume where images are slices of volumes, and none for all others.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub split_group: String,
     /// Shares of the images in splits that are drawn.
     pub split_shares: SplitShares,
     /// Seed of splits that are drawn.
@@ -174,6 +198,11 @@ pub struct OpenOptions<'a> {
     pub cache_dir: Option<PathBuf>,
     /// Called from the opening thread with (images done, images in all), for a progress bar.
     pub progress: Option<&'a dyn Fn(usize, usize)>,
+}
+
+/// Whether a setting is left as it is; such ones need not be written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl DataSettings {

@@ -17,7 +17,7 @@ use zip::ZipArchive;
 
 use crate::DataError;
 use crate::blob::Blob;
-use crate::decode::{format_of, name_of};
+use crate::decode::{format_of, is_nifti, name_of};
 use crate::error::read_error;
 use crate::links::{self, Link};
 use crate::notice::Notice;
@@ -92,6 +92,7 @@ pub(crate) enum Kind {
     Tar,
     Idx,
     Image(ImageFormat),
+    Nifti,
     Empty,
     /// Known, but not read here: what it is.
     Known(&'static str),
@@ -539,6 +540,7 @@ fn kind_of(head: &[u8]) -> Kind {
         [0, 0, 0x08 | 0x09 | 0x0B..=0x0E, 1..=4, ..] => Kind::Idx,
         _ => match format_of(head) {
             Some(format) => Kind::Image(format),
+            _ if is_nifti(head) => Kind::Nifti,
             _ if is_tar(head) => Kind::Tar,
             _ => match name_of(head) {
                 Some(name) => Kind::Known(name),

@@ -15,7 +15,7 @@
 //! tests run on cases that were not seen while the code was written; items that it lacks come from `tests/golden`.
 #![allow(clippy::panic, clippy::expect_used, reason = "test support: a broken case must stop the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
@@ -65,6 +65,7 @@ pub struct Case {
     name: String,
     params: Value,
     tolerance: Value,
+    metadata: HashMap<String, String>,
     tensors: BTreeMap<String, (Vec<usize>, Values)>,
 }
 
@@ -98,12 +99,32 @@ impl Case {
                 (key, (view.shape().to_vec(), values))
             })
             .collect();
-        Case { params: json("params"), tolerance: json("tolerance"), name, tensors }
+        Case { params: json("params"), tolerance: json("tolerance"), name, metadata, tensors }
     }
 
     /// The file this case came from.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The text that the case's metadata hold as `key`, such as `expect`.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// The content of the file that the case is about: its tensor `in.file`, or the `file` in the folder `root` of its
+    /// metadata, which lies relative to the folder of all groups.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn file(&self) -> Vec<u8> {
+        if self.has("in.file") {
+            return self.u8("in.file").to_vec();
+        }
+        let part = |key: &str| self.metadata(key).unwrap_or_else(|| panic!("{}: no {key}", self.name));
+        let groups = Path::new(&self.name).ancestors().nth(3).unwrap_or(Path::new(""));
+        let path = groups.join(part("root")).join(part("file"));
+        std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {}: {e}", self.name, path.display()))
     }
 
     /// Whether the case stores the tensor `key`.
@@ -296,6 +317,7 @@ mod tests {
         Case {
             name: "made".into(),
             params: Value::Null,
+            metadata: HashMap::new(),
             tolerance: serde_json::from_str(tolerance).unwrap(),
             tensors,
         }

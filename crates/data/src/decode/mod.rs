@@ -3,6 +3,7 @@
 //! - PNG (1 to 16 bits, palettes, interlaced; APNG), BMP, PNM, WebP, GIF: by crate `image` ([`plain`]).
 //! - JPEG: by crate `zune-jpeg`, after a check that the file holds all its data ([`jpeg`]).
 //! - TIFF and BigTIFF: the structure is read here, codecs are crates ([`tiff`]).
+//! - NIfTI: read here; slices of its volumes are images ([`nifti`]).
 //!
 //! Samples come as they are stored: 16 bits stay 16 bits, signed stay signed, floats stay floats. Grey stays one
 //! channel; palettes become the colours they stand for; alpha is dropped, not blended. Images are turned upright unless
@@ -13,6 +14,7 @@
 mod exif;
 mod guard;
 mod jpeg;
+mod nifti;
 mod pages;
 mod plain;
 mod refusal;
@@ -25,11 +27,12 @@ mod turn;
 
 use image::ImageFormat;
 
+pub(crate) use self::nifti::{is_nifti, is_pair};
 use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
 pub(crate) use self::sniff::{format_of, name_of};
-use crate::{Image, Orientation, Pages};
+use crate::{DataSettings, Image, Orientation, Pages, Plane};
 
 /// No image file is smaller than its pixels by more than this factor unless it is damaged or hostile; only
 /// images of more than [`SUSPICIOUS_BYTES`] are held to it, since tiny uniform ones may shrink further.
@@ -42,15 +45,28 @@ pub(crate) struct DecodeOptions {
     pub(crate) limit: u64,
     pub(crate) pages: Pages,
     pub(crate) orientation: Orientation,
+    pub(crate) plane: Plane,
+    /// Of files with several volumes, the number of the one that is read.
+    pub(crate) volume: Option<usize>,
+}
+
+impl DecodeOptions {
+    /// As the settings say, within `limit` bytes.
+    pub(crate) fn of(settings: &DataSettings, limit: u64) -> DecodeOptions {
+        let &DataSettings { pages, orientation, plane, volume, .. } = settings;
+        DecodeOptions { limit, pages, orientation, plane, volume }
+    }
 }
 
 /// What a file holds.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// One image, or with [`Pages::Each`] one for every page.
+    /// One image, or one for every page.
     pub(crate) images: Vec<Image>,
-    /// Whether the file has several pages.
-    pub(crate) paged: bool,
+    /// Where the images are pages of one file, each by itself, the number of the first.
+    pub(crate) first_page: Option<usize>,
+    /// Whether the pages are slices of a volume.
+    pub(crate) volume: bool,
     /// What a person should know.
     pub(crate) remarks: Vec<Remark>,
 }
@@ -58,7 +74,7 @@ pub(crate) struct Decoded {
 impl Decoded {
     /// One image of which nothing is to be told.
     pub(crate) fn one(image: Image) -> Decoded {
-        Decoded { images: vec![image], paged: false, remarks: Vec::new() }
+        Decoded { images: vec![image], first_page: None, volume: false, remarks: Vec::new() }
     }
 
     /// Bytes of all samples.
@@ -72,30 +88,59 @@ impl Decoded {
 /// # Errors
 /// Why it cannot be read: unknown format, damage, a kind of samples that is not read, more memory than allowed.
 pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Refusal> {
-    let decoded = guard::guarded(|| decode_unguarded(bytes, options));
+    decode_pair(bytes, None, options)
+}
+
+/// [`decode`] of a file whose numbers are in another (`numbers`).
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_pair(
+    bytes: &[u8],
+    numbers: Option<&[u8]>,
+    options: &DecodeOptions,
+) -> Result<Decoded, Refusal> {
+    let decoded = guard::guarded(|| decode_unguarded(bytes, numbers, options));
     decoded.unwrap_or_else(|panic| Err(format!("the decoder failed on this file: {panic}").into()))
 }
 
-fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Refusal> {
-    let allowed = allowance(bytes, options.limit);
-    let mut source: Box<dyn PageSource> = match format_of(bytes).ok_or_else(|| unknown(bytes))? {
-        ImageFormat::Tiff => Box::new(tiff::Stack::open(bytes, allowed)?),
-        ImageFormat::Jpeg => Box::new(jpeg::open(bytes, allowed)?),
-        format => plain::open(bytes, format, allowed)?,
+fn decode_unguarded(
+    bytes: &[u8],
+    numbers: Option<&[u8]>,
+    options: &DecodeOptions,
+) -> Result<Decoded, Refusal> {
+    let allowed = allowance(numbers.unwrap_or(bytes), options.limit);
+    let mut source: Box<dyn PageSource> = match format_of(bytes) {
+        Some(ImageFormat::Tiff) => Box::new(tiff::Stack::open(bytes, allowed)?),
+        Some(ImageFormat::Jpeg) => Box::new(jpeg::open(bytes, allowed)?),
+        Some(format) => plain::open(bytes, format, allowed)?,
+        None if is_nifti(bytes) => Box::new(nifti::Volume::open(bytes, numbers, options, allowed)?),
+        None => return Err(unknown(bytes)),
     };
-    let mut images = pages::pick(source.as_mut(), options.pages, allowed)?;
+    let volume = source.is_volume();
+    let pages = match options.pages {
+        // The first slice of a volume stands for it in no way.
+        Pages::First if volume => Pages::Each,
+        pages => pages,
+    };
+    let mut images = pages::pick(source.as_mut(), pages, allowed)?;
     let mut remarks = source.remarks();
     let paged = source.count() > 1;
-    if paged {
-        remarks.push(Remark::Paged(options.pages));
+    if paged && !(volume && pages == Pages::Each) {
+        remarks.push(Remark::Paged(pages));
     }
+    let first_page = match pages {
+        Pages::Each => Some(0).filter(|_| paged || volume),
+        Pages::Middle if volume => Some(source.count() / 2),
+        _ => None,
+    };
     let orientation = source.orientation();
     if options.orientation == Orientation::Upright && orientation > 1 {
         images =
             images.into_iter().map(|image| turn::upright(image, orientation)).collect::<Result<_, _>>()?;
         remarks.push(Remark::Turned);
     }
-    Ok(Decoded { images, paged, remarks })
+    Ok(Decoded { images, first_page, volume, remarks })
 }
 
 fn unknown(bytes: &[u8]) -> Refusal {
@@ -104,7 +149,7 @@ fn unknown(bytes: &[u8]) -> Refusal {
         Some(name) => {
             Refusal::new(format!("the content is {name}, which is not read"), "convert it to PNG or TIFF")
         }
-        None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF or PNM".into(),
+        None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF, PNM or NIfTI".into(),
     }
 }
 

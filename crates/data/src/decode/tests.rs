@@ -16,7 +16,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn options(pages: Pages) -> DecodeOptions {
-    DecodeOptions { limit: 1 << 26, pages, orientation: Orientation::Upright }
+    DecodeOptions::of(&DataSettings { pages, ..DataSettings::default() }, 1 << 26)
 }
 
 fn first(bytes: &[u8]) -> Decoded {

@@ -12,6 +12,7 @@ mod parse;
 mod search;
 
 pub(crate) use self::known::Known;
+pub(crate) use self::matching::stem;
 use self::matching::{Index, match_table};
 pub(crate) use self::search::beside;
 use self::search::{found_tables, no_table, stated_table};

@@ -21,3 +21,4 @@ mod statistics;
 mod tables;
 mod tags;
 mod union;
+mod volumes;

@@ -6,6 +6,7 @@ mod arrays;
 mod cifar;
 mod idx;
 mod layout;
+mod nifti;
 mod npy;
 mod npz;
 #[cfg(feature = "weights")]
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     cifar::TARGET,
     tiff::TARGET,
     raster::TARGET,
+    nifti::TARGET,
     zip::TARGET,
     tar::TARGET,
     layout::TARGET,
