@@ -34,6 +34,7 @@ mod options;
 mod range;
 mod source;
 mod split;
+pub mod stain;
 mod statistics;
 mod store;
 mod summary;

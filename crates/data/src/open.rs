@@ -12,6 +12,7 @@ use crate::groups;
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
 use crate::split::{draw_grouped_splits, draw_val};
+use crate::stain::StainMethod;
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
 use crate::table;
 use crate::tree::{Kind, Tree};
@@ -121,6 +122,8 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
     let reading = DataSettings {
         // What is decided after reading.
         range: RangeChoice::default(),
+        stain: StainMethod::None,
+        stain_reference: String::new(),
         rgb: false,
         split_shares: SplitShares::default(),
         split_seed: 0,
@@ -208,6 +211,7 @@ fn data_set(
         name,
         format,
         range: RangeChoice::Rule(RangeRule::Type).of(store.as_ref())?,
+        stain: None,
         splits,
         split_origin,
         classes,
@@ -217,7 +221,7 @@ fn data_set(
         bytes_in_memory: store.bytes_in_memory(),
         parts: Vec::new(),
     };
-    let set = as_stored.ranged(&options.settings.range)?;
+    let set = as_stored.stained_as_set(&options.settings)?.ranged(&options.settings.range)?;
     match options.settings.labels_from.as_str() {
         "" => Ok(set),
         list if named => set.labelled_by(list.as_ref()),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
+use crate::stain::StainMethod;
 use crate::{DataError, Split};
 
 /// What to do with an image that cannot be decoded.
@@ -165,6 +166,12 @@ pub struct DataSettings {
     pub volume: Option<usize>,
     /// Give grey images as RGB, each value three times.
     pub rgb: bool,
+    /// Whether the colours of histological stains are normalised, and how.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stain: StainMethod,
+    /// The image file whose colours they are normalised to; empty is the set itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stain_reference: String,
     /// The values that are black and white.
     pub range: RangeChoice,
     /// Which images are learnt from and which are held out.

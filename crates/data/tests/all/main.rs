@@ -17,6 +17,7 @@ mod layouts;
 mod mimeta;
 mod ranges;
 mod splits;
+mod stain;
 mod statistics;
 mod tables;
 mod tags;
