@@ -12,8 +12,8 @@ pub(crate) fn advice(name: &str) -> &'static str {
         "save the arrays of images and labels as an .npz (Python: h5py or scipy.io.loadmat, then numpy.savez)"
     } else if is(&["table", "database"]) {
         "save its images as files in one folder per class, or as an .npz (numpy.savez)"
-    } else if is(&["NIfTI", "volume"]) {
-        "save its slices as an .npz (Python: nibabel, then numpy.savez) or as TIFF"
+    } else if is(&["volume"]) {
+        "save it as NIfTI, which says how it lies in the patient (Python: nibabel)"
     } else if is(&["CZI", "LIF"]) {
         "export it as TIFF or OME-TIFF (Bio-Formats, Fiji)"
     } else if is(&["film"]) {
@@ -31,7 +31,6 @@ const ENDINGS: &[(&str, &str)] = &[
     ("jp2", "JPEG 2000"),
     ("j2k", "JPEG 2000"),
     ("jxl", "JPEG XL"),
-    ("nii", "a NIfTI volume"),
     ("svg", "SVG"),
     ("psd", "Photoshop"),
     ("dng", "a camera's raw image"),

@@ -297,6 +297,16 @@ pub enum DataError {
         /// How to mend it.
         hint: &'static str,
     },
+    /// Images whose stains cannot be normalised, or a reference that they cannot be normalised to.
+    #[error("colours of stains cannot be normalised: {place}: {reason}", place = line(.place), reason = line(.reason))]
+    NotStained {
+        /// The images.
+        place: String,
+        /// What they lack.
+        reason: String,
+        /// How to mend it.
+        hint: &'static str,
+    },
     /// An option has a value that makes no sense.
     #[error(
         "option {name}: expected {expected}, got {got}",
@@ -393,7 +403,9 @@ impl DataError {
             | DataError::WrongShape { hint, .. }
             | DataError::TooLarge { hint, .. }
             | DataError::UnknownArrays { hint, .. } => hint,
-            DataError::WrongList { hint, .. } | DataError::NotJoined { hint, .. } => hint,
+            DataError::WrongList { hint, .. }
+            | DataError::NotJoined { hint, .. }
+            | DataError::NotStained { hint, .. } => hint,
             DataError::NoImages { hint, .. } => hint.as_deref().unwrap_or(IMAGES),
             DataError::BadSample { hint, .. } => hint.as_deref().unwrap_or(SAMPLE),
             DataError::Read { .. } => READ,

@@ -118,6 +118,13 @@ pub(crate) fn members(source: &dyn ImageSource, indices: impl IntoIterator<Item 
     groups
 }
 
+/// The first of `columns` by name that seems to hold groups.
+pub(crate) fn telling(columns: &[String]) -> Option<&String> {
+    let plain: Vec<String> = columns.iter().map(|column| plain(column)).collect();
+    let place = TELLING.iter().find_map(|telling| plain.iter().position(|column| column == telling));
+    place.map(|place| &columns[place])
+}
+
 /// The value that groups an image, if it is one: empty texts and those that stand for "none" are not.
 pub(crate) fn value(metadata: &[String], column: usize) -> Option<&str> {
     metadata.get(column).map(String::as_str).filter(|text| !is_missing(text))
@@ -239,11 +246,16 @@ pub(crate) fn check(
         notice.about(source.name(index))
     });
     notices.extend(Some(without).filter(|notice| notice.count > 0));
+    let asked = !settings.group.is_empty();
+    if !asked && matches!(origin, SplitOrigin::Drawn | SplitOrigin::ValFromTrain) {
+        let message = format!("splits were drawn so that images of one `{name}` are in one of them");
+        notices.push(Notice::new("groups", message).hint("`{group} COLUMN` names another column"));
+    }
     let shared = Shared::of(splits, column);
     if shared.names.is_empty() {
         return Ok(notices);
     }
-    if settings.shared_groups == SharedGroups::Refuse {
+    if asked && settings.shared_groups == SharedGroups::Refuse {
         return Err(DataError::SharedGroups {
             place: place.to_owned(),
             column: name.clone(),

@@ -199,14 +199,19 @@ impl Image {
         self.pixels.pixel_type()
     }
 
-    /// The same picture with grey repeated to 3 channels, 8 bits widened to 16 (times 257, which keeps
-    /// `value / largest` exactly), and signed 16 bits as floating point, where asked. Anything else is returned unchanged.
+    /// The same picture with grey repeated to 3 channels, and 8 bits widened to 16 (times 257, which keeps
+    /// `value / largest` exactly), and at most 16 bits made floating point, where asked. Anything else is returned unchanged.
     pub(crate) fn widened(mut self, channels: usize, pixel_type: PixelType) -> Image {
         if let (Pixels::U8(values), PixelType::U16) = (&self.pixels, pixel_type) {
             self.pixels = Pixels::U16(values.iter().map(|&v| u16::from(v) * 257).collect());
         }
-        if let (Pixels::I16(values), PixelType::F32) = (&self.pixels, pixel_type) {
-            self.pixels = Pixels::F32(values.iter().map(|&v| v.into()).collect());
+        if pixel_type == PixelType::F32 {
+            self.pixels = match self.pixels {
+                Pixels::U8(values) => Pixels::F32(values.into_iter().map(f32::from).collect()),
+                Pixels::U16(values) => Pixels::F32(values.into_iter().map(f32::from).collect()),
+                Pixels::I16(values) => Pixels::F32(values.into_iter().map(f32::from).collect()),
+                pixels => pixels,
+            };
         }
         if self.channels == 1 && channels == 3 {
             self.pixels = self.pixels.repeated(3);

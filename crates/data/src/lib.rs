@@ -25,6 +25,7 @@ mod inspect;
 mod label_list;
 mod layout;
 mod links;
+mod matrix;
 mod memory;
 mod names;
 mod notice;
@@ -34,6 +35,7 @@ mod range;
 mod shards;
 mod source;
 mod split;
+pub mod stain;
 mod statistics;
 mod store;
 mod summary;
@@ -53,8 +55,8 @@ pub use memory::available_memory;
 pub use notice::Notice;
 pub use open::{open, open_bytes};
 pub use options::{
-    ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, SharedGroups, SplitPolicy,
-    SplitShares,
+    ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, Plane, SharedGroups,
+    SplitPolicy, SplitShares,
 };
 pub use range::{Percentiles, PixelRange, RangeChoice, RangeOrigin, RangeRule, Ranged};
 pub use source::{

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use sha2::Digest;
 
 use crate::containers::advice;
-use crate::formats::{FORMATS, labels_beside};
+use crate::formats::{FORMATS, labels_beside, numbers_beside};
 use crate::groups;
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
 use crate::split::{draw_splits, draw_val};
+use crate::stain::StainMethod;
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
 use crate::table;
 use crate::tree::{Kind, Tree};
@@ -59,11 +60,13 @@ fn open_one(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError
     options.check()?;
     let limit = options.memory_limit_bytes();
     let mut tree = Tree::open(path, limit)?;
-    if tree.is_file()
-        && tree.entries[0].kind == Kind::Idx
-        && let Some(labels) = labels_beside(path)
-    {
-        tree = Tree::pair(path, &labels, limit)?;
+    let other = match tree.entries.first().map(|entry| entry.kind).filter(|_| tree.is_file()) {
+        Some(Kind::Idx) => labels_beside(path),
+        Some(Kind::Nifti) => numbers_beside(path, &tree),
+        _ => None,
+    };
+    if let Some(other) = other {
+        tree = Tree::pair(path, &other, limit)?;
     }
     tree.beside = table::beside(path, &options.settings);
     let name =
@@ -120,6 +123,8 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
     let reading = DataSettings {
         // What is decided after reading.
         range: RangeChoice::default(),
+        stain: StainMethod::None,
+        stain_reference: String::new(),
         rgb: false,
         split_shares: SplitShares::default(),
         split_seed: 0,
@@ -189,7 +194,9 @@ fn data_set(
     options: &OpenOptions<'_>,
 ) -> Result<DataSet, DataError> {
     store.rgb = options.settings.rgb;
-    store.group = groups::column(&name, store.columns(), &options.settings.group)?;
+    let usual = store.index.group.as_deref().unwrap_or_default();
+    let wanted = if options.settings.group.is_empty() { usual } else { &options.settings.group };
+    store.group = groups::column(&name, store.columns(), wanted)?;
     let store = Arc::new(store);
     let Index { classes, skipped, fingerprint, notices, .. } = &store.index;
     let named = store.has_names();
@@ -207,6 +214,7 @@ fn data_set(
         name,
         format,
         range: RangeChoice::Rule(RangeRule::Type).of(store.as_ref())?,
+        stain: None,
         splits,
         split_origin,
         classes,
@@ -216,7 +224,7 @@ fn data_set(
         bytes_in_memory: store.bytes_in_memory(),
         parts: Vec::new(),
     };
-    let set = as_stored.ranged(&options.settings.range)?;
+    let set = as_stored.stained_as_set(&options.settings)?.ranged(&options.settings.range)?;
     match options.settings.labels_from.as_str() {
         "" => Ok(set),
         list if named => set.labelled_by(list.as_ref()),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
+use crate::stain::StainMethod;
 use crate::{DataError, Split, Window};
 
 /// What to do with an image that cannot be decoded.
@@ -88,7 +89,7 @@ pub enum ArrayLayout {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pages {
-    /// The first page, with a word.
+    /// The first page, with a word; of a volume (NIfTI) every slice.
     #[default]
     First,
     /// The page in the middle.
@@ -99,14 +100,27 @@ pub enum Pages {
     Each,
 }
 
+/// The plane of the slices of a volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Plane {
+    /// Across the body, from inferior to superior.
+    #[default]
+    Axial,
+    /// From the posterior to the anterior.
+    Coronal,
+    /// From left to right.
+    Sagittal,
+}
+
 /// Whether images are turned as their files say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Orientation {
-    /// Upright, as viewers show them: EXIF's and TIFF's tag 274 is heeded.
+    /// Upright, as viewers show them: EXIF's and TIFF's tag 274 is heeded, and how a volume lies in the patient.
     #[default]
     Upright,
-    /// As their pixels are stored.
+    /// As their pixels are stored; the planes of a volume are those of its axes (axial: the first two).
     Stored,
 }
 
@@ -167,8 +181,21 @@ pub struct DataSettings {
     /// key, a patient has the same hash everywhere; who knows the key can try numbers of patients. It is saved with a run.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub patient_key: String,
+    /// The plane along which volumes (NIfTI) are cut into images.
+    #[serde(skip_serializing_if = "is_default")]
+    pub plane: Plane,
+    /// Which volume is read of files with several, such as the times of a series, counted from 0; files with several are
+    /// refused without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<usize>,
     /// Give grey images as RGB, each value three times.
     pub rgb: bool,
+    /// Whether the colours of histological stains are normalised, and how.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stain: StainMethod,
+    /// The image file whose colours they are normalised to; empty is the set itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stain_reference: String,
     /// The values that are black and white.
     pub range: RangeChoice,
     /// Which images are learnt from and which are held out.
@@ -205,6 +232,11 @@ pub struct OpenOptions<'a> {
     pub cache_dir: Option<PathBuf>,
     /// Called from the opening thread with (images done, images in all), for a progress bar.
     pub progress: Option<&'a dyn Fn(usize, usize)>,
+}
+
+/// Whether a setting is left as it is; such ones need not be written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl DataSettings {

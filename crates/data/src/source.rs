@@ -10,6 +10,7 @@ use crate::decode::Refusal;
 use crate::groups;
 use crate::notice::Notice;
 use crate::range::{PixelRange, RangeChoice, Ranged};
+use crate::stain::FittedStain;
 use crate::text::{NAME, SENTENCE, shown};
 use crate::wrap::Subset;
 use crate::{DataError, DataPart, Image};
@@ -288,6 +289,8 @@ pub struct DataSet {
     pub notices: Vec<Notice>,
     /// Which values are black and white; the images of `splits` are given with it mapped onto that of a picture.
     pub range: PixelRange,
+    /// What the colours of histological stains are normalised to; the images of `splits` are given so.
+    pub stain: Option<FittedStain>,
     /// SHA-256 (hexadecimal) over what was read: split by split, each image's size, kind of numbers, pixels
     /// and label, before any seeded splitting. The same images in another container or under other names
     /// give the same fingerprint; an image, label or order changed gives another.

@@ -75,6 +75,12 @@ pub(crate) struct Index {
     pub(crate) notices: Vec<Notice>,
     /// What the images' metadata are called.
     columns: Vec<String>,
+    /// Whether a number means the same in every image, whatever its type.
+    #[serde(default)]
+    one_scale: bool,
+    /// The column that names what drawn splits do not divide.
+    #[serde(default)]
+    pub(crate) group: Option<String>,
     pub(crate) fingerprint: String,
     /// Where images are decoded from when they are needed; empty where their pixels are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -218,11 +224,14 @@ impl Store {
             records.fold(Notice::new(id, message).hint(hint), |notice, (at, _)| notice.about(self.name(at)))
         };
         let channels = told("mixed-channels", "grey images among those in colour are given as RGB", &grey);
-        let depths = match self.pixel_type {
-            PixelType::F32 => "images of whole numbers among those of floating point are given as such",
-            _ => "images of 8 bits among those of 16 are given as 16 bits",
+        let (id, depths) = match (self.index.one_scale, self.pixel_type) {
+            (true, _) => ("mixed-types", "volumes of another type than others are given as floating point"),
+            (false, PixelType::F32) => {
+                ("mixed-depths", "images of whole numbers among those of floating point are given as such")
+            }
+            _ => ("mixed-depths", "images of 8 bits among those of 16 are given as 16 bits"),
         };
-        let depths = told("mixed-depths", depths, &narrow);
+        let depths = told(id, depths, &narrow);
         [channels, depths].into_iter().filter(|notice| notice.count > 0)
     }
 
@@ -269,6 +278,8 @@ fn common_form(index: &Index, place: &str) -> Result<(usize, PixelType), DataErr
         };
         let pixel_type = match (form.1, record.pixel_type) {
             (a, b) if a == b => Some(a),
+            (PixelType::U32, _) | (_, PixelType::U32) => None,
+            _ if index.one_scale => Some(PixelType::F32),
             (PixelType::U8 | PixelType::U16, PixelType::U8 | PixelType::U16) => Some(PixelType::U16),
             (PixelType::I16 | PixelType::F32, PixelType::I16 | PixelType::F32) => Some(PixelType::F32),
             _ => None,
@@ -476,6 +487,16 @@ impl<'a> StoreBuilder<'a> {
     /// Notes what a person should know.
     pub(crate) fn tell(&mut self, notice: Notice) {
         notice.add_to(&mut self.index.notices);
+    }
+
+    /// Says that a number means the same in every image, whatever its type: then types may be mixed.
+    pub(crate) fn of_one_scale(&mut self) {
+        self.index.one_scale = true;
+    }
+
+    /// Says which column names what drawn splits do not divide.
+    pub(crate) fn grouped_by(&mut self, column: &str) {
+        self.index.group = Some(escaped(column));
     }
 
     /// Names what is known of every image besides its label.

@@ -18,7 +18,7 @@ use zip::ZipArchive;
 
 use crate::DataError;
 use crate::blob::Blob;
-use crate::decode::{format_of, is_dicom, name_of};
+use crate::decode::{format_of, is_dicom, is_nifti, name_of};
 use crate::error::read_error;
 use crate::links::{self, Link};
 use crate::notice::Notice;
@@ -148,6 +148,7 @@ pub(crate) enum Kind {
     Idx,
     Image(ImageFormat),
     Dicom,
+    Nifti,
     Empty,
     /// Known, but not read here: what it is.
     Known(&'static str),
@@ -615,6 +616,7 @@ fn kind_of(head: &[u8]) -> Kind {
         _ => match format_of(head) {
             Some(format) => Kind::Image(format),
             _ if is_dicom(head) => Kind::Dicom,
+            _ if is_nifti(head) => Kind::Nifti,
             _ if is_tar(head) => Kind::Tar,
             _ => match name_of(head) {
                 Some(name) => Kind::Known(name),

@@ -81,6 +81,7 @@ impl DataSet {
             skipped: skipped(&sets, &names),
             notices: notices(&sets, &names),
             range: sets[0].range.clone(),
+            stain: sets[0].stain.clone(),
             fingerprint: fingerprint(&sets),
             bytes_in_memory: sets.iter().map(|set| set.bytes_in_memory).sum(),
             parts: sets.iter().zip(names).map(|(set, name)| DataPart::of(set, name)).collect(),
@@ -141,6 +142,10 @@ fn check_pair(first: &DataSet, set: &DataSet) -> Result<(), DataError> {
         let pairs = |range: &PixelRange| range.channels.iter().map(pair).collect::<Vec<_>>().join(", ");
         let reason = reason(&|range| format!("black and white at {}", pairs(range)));
         return Err(refused(reason, "{range} LOW,HIGH says what is black and white in all of them"));
+    }
+    if first.stain != set.stain {
+        let reason = format!("colours of {} and {} are not normalised to the same", first.name, set.name);
+        return Err(refused(reason, "{stain_reference} names one image for all of them"));
     }
     Ok(())
 }

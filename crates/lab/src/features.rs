@@ -223,7 +223,8 @@ fn cache_place(cache: &Cache, subject: &Subject, data: &DataSet, split: Split) -
     };
     let file = subject.file();
     let description = serde_json::to_string(&file.description).ok()?;
-    let origin = format!("{:?} {:?}", data.split_origin, data.range);
+    let stain = data.stain.as_ref().map(|stain| format!(" {stain:?}")).unwrap_or_default();
+    let origin = format!("{:?} {:?}{stain}", data.split_origin, data.range);
     for text in [&cache.program, &kind, &description, &data.fingerprint, &origin, split.name()] {
         hash.update(text.as_bytes());
         hash.update([0]);

@@ -65,6 +65,7 @@ fn data_with(images: usize, varying: usize) -> DataSet {
             channels: vec![[0.0, 255.0]; 3],
             origin: RangeOrigin::Type,
         },
+        stain: None,
         fingerprint: "0".into(),
         bytes_in_memory: 0,
         parts: Vec::new(),

@@ -4,6 +4,7 @@
 //! - JPEG: by crate `zune-jpeg`, after a check that the file holds all its data ([`jpeg`]).
 //! - DICOM: elements and the steps from samples to shades here, codecs are crates but for JPEG-LS ([`dicom`]).
 //! - TIFF and BigTIFF: the structure is read here, codecs are crates ([`tiff`]).
+//! - NIfTI: read here; slices of its volumes are images ([`nifti`]).
 //!
 //! Samples come as they are stored: 16 bits stay 16 bits, signed stay signed, floats stay floats. Grey stays one
 //! channel; palettes become the colours they stand for; alpha is dropped, not blended. Images are turned upright unless
@@ -15,6 +16,7 @@ mod dicom;
 mod exif;
 mod guard;
 mod jpeg;
+mod nifti;
 mod pages;
 mod plain;
 mod refusal;
@@ -28,11 +30,12 @@ mod turn;
 use image::ImageFormat;
 
 pub(crate) use self::dicom::{Facts, facts, is_dicom};
+pub(crate) use self::nifti::{is_nifti, is_pair};
 use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
 pub(crate) use self::sniff::{format_of, name_of};
-use crate::{Image, Orientation, Pages, Window};
+use crate::{DataSettings, Image, Orientation, Pages, Plane, Window};
 
 /// No image file is smaller than its pixels by more than this factor unless it is damaged or hostile; only
 /// images of more than [`SUSPICIOUS_BYTES`] are held to it, since tiny uniform ones may shrink further.
@@ -46,15 +49,28 @@ pub(crate) struct DecodeOptions {
     pub(crate) pages: Pages,
     pub(crate) orientation: Orientation,
     pub(crate) window: Window,
+    pub(crate) plane: Plane,
+    /// Of files with several volumes, the number of the one that is read.
+    pub(crate) volume: Option<usize>,
+}
+
+impl DecodeOptions {
+    /// As the settings say, within `limit` bytes.
+    pub(crate) fn of(settings: &DataSettings, limit: u64) -> DecodeOptions {
+        let &DataSettings { pages, orientation, window, plane, volume, .. } = settings;
+        DecodeOptions { limit, pages, orientation, window, plane, volume }
+    }
 }
 
 /// What a file holds.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// One image, or with [`Pages::Each`] one for every page.
+    /// One image, or one for every page.
     pub(crate) images: Vec<Image>,
-    /// Whether the file has several pages.
-    pub(crate) paged: bool,
+    /// Where the images are pages of one file, each by itself, the number of the first.
+    pub(crate) first_page: Option<usize>,
+    /// Whether the pages are slices of a volume.
+    pub(crate) volume: bool,
     /// What a person should know.
     pub(crate) remarks: Vec<Remark>,
 }
@@ -62,7 +78,7 @@ pub(crate) struct Decoded {
 impl Decoded {
     /// One image of which nothing is to be told.
     pub(crate) fn one(image: Image) -> Decoded {
-        Decoded { images: vec![image], paged: false, remarks: Vec::new() }
+        Decoded { images: vec![image], first_page: None, volume: false, remarks: Vec::new() }
     }
 
     /// Bytes of all samples.
@@ -76,20 +92,38 @@ impl Decoded {
 /// # Errors
 /// Why it cannot be read: unknown format, damage, a kind of samples that is not read, more memory than allowed.
 pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Refusal> {
-    let decoded = guard::guarded(|| decode_unguarded(bytes, options));
+    decode_pair(bytes, None, options)
+}
+
+/// [`decode`] of a file whose numbers are in another (`numbers`).
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_pair(
+    bytes: &[u8],
+    numbers: Option<&[u8]>,
+    options: &DecodeOptions,
+) -> Result<Decoded, Refusal> {
+    let decoded = guard::guarded(|| decode_unguarded(bytes, numbers, options));
     decoded.unwrap_or_else(|panic| Err(format!("the decoder failed on this file: {panic}").into()))
 }
 
-fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Refusal> {
-    let allowed = allowance(bytes, options.limit);
+fn decode_unguarded(
+    bytes: &[u8],
+    numbers: Option<&[u8]>,
+    options: &DecodeOptions,
+) -> Result<Decoded, Refusal> {
+    let allowed = allowance(numbers.unwrap_or(bytes), options.limit);
     if is_dicom(bytes) && format_of(bytes).is_none() {
         let file = dicom::File::open(bytes, allowed)?;
         return from_pages(&mut file.pages(options.window, allowed)?, options, allowed);
     }
-    let mut source: Box<dyn PageSource> = match format_of(bytes).ok_or_else(|| unknown(bytes))? {
-        ImageFormat::Tiff => Box::new(tiff::Stack::open(bytes, allowed)?),
-        ImageFormat::Jpeg => Box::new(jpeg::open(bytes, allowed)?),
-        format => plain::open(bytes, format, allowed)?,
+    let mut source: Box<dyn PageSource> = match format_of(bytes) {
+        Some(ImageFormat::Tiff) => Box::new(tiff::Stack::open(bytes, allowed)?),
+        Some(ImageFormat::Jpeg) => Box::new(jpeg::open(bytes, allowed)?),
+        Some(format) => plain::open(bytes, format, allowed)?,
+        None if is_nifti(bytes) => Box::new(nifti::Volume::open(bytes, numbers, options, allowed)?),
+        None => return Err(unknown(bytes)),
     };
     from_pages(source.as_mut(), options, allowed)
 }
@@ -100,19 +134,30 @@ fn from_pages(
     options: &DecodeOptions,
     allowed: u64,
 ) -> Result<Decoded, Refusal> {
-    let mut images = pages::pick(source, options.pages, allowed)?;
+    let volume = source.is_volume();
+    let pages = match options.pages {
+        // The first slice of a volume stands for it in no way.
+        Pages::First if volume => Pages::Each,
+        pages => pages,
+    };
+    let mut images = pages::pick(source, pages, allowed)?;
     let mut remarks = source.remarks();
     let paged = source.count() > 1;
-    if paged {
-        remarks.push(Remark::Paged(options.pages));
+    if paged && !(volume && pages == Pages::Each) {
+        remarks.push(Remark::Paged(pages));
     }
+    let first_page = match pages {
+        Pages::Each => Some(0).filter(|_| paged || volume),
+        Pages::Middle if volume => Some(source.count() / 2),
+        _ => None,
+    };
     let orientation = source.orientation();
     if options.orientation == Orientation::Upright && orientation > 1 {
         images =
             images.into_iter().map(|image| turn::upright(image, orientation)).collect::<Result<_, _>>()?;
         remarks.push(Remark::Turned);
     }
-    Ok(Decoded { images, paged, remarks })
+    Ok(Decoded { images, first_page, volume, remarks })
 }
 
 fn unknown(bytes: &[u8]) -> Refusal {
@@ -121,7 +166,7 @@ fn unknown(bytes: &[u8]) -> Refusal {
         Some(name) => {
             Refusal::new(format!("the content is {name}, which is not read"), "convert it to PNG or TIFF")
         }
-        None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF, PNM or DICOM".into(),
+        None => "the content is not PNG, JPEG, TIFF, BMP, WebP, GIF, PNM, DICOM or NIfTI".into(),
     }
 }
 

@@ -20,6 +20,11 @@ pub(super) trait PageSource {
         1
     }
 
+    /// Whether the pages are slices of a volume: then each is an image, unless something else than the first is wanted.
+    fn is_volume(&self) -> bool {
+        false
+    }
+
     /// What there is to say after the visit.
     fn remarks(&self) -> Vec<Remark> {
         Vec::new()

@@ -1,6 +1,6 @@
 //! What there is to say of a file that was read.
 
-use crate::{Notice, Pages};
+use crate::{Notice, Pages, Plane};
 
 /// What a person should know of how a file was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum Remark {
     Alpha,
     /// Samples beyond the colours that the file does not say the meaning of became channels.
     Undeclared,
-    /// 64-bit numbers were rounded to 32 bits.
+    /// Numbers were rounded to 32-bit floating point.
     Rounded,
     /// Values of DICOM became shades by the windows of the files.
     OwnWindow,
@@ -33,6 +33,14 @@ pub(crate) enum Remark {
     NoHounsfield,
     /// Values of DICOM are as they are.
     Unwindowed,
+    /// The file is a volume, which was cut along this plane.
+    Sliced(Plane),
+    /// The file does not say how its volume lies in the patient.
+    Unoriented,
+    /// The pixels of its slices are not square.
+    Stretched,
+    /// Its slices are as far apart as their pixels are not.
+    Apart,
 }
 
 impl Remark {
@@ -71,7 +79,6 @@ impl Remark {
                 "files have more samples than their colours need and do not say what these are: they are read as channels",
                 "where they are alpha, write the files with the tag ExtraSamples",
             ),
-            Remark::Rounded => ("rounded", "64-bit numbers were rounded to 32 bits", ""),
             Remark::OwnWindow => (
                 "window",
                 "values of DICOM images became shades from 0 to 1 by the window of each file",
@@ -97,6 +104,24 @@ impl Remark {
                 "values of DICOM images are as they are, after slope and intercept",
                 "data_options.range ({range}) says which are black and white",
             ),
+            Remark::Rounded => ("rounded", "numbers were rounded to 32-bit floating point", ""),
+            Remark::Sliced(plane) => ("slices", sliced(plane), PLANE_HINT),
+            Remark::Unoriented => (
+                "unoriented",
+                "volumes do not say how they lie in the patient: x is taken to run to the left, y forward, z up, as nibabel \
+                 takes it; planes may be others, and left and right changed about",
+                "write the affine into the files, or leave axes as they are with {orientation} stored",
+            ),
+            Remark::Stretched => (
+                "not-square",
+                "voxels of volumes are not cubic: the pixels of slices are not square, so shapes look stretched",
+                CUBIC_HINT,
+            ),
+            Remark::Apart => (
+                "not-cubic",
+                "voxels of volumes are not cubic: slices lie at another distance than their pixels",
+                CUBIC_HINT,
+            ),
         };
         let notice = Notice::new(id, message).about(path);
         if hint.is_empty() { notice } else { notice.hint(hint) }
@@ -104,6 +129,10 @@ impl Remark {
 }
 
 const WINDOW_HINT: &str = "data_options.window ({window} file|none|lung|bone|soft-tissue|LOW,HIGH) decides";
+const PLANE_HINT: &str = "data_options.plane ({plane} axial|coronal|sagittal) decides";
+
+const CUBIC_HINT: &str =
+    "where that matters, resample them first (Python: nibabel.processing.resample_to_output)";
 
 const PAGES_HINT: &str = "data_options.pages ({pages} first|middle|max|each) decides";
 
@@ -113,5 +142,13 @@ fn paged(pages: Pages) -> &'static str {
         Pages::Middle => "of files with several pages only the middle page was read",
         Pages::Max => "files with several pages became the largest value of all pages",
         Pages::Each => "every page of files with several pages became an image",
+    }
+}
+
+fn sliced(plane: Plane) -> &'static str {
+    match plane {
+        Plane::Axial => "volumes were cut into axial slices",
+        Plane::Coronal => "volumes were cut into coronal slices",
+        Plane::Sagittal => "volumes were cut into sagittal slices",
     }
 }

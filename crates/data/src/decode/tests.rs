@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{Pixels, Window};
+use crate::Pixels;
 
 mod tiff_writer;
 
@@ -16,7 +16,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn options(pages: Pages) -> DecodeOptions {
-    DecodeOptions { limit: 1 << 26, pages, orientation: Orientation::Upright, window: Window::default() }
+    DecodeOptions::of(&DataSettings { pages, ..DataSettings::default() }, 1 << 26)
 }
 
 fn first(bytes: &[u8]) -> Decoded {

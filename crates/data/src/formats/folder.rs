@@ -7,27 +7,28 @@
 //!
 //! An image beside the class folders has no label. Files that neither are images nor are named like images are left out;
 //! those that are images of a kind not decoded here are told. Files that are named like images and cannot be decoded are
-//! bad samples. NumPy arrays in class folders are images, one each.
+//! bad samples. NumPy arrays in class folders are images, one each; of volumes every slice is one ([`super::volumes`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
-use super::{Format, dicom, npy, npz};
+use super::{Format, dicom, npy, npz, volumes};
 use crate::containers::{advice, by_ending};
-use crate::decode::{DecodeOptions, Decoded, Refusal, decode};
+use crate::decode::{DecodeOptions, Decoded, Refusal, decode, decode_pair, is_pair};
+use crate::groups;
 use crate::layout::{self, Place};
 use crate::names::Role;
 use crate::notice::Notice;
 use crate::store::{FilePlace, ImageFiles, Sample, StoreBuilder};
 use crate::table::{self, Known};
 use crate::tree::{Kind, Tree};
-use crate::{DataError, DataSettings, Image, OpenOptions, Pages, Split, SplitPolicy, Tag};
+use crate::{DataError, DataSettings, Image, OpenOptions, Split, SplitPolicy, Tag};
 
 pub(super) const FORMAT: Format = Format {
     name: "folder",
-    description: "image files (PNG, JPEG, TIFF, GIF, BMP, WebP, PNM, DICOM) or one .npy an image, in one folder per class, in \
+    description: "image files (PNG, JPEG, TIFF, GIF, BMP, WebP, PNM, DICOM), one .npy an image or NIfTI volumes, in one folder per class, in \
                   train/val/test, or with a table of labels; also zipped",
     // Arrays that are images count for arrays too, which would come first.
     claims: |tree| images(tree).len() + usize::from(!arrays(tree).is_empty()),
@@ -39,24 +40,26 @@ pub(super) const FORMAT: Format = Format {
 const FIRST_BATCH: usize = 16;
 const BATCH: usize = 256;
 
-const EXTENSIONS: [&str; 16] = [
+const EXTENSIONS: [&str; 17] = [
     "png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng", "dcm",
-    "dicom", "ima",
+    "dicom", "ima", "nii",
 ];
 
 /// Arrays that lie in one folder and are an image each, at least.
 const MIN_ARRAYS: usize = 10;
 
 fn images(tree: &Tree) -> Vec<usize> {
-    let arrays = arrays(tree);
+    let (arrays, numbers) = (arrays(tree), volumes::numbers(tree));
     let named_like_one = |path: &str| {
-        let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-        extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+        let path = path.to_ascii_lowercase();
+        let extension = path.rsplit_once('.').map(|(_, extension)| extension);
+        path.ends_with(".nii.gz") || extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
     };
     let is_one = |index: &usize| {
         let entry = &tree.entries[*index];
         match entry.kind {
-            Kind::Image(_) => true,
+            _ if numbers.contains(index) => false,
+            Kind::Image(_) | Kind::Nifti => true,
             Kind::Dicom => !dicom::is_directory(&entry.path),
             Kind::Npy => arrays.contains(index),
             Kind::Other | Kind::Known(_) | Kind::Empty | Kind::Unreadable => named_like_one(&entry.path),
@@ -112,11 +115,19 @@ fn read(
     std::mem::take(&mut known.notices).into_iter().for_each(|notice| store.tell(notice));
     let series = dicom::Series::read(tree, &images, settings, store.limit);
     series.describe(&mut known, images.len());
+    let columns = volumes::add_columns(tree, &images, &mut known);
+    let clinical = |&entry: &usize| matches!(tree.entries[entry].kind, Kind::Dicom | Kind::Nifti);
+    if let Some(group) = groups::telling(&known.columns).filter(|_| images.iter().any(clinical)) {
+        store.grouped_by(group);
+    }
+    if images.iter().all(|&entry| volumes::is_volume(tree, entry)) {
+        store.of_one_scale();
+    }
     store.columns(known.columns.clone());
     let mut plans = plans(&images, &paths, layout.places, known, settings, store);
     series.sort(&mut plans, |plan| plan.entry);
     let classes = classes_of(&plans);
-    read_plans(tree, plans, &classes, store)?;
+    read_plans(tree, plans, &classes, columns.map(|[_, slice]| slice), store)?;
     Ok(classes)
 }
 
@@ -241,13 +252,14 @@ fn read_plans(
     tree: &Tree,
     plans: Vec<Plan>,
     classes: &[String],
+    slice: Option<usize>,
     store: &mut StoreBuilder<'_>,
 ) -> Result<(), DataError> {
     let numbers: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut parts: BTreeMap<Option<Split>, Vec<File>> = BTreeMap::new();
     for Plan { entry, split, label, metadata } in plans {
         let label = label.and_then(|label| numbers.get(label.name()).copied());
-        parts.entry(split).or_default().push(File { entry, label, tags: None, metadata });
+        parts.entry(split).or_default().push(File { entry, label, tags: None, metadata, slice });
     }
     for (split, files) in parts {
         store.begin(split, split.map_or("images", Split::name));
@@ -316,6 +328,8 @@ pub(super) struct File {
     pub(super) tags: Option<Vec<Tag>>,
     /// One text for each of the store's columns; or so many for every page.
     pub(super) metadata: Vec<String>,
+    /// The column that the number of a slice goes to.
+    pub(super) slice: Option<usize>,
 }
 
 /// Decodes files into the store, in their order.
@@ -367,7 +381,8 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
                 let bytes = decoded.bytes().max(tree.entries[file.entry].len.unwrap_or(0));
                 largest = largest.max(bytes);
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
-                samples.extend(samples_of(file, path, (decoded, bytes), settings.pages, columns));
+                store.expect(decoded.images.len() - 1);
+                samples.extend(samples_of(file, path, (decoded, bytes), columns));
             }
             Err(refusal) => store.bad_sample(tree.place_of(file.entry), path, refusal)?,
         }
@@ -378,12 +393,16 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
 
 /// Decodes a file that may need `limit` bytes.
 fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> Result<Decoded, Refusal> {
-    let &DataSettings { pages, orientation, window, .. } = settings;
+    let options = DecodeOptions::of(settings, limit);
     match tree.bytes(entry, limit) {
         Ok(bytes) if tree.entries[entry].kind == Kind::Npy => {
             npy::image(&bytes, settings, limit).map(Decoded::one)
         }
-        Ok(bytes) => decode(&bytes, &DecodeOptions { limit, pages, orientation, window }),
+        Ok(bytes) if is_pair(&bytes) => {
+            let numbers = volumes::numbers_of(tree, entry).map(|numbers| tree.bytes(numbers, limit));
+            decode_pair(&bytes, numbers.transpose()?.as_deref(), &options)
+        }
+        Ok(bytes) => decode(&bytes, &options),
         Err(error) => Err(error.into()),
     }
 }
@@ -420,27 +439,34 @@ pub(super) fn files(tree: &Arc<Tree>, settings: &DataSettings, limit: u64) -> Op
     Some(Arc::new(Files { tree: tree.clone(), settings: settings.clone(), limit, decoding }))
 }
 
-/// The images of one file; pages are named by their number.
+/// The images of one file; pages are named by their number. A volume is not decoded again for each of its slices, so these
+/// have no place.
 fn samples_of(
     file: File,
     path: &str,
     (decoded, bytes): (Decoded, u64),
-    pages: Pages,
     columns: usize,
 ) -> impl Iterator<Item = Sample> {
-    let numbered = decoded.paged && pages == Pages::Each;
-    let name = move |path: &str, page: usize| if numbered { format!("{path}[{page}]") } else { path.into() };
+    let Decoded { first_page, volume, .. } = decoded;
+    let only = first_page == Some(0) && decoded.images.len() == 1;
     let path = path.to_string();
-    let metadata = move |all: &[String], page: usize| match all.len() {
+    let metadata = move |all: &[String], place: usize| match all.len() {
         len if len <= columns => all.to_vec(),
-        _ => all.chunks(columns.max(1)).nth(page).unwrap_or_default().to_vec(),
+        _ => all.chunks(columns.max(1)).nth(place).unwrap_or_default().to_vec(),
     };
-    decoded.images.into_iter().enumerate().map(move |(page, image)| Sample {
-        place: Some(FilePlace { entry: file.entry, page, bytes }),
-        label: file.label,
-        tags: file.tags.clone(),
-        metadata: metadata(&file.metadata, page),
-        name: Some(name(&path, page)),
-        ..Sample::of(image)
+    decoded.images.into_iter().enumerate().map(move |(place, image)| {
+        let page = first_page.map(|first| (first + place).to_string());
+        let mut metadata = metadata(&file.metadata, place);
+        if let (true, Some(page), Some(column)) = (volume, &page, file.slice) {
+            metadata[column].clone_from(page);
+        }
+        Sample {
+            place: (!volume).then_some(FilePlace { entry: file.entry, page: place, bytes }),
+            label: file.label,
+            tags: file.tags.clone(),
+            metadata,
+            name: Some(page.filter(|_| !only).map_or(path.clone(), |page| format!("{path}[{page}]"))),
+            ..Sample::of(image)
+        }
     })
 }

@@ -17,9 +17,11 @@ mod mimeta;
 mod npy;
 mod npz;
 mod voc;
+mod volumes;
 mod webdataset;
 
 pub(crate) use idx::labels_beside;
+pub(crate) use volumes::beside as numbers_beside;
 
 /// See [`Format::files`].
 type FilesOf = fn(&Arc<Tree>, &DataSettings, u64) -> Option<Arc<dyn ImageFiles>>;

@@ -159,12 +159,22 @@ impl<'a> Index<'a> {
     }
 }
 
-/// A file's name without the extension; folders stay.
-pub(super) fn stem(path: &str) -> &str {
+/// A file's name without the extension, and without both of `.nii.gz`; folders stay.
+pub(crate) fn stem(path: &str) -> &str {
+    let path = match path.len().checked_sub(3).map(|at| path.split_at_checked(at)) {
+        Some(Some((unpacked, gz))) if gz.eq_ignore_ascii_case(".gz") && is_volume(unpacked) => unpacked,
+        _ => path,
+    };
     match path.rsplit_once('.') {
         Some((stem, ending)) if !ending.contains('/') && !stem.is_empty() && !stem.ends_with('/') => stem,
         _ => path,
     }
+}
+
+/// Whether a path ends as those of NIfTI files do.
+pub(crate) fn is_volume(path: &str) -> bool {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ["nii", "hdr", "img"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// A value as a path: no leading `./` or `/`, and `/` between folders.

@@ -13,6 +13,7 @@ mod search;
 
 pub(crate) use self::columns::is_missing;
 pub(crate) use self::known::Known;
+pub(crate) use self::matching::stem;
 use self::matching::{Index, match_table};
 pub(crate) use self::search::beside;
 use self::search::{found_tables, no_table, stated_table};

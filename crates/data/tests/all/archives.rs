@@ -187,7 +187,7 @@ fn other_kinds_of_file_are_named_with_what_to_do() {
     let message = refusal(twinlens_data::open(&given("plain.tar.xz"), &as_defined()));
     assert!(message.contains("is an xz archive") && message.contains("unpack it"), "{message}");
     let at = |place: usize, what: &[u8]| [vec![0; place], what.to_vec(), vec![0; 600]].concat();
-    let nifti = [&348u32.to_le_bytes()[..], &[0; 340], b"n+1\0", &[0; 200]].concat();
+    let analyze = [&348u32.to_le_bytes()[..], &[0; 600]].concat();
     for (bytes, name, advice) in [
         (at(0, b"BZh91AY&SY"), "a bzip2 archive", "unpack"),
         (at(0, b"\x28\xb5\x2f\xfd"), "a zstd archive", "tar.gz"),
@@ -195,7 +195,7 @@ fn other_kinds_of_file_are_named_with_what_to_do() {
         (at(0, b"Rar!\x1a\x07\x01"), "a rar archive", "unpack"),
         (at(0, b"\x89HDF\r\n\x1a\n"), "an HDF5 file", "numpy.savez"),
         (at(0, b"MATLAB 5.0 MAT-file, Platform"), "a MAT file", "scipy"),
-        (nifti, "a NIfTI volume", "nibabel"),
+        (analyze, "an Analyze volume", "nibabel"),
         (at(0, b"ZISRAWFILE"), "a CZI file", "OME-TIFF"),
         (at(0, b"PAR1"), "a Parquet table", "files"),
         (at(0, b"\x80\x04\x95"), "a Python pickle", "none is ever read"),

@@ -69,6 +69,34 @@ pub fn idx(shape: &[usize], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A NIfTI-1 file of these numbers in 16 bits with a sign, x first, that says its axes run to the right, the anterior and the
+/// superior, with voxels of `spacing`.
+pub fn nifti(shape: &[usize], spacing: [f32; 3], values: &[i16]) -> Vec<u8> {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    nifti_of(4, shape, spacing, &bytes)
+}
+
+/// The same of numbers of another type, by its code.
+pub fn nifti_of(code: i16, shape: &[usize], spacing: [f32; 3], values: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 352];
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    put(0, &348i32.to_le_bytes());
+    put(40, &(shape.len() as i16).to_le_bytes());
+    for (axis, &len) in shape.iter().enumerate() {
+        put(42 + 2 * axis, &(len as i16).to_le_bytes());
+    }
+    put(70, &code.to_le_bytes());
+    put(108, &352f32.to_le_bytes());
+    put(254, &1i16.to_le_bytes());
+    for (axis, size) in spacing.into_iter().enumerate() {
+        put(80 + 4 * axis, &size.to_le_bytes());
+        put(280 + 20 * axis, &size.to_le_bytes()); // the diagonal of the sform
+    }
+    put(344, b"n+1\0");
+    bytes.extend(values);
+    bytes
+}
+
 /// Gzipped.
 pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -7,6 +7,7 @@ mod cifar;
 mod dicom;
 mod idx;
 mod layout;
+mod nifti;
 mod npy;
 mod npz;
 #[cfg(feature = "weights")]
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     tiff::TARGET,
     raster::TARGET,
     dicom::TARGET,
+    nifti::TARGET,
     zip::TARGET,
     tar::TARGET,
     layout::TARGET,

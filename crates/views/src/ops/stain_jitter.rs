@@ -4,6 +4,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twinlens_data::stain::hed::{DARKEST, remixed};
 use twinlens_random::Stream;
 
 use crate::canvas::{Canvas, Shape};
@@ -66,12 +67,6 @@ pub struct Restained {
     pub shift: [f64; 3],
 }
 
-/// Optical density in red, green and blue of haematoxylin, eosin and DAB.
-const STAINS: [[f64; 3]; 3] = [[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]];
-
-/// The smallest share of white that has a density.
-const DARKEST: f32 = 1e-6;
-
 impl Transform for Restained {
     fn apply<T: Sample>(&self, canvas: &mut Canvas<'_, T>) {
         if canvas.shape().channels != 3 {
@@ -79,7 +74,7 @@ impl Transform for Restained {
         }
         let (matrix, offset) = self.densities();
         canvas.edit(|shape, samples, _| {
-            let density = tabulated(shape.samples(), |value| -(value / T::WHITE).max(DARKEST).ln());
+            let density = tabulated(shape.samples(), |value| -(value / T::WHITE).max(DARKEST as f32).ln());
             for pixel in samples.as_chunks_mut::<3>().0 {
                 let old = pixel.map(&density);
                 for (channel, sample) in pixel.iter_mut().enumerate() {
@@ -94,22 +89,7 @@ impl Transform for Restained {
 impl Restained {
     /// New densities as a function of the old: `old A + b`, with `A = M^-1 diag(scale) M` and `b = shift M`.
     fn densities(&self) -> ([[f32; 3]; 3], [f32; 3]) {
-        let inverse = inverse(STAINS);
-        let times = |row: [f64; 3]| -> [f32; 3] {
-            std::array::from_fn(|j| (0..3).map(|k| row[k] * STAINS[k][j]).sum::<f64>() as f32)
-        };
-        let scaled = |row: [f64; 3]| std::array::from_fn(|k| row[k] * self.scale[k]);
-        (inverse.map(|row| times(scaled(row))), times(self.shift))
+        let (matrix, offset) = remixed(self.scale, self.shift);
+        (matrix.map(|row| row.map(|entry| entry as f32)), offset.map(|entry| entry as f32))
     }
-}
-
-/// The inverse of an invertible matrix, by its minors.
-fn inverse(m: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
-    let minor = |i: usize, j: usize| {
-        let (a, b) = ((i + 1) % 3, (i + 2) % 3);
-        let (c, d) = ((j + 1) % 3, (j + 2) % 3);
-        m[a][c] * m[b][d] - m[a][d] * m[b][c]
-    };
-    let determinant: f64 = (0..3).map(|j| m[0][j] * minor(0, j)).sum();
-    std::array::from_fn(|i| std::array::from_fn(|j| minor(j, i) / determinant))
 }

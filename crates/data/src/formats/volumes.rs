@@ -1,0 +1,78 @@
+//! Volumes among the files of a set: what they are called, the two files of a pair, and the columns that tell slices apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::decode::is_pair;
+use crate::table::{Known, stem};
+use crate::tree::{Kind, Tree};
+
+/// Bytes of a header with whatever lies behind it, at most, where its numbers are in another file.
+const MAX_HEADER: u64 = 1 << 20;
+
+/// Whether entry `index` is a volume.
+pub(super) fn is_volume(tree: &Tree, index: usize) -> bool {
+    tree.entries[index].kind == Kind::Nifti
+}
+
+/// The paths that the numbers of the pair with this header can have.
+fn numbers_beside(header: &str) -> impl Iterator<Item = String> {
+    let stem = stem(header).to_owned();
+    ["img", "img.gz", "IMG"].into_iter().map(move |ending| format!("{stem}.{ending}"))
+}
+
+/// The entry that holds the numbers of the header at `entry`, if that can be the header of a pair.
+pub(super) fn numbers_of(tree: &Tree, entry: usize) -> Option<usize> {
+    let path = tree.entries[entry].path.as_str();
+    let known = |path: String| tree.entries.binary_search_by(|entry| entry.path.cmp(&path)).ok();
+    numbers_beside(path).filter_map(known).find(|&numbers| numbers != entry)
+}
+
+/// The file with the numbers of the pair whose header is at `path`.
+pub(crate) fn beside(path: &Path, tree: &Tree) -> Option<PathBuf> {
+    tree.bytes(0, MAX_HEADER).ok().filter(|header| is_pair(header))?;
+    numbers_beside(path.to_str()?).map(PathBuf::from).find(|path| path.is_file())
+}
+
+/// The entries that are the numbers of a header in the tree: no images of their own, whatever they begin with.
+pub(super) fn numbers(tree: &Tree) -> BTreeSet<usize> {
+    let volumes = (0..tree.entries.len()).filter(|&index| is_volume(tree, index));
+    volumes.filter_map(|index| numbers_of(tree, index)).collect()
+}
+
+/// The name of every volume among `images`: that of its file without the ending, or where several have the same, its path
+/// without the ending.
+fn names(tree: &Tree, images: &[usize]) -> BTreeMap<usize, String> {
+    let path = |index: usize| stem(&tree.entries[index].path).to_owned();
+    let file = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let paths: BTreeMap<usize, String> =
+        images.iter().filter(|&&index| is_volume(tree, index)).map(|&index| (index, path(index))).collect();
+    let files: BTreeSet<String> = paths.values().map(|path| file(path)).collect();
+    match files.len() == paths.len() {
+        true => paths.into_iter().map(|(index, path)| (index, file(&path))).collect(),
+        false => paths,
+    }
+}
+
+/// Adds two columns, which say of which volume an image is and which of its slices. Returns their places; the cells of the
+/// latter are left empty.
+pub(super) fn add_columns(tree: &Tree, images: &[usize], known: &mut Known) -> Option<[usize; 2]> {
+    let names = names(tree, images);
+    if names.is_empty() {
+        return None;
+    }
+    known.metadata.resize(images.len(), Vec::new());
+    let mut add = |column: &str, value: &dyn Fn(usize) -> String| {
+        let taken = |name: &String| known.columns.contains(name);
+        let free = (0..).map(|marks| format!("{column}{}", "_".repeat(marks))).find(|name| !taken(name));
+        let place = known.columns.len();
+        known.columns.extend(free);
+        for (cells, &index) in known.metadata.iter_mut().zip(images) {
+            cells.resize(place, String::new());
+            cells.push(value(index));
+        }
+        place
+    };
+    let volume = add("volume", &|index| names.get(&index).cloned().unwrap_or_default());
+    Some([volume, add("slice", &|_| String::new())])
+}
