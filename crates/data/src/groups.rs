@@ -160,7 +160,9 @@ fn no_column(place: &str, columns: &[String], wanted: &str) -> DataError {
     }
     let lower = wanted.to_lowercase();
     let distance = |column: &&String| strsim::damerau_levenshtein(&lower, &column.to_lowercase());
-    let near = columns.iter().min_by_key(distance).filter(|near| distance(near) <= lower.chars().count() / 2);
+    // Of a much longer one (a file may hold any) no distance is taken.
+    let alike = columns.iter().filter(|column| column.len() <= 2 * wanted.len());
+    let near = alike.min_by_key(distance).filter(|near| distance(near) <= lower.chars().count() / 2);
     let reason =
         format!("no column {wanted:?} is known of its images; known columns are {}", columns.join(", "));
     let hint = match near {
@@ -290,7 +292,8 @@ fn ungrouped(splits: &Splits, origin: SplitOrigin) -> Option<Notice> {
     };
     let column = named.into_iter().find(telling)?;
     let (name, shared) = (shown(&columns[column], SHOWN_COLUMN), Shared::of(splits, column));
-    let whose = if origin == SplitOrigin::Drawn { "drawn" } else { "given" };
+    let drawn = matches!(origin, SplitOrigin::Drawn | SplitOrigin::ValFromTrain);
+    let whose = if drawn { "drawn" } else { "given" };
     let message = match shared.names.len() {
         0 => format!("there is a column `{name}`, of which no value stands in more than one split"),
         count => format!(
@@ -334,13 +337,14 @@ pub(crate) fn inspect(splits: &Splits) -> Option<GroupInspection> {
     }
     let mut sizes: Vec<usize> = sizes.into_values().chain(std::iter::repeat_n(1, without)).collect();
     sizes.sort_unstable();
+    let largest = *sizes.last()?;
     let middle = [sizes[(sizes.len() - 1) / 2], sizes[sizes.len() / 2]];
     let shared = Shared::of(splits, column);
     Some(GroupInspection {
         column: first.columns()[column].clone(),
         groups: sizes.len(),
         median_images: (middle[0] + middle[1]) as f64 / 2.0,
-        most_images: sizes.last().copied().unwrap_or(0),
+        most_images: largest,
         without,
         shared_groups: shared.names.len(),
         shared_images: shared.images,

@@ -21,9 +21,10 @@ pub fn take_share(source: &dyn ImageSource, share: f64, seed: u64) -> (Vec<usize
 /// A class that would have no training sample gets one back: of those drawn for validation, else of those for test.
 ///
 /// Where the source knows groups ([`ImageSource::group_column`]), none is divided. First test, then validation take groups in
-/// a random order, those with the rarest class first, as long as a group brings the split nearer to its share of the images
-/// and its classes nearer to theirs (the sum over classes of `(n - share N)^2 / (share N)`); then any that bring it nearer to its
-/// share of the images. Of 16 orders that with the least of that sum is taken. Rarest first is iterative stratification (Sechidis et
+/// a random order, those with the rarest class first, as long as a group brings the split nearer to its share of the images,
+/// and brings a class that the split lacks, or its classes nearer to their shares (the sum over classes of
+/// `(n - share N)^2 / (share N)`); then any that bring it nearer to its share of the images. Of 16 orders that is taken which lacks the
+/// fewest classes, and of these the one with the least of that sum. Rarest first is iterative stratification (Sechidis et
 /// al., "On the stratification of multi-label data", 2011), and the whole serves the purpose of scikit-learn's
 /// `StratifiedGroupKFold`, for unequal shares. Every class keeps a training sample, and so does at least one group. Test and validation
 /// each miss their share by no more than half the largest group, unless that would take the last training samples of a
@@ -132,7 +133,7 @@ impl Drawing {
 
     /// Takes groups that are `share` of all samples; their samples, ascending.
     fn take(&mut self, share: f64) -> Vec<usize> {
-        let mut best: Option<(f64, Vec<usize>)> = None;
+        let mut best: Option<((usize, f64), Vec<usize>)> = None;
         for _ in 0..ORDERS {
             let mut order: Vec<usize> = (0..self.left.len()).collect();
             self.stream.shuffle(&mut order);
@@ -202,13 +203,14 @@ impl<'a> Taking<'a> {
         self.taken.len() + 1 < self.left.len() && self.left[number].classes.iter().all(remain)
     }
 
-    /// Whether this group brings the classes nearer to their shares.
+    /// Whether this group brings a class that is not there yet, or the classes nearer to their shares.
     fn suits(&self, number: usize) -> bool {
+        let lacked = |class: &Option<usize>| class.is_some() && self.counts[class].0 == 0;
         let change = self.left[number].classes.iter().map(|(class, &count)| {
             let taken = self.counts[class].0;
             self.distance_of(class, taken + count) - self.distance_of(class, taken)
         });
-        change.sum::<f64>() < 0.0
+        self.left[number].classes.keys().any(lacked) || change.sum::<f64>() < 0.0
     }
 
     fn add(&mut self, number: usize) {
@@ -220,9 +222,11 @@ impl<'a> Taking<'a> {
         self.taken.push(number);
     }
 
-    /// How far the classes are from their shares.
-    fn distance(&self) -> f64 {
-        self.counts.iter().map(|(class, (taken, _))| self.distance_of(class, *taken)).sum()
+    /// How many classes are not there, and how far all are from their shares.
+    fn distance(&self) -> (usize, f64) {
+        let lacking = self.counts.iter().filter(|(class, (taken, _))| class.is_some() && *taken == 0);
+        let distance = self.counts.iter().map(|(class, (taken, _))| self.distance_of(class, *taken));
+        (lacking.count(), distance.sum())
     }
 
     fn distance_of(&self, class: &Option<usize>, taken: usize) -> f64 {

@@ -353,7 +353,7 @@ fn drawn_groups(
 ) -> Result<Vec<usize>, DataError> {
     if source.group_column().is_none() {
         return Err(DataError::BadOption {
-            name: "label_choice",
+            name: if purpose == Purpose::Images { "images.choice" } else { "label_choice" },
             expected: "stratified or random, as no {group} says what belongs together".into(),
             got: "by-group".into(),
         });

@@ -29,8 +29,14 @@ fn run(bytes: &[u8]) -> Result<(), String> {
         split_column: "split".into(),
         ..DataSettings::default()
     };
+    let by_group = DataSettings {
+        labels: "labels.csv".into(),
+        splits: SplitPolicy::Drawn,
+        group: "patient".into(),
+        ..DataSettings::default()
+    };
     let folder = zipped(&files).map_err(|error| error.to_string())?;
-    opened("folder.zip", &folder, settings().into_iter().chain([by_column]).collect())
+    opened("folder.zip", &folder, settings().into_iter().chain([by_column, by_group]).collect())
 }
 
 fn seeds() -> io::Result<Vec<Vec<u8>>> {
