@@ -69,10 +69,9 @@ fn turn(m: &mut Matrix, vectors: &mut Matrix, p: usize, q: usize) {
     let (a, b) = (m[k][p], m[k][q]);
     (m[k][p], m[k][q]) = (cosine * a - sine * b, sine * a + cosine * b);
     (m[p][k], m[q][k]) = (m[k][p], m[k][q]);
-    for entry in 0..3 {
-        let (a, b) = (vectors[p][entry], vectors[q][entry]);
-        (vectors[p][entry], vectors[q][entry]) = (cosine * a - sine * b, sine * a + cosine * b);
-    }
+    let (a, b) = (vectors[p], vectors[q]);
+    let mixed = |x: f64, y: f64| std::array::from_fn(|entry| x * a[entry] + y * b[entry]);
+    (vectors[p], vectors[q]) = (mixed(cosine, -sine), mixed(sine, cosine));
 }
 
 #[cfg(test)]
@@ -85,9 +84,8 @@ mod tests {
     fn an_inverse_undoes() {
         let m = [[2.0, 1.0, 0.5], [-1.0, 3.0, 0.0], [0.25, 0.0, -4.0]];
         let inverse = inverse(m);
-        for (i, row) in m.iter().enumerate() {
-            for j in 0..3 {
-                let product: f64 = (0..3).map(|k| row[k] * inverse[k][j]).sum();
+        for (i, row) in m.into_iter().enumerate() {
+            for (j, product) in row_times(row, inverse).into_iter().enumerate() {
                 assert!((product - f64::from(u8::from(i == j))).abs() < 1e-12);
             }
         }

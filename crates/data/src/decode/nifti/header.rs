@@ -54,7 +54,7 @@ pub(crate) fn is_nifti(head: &[u8]) -> bool {
     match head.len() {
         ..12 => false,
         _ if stated(V2) => letters(4, &[MAGIC_2, b"ni2\0\r\n\x1a\n"]),
-        ..V1 => stated(V1),
+        12..V1 => stated(V1),
         _ => stated(V1) && letters(344, &[b"n+1\0", b"ni1\0"]),
     }
 }
