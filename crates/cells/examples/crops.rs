@@ -11,11 +11,15 @@ use std::sync::Arc;
 use twinlens_cells::{
     CropSettings, Detector, Finder, PictureFormat, channel_number, cut, drawn, png_bytes, shown, write_folder,
 };
-use twinlens_data::{DataError, DataSet, Image, ImageSource, OpenOptions, Pixels, Splits, each_pixel_type, open};
+use twinlens_data::{
+    DataError, DataSet, Image, ImageSource, OpenOptions, Pixels, Splits, each_pixel_type, open,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [fields, channel, out, rest @ ..] = &arguments[..] else { return Err("give FIELDS CHANNEL OUT".into()) };
+    let [fields, channel, out, rest @ ..] = &arguments[..] else {
+        return Err("give FIELDS CHANNEL OUT".into());
+    };
     let mut set = open(Path::new(fields), &OpenOptions::default())?;
     if rest.iter().any(|argument| argument == "--stack") {
         set = stacked(&set)?;
@@ -30,10 +34,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cells = found.set.splits.train.clone().ok_or("no cells in the first split")?;
     write_folder(&found.set, &Path::new(out).join("cells"), PictureFormat::Auto, true)?;
     let objects = finder.find(source.as_ref(), 0)?;
-    let taken: Vec<u32> = found.cells.values().flat_map(|cells| cells.cells()).filter(|cell| cell.field == 0).map(|cell| cell.object).collect();
-    let sheet = drawn(&field, channel, &objects, &|at| taken.contains(&objects.numbers[at]), (1280, settings.size))?;
+    let taken: Vec<u32> = found
+        .cells
+        .values()
+        .flat_map(|cells| cells.cells())
+        .filter(|cell| cell.field == 0)
+        .map(|cell| cell.object)
+        .collect();
+    let sheet =
+        drawn(&field, channel, &objects, &|at| taken.contains(&objects.numbers[at]), (1280, settings.size))?;
     fs::write(Path::new(out).join("sheet.png"), png_bytes(&sheet)?)?;
-    let crops: Vec<Image> = (0..cells.len().min(6)).map(|at| Ok(shown(&cells.stored(at)?, channel)?)).collect::<Result<_, Box<dyn Error>>>()?;
+    let crops: Vec<Image> = (0..cells.len().min(6))
+        .map(|at| Ok(shown(&cells.stored(at)?, channel)?))
+        .collect::<Result<_, Box<dyn Error>>>()?;
     fs::write(Path::new(out).join("crops.png"), png_bytes(&in_a_row(&crops)?)?)?;
     Ok(())
 }
@@ -44,7 +57,8 @@ fn stacked(set: &DataSet) -> Result<DataSet, Box<dyn Error>> {
     let images: Vec<Image> = (0..source.len()).map(|at| source.stored(at)).collect::<Result<_, _>>()?;
     let first = images.first().ok_or("no images")?;
     let planes: Vec<Vec<f64>> = images.iter().map(|image| image.pixels.to_f64()).collect();
-    let pixels = (0..planes[0].len()).flat_map(|at| planes.iter().map(move |plane| plane[at] as u16)).collect();
+    let pixels =
+        (0..planes[0].len()).flat_map(|at| planes.iter().map(move |plane| plane[at] as u16)).collect();
     let field = Image::new(first.height, first.width, images.len(), Pixels::U16(pixels))?;
     let train: Arc<dyn ImageSource> = Arc::new(One(field));
     let range = twinlens_data::RangeChoice::default().of(train.as_ref())?;

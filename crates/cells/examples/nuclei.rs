@@ -56,8 +56,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("IoU > {name}: precision {precision:.3}, recall {recall:.3}, F1 {:.3}", found.f1());
     }
     let mean = |of: fn(&Agreement) -> f64| all.iter().map(of).sum::<f64>() / fields as f64;
-    println!("mean over fields: F1 at 0.5 {:.3}, AP {:.3}", mean(|one| one.at[0].f1()), mean(|one| one.mean_ap));
-    println!("count error: {:.2} a field, {:.3} of all nuclei", counts as f64 / fields as f64, counts as f64 / truth as f64);
+    println!(
+        "mean over fields: F1 at 0.5 {:.3}, AP {:.3}",
+        mean(|one| one.at[0].f1()),
+        mean(|one| one.mean_ap)
+    );
+    println!(
+        "count error: {:.2} a field, {:.3} of all nuclei",
+        counts as f64 / fields as f64,
+        counts as f64 / truth as f64
+    );
     println!("time: {:.1} ms a field", time.as_secs_f64() * 1e3 / fields as f64);
     Ok(())
 }

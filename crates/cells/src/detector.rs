@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::filter::Dropped;
+use crate::noise::{noise, quantile};
 use crate::otsu::otsu_binned;
 use crate::{
     CellsError, Connectivity, Filter, Labels, Mask, Plane, TRUNCATE, components, fill_holes, gaussian,
@@ -17,8 +18,9 @@ pub enum ThresholdRule {
     /// Otsu's threshold of the field.
     #[default]
     Otsu,
-    /// Otsu's threshold of the logarithms: where some nuclei are much brighter than others.
-    Log,
+    /// Otsu's threshold of the square roots, which makes the noise of bright and dim pixels alike: where some nuclei are much
+    /// brighter than others.
+    Root,
     /// The mean of the surroundings (`window`) and Otsu's threshold of what stands out from it: where the light is uneven. The
     /// surroundings must reach beyond nuclei and clumps of them.
     Local,
@@ -42,6 +44,9 @@ pub struct Detector {
     pub window: usize,
     /// For `threshold = "fixed"`: the value, in numbers of the stored image.
     pub level: f64,
+    /// How far the threshold must lie above the background (the 10th percentile), in standard deviations of the noise of a
+    /// pixel; else the field is taken for empty. 0 for no such check, which `threshold = "fixed"` never has.
+    pub min_contrast: f64,
     /// Make holes part of the nuclei.
     pub fill_holes: bool,
     /// Split nuclei that touch.
@@ -67,6 +72,7 @@ impl Default for Detector {
             bins: 256,
             window: 50,
             level: 0.0,
+            min_contrast: 2.0,
             fill_holes: true,
             split: true,
             distance_sigma: 1.0,
@@ -94,6 +100,9 @@ pub struct Detection {
     pub dropped: Dropped,
 }
 
+/// The share of a field's pixels that are surely background.
+const BACKGROUND: f64 = 0.1;
+
 /// The largest standard deviation of a smoothing, in pixels.
 const MAX_SIGMA: f64 = 1000.0;
 
@@ -119,6 +128,9 @@ impl Detector {
         }
         if !self.level.is_finite() {
             return Err(CellsError::setting("level", "a number", self.level));
+        }
+        if !(self.min_contrast.is_finite() && self.min_contrast >= 0.0) {
+            return Err(CellsError::setting("min_contrast", "0 or a number above", self.min_contrast));
         }
         if self.window == 0 {
             return Err(CellsError::setting("window", "at least 1 pixel", self.window));
@@ -159,34 +171,35 @@ impl Detector {
     pub fn foreground(&self, plane: &Plane) -> Result<(Mask, f64), CellsError> {
         self.check()?;
         let mut smoothed = gaussian(plane, self.sigma, TRUNCATE);
-        let constant = smoothed.values.windows(2).all(|two| two[0] == two[1]);
-        if self.threshold == ThresholdRule::Local && !constant {
+        if self.threshold == ThresholdRule::Local {
             let means = local_mean(&smoothed, self.window);
             smoothed.values.iter_mut().zip(&means.values).for_each(|(value, mean)| *value -= mean);
         }
         let threshold = self.correction
             * match self.threshold {
                 ThresholdRule::Otsu | ThresholdRule::Local => otsu_binned(&smoothed.values, self.bins),
-                ThresholdRule::Log => self.of_logarithms(&smoothed.values),
+                ThresholdRule::Root => self.of_roots(&smoothed.values),
                 ThresholdRule::Fixed => self.level,
             };
-        // Nothing stands out of a constant field, whatever the factor on its threshold.
-        let empty = constant && self.threshold != ThresholdRule::Fixed;
+        let empty = self.threshold != ThresholdRule::Fixed && self.is_empty(plane, &smoothed, threshold);
         let inside = smoothed.values.iter().map(|value| *value > threshold && !empty).collect();
         Ok((Mask { height: plane.height, width: plane.width, inside }, threshold))
     }
 
-    /// Otsu's threshold of the logarithms of what lies above the smallest value.
-    fn of_logarithms(&self, values: &[f64]) -> f64 {
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        // Without this the logarithms of the darkest pixels would fill most bins.
-        let floor = (high - low) / self.bins as f64;
-        let logs: Vec<f64> = values.iter().map(|value| (value - low + floor).ln()).collect();
-        match high > low {
-            true => otsu_binned(&logs, self.bins).exp() + low - floor,
-            false => high,
+    /// Whether nothing stands out: in a constant field, and in one of noise alone.
+    fn is_empty(&self, plane: &Plane, smoothed: &Plane, threshold: f64) -> bool {
+        if plane.values.windows(2).all(|two| two[0] == two[1]) {
+            return true;
         }
+        let background = quantile(&mut smoothed.values.clone(), BACKGROUND).unwrap_or(0.0);
+        self.min_contrast > 0.0 && threshold - background < self.min_contrast * noise(plane)
+    }
+
+    /// Otsu's threshold of the square roots of how far values lie above the smallest.
+    fn of_roots(&self, values: &[f64]) -> f64 {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let roots: Vec<f64> = values.iter().map(|value| (value - low).sqrt()).collect();
+        otsu_binned(&roots, self.bins).powi(2) + low
     }
 
     /// The least distance of the middles of nuclei that touch.
@@ -205,6 +218,7 @@ impl Detector {
 #[cfg(test)]
 pub(crate) mod tests {
     use twinlens_golden::{Case, cases};
+    use twinlens_random::{Purpose, Stream};
 
     use super::*;
 
@@ -221,6 +235,7 @@ pub(crate) mod tests {
             sigma: case.number("sigma"),
             bins: case.count("otsu_bins"),
             min_area: case.count("min_area") as u32,
+            min_contrast: 0.0,
             fill_holes: false,
             split: false,
             ..Detector::default()
@@ -275,11 +290,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn dim_nuclei_beside_bright_ones_need_logarithms() {
+    fn dim_nuclei_beside_bright_ones_need_roots() {
         let plane = discs(60, 80, &[([20.0, 20.0], 10.0, 4000.0), ([40.0, 60.0], 10.0, 200.0)]);
         let count =
             |threshold| Detector { threshold, ..Detector::default() }.detect(&plane).unwrap().areas.len();
-        assert_eq!((count(ThresholdRule::Otsu), count(ThresholdRule::Log)), (1, 2));
+        assert_eq!((count(ThresholdRule::Otsu), count(ThresholdRule::Root)), (1, 2));
     }
 
     #[test]
@@ -300,11 +315,19 @@ pub(crate) mod tests {
 
     #[test]
     fn an_empty_field_has_no_nuclei_and_a_level_is_taken_as_it_is() {
-        for rule in [ThresholdRule::Otsu, ThresholdRule::Log, ThresholdRule::Local] {
+        for rule in [ThresholdRule::Otsu, ThresholdRule::Root, ThresholdRule::Local] {
             let detector = Detector { threshold: rule, correction: 0.9, ..Detector::default() };
             let flat = Plane { height: 20, width: 30, values: vec![1234.5; 600] };
             assert_eq!(detector.detect(&flat).unwrap().areas, [0u32; 0], "{rule:?}");
         }
+        let mut stream = Stream::new(3, Purpose::Mutation, [0, 0, 0]);
+        let values = (0..160 * 200).map(|_| 150.0 + 12.0 * stream.normal()).collect();
+        let noise = Plane { height: 160, width: 200, values };
+        let count = |min_contrast| {
+            let detector = Detector { min_contrast, min_area: 1, ..Detector::default() };
+            detector.detect(&noise).unwrap().areas.len()
+        };
+        assert!(count(0.0) > 100 && count(2.0) == 0);
         let plane = discs(40, 40, &[([20.0, 20.0], 10.0, 100.0)]);
         let fixed =
             |level| Detector { threshold: ThresholdRule::Fixed, level, sigma: 0.0, ..Detector::default() };
@@ -315,12 +338,13 @@ pub(crate) mod tests {
     #[test]
     fn settings_without_sense_are_refused_by_name() {
         let plane = Plane { height: 1, width: 1, values: vec![0.0] };
-        let wrong: [(&str, Detector); 7] = [
+        let wrong: [(&str, Detector); 8] = [
             ("sigma", Detector { sigma: -1.0, ..Detector::default() }),
             ("distance_sigma", Detector { distance_sigma: f64::NAN, ..Detector::default() }),
             ("correction", Detector { correction: 0.0, ..Detector::default() }),
             ("bins", Detector { bins: 1, ..Detector::default() }),
             ("level", Detector { level: f64::INFINITY, ..Detector::default() }),
+            ("min_contrast", Detector { min_contrast: -1.0, ..Detector::default() }),
             ("window", Detector { window: 0, ..Detector::default() }),
             ("max_area", Detector { max_area: 10, ..Detector::default() }),
         ];

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use twinlens_data::{DataError, escaped};
+use twinlens_data::{DataError, in_a_line};
 
 /// What failed, where, what was expected and what was found; [`CellsError::hint`] says how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum CellsError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// A setting has a value that makes no sense.
-    #[error("{name}: expected {expected}, got {got}")]
+    #[error("{name}: expected {}, got {}", in_a_line(.expected), in_a_line(.got))]
     Setting {
         /// The setting.
         name: &'static str,
@@ -22,7 +22,7 @@ pub enum CellsError {
         got: String,
     },
     /// The fields have no such channel.
-    #[error("channel: expected {expected}, got {:?}", escaped(.got))]
+    #[error("channel: expected {}, got \"{}\"", in_a_line(.expected), in_a_line(.got))]
     NoChannel {
         /// The channels that there are.
         expected: String,
@@ -42,7 +42,7 @@ pub enum CellsError {
         value: f64,
     },
     /// Something is wrong with one field.
-    #[error("{}: {source}", escaped(.field))]
+    #[error("{}: {source}", in_a_line(.field))]
     Field {
         /// Its name.
         field: String,
@@ -50,7 +50,7 @@ pub enum CellsError {
         source: Box<CellsError>,
     },
     /// A table of objects that cannot be read, or does not fit the fields.
-    #[error("{}: {}", escaped(.place), escaped(.reason))]
+    #[error("{}: {}", in_a_line(.place), in_a_line(.reason))]
     Table {
         /// The table.
         place: String,
@@ -60,7 +60,7 @@ pub enum CellsError {
         hint: String,
     },
     /// Masks that do not fit the fields.
-    #[error("{}: {}", escaped(.place), escaped(.reason))]
+    #[error("{}: {}", in_a_line(.place), in_a_line(.reason))]
     Masks {
         /// The set of masks, or one of them.
         place: String,
@@ -86,7 +86,7 @@ pub enum CellsError {
         path: PathBuf,
     },
     /// What stands at the place of the output was not written by this program, so it is not replaced.
-    #[error("{path} holds {found:?}, which is no part of a set of cells: it is not replaced")]
+    #[error("{path} holds \"{}\", which is no part of a set of cells: it is not replaced", in_a_line(.found))]
     NotOurs {
         /// The folder.
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum CellsError {
         found: String,
     },
     /// The images cannot be kept in this form.
-    #[error("{reason}")]
+    #[error("{}", in_a_line(.reason))]
     NotKept {
         /// What does not go.
         reason: String,
@@ -119,13 +119,13 @@ impl CellsError {
             CellsError::Field { source, .. } => source.hint(),
             CellsError::Setting { .. } => "give this setting another value",
             CellsError::NoChannel { .. } => {
-                "name a channel with {channel}, or give its number, counted from 0; {inspect} tells how many there are"
+                "name a channel with {channel}, or give its number, counted from 0; `{inspect}` tells how many there are"
             }
             CellsError::NotFinite { .. } => "mask or replace such pixels, or find nuclei on another channel",
             CellsError::Table { hint, .. } => hint,
             CellsError::Masks { hint, .. } | CellsError::NotKept { hint, .. } => hint,
             CellsError::NoCells { .. } => {
-                "look at {sheet}: the channel, {min_area} or {border} may be wrong for these fields"
+                "look at a {sheet}: the {channel}, the least area (min_area=N) or {border} may be wrong for these fields"
             }
             CellsError::Exists { .. } => "choose another place with {out}, or replace it with {overwrite}",
             CellsError::NotOurs { .. } => "choose another folder with {out}, or remove it yourself",

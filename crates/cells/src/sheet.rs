@@ -3,6 +3,7 @@
 use twinlens_data::{Image, Pixels};
 
 use crate::crop::top_left;
+use crate::noise::quantile;
 use crate::{CellsError, FieldObjects, Plane};
 
 /// Cells that are cut out.
@@ -82,13 +83,8 @@ pub fn shown(image: &Image, channel: usize) -> Result<Image, CellsError> {
 
 /// The values between the percentiles [`ENDS`] as 0 to 255.
 fn grey(plane: &Plane) -> Vec<u8> {
-    let mut sorted = plane.values.clone();
-    let last = sorted.len().saturating_sub(1);
-    let mut value = |share: f64| match sorted.is_empty() {
-        true => 0.0,
-        false => *sorted.select_nth_unstable_by((share * last as f64).round() as usize, f64::total_cmp).1,
-    };
-    let [low, high] = ENDS.map(&mut value);
+    let mut values = plane.values.clone();
+    let [low, high] = ENDS.map(|share| quantile(&mut values, share).unwrap_or(0.0));
     let span = if high > low { high - low } else { 1.0 };
     plane.values.iter().map(|value| ((value - low) / span * 255.0).round().clamp(0.0, 255.0) as u8).collect()
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use twinlens_cells::{
-    Background, Border, CellsError, CentroidTable, CropSettings, Detector, Finder, Padding, PictureFormat, cut,
-    divided, png_bytes, write_folder, write_npz,
+    Background, Border, CellsError, CentroidTable, CropSettings, Detector, Finder, Padding, PictureFormat,
+    cut, divided, png_bytes, write_folder, write_npz,
 };
 use twinlens_data::{
-    DataError, DataSet, DataSettings, Image, ImageSource, OpenOptions, PixelType, Pixels, Split, SplitPolicy, Splits,
-    Tag, open,
+    DataError, DataSet, DataSettings, Image, ImageSource, OpenOptions, PixelType, Pixels, Split, SplitPolicy,
+    Splits, Tag, open,
 };
 
 /// Fields of 64 x 80 pixels with three channels of 16 bits: the first has discs of radius 6 at these middles.
@@ -133,8 +133,12 @@ fn a_folder_reads_as_the_same_cells_with_what_is_known_of_them() {
         let again = read.splits.train.as_ref().unwrap();
         assert_eq!(all(again.as_ref()), all(cells.as_ref()));
         assert_eq!(read.classes, ["dim"]);
-        let known: Vec<(&str, &str)> =
-            again.columns().iter().map(String::as_str).zip(again.metadata(4).iter().map(String::as_str)).collect();
+        let known: Vec<(&str, &str)> = again
+            .columns()
+            .iter()
+            .map(String::as_str)
+            .zip(again.metadata(4).iter().map(String::as_str))
+            .collect();
         assert!(known.contains(&("field", "dim/b.png")) && known.contains(&("object", "2")), "{known:?}");
     }
 }
@@ -142,7 +146,9 @@ fn a_folder_reads_as_the_same_cells_with_what_is_known_of_them() {
 #[test]
 fn fields_of_a_split_give_cells_of_it() {
     let place = tempfile::tempdir().unwrap();
-    for (path, image) in [("train/x/a.png", field(&A, 1)), ("test/x/b.png", field(&B, 2)), ("test/y/c.png", field(&B, 3))] {
+    for (path, image) in
+        [("train/x/a.png", field(&A, 1)), ("test/x/b.png", field(&B, 2)), ("test/y/c.png", field(&B, 3))]
+    {
         let path = place.path().join("fields").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, png_bytes(&image).unwrap()).unwrap();
@@ -214,7 +220,10 @@ fn masks_are_matched_by_name_and_clear_the_background() {
     fs::write(place.path().join("masks/a_labels.png"), png_bytes(&mask).unwrap()).unwrap();
     let masks = open(&place.path().join("masks"), &OpenOptions::default()).unwrap();
     let (finder, notices) = Finder::masks(&masks, &fields).unwrap();
-    assert_eq!(notices.iter().map(|notice| (notice.id.as_str(), notice.count)).collect::<Vec<_>>(), [("fields-without-mask", 2)]);
+    assert_eq!(
+        notices.iter().map(|notice| (notice.id.as_str(), notice.count)).collect::<Vec<_>>(),
+        [("fields-without-mask", 2)]
+    );
     let values = |background| {
         let settings = CropSettings { background, ..small(Border::Drop) };
         let cells = cut(&fields, &finder, &settings, None).unwrap().set.splits.train.unwrap();
@@ -241,7 +250,12 @@ fn masks_are_matched_by_name_and_clear_the_background() {
 fn masks_among_the_fields_are_told_from_them() {
     let place = tempfile::tempdir().unwrap();
     let mask = Image::new(64, 80, 1, Pixels::U16(vec![1; 64 * 80])).unwrap();
-    for (name, image) in [("a.png", field(&A, 1)), ("a_labels.png", mask.clone()), ("b-mask.png", mask), ("x.png", field(&B, 1))] {
+    for (name, image) in [
+        ("a.png", field(&A, 1)),
+        ("a_labels.png", mask.clone()),
+        ("b-mask.png", mask),
+        ("x.png", field(&B, 1)),
+    ] {
         fs::write(place.path().join(name), png_bytes(&image).unwrap()).unwrap();
     }
     let set = open(place.path(), &OpenOptions::default()).unwrap();
@@ -251,7 +265,10 @@ fn masks_among_the_fields_are_told_from_them() {
         (0..source.len()).map(|index| source.name(index)).collect::<Vec<String>>()
     };
     // b-mask.png is of no field here: it is one.
-    assert_eq!((names(&fields), names(&masks)), (vec!["a.png".into(), "b-mask.png".into(), "x.png".into()], vec!["a_labels.png".into()]));
+    assert_eq!(
+        (names(&fields), names(&masks)),
+        (vec!["a.png".into(), "b-mask.png".into(), "x.png".into()], vec!["a_labels.png".into()])
+    );
     let (finder, _) = Finder::masks(&masks, &fields).unwrap();
     let found = cut(&fields, &finder, &small(Border::Drop), None).unwrap();
     assert_eq!((found.counts.cells, found.counts.empty_fields), (1, 2));
@@ -263,7 +280,11 @@ fn tables_say_where_cells_are_and_no_more() {
     let place = tempfile::tempdir().unwrap();
     let fields = folder(&place.path().join("fields"));
     let table = place.path().join("Nuclei.csv");
-    fs::write(&table, "ImageNumber,ObjectNumber,Location_Center_X,Location_Center_Y\n1,4,20,30\n2,1,40,41.5\n2,2,3,3\n").unwrap();
+    fs::write(
+        &table,
+        "ImageNumber,ObjectNumber,Location_Center_X,Location_Center_Y\n1,4,20,30\n2,1,40,41.5\n2,2,3,3\n",
+    )
+    .unwrap();
     fs::write(place.path().join("Image.csv"), "ImageNumber,FileName_DAPI\n1,b.png\n2,a.png\n").unwrap();
     let (finder, _) = Finder::table(&CentroidTable::read(&table, None).unwrap(), &fields).unwrap();
     let found = cut(&fields, &finder, &small(Border::Drop), None).unwrap();
@@ -296,7 +317,8 @@ fn what_is_there_is_kept_unless_it_is_to_be_replaced() {
     assert!(matches!(folder(&cells, true), Err(CellsError::NotOurs { .. })));
     assert_eq!(defined(&out).splits.train.unwrap().len(), 6);
     // Nothing half-written is left beside them.
-    let mut names: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["c", "c.csv", "c.npz", "fields"]);
     // A folder that is empty is no loss.
@@ -319,8 +341,14 @@ fn no_cells_are_an_error_that_says_why() {
         "no cell is left of 6 objects in 3 fields: the crops of 6, of 64 x 64 pixels, leave their field"
     );
     let detector = Detector { min_area: 5000, ..Detector::default() };
-    assert_eq!(said(small(Border::Drop), detector), "no cell is left of 0 objects in 3 fields: nothing was found");
-    assert_eq!(said(CropSettings { size: 0, ..small(Border::Drop) }, Detector::default()), "size: expected a number of pixels from 1 to 16384, got 0");
+    assert_eq!(
+        said(small(Border::Drop), detector),
+        "no cell is left of 0 objects in 3 fields: nothing was found"
+    );
+    assert_eq!(
+        said(CropSettings { size: 0, ..small(Border::Drop) }, Detector::default()),
+        "size: expected a number of pixels from 1 to 16384, got 0"
+    );
     let error = cut(&fields, &Finder::detector(Detector::default(), 3).unwrap(), &small(Border::Drop), None);
     assert!(error.map(|_| ()).unwrap_err().to_string().contains("expected a number from 0 to 2, got \"3\""));
 }
@@ -371,11 +399,13 @@ fn any_type_and_number_of_channels_is_kept() {
         write_folder(&set(image.clone(), Vec::new()), &out, PictureFormat::Auto, false).unwrap();
         assert_eq!(defined(&out).splits.train.unwrap().stored(0).unwrap(), image);
         if image.pixel_type() != PixelType::U8 {
-            let png = write_folder(&set(image, Vec::new()), &place.path().join("png"), PictureFormat::Png, false);
+            let png =
+                write_folder(&set(image, Vec::new()), &place.path().join("png"), PictureFormat::Png, false);
             assert!(matches!(png, Err(CellsError::NotKept { .. })));
         }
     }
-    let tagged = set(Image::new(1, 2, 1, Pixels::U8(vec![1, 2])).unwrap(), vec![Tag::Present, Tag::NotJudged]);
+    let tagged =
+        set(Image::new(1, 2, 1, Pixels::U8(vec![1, 2])).unwrap(), vec![Tag::Present, Tag::NotJudged]);
     write_npz(&tagged, &place.path().join("tags.npz"), false).unwrap();
     let read = defined(&place.path().join("tags.npz")).splits.train.unwrap();
     assert_eq!(read.tags(0), Some(&[Tag::Present, Tag::NotJudged][..]));

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use twinlens_data::{DataError, Notice};
 
@@ -37,7 +38,7 @@ struct Row {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum ImageOf {
     /// By one of these names.
-    Named(Vec<String>),
+    Named(Arc<[String]>),
     /// By a number that no table of images explains.
     Numbered(u64),
     /// Not at all.
@@ -152,7 +153,7 @@ impl CentroidTable {
                         ImageOf::Unsaid => {
                             return Err(self.wrong(
                                 format!("no column says which of {} fields an object is of", fields.len()),
-                                "add a column path, or CellProfiler's ImageNumber with its table of images ({images})",
+                                "add a column path, or CellProfiler's ImageNumber with its table of images ({image_table})",
                             ));
                         }
                     };
@@ -209,7 +210,8 @@ impl CentroidTable {
                 self.place
             );
             notices.push(
-                Notice::new("images-numbered", message).hint("{images} FILE says which file each number is"),
+                Notice::new("images-numbered", message)
+                    .hint("{image_table} FILE says which file each number is"),
             );
         }
         let about = |id: &str, message: String, names: &mut dyn Iterator<Item = &String>| {
@@ -284,12 +286,12 @@ fn beside(path: &Path) -> Option<PathBuf> {
 }
 
 /// The names of the file of each image, by its number.
-fn names_by_number(place: &str, bytes: &[u8]) -> Result<HashMap<u64, Vec<String>>, CellsError> {
+fn names_by_number(place: &str, bytes: &[u8]) -> Result<HashMap<u64, Arc<[String]>>, CellsError> {
     let table = Records::parse(place, bytes, |columns| columns.image_number.is_some())?;
     let Some(number) = table.columns.image_number else {
         return Err(table.wrong(
             format!("no column ImageNumber; it has {}", table.header_text()),
-            "give CellProfiler's table of images with {images}",
+            "give CellProfiler's table of images with {image_table}",
         ));
     };
     if table.columns.names.is_empty() {
@@ -299,7 +301,7 @@ fn names_by_number(place: &str, bytes: &[u8]) -> Result<HashMap<u64, Vec<String>
     let mut names = HashMap::new();
     for (line, record) in &table.records {
         let number = table.whole(record, number, *line)?;
-        names.insert(number, table.names(record));
+        names.insert(number, table.names(record).into());
     }
     Ok(names)
 }
@@ -407,11 +409,11 @@ impl Records {
         &self,
         record: &csv::StringRecord,
         line: u64,
-        numbered: Option<&HashMap<u64, Vec<String>>>,
+        numbered: Option<&HashMap<u64, Arc<[String]>>>,
     ) -> Result<ImageOf, CellsError> {
         let names = self.names(record);
         match (self.columns.image_number, numbered) {
-            _ if !names.is_empty() => Ok(ImageOf::Named(names)),
+            _ if !names.is_empty() => Ok(ImageOf::Named(names.into())),
             (None, _) => Ok(ImageOf::Unsaid),
             (Some(column), None) => Ok(ImageOf::Numbered(self.whole(record, column, line)?)),
             (Some(column), Some(numbered)) => {

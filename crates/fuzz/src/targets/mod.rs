@@ -8,6 +8,7 @@ mod idx;
 mod layout;
 mod npy;
 mod npz;
+mod objects;
 #[cfg(feature = "weights")]
 mod pth;
 mod raster;
@@ -34,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     tar::TARGET,
     layout::TARGET,
     tables::TARGET,
+    objects::TARGET,
     #[cfg(feature = "weights")]
     safetensors::TARGET,
     #[cfg(feature = "weights")]

@@ -8,6 +8,7 @@ use twinlens_lab::NameError;
 use twinlens_lab::catalogue::{self, EditionListing, Listing, PublicSet};
 pub use twinlens_lab::range_in_words;
 
+use super::crop::{self, CropArgs};
 use super::reading::ReadingArgs;
 use super::training::lab;
 use super::{bytes, data_folder, notices};
@@ -36,6 +37,8 @@ Examples:
     Fetch(FetchArgs),
     /// Tell what a data set holds: splits, classes, sizes, statistics, bad files
     Inspect(Box<InspectArgs>),
+    /// Cut cells out of fields of view: around nuclei that are found, or objects of CellProfiler, masks or a table
+    Crop(Box<CropArgs>),
 }
 
 /// Arguments of `data fetch`.
@@ -105,6 +108,7 @@ pub fn run(args: &DataArgs, terminal: &Terminal) -> Outcome {
         DataVerb::List => list(terminal),
         DataVerb::Fetch(args) => fetch(args, terminal),
         DataVerb::Inspect(args) => inspect(args, terminal),
+        DataVerb::Crop(args) => crop::run(args, terminal),
     }
 }
 
