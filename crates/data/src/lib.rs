@@ -65,7 +65,7 @@ pub use source::{
 pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side};
 pub use summary::{DataSummary, SplitSummary};
-pub use text::escaped;
+pub use text::{escaped, in_a_line};
 pub use union::DataPart;
 pub use window::{Window, WindowRule};
 pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, image_share, limit};

@@ -29,6 +29,12 @@ pub(crate) fn shown(text: &str, most: usize) -> String {
     format!("{} ... {} ({} bytes)", &text[..head], &text[tail..], text.len())
 }
 
+/// What messages say of a file, in which its maker may have written anything: `text` in one line, with control characters
+/// escaped; of a longer text both ends are kept.
+pub fn in_a_line(text: &str) -> String {
+    shown(text, SENTENCE)
+}
+
 /// A name from a file for a hint, in which single braces stand around the names of arguments.
 pub(crate) fn in_hint(name: &str) -> String {
     shown(name, NAME).replace('{', "{{").replace('}', "}}")

@@ -251,7 +251,8 @@ impl Case {
         specific.as_f64().or_else(|| self.tolerance[setting].as_f64())
     }
 
-    fn as_f64(&self, key: &str) -> Vec<f64> {
+    /// The values of tensor `key`, whatever its type.
+    pub fn as_f64(&self, key: &str) -> Vec<f64> {
         match &self.tensor(key).1 {
             Values::F32(values) => values.iter().map(|&v| f64::from(v)).collect(),
             Values::U8(values) => values.iter().map(|&v| f64::from(v)).collect(),

@@ -33,6 +33,8 @@ pub enum Purpose {
     Mutation = 9,
     /// Choosing which images are learned from; `at` = (class or 0, 0, 0).
     Images = 10,
+    /// Choosing which cells of a field of view are cut out; `at` = the first bits of a hash of the field's name.
+    Cells = 11,
 }
 
 /// Blocks of four numbers that are made at a time where many are asked for.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use twinlens_cells::CellsError;
 use twinlens_config::Report;
 use twinlens_data::DataError;
 use twinlens_lab::catalogue::FetchError;
@@ -171,6 +172,27 @@ impl From<DataError> for Failure {
         };
         let hint = spelled(error.hint());
         Failure::new(exit, error).hint(hint)
+    }
+}
+
+impl From<CellsError> for Failure {
+    fn from(error: CellsError) -> Failure {
+        fn exit(error: &CellsError) -> Exit {
+            match error {
+                CellsError::Data(DataError::BadOption { .. })
+                | CellsError::Setting { .. }
+                | CellsError::NoChannel { .. }
+                | CellsError::Exists { .. }
+                | CellsError::NotOurs { .. }
+                | CellsError::NotKept { .. } => Exit::Usage,
+                CellsError::Data(DataError::Cache { .. } | DataError::TooLarge { .. })
+                | CellsError::Write { .. } => Exit::Environment,
+                CellsError::Field { source, .. } => exit(source),
+                _ => Exit::Data,
+            }
+        }
+        let hint = spelled(error.hint());
+        Failure::new(exit(&error), error).hint(hint)
     }
 }
 

@@ -10,6 +10,7 @@ mod layout;
 mod nifti;
 mod npy;
 mod npz;
+mod objects;
 #[cfg(feature = "weights")]
 mod pth;
 mod raster;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     tar::TARGET,
     layout::TARGET,
     tables::TARGET,
+    objects::TARGET,
     #[cfg(feature = "weights")]
     safetensors::TARGET,
     #[cfg(feature = "weights")]

@@ -12,6 +12,7 @@ use twinlens_lab::{LabError, NameError, data_sheet};
 use twinlens_report::Picture;
 use twinlens_run::write_atomically;
 
+use super::crop::{self, CropArgs};
 use super::reading::ReadingArgs;
 use super::training::lab;
 use super::{bytes, data_folder, notices};
@@ -40,6 +41,8 @@ Examples:
     Fetch(FetchArgs),
     /// Tell what a data set holds: splits, classes, sizes, statistics, bad files
     Inspect(Box<InspectArgs>),
+    /// Cut cells out of fields of view: around nuclei that are found, or objects of CellProfiler, masks or a table
+    Crop(Box<CropArgs>),
 }
 
 /// Arguments of `data fetch`.
@@ -116,6 +119,7 @@ pub fn run(args: &DataArgs, terminal: &Terminal) -> Outcome {
         DataVerb::List => list(terminal),
         DataVerb::Fetch(args) => fetch(args, terminal),
         DataVerb::Inspect(args) => inspect(args, terminal),
+        DataVerb::Crop(args) => crop::run(args, terminal),
     }
 }
 

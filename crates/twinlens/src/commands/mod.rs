@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod compare;
 pub mod completions;
 pub mod config;
+pub mod crop;
 pub mod data;
 pub mod doctor;
 pub mod embed;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-const LIBRARIES: [&str; 11] =
-    ["config", "data", "eval", "kernels", "lab", "nn", "random", "report", "run", "ssl", "views"];
+const LIBRARIES: [&str; 12] =
+    ["cells", "config", "data", "eval", "kernels", "lab", "nn", "random", "report", "run", "ssl", "views"];
 
 /// All source files below `folder` but those of tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
