@@ -155,6 +155,11 @@ impl Pixels {
         }
     }
 
+    /// Whether the samples at two places are the same.
+    pub(crate) fn same_at(&self, one: usize, other: usize) -> bool {
+        each_pixel_type!(self, values => values[one] == values[other])
+    }
+
     /// Appends samples of the same type; `None` where the types differ.
     pub(crate) fn append(&mut self, more: Pixels) -> Option<()> {
         match (self, more) {

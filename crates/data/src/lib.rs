@@ -18,6 +18,7 @@ mod blob;
 mod containers;
 mod decode;
 mod error;
+mod fields;
 mod formats;
 mod image;
 mod inspect;

@@ -195,6 +195,8 @@ fn data_set(
     let parts = store.index.parts.iter();
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
+    let channels = store.channels();
+    let channel_names = Some(store.index.channel_names.clone()).filter(|names| names.len() == channels);
     let (splits, split_origin) = decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
     let as_stored = DataSet {
@@ -204,6 +206,7 @@ fn data_set(
         splits,
         split_origin,
         classes,
+        channel_names: channel_names.unwrap_or_default(),
         skipped,
         notices,
         fingerprint,

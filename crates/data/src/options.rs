@@ -143,6 +143,13 @@ pub struct DataSettings {
     pub pages: Pages,
     /// Whether images are turned as their files say.
     pub orientation: Orientation,
+    /// Which files are the channels of one image: a pattern of their names such as `{well}_{site}_w{channel}`, or `none`; empty
+    /// or `auto` to go by the tables and names that microscopes write.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub channels_from: String,
+    /// The channels to read, by name and in this order, where names are known; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Give grey images as RGB, each value three times.
     pub rgb: bool,
     /// The values that are black and white.

@@ -267,6 +267,8 @@ pub struct DataSet {
     /// Class names by class number; empty when nothing has a label. A set that only numbers its classes
     /// names them by number. Where images have tags, in the order of these.
     pub classes: Vec<String>,
+    /// What the channels are called, in their order; empty where that is not known.
+    pub channel_names: Vec<String>,
     /// What was left out.
     pub skipped: Skipped,
     /// What else a person should know of how the set was read.

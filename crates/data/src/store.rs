@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::decode::Refusal;
+use crate::fields::Fields;
 use crate::notice::Notice;
 use crate::source::Skipped;
 use crate::text::escaped;
@@ -46,15 +47,15 @@ enum Bytes {
 
 /// Files that can be decoded at any time.
 pub(crate) trait ImageFiles: Send + Sync {
-    /// All images of file number `entry`.
-    fn decode(&self, entry: usize) -> Result<Vec<Image>, DataError>;
+    /// All images of the files `entries`, which are the channels of one.
+    fn decode(&self, entries: &[usize]) -> Result<Vec<Image>, DataError>;
 }
 
 /// Where an image comes from.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct FilePlace {
-    /// The number of its file.
-    pub(crate) entry: usize,
+    /// The number of its file, or of those of its channels.
+    pub(crate) entries: Box<[usize]>,
     /// Its place among the images of that file.
     pub(crate) page: usize,
     /// Bytes that decoding the file takes.
@@ -72,6 +73,9 @@ pub(crate) struct Index {
     names: Vec<String>,
     pub(crate) parts: Vec<Part>,
     pub(crate) classes: Vec<String>,
+    /// What the channels are called; empty where that is not known.
+    #[serde(default)]
+    pub(crate) channel_names: Vec<String>,
     pub(crate) skipped: Skipped,
     pub(crate) notices: Vec<Notice>,
     /// What the images' metadata are called.
@@ -131,10 +135,9 @@ impl ImageSource for Store {
         let image = match &self.bytes {
             Bytes::Memory(bytes) => self.held(index, record, bytes),
             Bytes::Mapped { map, len } => self.held(index, record, &map[..*len]),
-            Bytes::Files { files, places } => self.decoded(index, record, files.as_ref(), places[index])?,
+            Bytes::Files { files, places } => self.decoded(index, record, files.as_ref(), &places[index])?,
         };
-        let channels = if self.rgb && self.channels == 1 { 3 } else { self.channels };
-        Ok(image.widened(channels, self.pixel_type))
+        Ok(image.widened(self.channels(), self.pixel_type))
     }
 
     fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
@@ -178,6 +181,11 @@ impl Store {
             end += record.bytes();
         }
         Ok(Store { bytes, offsets, channels, pixel_type, rgb: false, index })
+    }
+
+    /// Samples of a pixel of the images as they are given.
+    pub(crate) fn channels(&self) -> usize {
+        if self.rgb && self.channels == 1 { 3 } else { self.channels }
     }
 
     /// Whether its images are called by the files that they come from.
@@ -224,14 +232,14 @@ impl Store {
         index: usize,
         record: &Record,
         files: &dyn ImageFiles,
-        FilePlace { entry, page, .. }: FilePlace,
+        FilePlace { entries, page, .. }: &FilePlace,
     ) -> Result<Image, DataError> {
         let same = |image: &Image| {
             let shape = [image.height, image.width, image.channels];
             shape == [record.height, record.width, record.channels].map(|side| side as usize)
                 && image.pixel_type() == record.pixel_type
         };
-        let image = files.decode(entry)?.into_iter().nth(page).filter(same);
+        let image = files.decode(entries)?.into_iter().nth(*page).filter(same);
         image.ok_or_else(|| DataError::Damaged {
             place: self.name(index),
             reason: "the file has changed since the data set was opened".into(),
@@ -471,6 +479,14 @@ impl<'a> StoreBuilder<'a> {
     /// Names what is known of every image besides its label.
     pub(crate) fn columns(&mut self, columns: Vec<String>) {
         self.index.columns = columns.iter().map(|column| escaped(column)).collect();
+    }
+
+    /// Notes that images are made of several files.
+    pub(crate) fn merges(&mut self, fields: &Fields) {
+        self.tell(fields.notice());
+        self.index.channel_names = fields.channels.iter().map(|name| escaped(name)).collect();
+        let files: usize = fields.fields.iter().map(|field| field.files.len() - 1).sum();
+        self.total = self.total.saturating_sub(files);
     }
 
     /// Notes a sample that cannot be decoded, or stops, as the options say.

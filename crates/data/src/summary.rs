@@ -21,6 +21,9 @@ pub struct DataSummary {
     pub split_origin: SplitOrigin,
     /// Class names by class number.
     pub classes: Vec<String>,
+    /// What the channels are called, in their order; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channel_names: Vec<String>,
     /// Whether an image may show several classes.
     pub has_tags: bool,
     /// What was left out.
@@ -59,6 +62,7 @@ impl DataSummary {
             splits: Split::ALL.into_iter().filter_map(split).collect(),
             split_origin: data.split_origin,
             classes: data.classes.clone(),
+            channel_names: data.channel_names.clone(),
             has_tags: data.has_tags(),
             skipped: data.skipped.clone(),
             notices: data.notices.clone(),

@@ -78,6 +78,7 @@ impl DataSet {
             splits,
             split_origin: origin(&sets),
             classes,
+            channel_names: channel_names(&sets),
             skipped: skipped(&sets, &names),
             notices: notices(&sets, &names),
             range: sets[0].range.clone(),
@@ -168,6 +169,12 @@ fn spread(sources: Vec<Arc<dyn ImageSource>>) -> Result<Arc<dyn ImageSource>, Da
 fn origin(sets: &[DataSet]) -> SplitOrigin {
     let first = sets.first().map_or(SplitOrigin::Defined, |set| set.split_origin);
     if sets.iter().all(|set| set.split_origin == first) { first } else { SplitOrigin::OfEachSet }
+}
+
+/// What the channels are called, if all sets say the same.
+fn channel_names(sets: &[DataSet]) -> Vec<String> {
+    let first = sets.first().map_or(&[][..], |set| &set.channel_names);
+    if sets.iter().all(|set| set.channel_names == first) { first.to_vec() } else { Vec::new() }
 }
 
 /// SHA-256 over the fingerprints of the sets, in their order.

@@ -29,6 +29,7 @@ use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
 pub(crate) use self::sniff::{format_of, name_of};
+pub(crate) use self::turn::stacked;
 use crate::{Image, Orientation, Pages};
 
 /// No image file is smaller than its pixels by more than this factor unless it is damaged or hostile; only

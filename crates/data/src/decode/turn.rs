@@ -1,4 +1,4 @@
-//! Images turned upright.
+//! Images turned upright, and channels taken out or put together.
 
 use crate::{Image, Pixels};
 
@@ -30,6 +30,29 @@ pub(super) fn only_channels(image: Image, kept: &[usize]) -> Result<Image, Strin
     let samples = (0..height * width).flat_map(|pixel| kept.iter().map(move |c| pixel * channels + c));
     let pixels: Pixels = image.pixels.gathered(samples);
     Image::new(height, width, kept.len(), pixels).map_err(|error| error.to_string())
+}
+
+/// One image of the channels of several, which have the same size and type.
+pub(crate) fn stacked(images: Vec<Image>) -> Result<Image, String> {
+    let count = images.len();
+    let mut images = images.into_iter();
+    let first = images.next().ok_or("an image without channels")?;
+    if count == 1 {
+        return Ok(first);
+    }
+    let Image { height, width, channels, .. } = first;
+    let mut planes = first.pixels;
+    for image in images {
+        let alike = [image.height, image.width, image.channels] == [height, width, channels];
+        let appended = alike.then(|| planes.append(image.pixels)).flatten();
+        appended.ok_or("the channels of one image differ in size or type")?;
+    }
+    let plane = height * width * channels;
+    let places = (0..height * width).flat_map(|pixel| {
+        (0..count).flat_map(move |image| (0..channels).map(move |c| image * plane + pixel * channels + c))
+    });
+    let pixels: Pixels = planes.gathered(places);
+    Image::new(height, width, count * channels, pixels).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod cifar;
 mod folder;
 mod idx;
 mod labels;
+mod merge;
 mod mimeta;
 mod npy;
 mod npz;

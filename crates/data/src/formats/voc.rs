@@ -63,7 +63,9 @@ fn read(tree: &Tree, _: &OpenOptions<'_>, store: &mut StoreBuilder<'_>) -> Resul
     for (name, split) in parts.iter().filter(|(name, _)| has(name)) {
         let tags = tags(tree, &lists, &classes, name)?;
         let files = tags.into_iter().map(|(image, tags)| match images.get(image.as_str()) {
-            Some(&entry) => Ok(File { entry, label: None, tags: Some(tags), metadata: Vec::new() }),
+            Some(&entry) => {
+                Ok(File { entries: [entry].into(), label: None, tags: Some(tags), metadata: Vec::new() })
+            }
             None => Err(DataError::WrongList {
                 place: tree.place().into(),
                 reason: format!("the lists of {name} name {image}, but {root}{IMAGES} holds no such image"),

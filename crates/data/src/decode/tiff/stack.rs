@@ -12,10 +12,10 @@ use super::directory::*;
 use super::layout::Layout;
 use super::plan::Plan;
 use super::{ome, raster};
+use crate::Image;
 use crate::decode::guard::guarded;
 use crate::decode::pages::{PageSource, Take};
-use crate::decode::{Refusal, Remark};
-use crate::{Image, Pixels};
+use crate::decode::{Refusal, Remark, stacked};
 
 /// The pages of a TIFF.
 pub(crate) struct Stack<'a> {
@@ -66,7 +66,7 @@ impl<'a> Stack<'a> {
             raster::read(tags, &Layout::of(tags)?, plane.shift, self.allowed, &mut remarks)
         };
         let images = || self.pages[page].iter().map(&mut plane).collect::<Result<Vec<_>, Refusal>>();
-        let image = interleaved(guarded(images)??)?;
+        let image = stacked(guarded(images)??)?;
         Ok((image, remarks))
     }
 
@@ -201,26 +201,4 @@ fn imagej(text: &str, found: usize, samples: usize) -> Option<Plan> {
     let whole = images == found && (said == images || said == channels || said == 1);
     let planes = if whole { (0..images).map(Some).collect() } else { Vec::new() };
     Some(Plan { channels, planes, remarks: Vec::new() })
-}
-
-/// One image of the channels of several, which have the same size and type.
-fn interleaved(images: Vec<Image>) -> Result<Image, String> {
-    let count = images.len();
-    let mut images = images.into_iter();
-    let first = images.next().ok_or("TIFF: a page without images")?;
-    if count == 1 {
-        return Ok(first);
-    }
-    let Image { height, width, channels, .. } = first;
-    let mut planes = first.pixels;
-    for image in images {
-        let appended = (image.channels == channels).then(|| planes.append(image.pixels)).flatten();
-        appended.ok_or("TIFF: the channels of one image differ in type")?;
-    }
-    let plane = height * width * channels;
-    let places = (0..height * width).flat_map(|pixel| {
-        (0..count).flat_map(move |image| (0..channels).map(move |c| image * plane + pixel * channels + c))
-    });
-    let pixels: Pixels = planes.gathered(places);
-    Image::new(height, width, count * channels, pixels).map_err(|error| error.to_string())
 }
