@@ -66,6 +66,8 @@ pub struct Case {
     params: Value,
     tolerance: Value,
     tensors: BTreeMap<String, (Vec<usize>, Values)>,
+    /// What else the file says of itself.
+    said: BTreeMap<String, String>,
 }
 
 impl Case {
@@ -98,7 +100,27 @@ impl Case {
                 (key, (view.shape().to_vec(), values))
             })
             .collect();
-        Case { params: json("params"), tolerance: json("tolerance"), name, tensors }
+        let (params, tolerance) = (json("params"), json("tolerance"));
+        Case { params, tolerance, name, tensors, said: metadata.into_iter().collect() }
+    }
+
+    /// What the metadata say under `key`, if anything.
+    pub fn said(&self, key: &str) -> Option<&str> {
+        self.said.get(key).map(String::as_str)
+    }
+
+    /// The file of real data that the case is about (metadata `root` and `file`): beside the folder of this case, or in the
+    /// repository.
+    ///
+    /// # Panics
+    /// When the case names none, or there is none in either place.
+    pub fn file(&self) -> PathBuf {
+        let said = |key: &str| self.said(key).unwrap_or_else(|| panic!("{}: no {key}", self.name));
+        let of_case = Path::new(&self.name).ancestors().nth(3).expect("group and item");
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+        let paths = [of_case, &own].map(|folder| folder.join(said("root")).join(said("file")));
+        let found = paths.iter().find(|path| path.is_file());
+        found.unwrap_or_else(|| panic!("{}: neither {paths:?}", self.name)).clone()
     }
 
     /// The file this case came from.
@@ -298,6 +320,7 @@ mod tests {
             params: Value::Null,
             tolerance: serde_json::from_str(tolerance).unwrap(),
             tensors,
+            said: BTreeMap::new(),
         }
     }
 

@@ -59,7 +59,7 @@ impl Fits {
     }
 
     /// Fields that have all channels of the set.
-    pub(super) fn into_fields(self, paths: &[Option<&str>], origin: String, found: bool) -> Fields {
+    pub(super) fn into_fields(self, paths: &[Option<&str>], origin: String) -> Fields {
         let path = |number: usize| paths[number].unwrap_or_default();
         let (channels, rare) = self.channels();
         let mut rest = Notice::new("no-channel", format!("files that have no {origin} are left out"));
@@ -93,7 +93,8 @@ impl Fits {
         }
         fields.sort_by_key(|field| field.files.iter().min().copied());
         let notices = [rest, of_rare, missing].into_iter().filter(|notice| notice.count > 0).collect();
-        let mut merged = Fields { origin, found, channels, columns: self.columns, fields, notices };
+        let mut merged =
+            Fields { origin, channels, columns: self.columns, fields, notices, ..Fields::default() };
         merged.add_wells();
         merged
     }

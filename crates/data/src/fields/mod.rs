@@ -41,6 +41,8 @@ pub(crate) struct Fields {
     pub(crate) origin: String,
     /// Whether that was found, so that what speaks against it counts.
     pub(crate) found: bool,
+    /// Whether folders say it too, so that they are no classes.
+    pub(crate) by_folders: bool,
     /// What the channels are called, in their order.
     pub(crate) channels: Vec<String>,
     /// Names of what else is said of every field.
@@ -72,17 +74,15 @@ pub(crate) fn left_open(settings: &DataSettings) -> bool {
 /// The fields that names say; `paths` are those of all files, `None` for those that are left out already.
 ///
 /// # Errors
-/// A stated pattern that is none, that no file fits, or that two files of one field and channel fit; channels to choose that
-/// are not there.
+/// A stated pattern that is none, that no file fits, or that two files of one field and channel fit.
 pub(crate) fn by_names(paths: &[Option<&str>], settings: &DataSettings) -> Result<Option<Fields>, DataError> {
     if !wanted(settings) {
         return Ok(None);
     }
-    let fields = match left_open(settings) {
-        true => best(READY.iter().filter_map(|ready| found(paths, ready))),
-        false => Some(stated(paths, &settings.channels_from)?),
-    };
-    fields.map(|fields| fields.with_channels(&settings.channels)).transpose()
+    match left_open(settings) {
+        true => Ok(best(READY.iter().filter_map(|ready| found(paths, ready)))),
+        false => stated(paths, &settings.channels_from).map(Some),
+    }
 }
 
 /// Those that take the most files; of two that take as many, the first.
@@ -115,7 +115,8 @@ fn stated(paths: &[Option<&str>], text: &str) -> Result<Fields, DataError> {
         let first = paths.iter().flatten().next().unwrap_or(&"none");
         return Err(wrong(format!("a pattern that the names of files fit, such as {first:?}")));
     }
-    Ok(fits.into_fields(paths, format!("names like {text}"), false))
+    let fields = fits.into_fields(paths, format!("names like {text}"));
+    Ok(Fields { by_folders: pattern.has_folders(), ..fields })
 }
 
 /// The number of files that a ready pattern explains, and their fields, if it explains nearly all.
@@ -135,7 +136,8 @@ fn found(paths: &[Option<&str>], ready: &Ready) -> Option<(usize, Fields)> {
     if fits.twice.is_some() || (files as f64) < NEARLY_ALL * counted.len() as f64 {
         return None;
     }
-    let mut fields = fits.into_fields(paths, format!("names of {}, {}", ready.maker, ready.pattern), true);
+    let fields = fits.into_fields(paths, format!("names of {}, {}", ready.maker, ready.pattern));
+    let mut fields = Fields { found: true, by_folders: pattern.has_folders(), ..fields };
     for channel in &mut fields.channels {
         *channel = ready.name_of(channel).unwrap_or_default();
     }
@@ -150,6 +152,9 @@ fn is_thumbnail(path: &str) -> bool {
 
 impl Fields {
     /// The same with these channels alone, in this order; all of them where none is named.
+    ///
+    /// # Errors
+    /// Channels that are not there.
     pub(crate) fn with_channels(mut self, wanted: &[String]) -> Result<Fields, DataError> {
         let Some(places) = places_of(wanted, &self.channels)? else { return Ok(self) };
         let taken = |files: &[usize]| places.iter().map(|&place| files[place]).collect();
@@ -246,9 +251,10 @@ mod tests {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         assert_eq!(auto(&paths).unwrap().channels, ["1", "9", "10"]);
         let asked = |channels: &[&str]| {
-            by(&paths, |settings| settings.channels = channels.iter().map(|name| (*name).into()).collect())
+            let channels: Vec<String> = channels.iter().map(|name| (*name).into()).collect();
+            auto(&paths).unwrap().with_channels(&channels)
         };
-        let fields = asked(&["10", "1"]).unwrap().unwrap();
+        let fields = asked(&["10", "1"]).unwrap();
         assert_eq!((files(&fields), fields.channels.join(" ")), (vec![vec![0, 2]], "10 1".into()));
         for wrong in [&["2"][..], &["1", "1"]] {
             let error = asked(wrong).unwrap_err().to_string();

@@ -133,6 +133,11 @@ impl Pattern {
         })
     }
 
+    /// Whether it says folders too.
+    pub(crate) fn has_folders(&self) -> bool {
+        self.folders > 0
+    }
+
     /// The names of its fields; empty for those that are passed over.
     pub(crate) fn names(&self) -> &[String] {
         &self.names

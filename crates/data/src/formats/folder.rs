@@ -268,8 +268,8 @@ fn join_places(fields: &Fields, paths: &[&str], places: &mut [Place], store: &mu
             store.tell(Notice::new("left-out", message).about(paths[files[0]]));
             continue;
         }
-        let alike = files.iter().all(|file| said(file).1 == class.as_ref());
-        joined[files[0]] = Place::In { split: *split, class: class.clone().filter(|_| alike) };
+        let counts = !fields.by_folders && files.iter().all(|file| said(file).1 == class.as_ref());
+        joined[files[0]] = Place::In { split: *split, class: class.clone().filter(|_| counts) };
     }
     places.clone_from_slice(&joined);
 }

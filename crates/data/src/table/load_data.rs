@@ -90,6 +90,7 @@ pub(super) fn fields(table: &Table, channels: &[Channel]) -> Result<Fields, Data
     }
     Ok(Fields {
         origin: format!("the table {}", table.name),
+        by_folders: true,
         channels: channels.iter().map(|channel| channel.name.clone()).collect(),
         fields,
         notices: Some(missing).filter(|notice| notice.count > 0).into_iter().collect(),

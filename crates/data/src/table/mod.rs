@@ -58,6 +58,8 @@ pub(crate) fn read(
         }
     }
     known.fields = merged(&mut matched, by_names, settings)?;
+    // Who names a column of what is known of fields means it, whatever folders say.
+    known.stated |= known.fields.is_some() && !settings.labels_column.is_empty();
     if let Some(fields) = &mut known.fields {
         known.notices.append(&mut fields.notices);
         matched.extend((!fields.columns.is_empty()).then(|| Matched::of_names(fields, paths)));
@@ -96,10 +98,8 @@ fn merged(
         .iter_mut()
         .filter(|matched| !matched.channels.is_empty())
         .for_each(|matched| load_data::tidy(&mut matched.table));
-    match table.filter(|fields| !fields.fields.is_empty()) {
-        Some(fields) => fields.with_channels(&settings.channels).map(Some),
-        None => Ok(by_names),
-    }
+    let fields = table.filter(|fields| !fields.fields.is_empty()).or(by_names);
+    fields.map(|fields| fields.with_channels(&settings.channels)).transpose()
 }
 
 /// Tables beside a stated one that may be joined to it.
