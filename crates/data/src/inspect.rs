@@ -32,6 +32,9 @@ pub struct Inspection {
     /// What the channels are called, in their order; empty where that is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channel_names: Vec<String>,
+    /// Height and width of a pixel in micrometres, where all files say the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_size: Option<[f64; 2]>,
     /// Kind of numbers, as stored.
     pub pixel_type: PixelType,
     /// Which values are black and white.
@@ -104,6 +107,7 @@ pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
         classes: set.classes.clone(),
         channels,
         channel_names: set.channel_names.clone(),
+        pixel_size: set.pixel_size,
         pixel_type: set.range.pixel_type,
         range: set.range.clone(),
         columns: columns.to_vec(),

@@ -20,6 +20,7 @@ mod decode;
 mod error;
 mod fields;
 mod formats;
+mod illumination;
 mod image;
 mod inspect;
 mod label_list;
@@ -44,6 +45,7 @@ mod wrap;
 
 pub use error::DataError;
 pub use formats::formats;
+pub use illumination::Illumination;
 pub use image::{Image, PixelType, Pixels};
 pub use inspect::{Inspection, SplitInspection, inspect};
 pub use memory::available_memory;

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 
 use crate::containers::advice;
+use crate::decode::About;
 use crate::formats::{FORMATS, labels_beside};
+use crate::illumination::{self, Illumination};
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
 use crate::split::{draw_splits, draw_val};
@@ -122,6 +124,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
         split_shares: SplitShares::default(),
         split_seed: 0,
         labels_from: String::new(),
+        illumination: Illumination::Off,
         ..settings.clone()
     };
     hash.update(format!("{format} {:?} {reading:?}", options.class_names));
@@ -196,8 +199,17 @@ fn data_set(
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
     let channels = store.channels();
-    let channel_names = Some(store.index.channel_names.clone()).filter(|names| names.len() == channels);
-    let (splits, split_origin) = decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
+    let About { channel_names, pixel_size } = store.index.about.clone();
+    let channel_names = Some(channel_names).filter(|names| names.len() == channels);
+    let mut source = store.clone() as Arc<dyn ImageSource>;
+    let mut fingerprint = fingerprint;
+    if options.settings.illumination == Illumination::Median {
+        let (corrected, told) = illumination::corrected(source)?;
+        source = corrected;
+        notices.extend(told);
+        fingerprint = hex(&Sha256::digest(format!("{fingerprint} divided by illumination, median 1")));
+    }
+    let (splits, split_origin) = decide(&source, parts, &options.settings)?;
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
     let as_stored = DataSet {
         name,
@@ -207,6 +219,7 @@ fn data_set(
         split_origin,
         classes,
         channel_names: channel_names.unwrap_or_default(),
+        pixel_size,
         skipped,
         notices,
         fingerprint,

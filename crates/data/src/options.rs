@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
-use crate::{DataError, Split};
+use crate::{DataError, Illumination, Split};
 
 /// What to do with an image that cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +150,9 @@ pub struct DataSettings {
     /// The channels to read, by name and in this order, where names are known; empty for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<String>,
+    /// Whether images are divided by the illumination of their plate.
+    #[serde(skip_serializing_if = "Illumination::is_off")]
+    pub illumination: Illumination,
     /// Give grey images as RGB, each value three times.
     pub rgb: bool,
     /// The values that are black and white.

@@ -269,6 +269,8 @@ pub struct DataSet {
     pub classes: Vec<String>,
     /// What the channels are called, in their order; empty where that is not known.
     pub channel_names: Vec<String>,
+    /// Height and width of a pixel in micrometres, where all files say the same.
+    pub pixel_size: Option<[f64; 2]>,
     /// What was left out.
     pub skipped: Skipped,
     /// What else a person should know of how the set was read.

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::decode::Refusal;
+use crate::decode::{About, Refusal};
 use crate::fields::Fields;
 use crate::notice::Notice;
 use crate::source::Skipped;
-use crate::text::escaped;
+use crate::text::{NAME, escaped, shown};
 use crate::{
     DataError, DataSettings, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag,
 };
@@ -73,9 +73,9 @@ pub(crate) struct Index {
     names: Vec<String>,
     pub(crate) parts: Vec<Part>,
     pub(crate) classes: Vec<String>,
-    /// What the channels are called; empty where that is not known.
+    /// What is said of all images alike.
     #[serde(default)]
-    pub(crate) channel_names: Vec<String>,
+    pub(crate) about: About,
     pub(crate) skipped: Skipped,
     pub(crate) notices: Vec<Notice>,
     /// What the images' metadata are called.
@@ -311,6 +311,10 @@ pub(crate) struct StoreBuilder<'a> {
     bytes: Sink,
     index: Index,
     fingerprint: Sha256,
+    /// What the first file says of its images.
+    about: Option<About>,
+    /// What channels are called that were files of their own.
+    names: Option<Vec<String>>,
     done: usize,
     total: usize,
 }
@@ -339,6 +343,8 @@ impl<'a> StoreBuilder<'a> {
             bytes: Sink::Memory(Vec::new()),
             index: Index::default(),
             fingerprint,
+            about: None,
+            names: None,
             done: 0,
             total: 0,
         }
@@ -484,9 +490,42 @@ impl<'a> StoreBuilder<'a> {
     /// Notes that images are made of several files.
     pub(crate) fn merges(&mut self, fields: &Fields) {
         self.tell(fields.notice());
-        self.index.channel_names = fields.channels.iter().map(|name| escaped(name)).collect();
+        self.names = Some(fields.channels.clone());
         let files: usize = fields.fields.iter().map(|field| field.files.len() - 1).sum();
         self.total = self.total.saturating_sub(files);
+    }
+
+    /// What all files so far call their channels.
+    pub(crate) fn channel_names(&self) -> &[String] {
+        &self.index.about.channel_names
+    }
+
+    /// Notes what the file at `path` says of its images. What files do not say alike is not known of the set.
+    pub(crate) fn describe(&mut self, about: &About, path: &str) {
+        let names = self.names.as_ref().unwrap_or(&about.channel_names);
+        let names: Vec<String> = names.iter().map(|name| shown(name, NAME)).collect();
+        let about = About { channel_names: names, ..about.clone() };
+        let Some(first) = &self.about else {
+            self.about = Some(about.clone());
+            self.index.about = about;
+            return;
+        };
+        let near =
+            |[a, b]: [f64; 2], [c, d]: [f64; 2]| (a - c).abs() <= 1e-3 * a && (b - d).abs() <= 1e-3 * b;
+        let same_size = match (first.pixel_size, about.pixel_size) {
+            (Some(one), Some(other)) => near(one, other),
+            (one, other) => one == other,
+        };
+        if first.channel_names != about.channel_names {
+            self.index.about.channel_names.clear();
+            let message = "channels are not called as in the first file, so that their names are not kept";
+            self.tell(Notice::new("channel-names", message).about(path));
+        }
+        if !same_size {
+            self.index.about.pixel_size = None;
+            let message = "pixels are of another size (in micrometres) than those of the first file";
+            self.tell(Notice::new("pixel-sizes", message).about(path));
+        }
     }
 
     /// Notes a sample that cannot be decoded, or stops, as the options say.

@@ -79,6 +79,9 @@ impl DataSet {
             split_origin: origin(&sets),
             classes,
             channel_names: channel_names(&sets),
+            pixel_size: sets[0]
+                .pixel_size
+                .filter(|size| sets.iter().all(|set| set.pixel_size == Some(*size))),
             skipped: skipped(&sets, &names),
             notices: notices(&sets, &names),
             range: sets[0].range.clone(),

@@ -24,12 +24,13 @@ mod tiff;
 mod turn;
 
 use image::ImageFormat;
+use serde::{Deserialize, Serialize};
 
 use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
 pub(crate) use self::sniff::{format_of, name_of};
-pub(crate) use self::turn::stacked;
+pub(crate) use self::turn::{only_channels, stacked};
 use crate::{Image, Orientation, Pages};
 
 /// No image file is smaller than its pixels by more than this factor unless it is damaged or hostile; only
@@ -54,12 +55,22 @@ pub(crate) struct Decoded {
     pub(crate) paged: bool,
     /// What a person should know.
     pub(crate) remarks: Vec<Remark>,
+    pub(crate) about: About,
+}
+
+/// What a file says of its images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// What the channels are called, in their order; empty where that is not known.
+    pub(crate) channel_names: Vec<String>,
+    /// Height and width of a pixel in micrometres.
+    pub(crate) pixel_size: Option<[f64; 2]>,
 }
 
 impl Decoded {
     /// One image of which nothing is to be told.
     pub(crate) fn one(image: Image) -> Decoded {
-        Decoded { images: vec![image], paged: false, remarks: Vec::new() }
+        Decoded { images: vec![image], paged: false, remarks: Vec::new(), about: About::default() }
     }
 
     /// Bytes of all samples.
@@ -90,13 +101,21 @@ fn decode_unguarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, Re
     if paged {
         remarks.push(Remark::Paged(options.pages));
     }
+    let mut about = source.about();
+    if images.iter().any(|image| image.channels != about.channel_names.len()) {
+        about.channel_names.clear();
+    }
     let orientation = source.orientation();
     if options.orientation == Orientation::Upright && orientation > 1 {
         images =
             images.into_iter().map(|image| turn::upright(image, orientation)).collect::<Result<_, _>>()?;
         remarks.push(Remark::Turned);
+        about.pixel_size = about.pixel_size.map(|[down, across]| match orientation {
+            5..=8 => [across, down],
+            _ => [down, across],
+        });
     }
-    Ok(Decoded { images, paged, remarks })
+    Ok(Decoded { images, paged, remarks, about })
 }
 
 fn unknown(bytes: &[u8]) -> Refusal {

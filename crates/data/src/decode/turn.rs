@@ -25,7 +25,7 @@ pub(super) fn upright(image: Image, orientation: u8) -> Result<Image, String> {
 }
 
 /// The image without all channels but those in `kept`.
-pub(super) fn only_channels(image: Image, kept: &[usize]) -> Result<Image, String> {
+pub(crate) fn only_channels(image: Image, kept: &[usize]) -> Result<Image, String> {
     let Image { height, width, channels, .. } = image;
     let samples = (0..height * width).flat_map(|pixel| kept.iter().map(move |c| pixel * channels + c));
     let pixels: Pixels = image.pixels.gathered(samples);

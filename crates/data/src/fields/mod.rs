@@ -19,6 +19,7 @@ use self::group::Fits;
 pub(crate) use self::pattern::Pattern;
 use self::ready::{READY, Ready};
 use crate::notice::Notice;
+use crate::text::{NAME, SENTENCE, shown};
 use crate::{DataError, DataSettings};
 
 /// The values of [`DataSettings::channels_from`] that are no pattern.
@@ -104,7 +105,7 @@ fn stated(paths: &[Option<&str>], text: &str) -> Result<Fields, DataError> {
         wrong(format!("auto, none, or a pattern such as \"{{well}}_{{site}}_w{{channel}}\" ({reason})"))
     })?;
     let fits = Fits::of(paths, &pattern, &|_| true);
-    let path = |number: usize| paths[number].unwrap_or_default();
+    let path = |number: usize| shown(paths[number].unwrap_or_default(), NAME);
     if let Some([one, other]) = fits.twice {
         let files = format!("{:?} and {:?}", path(one), path(other));
         return Err(wrong(format!(
@@ -112,7 +113,7 @@ fn stated(paths: &[Option<&str>], text: &str) -> Result<Fields, DataError> {
         )));
     }
     if fits.is_empty() {
-        let first = paths.iter().flatten().next().unwrap_or(&"none");
+        let first = shown(paths.iter().flatten().next().unwrap_or(&"none"), NAME);
         return Err(wrong(format!("a pattern that the names of files fit, such as {first:?}")));
     }
     let fields = fits.into_fields(paths, format!("names like {text}"));
@@ -200,7 +201,7 @@ pub(crate) fn places_of(wanted: &[String], there: &[String]) -> Result<Option<Ve
     let once = |places: &Vec<usize>| (0..places.len()).all(|at| !places[..at].contains(&places[at]));
     places.filter(once).map(Some).ok_or_else(|| DataError::BadOption {
         name: "channels",
-        expected: format!("some of {}, each once", there.join(", ")),
+        expected: format!("some of {}, each once", shown(&there.join(", "), SENTENCE)),
         got: wanted.join(", "),
     })
 }

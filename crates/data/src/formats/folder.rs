@@ -26,6 +26,7 @@ use crate::names::Role;
 use crate::notice::Notice;
 use crate::store::{FilePlace, ImageFiles, Sample, StoreBuilder};
 use crate::table::{self, Known};
+use crate::text::{SENTENCE, shown};
 use crate::tree::{Kind, Tree};
 use crate::{DataError, DataSettings, Image, OpenOptions, Pages, Split, SplitPolicy, Tag};
 
@@ -312,7 +313,23 @@ fn read_plans(
         store.begin(split, split.map_or("images", Split::name));
         read_files(tree, files, store)?;
     }
-    check_any(tree, store)
+    check_any(tree, store)?;
+    check_channels(store)
+}
+
+/// Refuses images that are not of the channels that are wanted by name.
+fn check_channels(store: &StoreBuilder<'_>) -> Result<(), DataError> {
+    let (wanted, found) = (&store.settings().channels, store.channel_names());
+    let alike = wanted.len() == found.len()
+        && wanted.iter().zip(found).all(|(one, other)| one.to_lowercase() == other.to_lowercase());
+    if wanted.is_empty() || alike {
+        return Ok(());
+    }
+    let expected = match found {
+        [] => "nothing, as the files do not all say what their channels are called".to_owned(),
+        found => format!("some of {}", shown(&found.join(", "), SENTENCE)),
+    };
+    Err(DataError::BadOption { name: "channels", expected, got: wanted.join(", ") })
 }
 
 /// Folders in which no image lies that is read here.
@@ -428,6 +445,7 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
                 let bytes = decoded.bytes().max(stored);
                 largest = largest.max(bytes);
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
+                store.describe(&decoded.about, path);
                 samples.extend(samples_of(file, path, (decoded, bytes), settings.pages));
             }
             Err(refusal) => store.bad_sample(tree.place_of(file.entries[0]), path, refusal)?,
@@ -454,7 +472,7 @@ fn decode_files(
         let decoded = entries.iter().map(decode).collect::<Result<_, _>>()?;
         return merge::merged(tree, entries, decoded);
     };
-    decode_file(tree, entry, settings, limit)
+    merge::chosen(decode_file(tree, entry, settings, limit)?, &settings.channels)
 }
 
 /// Decodes a file that may need `limit` bytes.

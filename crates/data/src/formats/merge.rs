@@ -1,7 +1,8 @@
 //! One image of several files, each of which is a channel of it.
 
 use crate::Image;
-use crate::decode::{Decoded, Refusal, stacked};
+use crate::decode::{About, Decoded, Refusal, only_channels, stacked};
+use crate::fields::places_of;
 use crate::tree::Tree;
 
 /// The images of the files `entries` of `tree` as channels of one image, page by page. A file whose three colours are the same
@@ -9,11 +10,13 @@ use crate::tree::Tree;
 pub(super) fn merged(tree: &Tree, entries: &[usize], files: Vec<Decoded>) -> Result<Decoded, Refusal> {
     let path = |at: usize| tree.entries[entries[at]].path.as_str();
     let pages = files.first().map_or(0, |first| first.images.len());
-    let mut merged = Decoded { images: Vec::new(), paged: false, remarks: Vec::new() };
+    let mut merged =
+        Decoded { images: Vec::new(), paged: false, remarks: Vec::new(), about: About::default() };
     let mut channels: Vec<Vec<Image>> = vec![Vec::with_capacity(files.len()); pages];
     for (at, file) in files.into_iter().enumerate() {
         merged.paged |= file.paged;
         merged.remarks.extend(file.remarks);
+        merged.about.pixel_size = merged.about.pixel_size.or(file.about.pixel_size);
         if file.images.len() != pages {
             let (other, first) = (file.images.len(), path(0));
             return Err(
@@ -41,6 +44,23 @@ pub(super) fn merged(tree: &Tree, entries: &[usize], files: Vec<Decoded>) -> Res
     }
     merged.images = channels.into_iter().map(stacked).collect::<Result<_, _>>()?;
     Ok(merged)
+}
+
+/// The images of one file with the wanted channels alone, in this order; with all of them where none is named. Where there is one
+/// channel, it is taken: what the set says of its channels is compared at the end.
+pub(super) fn chosen(file: Decoded, wanted: &[String]) -> Result<Decoded, Refusal> {
+    if wanted.is_empty() || file.images.iter().all(|image| image.channels == 1) {
+        return Ok(file);
+    }
+    if file.about.channel_names.is_empty() {
+        let reason = "channels are chosen by name, but it does not say what its channels are called";
+        return Err(Refusal::new(reason, "leave {channels} empty to read all"));
+    }
+    let Some(places) = places_of(wanted, &file.about.channel_names)? else { return Ok(file) };
+    let Decoded { images, paged, remarks, about } = file;
+    let images = images.into_iter().map(|image| only_channels(image, &places)).collect::<Result<_, _>>()?;
+    let channel_names = places.iter().map(|&place| about.channel_names[place].clone()).collect();
+    Ok(Decoded { images, paged, remarks, about: About { channel_names, ..about } })
 }
 
 fn alike(one: &Image, other: &Image) -> bool {

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use super::parse::Table;
 use crate::notice::Notice;
 
+/// Columns that are joined, at most: a table of more holds measurements.
+const MOST: usize = 200;
+
 impl Table {
     /// Takes the further columns of `other` into the rows that agree with one of its rows in all columns that both have. `None`
     /// where there is none such, or where rows of `other` that agree in these contradict each other.
@@ -18,7 +21,7 @@ impl Table {
                 None => new.push(at),
             }
         }
-        if shared.is_empty() || new.is_empty() {
+        if shared.is_empty() || !(1..=MOST).contains(&new.len()) {
             return None;
         }
         let mut rows: HashMap<Vec<String>, &Vec<String>> = HashMap::with_capacity(other.rows.len());

@@ -8,6 +8,8 @@ mod idx;
 mod layout;
 mod npy;
 mod npz;
+mod ome;
+mod plates;
 #[cfg(feature = "weights")]
 mod pth;
 mod raster;
@@ -34,6 +36,8 @@ pub const TARGETS: &[Target] = &[
     tar::TARGET,
     layout::TARGET,
     tables::TARGET,
+    plates::TARGET,
+    ome::TARGET,
     #[cfg(feature = "weights")]
     safetensors::TARGET,
     #[cfg(feature = "weights")]
