@@ -315,6 +315,10 @@ impl ImageSource for Corrected {
         self.source.name(index)
     }
 
+    fn channel_names(&self) -> &[String] {
+        self.source.channel_names()
+    }
+
     fn columns(&self) -> &[String] {
         self.source.columns()
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::containers::advice;
-use crate::decode::About;
 use crate::formats::{FORMATS, labels_beside};
 use crate::illumination::{self, Illumination};
 use crate::notice::Notice;
@@ -198,9 +197,6 @@ fn data_set(
     let parts = store.index.parts.iter();
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
-    let channels = store.channels();
-    let About { channel_names, pixel_size } = store.index.about.clone();
-    let channel_names = Some(channel_names).filter(|names| names.len() == channels);
     let mut source = store.clone() as Arc<dyn ImageSource>;
     let mut fingerprint = fingerprint;
     if options.settings.illumination == Illumination::Median {
@@ -218,8 +214,8 @@ fn data_set(
         splits,
         split_origin,
         classes,
-        channel_names: channel_names.unwrap_or_default(),
-        pixel_size,
+        channel_names: store.channel_names().to_vec(),
+        pixel_size: store.index.about.pixel_size,
         skipped,
         notices,
         fingerprint,

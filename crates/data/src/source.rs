@@ -73,6 +73,11 @@ pub trait ImageSource: Send + Sync {
         self.image(index)
     }
 
+    /// What the channels are called, in their order; empty where that is not known, as of colours.
+    fn channel_names(&self) -> &[String] {
+        &[]
+    }
+
     /// Names of what else is known of the images: columns of the table that came with them (patient, plate, site).
     fn columns(&self) -> &[String] {
         &[]
@@ -116,6 +121,10 @@ macro_rules! forward_known {
 
         fn stored(&self, index: usize) -> Result<$crate::Image, $crate::DataError> {
             self.$field.stored(index)
+        }
+
+        fn channel_names(&self) -> &[String] {
+            self.$field.channel_names()
         }
 
         fn columns(&self) -> &[String] {

@@ -154,6 +154,11 @@ impl ImageSource for Store {
         self.index.records.get(index)?.tags.as_deref()
     }
 
+    fn channel_names(&self) -> &[String] {
+        let names = &self.index.about.channel_names;
+        if names.len() == self.channels() { names } else { &[] }
+    }
+
     fn columns(&self) -> &[String] {
         &self.index.columns
     }

@@ -245,4 +245,8 @@ impl ImageSource for Member {
     fn name(&self, index: usize) -> String {
         format!("{}: {}", self.set, self.source.name(index))
     }
+
+    fn channel_names(&self) -> &[String] {
+        self.source.channel_names()
+    }
 }

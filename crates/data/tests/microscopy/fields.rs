@@ -1,7 +1,9 @@
 //! One file a channel, merged by their names.
 
 use image::ImageFormat;
-use twinlens_data::{DataError, DataSettings, OpenOptions, PixelType, Split, inspect};
+use twinlens_data::{
+    DataError, DataSettings, OpenOptions, Percentiles, PixelType, RangeChoice, RangeRule, Split, inspect,
+};
 
 use crate::make::{as_defined, encoded, png, put, refusal, rgb, strict, with, zipped};
 use crate::{folder, grey, metadata, names, notice, numbers, open, train};
@@ -40,6 +42,19 @@ fn files_of_a_field_become_one_image_of_16_bits() {
     assert_eq!(set.notices.len(), 1);
     let found = inspect(&set).unwrap();
     assert_eq!((found.channels, found.channel_names.join(" ")), (3, "1 2 3".into()));
+}
+
+#[test]
+fn channels_with_names_have_ranges_of_their_own() {
+    let folder = folder(&PLATE, &[]);
+    for range in [
+        RangeChoice::Rule(RangeRule::Measured),
+        RangeChoice::Percentiles(Percentiles { percentiles: [0.0, 100.0] }),
+    ] {
+        let set = open(folder.path(), |settings| settings.range = range);
+        assert_eq!(set.range.channels, [[0.0, 305.0], [100.0, 405.0], [200.0, 505.0]]);
+        assert_eq!(train(&set).channel_names(), ["1", "2", "3"]);
+    }
 }
 
 #[test]

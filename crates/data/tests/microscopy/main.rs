@@ -8,6 +8,7 @@ mod make;
 mod fields;
 mod golden;
 mod plates;
+mod shading;
 
 use std::path::Path;
 
