@@ -155,17 +155,48 @@ impl Pixels {
         }
     }
 
-    /// Appends samples of the same type; `None` where the types differ.
-    pub(crate) fn append(&mut self, more: Pixels) -> Option<()> {
-        match (self, more) {
-            (Pixels::U8(values), Pixels::U8(more)) => values.extend(more),
-            (Pixels::U16(values), Pixels::U16(more)) => values.extend(more),
-            (Pixels::I16(values), Pixels::I16(more)) => values.extend(more),
-            (Pixels::U32(values), Pixels::U32(more)) => values.extend(more),
-            (Pixels::F32(values), Pixels::F32(more)) => values.extend(more),
-            _ => return None,
+    /// Whether the samples at two places are the same.
+    pub(crate) fn same_at(&self, one: usize, other: usize) -> bool {
+        each_pixel_type!(self, values => values[one] == values[other])
+    }
+
+    /// The samples of several images of one type and size, pixel by pixel, of each `channels` in turn; `None` where they differ.
+    pub(crate) fn interleaved(images: &[Pixels], channels: usize) -> Option<Pixels> {
+        fn of<'a, T: Copy + Default>(
+            images: &'a [Pixels],
+            channels: usize,
+            samples: fn(&'a Pixels) -> Option<&'a [T]>,
+        ) -> Option<Vec<T>> {
+            let planes: Vec<&[T]> = images.iter().map(samples).collect::<Option<_>>()?;
+            let len = planes.first()?.len();
+            let mut all = vec![T::default(); len * planes.len()];
+            for (place, plane) in planes.iter().enumerate() {
+                if plane.len() != len {
+                    return None;
+                }
+                let spots = all[place * channels..].chunks_mut(channels * planes.len());
+                for (spot, pixel) in spots.zip(plane.chunks_exact(channels)) {
+                    spot[..channels].copy_from_slice(pixel);
+                }
+            }
+            Some(all)
         }
-        Some(())
+        macro_rules! of_type {
+            ($kind:ident) => {
+                of(images, channels, |pixels| match pixels {
+                    Pixels::$kind(values) => Some(values),
+                    _ => None,
+                })
+                .map(Pixels::$kind)
+            };
+        }
+        match images.first()? {
+            Pixels::U8(_) => of_type!(U8),
+            Pixels::U16(_) => of_type!(U16),
+            Pixels::I16(_) => of_type!(I16),
+            Pixels::U32(_) => of_type!(U32),
+            Pixels::F32(_) => of_type!(F32),
+        }
     }
 
     /// Every sample `count` times in a row.

@@ -30,6 +30,12 @@ pub struct Inspection {
     pub classes: Vec<String>,
     /// Samples per pixel.
     pub channels: usize,
+    /// What the channels are called, in their order; empty where that is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channel_names: Vec<String>,
+    /// Height and width of a pixel in micrometres, where all files say the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_size: Option<[f64; 2]>,
     /// Kind of numbers, as stored.
     pub pixel_type: PixelType,
     /// Which values are black and white.
@@ -103,6 +109,8 @@ pub fn inspect(set: &DataSet) -> Result<Inspection, DataError> {
         split_origin: set.split_origin,
         classes: set.classes.clone(),
         channels,
+        channel_names: set.channel_names.clone(),
+        pixel_size: set.pixel_size,
         pixel_type: set.range.pixel_type,
         range: set.range.clone(),
         columns: columns.to_vec(),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 
 use crate::containers::advice;
 use crate::formats::{FORMATS, labels_beside, numbers_beside};
 use crate::groups;
+use crate::illumination::{self, Illumination};
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
 use crate::split::{draw_splits, draw_val};
@@ -131,6 +132,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
         labels_from: String::new(),
         group: String::new(),
         shared_groups: SharedGroups::default(),
+        illumination: Illumination::Off,
         ..settings.clone()
     };
     hash.update(format!("{format} {:?} {reading:?}", options.class_names));
@@ -207,7 +209,15 @@ fn data_set(
     let parts = store.index.parts.iter();
     let parts =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
-    let (splits, split_origin) = decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
+    let mut source = store.clone() as Arc<dyn ImageSource>;
+    let mut fingerprint = fingerprint;
+    if options.settings.illumination == Illumination::Median {
+        let (corrected, told) = illumination::corrected(source)?;
+        source = corrected;
+        notices.extend(told);
+        fingerprint = hex(&Sha256::digest(format!("{fingerprint} divided by illumination, median 1")));
+    }
+    let (splits, split_origin) = decide(&source, parts, &options.settings)?;
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
     notices.extend(groups::check(&name, &splits, split_origin, &options.settings)?);
     let as_stored = DataSet {
@@ -218,6 +228,8 @@ fn data_set(
         splits,
         split_origin,
         classes,
+        channel_names: store.channel_names().to_vec(),
+        pixel_size: store.index.about.pixel_size,
         skipped,
         notices,
         fingerprint,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
 use crate::stain::StainMethod;
-use crate::{DataError, Split, Window};
+use crate::{DataError, Illumination, Split, Window};
 
 /// What to do with an image that cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -188,6 +188,16 @@ pub struct DataSettings {
     /// refused without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<usize>,
+    /// Which files are the channels of one image: a pattern of their names such as `{well}_{site}_w{channel}`, or `none`; empty
+    /// or `auto` to go by the tables and names that microscopes write.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub channels_from: String,
+    /// The channels to read, by name and in this order, where names are known; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
+    /// Whether images are divided by the illumination of their plate.
+    #[serde(skip_serializing_if = "Illumination::is_off")]
+    pub illumination: Illumination,
     /// Give grey images as RGB, each value three times.
     pub rgb: bool,
     /// Whether the colours of histological stains are normalised, and how.

@@ -53,7 +53,7 @@ pub enum RangeRule {
     /// All values of the type; 0 to 1 for floating point.
     Type,
     /// The smallest and the largest value of the training images: over all three channels of RGB, to keep its colours,
-    /// else by channel.
+    /// else by channel, as where channels have names.
     Measured,
 }
 
@@ -195,12 +195,12 @@ fn guessed(
             }
         }
         PixelType::F32 if low >= 0.0 && high <= 1.0 => (all(pixel_type.bounds()), RangeOrigin::Type),
-        _ => (widened(by_channel(found)), RangeOrigin::Measured),
+        _ => (widened(by_channel(found, train)), RangeOrigin::Measured),
     })
 }
 
 fn measured(train: &dyn ImageSource, count: usize) -> Result<Vec<[f64; 2]>, DataError> {
-    Ok(widened(by_channel(extremes(train, count)?)))
+    Ok(widened(by_channel(extremes(train, count)?, train)))
 }
 
 /// The smallest and the largest of all bounds.
@@ -208,9 +208,13 @@ pub(crate) fn hull(found: &[[f64; 2]]) -> [f64; 2] {
     found.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], [low, high]| [a.min(*low), b.max(*high)])
 }
 
-/// Three channels are taken for RGB and share one range, so that colours stay what they are.
-fn by_channel(found: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
-    if found.len() == 3 { vec![hull(&found); 3] } else { found }
+/// Whether so many channels share one range, so that colours stay what they are: three are taken for RGB unless they have names.
+fn share_range(source: &dyn ImageSource, count: usize) -> bool {
+    count == 3 && source.channel_names().is_empty()
+}
+
+fn by_channel(found: Vec<[f64; 2]>, source: &dyn ImageSource) -> Vec<[f64; 2]> {
+    if share_range(source, found.len()) { vec![hull(&found); 3] } else { found }
 }
 
 /// A channel of one value has a range all the same.
@@ -251,7 +255,7 @@ pub(crate) fn extremes_of(image: &Image) -> Vec<[f64; 2]> {
 /// Most values of one channel that percentiles are taken of.
 const AT_MOST: usize = 4 << 20;
 
-/// The percentiles of every channel (of three channels together), by linear interpolation as NumPy's default; of sets with
+/// The percentiles of every channel (of colours together), by linear interpolation as NumPy's default; of sets with
 /// more than [`AT_MOST`] values a channel, of values at even distances.
 fn spread(source: &dyn ImageSource, percentiles: [f64; 2], count: usize) -> Result<Vec<[f64; 2]>, DataError> {
     let pixels: usize = (0..source.len())
@@ -267,7 +271,7 @@ fn spread(source: &dyn ImageSource, percentiles: [f64; 2], count: usize) -> Resu
         Ok((0..image.channels).map(channel).collect())
     };
     let taken: Vec<Vec<Vec<f64>>> = (0..source.len()).into_par_iter().map(of).collect::<Result<_, _>>()?;
-    let together = count == 3;
+    let together = share_range(source, count);
     let mut groups = vec![Vec::new(); if together { 1 } else { count }];
     for image in taken {
         for (channel, values) in image.into_iter().enumerate() {

@@ -75,6 +75,11 @@ pub trait ImageSource: Send + Sync {
         self.image(index)
     }
 
+    /// What the channels are called, in their order; empty where that is not known, as of colours.
+    fn channel_names(&self) -> &[String] {
+        &[]
+    }
+
     /// Names of what else is known of the images: columns of the table that came with them (patient, plate, site).
     fn columns(&self) -> &[String] {
         &[]
@@ -128,6 +133,10 @@ macro_rules! forward_known {
 
         fn stored(&self, index: usize) -> Result<$crate::Image, $crate::DataError> {
             self.$field.stored(index)
+        }
+
+        fn channel_names(&self) -> &[String] {
+            self.$field.channel_names()
         }
 
         fn columns(&self) -> &[String] {
@@ -283,6 +292,10 @@ pub struct DataSet {
     /// Class names by class number; empty when nothing has a label. A set that only numbers its classes
     /// names them by number. Where images have tags, in the order of these.
     pub classes: Vec<String>,
+    /// What the channels are called, in their order; empty where that is not known.
+    pub channel_names: Vec<String>,
+    /// Height and width of a pixel in micrometres, where all files say the same.
+    pub pixel_size: Option<[f64; 2]>,
     /// What was left out.
     pub skipped: Skipped,
     /// What else a person should know of how the set was read.

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::decode::Refusal;
+use crate::decode::{About, Refusal};
+use crate::fields::Fields;
 use crate::notice::Notice;
 use crate::source::Skipped;
-use crate::text::escaped;
+use crate::text::{NAME, escaped, shown};
 use crate::{
     DataError, DataSettings, Image, ImageSource, OnBadSample, OpenOptions, PixelType, Pixels, Split, Tag,
 };
@@ -45,15 +46,15 @@ enum Bytes {
 
 /// Files that can be decoded at any time.
 pub(crate) trait ImageFiles: Send + Sync {
-    /// All images of file number `entry`.
-    fn decode(&self, entry: usize) -> Result<Vec<Image>, DataError>;
+    /// All images of the files `entries`, which are the channels of one.
+    fn decode(&self, entries: &[usize]) -> Result<Vec<Image>, DataError>;
 }
 
 /// Where an image comes from.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct FilePlace {
-    /// The number of its file.
-    pub(crate) entry: usize,
+    /// The number of its file, or of those of its channels.
+    pub(crate) entries: Box<[usize]>,
     /// Its place among the images of that file.
     pub(crate) page: usize,
     /// Bytes that decoding the file takes.
@@ -71,6 +72,9 @@ pub(crate) struct Index {
     names: Vec<String>,
     pub(crate) parts: Vec<Part>,
     pub(crate) classes: Vec<String>,
+    /// What is said of all images alike.
+    #[serde(default)]
+    pub(crate) about: About,
     pub(crate) skipped: Skipped,
     pub(crate) notices: Vec<Notice>,
     /// What the images' metadata are called.
@@ -147,10 +151,9 @@ impl ImageSource for Store {
         let image = match &self.bytes {
             Bytes::Memory(bytes) => self.held(index, record, bytes),
             Bytes::Mapped { map, len } => self.held(index, record, &map[..*len]),
-            Bytes::Files(files) => self.decoded(index, record, files.as_ref(), self.index.places[index])?,
+            Bytes::Files(files) => self.decoded(index, record, files.as_ref(), &self.index.places[index])?,
         };
-        let channels = if self.rgb && self.channels == 1 { 3 } else { self.channels };
-        Ok(image.widened(channels, self.pixel_type))
+        Ok(image.widened(self.channels(), self.pixel_type))
     }
 
     fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
@@ -165,6 +168,11 @@ impl ImageSource for Store {
 
     fn tags(&self, index: usize) -> Option<&[Tag]> {
         self.index.records.get(index)?.tags.as_deref()
+    }
+
+    fn channel_names(&self) -> &[String] {
+        let names = &self.index.about.channel_names;
+        if names.len() == self.channels() { names } else { &[] }
     }
 
     fn columns(&self) -> &[String] {
@@ -198,6 +206,11 @@ impl Store {
             end += record.bytes();
         }
         Ok(Store { bytes, offsets, channels, pixel_type, rgb: false, group: None, index })
+    }
+
+    /// Samples of a pixel of the images as they are given.
+    pub(crate) fn channels(&self) -> usize {
+        if self.rgb && self.channels == 1 { 3 } else { self.channels }
     }
 
     /// Whether its images are called by the files that they come from.
@@ -251,14 +264,14 @@ impl Store {
         index: usize,
         record: &Record,
         files: &dyn ImageFiles,
-        FilePlace { entry, page, .. }: FilePlace,
+        FilePlace { entries, page, .. }: &FilePlace,
     ) -> Result<Image, DataError> {
         let same = |image: &Image| {
             let shape = [image.height, image.width, image.channels];
             shape == [record.height, record.width, record.channels].map(|side| side as usize)
                 && image.pixel_type() == record.pixel_type
         };
-        let image = files.decode(entry)?.into_iter().nth(page).filter(same);
+        let image = files.decode(entries)?.into_iter().nth(*page).filter(same);
         image.ok_or_else(|| DataError::Damaged {
             place: self.name(index),
             reason: "the file has changed since the data set was opened".into(),
@@ -331,6 +344,10 @@ pub(crate) struct StoreBuilder<'a> {
     bytes: Sink,
     index: Index,
     fingerprint: Sha256,
+    /// What the first file says of its images.
+    about: Option<About>,
+    /// What channels are called that were files of their own.
+    names: Option<Vec<String>>,
     done: usize,
     total: usize,
 }
@@ -358,6 +375,8 @@ impl<'a> StoreBuilder<'a> {
             bytes: Sink::Memory(Vec::new()),
             index: Index::default(),
             fingerprint,
+            about: None,
+            names: None,
             done: 0,
             total: 0,
         }
@@ -507,6 +526,47 @@ impl<'a> StoreBuilder<'a> {
     /// How many of these there are.
     pub(crate) fn column_count(&self) -> usize {
         self.index.columns.len()
+    }
+
+    /// Notes that images are made of several files.
+    pub(crate) fn merges(&mut self, fields: &Fields) {
+        self.tell(fields.notice());
+        self.names = Some(fields.channels.clone());
+        let files: usize = fields.fields.iter().map(|field| field.files.len() - 1).sum();
+        self.total = self.total.saturating_sub(files);
+    }
+
+    /// What all files so far call their channels.
+    pub(crate) fn channel_names(&self) -> &[String] {
+        &self.index.about.channel_names
+    }
+
+    /// Notes what the file at `path` says of its images. What files do not say alike is not known of the set.
+    pub(crate) fn describe(&mut self, about: &About, path: &str) {
+        let names = self.names.as_ref().unwrap_or(&about.channel_names);
+        let names: Vec<String> = names.iter().map(|name| shown(name, NAME)).collect();
+        let about = About { channel_names: names, ..about.clone() };
+        let Some(first) = &self.about else {
+            self.about = Some(about.clone());
+            self.index.about = about;
+            return;
+        };
+        let near =
+            |[a, b]: [f64; 2], [c, d]: [f64; 2]| (a - c).abs() <= 1e-3 * a && (b - d).abs() <= 1e-3 * b;
+        let same_size = match (first.pixel_size, about.pixel_size) {
+            (Some(one), Some(other)) => near(one, other),
+            (one, other) => one == other,
+        };
+        if first.channel_names != about.channel_names {
+            self.index.about.channel_names.clear();
+            let message = "channels are not called as in the first file, so that their names are not kept";
+            self.tell(Notice::new("channel-names", message).about(path));
+        }
+        if !same_size {
+            self.index.about.pixel_size = None;
+            let message = "pixels are of another size (in micrometres) than those of the first file";
+            self.tell(Notice::new("pixel-sizes", message).about(path));
+        }
     }
 
     /// Notes a sample that cannot be decoded, or stops, as the options say.

@@ -21,6 +21,12 @@ pub struct DataSummary {
     pub split_origin: SplitOrigin,
     /// Class names by class number.
     pub classes: Vec<String>,
+    /// What the channels are called, in their order; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channel_names: Vec<String>,
+    /// Height and width of a pixel in micrometres, where all files say the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_size: Option<[f64; 2]>,
     /// Whether an image may show several classes.
     pub has_tags: bool,
     /// What was left out.
@@ -59,6 +65,8 @@ impl DataSummary {
             splits: Split::ALL.into_iter().filter_map(split).collect(),
             split_origin: data.split_origin,
             classes: data.classes.clone(),
+            channel_names: data.channel_names.clone(),
+            pixel_size: data.pixel_size,
             has_tags: data.has_tags(),
             skipped: data.skipped.clone(),
             notices: data.notices.clone(),

@@ -78,6 +78,10 @@ impl DataSet {
             splits,
             split_origin: origin(&sets),
             classes,
+            channel_names: channel_names(&sets),
+            pixel_size: sets[0]
+                .pixel_size
+                .filter(|size| sets.iter().all(|set| set.pixel_size == Some(*size))),
             skipped: skipped(&sets, &names),
             notices: notices(&sets, &names),
             range: sets[0].range.clone(),
@@ -175,6 +179,12 @@ fn origin(sets: &[DataSet]) -> SplitOrigin {
     if sets.iter().all(|set| set.split_origin == first) { first } else { SplitOrigin::OfEachSet }
 }
 
+/// What the channels are called, if all sets say the same.
+fn channel_names(sets: &[DataSet]) -> Vec<String> {
+    let first = sets.first().map_or(&[][..], |set| &set.channel_names);
+    if sets.iter().all(|set| set.channel_names == first) { first.to_vec() } else { Vec::new() }
+}
+
 /// SHA-256 over the fingerprints of the sets, in their order.
 fn fingerprint(sets: &[DataSet]) -> String {
     let mut hash = Sha256::new_with_prefix(b"twinlens union of data sets 1");
@@ -239,5 +249,9 @@ impl ImageSource for Member {
 
     fn name(&self, index: usize) -> String {
         format!("{}: {}", self.set, self.source.name(index))
+    }
+
+    fn channel_names(&self) -> &[String] {
+        self.source.channel_names()
     }
 }

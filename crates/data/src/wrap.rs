@@ -67,6 +67,10 @@ impl ImageSource for Subset {
         self.source.stored(self.at(index)?)
     }
 
+    fn channel_names(&self) -> &[String] {
+        self.source.channel_names()
+    }
+
     fn columns(&self) -> &[String] {
         self.source.columns()
     }
@@ -188,6 +192,12 @@ impl ImageSource for Concat {
     fn stored(&self, index: usize) -> Result<Image, DataError> {
         let (source, index) = self.at(index)?;
         source.stored(index)
+    }
+
+    /// Those of the first source, if all have the same.
+    fn channel_names(&self) -> &[String] {
+        let names = self.sources.first().map_or(&[][..], |source| source.channel_names());
+        if self.sources.iter().all(|source| source.channel_names() == names) { names } else { &[] }
     }
 
     /// Those of the first source: the parts of one set have the same.

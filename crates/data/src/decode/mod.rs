@@ -28,6 +28,7 @@ mod tiff;
 mod turn;
 
 use image::ImageFormat;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::dicom::{Facts, facts, is_dicom};
 pub(crate) use self::nifti::{is_nifti, is_pair};
@@ -35,6 +36,7 @@ use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
 pub(crate) use self::sniff::{format_of, name_of};
+pub(crate) use self::turn::{only_channels, stacked};
 use crate::{DataSettings, Image, Orientation, Pages, Plane, Window};
 
 /// No image file is smaller than its pixels by more than this factor unless it is damaged or hostile; only
@@ -73,12 +75,23 @@ pub(crate) struct Decoded {
     pub(crate) volume: bool,
     /// What a person should know.
     pub(crate) remarks: Vec<Remark>,
+    pub(crate) about: About,
+}
+
+/// What a file says of its images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// What the channels are called, in their order; empty where that is not known.
+    pub(crate) channel_names: Vec<String>,
+    /// Height and width of a pixel in micrometres.
+    pub(crate) pixel_size: Option<[f64; 2]>,
 }
 
 impl Decoded {
     /// One image of which nothing is to be told.
     pub(crate) fn one(image: Image) -> Decoded {
-        Decoded { images: vec![image], first_page: None, volume: false, remarks: Vec::new() }
+        let (remarks, about) = (Vec::new(), About::default());
+        Decoded { images: vec![image], first_page: None, volume: false, remarks, about }
     }
 
     /// Bytes of all samples.
@@ -151,13 +164,21 @@ fn from_pages(
         Pages::Middle if volume => Some(source.count() / 2),
         _ => None,
     };
+    let mut about = source.about();
+    if images.iter().any(|image| image.channels != about.channel_names.len()) {
+        about.channel_names.clear();
+    }
     let orientation = source.orientation();
     if options.orientation == Orientation::Upright && orientation > 1 {
         images =
             images.into_iter().map(|image| turn::upright(image, orientation)).collect::<Result<_, _>>()?;
         remarks.push(Remark::Turned);
+        about.pixel_size = about.pixel_size.map(|[down, across]| match orientation {
+            5..=8 => [across, down],
+            _ => [down, across],
+        });
     }
-    Ok(Decoded { images, first_page, volume, remarks })
+    Ok(Decoded { images, first_page, volume, remarks, about })
 }
 
 fn unknown(bytes: &[u8]) -> Refusal {

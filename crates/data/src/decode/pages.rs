@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::About;
 use super::refusal::Refusal;
 use super::remark::Remark;
 use crate::{Image, Pages, Pixels};
@@ -28,6 +29,11 @@ pub(super) trait PageSource {
     /// What there is to say after the visit.
     fn remarks(&self) -> Vec<Remark> {
         Vec::new()
+    }
+
+    /// What the file says of its images.
+    fn about(&self) -> About {
+        About::default()
     }
 }
 

@@ -14,6 +14,11 @@ impl Refusal {
     pub(crate) fn new(reason: impl Into<String>, hint: impl Into<String>) -> Refusal {
         Refusal { reason: reason.into(), hint: Some(hint.into()) }
     }
+
+    /// The same of one of several files.
+    pub(crate) fn of_file(self, path: &str) -> Refusal {
+        Refusal { reason: format!("{path}: {}", self.reason), ..self }
+    }
 }
 
 impl From<String> for Refusal {

@@ -417,10 +417,103 @@ fn planes_of_ome_go_by_its_order() {
         .collect();
     assert_eq!(values(&paged(6, &xml("XYCZT", sizes, &each)), Pages::First), [[50.0, 40.0, 51.0, 41.0]]);
     // A second series.
-    let two = format!("{}<Pixels SizeC=\"1\"></Pixels>", xml("XYCZT", sizes, whole));
+    let second = "<Image ID=\"Image:1\"><Pixels SizeC=\"1\"/></Image></OME>";
+    let two = xml("XYCZT", sizes, whole).replace("</OME>", second);
     assert_eq!(first(&paged(7, &two)).remarks, [Remark::Series, Remark::Paged(Pages::First)]);
     // Planes in other files.
     assert!(first(&paged(2, &xml("XYCZT", sizes, whole))).remarks.contains(&Remark::Misdescribed));
+}
+
+#[test]
+fn ome_names_channels_and_sizes_of_pixels() {
+    let xml = |channels: &str, size: &str| {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><!-- <Pixels> -->\n\
+             <OME:OME xmlns:OME=\"http://www.openmicroscopy.org/Schemas/OME/2016-06\" UUID=\"urn:uuid:a\"><OME:Image>\
+             <OME:Pixels DimensionOrder='XYZCT' SizeC='2' SizeZ='1' SizeT='2' {size}>{channels}</OME:Pixels>\
+             </OME:Image></OME:OME>"
+        )
+    };
+    let named = "<OME:Channel Name='H &amp; E &lt;1&gt;'/><OME:Channel Fluor='GFP'/>";
+    let decoded =
+        first(&paged(4, &xml(named, "PhysicalSizeX='0.5' PhysicalSizeY='325' PhysicalSizeYUnit='nm'")));
+    assert_eq!(decoded.images[0].pixels, Pixels::U8(vec![0, 10, 1, 11]));
+    assert_eq!(decoded.about.channel_names, ["H & E <1>", "GFP"]);
+    assert_eq!(decoded.about.pixel_size, Some([0.325, 0.5]));
+    let one = first(&paged(4, &xml("<OME:Channel/><OME:Channel Name='GFP'/>", "PhysicalSizeX='1'")));
+    assert_eq!(
+        (one.about.channel_names, one.about.pixel_size),
+        (vec!["channel 1".into(), "GFP".into()], None)
+    );
+    for wrong in [
+        "PhysicalSizeX='-1' PhysicalSizeY='1'",
+        "PhysicalSizeX='x' PhysicalSizeY='1'",
+        "PhysicalSizeX='1' PhysicalSizeY='inf'",
+    ] {
+        assert_eq!(first(&paged(4, &xml("", wrong))).about, super::About::default(), "{wrong}");
+    }
+    // More names than channels are none.
+    assert!(first(&paged(4, &xml(&named.repeat(2), ""))).about.channel_names.is_empty());
+}
+
+#[test]
+fn planes_of_ome_in_other_files_are_refused_and_named() {
+    let data = |c: usize, uuid: &str, file: &str| {
+        format!(
+            "<TiffData FirstC=\"{c}\" IFD=\"0\" PlaneCount=\"1\"><UUID FileName=\"{file}\">urn:uuid:{uuid}</UUID></TiffData>"
+        )
+    };
+    let pixels = |data: &str, c: usize| {
+        format!(
+            "<Image><Pixels DimensionOrder=\"XYCZT\" SizeC=\"{c}\" SizeZ=\"1\" SizeT=\"1\">{data}</Pixels></Image>"
+        )
+    };
+    let ome = |images: &str| format!("<OME UUID=\"urn:uuid:a\">{images}</OME>");
+    let split = ome(&pixels(&(data(0, "a", "a.ome.tif") + &data(1, "b", "b.ome.tif")), 2));
+    let refused = decode(&paged(1, &split), &options(Pages::First)).unwrap_err();
+    assert!(
+        refused.reason.contains("several files")
+            && refused.reason.contains("b.ome.tif")
+            && !refused.reason.contains("a.ome.tif"),
+        "{refused:?}"
+    );
+    assert!(refused.hint.unwrap().contains("one file"));
+    // A file that is one series of several files is whole.
+    let of_series = ome(&(pixels(&data(0, "b", "b.ome.tif"), 1) + &pixels(&data(0, "a", "a.ome.tif"), 1)));
+    assert_eq!(first(&paged(1, &of_series)).remarks, []);
+    let companion = "<OME><BinaryOnly MetadataFile=\"set.companion.ome\" UUID=\"urn:uuid:c\"/></OME>";
+    assert!(refusal(&paged(1, companion)).contains("set.companion.ome"));
+    // What is no XML leaves the pages one by one.
+    assert_eq!(
+        first(&paged(2, "<OME><Image><Pixels SizeC=\"2\">")).remarks,
+        [Remark::Misdescribed, Remark::Paged(Pages::First)]
+    );
+}
+
+#[test]
+fn imagej_says_the_size_of_a_pixel() {
+    let writer =
+        |unit: &str| TiffWriter::new(2, 1, 8, 1, 1).text(270, &format!("ImageJ=1.53t\nunit={unit}\n"));
+    let sized = |unit: &str| {
+        first(&writer(unit).fractions(282, &[4]).fractions(283, &[2]).write(&[&[1, 2]])).about.pixel_size
+    };
+    assert_eq!(
+        (sized("micron"), sized("\\u00B5m"), sized("nm")),
+        (Some([0.5, 0.25]), Some([0.5, 0.25]), Some([0.0005, 0.00025]))
+    );
+    assert_eq!((sized("pixel"), first(&writer("um").write(&[&[1, 2]])).about.pixel_size), (None, None));
+}
+
+#[test]
+fn palettes_of_greys_are_one_channel() {
+    let map = |color: fn(u32) -> [u32; 3]| {
+        (0..3).flat_map(move |c| (0..256).map(move |entry| color(entry)[c])).collect::<Vec<u32>>()
+    };
+    let image = |map: &[u32]| one(&TiffWriter::new(2, 1, 8, 1, 3).tag(320, map).write(&[&[7, 200]]));
+    assert_eq!(image(&map(|entry| [entry * 257; 3])).pixels, Pixels::U8(vec![7, 200]));
+    assert_eq!(image(&map(|entry| [65535 - entry * 257; 3])).pixels, Pixels::U8(vec![248, 55]));
+    let colours = image(&map(|entry| [entry * 257, 0, entry * 257]));
+    assert_eq!((colours.channels, colours.pixels), (3, Pixels::U8(vec![7, 0, 7, 200, 0, 200])));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Images turned upright.
+//! Images turned upright, and channels taken out or put together.
 
 use crate::{Image, Pixels};
 
@@ -25,11 +25,26 @@ pub(super) fn upright(image: Image, orientation: u8) -> Result<Image, String> {
 }
 
 /// The image without all channels but those in `kept`.
-pub(super) fn only_channels(image: Image, kept: &[usize]) -> Result<Image, String> {
+pub(crate) fn only_channels(image: Image, kept: &[usize]) -> Result<Image, String> {
     let Image { height, width, channels, .. } = image;
     let samples = (0..height * width).flat_map(|pixel| kept.iter().map(move |c| pixel * channels + c));
     let pixels: Pixels = image.pixels.gathered(samples);
     Image::new(height, width, kept.len(), pixels).map_err(|error| error.to_string())
+}
+
+/// One image of the channels of several, which have the same size and type.
+pub(crate) fn stacked(mut images: Vec<Image>) -> Result<Image, String> {
+    let first = images.first().ok_or("an image without channels")?;
+    let [height, width, channels] = [first.height, first.width, first.channels];
+    if images.len() == 1 {
+        return images.pop().ok_or("an image without channels".into());
+    }
+    let count = images.len();
+    let alike = |image: &Image| [image.height, image.width, image.channels] == [height, width, channels];
+    let planes = images.iter().all(alike).then(|| images.into_iter().map(|image| image.pixels));
+    let pixels = planes.and_then(|planes| Pixels::interleaved(&planes.collect::<Vec<_>>(), channels));
+    let pixels = pixels.ok_or("the channels of one image differ in size or type")?;
+    Image::new(height, width, count * channels, pixels).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -57,6 +72,27 @@ mod tests {
             assert_eq!(turned.pixels, Pixels::I16(both), "orientation {orientation}");
             let one = only_channels(turned, &[0]).unwrap();
             assert_eq!((one.channels, one.pixels), (1, Pixels::I16(first.to_vec())));
+        }
+    }
+
+    #[test]
+    fn stacking_undoes_taking_apart() {
+        let values: Vec<u16> = (0..60).collect();
+        let image = Image::new(4, 3, 5, Pixels::U16(values)).unwrap();
+        let apart = |kept: &[usize]| only_channels(image.clone(), kept).unwrap();
+        let single: Vec<Image> = (0..5).map(|channel| apart(&[channel])).collect();
+        assert_eq!(stacked(single).unwrap(), image);
+        assert_eq!(stacked(vec![apart(&[0, 3]), apart(&[1, 2])]).unwrap(), apart(&[0, 3, 1, 2]));
+        assert_eq!(stacked(vec![image.clone()]).unwrap(), image);
+        let other = Image::new(4, 3, 5, Pixels::U8(vec![0; 60])).unwrap();
+        let flat = Image::new(3, 4, 5, Pixels::U16(vec![0; 60])).unwrap();
+        for wrong in [
+            vec![image.clone(), other],
+            vec![image.clone(), flat],
+            vec![image.clone(), apart(&[1])],
+            Vec::new(),
+        ] {
+            assert!(stacked(wrong).is_err());
         }
     }
 }

@@ -8,21 +8,26 @@
 //! An image beside the class folders has no label. Files that neither are images nor are named like images are left out;
 //! those that are images of a kind not decoded here are told. Files that are named like images and cannot be decoded are
 //! bad samples. NumPy arrays in class folders are images, one each; of volumes every slice is one ([`super::volumes`]).
+//!
+//! Files that are the channels of one image ([`crate::fields`]) become that image: it is called by the file of its first channel,
+//! and what folders and tables say of any of its files, they say of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
-use super::{Format, dicom, npy, npz, volumes};
+use super::{Format, dicom, merge, npy, npz, volumes};
 use crate::containers::{advice, by_ending};
 use crate::decode::{DecodeOptions, Decoded, Refusal, decode, decode_pair, is_pair};
+use crate::fields::{self, Fields};
 use crate::groups;
 use crate::layout::{self, Place};
 use crate::names::Role;
 use crate::notice::Notice;
 use crate::store::{FilePlace, ImageFiles, Sample, StoreBuilder};
 use crate::table::{self, Known};
+use crate::text::{SENTENCE, shown};
 use crate::tree::{Kind, Tree};
 use crate::{DataError, DataSettings, Image, OpenOptions, Split, SplitPolicy, Tag};
 
@@ -84,7 +89,7 @@ fn arrays(tree: &Tree) -> BTreeSet<usize> {
 
 /// What is known of an image before it is decoded.
 struct Plan {
-    entry: usize,
+    entries: Box<[usize]>,
     split: Option<Split>,
     label: Option<Label>,
     metadata: Vec<String>,
@@ -97,13 +102,13 @@ fn read(
 ) -> Result<Vec<String>, DataError> {
     let settings = &options.settings;
     let images = images(tree);
-    store.expect(images.len());
     let paths: Vec<&str> = images.iter().map(|&entry| tree.entries[entry].path.as_str()).collect();
     let barren = barren(tree, &paths);
-    let layout = layout::understand(tree.place(), &paths, &barren, settings)?;
+    let mut layout = layout::understand(tree.place(), &paths, &barren, settings)?;
     layout.notices.into_iter().for_each(|notice| store.tell(notice));
     tell_not_read(tree, &images, store);
     tell_empty_classes(&paths, &layout.places, &barren, store);
+    store.expect(images.len());
     for (&entry, _) in images.iter().zip(&layout.places).filter(|(_, place)| **place == Place::Outside) {
         let refusal = Refusal::from("it lies outside the folders train, val and test");
         store.bad_sample(tree.place_of(entry), &tree.entries[entry].path, refusal)?;
@@ -111,7 +116,8 @@ fn read(
     let inside = |place: &Place| matches!(place, Place::In { .. });
     let named: Vec<Option<&str>> =
         paths.iter().zip(&layout.places).map(|(path, place)| Some(*path).filter(|_| inside(place))).collect();
-    let mut known = table::read(tree, &named, settings)?.unwrap_or_default();
+    let by_names = fields::by_names(&named, settings)?.filter(|fields| fit(tree, &images, fields, store));
+    let mut known = table::read(tree, &named, by_names, settings)?.unwrap_or_default();
     std::mem::take(&mut known.notices).into_iter().for_each(|notice| store.tell(notice));
     let series = dicom::Series::read(tree, &images, settings, store.limit);
     series.describe(&mut known, images.len());
@@ -124,8 +130,13 @@ fn read(
         store.of_one_scale();
     }
     store.columns(known.columns.clone());
-    let mut plans = plans(&images, &paths, layout.places, known, settings, store);
-    series.sort(&mut plans, |plan| plan.entry);
+    let merged = known.fields.take();
+    if let Some(fields) = &merged {
+        join_places(fields, &paths, &mut layout.places, store);
+        store.merges(fields);
+    }
+    let mut plans = plans(&images, &paths, layout.places, known, (merged, settings), store);
+    series.sort(&mut plans, |plan| plan.entries[0]);
     let classes = classes_of(&plans);
     read_plans(tree, plans, &classes, columns.map(|[_, slice]| slice), store)?;
     Ok(classes)
@@ -165,9 +176,14 @@ fn plans(
     paths: &[&str],
     places: Vec<Place>,
     mut known: Known,
-    settings: &DataSettings,
+    (merged, settings): (Option<Fields>, &DataSettings),
     store: &mut StoreBuilder<'_>,
 ) -> Vec<Plan> {
+    let files: BTreeMap<usize, Vec<usize>> = merged
+        .into_iter()
+        .flat_map(|merged| merged.fields)
+        .map(|field| (field.files[0], field.files))
+        .collect();
     let labels = labels_from(&places, &mut known, store);
     let splits = splits_from(&places, &mut known, settings, store);
     let mut plans = Vec::with_capacity(images.len());
@@ -192,7 +208,10 @@ fn plans(
             }
         };
         let metadata = known.metadata.get_mut(number).map(std::mem::take).unwrap_or_default();
-        plans.push(Plan { entry: images[number], split, label, metadata });
+        let alone = [number];
+        let files = files.get(&number).map_or(&alone[..], Vec::as_slice);
+        let entries = files.iter().map(|&file| images[file]).collect();
+        plans.push(Plan { entries, split, label, metadata });
     }
     plans
 }
@@ -226,6 +245,53 @@ fn labels_from(
     known.stated.then_some(labels)
 }
 
+/// Fields whose files are looked at before a pattern that was found counts.
+const LOOKED_AT: usize = 3;
+
+/// Whether the files of fields can be channels of one image: where a pattern was found, those of a few are looked at, and it is
+/// told what speaks against it.
+fn fit(tree: &Tree, images: &[usize], fields: &Fields, store: &mut StoreBuilder<'_>) -> bool {
+    if !fields.found {
+        return true;
+    }
+    let step = fields.fields.len().div_ceil(LOOKED_AT).max(1);
+    for field in fields.fields.iter().step_by(step) {
+        let entries: Vec<usize> = field.files.iter().map(|&file| images[file]).collect();
+        let decoded: Result<Vec<Decoded>, Refusal> =
+            entries.iter().map(|&entry| decode_file(tree, entry, store.settings(), store.limit)).collect();
+        // What cannot be decoded says nothing of the others.
+        let Ok(decoded) = decoded else { continue };
+        if let Err(refusal) = merge::merged(tree, &entries, decoded) {
+            let message = format!("files have {}, but are not merged: {}", fields.origin, refusal.reason);
+            let hint = "`{channels_from} PATTERN` merges files by a pattern of yours";
+            store.tell(Notice::new("not-merged", message).hint(hint));
+            return false;
+        }
+    }
+    true
+}
+
+/// Gives each field, at the place of its first file, what the folders of all its files say alike; its other files, and files
+/// that are of no field, have no place. A field in several splits is left out.
+fn join_places(fields: &Fields, paths: &[&str], places: &mut [Place], store: &mut StoreBuilder<'_>) {
+    let mut joined = vec![Place::LeftOut; places.len()];
+    for files in fields.fields.iter().map(|field| &field.files) {
+        let Place::In { split, class } = &places[files[0]] else { continue };
+        let said = |file: &usize| match &places[*file] {
+            Place::In { split, class } => (*split, class.as_ref()),
+            _ => (None, None),
+        };
+        if files.iter().any(|file| said(file).0 != *split) {
+            let message = "images whose channels lie in the folders of several splits are left out";
+            store.tell(Notice::new("left-out", message).about(paths[files[0]]));
+            continue;
+        }
+        let counts = !fields.by_folders && files.iter().all(|file| said(file).1 == class.as_ref());
+        joined[files[0]] = Place::In { split: *split, class: class.clone().filter(|_| counts) };
+    }
+    places.clone_from_slice(&joined);
+}
+
 /// The splits of the table, where they count.
 fn splits_from(
     places: &[Place],
@@ -257,15 +323,31 @@ fn read_plans(
 ) -> Result<(), DataError> {
     let numbers: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut parts: BTreeMap<Option<Split>, Vec<File>> = BTreeMap::new();
-    for Plan { entry, split, label, metadata } in plans {
+    for Plan { entries, split, label, metadata } in plans {
         let label = label.and_then(|label| numbers.get(label.name()).copied());
-        parts.entry(split).or_default().push(File { entry, label, tags: None, metadata, slice });
+        parts.entry(split).or_default().push(File { entries, label, tags: None, metadata, slice });
     }
     for (split, files) in parts {
         store.begin(split, split.map_or("images", Split::name));
         read_files(tree, files, store)?;
     }
-    check_any(tree, store)
+    check_any(tree, store)?;
+    check_channels(store)
+}
+
+/// Refuses images that are not of the channels that are wanted by name.
+fn check_channels(store: &StoreBuilder<'_>) -> Result<(), DataError> {
+    let (wanted, found) = (&store.settings().channels, store.channel_names());
+    let alike = wanted.len() == found.len()
+        && wanted.iter().zip(found).all(|(one, other)| one.to_lowercase() == other.to_lowercase());
+    if wanted.is_empty() || alike {
+        return Ok(());
+    }
+    let expected = match found {
+        [] => "nothing, as the files do not all say what their channels are called".to_owned(),
+        found => format!("some of {}", shown(&found.join(", "), SENTENCE)),
+    };
+    Err(DataError::BadOption { name: "channels", expected, got: wanted.join(", ") })
 }
 
 /// Folders in which no image lies that is read here.
@@ -323,7 +405,8 @@ fn tell_empty_classes(paths: &[&str], places: &[Place], barren: &[String], store
 
 /// An image file and what is known of it.
 pub(super) struct File {
-    pub(super) entry: usize,
+    /// Its number, or those of the files of its channels.
+    pub(super) entries: Box<[usize]>,
     pub(super) label: Option<u32>,
     pub(super) tags: Option<Vec<Tag>>,
     /// One text for each of the store's columns; or so many for every page.
@@ -368,27 +451,49 @@ fn read_batch(tree: &Tree, batch: Vec<File>, store: &mut StoreBuilder<'_>) -> Re
     let (settings, limit, columns) = (store.settings(), store.limit, store.column_count());
     let share = limit / batch.len().max(1) as u64;
     let decoded: Vec<Result<Decoded, Refusal>> =
-        batch.par_iter().map(|file| decode_file(tree, file.entry, settings, share)).collect();
+        batch.par_iter().map(|file| decode_files(tree, &file.entries, settings, share)).collect();
     let (mut samples, mut largest) = (Vec::with_capacity(batch.len()), 0);
     for (file, mut decoded) in batch.into_iter().zip(decoded) {
-        let path = &tree.entries[file.entry].path;
+        let path = &tree.entries[file.entries[0]].path;
         if decoded.is_err() && share < limit {
             store.push(tree.place(), std::mem::take(&mut samples))?;
-            decoded = decode_file(tree, file.entry, settings, limit);
+            decoded = decode_files(tree, &file.entries, settings, limit);
         }
         match decoded {
             Ok(decoded) => {
-                let bytes = decoded.bytes().max(tree.entries[file.entry].len.unwrap_or(0));
+                let stored = file.entries.iter().filter_map(|&entry| tree.entries[entry].len).sum();
+                let bytes = decoded.bytes().max(stored);
                 largest = largest.max(bytes);
                 decoded.remarks.iter().for_each(|remark| store.tell(remark.notice(path)));
+                store.describe(&decoded.about, path);
                 store.expect(decoded.images.len() - 1);
                 samples.extend(samples_of(file, path, (decoded, bytes), columns));
             }
-            Err(refusal) => store.bad_sample(tree.place_of(file.entry), path, refusal)?,
+            Err(refusal) => store.bad_sample(tree.place_of(file.entries[0]), path, refusal)?,
         }
     }
     store.push(tree.place(), samples)?;
     Ok(largest)
+}
+
+/// Decodes the files of one image, which together may need `limit` bytes.
+fn decode_files(
+    tree: &Tree,
+    entries: &[usize],
+    settings: &DataSettings,
+    limit: u64,
+) -> Result<Decoded, Refusal> {
+    let &[entry] = entries else {
+        // As much again is needed to merge them.
+        let share = limit / (2 * entries.len().max(1) as u64);
+        let decode = |&entry: &usize| {
+            let decoded = decode_file(tree, entry, settings, share);
+            decoded.map_err(|refusal| refusal.of_file(&tree.entries[entry].path))
+        };
+        let decoded = entries.iter().map(decode).collect::<Result<_, _>>()?;
+        return merge::merged(tree, entries, decoded);
+    };
+    merge::chosen(decode_file(tree, entry, settings, limit)?, &settings.channels)
 }
 
 /// Decodes a file that may need `limit` bytes.
@@ -417,8 +522,8 @@ struct Files {
 }
 
 impl ImageFiles for Files {
-    fn decode(&self, entry: usize) -> Result<Vec<Image>, DataError> {
-        let decode = |limit: u64| decode_file(&self.tree, entry, &self.settings, limit);
+    fn decode(&self, entries: &[usize]) -> Result<Vec<Image>, DataError> {
+        let decode = |limit: u64| decode_files(&self.tree, entries, &self.settings, limit);
         let share = self.limit / (2 * rayon::current_num_threads() as u64);
         let shared = || {
             let _others = self.decoding.read().unwrap_or_else(PoisonError::into_inner);
@@ -428,7 +533,8 @@ impl ImageFiles for Files {
             let _alone = self.decoding.write().unwrap_or_else(PoisonError::into_inner);
             decode(self.limit)
         });
-        let decoded = decoded.map_err(|refusal| DataError::bad_sample(self.tree.place_of(entry), refusal))?;
+        let decoded =
+            decoded.map_err(|refusal| DataError::bad_sample(self.tree.place_of(entries[0]), refusal))?;
         Ok(decoded.images)
     }
 }
@@ -461,7 +567,7 @@ fn samples_of(
             metadata[column].clone_from(page);
         }
         Sample {
-            place: (!volume).then_some(FilePlace { entry: file.entry, page: place, bytes }),
+            place: (!volume).then_some(FilePlace { entries: file.entries.clone(), page: place, bytes }),
             label: file.label,
             tags: file.tags.clone(),
             metadata,

@@ -89,7 +89,7 @@ fn read(
         store.begin(split, split.map_or("images", Split::name));
         let file = |image: usize| {
             let (label, tags) = labels.of(image);
-            File { entry: images[image], label, tags, metadata: Vec::new(), slice: None }
+            File { entries: [images[image]].into(), label, tags, metadata: Vec::new(), slice: None }
         };
         read_files(tree, members.into_iter().map(file).collect(), store)?;
     }

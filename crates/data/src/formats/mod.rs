@@ -13,6 +13,7 @@ mod dicom;
 mod folder;
 mod idx;
 mod labels;
+mod merge;
 mod mimeta;
 mod npy;
 mod npz;

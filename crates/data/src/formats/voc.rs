@@ -64,7 +64,8 @@ fn read(tree: &Tree, _: &OpenOptions<'_>, store: &mut StoreBuilder<'_>) -> Resul
         let tags = tags(tree, &lists, &classes, name)?;
         let files = tags.into_iter().map(|(image, tags)| match images.get(image.as_str()) {
             Some(&entry) => {
-                Ok(File { entry, label: None, tags: Some(tags), metadata: Vec::new(), slice: None })
+                let (entries, tags) = ([entry].into(), Some(tags));
+                Ok(File { entries, label: None, tags, metadata: Vec::new(), slice: None })
             }
             None => Err(DataError::WrongList {
                 place: tree.place().into(),

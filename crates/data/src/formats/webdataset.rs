@@ -146,7 +146,13 @@ fn read(
         let label = label.and_then(|label| number.get(label).copied());
         let metadata =
             columns.iter().map(|column| known.columns.get(*column).cloned().unwrap_or_default()).collect();
-        parts.entry(split).or_default().push(File { entry: *entry, label, tags: None, metadata, slice: None });
+        parts.entry(split).or_default().push(File {
+            entries: [*entry].into(),
+            label,
+            tags: None,
+            metadata,
+            slice: None,
+        });
     }
     store.expect(known.len());
     drop(known);

@@ -56,17 +56,23 @@ pub(super) enum LabelColumns {
 
 impl LabelColumns {
     pub(super) fn of(matched: &Matched, settings: &DataSettings) -> Result<LabelColumns, DataError> {
-        let Matched { table, path, .. } = matched;
+        let Matched { table, path, of_names, .. } = matched;
         if !settings.labels_column.is_empty() {
             let column = table.column(&settings.labels_column);
+            if *of_names && column.is_none() {
+                return Ok(LabelColumns::None);
+            }
             let missing = || table.no_column(&settings.labels_column, "{labels_column}");
             return column.map(LabelColumns::One).ok_or_else(missing);
         }
-        let usual = table.usual(LABELS).find(|column| column != path);
-        let one_hot = || Some(one_hot(table, *path)).filter(|columns| columns.len() > 1);
+        let usual = table.usual(LABELS).find(|column| Some(*column) != *path);
+        let may_be_one_hot = !matched.takes_more();
+        let one_hot = || Some(one_hot(table, *path)).filter(|columns| may_be_one_hot && columns.len() > 1);
         let found = usual.map(LabelColumns::One).or_else(|| one_hot().map(LabelColumns::OneHot));
         match found {
-            None if !settings.labels.is_empty() => Err(table.no_column("label", "{labels_column}")),
+            None if !settings.labels.is_empty() && !matched.takes_more() => {
+                Err(table.no_column("label", "{labels_column}"))
+            }
             found => Ok(found.unwrap_or(LabelColumns::None)),
         }
     }
@@ -103,10 +109,10 @@ impl LabelColumns {
 }
 
 /// The columns of 0 and 1, if every row has a single 1 in them.
-fn one_hot(table: &Table, path: usize) -> Vec<usize> {
+fn one_hot(table: &Table, path: Option<usize>) -> Vec<usize> {
     let binary = |column: &usize| table.values(*column).all(|text| matches!(number(text), Some(0.0 | 1.0)));
     let columns: Vec<usize> =
-        (0..table.header.len()).filter(|column| *column != path).filter(binary).collect();
+        (0..table.header.len()).filter(|column| Some(*column) != path).filter(binary).collect();
     let ones =
         |row: &Vec<String>| columns.iter().filter(|column| number(&row[**column]) == Some(1.0)).count();
     if table.rows.iter().all(|row| ones(row) == 1) { columns } else { Vec::new() }

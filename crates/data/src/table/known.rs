@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use super::columns::{LabelColumns, split_column};
 use super::matching::Matched;
 use super::parse::Table;
+use crate::fields::Fields;
 use crate::names::{Meaning, Role};
 use crate::notice::Notice;
 use crate::{DataError, DataSettings};
@@ -23,6 +24,8 @@ pub(crate) struct Known {
     /// Names of the further columns, and their texts for every image.
     pub(crate) columns: Vec<String>,
     pub(crate) metadata: Vec<Vec<String>>,
+    /// Which files are one image, where several are.
+    pub(crate) fields: Option<Fields>,
     /// What was guessed or did not fit.
     pub(crate) notices: Vec<Notice>,
 }
@@ -31,18 +34,31 @@ impl Known {
     /// Takes what the tables say, row by row.
     pub(super) fn take(
         &mut self,
-        tables: &[Matched],
+        tables: &mut [Matched],
         paths: &[Option<&str>],
         settings: &DataSettings,
     ) -> Result<(), DataError> {
+        let paths = &self.of_fields(tables, paths)[..];
         self.metadata = vec![Vec::new(); paths.len()];
         let mut named = vec![false; paths.len()];
-        for matched in tables {
+        for matched in tables.iter() {
             self.take_table(matched, &mut named, settings)?;
         }
         self.metadata.iter_mut().for_each(|cells| cells.resize(self.columns.len(), String::new()));
         self.tell_unnamed(tables, paths, &named);
         Ok(())
+    }
+
+    /// Where several files are one image: what rows say of any of its files, they say of its first. Gives the paths of these.
+    fn of_fields<'a>(&self, tables: &mut [Matched], paths: &[Option<&'a str>]) -> Vec<Option<&'a str>> {
+        let Some(fields) = &self.fields else { return paths.to_vec() };
+        let of_files = fields.of_files(paths.len());
+        let first = |file: usize| of_files[file].map(|field| fields.fields[field].files[0]);
+        for image in tables.iter_mut().flat_map(|matched| &mut matched.images) {
+            *image = image.and_then(first);
+        }
+        let path = |(file, path): (usize, &Option<&'a str>)| path.filter(|_| first(file) == Some(file));
+        paths.iter().enumerate().map(path).collect()
     }
 
     /// Takes the rows of one table and notes in `named` whose they are.
@@ -56,19 +72,19 @@ impl Known {
         let labels = LabelColumns::of(matched, settings)?;
         let split = split_column(table, settings)?;
         self.tell(matched, &labels);
-        let kept = |column: &usize| column != path && Some(*column) != split && !labels.hold(*column);
+        let kept = |column: &usize| Some(*column) != *path && Some(*column) != split && !labels.hold(*column);
         let columns: Vec<usize> = (0..table.header.len()).filter(kept).collect();
         let places = self.places_of(table, &columns);
-        for (row, image) in table.rows.iter().zip(&matched.images) {
+        for (number, (row, image)) in table.rows.iter().zip(&matched.images).enumerate() {
             let Some(image) = *image else { continue };
             named[image] = true;
             if !matches!(labels, LabelColumns::None) {
                 let known = self.labels.get_or_insert_with(|| vec![None; named.len()]);
-                settle(&mut known[image], labels.label(table, row, settings), matched, row)?;
+                settle(&mut known[image], labels.label(table, row, settings), matched, number)?;
             }
             if let Some(column) = split {
                 let known = self.splits.get_or_insert_with(|| vec![None; named.len()]);
-                settle(&mut known[image], Meaning::of(&row[column]).role, matched, row)?;
+                settle(&mut known[image], Meaning::of(&row[column]).role, matched, number)?;
             }
             let cells = &mut self.metadata[image];
             cells.resize(self.columns.len(), String::new());
@@ -96,19 +112,23 @@ impl Known {
     /// Says what the table is read as.
     fn tell(&mut self, matched: &Matched, labels: &LabelColumns) {
         let name = &matched.table.name;
-        let names = &matched.table.header[matched.path];
+        if matched.of_names && matches!(labels, LabelColumns::None) {
+            return;
+        }
         self.name = if self.name.is_empty() { name.clone() } else { format!("{}, {name}", self.name) };
-        let message = format!(
-            "{name}: images are named by the column {names:?}, labels are in {}",
-            labels.describe(&matched.table)
-        );
+        let names = match matched.path {
+            Some(path) => format!("the column {:?}", matched.table.header[path]),
+            None => "columns called FileName".into(),
+        };
+        let message =
+            format!("{name}: images are named by {names}, labels are in {}", labels.describe(&matched.table));
         let hint = "`{labels_column}` and `{path_column}` choose others";
         Notice::new("labels-table", message).hint(hint).add_to(&mut self.notices);
     }
 
     /// Counts images that no table names, and rows that name no image.
     fn tell_unnamed(&mut self, tables: &[Matched], paths: &[Option<&str>], named: &[bool]) {
-        if tables.is_empty() {
+        if tables.iter().all(|matched| matched.of_names) {
             return;
         }
         let images = paths.iter().zip(named).filter(|(_, named)| !**named).filter_map(|(path, _)| *path);
@@ -117,8 +137,9 @@ impl Known {
         if notice.count > 0 {
             notice.add_to(&mut self.notices);
         }
-        for Matched { table, path, images, ambiguous } in tables {
-            let rows = table.values(*path).zip(images).filter(|(_, image)| image.is_none());
+        for matched in tables {
+            let Matched { table, images, ambiguous, .. } = matched;
+            let rows = images.iter().enumerate().filter(|(_, image)| image.is_none());
             let message = match ambiguous {
                 0 => format!("rows of {} name no image of the set", table.name),
                 _ => format!(
@@ -126,8 +147,9 @@ impl Known {
                     table.name
                 ),
             };
-            let notice = rows
-                .fold(Notice::new("rows-without-image", message), |notice, (value, _)| notice.about(value));
+            let notice = rows.fold(Notice::new("rows-without-image", message), |notice, (row, _)| {
+                notice.about(matched.row_name(row))
+            });
             if notice.count > 0 {
                 notice.add_to(&mut self.notices);
             }
@@ -140,11 +162,11 @@ fn settle<T: PartialEq + Debug>(
     known: &mut Option<T>,
     new: Option<T>,
     matched: &Matched,
-    row: &[String],
+    row: usize,
 ) -> Result<(), DataError> {
     match (known.as_ref(), new) {
         (Some(first), Some(new)) if *first != new => {
-            let image = &row[matched.path];
+            let image = matched.row_name(row);
             let reason = format!("rows contradict each other: image {image} is {first:?} and {new:?}");
             let hint = "leave one row for every image; {path_column} says which column names it";
             Err(matched.table.wrong(reason, hint))

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::load_data::{self, Channel};
 use super::parse::Table;
+use crate::fields::Fields;
 use crate::layout::composed;
 use crate::{DataError, DataSettings};
 
@@ -34,12 +36,56 @@ const PATHS: &[&str] = &[
 /// A table whose rows are told apart by the images that they name.
 pub(super) struct Matched {
     pub(super) table: Table,
-    /// The column of names.
-    pub(super) path: usize,
+    /// The column of names; a table of images has none left.
+    pub(super) path: Option<usize>,
     /// The image of every row.
     pub(super) images: Vec<Option<usize>>,
     /// Rows that could mean several images.
     pub(super) ambiguous: usize,
+    /// Of a table of images that CellProfiler reads: its channels.
+    pub(super) channels: Vec<Channel>,
+    /// Whether it is made of the names of files.
+    pub(super) of_names: bool,
+}
+
+/// A table that names no image, and why it is no table of labels.
+pub(super) struct Unmatched {
+    pub(super) table: Table,
+    pub(super) wrong: DataError,
+}
+
+impl Matched {
+    /// What the names of files say of every field, as a table.
+    pub(super) fn of_names(fields: &Fields, paths: &[Option<&str>]) -> Matched {
+        let first = |files: &Vec<usize>| files.first().copied();
+        let rows = fields.fields.iter().map(|field| {
+            let path = first(&field.files).and_then(|file| paths[file]).unwrap_or_default();
+            std::iter::once(path.to_owned()).chain(field.values.iter().cloned()).collect()
+        });
+        let header = std::iter::once("file".to_owned()).chain(fields.columns.iter().cloned()).collect();
+        let table = Table {
+            name: "the names of files".into(),
+            folder: String::new(),
+            header,
+            rows: rows.collect(),
+            aliases: Vec::new(),
+        };
+        let images = fields.fields.iter().map(|field| first(&field.files)).collect();
+        Matched { table, path: Some(0), images, ambiguous: 0, channels: Vec::new(), of_names: true }
+    }
+
+    /// Whether tables that name no image may be joined to it.
+    pub(super) fn takes_more(&self) -> bool {
+        self.of_names || !self.channels.is_empty()
+    }
+
+    /// How messages call the image of a row.
+    pub(super) fn row_name(&self, row: usize) -> String {
+        match self.path {
+            Some(path) => self.table.rows[row][path].clone(),
+            None => format!("row {}", row + 2),
+        }
+    }
 }
 
 /// Finds the column that names images, and the image of each row.
@@ -47,42 +93,66 @@ pub(super) fn match_table(
     table: Table,
     index: &Index<'_>,
     settings: &DataSettings,
-) -> Result<Matched, DataError> {
+) -> Result<Matched, Unmatched> {
+    let channels = match settings.path_column.as_str() {
+        "" => load_data::channels(&table, index),
+        _ => Vec::new(),
+    };
+    if !channels.is_empty() {
+        let images = load_data::first_images(&channels, table.rows.len());
+        return Ok(Matched { table, path: None, images, ambiguous: 0, channels, of_names: false });
+    }
     let all: Vec<usize> = (0..table.header.len()).collect();
     let candidates: Vec<Vec<usize>> = match settings.path_column.as_str() {
         "" => vec![table.usual(PATHS).collect(), all],
-        name => vec![vec![table.column(name).ok_or_else(|| table.no_column(name, "{path_column}"))?]],
+        name => match table.column(name) {
+            Some(column) => vec![vec![column]],
+            None => {
+                let wrong = table.no_column(name, "{path_column}");
+                return Err(Unmatched { table, wrong });
+            }
+        },
     };
     for (turn, columns) in candidates.into_iter().enumerate() {
         // A column whose name says nothing must name images in most rows.
         let least = if turn == 0 { 1 } else { table.rows.len().div_ceil(2) };
         let mut best: Option<(usize, Rows)> = None;
         for column in columns {
-            let rows = rows_of(&table, column, index);
+            let rows = rows_of(&table, table.values(column), index);
             if rows.found >= least && best.as_ref().is_none_or(|(_, best)| rows.found > best.found) {
                 best = Some((column, rows));
             }
         }
         if let Some((path, rows)) = best {
-            return Ok(Matched { table, path, images: rows.images, ambiguous: rows.ambiguous });
+            let (images, ambiguous) = (rows.images, rows.ambiguous);
+            return Ok(Matched {
+                table,
+                path: Some(path),
+                images,
+                ambiguous,
+                channels: Vec::new(),
+                of_names: false,
+            });
         }
     }
     let names: Vec<&str> = table.rows.iter().take(3).map(|row| row[0].as_str()).collect();
     let reason = format!("it names none of the images (its rows begin with {})", names.join(", "));
-    Err(table.wrong(reason, "a column must hold the file names of the images; say which with {path_column}"))
+    let wrong =
+        table.wrong(reason, "a column must hold the file names of the images; say which with {path_column}");
+    Err(Unmatched { table, wrong })
 }
 
 /// The images that a column names.
-struct Rows {
-    images: Vec<Option<usize>>,
+pub(super) struct Rows {
+    pub(super) images: Vec<Option<usize>>,
     found: usize,
     ambiguous: usize,
 }
 
-/// The image of each row by the names in `column`. Where these begin in a folder that is not here, the same number of
+/// The image of each row by its name. Where these begin in a folder that is not here, the same number of
 /// leading folders is passed over in all of them.
-fn rows_of(table: &Table, column: usize, index: &Index<'_>) -> Rows {
-    let values: Vec<String> = table.values(column).map(as_path).collect();
+pub(super) fn rows_of<'a>(table: &Table, names: impl Iterator<Item = &'a str>, index: &Index<'_>) -> Rows {
+    let values: Vec<String> = names.map(as_path).collect();
     let depth = values.iter().map(|value| value.matches('/').count()).max().unwrap_or(0);
     let mut rows = Rows { images: Vec::new(), found: 0, ambiguous: 0 };
     for skip in 0..=depth {

@@ -16,6 +16,8 @@ pub(super) struct Table {
     pub(super) folder: String,
     pub(super) header: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
+    /// Further names of columns.
+    pub(super) aliases: Vec<(String, usize)>,
 }
 
 impl Table {
@@ -37,7 +39,15 @@ impl Table {
         if rows.is_empty() {
             return Err(wrong("it has no rows".into()));
         }
-        Ok(Table { name, folder, header, rows })
+        Ok(Table { name, folder, header, rows, aliases: Vec::new() })
+    }
+
+    /// Takes out all columns but these.
+    pub(super) fn keep(&mut self, columns: &[usize]) {
+        let kept = |row: &Vec<String>| columns.iter().map(|&column| row[column].clone()).collect();
+        self.header = kept(&self.header);
+        self.rows.iter_mut().for_each(|row| *row = kept(row));
+        self.aliases.clear();
     }
 
     pub(super) fn wrong(&self, reason: String, hint: &str) -> DataError {
@@ -52,7 +62,9 @@ impl Table {
     /// The column of that name: written alike, or else but for case.
     pub(super) fn column(&self, name: &str) -> Option<usize> {
         let same = self.header.iter().position(|column| column == name);
-        same.or_else(|| self.header.iter().position(|column| column.to_lowercase() == name.to_lowercase()))
+        let alias = || self.aliases.iter().find(|(alias, _)| alias == name).map(|(_, column)| *column);
+        same.or_else(alias)
+            .or_else(|| self.header.iter().position(|column| column.to_lowercase() == name.to_lowercase()))
     }
 
     /// Columns with usual names, in the order of these.

@@ -38,15 +38,34 @@ pub(crate) fn beside(path: &Path, settings: &DataSettings) -> Vec<PathBuf> {
     let parent = path.parent().unwrap_or(Path::new(""));
     if !settings.labels.is_empty() {
         let stated = [PathBuf::from(&settings.labels), parent.join(&settings.labels)];
-        return stated.into_iter().filter(|path| path.is_file()).take(1).collect();
+        let stated = stated.into_iter().find(|path| path.is_file());
+        // BBBC021 has its mechanisms of action in a table of their own.
+        let more = stated.as_deref().and_then(mechanisms_beside);
+        return stated.into_iter().chain(more).collect();
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let usual = ["labels", "metadata", "annotations", "train_labels", "groundtruth"].map(String::from);
+    let usual = [
+        "labels",
+        "metadata",
+        "annotations",
+        "train_labels",
+        "groundtruth",
+        "load_data",
+        "BBBC021_v1_image",
+        "BBBC021_v1_moa",
+    ];
+    let usual = usual.map(String::from);
     let named =
         [stem.clone(), format!("{stem}_labels"), format!("{stem}_metadata"), format!("{stem}_GroundTruth")];
     let names = usual.into_iter().chain(named);
     let files = names.flat_map(|name| [format!("{name}.csv"), format!("{name}.tsv")]);
     files.map(|file| parent.join(file)).filter(|file| file != path && file.is_file()).collect()
+}
+
+/// `BBBC021_v1_moa.csv` beside `BBBC021_v1_image.csv`.
+fn mechanisms_beside(images: &Path) -> Option<PathBuf> {
+    let name = images.file_name()?.to_str()?.strip_suffix("_image.csv")?;
+    Some(images.with_file_name(format!("{name}_moa.csv"))).filter(|path| path.is_file())
 }
 
 /// Tables of the set; where it holds none, those beside it.

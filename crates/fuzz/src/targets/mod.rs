@@ -11,6 +11,8 @@ mod nifti;
 mod npy;
 mod npz;
 mod objects;
+mod ome;
+mod plates;
 #[cfg(feature = "weights")]
 mod pth;
 mod raster;
@@ -40,6 +42,8 @@ pub const TARGETS: &[Target] = &[
     layout::TARGET,
     tables::TARGET,
     objects::TARGET,
+    plates::TARGET,
+    ome::TARGET,
     #[cfg(feature = "weights")]
     safetensors::TARGET,
     #[cfg(feature = "weights")]

@@ -47,6 +47,8 @@ fn negative(pixels: Pixels, bits: usize) -> Pixels {
     }
 }
 
+const WIDE: &str = "TIFF: the indices of a palette have more than 16 bits";
+
 /// A colour map holds all reds, then all greens, then all blues, as 16-bit numbers: the upper byte is the colour. Some
 /// writers put 8-bit colours there instead.
 fn through_palette(image: &Image, tags: &Directory<'_>, bits: usize) -> Result<Image, String> {
@@ -57,10 +59,20 @@ fn through_palette(image: &Image, tags: &Directory<'_>, bits: usize) -> Result<I
     }
     let shift = if map.iter().all(|&value| value < 256) { 0 } else { 8 };
     let color = |index: usize| [0, 1, 2].map(|channel| (map[channel * entries + index] >> shift) as u8);
+    // A palette of greys, as cameras for fluorescence write it, is one channel.
+    if (0..entries).map(color).all(|[red, green, blue]| red == green && green == blue) {
+        let shade = |index: usize| color(index)[0];
+        let shades = match &image.pixels {
+            Pixels::U8(indices) => indices.iter().map(|&index| shade(usize::from(index))).collect(),
+            Pixels::U16(indices) => indices.iter().map(|&index| shade(usize::from(index))).collect(),
+            _ => return Err(WIDE.into()),
+        };
+        return Ok(Image { pixels: Pixels::U8(shades), channels: 1, ..*image });
+    }
     let colors: Vec<u8> = match &image.pixels {
         Pixels::U8(indices) => indices.iter().flat_map(|&index| color(usize::from(index))).collect(),
         Pixels::U16(indices) => indices.iter().flat_map(|&index| color(usize::from(index))).collect(),
-        _ => return Err("TIFF: the indices of a palette have more than 16 bits".into()),
+        _ => return Err(WIDE.into()),
     };
     Image::new(image.height, image.width, 3, Pixels::U8(colors)).map_err(|error| error.to_string())
 }

@@ -10,12 +10,12 @@ use rayon::prelude::*;
 
 use super::directory::*;
 use super::layout::Layout;
-use super::plan::Plan;
+use super::plan::{Plan, micrometres};
 use super::{ome, raster};
+use crate::Image;
 use crate::decode::guard::guarded;
 use crate::decode::pages::{PageSource, Take};
-use crate::decode::{Refusal, Remark};
-use crate::{Image, Pixels};
+use crate::decode::{About, Refusal, Remark, stacked};
 
 /// The pages of a TIFF.
 pub(crate) struct Stack<'a> {
@@ -26,6 +26,7 @@ pub(crate) struct Stack<'a> {
     layout: Layout,
     allowed: u64,
     remarks: Vec<Remark>,
+    about: About,
 }
 
 /// One image: its directory, and what is added to the place of its bytes.
@@ -42,20 +43,21 @@ impl<'a> Stack<'a> {
         let mut remarks = if whole { Vec::new() } else { vec![Remark::BrokenList] };
         let (directories, full) = full_images(directories)?;
         let layout = Layout::of(&directories[full[0]])?;
-        let pages = match described(&directories, &layout) {
-            Some((pages, more)) => {
+        let (pages, about) = match described(&directories, &layout)? {
+            Some(Described { pages, remarks: more, about }) => {
                 remarks.extend(more);
-                pages
+                (pages, about)
             }
             None => {
                 let alike = alike(&directories, &full, &layout);
                 if alike.len() < full.len() {
                     remarks.push(Remark::OtherPages);
                 }
-                alike.into_iter().map(|directory| vec![Plane { directory, shift: 0 }]).collect()
+                let page = |directory| vec![Plane { directory, shift: 0 }];
+                (alike.into_iter().map(page).collect(), About::default())
             }
         };
-        Ok(Stack { directories, pages, layout, allowed, remarks })
+        Ok(Stack { directories, pages, layout, allowed, remarks, about })
     }
 
     /// The page of that number, with what there is to say of it. A decoder that panics costs the file, on any thread.
@@ -66,7 +68,7 @@ impl<'a> Stack<'a> {
             raster::read(tags, &Layout::of(tags)?, plane.shift, self.allowed, &mut remarks)
         };
         let images = || self.pages[page].iter().map(&mut plane).collect::<Result<Vec<_>, Refusal>>();
-        let image = interleaved(guarded(images)??)?;
+        let image = stacked(guarded(images)??)?;
         Ok((image, remarks))
     }
 
@@ -105,6 +107,10 @@ impl PageSource for Stack<'_> {
     fn remarks(&self) -> Vec<Remark> {
         self.remarks.clone()
     }
+
+    fn about(&self) -> About {
+        self.about.clone()
+    }
 }
 
 /// The directories, and which of them are full images: not smaller copies or masks. Where all of the list are such, the
@@ -140,19 +146,28 @@ fn alike(directories: &[Directory<'_>], images: &[usize], first: &Layout) -> Vec
         .collect()
 }
 
+/// What is said of the images of a file.
+struct Described {
+    pages: Vec<Vec<Plane>>,
+    remarks: Vec<Remark>,
+    about: About,
+}
+
 /// Pages as ImageJ, OME or MetaMorph describe them; `None` where no one does.
-fn described(directories: &[Directory<'_>], first: &Layout) -> Option<(Vec<Vec<Plane>>, Vec<Remark>)> {
+fn described(directories: &[Directory<'_>], first: &Layout) -> Result<Option<Described>, Refusal> {
     let text = directories[0].text(DESCRIPTION);
     let planes = planes(directories, first, &text);
     let plan = if text.starts_with("ImageJ=") {
-        imagej(&text, planes.len(), first.samples)?
+        imagej(&text, planes.len(), first.samples)
+            .map(|plan| Plan { about: imagej_about(&directories[0], &text), ..plan })
     } else if text.contains("<OME") {
         ome::plan(&text, first.samples)?
     } else if directories[0].count(METAMORPH_PLANES) > 1 && planes.len() > 1 {
-        Plan { channels: 1, planes: (0..planes.len()).map(Some).collect(), remarks: Vec::new() }
+        Some(Plan { channels: 1, planes: (0..planes.len()).map(Some).collect(), ..Plan::default() })
     } else {
-        return None;
+        None
     };
+    let Some(plan) = plan else { return Ok(None) };
     let found: Option<Vec<Plane>> =
         plan.planes.iter().map(|number| planes.get((*number)?).copied()).collect();
     let fits = |found: &Vec<Plane>| {
@@ -160,13 +175,18 @@ fn described(directories: &[Directory<'_>], first: &Layout) -> Option<(Vec<Vec<P
             |plane: &Plane| Layout::of(&directories[plane.directory]).is_ok_and(|layout| layout.like(first));
         !found.is_empty() && found.len().is_multiple_of(plan.channels) && found.iter().all(like)
     };
-    match found.filter(fits) {
-        Some(found) => Some((found.chunks(plan.channels).map(<[Plane]>::to_vec).collect(), plan.remarks)),
+    Ok(Some(match found.filter(fits) {
+        Some(found) => Described {
+            pages: found.chunks(plan.channels).map(<[Plane]>::to_vec).collect(),
+            remarks: plan.remarks,
+            about: plan.about,
+        },
         None => {
             let single = planes.iter().filter(|plane| !directories[plane.directory].is_reduced());
-            Some((single.map(|&plane| vec![plane]).collect(), vec![Remark::Misdescribed]))
+            let pages = single.map(|&plane| vec![plane]).collect();
+            Described { pages, remarks: vec![Remark::Misdescribed], about: About::default() }
         }
-    }
+    }))
 }
 
 /// All images in the order of the file. ImageJ and MetaMorph write large stacks as one directory, whose images follow
@@ -200,27 +220,14 @@ fn imagej(text: &str, found: usize, samples: usize) -> Option<Plan> {
     let images = number("images").unwrap_or(said);
     let whole = images == found && (said == images || said == channels || said == 1);
     let planes = if whole { (0..images).map(Some).collect() } else { Vec::new() };
-    Some(Plan { channels, planes, remarks: Vec::new() })
+    Some(Plan { channels, planes, ..Plan::default() })
 }
 
-/// One image of the channels of several, which have the same size and type.
-fn interleaved(images: Vec<Image>) -> Result<Image, String> {
-    let count = images.len();
-    let mut images = images.into_iter();
-    let first = images.next().ok_or("TIFF: a page without images")?;
-    if count == 1 {
-        return Ok(first);
-    }
-    let Image { height, width, channels, .. } = first;
-    let mut planes = first.pixels;
-    for image in images {
-        let appended = (image.channels == channels).then(|| planes.append(image.pixels)).flatten();
-        appended.ok_or("TIFF: the channels of one image differ in type")?;
-    }
-    let plane = height * width * channels;
-    let places = (0..height * width).flat_map(|pixel| {
-        (0..count).flat_map(move |image| (0..channels).map(move |c| image * plane + pixel * channels + c))
-    });
-    let pixels: Pixels = planes.gathered(places);
-    Image::new(height, width, count * channels, pixels).map_err(|error| error.to_string())
+/// The size of a pixel: ImageJ gives the pixels of a unit as the resolution, and the unit in its description.
+fn imagej_about(tags: &Directory<'_>, text: &str) -> About {
+    let unit = text.lines().find_map(|line| line.strip_prefix("unit=")).and_then(micrometres);
+    let pixels = |tag| tags.reals(tag).ok().flatten().and_then(|reals| reals.first().copied());
+    let size = |tag| Some(unit? / pixels(tag)?).filter(|size| size.is_finite() && *size > 0.0);
+    let size = size(Y_RESOLUTION).zip(size(X_RESOLUTION)).map(|(down, across)| [down, across]);
+    About { pixel_size: size, ..About::default() }
 }
