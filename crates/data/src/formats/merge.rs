@@ -10,11 +10,12 @@ use crate::tree::Tree;
 pub(super) fn merged(tree: &Tree, entries: &[usize], files: Vec<Decoded>) -> Result<Decoded, Refusal> {
     let path = |at: usize| tree.entries[entries[at]].path.as_str();
     let pages = files.first().map_or(0, |first| first.images.len());
-    let mut merged =
-        Decoded { images: Vec::new(), paged: false, remarks: Vec::new(), about: About::default() };
+    let (remarks, about) = (Vec::new(), About::default());
+    let mut merged = Decoded { images: Vec::new(), first_page: None, volume: false, remarks, about };
     let mut channels: Vec<Vec<Image>> = vec![Vec::with_capacity(files.len()); pages];
     for (at, file) in files.into_iter().enumerate() {
-        merged.paged |= file.paged;
+        merged.first_page = merged.first_page.or(file.first_page);
+        merged.volume |= file.volume;
         merged.remarks.extend(file.remarks);
         merged.about.pixel_size = merged.about.pixel_size.or(file.about.pixel_size);
         if file.images.len() != pages {
@@ -57,10 +58,10 @@ pub(super) fn chosen(file: Decoded, wanted: &[String]) -> Result<Decoded, Refusa
         return Err(Refusal::new(reason, "leave {channels} empty to read all"));
     }
     let Some(places) = places_of(wanted, &file.about.channel_names)? else { return Ok(file) };
-    let Decoded { images, paged, remarks, about } = file;
+    let Decoded { images, first_page, volume, remarks, about } = file;
     let images = images.into_iter().map(|image| only_channels(image, &places)).collect::<Result<_, _>>()?;
     let channel_names = places.iter().map(|&place| about.channel_names[place].clone()).collect();
-    Ok(Decoded { images, paged, remarks, about: About { channel_names, ..about } })
+    Ok(Decoded { images, first_page, volume, remarks, about: About { channel_names, ..about } })
 }
 
 fn alike(one: &Image, other: &Image) -> bool {

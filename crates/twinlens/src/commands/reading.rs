@@ -46,6 +46,27 @@ pub struct ReadingArgs {
     /// The key of the hashes that stand for patients of DICOM images
     #[arg(long, help_heading = HEADING, value_name = "KEY")]
     pub patient_key: Option<String>,
+    /// The plane along which volumes are cut into images
+    #[arg(long, help_heading = HEADING, value_name = "axial|coronal|sagittal", value_parser = ["axial", "coronal", "sagittal"], hide_possible_values = true)]
+    pub plane: Option<String>,
+    /// Which volume is read of a file with several, such as the times of a series, counted from 0
+    #[arg(long, help_heading = HEADING, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub volume: Option<i64>,
+    /// Which files are the channels of one image: a pattern of their names such as {well}_{site}_w{channel}, auto, or none
+    #[arg(long, help_heading = HEADING, value_name = "PATTERN")]
+    pub channels_from: Option<String>,
+    /// The channels to read, by name and in this order
+    #[arg(long, help_heading = HEADING, value_name = "NAME,..", value_delimiter = ',')]
+    pub channels: Vec<String>,
+    /// Divide images by the illumination of their plate
+    #[arg(long, help_heading = HEADING, value_name = "off|median", value_parser = ["off", "median"], hide_possible_values = true)]
+    pub illumination: Option<String>,
+    /// Normalise the colours of histological stains
+    #[arg(long, help_heading = HEADING, value_name = "macenko|reinhard", value_parser = ["none", "macenko", "reinhard"], hide_possible_values = true)]
+    pub stain: Option<String>,
+    /// The image whose colours they are normalised to, instead of the set's own
+    #[arg(long, help_heading = HEADING, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub stain_reference: Option<String>,
     /// Give grey images as RGB
     #[arg(long, help_heading = HEADING)]
     pub rgb: bool,
@@ -125,6 +146,7 @@ impl ReadingArgs {
     /// The flags that were given, as settings.
     pub fn flags(&self) -> Vec<Flag> {
         let text = |value: &Option<String>| value.clone().map(Value::String);
+        let texts = |values: &[String]| values.iter().cloned().map(Value::String).collect();
         let ignored = || self.ignore_labels.iter().copied().map(Value::Integer).collect();
         let all = [
             ("--on-bad-sample", "data_options.on_bad_sample", text(&self.on_bad_sample)),
@@ -147,6 +169,17 @@ impl ReadingArgs {
                 self.window.as_ref().and_then(|window| Value::try_from(window).ok()),
             ),
             ("--patient-key", "data_options.patient_key", text(&self.patient_key)),
+            ("--plane", "data_options.plane", text(&self.plane)),
+            ("--volume", "data_options.volume", self.volume.map(Value::Integer)),
+            ("--channels-from", "data_options.channels_from", text(&self.channels_from)),
+            (
+                "--channels",
+                "data_options.channels",
+                (!self.channels.is_empty()).then(|| Value::Array(texts(&self.channels))),
+            ),
+            ("--illumination", "data_options.illumination", text(&self.illumination)),
+            ("--stain", "data_options.stain", text(&self.stain)),
+            ("--stain-reference", "data_options.stain_reference", text(&self.stain_reference)),
             ("--rgb", "data_options.rgb", self.rgb.then_some(Value::Boolean(true))),
             (
                 "--range",
@@ -186,7 +219,10 @@ impl ReadingArgs {
 mod tests {
     use std::collections::BTreeMap;
 
-    use twinlens_data::{ArrayLayout, OnBadSample, Pages, SharedGroups, Split, SplitPolicy};
+    use twinlens_data::stain::StainMethod;
+    use twinlens_data::{
+        ArrayLayout, Illumination, OnBadSample, Pages, Plane, SharedGroups, Split, SplitPolicy,
+    };
 
     use super::*;
     use crate::commands::testing::parse;
@@ -197,7 +233,9 @@ mod tests {
         let read = |line: &str| parse::<ReadingArgs>(line).unwrap().over(&before).unwrap();
         assert_eq!(read(""), before);
         let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --labels-from 1percent.txt --path-column id \
-                    --ignore-labels 255,-2 --layout nchw --pages max --window -160,240 --patient-key k --range -1024,3071 --splits column \
+                    --ignore-labels 255,-2 --layout nchw --pages max --window -160,240 --patient-key k \
+                    --plane coronal --volume 2 --channels-from {well}_w{channel} --channels DAPI,Actin --illumination median \
+                    --stain macenko --stain-reference r.png --range -1024,3071 --splits column \
                     --split-folder train=seg_train --split-folder train=extra --split-column fold --group patient --shared-groups tell";
         let expected = DataSettings {
             on_bad_sample: OnBadSample::Fail,
@@ -211,6 +249,13 @@ mod tests {
             pages: Pages::Max,
             window: Window::Bounds([-160.0, 240.0]),
             patient_key: "k".into(),
+            plane: Plane::Coronal,
+            volume: Some(2),
+            channels_from: "{well}_w{channel}".into(),
+            channels: vec!["DAPI".into(), "Actin".into()],
+            illumination: Illumination::Median,
+            stain: StainMethod::Macenko,
+            stain_reference: "r.png".into(),
             range: RangeChoice::Same([-1024.0, 3071.0]),
             splits: SplitPolicy::Column,
             split_folders: BTreeMap::from([(Split::Train, vec!["seg_train".into(), "extra".into()])]),
