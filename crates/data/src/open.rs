@@ -197,6 +197,7 @@ fn data_set(
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
     let (splits, split_origin) = decide(&(store.clone() as Arc<dyn ImageSource>), parts, &options.settings)?;
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
+    notices.extend(shared_patients(&splits, split_origin));
     let as_stored = DataSet {
         name,
         format,
@@ -253,6 +254,28 @@ fn without_images<'a>(
         Some(missing.fold(Notice::new("few-images", message), Notice::about))
             .filter(|notice| notice.count > 0)
     })
+}
+
+/// Tells patients of whom drawn splits share images, where a column says whose these are.
+fn shared_patients(splits: &Splits, origin: SplitOrigin) -> Option<Notice> {
+    if !matches!(origin, SplitOrigin::Drawn | SplitOrigin::ValFromTrain) {
+        return None;
+    }
+    let mut found: BTreeMap<&str, BTreeSet<Split>> = BTreeMap::new();
+    for split in Split::ALL {
+        let Some(source) = splits.get(split) else { continue };
+        let is_patient = |column: &String| column == "dicom_patient" || column == "patient";
+        let Some(place) = source.columns().iter().position(is_patient) else { continue };
+        let patients = (0..source.len()).filter_map(|index| source.metadata(index).get(place));
+        for patient in patients.filter(|patient| !patient.is_empty()) {
+            found.entry(patient).or_default().insert(split);
+        }
+    }
+    let shared = found.values().filter(|splits| splits.len() > 1).count();
+    let message =
+        format!("{shared} patients have images in several drawn splits: results will look too good");
+    let hint = "folders train, val and test, or `{splits} column`, keep the images of a patient together";
+    (shared > 0).then(|| Notice::new("patients-in-splits", message).hint(hint))
 }
 
 fn is_unlabelled(source: &dyn ImageSource) -> bool {

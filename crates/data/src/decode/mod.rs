@@ -27,7 +27,7 @@ mod turn;
 
 use image::ImageFormat;
 
-pub(crate) use self::dicom::{Facts, facts, is_dicom};
+pub(crate) use self::dicom::{Facts, Frame, facts, is_dicom};
 use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;

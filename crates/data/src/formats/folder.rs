@@ -57,7 +57,7 @@ fn images(tree: &Tree) -> Vec<usize> {
         let entry = &tree.entries[*index];
         match entry.kind {
             Kind::Image(_) => true,
-            Kind::Dicom => !dicom::is_directory(&entry.path),
+            Kind::Dicom => tree.entries.len() == 1 || !dicom::is_directory(&entry.path),
             Kind::Npy => arrays.contains(index),
             Kind::Other | Kind::Known(_) | Kind::Empty | Kind::Unreadable => named_like_one(&entry.path),
             _ => false,
