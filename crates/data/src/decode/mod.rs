@@ -30,7 +30,7 @@ mod turn;
 use image::ImageFormat;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::dicom::{Facts, facts, is_dicom};
+pub(crate) use self::dicom::{Facts, Frame, facts, is_dicom};
 pub(crate) use self::nifti::{is_nifti, is_pair};
 use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::DataSettings;
-use crate::decode::{Facts, facts};
+use crate::decode::{Facts, Frame, facts};
 use crate::table::Known;
 use crate::tree::{Kind, Tree};
 
@@ -55,9 +55,10 @@ impl Series {
             .collect();
         let mut groups: BTreeMap<String, Vec<(usize, Facts)>> = BTreeMap::new();
         for (entry, facts) in found {
-            // A file without a series is one of its own.
-            let series = if facts.series.is_empty() { format!("#{entry}") } else { facts.series.clone() };
-            groups.entry(series).or_default().push((entry, facts));
+            groups
+                .entry(group_of(&tree.entries[entry].path, entry, &facts))
+                .or_default()
+                .push((entry, facts));
         }
         let mut known = BTreeMap::new();
         for mut group in groups.into_values() {
@@ -117,6 +118,17 @@ impl One {
             along.map_or(String::new(), |(place, _)| ((place * 1000.0).round() / 1000.0).to_string()),
             facts.frames[frame].window.clone(),
         ]
+    }
+}
+
+/// What the files of one series have in common. Where names were taken out of files, their series often were too: then the
+/// slices of one folder that have places are a series, and any other file is one of its own.
+fn group_of(path: &str, entry: usize, facts: &Facts) -> String {
+    let Facts { series, patient, modality, frames, .. } = facts;
+    match frames.first().and_then(Frame::along_normal) {
+        _ if !series.is_empty() => series.clone(),
+        Some(_) => format!("{patient} {modality} {}", path.rsplit_once('/').map_or("", |(folder, _)| folder)),
+        None => format!("#{entry}"),
     }
 }
 

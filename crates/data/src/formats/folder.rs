@@ -65,7 +65,7 @@ fn images(tree: &Tree) -> Vec<usize> {
         match entry.kind {
             _ if numbers.contains(index) => false,
             Kind::Image(_) | Kind::Nifti => true,
-            Kind::Dicom => !dicom::is_directory(&entry.path),
+            Kind::Dicom => tree.entries.len() == 1 || !dicom::is_directory(&entry.path),
             Kind::Npy => arrays.contains(index),
             Kind::Other | Kind::Known(_) | Kind::Empty | Kind::Unreadable => named_like_one(&entry.path),
             _ => false,

@@ -7,7 +7,7 @@ use twinlens_data::{
     Window, WindowRule,
 };
 
-use crate::make::{png, put};
+use crate::make::put;
 
 /// A file written by hand: explicit kinds of values, little-endian.
 #[derive(Clone, Default)]
@@ -114,10 +114,7 @@ fn slices_of_a_series_come_in_their_order_in_the_patient() {
         ("c", slice(7.0).series("1.9").write()),
         ("d", slice(20.5).series("1.2").write()),
         ("e", slice(-1.0).series("1.9").write()),
-        ("f.png", png(3, 1)),
     ]);
-    // A picture among them has another kind of numbers.
-    std::fs::remove_file(folder.path().join("f.png")).unwrap();
     let set = open(folder.path(), settings(Window::default()));
     assert_eq!(names(&set), ["b", "d", "a", "e", "c"]);
     assert_eq!(column(&set, "position_mm"), ["10", "20.5", "30", "-1", "7"]);
@@ -349,4 +346,40 @@ fn real_files_that_are_broken_are_left_out_and_say_why() {
     assert!(skipped("no_meta.dcm").contains("no transfer syntax"));
     assert!(skipped("reportsi.dcm").contains("no pixels"));
     assert_eq!(set.skipped.count, 3);
+}
+
+#[test]
+fn no_drawn_split_divides_a_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..40 {
+        let patient = format!("P{}", number / 4);
+        let image = Dicom::of([number as i16; 6]).text((0x10, 0x20), "LO", &patient).write();
+        put(folder.path(), &format!("{}/{number}", ["a", "b"][number % 2]), &image);
+    }
+    let set = open(folder.path(), DataSettings::default());
+    let patients = |split: Split| {
+        let source = set.splits.get(split).unwrap();
+        let column = source.columns().iter().position(|column| column == "patient").unwrap();
+        (0..source.len()).map(|index| source.metadata(index)[column].clone()).collect::<BTreeSet<String>>()
+    };
+    let [train, val, test] = Split::ALL.map(patients);
+    assert_eq!(train.len() + val.len() + test.len(), 10, "{train:?} {val:?} {test:?}");
+    assert!(set.notices.iter().any(|notice| notice.id == "groups" && notice.message.contains("`patient`")));
+}
+
+#[test]
+fn slices_of_a_folder_are_a_series_where_files_name_none() {
+    let slice = |z: f64| Dicom::of([0; 6]).at(AXIAL, &format!("0\\0\\{z}")).write();
+    let folder = folder(&[
+        ("one/1", slice(-766.5)),
+        ("one/2", slice(-768.5)),
+        ("one/3", slice(-770.5)),
+        ("two/1", slice(9.0)),
+        ("two/2", slice(8.0)),
+        ("two/3", Dicom::of([0; 6]).text((0x20, 0x13), "IS", "-4").write()),
+    ]);
+    let set = open(folder.path(), settings(Window::default()));
+    assert_eq!(names(&set), ["one/3", "one/2", "one/1", "two/2", "two/1", "two/3"]);
+    assert_eq!(column(&set, "slice"), ["1", "2", "3", "1", "2", "1"]);
+    assert_eq!(column(&set, "position_mm"), ["-770.5", "-768.5", "-766.5", "8", "9", ""]);
 }

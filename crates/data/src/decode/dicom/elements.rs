@@ -69,10 +69,15 @@ impl<'a> Element<'a> {
         if self.writing.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
     }
 
-    /// Its text without what fills it up.
-    pub(super) fn text(&self) -> &'a str {
+    /// The bytes of its text without what fills it up.
+    pub(super) fn letters(&self) -> &'a [u8] {
         let end = self.value.iter().position(|&byte| byte == 0).unwrap_or(self.value.len());
-        std::str::from_utf8(&self.value[..end]).unwrap_or_default().trim()
+        self.value[..end].trim_ascii()
+    }
+
+    /// Its text, where it is plain.
+    pub(super) fn text(&self) -> &'a str {
+        std::str::from_utf8(self.letters()).unwrap_or_default()
     }
 
     /// The numbers of its text, as far as they are such.
@@ -326,9 +331,12 @@ pub(super) fn data_set<'a>(syntax: &str, body: &'a [u8]) -> Elements<'a> {
     Elements::new(body, Writing { explicit, big_endian })
 }
 
-/// Kinds of values that the first elements of a data set have.
-const KINDS: [[u8; 2]; 12] =
-    [*b"AE", *b"AS", *b"CS", *b"DA", *b"DS", *b"IS", *b"LO", *b"PN", *b"SH", *b"TM", *b"UI", *b"UL"];
+/// All kinds of values.
+const KINDS: [[u8; 2]; 34] = [
+    *b"AE", *b"AS", *b"AT", *b"CS", *b"DA", *b"DS", *b"DT", *b"FD", *b"FL", *b"IS", *b"LO", *b"LT", *b"OB",
+    *b"OD", *b"OF", *b"OL", *b"OV", *b"OW", *b"PN", *b"SH", *b"SL", *b"SQ", *b"SS", *b"ST", *b"SV", *b"TM",
+    *b"UC", *b"UI", *b"UL", *b"UN", *b"UR", *b"US", *b"UT", *b"UV",
+];
 
 /// The data set of a deflated file, at most `allowed` bytes.
 pub(super) fn inflated(body: &[u8], allowed: u64) -> Result<Vec<u8>, Refusal> {

@@ -61,7 +61,8 @@ fn facts_of((header, whole): &(Header<'_>, bool), settings: &DataSettings) -> (F
     let is_code = |text: &&str| {
         text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
-    let count = header.each.len().max(1);
+    let frames = usize::try_from(header.frames.unwrap_or(1)).unwrap_or(1);
+    let count = if header.each.len() == frames { frames.max(1) } else { 1 };
     let wanted = match settings.pages {
         Pages::First | Pages::Max => 0..1,
         Pages::Middle => count / 2..count / 2 + 1,
@@ -103,7 +104,7 @@ fn window_of(header: &Header<'_>, facts: &FrameFacts, window: Window) -> String 
 }
 
 /// The hash that stands for `text`; nothing for nothing.
-fn hashed(key: &str, what: &str, text: &str) -> String {
+fn hashed(key: &str, what: &str, text: &[u8]) -> String {
     if text.is_empty() {
         return String::new();
     }

@@ -67,8 +67,9 @@ pub(super) struct FrameFacts {
 #[derive(Clone, Default)]
 pub(super) struct Header<'a> {
     pub(super) modality: &'a str,
-    pub(super) patient: &'a str,
-    pub(super) series: &'a str,
+    /// Texts in whatever letters.
+    pub(super) patient: &'a [u8],
+    pub(super) series: &'a [u8],
     pub(super) instance: Option<i64>,
     pub(super) samples: Option<u16>,
     pub(super) photometric: &'a str,
@@ -142,8 +143,8 @@ impl<'a> Header<'a> {
         let number = || element.number().unwrap_or_default();
         match element.tag {
             Tag(0x0008, 0x0060) => self.modality = element.text(),
-            Tag(0x0010, 0x0020) => self.patient = element.text(),
-            Tag(0x0020, 0x000E) => self.series = element.text(),
+            Tag(0x0010, 0x0020) => self.patient = element.letters(),
+            Tag(0x0020, 0x000E) => self.series = element.letters(),
             Tag(0x0020, 0x0013) => self.instance = element.text().parse().ok(),
             Tag(0x0028, 0x0002) => self.samples = element.number(),
             Tag(0x0028, 0x0004) => self.photometric = element.text(),

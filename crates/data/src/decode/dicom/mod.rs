@@ -26,7 +26,7 @@ use std::ops::Range;
 
 pub(super) use self::elements::has_preamble;
 pub(crate) use self::elements::is_dicom;
-pub(crate) use self::facts::{Facts, facts};
+pub(crate) use self::facts::{Facts, Frame, facts};
 use self::header::{FrameFacts, Header, Shape, Voi};
 use self::pixels::{Color, Frames, Layout};
 use super::pages::{PageSource, Take};
@@ -58,7 +58,8 @@ impl<'a> File<'a> {
             return Err("DICOM: the image has no palette, or one that is damaged".into());
         }
         let frames = Frames::open(&header, layout, allowed)?;
-        Ok(Pictures { header, frames, window, held: None, extremes: None, by_extremes: false })
+        let whole = all_whole(&header, &frames.layout);
+        Ok(Pictures { header, frames, window, whole, held: None, extremes: None, by_extremes: false })
     }
 }
 
@@ -67,6 +68,8 @@ pub(super) struct Pictures<'a> {
     header: Header<'a>,
     frames: Frames<'a>,
     window: Window,
+    /// Whether values of all frames are whole numbers of 16 bits; `None` where those of a single frame say it.
+    whole: Option<bool>,
     /// The values of the frame that was decoded last.
     held: Option<(usize, Vec<f64>)>,
     /// The smallest and the largest value of all frames, when they were asked for.
@@ -111,7 +114,7 @@ impl Pictures<'_> {
         let values = self.values(number)?;
         let stored = self.window == Window::Rule(WindowRule::None);
         let (channels, pixels) = match layout.color {
-            Color::Grey { .. } | Color::Palette if stored => (1, numbers(values, self.whole())),
+            Color::Grey { .. } | Color::Palette if stored => (1, numbers(values, self.whole)),
             Color::Grey { inverted } => (1, Pixels::F32(self.shades(number, values, inverted)?)),
             Color::Palette => (3, self.colors(&values)),
             Color::Rgb | Color::Ybr | Color::YbrHalf => (3, colors(values, &layout, stored)),
@@ -134,27 +137,6 @@ impl Pictures<'_> {
             values.iter_mut().for_each(|value| *value = slope * *value + intercept);
         }
         Ok(values)
-    }
-
-    /// The type of the values, where all frames must have one: whole numbers of 16 bits if the bits allow no others. `None`
-    /// where the values of a single frame say it.
-    fn whole(&self) -> Option<bool> {
-        let layout = &self.frames.layout;
-        if layout.frames == 1 {
-            return None;
-        }
-        let [low, high] = match (layout.signed, 2f64.powi(layout.bits as i32)) {
-            (true, count) => [-count / 2.0, count / 2.0 - 1.0],
-            (false, count) => [0.0, count - 1.0],
-        };
-        let fits = |facts: &FrameFacts| {
-            let [slope, intercept] = facts.rescale.unwrap_or([1.0, 0.0]);
-            let ends = [slope * low + intercept, slope * high + intercept];
-            slope.fract() == 0.0 && intercept.fract() == 0.0 && ends.into_iter().all(is_short)
-        };
-        let table = self.header.modality_table.is_some();
-        let frames = (0..layout.frames).map(|number| self.header.frame(number));
-        Some(!layout.float && !table && frames.into_iter().all(|facts| fits(&facts)))
     }
 
     /// The shades of a frame of grey, from 0 to 1.
@@ -225,6 +207,28 @@ impl Voi {
             Shape::Sigmoid => 1.0 / (1.0 + (-4.0 * (value - center) / width).exp()),
         }
     }
+}
+
+/// Whether the bits of several frames, which must have one type, allow no values but whole numbers of 16 bits.
+fn all_whole(header: &Header<'_>, layout: &Layout) -> Option<bool> {
+    if layout.frames == 1 {
+        return None;
+    }
+    let [low, high] = match (layout.signed, 2f64.powi(layout.bits as i32)) {
+        (true, count) => [-count / 2.0, count / 2.0 - 1.0],
+        (false, count) => [0.0, count - 1.0],
+    };
+    let fits = |facts: &FrameFacts| {
+        let [slope, intercept] = facts.rescale.unwrap_or([1.0, 0.0]);
+        let ends = [slope * low + intercept, slope * high + intercept];
+        slope.fract() == 0.0 && intercept.fract() == 0.0 && ends.into_iter().all(is_short)
+    };
+    let stated = header.each.len().min(layout.frames) + 1; // those beyond are like all
+    Some(
+        !layout.float
+            && header.modality_table.is_none()
+            && (0..stated).all(|number| fits(&header.frame(number))),
+    )
 }
 
 fn is_short(value: f64) -> bool {

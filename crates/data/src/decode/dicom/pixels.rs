@@ -360,11 +360,11 @@ impl<'a> Frames<'a> {
             Packing::Jpeg => return self.jpeg(bytes),
             Packing::LosslessJpeg => {
                 let (raw, bits) = lossless::decode(bytes, sides, layout.samples)?;
-                self.in_rgb(integers(raw, bits))
+                self.in_rgb(integers(raw, bits.min(layout.bits)))
             }
             Packing::JpegLs => {
                 let (raw, bits) = jpegls::decode(bytes, sides, layout.samples)?;
-                self.in_rgb(integers(raw, bits))
+                self.in_rgb(integers(raw, bits.min(layout.bits)))
             }
             Packing::Jpeg2000 => {
                 let decoded = jpeg2000::decode(bytes, sides, layout.samples)?;
@@ -372,7 +372,7 @@ impl<'a> Frames<'a> {
                     true => self.in_rgb(decoded.samples),
                     false => {
                         let raw = decoded.samples.into_iter().map(|value| value as i64 as u32);
-                        self.in_rgb(integers(raw.collect(), decoded.bits))
+                        self.in_rgb(integers(raw.collect(), decoded.bits.min(layout.bits)))
                     }
                 }
             }

@@ -1,9 +1,11 @@
 //! Golden cases: values and shades as pydicom and the formulas of the standard have them, and files that must be refused.
 
+use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use twinlens_golden::{Case, cases};
 
 use super::super::{DecodeOptions, Decoded, decode};
+use super::header::{Shape, Voi};
 use crate::{DataSettings, Pages, Pixels, Window, WindowRule};
 
 const STORED: Window = Window::Rule(WindowRule::None);
@@ -178,3 +180,95 @@ fn files_that_break_off_or_are_damaged_are_refused() {
         }
     }
 }
+
+/// A file of one row of grey samples.
+fn written(values: &[u16], [allocated, stored]: [u16; 2], signed: bool) -> Vec<u8> {
+    let mut bytes = vec![0; 128];
+    bytes.extend(b"DICM");
+    let mut element = |group: u16, number: u16, vr: &[u8; 2], value: &[u8]| {
+        bytes.extend([group.to_le_bytes(), number.to_le_bytes()].concat());
+        bytes.extend(vr);
+        match vr {
+            b"OW" => bytes.extend([&[0, 0], &(value.len() as u32).to_le_bytes()[..]].concat()),
+            _ => bytes.extend((value.len() as u16).to_le_bytes()),
+        }
+        bytes.extend(value);
+    };
+    element(2, 0x10, b"UI", b"1.2.840.10008.1.2.1\0");
+    element(0x28, 4, b"CS", b"MONOCHROME2 ");
+    let columns = values.len() as u16;
+    for (number, value) in
+        [(0x10, 1), (0x11, columns), (0x100, allocated), (0x101, stored), (0x103, signed.into())]
+    {
+        element(0x28, number, b"US", &value.to_le_bytes());
+    }
+    let pixels: Vec<u8> = match allocated {
+        8 => values.iter().map(|&value| value as u8).collect(),
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    };
+    element(0x7FE0, 0x10, b"OW", &pixels);
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn samples_are_the_bits_that_count(
+        values in prop::collection::vec(any::<u16>(), 1..40),
+        allocated in prop::sample::select(vec![8u16, 16]),
+        stored in 1..=16u16,
+        signed: bool,
+    ) {
+        let stored = stored.min(allocated);
+        let decoded = decode(&written(&values, [allocated, stored], signed), &options(STORED)).unwrap();
+        let expected = |&value: &u16| {
+            let value = i64::from(value) % (1 << stored);
+            if signed && value >= 1 << (stored - 1) { value - (1 << stored) } else { value }
+        };
+        let expected: Vec<f64> = values.iter().map(|value| expected(value) as f64).collect();
+        prop_assert_eq!(decoded.images[0].pixels.to_f64(), expected);
+    }
+
+    #[test]
+    fn shades_lie_between_black_and_white_and_never_fall(
+        center in -2000.0..2000.0f64,
+        width in 1.0..4000.0f64,
+        mut values in prop::collection::vec(-5000.0..5000.0f64, 2..30),
+    ) {
+        values.sort_by(f64::total_cmp);
+        for shape in [Shape::Linear, Shape::LinearExact, Shape::Sigmoid] {
+            let voi = Voi { center, width, shape };
+            let shades: Vec<f64> = values.iter().map(|&value| voi.shade(value)).collect();
+            prop_assert!(shades.is_sorted() && shades.iter().all(|shade| (0.0..=1.0).contains(shade)), "{:?}", shades);
+        }
+    }
+
+    #[test]
+    fn altered_files_make_no_reader_of_ours_fail(
+        file in prop::sample::select(OWN.to_vec()),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut bytes = made(file);
+        changes.iter().for_each(|(at, byte)| {
+            let at = at.index(bytes.len() - 132) + 132;
+            bytes[at] = *byte;
+        });
+        for window in [STORED, Window::default()] {
+            if let Err(refusal) = decode(&bytes, &options(window)) {
+                prop_assert!(!refusal.reason.contains("decoder failed"), "{}", refusal.reason);
+            }
+        }
+    }
+}
+
+/// Files that no crate decodes.
+const OWN: [&str; 9] = [
+    "confused.dcm",
+    "enhanced.dcm",
+    "float.dcm",
+    "jpegls_12_bits.dcm",
+    "jpegls_near.dcm",
+    "jpegls_rgb_lines.dcm",
+    "jpegls_rgb_samples.dcm",
+    "rle_frames.dcm",
+    "ybr_422.dcm",
+];
