@@ -412,8 +412,11 @@ impl Tree {
     /// All bytes of entry `index`, at most `limit`.
     pub(crate) fn bytes(&self, index: usize, limit: u64) -> Result<Vec<u8>, DataError> {
         let place = || self.place_of(index);
+        // Files are as long as the system says; what archives say of their members is not believed.
+        let len = self.entries[index].len.filter(|len| matches!(self.root, Root::Folder(_)) && *len <= limit);
+        let room = len.and_then(|len| usize::try_from(len).ok()).map_or(0, |len| len + 1);
         let bytes = self.with_reader(index, |reader| {
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(room);
             let limited = &mut reader.take(limit.saturating_add(1));
             limited.read_to_end(&mut bytes).map_err(|source| read_error(&place(), source))?;
             Ok(bytes)

@@ -177,7 +177,7 @@ impl Fields {
     pub(crate) fn notice(&self) -> Notice {
         let channels = self.channels.join(", ");
         let message = format!(
-            "{} images have {} channels ({channels}) from files of their own, by {}",
+            "{} image(s) have {} channels ({channels}) from files of their own, by {}",
             self.fields.len(),
             self.channels.len(),
             self.origin
@@ -234,7 +234,11 @@ mod tests {
             (fields.columns.join(" "), fields.fields[1].values.join(" ")),
             ("well site".into(), "A01 1".into())
         );
-        assert!(fields.notice().message.contains("2 images have 2 channels (1, 2)"), "{:?}", fields.notice());
+        assert!(
+            fields.notice().message.contains("2 image(s) have 2 channels (1, 2)"),
+            "{:?}",
+            fields.notice()
+        );
         // One file in five is of a field that is not whole.
         assert!(auto(&paths).is_none());
         let fields = by(&paths, |settings| settings.channels_from = "{well}_s{site}_w{channel}".into())

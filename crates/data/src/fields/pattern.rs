@@ -268,10 +268,10 @@ mod tests {
         #[test]
         fn any_pattern_and_path_end(pattern in "[{}a:#@?*/.]{0,12}", path in "[a1/._]{0,12}") {
             let pattern = format!("{pattern}{{channel}}");
-            if let Ok(pattern) = Pattern::parse(&pattern) {
-                if let Some(fit) = pattern.fit(&path) {
-                    proptest::prop_assert_eq!(fit.values.len(), pattern.names().len());
-                }
+            if let Ok(pattern) = Pattern::parse(&pattern)
+                && let Some(fit) = pattern.fit(&path)
+            {
+                proptest::prop_assert_eq!(fit.values.len(), pattern.names().len());
             }
         }
     }

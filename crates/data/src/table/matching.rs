@@ -93,7 +93,7 @@ pub(super) fn match_table(
     table: Table,
     index: &Index<'_>,
     settings: &DataSettings,
-) -> Result<Matched, Unmatched> {
+) -> Result<Matched, Box<Unmatched>> {
     let channels = match settings.path_column.as_str() {
         "" => load_data::channels(&table, index),
         _ => Vec::new(),
@@ -109,7 +109,7 @@ pub(super) fn match_table(
             Some(column) => vec![vec![column]],
             None => {
                 let wrong = table.no_column(name, "{path_column}");
-                return Err(Unmatched { table, wrong });
+                return Err(Box::new(Unmatched { table, wrong }));
             }
         },
     };
@@ -139,7 +139,7 @@ pub(super) fn match_table(
     let reason = format!("it names none of the images (its rows begin with {})", names.join(", "));
     let wrong =
         table.wrong(reason, "a column must hold the file names of the images; say which with {path_column}");
-    Err(Unmatched { table, wrong })
+    Err(Box::new(Unmatched { table, wrong }))
 }
 
 /// The images that a column names.

@@ -68,7 +68,8 @@ pub(crate) fn read(
     }
     let more = if stated { to_join(tree, &matched, &mut Vec::new()) } else { Vec::new() };
     let of_names_alone = matched.iter().all(|matched| matched.of_names);
-    for Unmatched { table, wrong } in others {
+    for other in others {
+        let Unmatched { table, wrong } = *other;
         match (joined(&mut matched, &table), wrong) {
             (Some(notice), _) => notice.add_to(&mut known.notices),
             (None, wrong) if stated || needed && of_names_alone => return Err(wrong),

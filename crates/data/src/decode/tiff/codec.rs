@@ -1,5 +1,6 @@
 //! The bytes of one strip or tile, unpacked.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use fax::decoder::{DecodeStatus, Group4Decoder};
@@ -10,12 +11,15 @@ use super::layout::Layout;
 use crate::decode::Refusal;
 
 /// Unpacks `bytes` to exactly `expected` bytes; `sides` are width and height of the piece in pixels.
-pub(super) fn unpack(
-    bytes: &[u8],
+pub(super) fn unpack<'a>(
+    bytes: &'a [u8],
     layout: &Layout,
     sides: [usize; 2],
     expected: usize,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<Cow<'a, [u8]>, Refusal> {
+    if let (1, false, Some(stored)) = (layout.compression, layout.bits_reversed, bytes.get(..expected)) {
+        return Ok(Cow::Borrowed(stored));
+    }
     let reversed: Vec<u8>;
     let bytes = match layout.bits_reversed {
         true => {
@@ -46,7 +50,7 @@ pub(super) fn unpack(
         );
     }
     unpacked.truncate(expected);
-    Ok(unpacked)
+    Ok(Cow::Owned(unpacked))
 }
 
 fn name(compression: u64) -> String {

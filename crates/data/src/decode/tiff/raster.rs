@@ -3,6 +3,8 @@
 //! Each piece is unpacked, brought to whole little-endian numbers, and laid into the image at its place; only then the
 //! numbers get their type and their colours.
 
+use std::borrow::Cow;
+
 use super::codec::unpack;
 use super::colors;
 use super::directory::{Directory, JPEG_TABLES};
@@ -86,34 +88,35 @@ impl Piece {
     }
 
     /// Rows x columns x samples numbers of [`Layout::size`] bytes, little-endian.
-    fn numbers(
+    fn numbers<'a>(
         &self,
         tags: &Directory<'_>,
         layout: &Layout,
-        bytes: &[u8],
+        bytes: &'a [u8],
         allowed: u64,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Cow<'a, [u8]>, Refusal> {
         if layout.compression == JPEG {
-            return self.jpeg(tags, layout, bytes, allowed);
+            return self.jpeg(tags, layout, bytes, allowed).map(Cow::Owned);
         }
         if layout.subsampling != [1, 1] {
-            return self.subsampled(layout, bytes);
+            return self.subsampled(layout, bytes).map(Cow::Owned);
         }
         let row = (self.columns * self.samples * layout.bits).div_ceil(8);
         let mut unpacked = unpack(bytes, layout, [self.columns, self.rows], row * self.rows)?;
         if layout.predictor == 3 {
-            add_bytes(&mut unpacked, row, self.samples, layout)?;
+            add_bytes(unpacked.to_mut(), row, self.samples, layout)?;
             return Ok(unpacked);
         }
         if !matches!(layout.bits, 8 | 16 | 32 | 64) {
-            unpacked = whole_numbers(&unpacked, row, self.columns * self.samples, layout);
+            unpacked = Cow::Owned(whole_numbers(&unpacked, row, self.columns * self.samples, layout));
         } else if tags.file().big_endian {
-            unpacked.chunks_exact_mut(layout.size()).for_each(<[u8]>::reverse);
+            unpacked.to_mut().chunks_exact_mut(layout.size()).for_each(<[u8]>::reverse);
         }
         match layout.predictor {
             1 => Ok(unpacked),
             2 if matches!(layout.bits, 8 | 16 | 32 | 64) => {
-                unpacked.chunks_exact_mut(row).for_each(|row| add_numbers(row, self.samples, layout.size()));
+                let rows = unpacked.to_mut().chunks_exact_mut(row);
+                rows.for_each(|row| add_numbers(row, self.samples, layout.size()));
                 Ok(unpacked)
             }
             other => Err(format!("TIFF: predictor {other} with {} bits is not read", layout.bits).into()),
