@@ -1,5 +1,6 @@
 //! DICOM files in folders: series, what is known of their slices, windows, and that nothing tells of people.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use twinlens_data::{
