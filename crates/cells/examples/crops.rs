@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p twinlens-cells --example crops -- FIELDS CHANNEL OUT [--stack]`; with `--stack` the files of the set,
 //! in order, are the channels of one field.
+#![allow(clippy::print_stdout, reason = "a program for people")]
 
 use std::error::Error;
 use std::fs;

@@ -1,7 +1,8 @@
 //! How well nuclei are found, on fields with masks beside them (`a.tif` and `a_labels.png`); optionally a drawing of each.
 //!
 //! `cargo run --release -p twinlens-cells --example nuclei -- FOLDER [--draw FOLDER] [KEY=VALUE ...]`, where KEY is a setting
-//! of the detector (`threshold=log`, `min_distance=8`).
+//! of the detector (`threshold=local`, `min_distance=8`).
+#![allow(clippy::print_stdout, reason = "a program for people")]
 
 use std::error::Error;
 use std::fs;

@@ -89,15 +89,15 @@ mod tests {
             ids[start] = next;
             let mut open = vec![start];
             while let Some(at) = open.pop() {
-                for other in 0..ids.len() {
+                for (other, id) in ids.iter_mut().enumerate() {
                     let dy = (at / mask.width).abs_diff(other / mask.width);
                     let dx = (at % mask.width).abs_diff(other % mask.width);
                     let near = match connectivity {
                         Connectivity::Four => dy + dx == 1,
                         Connectivity::Eight => dy.max(dx) == 1,
                     };
-                    if near && mask.inside[other] && ids[other] == 0 {
-                        ids[other] = next;
+                    if near && mask.inside[other] && *id == 0 {
+                        *id = next;
                         open.push(other);
                     }
                 }

@@ -69,7 +69,8 @@ impl Labels {
         self
     }
 
-    /// Pixels of each object, in the order of their numbers 1, 2, ...
+    /// Pixels of each object, in the order of their numbers 1, 2, ...; there is one for every number up to the largest, so
+    /// labels from elsewhere are to be [renumbered](Labels::renumbered) before.
     pub fn areas(&self) -> Vec<u32> {
         let mut areas = vec![0; self.largest() as usize];
         self.ids.iter().filter(|id| **id > 0).for_each(|&id| areas[id as usize - 1] += 1);
@@ -77,7 +78,7 @@ impl Labels {
     }
 
     /// Mean row and column of the pixels of each object, in the order of their numbers 1, 2, ...; NaN for a number that no
-    /// pixel has.
+    /// pixel has. As [`Labels::areas`], for labels that are numbered without gaps.
     pub fn centroids(&self) -> Vec<[f64; 2]> {
         let mut sums = vec![(0u64, 0u64, 0u64); self.largest() as usize];
         for (row, ids) in self.ids.chunks(self.width.max(1)).enumerate() {

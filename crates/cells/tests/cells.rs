@@ -1,4 +1,5 @@
 //! From fields on disk to cells on disk, and back through the reader of data sets.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may stop the test too")]
 
 use std::fs;
 use std::path::Path;

@@ -442,8 +442,11 @@ mod tests {
         ["p1/b_w1.tif", "p1/a_w1.tif", "p2/a_w1.tif"].map(String::from).to_vec()
     }
 
-    /// Number, row, column and area of the objects of each field.
-    fn objects(found: &FieldTable) -> Vec<Vec<(u32, [f64; 2], Option<u32>)>> {
+    /// Number, row and column, and area of an object.
+    type Told = (u32, [f64; 2], Option<u32>);
+
+    /// The objects of each field.
+    fn objects(found: &FieldTable) -> Vec<Vec<Told>> {
         let of = |name: &String| {
             let objects = found.objects(name, [100, 200]).unwrap();
             let both = objects.numbers.into_iter().zip(objects.centroids).zip(objects.areas);

@@ -282,7 +282,8 @@ impl DataSet {
             without.add_to(&mut set.notices);
         }
         set.stain = Some(stain.clone());
-        Ok(set)
+        // A range that was mapped before is mapped again, of what colours are now.
+        if self.range.is_of_type() { Ok(set) } else { set.with_range(&self.range) }
     }
 
     fn stained_before(&self, before: &FittedStain) -> DataError {

@@ -119,7 +119,11 @@ fn a_range_is_that_of_normalised_images() {
     let slides = slides();
     let mut settings = settings(StainMethod::Reinhard, &slides.reference);
     settings.range = RangeChoice::Same([0.0, 127.5]);
-    let set = slides.opened(settings);
+    let set = slides.opened(settings.clone());
+    // The same of a set that has its range already.
+    let plain = DataSettings { stain: StainMethod::None, stain_reference: String::new(), ..settings };
+    let later = slides.opened(plain).stained(set.stain.as_ref().unwrap()).unwrap();
+    assert_eq!(train(&later).image(0).unwrap(), train(&set).image(0).unwrap());
     let (stored, shown) = (train(&set).stored(0).unwrap(), train(&set).image(0).unwrap());
     for (stored, shown) in stored.pixels.to_f64().into_iter().zip(shown.pixels.to_f64()) {
         assert_eq!(shown, (2.0 * stored).min(255.0));

@@ -35,8 +35,14 @@ fn run(bytes: &[u8]) -> Result<(), String> {
 
 fn seeds() -> io::Result<Vec<Vec<u8>>> {
     let tables = [
-        ("ImageNumber,ObjectNumber,AreaShape_Area,Location_Center_X,Location_Center_Y\n1,1,300,10.5,20\n2,1,nan,3,4\n", "ImageNumber,FileName_DAPI,PathName_DAPI\n1,a.tif,C:\\raw\n2,b.tif,\n"),
-        ("Image,Nuclei\nImageNumber,Nuclei_Location_Center_X,Nuclei_Location_Center_Y\n1,3,4\n", "ImageNumber,URL_DNA\n1,file:/a.tif\n"),
+        (
+            "ImageNumber,ObjectNumber,AreaShape_Area,Location_Center_X,Location_Center_Y\n1,1,300,10.5,20\n2,1,nan,3,4\n",
+            "ImageNumber,FileName_DAPI,PathName_DAPI\n1,a.tif,C:\\raw\n2,b.tif,\n",
+        ),
+        (
+            "Image,Nuclei\nImageNumber,Nuclei_Location_Center_X,Nuclei_Location_Center_Y\n1,3,4\n",
+            "ImageNumber,URL_DNA\n1,file:/a.tif\n",
+        ),
         ("path;x;y\n\"a;b.tif\";1;2\n", ""),
         ("centroid-0\tcentroid-1\tlabel\n5\t6e1\t9\n", "ImageNumber\n"),
     ];

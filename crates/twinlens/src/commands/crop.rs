@@ -206,7 +206,11 @@ impl Asked {
         let (finder, told) = match (&args.objects, &args.masks, beside) {
             (Some(table), ..) => Finder::table_at(table, args.image_table.as_deref(), &fields)?,
             (None, Some(_), Some(masks)) if own_masks => Finder::masks(&masks, &fields)?,
-            (None, Some(path), _) => Finder::masks(&lab.open(path, &settings)?, &fields)?,
+            (None, Some(path), _) => {
+                // Labels and splits of the fields are no matter of masks; how images are turned is.
+                let settings = DataSettings { orientation: settings.orientation, ..DataSettings::default() };
+                Finder::masks(&lab.open(path, &settings)?, &fields)?
+            }
             (None, None, _) => (Finder::detector(detector, channel)?, Vec::new()),
         };
         notices.extend(told);
