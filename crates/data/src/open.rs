@@ -13,7 +13,7 @@ use crate::illumination::{self, Illumination};
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
 use crate::split::{draw_splits, draw_val};
-use crate::stain::StainMethod;
+use crate::stain::StainChoice;
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
 use crate::table;
 use crate::tree::{Kind, Tree};
@@ -124,7 +124,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
     let reading = DataSettings {
         // What is decided after reading.
         range: RangeChoice::default(),
-        stain: StainMethod::None,
+        stain: StainChoice::default(),
         stain_reference: String::new(),
         rgb: false,
         split_shares: SplitShares::default(),

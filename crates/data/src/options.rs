@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
-use crate::stain::StainMethod;
+use crate::stain::StainChoice;
 use crate::{DataError, Illumination, Split, Window};
 
 /// What to do with an image that cannot be decoded.
@@ -202,7 +202,7 @@ pub struct DataSettings {
     pub rgb: bool,
     /// Whether the colours of histological stains are normalised, and how.
     #[serde(skip_serializing_if = "is_default")]
-    pub stain: StainMethod,
+    pub stain: StainChoice,
     /// The image file whose colours they are normalised to; empty is the set itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stain_reference: String,

@@ -140,8 +140,14 @@ fn embedding(subject: &Subject, context: BuildContext, computing: &Computing) ->
     Embedding { context, resize, batch: computing.batch, workers: computing.workers }
 }
 
-/// The images with the range of values that the encoder in `file` knows, whatever the range that they were opened with.
+/// The images with the range of values that the encoder in `file` knows, whatever the range that they were opened with, and with the
+/// colours of stains that it knows, unless they were normalised already.
 fn seen_by(file: &EncoderFile, data: &DataSet) -> Result<DataSet, LabError> {
+    let stained = match &file.description.stain {
+        Some(stain) if data.stain.is_none() => Some(data.stained(stain)?),
+        _ => None,
+    };
+    let data = stained.as_ref().unwrap_or(data);
     match range_of(&file.description) {
         choice if choice == RangeChoice::default() => Ok(data.clone()),
         choice => Ok(data.ranged(&choice)?),
@@ -303,6 +309,7 @@ mod tests {
             features: 512,
             size,
             range,
+            stain: None,
             mean: vec![0.0],
             std: vec![1.0],
             eval_resize: EvalResize::default(),

@@ -9,7 +9,7 @@ use twinlens_data::{
 };
 use twinlens_nn::weights::EncoderFile;
 use twinlens_run::RunRecord;
-use twinlens_ssl::finetune::range_of;
+use twinlens_ssl::finetune::{range_of, stain_of};
 
 use crate::catalogue::{self, PublicSet};
 use crate::run_settings::RunSettings;
@@ -121,7 +121,8 @@ pub fn reading_for(path: &Path, file: &EncoderFile, name: &str) -> DataSettings 
     };
     let own = own.filter(is_of_run);
     let settings = own.map(|settings| settings.common().data_options.alone()).unwrap_or_default();
-    DataSettings { range: range_of(&file.description), ..settings }
+    let (range, stain) = (range_of(&file.description), stain_of(&file.description));
+    DataSettings { range, stain, stain_reference: String::new(), ..settings }
 }
 
 /// The data set that the run in the folder `path` learned from, as it was asked for, the first of several; none of a file or of a

@@ -30,6 +30,7 @@ fn subject(kind: FeaturesKind) -> Subject {
         features: 512,
         size: 8,
         range: None,
+        stain: None,
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
         origin: String::new(),

@@ -428,6 +428,7 @@ impl Common {
             features,
             size: context.size,
             range: Some(range.clone()),
+            stain: None,
             mean: context.mean.clone(),
             std: context.std.clone(),
             eval_resize: self.eval_resize,

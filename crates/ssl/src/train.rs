@@ -271,7 +271,9 @@ impl Prepared {
         learner: &mut Learner,
         origin: String,
     ) -> EncoderDescription {
-        settings.description(&self.context, &data.range, learner.network().0.features(), origin)
+        let features = learner.network().0.features();
+        let description = settings.description(&self.context, &data.range, features, origin);
+        EncoderDescription { stain: data.stain.clone(), ..description }
     }
 
     /// Full batches in an epoch.

@@ -157,6 +157,7 @@ fn encoder(seed: u64) -> EncoderFile {
         features: 512,
         size: 8,
         range: None,
+        stain: None,
         mean: images.context.mean,
         std: images.context.std,
         eval_resize: EvalResize::default(),

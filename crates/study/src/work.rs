@@ -13,9 +13,9 @@ use twinlens_lab::jobs::{
 use twinlens_lab::reports::keep_sheet;
 use twinlens_lab::run_settings::RunSettings;
 use twinlens_lab::{Lab, LabError, LabelDraw, Part, Repeat, Verdict, read_encoder, weights_sha256};
-use twinlens_nn::weights::EncoderFile;
+use twinlens_nn::weights::{EncoderDescription, EncoderFile};
 use twinlens_run::{RunFolder, RunKind, RunRecord, write_atomically};
-use twinlens_ssl::finetune::range_of;
+use twinlens_ssl::finetune::{range_of, stain_of};
 use twinlens_ssl::{Prepared, Settings, WhenDone};
 
 use crate::StudyError;
@@ -181,12 +181,14 @@ impl Bench<'_> {
         data: DataSet,
         lab: &Lab<'_>,
     ) -> Result<DataSet, StudyError> {
-        if file.description.range.as_ref().is_none_or(|range| *range == data.range) {
+        let EncoderDescription { range, stain, .. } = &file.description;
+        if range.as_ref().is_none_or(|range| *range == data.range) && *stain == data.stain {
             return Ok(data);
         }
         let mut settings: twinlens_data::DataSettings =
             toml::from_str(&judging.reading).map_err(|error| self.unreadable(&error.to_string()))?;
         settings.range = range_of(&file.description);
+        (settings.stain, settings.stain_reference) = (stain_of(&file.description), String::new());
         Ok(lab.open(&self.data.place(&node.data), &settings)?)
     }
 

@@ -66,6 +66,7 @@ mod tests {
             features: 512,
             size: 14,
             range: None,
+            stain: None,
             mean: vec![0.5; 3],
             std: vec![0.25; 3],
             eval_resize: twinlens_views::EvalResize::default(),

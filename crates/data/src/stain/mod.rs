@@ -48,6 +48,28 @@ pub enum StainMethod {
     Reinhard,
 }
 
+/// `stain` in settings: a method, which is fitted to the reference or to the set, or what was fitted before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StainChoice {
+    /// By name.
+    Method(StainMethod),
+    /// As it was kept with an encoder, say.
+    Fitted(FittedStain),
+}
+
+impl Default for StainChoice {
+    fn default() -> StainChoice {
+        StainChoice::Method(StainMethod::None)
+    }
+}
+
+impl From<StainMethod> for StainChoice {
+    fn from(method: StainMethod) -> StainChoice {
+        StainChoice::Method(method)
+    }
+}
+
 /// What colours are normalised to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "method", rename_all = "lowercase", deny_unknown_fields)]
@@ -299,14 +321,16 @@ impl DataSet {
     /// # Errors
     /// As [`DataSet::stained`]; a reference that cannot be used, or without a method.
     pub(crate) fn stained_as_set(self, settings: &DataSettings) -> Result<DataSet, DataError> {
-        let (method, reference) = (settings.stain, settings.stain_reference.as_str());
-        if method == StainMethod::None {
-            if reference.is_empty() {
-                return Ok(self);
+        let reference = settings.stain_reference.as_str();
+        let method = match &settings.stain {
+            StainChoice::Method(method) if *method != StainMethod::None => *method,
+            _ if !reference.is_empty() => {
+                let expected = "nothing without {stain}, which says how colours are normalised to it".into();
+                return Err(DataError::BadOption { name: "stain_reference", expected, got: reference.into() });
             }
-            let expected = "nothing without {stain}, which says how colours are normalised to it".into();
-            return Err(DataError::BadOption { name: "stain_reference", expected, got: reference.into() });
-        }
+            StainChoice::Method(_) => return Ok(self),
+            StainChoice::Fitted(fitted) => return self.stained(fitted),
+        };
         let fitted = match reference {
             "" => {
                 let source = Split::ALL.iter().find_map(|split| self.splits.get(*split));

@@ -1,7 +1,7 @@
 //! Colours of stains normalised as a set is opened.
 
 use proptest::prelude::*;
-use twinlens_data::stain::{FittedStain, Macenko, StainMethod, StainTarget};
+use twinlens_data::stain::{FittedStain, Macenko, StainChoice, StainMethod, StainTarget};
 use twinlens_data::{
     DataError, DataSet, DataSettings, Image, ImageSource, OpenOptions, PixelType, Pixels, RangeChoice,
     SplitPolicy, open,
@@ -30,7 +30,7 @@ fn png(image: &image::DynamicImage) -> Vec<u8> {
 
 fn settings(stain: StainMethod, reference: &str) -> DataSettings {
     DataSettings {
-        stain,
+        stain: stain.into(),
         stain_reference: reference.into(),
         splits: SplitPolicy::Defined,
         ..DataSettings::default()
@@ -121,8 +121,11 @@ fn a_range_is_that_of_normalised_images() {
     settings.range = RangeChoice::Same([0.0, 127.5]);
     let set = slides.opened(settings.clone());
     // The same of a set that has its range already.
-    let plain = DataSettings { stain: StainMethod::None, stain_reference: String::new(), ..settings };
+    let plain = DataSettings { stain: StainMethod::None.into(), stain_reference: String::new(), ..settings };
     let later = slides.opened(plain).stained(set.stain.as_ref().unwrap()).unwrap();
+    let kept = StainChoice::Fitted(set.stain.clone().unwrap());
+    let kept = slides.opened(DataSettings { stain: kept, ..DataSettings::default() });
+    assert_eq!((kept.stain, kept.fingerprint), (later.stain.clone(), later.fingerprint.clone()));
     assert_eq!(train(&later).image(0).unwrap(), train(&set).image(0).unwrap());
     let (stored, shown) = (train(&set).stored(0).unwrap(), train(&set).image(0).unwrap());
     for (stored, shown) in stored.pixels.to_f64().into_iter().zip(shown.pixels.to_f64()) {
@@ -209,7 +212,7 @@ fn a_fitted_normalisation_is_kept_as_text() {
     }
     let text = r#"{"stain": "macenko", "stain_reference": "a.png"}"#;
     let settings: DataSettings = serde_json::from_str(text).unwrap();
-    assert_eq!((settings.stain, &settings.stain_reference[..]), (StainMethod::Macenko, "a.png"));
+    assert_eq!((settings.stain, &settings.stain_reference[..]), (StainMethod::Macenko.into(), "a.png"));
     let written = serde_json::to_value(DataSettings::default()).unwrap();
     assert!(written.get("stain").is_none() && written.get("stain_reference").is_none());
 }

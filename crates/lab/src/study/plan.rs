@@ -186,6 +186,7 @@ impl StudyPlan {
             features: common.encoder.features(),
             size: common.size.known().unwrap_or_default(),
             range: None, // the images come with theirs
+            stain: None,
             mean: mean.clone(),
             std: std.clone(),
             eval_resize: common.eval_resize,

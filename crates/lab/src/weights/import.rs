@@ -93,6 +93,7 @@ impl Import {
             features: found.spec.features,
             size: self.size.unwrap_or(size),
             range: known.and_then(|known| known.range.clone()),
+            stain: known.and_then(|known| known.stain.clone()),
             mean: statistics("mean", &self.mean, mean)?,
             std: statistics("std", &self.std, std)?,
             eval_resize: self.eval_resize.or(known.map(|known| known.eval_resize)).unwrap_or_default(),

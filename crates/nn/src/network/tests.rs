@@ -79,6 +79,7 @@ fn one_more_encoder_costs_its_description_alone() {
         features: 5,
         size: 8,
         range: None,
+        stain: None,
         mean: vec![0.5; 2],
         std: vec![0.25; 2],
         eval_resize: EvalResize::default(),

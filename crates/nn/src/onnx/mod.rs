@@ -146,6 +146,7 @@ pub(crate) mod tests {
             features: spec.features,
             size,
             range: None,
+            stain: None,
             mean: vec![0.5; 2],
             std: vec![0.25; 2],
             eval_resize: EvalResize::default(),

@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use twinlens_data::PixelRange;
+use twinlens_data::stain::FittedStain;
 use twinlens_views::EvalResize;
 
 use super::NamedTensor;
@@ -36,6 +37,9 @@ pub struct EncoderDescription {
     /// 0 and 1. `None` for weights of another program; whole numbers are divided by the largest of their type then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<PixelRange>,
+    /// What the colours of the stains in its training images were normalised to, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stain: Option<FittedStain>,
     /// Subtracted from each channel after scaling to `[0, 1]`.
     pub mean: Vec<f32>,
     /// Divides each channel after the mean is subtracted.

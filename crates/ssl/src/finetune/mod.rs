@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
+use twinlens_data::stain::{FittedStain, StainChoice};
 use twinlens_data::{DataSet, ImageSource, LabelShare, PixelRange, RangeChoice, RangeRule, Split, Subset};
 use twinlens_nn::encoders::EncoderSettings;
 use twinlens_nn::weights::EncoderDescription;
@@ -47,6 +48,8 @@ pub struct LabelledImages {
     pub context: BuildContext,
     /// Which values are black and white.
     pub range: PixelRange,
+    /// What the colours of their stains were normalised to.
+    pub stain: Option<FittedStain>,
     /// The compiled view.
     pub policy: Arc<Policy>,
     /// Threads that make views.
@@ -109,6 +112,7 @@ impl LabelledImages {
             workers: workers(settings.workers),
             classes: data.classes.clone(),
             range: data.range.clone(),
+            stain: data.stain.clone(),
             train,
             val,
             test,
@@ -207,6 +211,9 @@ impl FinetuneSettings {
         if self.data_options.range == RangeChoice::default() {
             self.data_options.range = range_of(description);
         }
+        if self.data_options.stain == StainChoice::default() {
+            self.data_options.stain = stain_of(description);
+        }
         if self.mean.is_empty() && self.std.is_empty() {
             self.mean.clone_from(&description.mean);
             self.std.clone_from(&description.std);
@@ -243,6 +250,11 @@ pub fn range_of(description: &EncoderDescription) -> RangeChoice {
         None if description.version < 2 => RangeChoice::Rule(RangeRule::Type),
         None => RangeChoice::default(),
     }
+}
+
+/// How the colours of stains are to be normalised for an encoder: as those of the images that it learned from.
+pub fn stain_of(description: &EncoderDescription) -> StainChoice {
+    description.stain.clone().map_or_else(StainChoice::default, StainChoice::Fitted)
 }
 
 fn split(data: &DataSet, split: Split) -> Result<Arc<dyn ImageSource>, SslError> {

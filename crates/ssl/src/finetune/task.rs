@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use twinlens_data::{ImageSource, Split};
 use twinlens_eval::metrics::MEASURES;
 use twinlens_eval::{EvalError, Features, Judgement, Labelled, Predictions, Scores, metrics};
-use twinlens_nn::weights::{NamedTensor, write_safetensors};
+use twinlens_nn::weights::{EncoderDescription, NamedTensor, write_safetensors};
 use twinlens_run::{RunFolder, csv_cell};
 use twinlens_views::{LoadedBatch, Loader};
 
@@ -237,7 +237,7 @@ impl FinetuneTask<'_> {
 
     /// Writes the encoder, the head and the table of metrics.
     fn write(&self, folder: &RunFolder, epoch: usize) -> Result<(), SslError> {
-        let LabelledImages { context, train, range, .. } = self.images;
+        let LabelledImages { context, train, range, stain, .. } = self.images;
         let origin = format!(
             "fine-tuned on {} labels of {}, from {}, as after {epoch} of {} epochs",
             train.len(),
@@ -247,6 +247,7 @@ impl FinetuneTask<'_> {
         );
         let features = self.finetuner.features();
         let description = self.settings.description(context, range, features, origin);
+        let description = EncoderDescription { stain: stain.clone(), ..description };
         write_encoder(folder, &self.finetuner.encoder_weights(), &description)?;
         let head = write_safetensors(&self.finetuner.head_weights(), &[("format", "pt".into())])?;
         folder.write_head(

@@ -254,7 +254,7 @@ mod tests {
             channels_from: "{well}_w{channel}".into(),
             channels: vec!["DAPI".into(), "Actin".into()],
             illumination: Illumination::Median,
-            stain: StainMethod::Macenko,
+            stain: StainMethod::Macenko.into(),
             stain_reference: "r.png".into(),
             range: RangeChoice::Same([-1024.0, 3071.0]),
             splits: SplitPolicy::Column,

@@ -23,6 +23,7 @@ fn pixels() -> Subject {
         features: 512,
         size: 28,
         range: None,
+        stain: None,
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
         eval_resize: twinlens_views::EvalResize::default(),
