@@ -483,6 +483,14 @@ fn planes_of_ome_in_other_files_are_refused_and_named() {
     assert_eq!(first(&paged(1, &of_series)).remarks, []);
     let companion = "<OME><BinaryOnly MetadataFile=\"set.companion.ome\" UUID=\"urn:uuid:c\"/></OME>";
     assert!(refusal(&paged(1, companion)).contains("set.companion.ome"));
+    // Neither planes without number nor planes without end are believed.
+    for sizes in ["SizeC='16777216' SizeZ='1' SizeT='1'", "DimensionOrder='XYCCCCCCCC' SizeC='16777216'"] {
+        let huge = format!("<OME><Image><Pixels {sizes}/></Image></OME>");
+        assert!(first(&paged(2, &huge)).remarks.contains(&Remark::Misdescribed), "{sizes}");
+    }
+    let again = "<TiffData PlaneCount='2'/>".repeat(5000);
+    let again = format!("<OME><Image><Pixels SizeC='2'>{again}</Pixels></Image></OME>");
+    assert!(first(&paged(2, &again)).remarks.contains(&Remark::Misdescribed));
     // What is no XML leaves the pages one by one.
     assert_eq!(
         first(&paged(2, "<OME><Image><Pixels SizeC=\"2\">")).remarks,

@@ -10,9 +10,6 @@ use super::plan::{Plan, micrometres};
 use crate::decode::{About, Refusal, Remark};
 use crate::text::{SENTENCE, shown};
 
-/// More planes than this in one file are taken for a mistake.
-const MAX_PLANES: usize = 1 << 24;
-
 /// Elements and texts of a description, at most.
 const MAX_NODES: u32 = 1 << 22;
 
@@ -27,11 +24,12 @@ struct Axes {
     strides: [usize; 3],
 }
 
-/// `None` where there are no `Pixels`; a plan without planes where they make no sense.
+/// `None` where there are no `Pixels`; a plan without planes where they make no sense, as where more are described than the
+/// `found` images of the file. `samples` are those of a pixel of the first.
 ///
 /// # Errors
 /// Planes that lie in other files.
-pub(super) fn plan(text: &str, samples: usize) -> Result<Option<Plan>, Refusal> {
+pub(super) fn plan(text: &str, samples: usize, found: usize) -> Result<Option<Plan>, Refusal> {
     let text = &text[text.find('<').unwrap_or(0)..];
     // A text of so many bytes has no more nodes.
     let nodes_limit = u32::try_from(text.len()).map_or(MAX_NODES, |len| len.clamp(1, MAX_NODES));
@@ -66,7 +64,8 @@ pub(super) fn plan(text: &str, samples: usize) -> Result<Option<Plan>, Refusal> 
     }
     let remarks = if series.next().is_some() { vec![Remark::Series] } else { Vec::new() };
     let axes = Axes::of(pixels, samples);
-    let planes = axes.as_ref().and_then(|axes| numbers(pixels, axes)).unwrap_or_default();
+    let whole = axes.as_ref().filter(|axes| axes.all() <= found);
+    let planes = whole.and_then(|axes| numbers(pixels, axes)).unwrap_or_default();
     let channels = axes.map_or(1, |axes| axes.sizes[0]);
     Ok(Some(Plan { channels, planes, remarks, about: about(pixels) }))
 }
@@ -128,13 +127,13 @@ impl Axes {
             [if samples > 1 { channels / samples } else { channels }.max(1), size("SizeZ"), size("SizeT")];
         let all = sizes[0].checked_mul(sizes[1])?.checked_mul(sizes[2])?;
         let mut strides = [0; 3];
-        let mut stride = 1;
+        let mut stride: usize = 1;
         for letter in pixels.attribute("DimensionOrder").unwrap_or("XYCZT").chars().skip(2) {
             let axis = "CZT".find(letter)?;
             strides[axis] = stride;
-            stride *= sizes[axis];
+            stride = stride.saturating_mul(sizes[axis]);
         }
-        (all > 0 && all <= MAX_PLANES && !strides.contains(&0)).then_some(Axes { sizes, strides })
+        (all > 0 && !strides.contains(&0)).then_some(Axes { sizes, strides })
     }
 
     fn all(&self) -> usize {
@@ -154,14 +153,20 @@ impl Axes {
 /// For every plane, channels first, then slices, then times: which image of the file it is.
 fn numbers(pixels: Node<'_, '_>, axes: &Axes) -> Option<Vec<Option<usize>>> {
     let mut images = vec![None; axes.all()];
-    let mut stated = false;
+    let (mut stated, mut steps) = (false, 0);
     for data in children(pixels, "TiffData") {
         stated = true;
         let get = |name| number(data, name);
         let first = axes.at([get("FirstC"), get("FirstZ"), get("FirstT")].map(|first| first.unwrap_or(0)));
         let image = get("IFD").unwrap_or(0);
         let default = if get("IFD").is_some() { 1 } else { axes.all() };
-        for step in 0..get("PlaneCount").unwrap_or(default).min(axes.all()) {
+        let count = get("PlaneCount").unwrap_or(default).min(axes.all());
+        steps += count;
+        // Who states a plane again and again is not to be followed.
+        if steps > 2 * axes.all() {
+            return None;
+        }
+        for step in 0..count {
             if let Some(place) = images.get_mut(first.saturating_add(step)) {
                 *place = Some(image.saturating_add(step));
             }

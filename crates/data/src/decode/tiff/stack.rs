@@ -161,7 +161,7 @@ fn described(directories: &[Directory<'_>], first: &Layout) -> Result<Option<Des
         imagej(&text, planes.len(), first.samples)
             .map(|plan| Plan { about: imagej_about(&directories[0], &text), ..plan })
     } else if text.contains("<OME") {
-        ome::plan(&text, first.samples)?
+        ome::plan(&text, first.samples, planes.len())?
     } else if directories[0].count(METAMORPH_PLANES) > 1 && planes.len() > 1 {
         Some(Plan { channels: 1, planes: (0..planes.len()).map(Some).collect(), ..Plan::default() })
     } else {
