@@ -77,4 +77,4 @@ pub use otsu::{Otsu, otsu_binned, otsu_levels};
 pub use plane::Plane;
 pub use sheet::{drawn, shown};
 pub use watershed::{split, watershed};
-pub use write::{PictureFormat, Written, png_bytes, write_folder, write_npz};
+pub use write::{PictureFormat, Written, check_place, is_npz, png_bytes, write_folder, write_npz};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use twinlens_cells::{
     Background, Border, CellsError, CentroidTable, CropSettings, Detector, Finder, Padding, PictureFormat,
-    cut, divided, png_bytes, write_folder, write_npz,
+    check_place, cut, divided, png_bytes, write_folder, write_npz,
 };
 use twinlens_data::{
     DataError, DataSet, DataSettings, Image, ImageSource, OpenOptions, Pixels, Split, SplitPolicy, Splits,
@@ -311,10 +311,14 @@ fn what_is_there_is_kept_unless_it_is_to_be_replaced() {
     let before = fs::read(&npz).unwrap();
     assert!(exists(write_npz(&other, &npz, false)) && exists(folder(&other, false)));
     assert_eq!(fs::read(&npz).unwrap(), before);
+    for place in [&npz, &out] {
+        assert!(check_place(place, false).is_err() && check_place(place, true).is_ok());
+    }
     assert_eq!(write_npz(&other, &npz, true).unwrap().images, 6);
     assert_eq!(folder(&other, true).unwrap().images, 6);
     assert_eq!(defined(&out).splits.train.unwrap().len(), 6);
     fs::write(out.join("thesis.txt"), "mine").unwrap();
+    assert!(matches!(check_place(&out, true), Err(CellsError::NotOurs { .. })));
     assert!(matches!(folder(&cells, true), Err(CellsError::NotOurs { .. })));
     assert_eq!(defined(&out).splits.train.unwrap().len(), 6);
     // Nothing half-written is left beside them.

@@ -42,7 +42,7 @@ pub fn write_folder(
     format: PictureFormat,
     overwrite: bool,
 ) -> Result<Written, CellsError> {
-    check_folder(path, &[IMAGES, TABLE], overwrite)?;
+    check(path, overwrite)?;
     if set.has_tags() {
         let reason = "a table has one label for every image, and these may show several classes".to_owned();
         return Err(CellsError::NotKept { reason, hint: "write an .npz" });
@@ -72,6 +72,11 @@ pub fn write_folder(
     fs::write(new.join(TABLE), known).map_err(CellsError::write(path))?;
     publish_folder(&made, path)?;
     Ok(Written { path: path.to_path_buf(), table: path.join(TABLE), images })
+}
+
+/// Refuses a place where there is something, unless it is a set of cells that may be replaced.
+pub(super) fn check(path: &Path, overwrite: bool) -> Result<(), CellsError> {
+    check_folder(path, &[IMAGES, TABLE], overwrite)
 }
 
 /// The ending of all pictures.

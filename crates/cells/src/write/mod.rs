@@ -10,7 +10,7 @@ mod png;
 mod table;
 mod tiff;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use twinlens_data::{DataSet, Image, ImageSource, Pixels, Split, each_pixel_type};
@@ -29,6 +29,23 @@ pub struct Written {
     pub table: PathBuf,
     /// Images in it.
     pub images: usize,
+}
+
+/// Refuses a place where [`write_npz`] (a name that ends in `.npz`) or [`write_folder`] would not write: to be asked before the
+/// work is done.
+///
+/// # Errors
+/// [`CellsError::Exists`], [`CellsError::NotOurs`].
+pub fn check_place(path: &Path, overwrite: bool) -> Result<(), CellsError> {
+    match is_npz(path) {
+        true => npz::check(path, overwrite),
+        false => folder::check(path, overwrite),
+    }
+}
+
+/// Whether a set of cells at this place is an .npz.
+pub fn is_npz(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
 }
 
 /// Images that are read at once.

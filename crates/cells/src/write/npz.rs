@@ -20,10 +20,8 @@ use crate::CellsError;
 /// [`CellsError::Exists`] when there is something at either place and it is not to be replaced;
 /// [`CellsError::NotKept`] when images are not of one size; what reading images and writing gives.
 pub fn write_npz(set: &DataSet, path: &Path, overwrite: bool) -> Result<Written, CellsError> {
+    check(path, overwrite)?;
     let table_path = path.with_extension("csv");
-    for place in [path, &table_path] {
-        check_file(place, overwrite)?;
-    }
     let file = beside(path)?;
     let failed = CellsError::write(path);
     let mut archive = ZipWriter::new(BufWriter::new(file.as_file()));
@@ -42,6 +40,12 @@ pub fn write_npz(set: &DataSet, path: &Path, overwrite: bool) -> Result<Written,
     publish(table_file, &table_path)?;
     publish(file, path)?;
     Ok(Written { path: path.to_path_buf(), table: table_path, images })
+}
+
+/// Refuses a place where there is something, unless it may be replaced.
+pub(super) fn check(path: &Path, overwrite: bool) -> Result<(), CellsError> {
+    check_file(path, overwrite)?;
+    check_file(&path.with_extension("csv"), overwrite)
 }
 
 type Archive<'a> = ZipWriter<BufWriter<&'a File>>;

@@ -7,8 +7,8 @@ use clap::builder::TypedValueParser;
 use serde_json::json;
 use toml::{Table, Value};
 use twinlens_cells::{
-    Background, Border, CropSettings, Cut, Detector, Finder, Padding, PictureFormat, Written, channel_number, cut,
-    divided, drawn, shown, write_folder, write_npz,
+    Background, Border, CropSettings, Cut, Detector, Finder, Padding, PictureFormat, Written, channel_number,
+    check_place, cut, divided, drawn, is_npz, shown, write_folder, write_npz,
 };
 use twinlens_data::{DataSet, DataSettings, Image, ImageSource as _, Notice, Pixels, Split};
 use twinlens_lab::Lab;
@@ -161,7 +161,9 @@ impl CropArgs {
             None => {
                 let failure = Failure::message(
                     Exit::Usage,
-                    format!("the fields have {channels} channels, and which of them shows nuclei is not said"),
+                    format!(
+                        "the fields have {channels} channels, and which of them shows nuclei is not said"
+                    ),
                 );
                 Err(failure.hint("name it with --channel NAME, or give its number, counted from 0"))
             }
@@ -182,7 +184,9 @@ impl Asked {
         let detector = args.detector()?;
         if !args.finds() && !args.detector.is_empty() {
             let message = "settings of the detector are given, but it is not asked for";
-            return Err(Failure::message(Exit::Usage, message).hint("leave out --objects and --masks, or KEY=VALUE"));
+            return Err(
+                Failure::message(Exit::Usage, message).hint("leave out --objects and --masks, or KEY=VALUE")
+            );
         }
         let settings = args.reading.over(&DataSettings::default())?;
         let all = lab.open(&args.data, &settings)?;
@@ -197,11 +201,13 @@ impl Asked {
             let sources = Split::ALL.iter().filter_map(|split| masks.splits.get(*split));
             let names = sources.flat_map(|source| (0..source.len()).map(|index| source.name(index)));
             let message = "images are masks of others by their names, and are no fields";
-            let notice = Notice::new("masks-among-fields", message).hint("{masks} and the same path takes cells from them");
+            let notice = Notice::new("masks-among-fields", message)
+                .hint("{masks} and the same path takes cells from them");
             notices.push(names.fold(notice, Notice::about));
         }
         let first = Split::ALL.iter().find_map(|split| fields.splits.get(*split));
-        let first = first.ok_or_else(|| Failure::message(Exit::Data, "there are no fields").at(&args.data))?;
+        let first =
+            first.ok_or_else(|| Failure::message(Exit::Data, "there are no fields").at(&args.data))?;
         let channel = args.channel(first.stored(0)?.channels)?;
         let (finder, told) = match (&args.objects, &args.masks, beside) {
             (Some(table), ..) => Finder::table_at(table, args.image_table.as_deref(), &fields)?,
@@ -223,6 +229,7 @@ impl Asked {
 /// # Errors
 /// Fields that cannot be read, settings that make no sense, no cells, a place that cannot be written.
 pub fn run(args: &CropArgs, terminal: &Terminal) -> Outcome {
+    check_place(&args.out, args.overwrite)?;
     let asked = Asked::open(args, &lab(&Invocation::default(), terminal))?;
     let settings = args.settings();
     let progress = terminal.progress("looking for cells", 0);
@@ -233,8 +240,7 @@ pub fn run(args: &CropArgs, terminal: &Terminal) -> Outcome {
         let sheet = sheet(args, &asked, &found)?;
         write_atomically(path, Picture::png(&sheet)?.bytes())?;
     }
-    let is_npz = args.out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
-    let written = match is_npz {
+    let written = match is_npz(&args.out) {
         true => write_npz(&found.set, &args.out, args.overwrite)?,
         false => write_folder(&found.set, &args.out, args.image_format, args.overwrite)?,
     };
@@ -295,7 +301,8 @@ const CROPS: usize = 3;
 /// Some fields, at even distances, with what was found, and the first crops of each.
 fn sheet(args: &CropArgs, asked: &Asked, found: &Cut) -> Outcome<RgbImage> {
     let fields = Split::ALL.iter().filter_map(|split| Some((*split, asked.fields.splits.get(*split)?)));
-    let fields: Vec<_> = fields.flat_map(|(split, source)| (0..source.len()).map(move |at| (split, source, at))).collect();
+    let fields: Vec<_> =
+        fields.flat_map(|(split, source)| (0..source.len()).map(move |at| (split, source, at))).collect();
     let wanted = (args.sheet_fields as usize).min(fields.len());
     let mut rows = Vec::new();
     for number in 0..wanted {
@@ -304,10 +311,18 @@ fn sheet(args: &CropArgs, asked: &Asked, found: &Cut) -> Outcome<RgbImage> {
         let cells = found.cells.get(&split);
         let taken = |object: u32| {
             let places = cells.into_iter().flat_map(|cells| cells.cells().iter().enumerate());
-            places.filter(move |(_, cell)| cell.field == field && cell.object == object).map(|(place, _)| place)
+            places
+                .filter(move |(_, cell)| cell.field == field && cell.object == object)
+                .map(|(place, _)| place)
         };
         let is_taken = |object: usize| taken(objects.numbers[object]).next().is_some();
-        let of_field = drawn(&source.stored(field)?, asked.channel, &objects, &is_taken, (CELL as usize, args.size as usize))?;
+        let of_field = drawn(
+            &source.stored(field)?,
+            asked.channel,
+            &objects,
+            &is_taken,
+            (CELL as usize, args.size as usize),
+        )?;
         let mut row = vec![rgb(of_field)?];
         let first = objects.numbers.iter().flat_map(|&object| taken(object).take(1)).take(CROPS);
         for (place, cells) in first.zip(cells.into_iter().cycle()) {
@@ -340,7 +355,9 @@ mod tests {
     fn what_is_not_given_is_the_librarys_default() {
         assert_eq!(crop("").unwrap().settings(), CropSettings::default());
         assert_eq!(crop("").unwrap().detector().unwrap(), Detector::default());
-        let settings = crop("--size 64 --border pad --padding constant --fill -3 --background own --per-field 9 --seed 4");
+        let settings = crop(
+            "--size 64 --border pad --padding constant --fill -3 --background own --per-field 9 --seed 4",
+        );
         let expected = CropSettings {
             size: 64,
             border: Border::Pad,
@@ -356,9 +373,12 @@ mod tests {
     #[test]
     fn settings_of_the_detector_are_words_and_numbers() {
         let detector = crop("threshold=local window=30 split=false").unwrap().detector().unwrap();
-        let expected = Detector { threshold: ThresholdRule::Local, window: 30, split: false, ..Detector::default() };
+        let expected =
+            Detector { threshold: ThresholdRule::Local, window: 30, split: false, ..Detector::default() };
         assert_eq!(detector, expected);
-        for (line, told) in [("sigmma=1", "sigmma"), ("threshold=best", "best"), ("window", "expected KEY=VALUE")] {
+        for (line, told) in
+            [("sigmma=1", "sigmma"), ("threshold=best", "best"), ("window", "expected KEY=VALUE")]
+        {
             let failure = crop(line).unwrap().detector().unwrap_err();
             assert_eq!(failure.exit(), Exit::Usage);
             assert!(failure.render(false).contains(told), "{}", failure.render(false));
