@@ -21,7 +21,7 @@ struct Grouped {
 }
 
 impl Grouped {
-    fn new(rows: &[(Option<usize>, Option<u8>)]) -> Arc<dyn ImageSource> {
+    fn source(rows: &[(Option<usize>, Option<u8>)]) -> Arc<dyn ImageSource> {
         let text = |group: Option<u8>| [group.map_or(String::new(), |group| format!("p{group}"))];
         Arc::new(Grouped {
             labels: rows.iter().map(|(label, _)| *label).collect(),
@@ -225,7 +225,7 @@ fn validation_is_drawn_by_group_from_training_images() {
 
 #[test]
 fn groups_are_known_through_every_wrapper() {
-    let source = Grouped::new(&[(Some(0), Some(1)), (None, None), (Some(1), Some(2)), (Some(0), Some(1))]);
+    let source = Grouped::source(&[(Some(0), Some(1)), (None, None), (Some(1), Some(2)), (Some(0), Some(1))]);
     assert_eq!(group_numbers(source.as_ref()), Some(vec![0, 1, 2, 0]));
     let some: Arc<dyn ImageSource> = Arc::new(Subset::new(source.clone(), vec![3, 2, 0, 1, 1]).unwrap());
     // An image that is there twice is one of its own twice.
@@ -270,7 +270,7 @@ proptest! {
         test in 0.0..0.4f64,
         seed: u64,
     ) {
-        let source = Grouped::new(&rows);
+        let source = Grouped::source(&rows);
         let numbers = group_numbers(source.as_ref()).unwrap();
         let shares = SplitShares { train: 1.0 - val - test, val, test };
         let splits = draw_splits(source.as_ref(), shares, seed);
@@ -309,7 +309,7 @@ proptest! {
         more in 0.0..1.0f64,
         seed: u64,
     ) {
-        let source = Grouped::new(&rows);
+        let source = Grouped::source(&rows);
         let numbers = group_numbers(source.as_ref()).unwrap();
         let labelled: Vec<usize> = (0..rows.len()).filter(|&index| rows[index].0.is_some()).collect();
         let of = |amount| LabelShare::new(source.clone(), amount, LabelChoice::ByGroup, seed).unwrap().known();

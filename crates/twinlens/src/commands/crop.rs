@@ -154,9 +154,9 @@ impl CropArgs {
     }
 
     /// The number of the channel that nuclei are found on and the sheet shows, of so many.
-    fn channel(&self, channels: usize) -> Outcome<usize> {
+    fn channel(&self, names: &[String], channels: usize) -> Outcome<usize> {
         match &self.channel {
-            Some(name) => Ok(channel_number(name, &[], channels)?),
+            Some(name) => Ok(channel_number(name, names, channels)?),
             None if channels == 1 || !self.finds() => Ok(0),
             None => {
                 let failure = Failure::message(
@@ -208,7 +208,7 @@ impl Asked {
         let first = Split::ALL.iter().find_map(|split| fields.splits.get(*split));
         let first =
             first.ok_or_else(|| Failure::message(Exit::Data, "there are no fields").at(&args.data))?;
-        let channel = args.channel(first.stored(0)?.channels)?;
+        let channel = args.channel(&fields.channel_names, first.stored(0)?.channels)?;
         let (finder, told) = match (&args.objects, &args.masks, beside) {
             (Some(table), ..) => Finder::table_at(table, args.image_table.as_deref(), &fields)?,
             (None, Some(_), Some(masks)) if own_masks => Finder::masks(&masks, &fields)?,
@@ -387,11 +387,13 @@ mod tests {
 
     #[test]
     fn a_channel_must_be_said_where_there_are_several() {
-        assert_eq!(crop("").unwrap().channel(1).unwrap(), 0);
-        assert_eq!(crop("--channel blue").unwrap().channel(3).unwrap(), 2);
-        assert_eq!(crop("--masks m").unwrap().channel(3).unwrap(), 0);
-        assert_eq!(crop("").unwrap().channel(3).unwrap_err().exit(), Exit::Usage);
-        assert_eq!(crop("--channel 3").unwrap().channel(3).unwrap_err().exit(), Exit::Usage);
+        assert_eq!(crop("").unwrap().channel(&[], 1).unwrap(), 0);
+        assert_eq!(crop("--channel blue").unwrap().channel(&[], 3).unwrap(), 2);
+        let names = ["Actin".to_owned(), "DAPI".to_owned()];
+        assert_eq!(crop("--channel DAPI").unwrap().channel(&names, 2).unwrap(), 1);
+        assert_eq!(crop("--masks m").unwrap().channel(&[], 3).unwrap(), 0);
+        assert_eq!(crop("").unwrap().channel(&[], 3).unwrap_err().exit(), Exit::Usage);
+        assert_eq!(crop("--channel 3").unwrap().channel(&[], 3).unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]
