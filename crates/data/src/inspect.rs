@@ -31,7 +31,6 @@ pub struct Inspection {
     /// Samples per pixel.
     pub channels: usize,
     /// What the channels are called, in their order; empty where that is not known.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channel_names: Vec<String>,
     /// Height and width of a pixel in micrometres, where all files say the same.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -103,8 +103,7 @@ impl Found {
     fn add_shard(&mut self, shard: Found, name: &str, archive: usize) {
         let within = |path: String| format!("{name}/{path}");
         let Found { entries, folders, notices, links } = shard;
-        let entries =
-            entries.into_iter().map(|entry| Entry { path: within(entry.path), archive, ..entry });
+        let entries = entries.into_iter().map(|entry| Entry { path: within(entry.path), archive, ..entry });
         self.entries.extend(entries);
         self.folders.extend(folders.into_iter().map(within));
         notices.into_iter().for_each(|notice| notice.add_to(&mut self.notices));
@@ -162,7 +161,9 @@ impl Tree {
         let place = path.display().to_string();
         let cannot = |source| DataError::Read { place: path.display().to_string(), source };
         let metadata = match fs::metadata(path) {
-            Err(_) if let Some(shards) = shards::named(path) => return Tree::of_shards(place, &shards, limit),
+            Err(_) if let Some(shards) = shards::named(path) => {
+                return Tree::of_shards(place, &shards, limit);
+            }
             found => found.map_err(cannot)?,
         };
         if metadata.is_dir() {
@@ -310,9 +311,8 @@ impl Tree {
         if let Root::Folder(root) = &self.root
             && let Some(shards) = shards::among(&self.entries)
         {
-            let shards: Vec<(String, PathBuf)> = shards
-                .map(|entry| (shards::name(&entry.path), entry.path_in(root)))
-                .collect();
+            let shards: Vec<(String, PathBuf)> =
+                shards.map(|entry| (shards::name(&entry.path), entry.path_in(root))).collect();
             return Tree::of_shards(self.place, &shards, limit);
         }
         if let [only] = &self.entries[..]

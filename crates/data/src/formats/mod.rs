@@ -47,8 +47,15 @@ fn no_files(_: &Arc<Tree>, _: &DataSettings, _: u64) -> Option<Arc<dyn ImageFile
 }
 
 /// All formats; of two that claim equally many files, the first wins.
-pub(crate) const FORMATS: &[Format] =
-    &[cifar::FORMAT, npz::FORMAT, idx::FORMAT, voc::FORMAT, mimeta::FORMAT, webdataset::FORMAT, folder::FORMAT];
+pub(crate) const FORMATS: &[Format] = &[
+    cifar::FORMAT,
+    npz::FORMAT,
+    idx::FORMAT,
+    voc::FORMAT,
+    mimeta::FORMAT,
+    webdataset::FORMAT,
+    folder::FORMAT,
+];
 
 /// Name and description of every format that [`crate::open`] reads.
 pub fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -215,7 +215,9 @@ impl Known {
 
 fn text_of(tree: &Tree, entry: usize) -> Result<String, DataError> {
     let text = String::from_utf8(tree.bytes(entry, MAX_TEXT)?);
-    text.map_err(|_| wrong(tree, entry, "it is no text".to_owned(), "{labels} ENDING says where labels stand"))
+    text.map_err(|_| {
+        wrong(tree, entry, "it is no text".to_owned(), "{labels} ENDING says where labels stand")
+    })
 }
 
 /// Numbers and texts of a description in JSON.

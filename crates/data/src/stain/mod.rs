@@ -326,7 +326,11 @@ impl DataSet {
             StainChoice::Method(method) if *method != StainMethod::None => *method,
             _ if !reference.is_empty() => {
                 let expected = "nothing without {stain}, which says how colours are normalised to it".into();
-                return Err(DataError::BadOption { name: "stain_reference", expected, got: reference.into() });
+                return Err(DataError::BadOption {
+                    name: "stain_reference",
+                    expected,
+                    got: reference.into(),
+                });
             }
             StainChoice::Method(_) => return Ok(self),
             StainChoice::Fitted(fitted) => return self.stained(fitted),

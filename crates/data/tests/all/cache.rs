@@ -76,7 +76,8 @@ fn images_larger_than_their_share_of_the_limit_are_read_all_the_same_and_in_orde
     assert!(std::fs::metadata(kept).unwrap().len() < 200 * pixels as u64);
     assert_eq!(limited.bytes_in_memory, 0);
     let decoded = |done: usize, _: usize| panic!("{done} images are decoded again");
-    let again = twinlens_data::open(folder.path(), &OpenOptions { progress: Some(&decoded), ..options.clone() });
+    let again =
+        twinlens_data::open(folder.path(), &OpenOptions { progress: Some(&decoded), ..options.clone() });
     assert_same(&held, &again.unwrap());
     let roomy = twinlens_data::open(folder.path(), &OpenOptions { memory_limit: None, ..options });
     assert!(roomy.unwrap().bytes_in_memory > 0, "what fits is held");

@@ -79,7 +79,10 @@ fn descriptions_give_labels_and_metadata() {
     put(folder.path(), "cells.tar", &tar);
     let options = with(|settings| settings.member = "png".into());
     let set = open(folder.path(), "cells.tar", &options).unwrap();
-    assert_eq!((set.classes.as_slice(), set.format), (&["dmso".to_owned(), "taxol".into()][..], "webdataset"));
+    assert_eq!(
+        (set.classes.as_slice(), set.format),
+        (&["dmso".to_owned(), "taxol".into()][..], "webdataset")
+    );
     let train = set.splits.train.as_ref().unwrap();
     assert_eq!((train.columns(), train.metadata(0)), (&["plate".to_owned()][..], &["7".to_owned()][..]));
     let by_plate = with(|settings| {
@@ -117,5 +120,8 @@ fn archives_of_one_class_each_are_classes() {
         put(folder.path(), &format!("{name}.tar"), &tarred(&members));
     }
     let set = twinlens_data::open(folder.path(), &OpenOptions::from(DataSettings::default())).unwrap();
-    assert_eq!((set.format, set.classes.as_slice()), ("folder", &["n01440764".to_owned(), "n01443537".into()][..]));
+    assert_eq!(
+        (set.format, set.classes.as_slice()),
+        ("folder", &["n01440764".to_owned(), "n01443537".into()][..])
+    );
 }

@@ -207,6 +207,12 @@ fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
     for part in &inspection.parts {
         text += &format!("joined: {part}\n");
     }
+    if !inspection.channel_names.is_empty() {
+        text += &format!("channels: {}\n", inspection.channel_names.join(", "));
+    }
+    if let Some([height, width]) = inspection.pixel_size {
+        text += &format!("a pixel: {height} x {width} micrometres\n");
+    }
     if !inspection.columns.is_empty() {
         text += &format!("known of every image: {}\n", inspection.columns.join(", "));
     }
