@@ -3,6 +3,7 @@
 use serde_json::json;
 use toml::Table;
 use twinlens_config::{Change, diff};
+use twinlens_data::DataSet;
 use twinlens_run::{Lineage, RunRecord, names};
 
 use super::JobError;
