@@ -118,11 +118,12 @@ pub(crate) fn members(source: &dyn ImageSource, indices: impl IntoIterator<Item 
     groups
 }
 
-/// The first of `columns` by name that seems to hold groups.
-pub(crate) fn telling(columns: &[String]) -> Option<&String> {
+/// The first of `columns` by name that seems to hold groups, and has a value for some of the images of this `metadata`.
+pub(crate) fn telling<'a>(columns: &'a [String], metadata: &[Vec<String>]) -> Option<&'a String> {
     let plain: Vec<String> = columns.iter().map(|column| plain(column)).collect();
-    let place = TELLING.iter().find_map(|telling| plain.iter().position(|column| column == telling));
-    place.map(|place| &columns[place])
+    let known = |place: &usize| metadata.iter().any(|cells| value(cells, *place).is_some());
+    let place = |telling: &&str| plain.iter().position(|column| column == *telling).filter(known);
+    TELLING.iter().find_map(place).map(|place| &columns[place])
 }
 
 /// The value that groups an image, if it is one: empty texts and those that stand for "none" are not.

@@ -123,7 +123,9 @@ fn read(
     series.describe(&mut known, images.len());
     let columns = volumes::add_columns(tree, &images, &mut known);
     let clinical = |&entry: &usize| matches!(tree.entries[entry].kind, Kind::Dicom | Kind::Nifti);
-    if let Some(group) = groups::telling(&known.columns).filter(|_| images.iter().any(clinical)) {
+    if let Some(group) =
+        groups::telling(&known.columns, &known.metadata).filter(|_| images.iter().any(clinical))
+    {
         store.grouped_by(group);
     }
     if images.iter().all(|&entry| volumes::is_volume(tree, entry)) {
