@@ -58,6 +58,8 @@ fn data_with(images: usize, varying: usize) -> DataSet {
         splits: Splits { train: source(images), val: source(9), test: source(9) },
         split_origin: SplitOrigin::Defined,
         classes: ["red", "green", "blue"].map(String::from).to_vec(),
+        channel_names: Vec::new(),
+        pixel_size: None,
         skipped: Skipped::default(),
         notices: Vec::new(),
         range: PixelRange {
