@@ -40,8 +40,8 @@ pub struct ReadingArgs {
     /// Whether images are turned as their files say, or left as stored
     #[arg(long, help_heading = HEADING, value_name = "upright|stored", value_parser = ["upright", "stored"], hide_possible_values = true)]
     pub orientation: Option<String>,
-    /// Which values of DICOM images are black and white: as the file says, a window of CT, or LOW,HIGH
-    #[arg(long, help_heading = HEADING, value_name = "file|lung|bone|soft-tissue|none|LOW,HIGH", allow_hyphen_values = true)]
+    /// Which values of DICOM images are black and white: file, lung, bone, soft-tissue, LOW,HIGH, or none
+    #[arg(long, help_heading = HEADING, value_name = "WINDOW", allow_hyphen_values = true)]
     pub window: Option<Window>,
     /// The key of the hashes that stand for patients of DICOM images
     #[arg(long, help_heading = HEADING, value_name = "KEY")]

@@ -62,7 +62,7 @@ fn unknown(syntax: &str) -> Refusal {
 }
 
 fn not_read(what: &str) -> Refusal {
-    let hint = "unpack it: dcmdjpeg or gdcmconv --raw, or in Python pydicom's decompress";
+    let hint = "unpack it: dcmdjpeg or gdcmconv -w, or in Python pydicom's decompress";
     Refusal::new(format!("DICOM: {what}: not read"), hint)
 }
 
