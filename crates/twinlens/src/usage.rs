@@ -362,7 +362,7 @@ mod tests {
             ),
             ("twinlens pretrain --resume a --out b", "does not go together with"),
             ("twinlens train", "hint: did you mean `pretrain`?"),
-            ("twinlens data", "error: `twinlens data` needs one of list, fetch, inspect\n"),
+            ("twinlens data", "error: `twinlens data` needs one of list, fetch, inspect, crop\n"),
             ("twinlens doctr", "hint: did you mean `doctor`?"),
             (
                 "twinlens data inspekt",

@@ -31,7 +31,9 @@ Examples:
   twinlens data crop --data fields/ --objects MyExpt_Nuclei.csv --out cells.npz
   twinlens data crop --data fields/ --masks masks/ --background neighbours --out cells.npz")]
 pub struct CropArgs {
-    /// The fields of view: a file or folder of images (`twinlens list formats`), or a public data set by name
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
+    ///
+    /// Its images are fields of view.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: String,
     /// The channel that shows nuclei, by name or by number, counted from 0
@@ -48,7 +50,9 @@ pub struct CropArgs {
     /// Masks of cells, instead of finding them: images of the numbers of objects, called as their fields
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub masks: Option<String>,
-    /// Rows and columns of a crop, in pixels
+    /// Side of the images in pixels
+    ///
+    /// Rows and columns of a crop.
     #[arg(long, value_name = "N", default_value = "196", value_parser = clap::value_parser!(u32).range(1..=16384))]
     pub size: u32,
     /// What becomes of a cell whose crop leaves the field
@@ -66,19 +70,25 @@ pub struct CropArgs {
     /// The most cells of a field, drawn by the seed; 0 for all
     #[arg(long, value_name = "N", default_value = "0")]
     pub per_field: usize,
-    /// Seed of the draw
+    /// Seed of all randomness
+    ///
+    /// Of the draw of --per-field.
     #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,
-    /// Where to write: an .npz with a table beside it, or a folder of pictures with its table
+    /// Where to write
+    ///
+    /// An .npz with a table beside it, or a folder of pictures with its table.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub out: PathBuf,
     /// What pictures of a folder are written as; auto is PNG where it holds the images
     #[arg(long, value_name = "auto|png|tiff", default_value = "auto", hide_possible_values = true, value_parser = picture_format())]
     pub image_format: PictureFormat,
-    /// Replace what was written to the same place before
+    /// Replace what an earlier run wrote there
     #[arg(long)]
     pub overwrite: bool,
-    /// A picture (.png) of some fields with what was found, and of their first cells
+    /// Draw a contact sheet as PNG
+    ///
+    /// Some fields with what was found, and their first cells.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub sheet: Option<PathBuf>,
     /// Fields that --sheet shows

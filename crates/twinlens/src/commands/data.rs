@@ -85,10 +85,12 @@ pub struct InspectArgs {
     /// Another data set, learned from as one with the first
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub join: Vec<String>,
-    /// Draw a few images of every class as PNG: a contact sheet
+    /// Draw a contact sheet as PNG
+    ///
+    /// A few images of every class, a class a row.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub sheet: Option<PathBuf>,
-    /// Draw them by the values of this column instead, such as a treatment
+    /// The column whose values are the rows of the sheet, such as a treatment
     #[arg(long, value_name = "COLUMN", requires = "sheet")]
     pub sheet_by: Option<String>,
     /// How it is read.

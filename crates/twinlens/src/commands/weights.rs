@@ -35,7 +35,7 @@ pub enum WeightsVerb {
 #[command(before_help = "\
 Examples:
   twinlens weights import resnet50-11ad3fa6.pth --out resnet50.safetensors
-  twinlens weights import resnet18-f37072fd.pth --channels 1 --size 64 --out grey.safetensors
+  twinlens weights import resnet18-f37072fd.pth --in-channels 1 --size 64 --out grey.safetensors
   twinlens weights import moco.pth.tar --prefix module.encoder_q. --out moco.safetensors")]
 pub struct ImportArgs {
     /// The file: safetensors, or what torch.save wrote (.pt, .pth); no code in it is run
@@ -51,7 +51,7 @@ pub struct ImportArgs {
     /// One channel gets the sum of the file's channels; otherwise the file's channels are taken in turn (red, green,
     /// blue, red, ...) and scaled by their number over the number wanted.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub channels: Option<u16>,
+    pub in_channels: Option<u16>,
     /// Side of the images in pixels
     ///
     /// 224 if not given. But what is not given, size, mean and deviation, is that of the encoder.json beside the file, where there is one.
@@ -174,7 +174,7 @@ fn import(args: &ImportArgs, terminal: &Terminal) -> Outcome {
     }
     let wanted = Import {
         eval_resize,
-        channels: args.channels.map(usize::from),
+        channels: args.in_channels.map(usize::from),
         size: args.size.map(|size| size as usize),
         mean: args.mean.clone(),
         std: args.std.clone(),
