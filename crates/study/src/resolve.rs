@@ -311,14 +311,9 @@ impl<'a> Resolver<'a> {
         };
         let (name, reading) = self.judged(cell, protocol)?;
         let data = self.data.open(&name, &reading)?;
-        match known.needs {
-            Needs::Classes => {
-                data.set.check_for_evaluation().map_err(|error| StudyError::from(LabError::from(error)))?
-            }
-            Needs::Tags if !data.set.has_tags() => {
-                return Err(wrong(LabError::NoTags { data: name }.to_string()));
-            }
-            Needs::Tags | Needs::Images | Needs::Views => {}
+        if matches!(known.needs, Needs::Classes) {
+            let checked = data.set.check_for_evaluation();
+            checked.map_err(|error| StudyError::from(LabError::from(error)))?;
         }
         let all: ProtocolSettings = known.usual().into_iter().chain(settings.clone()).collect();
         let drawn = match known.needs {
