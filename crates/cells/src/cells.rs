@@ -146,6 +146,15 @@ impl ImageSource for Cells {
     fn metadata(&self, index: usize) -> &[String] {
         self.metadata.get(index).map_or(&[], Vec::as_slice)
     }
+
+    fn channel_names(&self) -> &[String] {
+        self.fields.channel_names()
+    }
+
+    /// The cells of one group of fields belong together.
+    fn group_column(&self) -> Option<usize> {
+        self.fields.group_column().map(|column| COLUMNS.len() + column)
+    }
 }
 
 /// The fields that were used last, the newest at the end.

@@ -175,6 +175,26 @@ fn fields_of_a_split_give_cells_of_it() {
 }
 
 #[test]
+fn cells_belong_to_the_group_of_their_field() {
+    let place = tempfile::tempdir().unwrap();
+    for (path, image) in [("a.png", field(&A, 1)), ("b.png", field(&B, 2))] {
+        fs::write(place.path().join(path), png_bytes(&image).unwrap()).unwrap();
+    }
+    fs::write(place.path().join("labels.csv"), "file,label,plate\na.png,x,p1\nb.png,y,p2\n").unwrap();
+    let settings =
+        DataSettings { splits: SplitPolicy::Defined, group: "plate".into(), ..DataSettings::default() };
+    let fields = open(place.path(), &OpenOptions::from(settings)).unwrap();
+    let found = cut(&fields, &nuclei(), &small(Border::Drop), None).unwrap();
+    let cells = found.set.splits.train.unwrap();
+    let plates: Vec<&str> = (0..cells.len()).map(|index| cells.group(index).unwrap()).collect();
+    assert!(plates.contains(&"p1") && plates.contains(&"p2"), "{plates:?}");
+    for index in 0..cells.len() {
+        let plate = if cells.name(index).starts_with("a.png") { "p1" } else { "p2" };
+        assert_eq!(cells.group(index), Some(plate), "{}", cells.name(index));
+    }
+}
+
+#[test]
 fn cells_without_labels_stay_without() {
     let place = tempfile::tempdir().unwrap();
     fs::create_dir(place.path().join("fields")).unwrap();

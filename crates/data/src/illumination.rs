@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::Notice;
-use crate::{DataError, Image, ImageSource, Pixels, Tag, each_pixel_type};
+use crate::{DataError, Image, ImageSource, Pixels, each_pixel_type};
 
 /// Whether images are divided by the illumination of their plate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -287,10 +287,6 @@ impl Corrected {
 }
 
 impl ImageSource for Corrected {
-    fn len(&self) -> usize {
-        self.source.len()
-    }
-
     fn image(&self, index: usize) -> Result<Image, DataError> {
         Ok(self.divided(index, self.source.image(index)?))
     }
@@ -299,33 +295,7 @@ impl ImageSource for Corrected {
         Ok(self.divided(index, self.source.stored(index)?))
     }
 
-    fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
-        self.source.size(index)
-    }
-
-    fn label(&self, index: usize) -> Option<usize> {
-        self.source.label(index)
-    }
-
-    fn tags(&self, index: usize) -> Option<&[Tag]> {
-        self.source.tags(index)
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.source.name(index)
-    }
-
-    fn channel_names(&self) -> &[String] {
-        self.source.channel_names()
-    }
-
-    fn columns(&self) -> &[String] {
-        self.source.columns()
-    }
-
-    fn metadata(&self, index: usize) -> &[String] {
-        self.source.metadata(index)
-    }
+    crate::source::forward!(source, but stored);
 }
 
 #[cfg(test)]

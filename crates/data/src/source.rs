@@ -101,9 +101,17 @@ pub trait ImageSource: Send + Sync {
     }
 }
 
-/// The methods of an [`ImageSource`] that has the images of another, in the same order, by asking the field of that name.
+/// The methods of an [`ImageSource`] that has the images of another, in the same order, by asking the field of that name; `but stored`
+/// where the images themselves are changed.
 macro_rules! forward {
     ($field:ident) => {
+        fn stored(&self, index: usize) -> Result<$crate::Image, $crate::DataError> {
+            self.$field.stored(index)
+        }
+
+        $crate::source::forward!($field, but stored);
+    };
+    ($field:ident, but stored) => {
         fn len(&self) -> usize {
             self.$field.len()
         }
@@ -120,7 +128,7 @@ macro_rules! forward {
     };
 }
 
-/// [`forward!`] without labels and tags.
+/// [`forward!`] without labels, tags and pixels.
 macro_rules! forward_known {
     ($field:ident) => {
         fn size(&self, index: usize) -> Result<[usize; 2], $crate::DataError> {
@@ -129,10 +137,6 @@ macro_rules! forward_known {
 
         fn name(&self, index: usize) -> String {
             self.$field.name(index)
-        }
-
-        fn stored(&self, index: usize) -> Result<$crate::Image, $crate::DataError> {
-            self.$field.stored(index)
         }
 
         fn channel_names(&self) -> &[String] {

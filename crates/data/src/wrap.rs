@@ -412,5 +412,9 @@ impl ImageSource for LabelShare {
         self.source.tags(index).filter(|_| self.known[index])
     }
 
+    fn stored(&self, index: usize) -> Result<Image, DataError> {
+        self.source.stored(index)
+    }
+
     crate::source::forward_known!(source);
 }

@@ -24,9 +24,7 @@ use crate::matrix::Matrix;
 use crate::notice::Notice;
 use crate::store::hex;
 use crate::tree::Tree;
-use crate::{
-    DataError, DataSet, DataSettings, Image, ImageSource, OpenOptions, PixelType, Pixels, Split, Tag,
-};
+use crate::{DataError, DataSet, DataSettings, Image, ImageSource, OpenOptions, PixelType, Pixels, Split};
 
 /// Images of a set that it is fitted to, at most.
 pub const IMAGES: usize = 64;
@@ -373,10 +371,6 @@ impl Stained {
 }
 
 impl ImageSource for Stained {
-    fn len(&self) -> usize {
-        self.source.len()
-    }
-
     fn image(&self, index: usize) -> Result<Image, DataError> {
         self.stored(index)
     }
@@ -388,29 +382,7 @@ impl ImageSource for Stained {
         Ok(changed.unwrap_or(image))
     }
 
-    fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
-        self.source.size(index)
-    }
-
-    fn label(&self, index: usize) -> Option<usize> {
-        self.source.label(index)
-    }
-
-    fn tags(&self, index: usize) -> Option<&[Tag]> {
-        self.source.tags(index)
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.source.name(index)
-    }
-
-    fn columns(&self) -> &[String] {
-        self.source.columns()
-    }
-
-    fn metadata(&self, index: usize) -> &[String] {
-        self.source.metadata(index)
-    }
+    crate::source::forward!(source, but stored);
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use twinlens_data::stain::StainMethod;
 use twinlens_data::{
-    Concat, DataError, DataSet, Image, ImageSource, LabelAmount, LabelChoice, LabelShare, OpenOptions,
-    SharedGroups, Split, SplitPolicy, SplitShares, Subset, class_counts, draw_splits, group_numbers,
-    image_share, inspect,
+    Concat, DataError, DataSet, Illumination, Image, ImageSource, LabelAmount, LabelChoice, LabelShare,
+    OpenOptions, SharedGroups, Split, SplitPolicy, SplitShares, Subset, class_counts, draw_splits,
+    group_numbers, image_share, inspect,
 };
 
 use crate::layouts::notice;
@@ -99,6 +100,23 @@ fn splits_of(set: &DataSet) -> BTreeMap<String, BTreeSet<Split>> {
         }
     }
     found
+}
+
+#[test]
+fn images_that_are_changed_keep_their_groups() {
+    let changes: [fn(&mut twinlens_data::DataSettings); 2] = [
+        |settings| settings.illumination = Illumination::Median,
+        |settings| settings.stain = StainMethod::Reinhard.into(),
+    ];
+    for change in changes {
+        let set = cohort(&drawn(|settings| {
+            settings.group = "patient".into();
+            change(settings);
+        }))
+        .unwrap();
+        assert!(splits_of(&set).values().all(|splits| splits.len() == 1), "{:?}", splits_of(&set));
+        assert_eq!(inspect(&set).unwrap().groups.unwrap().groups, 8);
+    }
 }
 
 #[test]
