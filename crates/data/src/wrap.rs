@@ -364,7 +364,7 @@ fn drawn_groups(
     if source.group_column().is_none() {
         return Err(DataError::BadOption {
             name: if purpose == Purpose::Images { "images.choice" } else { "label_choice" },
-            expected: "stratified or random, as no {group} says what belongs together".into(),
+            expected: "stratified or random, as no `group` says what belongs together".into(),
             got: "by-group".into(),
         });
     }

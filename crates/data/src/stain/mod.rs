@@ -323,7 +323,7 @@ impl DataSet {
         let method = match &settings.stain {
             StainChoice::Method(method) if *method != StainMethod::None => *method,
             _ if !reference.is_empty() => {
-                let expected = "nothing without {stain}, which says how colours are normalised to it".into();
+                let expected = "nothing, unless a method of `stain` says how colours become its own".into();
                 return Err(DataError::BadOption {
                     name: "stain_reference",
                     expected,
