@@ -259,7 +259,7 @@ fn groups_are_known_through_every_wrapper() {
 fn labels_by_group_need_groups() {
     let source: Arc<dyn ImageSource> = Arc::new(Listed(vec![], vec![Some(0), Some(1)]));
     let refused = LabelShare::new(source.clone(), LabelAmount::Share(0.5), LabelChoice::ByGroup, 0);
-    assert!(refused.err().unwrap().to_string().contains("{group}"));
+    assert!(refused.err().unwrap().to_string().contains("`group`"));
     assert!(image_share(source, 0.5, LabelChoice::ByGroup, 0).is_err());
     assert_eq!(serde_json::to_value(LabelChoice::ByGroup).unwrap(), "by-group");
 }
