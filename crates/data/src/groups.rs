@@ -104,6 +104,18 @@ pub fn group_numbers(source: &dyn ImageSource) -> Option<Vec<u32>> {
     Some(numbers)
 }
 
+/// A number for the value of each image of `source` in that column, from 0 on in the order of first images; `None` for images without a
+/// value.
+pub fn column_numbers(source: &dyn ImageSource, column: usize) -> Vec<Option<usize>> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut number = |index: usize| {
+        let text = value(source.metadata(index), column)?;
+        let next = numbers.len();
+        Some(*numbers.entry(text).or_insert(next))
+    };
+    (0..source.len()).map(&mut number).collect()
+}
+
 /// The images `indices` by group, in the order of first images; an image without a group is one by itself.
 pub(crate) fn members(source: &dyn ImageSource, indices: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -136,27 +148,22 @@ fn values(source: &dyn ImageSource, column: usize) -> impl Iterator<Item = &str>
     (0..source.len()).filter_map(move |index| value(source.metadata(index), column))
 }
 
-/// The place among `columns` of the one that is `wanted`: written alike, or else but for case; none where none is wanted.
+/// The place among `columns` of the one that is `wanted`: written alike, or else but for case. `place` is what the data set is called,
+/// `option` how a hint calls what names the column (`{group}`).
 ///
 /// # Errors
 /// No such column.
-pub(crate) fn column(place: &str, columns: &[String], wanted: &str) -> Result<Option<usize>, DataError> {
-    if wanted.is_empty() {
-        return Ok(None);
-    }
+pub fn find_column(place: &str, columns: &[String], wanted: &str, option: &str) -> Result<usize, DataError> {
     let same = |other: &String| other.to_lowercase() == wanted.to_lowercase();
     let found = columns.iter().position(|column| column == wanted);
-    match found.or_else(|| columns.iter().position(same)) {
-        Some(found) => Ok(Some(found)),
-        None => Err(no_column(place, columns, wanted)),
-    }
+    found.or_else(|| columns.iter().position(same)).ok_or_else(|| no_column(place, columns, wanted, option))
 }
 
-fn no_column(place: &str, columns: &[String], wanted: &str) -> DataError {
+fn no_column(place: &str, columns: &[String], wanted: &str, option: &str) -> DataError {
     let place = place.to_owned();
     if columns.is_empty() {
         let reason = format!("there is no column {wanted:?}, as nothing is known of its images but labels");
-        let hint = "groups are a column of a table beside the images; {labels} FILE states the table";
+        let hint = "columns are those of a table beside the images; {labels} FILE states the table";
         return DataError::WrongTable { place, reason, hint: hint.into() };
     }
     let lower = wanted.to_lowercase();
@@ -167,8 +174,8 @@ fn no_column(place: &str, columns: &[String], wanted: &str) -> DataError {
     let reason =
         format!("no column {wanted:?} is known of its images; known columns are {}", columns.join(", "));
     let hint = match near {
-        Some(near) => format!("did you mean {{group}} {}?", in_hint(near)),
-        None => "choose one of these with {group}".to_owned(),
+        Some(near) => format!("did you mean {option} {}?", in_hint(near)),
+        None => format!("choose one of these with {option}"),
     };
     DataError::WrongTable { place, reason, hint }
 }
@@ -376,17 +383,19 @@ mod tests {
     #[test]
     fn a_column_that_is_not_there_is_refused_with_the_nearest() {
         let columns = ["patient", "plate"].map(String::from);
-        assert_eq!(column("a", &columns, "").unwrap(), None);
-        assert_eq!(column("a", &columns, "Plate").unwrap(), Some(1));
-        let error = column("cells.zip", &columns, "pateint").unwrap_err();
+        assert_eq!(find_column("a", &columns, "Plate", "{group}").unwrap(), 1);
+        let error = find_column("cells.zip", &columns, "pateint", "{group}").unwrap_err();
         let told = error.to_string();
         assert_eq!(
             told,
             "cells.zip: no column \"pateint\" is known of its images; known columns are patient, plate"
         );
         assert_eq!(error.hint(), "did you mean {group} patient?");
-        assert_eq!(column("a", &columns, "hospital").unwrap_err().hint(), "choose one of these with {group}");
-        let none = column("a", &[], "plate").unwrap_err();
+        assert_eq!(
+            column("a", &columns, "hospital", "{group}").unwrap_err().hint(),
+            "choose one of these with {group}"
+        );
+        let none = find_column("a", &[], "plate", "{group}").unwrap_err();
         assert!(none.to_string().contains("nothing is known"), "{none}");
     }
 }

@@ -40,6 +40,7 @@ mod split;
 pub mod stain;
 mod statistics;
 mod store;
+mod subset;
 mod summary;
 mod table;
 mod text;
@@ -50,7 +51,7 @@ mod wrap;
 
 pub use error::DataError;
 pub use formats::formats;
-pub use groups::{GroupInspection, group_numbers};
+pub use groups::{GroupInspection, column_numbers, find_column, group_numbers};
 pub use illumination::Illumination;
 pub use image::{Image, PixelType, Pixels};
 pub use inspect::{Inspection, SplitInspection, inspect};
@@ -67,6 +68,7 @@ pub use source::{
 };
 pub use split::{draw_splits, take_share};
 pub use statistics::{ChannelStatistics, channel_statistics, median_shorter_side};
+pub use subset::SubsetChoice;
 pub use summary::{DataSummary, SplitSummary};
 pub use text::{escaped, in_a_line};
 pub use union::DataPart;

@@ -8,13 +8,14 @@ use sha2::{Digest, Sha256};
 
 use crate::containers::advice;
 use crate::formats::{FORMATS, labels_beside, numbers_beside};
-use crate::groups;
+use crate::groups::{self, find_column};
 use crate::illumination::{self, Illumination};
 use crate::notice::Notice;
 use crate::source::{SplitOrigin, Splits, class_counts};
 use crate::split::{draw_splits, draw_val};
 use crate::stain::StainChoice;
 use crate::store::{Index, Store, StoreBuilder, hex, load_cached};
+use crate::subset::{self, SubsetChoice};
 use crate::table;
 use crate::tree::{Kind, Tree};
 use crate::wrap::Subset;
@@ -133,6 +134,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
         group: String::new(),
         shared_groups: SharedGroups::default(),
         illumination: Illumination::Off,
+        subset: SubsetChoice::default(),
         ..settings.clone()
     };
     hash.update(format!("{format} {:?} {reading:?}", options.class_names));
@@ -197,17 +199,18 @@ fn data_set(
 ) -> Result<DataSet, DataError> {
     store.rgb = options.settings.rgb;
     let usual = store.index.group.as_deref().unwrap_or_default();
-    let wanted = if options.settings.group.is_empty() { usual } else { &options.settings.group };
-    store.group = groups::column(&name, store.columns(), wanted)?;
+    let wanted = if options.settings.group.is_empty() { usual } else { options.settings.group.as_str() };
+    let found = |wanted| find_column(&name, store.columns(), wanted, "{group}");
+    store.group = Some(wanted).filter(|wanted| !wanted.is_empty()).map(found).transpose()?;
     let store = Arc::new(store);
     let Index { classes, skipped, fingerprint, notices, .. } = &store.index;
     let named = store.has_names();
-    let (classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
+    let (mut classes, skipped, fingerprint) = (classes.clone(), skipped.clone(), fingerprint.clone());
     let mut notices = notices.clone();
     notices.extend(store.mixed());
     notices.extend(only_held_out(&store.index, options.settings.splits));
     let parts = store.index.parts.iter();
-    let parts =
+    let mut parts: Vec<(Split, Vec<usize>)> =
         parts.map(|part| (part.split.unwrap_or(Split::Train), part.range.clone().collect())).collect();
     let mut source = store.clone() as Arc<dyn ImageSource>;
     let mut fingerprint = fingerprint;
@@ -216,6 +219,13 @@ fn data_set(
         source = corrected;
         notices.extend(told);
         fingerprint = hex(&Sha256::digest(format!("{fingerprint} divided by illumination, median 1")));
+    }
+    let subset = &options.settings.subset;
+    if !subset.is_all() {
+        let selected = subset::select(&name, source, parts, &classes, subset)?;
+        (source, parts, classes) = (selected.source, selected.parts, selected.classes);
+        notices.extend(selected.notices);
+        fingerprint = subset::fingerprint(&fingerprint, &parts);
     }
     let (splits, split_origin) = decide(&source, parts, &options.settings)?;
     notices.extend(without_images(&splits, split_origin, options.settings.split_shares, &classes));
@@ -307,7 +317,8 @@ fn decide(
         (SplitPolicy::Defined, _) => {}
         (SplitPolicy::Column, _) => origin = SplitOrigin::Column,
         (SplitPolicy::Drawn, _) => {
-            (parts, origin) = (draw((0..source.len()).collect())?, SplitOrigin::Drawn);
+            let all = parts.into_iter().flat_map(|(_, indices)| indices).collect();
+            (parts, origin) = (draw(all)?, SplitOrigin::Drawn);
         }
         (SplitPolicy::Complete, _) => {
             let (test, learnt): (Vec<_>, Vec<_>) =

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
 use crate::stain::StainChoice;
+use crate::subset::SubsetChoice;
 use crate::{DataError, Illumination, Split, Window};
 
 /// What to do with an image that cannot be decoded.
@@ -225,6 +226,9 @@ pub struct DataSettings {
     /// What becomes of given splits that divide groups: `refuse` or `tell`.
     #[serde(skip_serializing_if = "SharedGroups::is_default")]
     pub shared_groups: SharedGroups,
+    /// Which images of the set there are.
+    #[serde(skip_serializing_if = "SubsetChoice::is_all")]
+    pub subset: SubsetChoice,
 }
 
 /// How to open a data set; `OpenOptions::default()` suits most.
@@ -287,6 +291,7 @@ impl OpenOptions<'_> {
             });
         }
         self.settings.window.check()?;
+        self.settings.subset.check()?;
         self.settings.range.check()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use twinlens_eval::clustering::{CLUSTER_MEASURES, Clusters};
+use twinlens_eval::clustering::{AGREEMENT_MEASURES, CLUSTER_MEASURES, Clusters};
 use twinlens_eval::health::{HEALTH_MEASURES, Health};
 use twinlens_eval::metrics::{MEASURES, TAG_MEASURES};
 use twinlens_eval::retrieval::{RETRIEVAL_MEASURES, Retrieval};
@@ -124,7 +124,7 @@ impl Outcome {
                 });
                 readings(&RETRIEVAL_MEASURES, splits.collect())
             }
-            Outcome::Clusters(found) => of_whole(&CLUSTER_MEASURES, part, found),
+            Outcome::Clusters(found) => clusters(part, found),
             Outcome::Health(found) => of_whole(&HEALTH_MEASURES, part, found),
             Outcome::Map(_) => Readings { measures: Vec::new(), splits: Vec::new() },
             Outcome::Measured(found) => Readings {
@@ -143,6 +143,20 @@ impl Measured {
 
 fn readings<F>(measures: &[Measure<F>], splits: Vec<(String, Vec<Option<f64>>)>) -> Readings {
     Readings { measures: measures.iter().map(MeasureRecord::of).collect(), splits }
+}
+
+/// Measures of clusters, and those against each column, which are called `ami.plate`.
+fn clusters(part: &str, found: &Clusters) -> Readings {
+    let mut readings = of_whole(&CLUSTER_MEASURES, part, found);
+    for (column, agreement) in &found.against {
+        for measure in &AGREEMENT_MEASURES {
+            let MeasureRecord { id, title, unit, better } = MeasureRecord::of(measure);
+            let (id, title) = (format!("{id}.{column}"), format!("{title}, against {column}"));
+            readings.measures.push(MeasureRecord { id, title, unit, better });
+            readings.splits.iter_mut().for_each(|(_, values)| values.push((measure.of)(agreement)));
+        }
+    }
+    readings
 }
 
 fn of_whole<S>(measures: &[MeasureOf<S>], part: &str, found: &S) -> Readings {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use twinlens_data::{DataError, DataSet, ImageSource, Split, Tag};
+use twinlens_data::{DataError, DataSet, ImageSource, Split, Tag, find_column};
 use twinlens_report::{MontageRow, RgbImage, cell_for, montage};
 
 use crate::{LabError, on_screen};
@@ -59,7 +59,10 @@ fn groups(data: &DataSet, by: Option<&str>) -> Result<BTreeMap<String, Vec<Place
         Split::ALL.into_iter().filter_map(|split| Some((split, data.splits.get(split)?))).collect();
     let column = match by {
         None => None,
-        Some(name) => Some(column(&sources, name)?),
+        Some(name) => {
+            let columns = sources.first().map_or(&[][..], |(_, source)| source.columns());
+            Some(find_column(&data.name, columns, name, "{sheet_by}")?)
+        }
     };
     let mut groups: BTreeMap<String, Vec<Place>> = BTreeMap::new();
     for (split, source) in sources {
@@ -91,18 +94,6 @@ fn classes<'a>(data: &'a DataSet, source: &dyn ImageSource, index: usize) -> Vec
         }
         (None, None) => vec![UNKNOWN],
     }
-}
-
-fn column(sources: &[(Split, &Arc<dyn ImageSource>)], name: &str) -> Result<usize, LabError> {
-    let columns = sources.first().map_or(&[][..], |(_, source)| source.columns());
-    let found = columns.iter().position(|column| column == name);
-    found.ok_or_else(|| {
-        let expected = match columns {
-            [] => "nothing, as no more is known of the images than their labels".to_owned(),
-            columns => format!("one of {}", columns.join(", ")),
-        };
-        DataError::BadOption { name: "sheet_by", expected, got: name.to_owned() }.into()
-    })
 }
 
 #[cfg(test)]
@@ -138,6 +129,6 @@ mod tests {
         assert!(by_class.pixels().any(|pixel| pixel.0 == [200, 0, 0]), "the images are on it");
         assert_eq!(by_class.height(), data_sheet(&data, Some("plate")).unwrap().height());
         let error = data_sheet(&data, Some("well")).unwrap_err().to_string();
-        assert!(error.contains("sheet_by") && error.contains("plate"), "{error}");
+        assert!(error.contains("well") && error.contains("plate"), "{error}");
     }
 }

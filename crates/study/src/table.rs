@@ -310,7 +310,9 @@ impl Results {
     /// What tables and axes call a measure, and whether its values are shown in per cent.
     pub fn title(&self, measure: &str) -> (String, bool) {
         let Some((protocol, split, id)) = parts(measure) else { return (measure.to_owned(), false) };
-        let (name, class) = id.split_once('.').unwrap_or((id, ""));
+        // That of clusters against a column is known by its whole name.
+        let whole = self.measures.get(id).map(|_| (id, ""));
+        let (name, class) = whole.or_else(|| id.split_once('.')).unwrap_or((id, ""));
         let known = self.measures.get(name);
         let title = match (known, name) {
             (Some(measure), _) => measure.title.clone(),

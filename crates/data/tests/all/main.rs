@@ -22,6 +22,7 @@ mod shards;
 mod splits;
 mod stain;
 mod statistics;
+mod subset;
 mod tables;
 mod tags;
 mod union;

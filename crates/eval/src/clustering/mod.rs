@@ -16,5 +16,7 @@ pub use agreement::{Agreement, Average};
 pub use chance::{Shuffled, shuffled_ami};
 pub use choose::{Choice, Tried, choose_k};
 pub use kmeans::{Clustering, KMeans, spherical_means};
-pub use protocol::{CLUSTER_MEASURES, Cluster, ClusterProtocol, Clusters, LabelAgreement, Number, RowName};
+pub use protocol::{
+    AGREEMENT_MEASURES, CLUSTER_MEASURES, Cluster, ClusterProtocol, Clusters, LabelAgreement, Number, RowName,
+};
 pub use silhouette::{silhouette, silhouette_samples};

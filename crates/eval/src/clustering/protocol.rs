@@ -1,5 +1,7 @@
 //! The clustering protocol: do clusters of the features follow labels that they never saw?
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Agreement, Average, Choice, KMeans, Shuffled, Tried, choose_k, shuffled_ami};
@@ -67,6 +69,10 @@ pub struct ClusterProtocol {
     pub permutations: usize,
     /// Rows nearest to each centroid that the verdict names.
     pub nearest: usize,
+    /// What else is known of the images that clusters are compared with: columns of the table that came with them. With what
+    /// groups the images they are compared unasked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
 }
 
 impl Default for ClusterProtocol {
@@ -78,6 +84,7 @@ impl Default for ClusterProtocol {
             distance: Distance::Euclidean,
             permutations: 100,
             nearest: 8,
+            against: Vec::new(),
         }
     }
 }
@@ -97,6 +104,10 @@ pub struct Clusters {
     pub tried: Vec<Tried>,
     /// How far clusters and labels agree; `None` without labels.
     pub agreement: Option<LabelAgreement>,
+    /// How far clusters agree with what else is known of the images, by its name: clusters that follow the plate rather than the
+    /// treatment are an artefact.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub against: BTreeMap<String, LabelAgreement>,
     /// Names of the classes.
     pub classes: Vec<String>,
     /// The clusters, by falling size.
@@ -109,8 +120,9 @@ pub struct Clusters {
 }
 
 /// All measures, in the order in which they are shown.
-pub static CLUSTER_MEASURES: [MeasureOf<Clusters>; 6] = [
+pub static CLUSTER_MEASURES: [MeasureOf<Clusters>; 7] = [
     of_clusters("ami", "AMI", Unit::Number, |verdict| Some(verdict.agreement?.ami)),
+    of_clusters("ami_max", "AMI by the larger entropy", Unit::Number, |verdict| verdict.agreement?.ami_max),
     of_clusters("ari", "ARI", Unit::Number, |verdict| Some(verdict.agreement?.ari)),
     of_clusters("nmi", "NMI", Unit::Number, |verdict| Some(verdict.agreement?.nmi)),
     of_clusters("purity", "purity", Unit::Share, |verdict| Some(verdict.agreement?.purity)),
@@ -118,6 +130,24 @@ pub static CLUSTER_MEASURES: [MeasureOf<Clusters>; 6] = [
     of_clusters("ami_shuffled", "AMI, labels shuffled", Unit::Number, |verdict| {
         Some(verdict.agreement?.shuffled.mean)
     }),
+];
+
+/// Those of clusters compared with something else than labels.
+pub static AGREEMENT_MEASURES: [MeasureOf<LabelAgreement>; 2] = [
+    Measure {
+        id: "ami",
+        title: "AMI",
+        unit: Unit::Number,
+        better: Better::Higher,
+        of: |agreement| Some(agreement.ami),
+    },
+    Measure {
+        id: "ami_max",
+        title: "AMI by the larger entropy",
+        unit: Unit::Number,
+        better: Better::Higher,
+        of: |agreement| agreement.ami_max,
+    },
 ];
 
 const fn of_clusters(
@@ -134,6 +164,9 @@ const fn of_clusters(
 pub struct LabelAgreement {
     /// Mutual information adjusted for chance, arithmetic mean of the entropies.
     pub ami: f64,
+    /// The same by the larger of the entropies; nothing in verdicts of versions that did not measure it.
+    #[serde(default)]
+    pub ami_max: Option<f64>,
     /// Rand's index adjusted for chance.
     pub ari: f64,
     /// Normalised mutual information, arithmetic mean of the entropies.
@@ -228,6 +261,7 @@ impl ClusterProtocol {
             silhouette: choice.silhouette,
             tried: if self.k == Number::Auto { choice.tried } else { Vec::new() },
             agreement,
+            against: BTreeMap::new(),
             classes: classes.to_vec(),
             clusters: members.iter().map(|rows| self.cluster(rows, labels, classes.len())).collect(),
             assignments,
@@ -237,7 +271,7 @@ impl ClusterProtocol {
         Ok(Judgement { seeds, warnings, ..Judgement::new(self.settings(), outcome) })
     }
 
-    fn settings(&self) -> [(&'static str, serde_json::Value); 6] {
+    fn settings(&self) -> [(&'static str, serde_json::Value); 7] {
         let k = match self.k {
             Number::Fixed(k) => k.into(),
             Number::Auto => "auto".into(),
@@ -248,11 +282,16 @@ impl ClusterProtocol {
             ("distance", self.distance.name().into()),
             ("permutations", self.permutations.into()),
             ("nearest", self.nearest.into()),
+            ("against", self.against.clone().into()),
             ("ami_average", "arithmetic".into()),
         ]
     }
 
-    fn agreement(
+    /// How far clusters agree with something that every row has one of, by number.
+    ///
+    /// # Errors
+    /// Lists that are not of one length; as [`shuffled_ami`].
+    pub fn agreement(
         &self,
         assignments: &[usize],
         labels: &[usize],
@@ -261,6 +300,7 @@ impl ClusterProtocol {
         let table = Agreement::new(assignments, labels)?;
         Ok(LabelAgreement {
             ami: table.ami(Average::Arithmetic),
+            ami_max: Some(table.ami(Average::Max)),
             ari: table.ari(),
             nmi: table.nmi(Average::Arithmetic),
             mutual_information: table.mutual_information(),
@@ -318,7 +358,10 @@ mod tests {
             ClusterProtocol::default().run(set.features(), Some(set.labels()), set.classes(), 0).unwrap();
         assert_eq!((verdict.outcome.k, verdict.outcome.samples, verdict.outcome.tried.len()), (3, 120, 19));
         let agreement = verdict.outcome.agreement.unwrap();
-        assert_eq!((agreement.ami, agreement.ari, agreement.purity), (1.0, 1.0, 1.0));
+        assert_eq!(
+            (agreement.ami, agreement.ami_max, agreement.ari, agreement.purity),
+            (1.0, Some(1.0), 1.0, 1.0)
+        );
         assert!(agreement.shuffled.mean.abs() < 0.01, "{agreement:?}");
         assert!(
             verdict.outcome.clusters.iter().all(|cluster| cluster.size == 40 && cluster.nearest.len() == 8)

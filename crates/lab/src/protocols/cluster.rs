@@ -1,8 +1,8 @@
 //! `cluster`: do groups of the features follow labels that they never saw? See [`ClusterProtocol`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use twinlens_data::ImageSource;
+use twinlens_data::{ImageSource, column_numbers, find_column};
 use twinlens_eval::clustering::{CLUSTER_MEASURES, Cluster, ClusterProtocol, Clusters, RowName};
 use twinlens_eval::{Judgement, MeasureOf, Repeated};
 use twinlens_report::{MontageRow, Picture, cell_for, montage};
@@ -29,6 +29,7 @@ impl Protocol for ClusterProtocol {
         let mut judgement =
             ClusterProtocol::run(self, judging.features()?, labels.as_deref(), &data.classes, seed)?;
         judgement.outcome.rows = judging.rows()?;
+        compare(self, judging, &mut judgement, seed)?;
         judgement.asked.insert("split".into(), judging.part.name().into());
         if labels.is_none() {
             let reason = match data.has_tags() {
@@ -53,6 +54,37 @@ impl Protocol for ClusterProtocol {
             Exhibit { extension: "png", bytes: Picture::png(&sheet)?.bytes().to_vec() },
         ])
     }
+}
+
+/// Compares the clusters with what groups the images, and with the columns that are asked for. Images without a value there have no
+/// part in it.
+fn compare(
+    protocol: &ClusterProtocol,
+    judging: &Judging<'_>,
+    judgement: &mut Judgement<Clusters>,
+    seed: u64,
+) -> Result<(), LabError> {
+    let source = judging.images()?;
+    let columns = source.columns();
+    let asked = protocol.against.iter().map(|name| find_column(&judging.data.name, columns, name, "against"));
+    let asked = asked.collect::<Result<BTreeSet<usize>, _>>()?;
+    for column in source.group_column().into_iter().chain(asked).collect::<BTreeSet<usize>>() {
+        let name = &columns[column];
+        let known = column_numbers(source.as_ref(), column);
+        let clusters = judgement.outcome.assignments.iter().zip(&known);
+        let (clusters, values): (Vec<usize>, Vec<usize>) =
+            clusters.filter_map(|(cluster, value)| Some((*cluster, (*value)?))).unzip();
+        if values.len() < known.len() {
+            let without = known.len() - values.len();
+            let told = format!("{without} images have no `{name}` and had no part in that comparison");
+            judgement.warnings.push(told);
+        }
+        if !values.is_empty() {
+            let agreement = protocol.agreement(&clusters, &values, seed)?;
+            judgement.outcome.against.insert(name.clone(), agreement);
+        }
+    }
+    Ok(())
 }
 
 /// One line for each image: split, name, cluster.

@@ -1,6 +1,6 @@
 //! Clusters: how well they follow labels that they never saw, and what they hold.
 
-use twinlens_eval::clustering::{Cluster, Clusters};
+use twinlens_eval::clustering::{Cluster, Clusters, LabelAgreement};
 use twinlens_report::{Block, Cell, Column, Picture, Plate, Section, Table, TableRow, montage_spots};
 
 use super::absent;
@@ -34,28 +34,47 @@ fn title(verdict: &Verdict<Clusters>) -> String {
 
 /// One row for each clustering, and the run it belongs to where there are several.
 pub(super) fn measures<'a>(verdicts: impl Iterator<Item = (Whose<'a>, &'a Verdict<Clusters>)>) -> Table {
-    let row = |(whose, verdict): (Whose, &Verdict<Clusters>)| {
-        let number = |value: Option<f64>| Cell::Number(value);
-        let agreement = verdict.outcome.agreement;
-        let cells = vec![
-            Cell::Text(title(verdict)),
+    let number = |value: Option<f64>| Cell::Number(value);
+    let cells = |title: String, agreement: Option<LabelAgreement>, silhouette: Option<f64>| {
+        vec![
+            Cell::Text(title),
             number(agreement.map(|found| found.ami)),
+            number(agreement.and_then(|found| found.ami_max)),
             number(agreement.map(|found| found.shuffled.mean)),
             number(agreement.map(|found| found.shuffled.largest)),
             number(agreement.map(|found| found.ari)),
             number(agreement.map(|found| found.nmi)),
             Cell::Share(agreement.map(|found| found.purity).into_iter().collect()),
-            number(verdict.outcome.silhouette),
-        ];
-        whose.row(verdict.subject.features, cells)
+            number(silhouette),
+        ]
     };
-    let rows: Vec<TableRow> = verdicts.map(row).collect();
-    let names = ["AMI", "AMI shuffled", "AMI shuffled, largest", "ARI", "NMI", "purity %", "silhouette"];
+    let rows_of = |(whose, verdict): (Whose, &Verdict<Clusters>)| {
+        let Clusters { agreement, against, silhouette, .. } = &verdict.outcome;
+        let name = title(verdict);
+        let first = cells(name.clone(), *agreement, *silhouette);
+        let others = against
+            .iter()
+            .map(|(column, found)| cells(format!("{name}, against {column}"), Some(*found), None));
+        let rows = std::iter::once(first).chain(others);
+        rows.map(|cells| whose.row(verdict.subject.features, cells)).collect::<Vec<TableRow>>()
+    };
+    let rows: Vec<TableRow> = verdicts.flat_map(rows_of).collect();
+    let names = [
+        "AMI",
+        "AMI by the larger entropy",
+        "AMI shuffled",
+        "AMI shuffled, largest",
+        "ARI",
+        "NMI",
+        "purity %",
+        "silhouette",
+    ];
     let columns = std::iter::once(Column::text("Clusters")).chain(names.map(Column::number)).collect();
     Table {
         name: "clusters".into(),
         caption: "Agreement of clusters with labels that had no part in them. Shuffled: the same with the labels in random \
-                  order; an AMI that does not stand clear of it says nothing."
+                  order; an AMI that does not stand clear of it says nothing. Clusters that agree with what groups the images (a plate, a \
+                  patient) better than with their labels may be of these."
             .into(),
         columns: with_runs(columns, &rows),
         rows,

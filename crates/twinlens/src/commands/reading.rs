@@ -92,6 +92,16 @@ pub struct ReadingArgs {
     /// What becomes of given splits that divide groups
     #[arg(long, help_heading = HEADING, value_name = "refuse|tell", value_parser = ["refuse", "tell"], hide_possible_values = true)]
     pub shared_groups: Option<String>,
+    /// Read only images that have one of these values in a column of the table, such as plate=Week4_*; the column `class` is
+    /// the class
+    #[arg(long = "where", help_heading = HEADING, value_name = "COLUMN=VALUE,..", value_parser = column_values)]
+    pub values: Vec<(String, Vec<String>)>,
+    /// Of each class read only the N highest values of a column, such as concentration=4
+    #[arg(long, help_heading = HEADING, value_name = "COLUMN=N", value_parser = column_count)]
+    pub highest: Vec<(String, i64)>,
+    /// Read as many images of each class as there are of the rarest
+    #[arg(long, help_heading = HEADING)]
+    pub balance: bool,
 }
 
 /// Stands at every flag: a heading of the whole struct would go on over the flags that follow it.
@@ -109,6 +119,24 @@ fn split_folder(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `COLUMN=VALUE,VALUE`.
+fn column_values(text: &str) -> Result<(String, Vec<String>), String> {
+    match text.split_once('=') {
+        Some((column, values)) if !column.is_empty() && !values.is_empty() => {
+            Ok((column.to_owned(), values.split(',').map(str::to_owned).collect()))
+        }
+        _ => Err("expected COLUMN=VALUE or COLUMN=VALUE,VALUE".to_owned()),
+    }
+}
+
+/// `COLUMN=N`.
+fn column_count(text: &str) -> Result<(String, i64), String> {
+    let parsed =
+        text.split_once('=').and_then(|(column, count)| Some((column.to_owned(), count.parse().ok()?)));
+    let sound = parsed.filter(|(column, count)| !column.is_empty() && *count > 0);
+    sound.ok_or_else(|| "expected COLUMN=N, N at least 1".to_owned())
+}
+
 /// What the keys of settings of the data begin with.
 pub const OF_DATA: &str = "data_options.";
 
@@ -118,8 +146,15 @@ fn with<'a>(
     values: impl IntoIterator<Item = (&'a str, Value)>,
 ) -> Result<DataSettings, String> {
     let mut table = Table::try_from(settings).map_err(|error| error.to_string())?;
-    let values = values.into_iter();
-    table.extend(values.map(|(key, value)| (key.trim_start_matches(OF_DATA).to_owned(), value)));
+    for (key, value) in values {
+        let mut names: Vec<&str> = key.trim_start_matches(OF_DATA).split('.').collect();
+        let last = names.pop().unwrap_or_default();
+        let inner = names.into_iter().try_fold(&mut table, |table, name| {
+            let inner = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+            inner.as_table_mut().ok_or_else(|| format!("`{name}` has no settings in it"))
+        })?;
+        inner.insert(last.to_owned(), value);
+    }
     table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
@@ -192,6 +227,9 @@ impl ReadingArgs {
             ("--split-seed", "data_options.split_seed", self.split_seed.map(Value::Integer)),
             ("--group", "data_options.group", text(&self.group)),
             ("--shared-groups", "data_options.shared_groups", text(&self.shared_groups)),
+            ("--where", "data_options.subset.where", self.where_values()),
+            ("--highest", "data_options.subset.highest", self.highest_values()),
+            ("--balance", "data_options.subset.balance", self.balance.then_some(Value::Boolean(true))),
         ];
         all.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
     }
@@ -203,6 +241,21 @@ impl ReadingArgs {
             list.as_array_mut()?.push(Value::String(folder.clone()));
         }
         (!folders.is_empty()).then_some(Value::Table(folders))
+    }
+
+    fn where_values(&self) -> Option<Value> {
+        let mut columns = Table::new();
+        for (column, values) in &self.values {
+            let list = columns.entry(column).or_insert_with(|| Value::Array(Vec::new()));
+            list.as_array_mut()?.extend(values.iter().cloned().map(Value::String));
+        }
+        (!columns.is_empty()).then_some(Value::Table(columns))
+    }
+
+    fn highest_values(&self) -> Option<Value> {
+        let columns = self.highest.iter().map(|(column, count)| (column.clone(), Value::Integer(*count)));
+        let columns: Table = columns.collect();
+        (!columns.is_empty()).then_some(Value::Table(columns))
     }
 
     /// `settings` with the flags that were given.
@@ -221,7 +274,7 @@ mod tests {
 
     use twinlens_data::stain::StainMethod;
     use twinlens_data::{
-        ArrayLayout, Illumination, OnBadSample, Pages, Plane, SharedGroups, Split, SplitPolicy,
+        ArrayLayout, Illumination, OnBadSample, Pages, Plane, SharedGroups, Split, SplitPolicy, SubsetChoice,
     };
 
     use super::*;
@@ -236,7 +289,8 @@ mod tests {
                     --ignore-labels 255,-2 --layout nchw --pages max --window -160,240 --patient-key k \
                     --plane coronal --volume 2 --channels-from {well}_w{channel} --channels DAPI,Actin --illumination median \
                     --stain macenko --stain-reference r.png --range -1024,3071 --splits column \
-                    --split-folder train=seg_train --split-folder train=extra --split-column fold --group patient --shared-groups tell";
+                    --split-folder train=seg_train --split-folder train=extra --split-column fold --group patient --shared-groups tell \
+                    --where plate=Week4_*,Week5_1 --where plate=Week6_1 --where class=DMSO --highest concentration=4 --balance";
         let expected = DataSettings {
             on_bad_sample: OnBadSample::Fail,
             member: "imgs".into(),
@@ -262,6 +316,15 @@ mod tests {
             split_column: "fold".into(),
             group: "patient".into(),
             shared_groups: SharedGroups::Tell,
+            subset: SubsetChoice {
+                values: BTreeMap::from([
+                    ("plate".into(), vec!["Week4_*".into(), "Week5_1".into(), "Week6_1".into()]),
+                    ("class".into(), vec!["DMSO".into()]),
+                ]),
+                highest: BTreeMap::from([("concentration".into(), 4)]),
+                balance: true,
+                seed: 0,
+            },
             ..before.clone()
         };
         assert_eq!(read(line), expected);
@@ -270,8 +333,8 @@ mod tests {
     #[test]
     fn settings_of_the_data_are_assigned_too() {
         let read = |pairs: &[(&str, &str)]| assigned(&DataSettings::default(), pairs);
-        let found = read(&[("data_options.member", "28"), ("data_options.rgb", "true")]).unwrap();
-        assert_eq!((found.member.as_str(), found.rgb), ("28", true));
+        let found = read(&[("data_options.member", "28"), ("data_options.subset.seed", "3")]).unwrap();
+        assert_eq!((found.member.as_str(), found.subset.seed), ("28", 3));
         for (key, text, told) in
             [("data_options.memmber", "a", "memmber"), ("data_options.rgb", "yes", "yes")]
         {
@@ -283,9 +346,15 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_at_the_door() {
-        for line in
-            ["--range wide", "--layout whcn", "--splits maybe", "--split-folder seg_train", "--pages all"]
-        {
+        for line in [
+            "--range wide",
+            "--layout whcn",
+            "--splits maybe",
+            "--split-folder seg_train",
+            "--pages all",
+            "--where plate",
+            "--highest dose=0",
+        ] {
             assert!(parse::<ReadingArgs>(line).is_err(), "{line}");
         }
     }
