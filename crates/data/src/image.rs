@@ -230,6 +230,17 @@ impl Image {
         self.pixels.pixel_type()
     }
 
+    /// One channel alone, as a grey image.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    #[must_use]
+    pub fn channel(&self, channel: usize) -> Image {
+        assert!(channel < self.channels, "channel {channel} of {}", self.channels);
+        let places = (0..self.height * self.width).map(|at| at * self.channels + channel);
+        Image { height: self.height, width: self.width, channels: 1, pixels: self.pixels.gathered(places) }
+    }
+
     /// The same picture with grey repeated to 3 channels, and 8 bits widened to 16 (times 257, which keeps
     /// `value / largest` exactly), and at most 16 bits made floating point, where asked. Anything else is returned unchanged.
     pub(crate) fn widened(mut self, channels: usize, pixel_type: PixelType) -> Image {

@@ -73,4 +73,4 @@ pub use summary::{DataSummary, SplitSummary};
 pub use text::{escaped, in_a_line};
 pub use union::DataPart;
 pub use window::{Window, WindowRule};
-pub use wrap::{Concat, LabelAmount, LabelChoice, LabelShare, Subset, image_share, limit};
+pub use wrap::{ChannelBag, Concat, LabelAmount, LabelChoice, LabelShare, Subset, image_share, limit};

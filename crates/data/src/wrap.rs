@@ -134,6 +134,85 @@ pub fn image_share(
     Ok(Arc::new(Subset { source, indices }))
 }
 
+/// The channels of the images of a source as grey images of their own: of the first image each channel, then of the second.
+///
+/// A network that sees one channel at a time fits images of any channels.
+pub struct ChannelBag {
+    source: Arc<dyn ImageSource>,
+    channels: usize,
+}
+
+impl ChannelBag {
+    /// The channels of all images of `source`.
+    ///
+    /// # Errors
+    /// A first image that cannot be read, as it says how many channels there are.
+    pub fn new(source: Arc<dyn ImageSource>) -> Result<ChannelBag, DataError> {
+        let channels = if source.is_empty() { 1 } else { source.image(0)?.channels };
+        Ok(ChannelBag { source, channels })
+    }
+
+    /// How many channels an image has.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The image of an index, and the channel.
+    fn at(&self, index: usize) -> Result<(usize, usize), DataError> {
+        let len = self.len();
+        let within = index < len;
+        let at = (index / self.channels, index % self.channels);
+        within.then_some(at).ok_or(DataError::NoSuchSample { index, len })
+    }
+}
+
+impl ImageSource for ChannelBag {
+    fn len(&self) -> usize {
+        self.source.len() * self.channels
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        let (image, channel) = self.at(index)?;
+        Ok(self.source.image(image)?.channel(channel))
+    }
+
+    fn stored(&self, index: usize) -> Result<Image, DataError> {
+        let (image, channel) = self.at(index)?;
+        Ok(self.source.stored(image)?.channel(channel))
+    }
+
+    fn size(&self, index: usize) -> Result<[usize; 2], DataError> {
+        self.source.size(self.at(index)?.0)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.source.label(self.at(index).ok()?.0)
+    }
+
+    fn tags(&self, index: usize) -> Option<&[Tag]> {
+        self.source.tags(self.at(index).ok()?.0)
+    }
+
+    /// The image, and the channel by name or number.
+    fn name(&self, index: usize) -> String {
+        let Ok((image, channel)) = self.at(index) else { return format!("#{index}") };
+        let name = self.source.channel_names().get(channel).cloned();
+        format!("{} ({})", self.source.name(image), name.unwrap_or_else(|| format!("channel {channel}")))
+    }
+
+    fn columns(&self) -> &[String] {
+        self.source.columns()
+    }
+
+    fn metadata(&self, index: usize) -> &[String] {
+        self.at(index).map_or(&[], |(image, _)| self.source.metadata(image))
+    }
+
+    fn group_column(&self) -> Option<usize> {
+        self.source.group_column()
+    }
+}
+
 /// Several sources, one after the other, as one.
 pub struct Concat {
     sources: Vec<Arc<dyn ImageSource>>,

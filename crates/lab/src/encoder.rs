@@ -81,8 +81,8 @@ impl Encoder {
 
     fn embedding(&self, images: &dyn ImageSource) -> Result<Embedding, LabError> {
         let context = context(&self.file, images)?;
-        let resize = self.file.description.eval_resize;
-        Ok(Embedding { context, resize, batch: 256, workers: twinlens_ssl::workers(0) })
+        let EncoderDescription { eval_resize: resize, bag_of_channels, .. } = self.file.description;
+        Ok(Embedding { context, resize, bag_of_channels, batch: 256, workers: twinlens_ssl::workers(0) })
     }
 }
 
@@ -178,7 +178,7 @@ pub(crate) fn network(
 pub(crate) fn context(file: &EncoderFile, source: &dyn ImageSource) -> Result<BuildContext, LabError> {
     let description = &file.description;
     let first = source.image(0)?;
-    if first.channels != description.channels {
+    if first.channels != description.channels && !description.bag_of_channels {
         return Err(LabError::Channels { expected: description.channels, got: first.channels });
     }
     Ok(BuildContext {

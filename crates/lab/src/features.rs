@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 use twinlens_data::{DataSet, ImageSource, RangeChoice, Split};
 use twinlens_eval::{Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
-use twinlens_nn::weights::{EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors};
+use twinlens_nn::weights::{
+    EncoderDescription, EncoderFile, NamedTensor, Weights, read_safetensors, write_safetensors,
+};
 use twinlens_run::write_atomically;
 use twinlens_ssl::finetune::range_of;
 use twinlens_ssl::{Embedding, Maps, SslError, with_labels, with_tags};
@@ -136,8 +138,8 @@ fn prepared(
 
 /// How images of `context` are put through the subject's encoder.
 fn embedding(subject: &Subject, context: BuildContext, computing: &Computing) -> Embedding {
-    let resize = subject.file().description.eval_resize;
-    Embedding { context, resize, batch: computing.batch, workers: computing.workers }
+    let EncoderDescription { eval_resize: resize, bag_of_channels, .. } = subject.file().description;
+    Embedding { context, resize, bag_of_channels, batch: computing.batch, workers: computing.workers }
 }
 
 /// The images with the range of values that the encoder in `file` knows, whatever the range that they were opened with, and with the
@@ -149,6 +151,12 @@ fn seen_by(file: &EncoderFile, data: &DataSet) -> Result<DataSet, LabError> {
     };
     let data = stained.as_ref().unwrap_or(data);
     match range_of(&file.description) {
+        // Channels that it has not seen have the range of values that they were opened with.
+        RangeChoice::Kept(range)
+            if file.description.bag_of_channels && range.channels.len() != data.range.channels.len() =>
+        {
+            Ok(data.clone())
+        }
         choice if choice == RangeChoice::default() => Ok(data.clone()),
         choice => Ok(data.ranged(&choice)?),
     }
@@ -275,10 +283,10 @@ mod tests {
 
     use burn::tensor::{Device, Tensor, TensorData};
     use twinlens_data::{
-        DataSettings, OpenOptions, PixelRange, PixelType, RangeOrigin, SplitPolicy, open_bytes,
+        DataSettings, OpenOptions, PixelRange, PixelType, RangeOrigin, RangeRule, SplitPolicy, open_bytes,
     };
     use twinlens_nn::ops::read;
-    use twinlens_nn::weights::{EncoderDescription, Pass};
+    use twinlens_nn::weights::Pass;
 
     use super::*;
     use crate::Silent;
@@ -310,6 +318,7 @@ mod tests {
             size,
             range,
             stain: None,
+            bag_of_channels: false,
             mean: vec![0.0],
             std: vec![1.0],
             eval_resize: EvalResize::default(),
@@ -425,6 +434,54 @@ mod tests {
         }
         let names: Vec<&str> = encoder.stages().iter().map(Stage::name).collect();
         assert_eq!(names, ["relu", "layer1", "layer2", "layer3", "layer4"]);
+    }
+
+    /// Two images of three channels, and each channel as two images of one.
+    fn channels() -> (DataSet, [DataSet; 3]) {
+        let value = |image: usize, at: usize, channel: usize| {
+            ((image * 97 + at * 31 + channel * 53) % 256) as f32 / 256.0
+        };
+        let of =
+            |channel: usize| (0..2).flat_map(move |image| (0..64).map(move |at| value(image, at, channel)));
+        let planes = [0, 1, 2].map(|channel| images(2, 8, &of(channel).collect::<Vec<f32>>()));
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 8, 8, 3), }";
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((header.len() as u16).to_le_bytes());
+        file.extend(header.bytes());
+        for (image, at) in (0..2).flat_map(|image| (0..64).map(move |at| (image, at))) {
+            file.extend((0..3).flat_map(|channel| value(image, at, channel).to_le_bytes()));
+        }
+        let range = RangeChoice::Rule(RangeRule::Type);
+        let settings = DataSettings { splits: SplitPolicy::Defined, range, ..DataSettings::default() };
+        let whole = open_bytes("rgb.npy", file, &OpenOptions::from(settings.clone())).unwrap();
+        let typed = |set: DataSet| set.ranged(&settings.range).unwrap();
+        (whole, planes.map(typed))
+    }
+
+    #[test]
+    fn an_image_is_a_bag_of_its_channels() {
+        let (file, _) = noise();
+        let computing = Computing::new(1, "cpu", None);
+        let mut bag = file.clone();
+        bag.description.bag_of_channels = true;
+        let (whole, planes) = channels();
+        let of = |file: &EncoderFile, set: &DataSet| {
+            features(&Subject::trained(file.clone()), set, Split::Train, &computing, &Silent)
+        };
+        let together = of(&bag, &whole).unwrap();
+        assert_eq!((together.rows(), together.dim()), (2, 3 * 512));
+        for (channel, plane) in planes.iter().enumerate() {
+            let alone = of(&file, plane).unwrap();
+            for row in 0..2 {
+                let part = &together.row(row)[channel * 512..][..512];
+                let close = part.iter().zip(alone.row(row)).all(|(a, b)| (a - b).abs() < 1e-5);
+                assert!(close, "channel {channel} of image {row}");
+            }
+        }
+        let maps = stage_maps(&Subject::trained(bag), &whole, Split::Train, &computing, &Silent).unwrap();
+        assert_eq!((maps.shape, maps.values.rows()), ([3 * 512, 1, 1], 2));
+        let refused = of(&file, &whole).unwrap_err();
+        assert!(matches!(refused, LabError::Channels { expected: 1, got: 3 }), "{refused}");
     }
 
     #[test]

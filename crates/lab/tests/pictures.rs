@@ -31,6 +31,7 @@ fn subject(kind: FeaturesKind) -> Subject {
         size: 8,
         range: None,
         stain: None,
+        bag_of_channels: false,
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
         origin: String::new(),

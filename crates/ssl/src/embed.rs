@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use twinlens_data::{ImageSource, Tag, group_numbers};
+use twinlens_data::{ChannelBag, ImageSource, Tag, group_numbers};
 use twinlens_eval::{EvalError, Features, Labelled, Tagged};
 use twinlens_nn::encoders::Encoder;
 use twinlens_nn::ops::{read, release_arrays};
@@ -31,6 +31,8 @@ pub struct Embedding {
     pub context: BuildContext,
     /// How images are brought to that size.
     pub resize: EvalResize,
+    /// Whether each channel of an image goes through the encoder alone, and their features stand side by side.
+    pub bag_of_channels: bool,
     /// Images in a batch, at most: a matter of memory, never of the result. Of large images fewer are taken.
     pub batch: usize,
     /// Threads that prepare images.
@@ -80,6 +82,7 @@ impl Embedding {
             read(maps)
         };
         let values = self.rows(source, form, progress, map)?;
+        shape[0] = values.dim() / (shape[1] * shape[2]).max(1);
         release_arrays();
         Ok(Maps { shape, values })
     }
@@ -101,6 +104,8 @@ impl Embedding {
             let got = policy.views();
             return Err(EvalError::TooFew { what: "views", expected: views, got }.into());
         }
+        let images = source.len();
+        let source = self.seen(source)?;
         let total = source.len();
         let settings = LoaderSettings {
             seed,
@@ -116,14 +121,14 @@ impl Embedding {
         let mut done = 0;
         for batch in Loader::new(source, policy, settings, (0, 0)).map_err(unreadable)? {
             let batch = batch.map_err(unreadable)?;
-            let images = batch.indices.len();
+            let seen = batch.indices.len();
             for (values, view) in values.iter_mut().zip(batch.views) {
                 values.extend(forward(encoder, weights, view));
             }
-            done += images;
+            done += seen;
             progress(done, total);
         }
-        let features = |values: Vec<f32>| Ok(Features::new(total, values.len() / total.max(1), values)?);
+        let features = |values: Vec<f32>| Ok(Features::new(images, values.len() / images.max(1), values)?);
         values.into_iter().map(features).collect()
     }
 
@@ -146,6 +151,8 @@ impl Embedding {
         progress: &mut dyn FnMut(usize, usize),
         mut features: impl FnMut(ViewBatch) -> Vec<f32>,
     ) -> Result<Features, SslError> {
+        let images = source.len();
+        let source = self.seen(source)?;
         let total = source.len();
         let batch = self.batch.min(images_of(PIXELS, self.context.size));
         let loader =
@@ -155,14 +162,22 @@ impl Embedding {
         let mut done = 0;
         for batch in loader {
             let batch = batch.map_err(unreadable)?;
-            let images = batch.indices.len();
+            let seen = batch.indices.len();
             for view in batch.views {
                 values.extend(features(view));
             }
-            done += images;
+            done += seen;
             progress(done, total);
         }
-        Ok(Features::new(total, values.len() / total.max(1), values)?)
+        Ok(Features::new(images, values.len() / images.max(1), values)?)
+    }
+
+    /// What the encoder is given: images, or their channels one after the other, so that those of an image stand side by side.
+    fn seen(&self, source: Arc<dyn ImageSource>) -> Result<Arc<dyn ImageSource>, SslError> {
+        if !self.bag_of_channels {
+            return Ok(source);
+        }
+        Ok(Arc::new(ChannelBag::new(source)?))
     }
 }
 

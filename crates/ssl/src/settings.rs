@@ -142,6 +142,10 @@ pub struct Settings<M = MethodSettings> {
     /// Use only a share of the training images, drawn by a seed.
     #[serde(default)]
     pub images: ImageShare,
+    /// Learn from each channel as a grey image of its own. The encoder then takes images of any channels, and gives the features of
+    /// all their channels side by side.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bag_of_channels: bool,
     /// Pass all views through the network as one batch, sharing batch statistics, or one after the other.
     pub views_together: bool,
     /// Stop when the embeddings' standard deviation falls below this share of that of a full sphere; 0 never.
@@ -337,6 +341,7 @@ impl Default for Settings {
             epochs: 10,
             limit: 0,
             images: ImageShare::default(),
+            bag_of_channels: false,
             views_together: true,
             collapse_threshold: 0.01,
             knn: KnnSettings { every: 1, k: 20, temperature: 0.07, limit: 5000 },
@@ -429,6 +434,7 @@ impl Common {
             size: context.size,
             range: Some(range.clone()),
             stain: None,
+            bag_of_channels: false,
             mean: context.mean.clone(),
             std: context.std.clone(),
             eval_resize: self.eval_resize,

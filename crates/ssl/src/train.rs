@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::Tensor;
 use serde_json::json;
 use twinlens_data::{
-    DataSet, ImageSource, Splits, channel_statistics, image_share, limit, median_shorter_side,
+    ChannelBag, DataSet, ImageSource, Splits, channel_statistics, image_share, limit, median_shorter_side,
 };
 use twinlens_eval::{Knn, Labelled, Vote};
 use twinlens_nn::encoders::Stem;
@@ -43,6 +43,8 @@ pub struct Prepared {
     pub workers: usize,
     /// Classes of the labels; 0 without labels.
     pub classes: usize,
+    /// Whether these images are the channels of others.
+    pub bag_of_channels: bool,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -63,7 +65,8 @@ impl<M> Settings<M> {
         told.extend(self.common.fit_size(train)?);
         if recipes::is_ready_made(&self.views) {
             let first = train.image(0)?;
-            let (channels, mean) = (first.channels, vec![0.5; first.channels]);
+            let channels = if self.bag_of_channels { 1 } else { first.channels };
+            let mean = vec![0.5; channels];
             let context =
                 BuildContext { size: 1, channels, pixel_type: first.pixel_type(), std: mean.clone(), mean };
             let (views, left_out) = Policy::fitting(&self.views, &context);
@@ -116,7 +119,8 @@ impl Prepared {
         let context = measured(train.as_ref(), settings.size, &data.name)?;
         let policy = Arc::new(Policy::build(&settings.views, context.clone())?);
         let workers = workers(settings.workers);
-        Ok(Prepared { train, context, policy, workers, classes: data.classes.len() })
+        let (classes, bag_of_channels) = (data.classes.len(), settings.bag_of_channels);
+        Ok(Prepared { train, context, policy, workers, classes, bag_of_channels })
     }
 
     /// Checks `settings` against `data` without measuring anything: quickly, for whoever has many to check.
@@ -147,6 +151,9 @@ impl Prepared {
         if problems.is_empty() {
             let ImageShare { share, choice, seed } = settings.images;
             train = image_share(train, share, choice, seed)?;
+        }
+        if settings.bag_of_channels {
+            train = Arc::new(ChannelBag::new(train)?);
         }
         if settings.batch > train.len() {
             let expected = format!("at most the {} training images", train.len());
@@ -273,7 +280,8 @@ impl Prepared {
     ) -> EncoderDescription {
         let features = learner.network().0.features();
         let description = settings.description(&self.context, &data.range, features, origin);
-        EncoderDescription { stain: data.stain.clone(), ..description }
+        let (stain, bag_of_channels) = (data.stain.clone(), self.bag_of_channels);
+        EncoderDescription { stain, bag_of_channels, ..description }
     }
 
     /// Full batches in an epoch.
@@ -464,8 +472,9 @@ impl<M: NamedMethod> Pretraining<'_, M> {
         if self.data.classes.len() < 2 || (0..source.len()).any(|index| source.label(index).is_none()) {
             return Ok(None);
         }
-        let Prepared { context, workers, .. } = self.prepared.clone();
-        let embedding = Embedding { context, resize: self.settings.eval_resize, batch: 256, workers };
+        let Prepared { context, workers, bag_of_channels, .. } = self.prepared.clone();
+        let resize = self.settings.eval_resize;
+        let embedding = Embedding { context, resize, bag_of_channels, batch: 256, workers };
         let (encoder, weights) = self.learner.network();
         let features = embedding.run(encoder, weights, source.clone(), &mut |_, _| {})?;
         Ok(with_labels(features, source.as_ref(), &self.data.classes)?)

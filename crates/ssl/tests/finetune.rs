@@ -158,6 +158,7 @@ fn encoder(seed: u64) -> EncoderFile {
         size: 8,
         range: None,
         stain: None,
+        bag_of_channels: false,
         mean: images.context.mean,
         std: images.context.std,
         eval_resize: EvalResize::default(),

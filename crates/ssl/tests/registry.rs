@@ -69,7 +69,8 @@ fn features(run: &Path) -> Features {
         std: file.description.std,
     };
     let images = Arc::new(Subset::new(images, vec![0, 1]).unwrap());
-    let embedding = Embedding { context, resize: EvalResize::default(), batch: 2, workers: 1 };
+    let embedding =
+        Embedding { context, resize: EvalResize::default(), bag_of_channels: false, batch: 2, workers: 1 };
     embedding.run(&encoder, &mut weights, images, &mut |_, _| {}).unwrap()
 }
 

@@ -68,6 +68,7 @@ fn data_with(images: usize, varying: usize) -> DataSet {
             origin: RangeOrigin::Type,
         },
         stain: None,
+        bag_of_channels: false,
         fingerprint: "0".into(),
         bytes_in_memory: 0,
         parts: Vec::new(),

@@ -67,6 +67,7 @@ mod tests {
             size: 14,
             range: None,
             stain: None,
+            bag_of_channels: false,
             mean: vec![0.5; 3],
             std: vec![0.25; 3],
             eval_resize: twinlens_views::EvalResize::default(),

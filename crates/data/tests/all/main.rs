@@ -7,6 +7,7 @@ mod archives;
 mod arrays;
 mod bad_input;
 mod cache;
+mod channel_bag;
 mod cifar;
 mod decoding;
 mod dicom;

@@ -187,6 +187,7 @@ impl StudyPlan {
             size: common.size.known().unwrap_or_default(),
             range: None, // the images come with theirs
             stain: None,
+            bag_of_channels: false,
             mean: mean.clone(),
             std: std.clone(),
             eval_resize: common.eval_resize,

@@ -94,6 +94,7 @@ impl Import {
             size: self.size.unwrap_or(size),
             range: known.and_then(|known| known.range.clone()),
             stain: known.and_then(|known| known.stain.clone()),
+            bag_of_channels: known.is_some_and(|known| known.bag_of_channels),
             mean: statistics("mean", &self.mean, mean)?,
             std: statistics("std", &self.std, std)?,
             eval_resize: self.eval_resize.or(known.map(|known| known.eval_resize)).unwrap_or_default(),

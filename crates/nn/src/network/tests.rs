@@ -80,6 +80,7 @@ fn one_more_encoder_costs_its_description_alone() {
         size: 8,
         range: None,
         stain: None,
+        bag_of_channels: false,
         mean: vec![0.5; 2],
         std: vec![0.25; 2],
         eval_resize: EvalResize::default(),

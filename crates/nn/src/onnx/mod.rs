@@ -147,6 +147,7 @@ pub(crate) mod tests {
             size,
             range: None,
             stain: None,
+            bag_of_channels: false,
             mean: vec![0.5; 2],
             std: vec![0.25; 2],
             eval_resize: EvalResize::default(),

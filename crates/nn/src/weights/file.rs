@@ -29,6 +29,10 @@ pub struct EncoderDescription {
     pub stem: String,
     /// Channels of the input image.
     pub channels: usize,
+    /// Whether each channel of an image goes through the encoder alone, and their features stand side by side. The input has one
+    /// channel then, and an image as many features for each of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bag_of_channels: bool,
     /// Width of the features.
     pub features: usize,
     /// Side of the square input, in pixels.

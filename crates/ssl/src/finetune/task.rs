@@ -184,6 +184,7 @@ impl FinetuneTask<'_> {
         let embedding = Embedding {
             context: context.clone(),
             resize: self.settings.eval_resize,
+            bag_of_channels: false,
             batch: 256,
             workers: *workers,
         };

@@ -24,6 +24,7 @@ fn pixels() -> Subject {
         size: 28,
         range: None,
         stain: None,
+        bag_of_channels: false,
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
         eval_resize: twinlens_views::EvalResize::default(),
