@@ -97,6 +97,8 @@ pub enum Pages {
     Middle,
     /// The largest value of all pages at every place (maximum intensity projection).
     Max,
+    /// The mean of all pages at every place; of whole numbers the nearest.
+    Mean,
     /// Every page is an image.
     Each,
 }

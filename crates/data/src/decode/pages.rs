@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::About;
 use super::refusal::Refusal;
 use super::remark::Remark;
-use crate::{Image, Pages, Pixels};
+use crate::{Image, Pages, PixelType, Pixels, each_pixel_type};
 
 /// The pages of one file.
 pub(super) trait PageSource {
@@ -72,13 +72,21 @@ pub(super) fn pick(source: &mut dyn PageSource, pages: Pages, allowed: u64) -> R
     let range = match pages {
         Pages::First => 0..1,
         Pages::Middle => count / 2..count / 2 + 1,
-        Pages::Max | Pages::Each => 0..count,
+        Pages::Max | Pages::Mean | Pages::Each => 0..count,
     };
     let mut images: Vec<Image> = Vec::new();
+    let mut mean = Mean::default();
     let mut held = 0;
     source.visit(range, &mut |image| {
-        if let (Some(largest), Pages::Max) = (images.last_mut(), pages) {
-            return raise(largest, &image);
+        if pages == Pages::Mean {
+            mean.add(&image.pixels);
+        }
+        if let (Some(first), Pages::Max | Pages::Mean) = (images.last_mut(), pages) {
+            alike(first, &image)?;
+            if pages == Pages::Max {
+                raise(&mut first.pixels, &image.pixels);
+            }
+            return Ok(());
         }
         held += (image.pixels.len() * image.pixel_type().bytes()) as u64;
         images.push(image);
@@ -88,27 +96,63 @@ pub(super) fn pick(source: &mut dyn PageSource, pages: Pages, allowed: u64) -> R
         }
         Ok(())
     })?;
+    if let (Some(image), Pages::Mean) = (images.first_mut(), pages) {
+        image.pixels = mean.of_type(image.pixel_type());
+    }
     if images.is_empty() { Err("the file holds no image".into()) } else { Ok(images) }
 }
 
-/// Raises every sample of `largest` to that of `image`, if it is larger.
-fn raise(largest: &mut Image, image: &Image) -> Result<(), Refusal> {
+/// Refuses pages that cannot become one.
+fn alike(first: &Image, image: &Image) -> Result<(), Refusal> {
     let differ = |what: &str| {
-        let reason = format!("its pages differ in {what}, so that they have no largest value");
+        let reason = format!("its pages differ in {what}, so that they do not become one image");
         Err(Refusal::new(reason, "{pages} each makes every page an image"))
     };
-    if [largest.height, largest.width, largest.channels] != [image.height, image.width, image.channels] {
+    if [first.height, first.width, first.channels] != [image.height, image.width, image.channels] {
         return differ("size");
     }
-    match (&mut largest.pixels, &image.pixels) {
+    if first.pixel_type() != image.pixel_type() { differ("type") } else { Ok(()) }
+}
+
+/// Raises every sample of `largest` to that of `pixels`, of the same type, if it is larger.
+fn raise(largest: &mut Pixels, pixels: &Pixels) {
+    match (largest, pixels) {
         (Pixels::U8(all), Pixels::U8(new)) => raise_all(all, new),
         (Pixels::U16(all), Pixels::U16(new)) => raise_all(all, new),
         (Pixels::I16(all), Pixels::I16(new)) => raise_all(all, new),
         (Pixels::U32(all), Pixels::U32(new)) => raise_all(all, new),
         (Pixels::F32(all), Pixels::F32(new)) => raise_all(all, new),
-        _ => return differ("type"),
+        _ => {}
     }
-    Ok(())
+}
+
+/// The sums of pages so far.
+#[derive(Default)]
+struct Mean {
+    sums: Vec<f64>,
+    pages: usize,
+}
+
+impl Mean {
+    fn add(&mut self, pixels: &Pixels) {
+        self.sums.resize(pixels.len().max(self.sums.len()), 0.0);
+        self.pages += 1;
+        each_pixel_type!(pixels, values => {
+            self.sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value));
+        });
+    }
+
+    /// The means, whole numbers rounded to the nearest.
+    fn of_type(&self, pixel_type: PixelType) -> Pixels {
+        let means = self.sums.iter().map(|sum| sum / self.pages as f64);
+        match pixel_type {
+            PixelType::U8 => Pixels::U8(means.map(|mean| mean.round() as u8).collect()),
+            PixelType::U16 => Pixels::U16(means.map(|mean| mean.round() as u16).collect()),
+            PixelType::I16 => Pixels::I16(means.map(|mean| mean.round() as i16).collect()),
+            PixelType::U32 => Pixels::U32(means.map(|mean| mean.round() as u32).collect()),
+            PixelType::F32 => Pixels::F32(means.map(|mean| mean as f32).collect()),
+        }
+    }
 }
 
 /// What cannot be compared (NaN) wins, so that it is not lost from sight.

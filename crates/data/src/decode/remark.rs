@@ -134,13 +134,14 @@ const PLANE_HINT: &str = "data_options.plane ({plane} axial|coronal|sagittal) de
 const CUBIC_HINT: &str =
     "where that matters, resample them first (Python: nibabel.processing.resample_to_output)";
 
-const PAGES_HINT: &str = "data_options.pages ({pages} first|middle|max|each) decides";
+const PAGES_HINT: &str = "data_options.pages ({pages} first|middle|max|mean|each) decides";
 
 fn paged(pages: Pages) -> &'static str {
     match pages {
         Pages::First => "of files with several pages only the first page was read",
         Pages::Middle => "of files with several pages only the middle page was read",
         Pages::Max => "files with several pages became the largest value of all pages",
+        Pages::Mean => "files with several pages became the mean of all pages",
         Pages::Each => "every page of files with several pages became an image",
     }
 }

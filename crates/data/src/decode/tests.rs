@@ -362,6 +362,7 @@ fn pages_as_asked_and_told() {
     assert_eq!(values(&stack, Pages::First), [[0.0, 1.0]]);
     assert_eq!(values(&stack, Pages::Middle), [[20.0, 21.0]]);
     assert_eq!(values(&stack, Pages::Max), [[30.0, 31.0]]);
+    assert_eq!(values(&stack, Pages::Mean), [[15.0, 16.0]]);
     assert_eq!(values(&stack, Pages::Each), [[0.0, 1.0], [10.0, 11.0], [20.0, 21.0], [30.0, 31.0]]);
     assert_eq!(first(&stack).remarks, [Remark::Paged(Pages::First)]);
     assert_eq!(first(&paged(1, "one")).remarks, []);

@@ -55,7 +55,7 @@ fn files_with_several_pages_are_told_and_pages_are_named() {
     assert_eq!(names(&set), ["zstack_5_pages.tif"]);
     let told = notice(&set, "pages");
     assert_eq!(told.first, ["zstack_5_pages.tif"]);
-    assert!(told.hint.as_ref().unwrap().contains("{pages} first|middle|max|each"));
+    assert!(told.hint.as_ref().unwrap().contains("{pages} first|middle|max|mean|each"));
     let first = |set: &DataSet| set.splits.train.as_ref().unwrap().image(0).unwrap().pixels.to_f64()[0];
     let set = open(&["zstack_5_pages.tif"], &with(|settings| settings.pages = Pages::Middle));
     assert_eq!(first(&set), 40.0);

@@ -34,8 +34,8 @@ pub struct ReadingArgs {
     /// The axes of arrays: nhwc, nchw, nhw, hwc, chw, hw, ndhw, ndhwc or ncdhw
     #[arg(long, help_heading = HEADING, value_name = "AXES", value_parser = LAYOUTS, hide_possible_values = true)]
     pub layout: Option<String>,
-    /// What becomes of files with several pages: the first, the middle one, their maximum, or each an image
-    #[arg(long, help_heading = HEADING, value_name = "first|middle|max|each", value_parser = ["first", "middle", "max", "each"], hide_possible_values = true)]
+    /// What becomes of files with several pages: the first, the middle one, their maximum, their mean, or each an image
+    #[arg(long, help_heading = HEADING, value_name = "first|middle|max|mean|each", value_parser = ["first", "middle", "max", "mean", "each"], hide_possible_values = true)]
     pub pages: Option<String>,
     /// Whether images are turned as their files say, or left as stored
     #[arg(long, help_heading = HEADING, value_name = "upright|stored", value_parser = ["upright", "stored"], hide_possible_values = true)]

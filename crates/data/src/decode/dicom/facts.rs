@@ -64,14 +64,14 @@ fn facts_of((header, whole): &(Header<'_>, bool), settings: &DataSettings) -> (F
     let frames = usize::try_from(header.frames.unwrap_or(1)).unwrap_or(1);
     let count = if header.each.len() == frames { frames.max(1) } else { 1 };
     let wanted = match settings.pages {
-        Pages::First | Pages::Max => 0..1,
+        Pages::First | Pages::Max | Pages::Mean => 0..1,
         Pages::Middle => count / 2..count / 2 + 1,
         Pages::Each => 0..count,
     };
     let frame = |number: usize| {
         let facts = header.frame(number);
-        // The largest values of all frames lie nowhere.
-        let nowhere = settings.pages == Pages::Max && count > 1;
+        // What becomes of all frames together lies nowhere.
+        let nowhere = matches!(settings.pages, Pages::Max | Pages::Mean) && count > 1;
         let window = window_of(header, &facts, settings.window);
         Frame { position: facts.position.filter(|_| !nowhere), orientation: facts.orientation, window }
     };

@@ -211,6 +211,9 @@ fn pages_choose_of_a_volume_what_they_choose_of_others() {
     let most = |pixel: usize| all.images.iter().map(|image| image.pixels.to_f64()[pixel]).fold(0.0, f64::max);
     let expected: Vec<f64> = (0..50).map(most).collect();
     assert_eq!((largest.images[0].pixels.to_f64(), largest.first_page), (expected, None));
+    let mean = |pixel: usize| all.images.iter().map(|image| image.pixels.to_f64()[pixel]).sum::<f64>() / 8.0;
+    let means = decoded(Pages::Mean).images[0].pixels.to_f64();
+    assert!(means.iter().enumerate().all(|(at, got)| (got - mean(at)).abs() <= 0.5));
 }
 
 #[test]
