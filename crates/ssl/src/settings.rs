@@ -459,9 +459,29 @@ impl Common {
 impl<M> Settings<M> {
     /// The same for another method, such as an [`OwnMethod`](methods::OwnMethod).
     pub fn with_method<N>(self, method: N) -> Settings<N> {
-        let Settings { common, method: _, epochs, limit, images, views_together, collapse_threshold, knn } =
+        let Settings {
+            common,
+            method: _,
+            epochs,
+            limit,
+            images,
+            bag_of_channels,
+            views_together,
+            collapse_threshold,
+            knn,
+        } =
             self;
-        Settings { common, method, epochs, limit, images, views_together, collapse_threshold, knn }
+        Settings {
+            common,
+            method,
+            epochs,
+            limit,
+            images,
+            bag_of_channels,
+            views_together,
+            collapse_threshold,
+            knn,
+        }
     }
 }
 
