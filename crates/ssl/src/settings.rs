@@ -469,8 +469,7 @@ impl<M> Settings<M> {
             views_together,
             collapse_threshold,
             knn,
-        } =
-            self;
+        } = self;
         Settings {
             common,
             method,
