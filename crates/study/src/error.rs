@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use twinlens_eval::EvalError;
 use twinlens_lab::LabError;
 use twinlens_report::ReportError;
 use twinlens_run::RunError;
@@ -147,6 +148,12 @@ pub enum StudyError {
 impl From<LabError> for StudyError {
     fn from(error: LabError) -> StudyError {
         if error.is_interruption() { StudyError::Interrupted } else { StudyError::Lab(Box::new(error)) }
+    }
+}
+
+impl From<EvalError> for StudyError {
+    fn from(error: EvalError) -> StudyError {
+        StudyError::from(LabError::from(error))
     }
 }
 

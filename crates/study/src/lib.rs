@@ -7,10 +7,12 @@
 //! - a [`Store`](store::Store) holds the result of each node once; studies may share one;
 //! - a [`Worker`](worker::Worker) [claims](claim) nodes that are ready, and makes them; any number may work at once;
 //! - [`schedule`] gives the work to other machines;
+//! - [`analyses`] are made of its numbers;
 //! - [`table`] collects what is there, and [`page`] draws it, at any time.
 //!
 //! Nothing in a study is special to it: a training is a usual run folder, a judgement a usual verdict, made by the lab.
 
+pub mod analyses;
 pub mod axes;
 pub mod budget;
 pub mod claim;

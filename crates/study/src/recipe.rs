@@ -10,6 +10,7 @@ use twinlens_eval::health::HEALTH_MEASURES;
 use twinlens_eval::metrics::{MEASURES, TAG_MEASURES};
 use twinlens_eval::retrieval::RETRIEVAL_MEASURES;
 
+use crate::analyses::AnalysisUse;
 use crate::axes::{AxisSpec, Cell, cells};
 use crate::budget::Budget;
 use crate::expect::Expectation;
@@ -51,6 +52,9 @@ pub struct Recipe {
     /// How encoders are judged.
     #[serde(default)]
     pub protocols: Vec<ProtocolUse>,
+    /// What is made of the numbers of protocols.
+    #[serde(default)]
+    pub analyses: Vec<AnalysisUse>,
     /// What is drawn.
     #[serde(default)]
     pub pages: Vec<PageSpec>,
@@ -242,6 +246,7 @@ impl Recipe {
         let protocols: Vec<&str> = self.protocols.iter().map(|protocol| protocol.name.as_str()).collect();
         problems.extend(repeated(&protocols).map(|name| format!("two protocols are called `{name}`")));
         problems.extend(axes.iter().flat_map(|axis| axis.problems()));
+        problems.extend(self.wrong_analyses(&names));
         let unknown = |what: &str, name: &str, known: &[&str]| {
             let near = twinlens_config::nearest(name, known.iter().copied());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
@@ -258,6 +263,7 @@ impl Recipe {
             }
         }
         let restricted = self.protocols.iter().map(|one| ("protocols", &one.at));
+        let restricted = restricted.chain(self.analyses.iter().map(|one| ("analyses", &one.at)));
         let restricted = restricted.chain(self.skip.iter().map(|one| ("skip", one)));
         let restricted = restricted.chain(axes.iter().map(|axis| ("only", &axis.only)));
         for (what, at) in restricted {
@@ -297,7 +303,36 @@ impl Recipe {
         let chosen = chosen.map(|choose| ("`choose`", choose.measure.as_str()));
         let published = self.published.iter().map(|one| ("`published`", one.measure.as_str()));
         let rivals = self.rivals.iter().map(|one| ("`rivals`", one.measure.as_str()));
-        pages.chain(expected).chain(chosen).chain(published).chain(rivals)
+        let analysed = self.analyses.iter().flat_map(|one| one.kind.sources());
+        let analysed = analysed.map(|measure| ("`analyses`", measure));
+        pages.chain(expected).chain(chosen).chain(published).chain(rivals).chain(analysed)
+    }
+
+    /// What is wrong with analyses but for their measures: names that come twice, axes and other analyses that are not there.
+    fn wrong_analyses(&self, axes: &[&str]) -> Vec<String> {
+        let names: Vec<&str> = self.analyses.iter().map(|one| one.name.as_str()).collect();
+        let all: Vec<&str> =
+            self.protocols.iter().map(|one| one.name.as_str()).chain(names.iter().copied()).collect();
+        let mut problems: Vec<String> = repeated(&all)
+            .filter(|name| names.contains(name))
+            .map(|name| format!("`{name}` names an analysis and something else"))
+            .collect();
+        for (at, one) in self.analyses.iter().enumerate() {
+            let missing = one.kind.axes().into_iter().filter(|axis| !axes.contains(axis));
+            problems.extend(
+                missing
+                    .map(|axis| format!("the analysis `{}` is along `{axis}`, which is no axis", one.name)),
+            );
+            let missing = one.kind.builds_on().into_iter().filter(|of| !names[..at].contains(of));
+            problems.extend(missing.map(|of| {
+                format!("the analysis `{}` is of `{of}`, which is no analysis before it", one.name)
+            }));
+            let properties = one.kind.protocols().into_iter().filter(|name| self.protocol(name).is_none());
+            problems.extend(properties.map(|name| {
+                format!("the analysis `{}` needs the protocol `{name}`, which does not exist", one.name)
+            }));
+        }
+        problems
     }
 
     /// Why there is no measure of that name.
@@ -306,6 +341,11 @@ impl Recipe {
             return Some("expected PROTOCOL.SPLIT.MEASURE, such as linear.test.accuracy".to_owned());
         };
         let known = || self.protocols.iter().map(|one| one.name.as_str());
+        if let Some(analysis) = self.analyses.iter().find(|one| one.name == protocol) {
+            let own = id.split('.').next().unwrap_or_default();
+            let known: Vec<&str> = analysis.kind.measures().collect();
+            return (!known.contains(&own)).then(|| format!("it measures {}", known.join(", ")));
+        }
         let Some(used) = self.protocol(protocol) else {
             let near = twinlens_config::nearest(protocol, known());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();

@@ -3,6 +3,7 @@
 //! A protocol is a type whose fields are its settings. What it needs it takes from [`Judging`]; what it says is an
 //! [`Outcome`]. Listing, verdicts and their files, tables, CSV, comparisons and reports follow from these.
 
+mod class_properties;
 mod cluster;
 mod health;
 mod knn;
@@ -116,7 +117,7 @@ pub struct ProtocolSpec {
 }
 
 /// All protocols, in the order of lists and tables.
-pub static PROTOCOLS: [ProtocolSpec; 10] = [
+pub static PROTOCOLS: [ProtocolSpec; 11] = [
     ProtocolSpec::of::<Knn>(),
     ProtocolSpec::of::<twinlens_eval::LinearProbe>(),
     ProtocolSpec::of::<twinlens_eval::RidgeProbe>(),
@@ -125,6 +126,7 @@ pub static PROTOCOLS: [ProtocolSpec; 10] = [
     ProtocolSpec::of::<Retrieval>(),
     ProtocolSpec::of::<twinlens_eval::clustering::ClusterProtocol>(),
     ProtocolSpec::of::<twinlens_eval::health::HealthProtocol>(),
+    ProtocolSpec::of::<twinlens_eval::analyses::PropertySettings>(),
     ProtocolSpec::of::<TsneMap>(),
     ProtocolSpec::of::<PcaMap>(),
 ];

@@ -11,7 +11,7 @@ use crate::axes::Role;
 /// Bars for each measure that is a share, and its numbers.
 pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, StudyError> {
     let mut blocks = Vec::new();
-    for measure in drawn.measures(page) {
+    for measure in &drawn.measures(page) {
         let (title, share) = drawn.results.title(measure);
         let summaries = drawn.results.summaries(measure, &drawn.over, &|at| page.at.has(at));
         let panels = drawn.axes(Role::Panel);

@@ -9,7 +9,7 @@ use crate::axes::Role;
 /// A matrix for each measure, and its numbers.
 pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, StudyError> {
     let mut blocks = Vec::new();
-    for measure in drawn.measures(page) {
+    for measure in &drawn.measures(page) {
         let plates = plates(drawn, page, measure)?;
         if !plates.is_empty() {
             blocks.push(Block::Plates(plates));

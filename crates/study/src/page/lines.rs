@@ -12,11 +12,11 @@ use crate::table::Summary;
 /// The pictures of a page of lines, and their numbers.
 pub(super) fn blocks(drawn: &Drawn<'_>, page: &PageSpec) -> Result<Vec<Block>, StudyError> {
     let mut plates = Vec::new();
-    for measure in drawn.measures(page) {
+    for measure in &drawn.measures(page) {
         plates.extend(plates_of(drawn, page, measure)?);
     }
     let mut blocks = if plates.is_empty() { vec![] } else { vec![Block::Plates(plates)] };
-    blocks.extend(drawn.measures(page).into_iter().flat_map(|measure| table::blocks(drawn, page, measure)));
+    blocks.extend(drawn.measures(page).iter().flat_map(|measure| table::blocks(drawn, page, measure)));
     Ok(blocks)
 }
 

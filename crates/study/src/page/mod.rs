@@ -16,6 +16,7 @@ use twinlens_report::{Block, Cell, Column, Page, Section, Table, TableRow, page_
 use twinlens_run::write_atomically;
 
 use crate::StudyError;
+use crate::analyses::{self, Findings};
 use crate::axes::{AxisSpec, Role};
 use crate::data::PlannedData;
 use crate::expect::{Finding, Tested, Tests};
@@ -44,6 +45,12 @@ pub struct PageSpec {
     /// The protocol, of what is no measure.
     #[serde(default)]
     pub protocol: Option<String>,
+    /// The analysis whose findings are shown.
+    #[serde(default)]
+    pub analysis: Option<String>,
+    /// Classes of which lines are drawn, one each, of a measure of classes.
+    #[serde(default)]
+    pub classes: Vec<String>,
     /// The only cells that are drawn.
     #[serde(default)]
     pub at: At,
@@ -74,6 +81,8 @@ pub enum PageKind {
     Views,
     /// How fast trainings were, and where.
     Times,
+    /// What an analysis found.
+    Analysis,
 }
 
 /// What a page is drawn from.
@@ -82,6 +91,8 @@ pub(crate) struct Drawn<'a> {
     pub plan: &'a Plan,
     pub store: &'a Store,
     pub results: &'a Results,
+    /// What analyses found, by name.
+    pub found: BTreeMap<String, Findings>,
     /// The axes that repeat.
     pub over: Vec<String>,
     /// Whether learned and judged data are the source's.
@@ -120,8 +131,14 @@ impl Drawn<'_> {
     }
 
     /// The measures that a page shows.
-    fn measures<'p>(&self, page: &'p PageSpec) -> Vec<&'p str> {
-        page.measure.iter().chain(&page.beside).map(String::as_str).collect()
+    fn measures(&self, page: &PageSpec) -> Vec<String> {
+        let measures = page.measure.iter().chain(&page.beside);
+        if page.classes.is_empty() {
+            return measures.cloned().collect();
+        }
+        measures
+            .flat_map(|measure| page.classes.iter().map(move |class| format!("{measure}.{class}")))
+            .collect()
     }
 
     /// The distinct parts of labels, in the order in which they come.
@@ -168,7 +185,7 @@ impl Drawn<'_> {
     fn blocks(&self, page: &PageSpec) -> Result<Vec<Block>, StudyError> {
         match page.kind {
             PageKind::Table => {
-                Ok(self.measures(page).into_iter().flat_map(|one| table::blocks(self, page, one)).collect())
+                Ok(self.measures(page).iter().flat_map(|one| table::blocks(self, page, one)).collect())
             }
             PageKind::Lines => lines::blocks(self, page),
             PageKind::Bars => bars::blocks(self, page),
@@ -177,6 +194,10 @@ impl Drawn<'_> {
             PageKind::Maps | PageKind::Montage => exhibits::blocks(self, page),
             PageKind::Views => exhibits::sheets(self, page),
             PageKind::Times => times::blocks(self, page),
+            PageKind::Analysis => {
+                let found = page.analysis.as_ref().and_then(|name| self.found.get(name));
+                Ok(found.map(|found| found.blocks.clone()).unwrap_or_default())
+            }
         }
     }
 }
@@ -209,10 +230,11 @@ pub fn report(path: &Path, store: &Store, commands: Vec<String>) -> Result<Outco
     let states = store.states(&plan)?;
     let mut results = Results::collect(&plan, store, recipe.axis_names())?;
     imports(path, &mut results)?;
-    results.write(path)?;
     let differences = differences(&recipe, &plan)?;
     let own_data = !differences.iter().any(|one| one.starts_with("data "));
     let over = recipe.repeats();
+    let found = analyses::run(&recipe, &plan.cells, &mut results, &over)?;
+    results.write(path)?;
     let chosen = choices(&recipe, &mut results, &over);
     let usual = recipe.usual_measure();
     let tests = Tests { results: &results, cells: &plan.cells, over: &over, own_data, usual: &usual };
@@ -221,7 +243,8 @@ pub fn report(path: &Path, store: &Store, commands: Vec<String>) -> Result<Outco
     let outcome =
         Outcome { study: plan.study.clone(), budget: plan.budget.clone(), tally, expected, differences };
     write_json(&path.join("expect.json"), &outcome)?;
-    let drawn = Drawn { recipe: &recipe, plan: &plan, store, results: &results, over, own_data, chosen };
+    let drawn =
+        Drawn { recipe: &recipe, plan: &plan, store, results: &results, found, over, own_data, chosen };
     let page = page(&drawn, &outcome, &states, commands)?;
     write_atomically(&path.join("report.html"), page_html(&page)?.as_bytes())?;
     Ok(outcome)
@@ -297,7 +320,10 @@ fn page(
     for (number, page) in recipe.pages.iter().enumerate() {
         let title = page.title.clone().unwrap_or_else(|| {
             let measure = page.measure.as_deref().map(|measure| drawn.results.title(measure).0);
-            measure.or_else(|| page.protocol.clone()).unwrap_or_else(|| format!("Page {}", number + 1))
+            measure
+                .or_else(|| page.protocol.clone())
+                .or_else(|| page.analysis.clone())
+                .unwrap_or_else(|| format!("Page {}", number + 1))
         });
         let mut blocks = drawn.blocks(page)?;
         if blocks.is_empty() {
