@@ -24,6 +24,7 @@
 //! ```
 
 pub mod assessment;
+mod by_class;
 pub mod catalogue;
 pub mod choices;
 pub mod comparison;
@@ -62,6 +63,7 @@ mod views_of;
 pub mod weights;
 mod words;
 
+pub use by_class::{ClassTexture, class_textures};
 pub use encoder::{
     Encoder, encoder_file, ranged, read_encoder, read_encoder_after, read_encoder_ranged, untrained,
 };

@@ -29,7 +29,7 @@ const ROWS: &[Row] = &[
 fn made(root: &Path) {
     let mut table = "path,compound,concentration,plate\n".to_owned();
     for (at, (split, compound, concentration, plate)) in ROWS.iter().enumerate() {
-        let path = format!("{split}/{at}.png");
+        let path = format!("{split}/{at:02}.png");
         put(root, &path, &png(4, at as u8));
         table += &format!("{path},{compound},{concentration},{plate}\n");
     }

@@ -10,12 +10,12 @@ use twinlens_eval::analyses::{
     ClassProperties, ImageMeasures, PropertySettings, Tested, class_properties, grey_of_planes,
     image_measures,
 };
-use twinlens_eval::texture::Grey;
 use twinlens_eval::{Better, Judgement, Labelled, Unit};
 
 use super::{Needs, Protocol};
+use crate::by_class::measured;
 use crate::outcome::{Measured, MeasuredSplit};
-use crate::{Judging, LabError, MeasureRecord, Outcome, on_screen};
+use crate::{Judging, LabError, MeasureRecord, Outcome};
 
 /// What is measured of every class, but for the shares of the spectrum, which are `spectrum_1` and so on.
 const MEASURES: [(&str, &str); 6] = [
@@ -43,7 +43,7 @@ impl Protocol for PropertySettings {
         let task = judging.events.begin("texture of images");
         let mut measures: Vec<ImageMeasures> = Vec::with_capacity(images.len());
         for index in 0..images.len() {
-            measures.push(measured(self, judging, index)?);
+            measures.push(measured(&images.image(index)?, self)?);
             task.at(index as u64 + 1, images.len() as u64);
         }
         let labelled = Labelled::new(judging.features()?.clone(), labels, judging.data.classes.clone())?;
@@ -60,20 +60,6 @@ impl Protocol for PropertySettings {
         judgement.warnings = found.iter().flat_map(untested).collect();
         Ok(vec![judgement])
     }
-}
-
-/// Texture and detail of one image, as it looks on a screen.
-fn measured(
-    settings: &PropertySettings,
-    judging: &Judging<'_>,
-    index: usize,
-) -> Result<ImageMeasures, LabError> {
-    let shown = on_screen(&judging.images()?.image(index)?)?;
-    let (width, height) = (shown.width() as usize, shown.height() as usize);
-    let plane = |channel: usize| shown.pixels().map(|pixel| pixel.0[channel]).collect::<Vec<u8>>();
-    let planes = [0, 1, 2].map(plane);
-    let grey = grey_of_planes(&planes.each_ref().map(Vec::as_slice))?;
-    Ok(image_measures(Grey::new(&grey, height, width)?, settings)?)
 }
 
 fn records(shares: usize) -> Vec<MeasureRecord> {

@@ -8,7 +8,7 @@ use serde_json::json;
 use twinlens_data::{DataSettings, Inspection, SplitInspection, SplitOrigin};
 use twinlens_lab::catalogue::{self, EditionListing, Listing, PublicSet};
 pub use twinlens_lab::range_in_words;
-use twinlens_lab::{LabError, NameError, data_sheet};
+use twinlens_lab::{ClassTexture, LabError, NameError, class_textures, data_sheet};
 use twinlens_report::Picture;
 use twinlens_run::write_atomically;
 
@@ -85,6 +85,9 @@ pub struct InspectArgs {
     /// Another data set, learned from as one with the first
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub join: Vec<String>,
+    /// Measure texture and detail of the images of every class
+    #[arg(long)]
+    pub by_class: bool,
     /// Draw a contact sheet as PNG
     ///
     /// A few images of every class, a class a row.
@@ -189,10 +192,32 @@ fn inspect(args: &InspectArgs, terminal: &Terminal) -> Outcome {
         write_atomically(file, sheet.bytes())?;
         document["sheet"] = json!(file);
     }
+    let textures = if args.by_class { class_textures(&data, terminal)? } else { Vec::new() };
+    if args.by_class {
+        document["by_class"] = json!(textures);
+    }
     terminal.result(&document, || {
         let sheet = args.sheet.as_ref().map(|file| format!("The sheet: {}\n", file.display()));
-        describe(&inspection, terminal) + &sheet.unwrap_or_default()
+        describe(&inspection, terminal) + &by_class(&textures, terminal) + &sheet.unwrap_or_default()
     })
+}
+
+/// A row a class; nothing where classes were not measured.
+fn by_class(classes: &[ClassTexture], terminal: &Terminal) -> String {
+    if classes.is_empty() {
+        return String::new();
+    }
+    let number = |value: f64| format!("{value:.4}");
+    let row = |class: &ClassTexture| {
+        let detail = class.high_frequency.map_or("-".to_owned(), number);
+        let texture = [class.contrast, class.homogeneity, class.energy, class.correlation].map(number);
+        let words = [class.class.clone(), class.images.to_string()];
+        words.into_iter().chain(texture).chain([detail]).collect()
+    };
+    let rows: Vec<Vec<String>> = classes.iter().map(row).collect();
+    let headings =
+        ["class", "images", "contrast", "homogeneity", "energy", "correlation", "high frequencies"];
+    format!("\n{}", terminal.table(&headings, &rows))
 }
 
 fn describe(inspection: &Inspection, terminal: &Terminal) -> String {
