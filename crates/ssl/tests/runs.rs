@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use twinlens_data::{
-    DataError, DataSet, Image, ImageSource, PixelRange, PixelType, Pixels, RangeOrigin, Skipped, SplitOrigin,
-    Splits,
+    DataError, DataSet, DataSettings, Image, ImageSource, OpenOptions, PixelRange, PixelType, Pixels,
+    RangeOrigin, Skipped, SplitOrigin, SplitPolicy, Splits, open,
 };
 use twinlens_random::{Purpose, Stream};
 use twinlens_run::{Environment, Overwrite, RunFolder, RunRecord, Start};
@@ -68,7 +68,6 @@ fn data_with(images: usize, varying: usize) -> DataSet {
             origin: RangeOrigin::Type,
         },
         stain: None,
-        bag_of_channels: false,
         fingerprint: "0".into(),
         bytes_in_memory: 0,
         parts: Vec::new(),
@@ -115,9 +114,18 @@ fn told(
     asked: &dyn Fn() -> Asked,
     progress: &mut dyn FnMut(&TrainingEvent<'_>),
 ) -> Result<TrainingEnd, SslError> {
-    let data = data(30);
-    let prepared = Prepared::new(settings, &data)?;
-    train(settings, &data, &prepared, folder, start, Hooks { asked, progress })
+    learn(settings, &data(30), folder, start, Hooks { asked, progress })
+}
+
+fn learn(
+    settings: &Settings,
+    data: &DataSet,
+    folder: &mut RunFolder,
+    start: StartFrom<'_>,
+    hooks: Hooks<'_>,
+) -> Result<TrainingEnd, SslError> {
+    let prepared = Prepared::new(settings, data)?;
+    train(settings, data, &prepared, folder, start, hooks)
 }
 
 /// The encoder file's bytes and the metrics without what depends on the clock.
@@ -153,6 +161,80 @@ fn an_interrupted_and_resumed_run_equals_an_uninterrupted_one() {
             assert_eq!(result(&path), result(&whole), "{method} stopped after {stop} steps");
         }
     }
+}
+
+/// The images of [`data`] in shards of seven, held in memory or, under a limit, decoded from the shards each time.
+fn from_shards(place: &Path, memory_limit: Option<u64>) -> DataSet {
+    let source = Colours { images: 30, varying: 3 };
+    for shard in 0..30_usize.div_ceil(7) {
+        let mut tar = tar::Builder::new(Vec::new());
+        for index in shard * 7..30.min((shard + 1) * 7) {
+            let Pixels::U8(pixels) = source.image(index).unwrap().pixels else { unreachable!() };
+            let picture = [b"P6\n8 8\n255\n".to_vec(), pixels].concat();
+            let label = source.label(index).unwrap().to_string().into_bytes();
+            for (ending, bytes) in [("ppm", picture), ("cls", label)] {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(bytes.len() as u64);
+                tar.append_data(&mut header, format!("{index:04}.{ending}"), bytes.as_slice()).unwrap();
+            }
+        }
+        std::fs::write(place.join(format!("train-{shard:04}.tar")), tar.into_inner().unwrap()).unwrap();
+    }
+    let settings = DataSettings { splits: SplitPolicy::Defined, ..DataSettings::default() };
+    let set = open(place, &OpenOptions { memory_limit, ..OpenOptions::from(settings) }).unwrap();
+    assert_eq!(set.bytes_in_memory == 0, memory_limit.is_some(), "only a limit lets them go");
+    set
+}
+
+#[test]
+fn images_that_stream_from_shards_give_the_bits_of_those_in_memory_and_resume_in_the_middle_of_one() {
+    let place = tempfile::tempdir().unwrap();
+    let settings = settings("barlow-twins");
+    let run = |data: &DataSet, path: &Path, stops: &[usize]| {
+        for (at, stop) in stops.iter().map(Some).chain([None]).enumerate() {
+            let (mut folder, start) = match at {
+                0 => (folder(path), StartFrom::Scratch),
+                _ => (RunFolder::open(path).unwrap(), StartFrom::Checkpoint),
+            };
+            let steps = AtomicUsize::new(0);
+            let asked = || match Some(&(steps.fetch_add(1, Ordering::Relaxed) + 1)) == stop {
+                true => Asked::Stop,
+                false => Asked::Continue,
+            };
+            learn(&settings, data, &mut folder, start, Hooks { asked: &asked, progress: &mut |_| {} })
+                .unwrap();
+        }
+        result(path)
+    };
+    let in_memory = run(&from_shards(place.path(), None), &place.path().join("memory"), &[]);
+    let streamed = from_shards(place.path(), Some(4000));
+    assert_eq!(run(&streamed, &place.path().join("whole"), &[]), in_memory);
+    // Batches of 8 from shards of 7, shuffled: every stop is in the middle of several.
+    assert_eq!(run(&streamed, &place.path().join("cut"), &[2, 3, 1]), in_memory);
+}
+
+#[test]
+fn an_encoder_learns_from_channels_one_by_one() {
+    let place = tempfile::tempdir().unwrap();
+    let mut settings = Settings { bag_of_channels: true, ..settings("barlow-twins") };
+    settings.epochs = 1;
+    // Colours alone make these views; they are nothing for one channel.
+    settings.views = twinlens_views::presets::preset("grey-scans").unwrap();
+    let prepared = Prepared::new(&settings, &data(30)).unwrap();
+    assert_eq!((prepared.train.len(), prepared.shape().channels), (90, 1));
+    let path = place.path().join("run");
+    run(&settings, &mut folder(&path), StartFrom::Scratch, None).unwrap();
+    let described = std::fs::read_to_string(path.join("encoder/encoder.json")).unwrap();
+    let described: Value = serde_json::from_str(&described).unwrap();
+    assert_eq!((&described["channels"], &described["bag_of_channels"]), (&json!(1), &json!(true)));
+    let metrics = RunRecord::read(&path).unwrap().metrics;
+    assert!(
+        metrics.iter().any(|row| row.contains_key("knn_accuracy")),
+        "whole images are judged: {metrics:?}"
+    );
+    let unset = Settings { bag_of_channels: false, ..settings };
+    let text = serde_json::to_value(&unset).unwrap();
+    assert!(text.get("bag_of_channels").is_none(), "what is not used is not written");
 }
 
 #[test]
