@@ -23,6 +23,8 @@ pub(crate) enum Remark {
     Undeclared,
     /// Numbers were rounded to 32-bit floating point.
     Rounded,
+    /// Values that are no numbers, or infinite, became 0.
+    Filled,
     /// Values of DICOM became shades by the windows of the files.
     OwnWindow,
     /// By the window that was asked for.
@@ -105,6 +107,11 @@ impl Remark {
                 "data_options.range ({range}) says which are black and white",
             ),
             Remark::Rounded => ("rounded", "numbers were rounded to 32-bit floating point", ""),
+            Remark::Filled => (
+                "not-finite",
+                "values that are no numbers (NaN) or infinite were read as 0",
+                "where 0 is a value of its own, write the files with another one there",
+            ),
             Remark::Sliced(plane) => ("slices", sliced(plane), PLANE_HINT),
             Remark::Unoriented => (
                 "unoriented",

@@ -34,6 +34,20 @@ fn known(source: &dyn ImageSource) -> Vec<String> {
 }
 
 #[test]
+fn what_is_no_number_is_0_and_told() {
+    let values = [1.0_f32, f32::NAN, f32::INFINITY, 4.0, -2.5, 0.0, 3.0, f32::NEG_INFINITY];
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let file = nifti_of(16, &[2, 2, 2], [1.0; 3], &bytes);
+    let set =
+        open_file("masked.nii", &file, &with(|settings| settings.splits = SplitPolicy::Defined)).unwrap();
+    assert_eq!(notice(&set, "not-finite").count, 1);
+    let train = set.splits.train.as_ref().unwrap();
+    let mut all: Vec<f64> = (0..2).flat_map(|index| train.stored(index).unwrap().pixels.to_f64()).collect();
+    all.sort_by(f64::total_cmp);
+    assert_eq!(all, [-2.5, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 4.0]);
+}
+
+#[test]
 fn slices_of_volumes_in_class_folders_are_images() {
     let files = [
         ("liver/p1.nii.gz", gzipped(&counted([3, 2, 4], 0))),

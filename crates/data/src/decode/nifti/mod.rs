@@ -90,6 +90,9 @@ impl<'a> Volume<'a> {
         if volume.values.rounded {
             volume.remarks.push(Remark::Rounded);
         }
+        if volume.values.filled {
+            volume.remarks.push(Remark::Filled);
+        }
         Ok(volume)
     }
 

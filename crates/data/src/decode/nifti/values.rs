@@ -14,6 +14,8 @@ pub(super) struct Values<'a> {
     pub(super) pixel_type: PixelType,
     /// Whether some values are not exactly what is stored.
     pub(super) rounded: bool,
+    /// Whether some are no numbers (NaN) or infinite, as programs write them outside a brain: these are given as 0.
+    pub(super) filled: bool,
 }
 
 /// Where the numbers of one slice lie in a volume: number `start + row * down + column * right`.
@@ -71,10 +73,13 @@ impl<'a> Values<'a> {
         let start = size * number;
         let &Header { element, big_endian, scaling, .. } = header;
         let bytes = &bytes[start as usize..(start + size) as usize];
+        let pixel_type = PixelType::F32;
         let mut values =
-            Values { bytes, element, big_endian, scaling, pixel_type: PixelType::F32, rounded: false };
+            Values { bytes, element, big_endian, scaling, pixel_type, rounded: false, filled: false };
         values.pixel_type = values.fitting();
         values.rounded = values.pixel_type == PixelType::F32 && values.lose_digits();
+        values.filled = values.pixel_type == PixelType::F32
+            && !values.all(|value| (values.scaled(value) as f32).is_finite());
         Ok(values)
     }
 
@@ -129,11 +134,16 @@ impl<'a> Values<'a> {
                 gathered(self.bytes, grid, |bytes| self.scaled(read(bytes)) as i16)
             })),
             PixelType::F32 => Pixels::F32(with_reader!(self, read => {
-                gathered(self.bytes, grid, |bytes| self.scaled(read(bytes)) as f32)
+                gathered(self.bytes, grid, |bytes| known(self.scaled(read(bytes)) as f32))
             })),
         };
         Ok(Image::new(grid.height, grid.width, 1, pixels)?)
     }
+}
+
+/// The value, or 0 where there is none.
+fn known(value: f32) -> f32 {
+    if value.is_finite() { value } else { 0.0 }
 }
 
 /// The bytes of a number with the least one first.
