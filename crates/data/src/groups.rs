@@ -392,7 +392,7 @@ mod tests {
         );
         assert_eq!(error.hint(), "did you mean {group} patient?");
         assert_eq!(
-            column("a", &columns, "hospital", "{group}").unwrap_err().hint(),
+            find_column("a", &columns, "hospital", "{group}").unwrap_err().hint(),
             "choose one of these with {group}"
         );
         let none = find_column("a", &[], "plate", "{group}").unwrap_err();
