@@ -34,6 +34,7 @@ mod notice;
 mod open;
 mod options;
 mod range;
+mod relabel;
 mod shards;
 mod source;
 mod split;

@@ -131,6 +131,7 @@ fn cache_key(tree: &Tree, format: &str, options: &OpenOptions<'_>) -> String {
         split_shares: SplitShares::default(),
         split_seed: 0,
         labels_from: String::new(),
+        label_by: String::new(),
         group: String::new(),
         shared_groups: SharedGroups::default(),
         illumination: Illumination::Off,
@@ -247,6 +248,10 @@ fn data_set(
         parts: Vec::new(),
     };
     let set = as_stored.stained_as_set(&options.settings)?.ranged(&options.settings.range)?;
+    let set = match options.settings.label_by.as_str() {
+        "" => set,
+        by => set.relabelled(by)?,
+    };
     match options.settings.labels_from.as_str() {
         "" => Ok(set),
         list if named => set.labelled_by(list.as_ref()),

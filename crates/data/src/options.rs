@@ -165,6 +165,10 @@ pub struct DataSettings {
     pub labels_column: String,
     /// The column of the table that names the image; empty to go by the usual names.
     pub path_column: String,
+    /// Other classes for the same images in the same splits: the values of a column of the table (a column of many numbers: low, middle,
+    /// high), or `brightness`; empty for those of the set.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label_by: String,
     /// A list of the training images whose labels are used, one file name a line, such as those of 1 % and 10 % of ImageNet; empty
     /// uses all.
     #[serde(skip_serializing_if = "String::is_empty")]

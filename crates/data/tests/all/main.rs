@@ -19,6 +19,7 @@ mod label_lists;
 mod layouts;
 mod mimeta;
 mod ranges;
+mod relabel;
 mod shards;
 mod splits;
 mod stain;

@@ -22,6 +22,9 @@ pub struct ReadingArgs {
     /// The column of the table that holds the labels
     #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub labels_column: Option<String>,
+    /// Other classes for the same images in the same splits: the values of a column of the table, or `brightness`
+    #[arg(long, help_heading = HEADING, value_name = "COLUMN")]
+    pub label_by: Option<String>,
     /// A list of the training images whose labels are used, one file name a line
     #[arg(long, help_heading = HEADING, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub labels_from: Option<String>,
@@ -188,6 +191,7 @@ impl ReadingArgs {
             ("--member", "data_options.member", text(&self.member)),
             ("--labels", "data_options.labels", text(&self.labels)),
             ("--labels-column", "data_options.labels_column", text(&self.labels_column)),
+            ("--label-by", "data_options.label_by", text(&self.label_by)),
             ("--labels-from", "data_options.labels_from", text(&self.labels_from)),
             ("--path-column", "data_options.path_column", text(&self.path_column)),
             (
@@ -285,7 +289,7 @@ mod tests {
         let before = DataSettings { split_seed: 3, rgb: true, ..DataSettings::default() };
         let read = |line: &str| parse::<ReadingArgs>(line).unwrap().over(&before).unwrap();
         assert_eq!(read(""), before);
-        let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --labels-from 1percent.txt --path-column id \
+        let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --label-by plate --labels-from 1percent.txt --path-column id \
                     --ignore-labels 255,-2 --layout nchw --pages max --window -160,240 --patient-key k \
                     --plane coronal --volume 2 --channels-from {well}_w{channel} --channels DAPI,Actin --illumination median \
                     --stain macenko --stain-reference r.png --range -1024,3071 --splits column \
@@ -296,6 +300,7 @@ mod tests {
             member: "imgs".into(),
             labels: "l.csv".into(),
             labels_column: "dx".into(),
+            label_by: "plate".into(),
             labels_from: "1percent.txt".into(),
             path_column: "id".into(),
             ignore_labels: vec![255, -2],
