@@ -32,6 +32,7 @@ pub mod store;
 pub mod table;
 #[cfg(test)]
 mod testing;
+pub mod views_for;
 mod work;
 pub mod worker;
 

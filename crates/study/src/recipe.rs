@@ -109,6 +109,9 @@ pub struct ProtocolUse {
     /// What it judges on, where it is another data set than that of the study.
     #[serde(default)]
     pub data: Option<String>,
+    /// How it reads what it judges on, where that is another way: keys of `data_options` over those of the study.
+    #[serde(default)]
+    pub options: Table,
     /// The only cells in which it is used.
     #[serde(default)]
     pub at: At,

@@ -16,6 +16,7 @@ use twinlens_ssl::finetune::FinetuneSettings;
 use twinlens_ssl::{Prepared, Settings, recipes};
 
 use crate::axes::{Cell, Change, From, Labels, ViewsChange};
+use crate::budget::merge;
 use crate::data::{DataSets, Opened};
 use crate::node::{Draw, Judging, Kind, Node, Training, Tuning, Weights, Work, identity};
 use crate::recipe::{BASE, ProtocolUse, Recipe};
@@ -147,13 +148,13 @@ impl<'a> Resolver<'a> {
     /// The data set that a cell learns from, and how it is read: with which others as one.
     fn learned(&self, cell: &Cell) -> Result<(String, String), Wrong> {
         if let Some(name) = varied(cell) {
-            return Ok((name, self.reading(&[], None)?));
+            return Ok((name, self.reading(&[], None, &Table::new())?));
         }
         let names: Vec<String> =
             self.recipe.data.learn.iter().map(|name| replaced(name, &cell.labels)).collect();
         let (first, joined) =
             names.split_first().map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
-        Ok((first, self.reading(joined, None)?))
+        Ok((first, self.reading(joined, None, &Table::new())?))
     }
 
     /// The data set that a protocol judges on in a cell, and how it is read.
@@ -167,12 +168,15 @@ impl<'a> Resolver<'a> {
         });
         let own = own.or_else(|| protocol.data.as_ref().map(|name| replaced(name, &cell.labels)));
         let usual = || varied(cell).unwrap_or_else(|| replaced(self.recipe.data.judged(), &cell.labels));
-        Ok((own.unwrap_or_else(usual), self.reading(&[], list(cell, protocol))?))
+        Ok((own.unwrap_or_else(usual), self.reading(&[], list(cell, protocol), &protocol.options)?))
     }
 
-    /// How data sets are read, which are joined, and which labels are used: all of it, so that one way of reading has one text.
-    fn reading(&self, joined: &[String], labelled: Option<String>) -> Result<String, Wrong> {
-        let options: Result<DataSettings, _> = self.recipe.data.options.clone().try_into();
+    /// How data sets are read, with `own` options over those of the study, which are joined, and which labels are used: all of it, so that
+    /// one way of reading has one text.
+    fn reading(&self, joined: &[String], labelled: Option<String>, own: &Table) -> Result<String, Wrong> {
+        let mut options = self.recipe.data.options.clone();
+        merge(&mut options, own);
+        let options: Result<DataSettings, _> = options.try_into();
         let options = options
             .map_err(|error: toml::de::Error| Wrong::Recipe(format!("data.options: {}", error.message())))?;
         let labels_from = labelled.unwrap_or(options.labels_from);

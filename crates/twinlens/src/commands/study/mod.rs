@@ -4,6 +4,7 @@ mod list;
 mod make;
 mod plan;
 mod status;
+mod views_for;
 
 use std::path::Path;
 
@@ -47,6 +48,8 @@ pub enum StudyVerb {
     Import(status::ImportArgs),
     /// Remove results that no plan needs
     Clean(status::CleanArgs),
+    /// Tell which operations of views keep a property of images and which remove a nuisance
+    ViewsFor(Box<views_for::ViewsForArgs>),
 }
 
 /// Runs `study`.
@@ -64,6 +67,7 @@ pub fn run(args: &StudyArgs, invocation: &Invocation, terminal: &Terminal) -> Ou
         StudyVerb::Report(args) => make::report(args, terminal),
         StudyVerb::Import(args) => status::import(args, terminal),
         StudyVerb::Clean(args) => status::clean(args, terminal),
+        StudyVerb::ViewsFor(args) => views_for::run(args, invocation, terminal),
     }
 }
 
