@@ -62,6 +62,8 @@ pub struct Question {
     pub preset: String,
     /// Its epochs.
     pub epochs: usize,
+    /// Images in a batch.
+    pub batch: usize,
     /// Seeds that each training is repeated with.
     pub seeds: Vec<u64>,
     /// How the images are read.
@@ -83,8 +85,8 @@ impl Question {
         line("title = \"Which operations keep a property and remove a nuisance\"");
         line(&format!("data = {{ learn = [\"{IMAGES}\"], options = {} }}", inline(&self.options)));
         line(&format!(
-            "base = {{ preset = {:?}, epochs = {}, precision = \"auto\" }}",
-            self.preset, self.epochs
+            "base = {{ preset = {:?}, epochs = {}, batch = {}, precision = \"auto\" }}",
+            self.preset, self.epochs, self.batch
         ));
         let sets: Vec<String> = candidates(context)
             .iter()
@@ -323,6 +325,7 @@ mod tests {
             ignore: Some("plate".into()),
             preset: "medmnist/simclr".into(),
             epochs: 2,
+            batch: 64,
             seeds: vec![0, 1, 2],
             options: toml::from_str("group = \"plate\"\n[subset]\nbalance = true").unwrap(),
         }

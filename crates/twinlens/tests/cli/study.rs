@@ -184,3 +184,65 @@ fn numbers_from_elsewhere_are_taken_in_and_what_no_plan_needs_is_removed() {
     assert_eq!(json(&study(&["clean", at, "--json"]))["bytes"], 0);
     assert_eq!(json(&study(&["status", at, "--json"]))["tally"]["states"]["done"], 4);
 }
+
+/// Small pictures of two classes by colour, on three plates by brightness, with a table.
+fn plates(folder: &Path) {
+    let mut table = "file,split,label,plate\n".to_owned();
+    for at in 0..72u32 {
+        let (class, plate) = (at % 2, at / 2 % 3);
+        let split = if at < 48 { "train" } else { "test" };
+        let shade = |channel: u32, x: u32, y: u32| {
+            (60 * plate + 40 * u32::from(class == channel) + (x * 7 + y * 13 + at) % 20) as u8
+        };
+        let pixels = (0..64).flat_map(|pixel| [0, 1, 2].map(|channel| shade(channel, pixel % 8, pixel / 8)));
+        let file = [b"P6\n8 8\n255\n".to_vec(), pixels.collect()].concat();
+        std::fs::write(folder.join(format!("{at:02}.ppm")), file).unwrap();
+        table += &format!("{at:02}.ppm,{split},{},p{plate}\n", ["red", "green"][class as usize]);
+    }
+    std::fs::write(folder.join("labels.csv"), table).unwrap();
+}
+
+#[test]
+fn views_are_found_for_a_question() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, out) = (place.path().join("data"), place.path().join("views"));
+    std::fs::create_dir(&data).unwrap();
+    plates(&data);
+    let (data, at) = (data.to_str().unwrap(), out.to_str().unwrap());
+    let asked = [
+        "views-for",
+        "--data",
+        data,
+        "--keep",
+        "class",
+        "--ignore",
+        "plate",
+        "--out",
+        at,
+        "--epochs",
+        "1",
+        "--seeds",
+        "0,1",
+        "--json",
+    ];
+    let answer = json(&study(&asked));
+    let operations = answer["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), 7, "{answer}");
+    for one in operations {
+        for side in ["keep", "ignore"] {
+            let [low, value, high] = ["low", "value", "high"].map(|key| one[side][key].as_f64().unwrap());
+            assert!(low <= value && value <= high, "{one}");
+        }
+    }
+    let policy = std::fs::read_to_string(out.join("policy.toml")).unwrap();
+    assert!(
+        policy.contains("random_resized_crop") && policy.contains("plate is to be not told apart"),
+        "{policy}"
+    );
+    assert!(out.join("report.html").is_file());
+    // What is there is not made again.
+    assert_eq!(json(&study(&asked)), answer);
+    let wrong = ["views-for", "--data", data, "--keep", "class", "--ignore", "plat", "--out", "elsewhere"];
+    assert!(complaint(&study(&wrong), 3).contains("no column \"plat\""));
+    assert!(!Path::new("elsewhere").exists());
+}

@@ -56,14 +56,17 @@ pub struct ViewsForArgs {
     pub reading: ReadingArgs,
 }
 
+/// Images in a batch, where there are so many.
+const BATCH: usize = 128;
+
 /// Runs `study views-for`.
 ///
 /// # Errors
 /// Data or columns that cannot be used; a folder of something else; work that fails or is stopped.
 pub fn run(args: &ViewsForArgs, invocation: &Invocation, terminal: &Terminal) -> Outcome {
-    let question = question(args)?;
+    let mut question = question(args)?;
     if !args.out.join(PLAN).is_file() {
-        plan(args, &question, invocation, terminal)?;
+        plan(args, &mut question, invocation, terminal)?;
     }
     let (plan, _, store) = open(&args.out)?;
     let quiet = lab(invocation, terminal);
@@ -96,12 +99,18 @@ fn question(args: &ViewsForArgs) -> Outcome<Question> {
         ignore: args.ignore.clone(),
         preset: args.preset.clone(),
         epochs: args.epochs as usize,
+        batch: BATCH,
         seeds: args.seeds.clone(),
         options,
     })
 }
 
-fn plan(args: &ViewsForArgs, question: &Question, invocation: &Invocation, terminal: &Terminal) -> Outcome {
+fn plan(
+    args: &ViewsForArgs,
+    question: &mut Question,
+    invocation: &Invocation,
+    terminal: &Terminal,
+) -> Outcome {
     let lab = lab(invocation, terminal);
     let settings = args.reading.over(&DataSettings::default())?;
     let data = lab.open(&args.data, &settings)?;
@@ -109,6 +118,7 @@ fn plan(args: &ViewsForArgs, question: &Question, invocation: &Invocation, termi
     let image = source.map(|source| source.image(0)).transpose()?;
     let channels = image.as_ref().map_or(3, |image| image.channels);
     let pixel_type = image.map_or(twinlens_data::PixelType::U8, |image| image.pixel_type());
+    question.batch = BATCH.min(data.splits.train.as_ref().map_or(BATCH, |train| train.len()));
     let mean = vec![0.5; channels];
     let context = BuildContext { size: 32, channels, pixel_type, std: mean.clone(), mean };
     let text = question.recipe(&context)?;
