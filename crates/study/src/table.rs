@@ -150,7 +150,9 @@ impl Results {
                         } else {
                             format!("confusion.{class}.{predicted}")
                         };
-                        push(&split.split, measure, share(*count), Some(total));
+                        // Where groups are known an interval of counts alone would be too narrow.
+                        let samples = Some(total).filter(|_| split.groups.is_none());
+                        push(&split.split, measure, share(*count), samples);
                     }
                 }
             }
