@@ -20,6 +20,12 @@ pub(crate) enum Draw {
     Fold = 6,
     /// The order of coordinates in a descent.
     Coordinates = 7,
+    /// The values of a parameter, within each class.
+    Values = 8,
+    /// Which classes belong to a method's.
+    Members = 9,
+    /// Which class has which properties.
+    Properties = 10,
 }
 
 /// The stream of the `number`-th draw of its kind.

@@ -4,7 +4,7 @@
 //! holds the numbers it is made of. Where images may show several classes, features are [`Tagged`], and
 //! [`SvmProbe::run_tags`] finds [`TagPredictions`]. [`clustering`] groups features without labels and compares the groups with
 //! labels, [`retrieval`] asks whether the images nearest to one are of its class, [`health`] asks whether a representation is alive, [`maps`] lay it out in two dimensions, [`texture`]
-//! measures the images themselves, [`hardness`] how far two views of one lie apart. [`statistics`] are for conditions and seeds side by side.
+//! measures the images themselves, [`hardness`] how far two views of one lie apart. [`statistics`] are for conditions and seeds side by side, [`analyses`] for classes along a varied parameter.
 //!
 //! What is drawn at random is a function of a seed, and every result has the same bits whatever the number of
 //! threads.
@@ -24,6 +24,7 @@
 //! # Ok::<(), twinlens_eval::EvalError>(())
 //! ```
 
+pub mod analyses;
 pub mod clustering;
 mod distances;
 mod draws;

@@ -222,9 +222,6 @@ impl Bootstrap {
     }
 
     fn check(&self, sets: &[Units]) -> Result<(), EvalError> {
-        let refuse = |setting, value, expected: &str| {
-            Err(EvalError::Setting { setting, value, expected: expected.to_string() })
-        };
         if sets.is_empty() || sets.iter().any(Units::is_empty) {
             return Err(EvalError::Empty { what: "the list of samples".to_string() });
         }
@@ -232,13 +229,8 @@ impl Bootstrap {
             let reason = "all samples are of one group, which says nothing of others".to_owned();
             return Err(EvalError::Undefined { what: "the interval", reason });
         }
-        if self.resamples < 2 {
-            return refuse("resamples", self.resamples as f64, "choose at least 2");
-        }
-        if !(self.level > 0.0 && self.level < 1.0) {
-            return refuse("level", self.level, "choose a number above 0 and below 1, such as 0.95");
-        }
-        Ok(())
+        crate::settings::at_least("resamples", 2, self.resamples)?;
+        super::checks::check_level(self.level)
     }
 }
 

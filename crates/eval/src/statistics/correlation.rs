@@ -37,15 +37,24 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Result<Correlation, EvalError> {
 
 fn of_moments(what: &'static str, x: &[f64], y: &[f64]) -> Result<Correlation, EvalError> {
     let (x, y) = (unit(what, "x", x)?, unit(what, "y", y)?);
-    let r = x.iter().zip(&y).map(|(x, y)| x * y).sum::<f64>().clamp(-1.0, 1.0);
-    let freedom = (x.len() - 2) as f64;
-    // (1 - r)(1 + r) keeps the digits that 1 - r^2 would lose near 1.
-    let t = r * (freedom / ((1.0 - r) * (1.0 + r))).sqrt();
-    Ok(Correlation { coefficient: r, p_value: student_two_sided(t, freedom) })
+    let r = product(&x, &y);
+    Ok(Correlation { coefficient: r, p_value: p_of_moments(r, x.len()) })
 }
 
-/// The values without their mean, scaled to length 1.
-fn unit(what: &'static str, list: &str, values: &[f64]) -> Result<Vec<f64>, EvalError> {
+/// The correlation of two lists of which [`unit`] has been taken.
+pub(crate) fn product(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>().clamp(-1.0, 1.0)
+}
+
+/// The p-value of a correlation `r` of `n` pairs, by [`pearson`] or [`spearman`]; it falls with the size of `r`.
+pub(crate) fn p_of_moments(r: f64, n: usize) -> f64 {
+    let freedom = (n - 2) as f64;
+    // (1 - r)(1 + r) keeps the digits that 1 - r^2 would lose near 1.
+    student_two_sided(r * (freedom / ((1.0 - r) * (1.0 + r))).sqrt(), freedom)
+}
+
+/// The values without their mean, scaled to length 1; `what` and `list` are for the error.
+pub(crate) fn unit(what: &'static str, list: &str, values: &[f64]) -> Result<Vec<f64>, EvalError> {
     // Relative to the largest, so that no square overflows.
     let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     let constant = || undefined(what, list);
@@ -67,7 +76,7 @@ fn undefined(what: &'static str, list: &str) -> EvalError {
 }
 
 /// Ranks from 1, equal values sharing their mean rank.
-fn ranks(values: &[f64]) -> Vec<f64> {
+pub(crate) fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
@@ -106,22 +115,32 @@ pub fn kendall_tau_b(x: &[f64], y: &[f64]) -> Result<Correlation, EvalError> {
         }
     }
     let (ties_x, ties_y) = (Ties::of(x), Ties::of(y));
-    let pairs = n as f64 * (n as f64 - 1.0) / 2.0;
     for (list, ties) in [("x", &ties_x), ("y", &ties_y)] {
-        if ties.pairs == pairs {
+        if ties.pairs == pairs_of(n) {
             return Err(undefined("Kendall's tau", list));
         }
     }
-    let difference = concordant as f64 - discordant as f64;
+    Ok(kendall_of_counts(n, concordant as i64 - discordant as i64, &ties_x, &ties_y))
+}
+
+/// Kendall's tau-b of two lists of `n` values with these ties, neither constant, of whose pairs `difference` more are concordant
+/// than discordant. The p-value falls with the size of the difference.
+pub(crate) fn kendall_of_counts(n: usize, difference: i64, x: &Ties, y: &Ties) -> Correlation {
+    let pairs = pairs_of(n);
     // Two roots, as the product of the counts could lose digits that their ratio has.
-    let tau = difference / (pairs - ties_x.pairs).sqrt() / (pairs - ties_y.pairs).sqrt();
-    let fewer = concordant.min(discordant);
-    let p_value = if ties_x.pairs == 0.0 && ties_y.pairs == 0.0 && (n <= EXACT_PAIRS || fewer <= 1) {
-        exact_p(n, fewer as usize)
+    let tau = difference as f64 / (pairs - x.pairs).sqrt() / (pairs - y.pairs).sqrt();
+    // Without ties every pair is one or the other.
+    let fewer = (n * (n - 1) / 2).saturating_sub(difference.unsigned_abs() as usize) / 2;
+    let p_value = if x.is_empty() && y.is_empty() && (n <= EXACT_PAIRS || fewer <= 1) {
+        exact_p(n, fewer)
     } else {
-        normal_two_sided(difference / tied_variance(n as f64, &ties_x, &ties_y).sqrt())
+        normal_two_sided(difference as f64 / tied_variance(n as f64, x, y).sqrt())
     };
-    Ok(Correlation { coefficient: tau.clamp(-1.0, 1.0), p_value })
+    Correlation { coefficient: tau.clamp(-1.0, 1.0), p_value }
+}
+
+fn pairs_of(n: usize) -> f64 {
+    n as f64 * (n as f64 - 1.0) / 2.0
 }
 
 fn order(a: f64, b: f64) -> i32 {
@@ -129,7 +148,7 @@ fn order(a: f64, b: f64) -> i32 {
 }
 
 /// Sums over the groups of `t` equal values.
-struct Ties {
+pub(crate) struct Ties {
     /// `t (t - 1) / 2`.
     pairs: f64,
     /// `t (t - 1) (t - 2)`.
@@ -139,7 +158,7 @@ struct Ties {
 }
 
 impl Ties {
-    fn of(values: &[f64]) -> Ties {
+    pub(crate) fn of(values: &[f64]) -> Ties {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let mut ties = Ties { pairs: 0.0, triples: 0.0, weighted: 0.0 };
@@ -150,6 +169,16 @@ impl Ties {
             ties.weighted += t * (t - 1.0) * (2.0 * t + 5.0);
         }
         ties
+    }
+
+    /// `t^3 - t`, by which the variances of rank sums shrink.
+    pub(super) fn cubes(&self) -> f64 {
+        self.triples + 6.0 * self.pairs
+    }
+
+    /// Whether all values differ.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pairs == 0.0
     }
 }
 

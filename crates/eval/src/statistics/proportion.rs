@@ -1,6 +1,9 @@
 //! Intervals of proportions of which only the counts are known, such as an accuracy in a log.
 
 use super::Interval;
+use super::checks::check_level;
+use super::distributions::{beta_quantile, normal_reach};
+use crate::EvalError;
 
 /// The 97.5 % point of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
@@ -11,11 +14,67 @@ const Z: f64 = 1.959_963_984_540_054;
 ///
 /// (Wilson, "Probable inference, the law of succession, and statistical inference", 1927); all of 0 to 1 without trials.
 pub fn proportion(p: f64, n: usize) -> Interval {
+    score_interval(p, n, Z)
+}
+
+/// [`proportion`] with `successes` of `trials` at any `level` of confidence.
+///
+/// # Errors
+/// [`EvalError::Setting`] for the level, or more successes than trials; [`EvalError::TooFew`] without trials.
+pub fn wilson(successes: usize, trials: usize, level: f64) -> Result<Interval, EvalError> {
+    let p = share(successes, trials, level)?;
+    Ok(score_interval(p, trials, normal_reach(level)))
+}
+
+/// `successes` of `trials` with the interval of Clopper and Pearson ("The use of confidence or fiducial limits", 1934), which holds
+/// the true proportion with probability `level` at least:
+///
+/// `B^-1(a / 2; x, n - x + 1)` to `B^-1(1 - a / 2; x + 1, n - x)`, `a = 1 - level`,
+///
+/// with quantiles of beta distributions; 0 where no trial succeeds, 1 where all do.
+///
+/// # Errors
+/// As [`wilson`].
+pub fn clopper_pearson(successes: usize, trials: usize, level: f64) -> Result<Interval, EvalError> {
+    let value = share(successes, trials, level)?;
+    let (x, rest, tail) = (successes as f64, (trials - successes) as f64, 0.5 * (1.0 - level));
+    let low = if successes == 0 { 0.0 } else { beta_quantile(tail, x, rest + 1.0) };
+    let high = if successes == trials { 1.0 } else { beta_quantile(1.0 - tail, x + 1.0, rest) };
+    Ok(Interval { value, low, high, groups: None })
+}
+
+/// `successes` of `trials` with Jeffreys' interval, the middle `level` of the beta distribution with `x + 1/2` and `n - x + 1/2`
+/// (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", 2001, section 3.1.2). Its ends are not moved to 0 or 1
+/// where none or all succeed, so that it may not hold its value there.
+///
+/// # Errors
+/// As [`wilson`].
+pub fn jeffreys(successes: usize, trials: usize, level: f64) -> Result<Interval, EvalError> {
+    let value = share(successes, trials, level)?;
+    let (a, b) = (successes as f64 + 0.5, (trials - successes) as f64 + 0.5);
+    let tail = 0.5 * (1.0 - level);
+    let [low, high] = [tail, 1.0 - tail].map(|share| beta_quantile(share, a, b));
+    Ok(Interval { value, low, high, groups: None })
+}
+
+fn share(successes: usize, trials: usize, level: f64) -> Result<f64, EvalError> {
+    check_level(level)?;
+    if trials == 0 {
+        return Err(EvalError::TooFew { what: "trials", expected: 1, got: 0 });
+    }
+    if successes > trials {
+        let expected = format!("give at most the number of trials, {trials}");
+        return Err(EvalError::Setting { setting: "successes", value: successes as f64, expected });
+    }
+    Ok(successes as f64 / trials as f64)
+}
+
+fn score_interval(p: f64, n: usize, z: f64) -> Interval {
     if n == 0 {
         return Interval { value: p, low: 0.0, high: 1.0, groups: None };
     }
-    let (n, z2) = (n as f64, Z * Z);
-    let half = Z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    let (n, z2) = (n as f64, z * z);
+    let half = z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     let (centre, scale) = (p + z2 / (2.0 * n), 1.0 + z2 / n);
     Interval {
         value: p,
@@ -67,7 +126,54 @@ mod tests {
         }
     }
 
+    type Exact = fn(usize, usize, f64) -> Result<Interval, EvalError>;
+
+    fn golden(item: &str, interval: Exact) {
+        for case in twinlens_golden::cases(item) {
+            let (successes, trials) = (case.i64("in.successes"), case.i64("in.trials"));
+            let of =
+                |(&x, &n): (&i64, &i64)| interval(x as usize, n as usize, case.number("confidence")).unwrap();
+            let found: Vec<Interval> = successes.iter().zip(trials).map(of).collect();
+            case.check("out.low", &found.iter().map(|found| found.low).collect::<Vec<f64>>());
+            case.check("out.high", &found.iter().map(|found| found.high).collect::<Vec<f64>>());
+        }
+    }
+
+    #[test]
+    fn golden_wilson_interval() {
+        golden("statistics2/wilson_interval", wilson);
+    }
+
+    #[test]
+    fn golden_clopper_pearson() {
+        golden("statistics2/clopper_pearson", clopper_pearson);
+    }
+
+    #[test]
+    fn golden_jeffreys() {
+        golden("statistics2/jeffreys", jeffreys);
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_refused() {
+        for interval in [wilson, clopper_pearson, jeffreys] as [Exact; 3] {
+            assert_eq!(interval(0, 0, 0.95).unwrap_err().to_string(), "trials: expected at least 1, got 0");
+            assert!(interval(4, 3, 0.95).unwrap_err().to_string().starts_with("successes = 4"));
+            assert!(interval(1, 3, 1.0).unwrap_err().to_string().starts_with("level = 1"));
+        }
+    }
+
     proptest! {
+        /// Clopper and Pearson's is the widest, and failures are successes seen from the other side.
+        #[test]
+        fn exact_intervals_hold_the_others_and_are_mirrored(n in 1usize..60, part in 0.0f64..=1.0) {
+            let x = (part * n as f64) as usize;
+            let (exact, jeffreys) = (clopper_pearson(x, n, 0.9).unwrap(), jeffreys(x, n, 0.9).unwrap());
+            prop_assert!(exact.low <= jeffreys.low && jeffreys.high <= exact.high);
+            let turned = clopper_pearson(n - x, n, 0.9).unwrap();
+            prop_assert!((exact.low + turned.high - 1.0).abs() < 1e-9);
+        }
+
         #[test]
         fn an_interval_holds_its_value_and_shrinks_with_trials(hits in 0usize..=50, more in 2usize..20) {
             let p = hits as f64 / 50.0;

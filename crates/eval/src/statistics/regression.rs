@@ -1,8 +1,8 @@
 //! A straight line through points.
 
 use super::checks::check_pairs;
-use super::distributions::student_two_sided;
-use super::pearson;
+use super::distributions::{student_reach, student_two_sided};
+use super::{Interval, pearson};
 use crate::EvalError;
 
 /// `y = slope x + intercept` by least squares.
@@ -19,6 +19,19 @@ pub struct LinearFit {
     /// Probability of a slope at least as steep, either way, if the true one were 0 (t with `n - 2` degrees
     /// of freedom).
     pub p_value: f64,
+    /// Points less 2.
+    pub freedom: f64,
+}
+
+impl LinearFit {
+    /// The slope with its interval `slope -+ t_{(1 + level) / 2, n - 2} slope_error`, which holds the true slope with probability
+    /// `level` (0 to 1) if residuals are independent and normal.
+    pub fn slope_interval(&self, level: f64) -> Interval {
+        // A perfect line is certain, and no reach must make it infinite times 0.
+        let half =
+            if self.slope_error == 0.0 { 0.0 } else { student_reach(level, self.freedom) * self.slope_error };
+        Interval { value: self.slope, low: self.slope - half, high: self.slope + half, groups: None }
+    }
 }
 
 /// Fits a line to the points (x, y), as SciPy's `linregress`.
@@ -46,8 +59,9 @@ pub fn linear_regression(x: &[f64], y: &[f64]) -> Result<LinearFit, EvalError> {
         Err(error) => return Err(error),
     };
     let t = if slope == 0.0 { 0.0 } else { slope / slope_error };
-    let p_value = student_two_sided(t, n - 2.0);
-    Ok(LinearFit { slope, intercept: mean_y - slope * mean_x, r, slope_error, p_value })
+    let freedom = n - 2.0;
+    let p_value = student_two_sided(t, freedom);
+    Ok(LinearFit { slope, intercept: mean_y - slope * mean_x, r, slope_error, p_value, freedom })
 }
 
 #[cfg(test)]

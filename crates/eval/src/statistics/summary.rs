@@ -1,7 +1,43 @@
 //! Several runs in two numbers.
 
-use super::checks::check;
+use super::checks::{check, check_level};
+use super::mean_interval;
 use crate::EvalError;
+
+/// Several runs of one thing: their mean, and how far they lie apart if there are several.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// How many runs.
+    pub count: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation (divisor `n - 1`); `None` of one run.
+    pub std: Option<f64>,
+    /// Both ends of the t interval of the mean ([`mean_interval`]); `None` of one run.
+    pub interval: Option<[f64; 2]>,
+}
+
+impl Summary {
+    /// Summarises `values`, which `what` names in an error; the interval has the confidence `level`.
+    ///
+    /// # Errors
+    /// [`EvalError::TooFew`] without values, [`EvalError::NumberNotFinite`], [`EvalError::Setting`] for the level.
+    pub fn of(what: &'static str, values: &[f64], level: f64) -> Result<Summary, EvalError> {
+        check_level(level)?;
+        check(what, values, 1)?;
+        if let [mean] = *values {
+            return Ok(Summary { count: 1, mean, std: None, interval: None });
+        }
+        let (mean, std) = mean_and_deviation(what, values)?;
+        let interval = mean_interval(what, values, level)?;
+        Ok(Summary {
+            count: values.len(),
+            mean,
+            std: Some(std),
+            interval: Some([interval.low, interval.high]),
+        })
+    }
+}
 
 /// Mean and sample standard deviation (divisor `n - 1`) of a measure over seeds; `what` names the values in an
 /// error.
