@@ -107,7 +107,7 @@ impl<'a> Resolver<'a> {
         request.sets.push(format!("data={}", Value::String(name.clone())));
         let of_views: Vec<&Change> =
             cell.changes.iter().filter(|change| matches!(change, Change::Views(_))).collect();
-        let asked = format!("{request:?} {of_views:?}");
+        let asked = format!("{request:?} {of_views:?} {reading}");
         if let Some(known) = self.trainings.borrow().get(&asked) {
             return Ok(known.clone());
         }
@@ -147,13 +147,13 @@ impl<'a> Resolver<'a> {
     /// The data set that a cell learns from, and how it is read: with which others as one.
     fn learned(&self, cell: &Cell) -> Result<(String, String), Wrong> {
         if let Some(name) = varied(cell) {
-            return Ok((name, self.reading(&[], None)?));
+            return Ok((name, self.reading(cell, &[], None)?));
         }
         let names: Vec<String> =
             self.recipe.data.learn.iter().map(|name| replaced(name, &cell.labels)).collect();
         let (first, joined) =
             names.split_first().map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
-        Ok((first, self.reading(joined, None)?))
+        Ok((first, self.reading(cell, joined, None)?))
     }
 
     /// The data set that a protocol judges on in a cell, and how it is read.
@@ -167,12 +167,15 @@ impl<'a> Resolver<'a> {
         });
         let own = own.or_else(|| protocol.data.as_ref().map(|name| replaced(name, &cell.labels)));
         let usual = || varied(cell).unwrap_or_else(|| replaced(self.recipe.data.judged(), &cell.labels));
-        Ok((own.unwrap_or_else(usual), self.reading(&[], list(cell, protocol))?))
+        Ok((own.unwrap_or_else(usual), self.reading(cell, &[], list(cell, protocol))?))
     }
 
-    /// How data sets are read, which are joined, and which labels are used: all of it, so that one way of reading has one text.
-    fn reading(&self, joined: &[String], labelled: Option<String>) -> Result<String, Wrong> {
-        let options: Result<DataSettings, _> = self.recipe.data.options.clone().try_into();
+    /// How data sets are read in a cell, which are joined, and which labels are used: all of it, so that one way of reading has one
+    /// text.
+    fn reading(&self, cell: &Cell, joined: &[String], labelled: Option<String>) -> Result<String, Wrong> {
+        let mut options = self.recipe.data.options.clone();
+        substitute(&mut options, &cell.labels);
+        let options: Result<DataSettings, _> = options.try_into();
         let options = options
             .map_err(|error: toml::de::Error| Wrong::Recipe(format!("data.options: {}", error.message())))?;
         let labels_from = labelled.unwrap_or(options.labels_from);
