@@ -108,7 +108,8 @@ fn changed_data(recipe: &Recipe, changes: &Table) -> Result<crate::recipe::DataS
         match key.as_str() {
             "learn" => data.learn = value.clone().try_into().map_err(wrong)?,
             "judge" => data.judge = Some(value.clone().try_into().map_err(wrong)?),
-            "options" => merge(&mut data.options, &value.clone().try_into().map_err(wrong)?),
+            // An option is taken whole: a subset of other data has other columns.
+            "options" => data.options.extend(value.clone().try_into::<Table>().map_err(wrong)?),
             other => return Err(format!("`data` has no key `{other}`; it has learn, judge, options")),
         }
     }

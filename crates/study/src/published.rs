@@ -174,7 +174,13 @@ impl Recipe {
 
 /// Whether a name of data is that of the source's, in whatever size.
 fn is_same_data(stated: &str, name: &str) -> bool {
-    let plain = |name: &str| name.split(['@', '_', '.']).next().unwrap_or_default().to_lowercase();
+    let plain = |name: &str| {
+        let name = name.split(['@', '.']).next().unwrap_or_default().to_lowercase();
+        match name.rsplit_once('_') {
+            Some((set, size)) if size.parse::<usize>().is_ok() => set.to_owned(),
+            _ => name,
+        }
+    };
     plain(stated) == plain(name)
 }
 
@@ -244,7 +250,10 @@ mod tests {
             recipe.differences(&resolved, &["blood_28".into()]),
             ["data blood_28, not pathmnist", "epochs 10, not 100"]
         );
-        assert_eq!(recipe.differences(&resolved, &["pathmnist@64".into()]), ["epochs 10, not 100"]);
+        for same in ["pathmnist@64", "pathmnist_64.npz", "PathMNIST"] {
+            assert_eq!(recipe.differences(&resolved, &[same.into()]), ["epochs 10, not 100"]);
+        }
+        assert_eq!(recipe.differences(&resolved, &["pathmnist_jpeg".into()]).len(), 2);
     }
 
     #[test]

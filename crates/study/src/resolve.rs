@@ -108,7 +108,7 @@ impl<'a> Resolver<'a> {
         request.sets.push(format!("data={}", Value::String(name.clone())));
         let of_views: Vec<&Change> =
             cell.changes.iter().filter(|change| matches!(change, Change::Views(_))).collect();
-        let asked = format!("{request:?} {of_views:?}");
+        let asked = format!("{request:?} {of_views:?} {reading}");
         if let Some(known) = self.trainings.borrow().get(&asked) {
             return Ok(known.clone());
         }
@@ -148,13 +148,13 @@ impl<'a> Resolver<'a> {
     /// The data set that a cell learns from, and how it is read: with which others as one.
     fn learned(&self, cell: &Cell) -> Result<(String, String), Wrong> {
         if let Some(name) = varied(cell) {
-            return Ok((name, self.reading(&[], None, &Table::new())?));
+            return Ok((name, self.reading(cell, &[], None, &Table::new())?));
         }
         let names: Vec<String> =
             self.recipe.data.learn.iter().map(|name| replaced(name, &cell.labels)).collect();
         let (first, joined) =
             names.split_first().map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
-        Ok((first, self.reading(joined, None, &Table::new())?))
+        Ok((first, self.reading(cell, joined, None, &Table::new())?))
     }
 
     /// The data set that a protocol judges on in a cell, and how it is read.
@@ -168,14 +168,22 @@ impl<'a> Resolver<'a> {
         });
         let own = own.or_else(|| protocol.data.as_ref().map(|name| replaced(name, &cell.labels)));
         let usual = || varied(cell).unwrap_or_else(|| replaced(self.recipe.data.judged(), &cell.labels));
-        Ok((own.unwrap_or_else(usual), self.reading(&[], list(cell, protocol), &protocol.options)?))
+        let labelled = list(cell, protocol);
+        Ok((own.unwrap_or_else(usual), self.reading(cell, &[], labelled, &protocol.options)?))
     }
 
-    /// How data sets are read, with `own` options over those of the study, which are joined, and which labels are used: all of it, so that
-    /// one way of reading has one text.
-    fn reading(&self, joined: &[String], labelled: Option<String>, own: &Table) -> Result<String, Wrong> {
+    /// How data sets are read in a cell, with `own` options over those of the study, which are joined, and which labels are used: all of
+    /// it, so that one way of reading has one text.
+    fn reading(
+        &self,
+        cell: &Cell,
+        joined: &[String],
+        labelled: Option<String>,
+        own: &Table,
+    ) -> Result<String, Wrong> {
         let mut options = self.recipe.data.options.clone();
         merge(&mut options, own);
+        substitute(&mut options, &cell.labels);
         let options: Result<DataSettings, _> = options.try_into();
         let options = options
             .map_err(|error: toml::de::Error| Wrong::Recipe(format!("data.options: {}", error.message())))?;

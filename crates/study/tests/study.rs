@@ -8,6 +8,7 @@ use twinlens_data::DataSettings;
 use twinlens_lab::{Lab, Silent, untrained};
 use twinlens_nn::weights::{EncoderFile, write_safetensors};
 use twinlens_ssl::Prepared;
+use twinlens_study::axes::{AxisSpec, From, Role, Start};
 use twinlens_study::page::report;
 use twinlens_study::plan::{Plan, Request};
 use twinlens_study::recipe::Recipe;
@@ -62,6 +63,19 @@ fn cells_that_differ_in_nothing_share_a_node() {
         let input = node.input.as_ref().map(|input| plan.nodes.iter().position(|one| one.id == *input));
         assert!(input.is_none_or(|at| at.is_some_and(|at| at < number)));
     }
+}
+
+#[test]
+fn an_axis_may_choose_which_images_there_are() {
+    let options = "data = { learn = ['bundled'], options = { subset = { where = { class = ['platelet', '{cells}'] } } } }";
+    let text = SMALL
+        .replace("data = { learn = ['bundled'] }", options)
+        .replace("axes = [", "axes = [{ name = 'cells', values = ['monocyte', 'neutrophil'] },");
+    let plan = plan(&text).unwrap();
+    assert_eq!(plan.data.len(), 2);
+    assert_ne!(plan.data[0].sha256, plan.data[1].sha256);
+    let trainings = |plan: &Plan| plan.nodes.iter().filter(|node| node.kind().name() == "train").count();
+    assert_eq!(trainings(&plan), 2 * 4);
 }
 
 #[test]
@@ -196,15 +210,20 @@ fn every_study_resolves_within_every_budget() {
     for (name, count) in [("first", 4800), ("second", 4790), ("third", 4780)] {
         cifar(&place.path().join(name), count);
     }
-    photographs(&place.path().join("files"), 2100);
+    let ten: Vec<String> = (0..10).map(|class| format!("class{class}")).collect();
+    photographs(&place.path().join("files"), &ten, 2100);
+    photographs(&place.path().join("hundred"), &hundred(), 300);
+    cells(place.path(), "bbbc021-cells", "bbbc021-cells/labels.csv", "concentration");
+    cells(place.path(), "bbbc021_cells_68", "bbbc021_cells_68.csv", "concentration_uM");
     for list in ["imagenet-1percent.txt", "imagenet-10percent.txt"] {
         std::fs::write(place.path().join(list), "class0-0.bmp\nclass1-1.bmp\n").unwrap();
     }
     let weights = weights(&place.path().join("encoder"));
     let mut problems = Vec::new();
     for (id, text) in RECIPES {
-        let recipe = Recipe::parse(id, text).unwrap();
+        let mut recipe = Recipe::parse(id, text).unwrap();
         assert_eq!(recipe.id, *id);
+        fewer(&mut recipe.axes);
         assert!(!recipe.rows.is_empty() && !recipe.pages.is_empty(), "{id}");
         for budget in ["small", "tiny"] {
             assert!(recipe.budget.contains_key(budget), "{id} has no budget {budget}");
@@ -212,7 +231,12 @@ fn every_study_resolves_within_every_budget() {
         assert!(recipe.budget["small"].hours.is_some(), "{id} says no hours");
         for budget in recipe.budgets() {
             let places = places(&recipe, place.path());
-            let files = BTreeMap::from([("imagenet".to_owned(), weights.clone())]);
+            let all = recipe.axes.iter().flat_map(|axis| axis.start.iter().flatten());
+            let files = all.filter_map(|start| match start {
+                Start::Word(From::File(name)) | Start::Named { from: From::File(name), .. } => Some(name),
+                _ => None,
+            });
+            let files = files.map(|name| (name.clone(), weights.clone())).collect();
             let request = Request { budget: Some(budget.to_owned()), places, files, ..Request::default() };
             match Plan::make(&recipe, text, &request, &Lab::default()) {
                 Ok(plan) => assert!(!plan.cells.is_empty() && plan.nodes.len() > 1, "{id}, {budget}"),
@@ -242,10 +266,45 @@ fn places(recipe: &Recipe, folder: &Path) -> BTreeMap<String, String> {
         ("mimeta-organs-sagittal", "third"),
         ("chest_ct_224", "first"),
         ("pneumonia_28", "second"),
-        ("imagenet", if of_lists { "files" } else { "first" }),
+        ("mnist", "first"),
+        ("cifar10", "first"),
+        ("cifar100", "second"),
+        ("cifar10_jpeg", "third"),
+        ("bbbc021-cells", "bbbc021-cells"),
+        ("bbbc021_cells_68", "bbbc021_cells_68"),
+        (
+            "imagenet",
+            match recipe.id.as_str() {
+                "n/imagenet100" => "hundred",
+                _ if of_lists => "files",
+                _ => "first",
+            },
+        ),
     ];
     let at = |(name, place): (&str, &str)| (name.to_owned(), folder.join(place).display().to_string());
     names.into_iter().chain(lists).map(at).collect()
+}
+
+/// Two numbers along an axis in place of many, and one repeat: what can be planned of these can be of all.
+fn fewer(axes: &mut [AxisSpec]) {
+    for axis in axes {
+        if let Some((_, _, count)) = &mut axis.linspace {
+            *count = (*count).min(2);
+        }
+        if let (Role::Repeat, Some(values)) = (axis.role, &mut axis.values) {
+            values.truncate(1);
+        }
+        fewer(axis.one_of.as_deref_mut().unwrap_or_default());
+    }
+}
+
+/// The classes of ImageNet-100.
+fn hundred() -> Vec<String> {
+    let (_, text) = RECIPES.iter().find(|(id, _)| *id == "n/imagenet100").unwrap();
+    let options = Recipe::parse("n/imagenet100", text).unwrap().data.options;
+    let classes = options["subset"]["where"]["class"].as_array().unwrap();
+    assert_eq!(classes.len(), 100);
+    classes.iter().map(|class| class.as_str().unwrap().to_owned()).collect()
 }
 
 /// Random weights of the usual network.
@@ -266,22 +325,53 @@ fn weights(folder: &Path) -> PathBuf {
     path
 }
 
-/// Folders of classes in train and val, all of one tiny bitmap.
-fn photographs(folder: &Path, count: usize) {
-    // 4 x 4 pixels of 24 bits.
+/// A tiny bitmap: 4 x 4 pixels of 24 bits.
+fn bitmap() -> Vec<u8> {
     let mut bitmap = b"BM\x66\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x04\0\0\0\x04\0\0\0\x01\0\x18\0".to_vec();
     bitmap.resize(54, 0);
     bitmap.extend((0..48).map(|byte| byte * 5));
-    for (split, count) in [("train", count), ("val", 40), ("test", 40)] {
-        for class in 0..10 {
-            std::fs::create_dir_all(folder.join(split).join(format!("class{class}"))).unwrap();
+    bitmap
+}
+
+/// Folders of classes in train, val and test, all of one tiny bitmap.
+fn photographs(folder: &Path, classes: &[String], count: usize) {
+    for (split, count) in [("train", count), ("val", 4 * classes.len()), ("test", 4 * classes.len())] {
+        for class in classes {
+            std::fs::create_dir_all(folder.join(split).join(class)).unwrap();
         }
         for number in 0..count {
-            let class = number % 10;
-            let name = format!("{split}/class{class}/class{class}-{number}.bmp");
-            std::fs::write(folder.join(name), &bitmap).unwrap();
+            let class = &classes[number % classes.len()];
+            let name = format!("{split}/{class}/{class}-{number}.bmp");
+            std::fs::write(folder.join(name), bitmap()).unwrap();
         }
     }
+}
+
+/// Cells under compounds, in splits, with what a table says of them; all of one tiny bitmap.
+fn cells(root: &Path, folder: &str, table: &str, concentration: &str) {
+    const COMPOUNDS: [(&str, &[&str]); 5] = [
+        ("DMSO", &["0.0"]),
+        ("nocodazole", &["0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1.0", "3.0"]),
+        ("cytochalasin B", &["3.0", "10.0", "30.0"]),
+        ("taxol", &["0.3", "1.0", "3.0"]),
+        ("cyclohexamide", &["5.0", "15.0", "50.0"]),
+    ];
+    let mut text = format!("path,compound,{concentration},plate\n");
+    for split in ["train", "val", "test"] {
+        std::fs::create_dir_all(root.join(folder).join(split)).unwrap();
+    }
+    let mut number = 0;
+    for (compound, doses) in COMPOUNDS {
+        for at in 0..400 {
+            // Of ten images of a dose seven are learned from.
+            let split = ["train", "val", "test"][[0, 0, 0, 0, 0, 0, 0, 1, 2, 2][at / doses.len() % 10]];
+            let path = format!("{split}/{number}.bmp");
+            std::fs::write(root.join(folder).join(&path), bitmap()).unwrap();
+            text += &format!("{path},{compound},{},Week4_1\n", doses[at % doses.len()]);
+            number += 1;
+        }
+    }
+    std::fs::write(root.join(table), text).unwrap();
 }
 
 /// A set in CIFAR's binary form: ten classes of flat colours.

@@ -32,7 +32,9 @@ fn plates_of(drawn: &Drawn<'_>, page: &PageSpec, measure: &str) -> Result<Vec<Pl
         let along = drawn.axes(Role::X);
         let along = along.iter().find(|axis| inside.iter().any(|(at, _)| at.contains_key(**axis)));
         let Some(along) = along else { continue };
-        plates.push(plate(drawn, page, (measure, &panel.join(", ")), along, &panels, &inside)?);
+        // Not every cell has all of these axes.
+        let named: Vec<&str> = panel.iter().map(String::as_str).filter(|label| !label.is_empty()).collect();
+        plates.push(plate(drawn, page, (measure, &named.join(", ")), along, &panels, &inside)?);
     }
     Ok(plates)
 }

@@ -117,9 +117,10 @@ pub struct Outcome {
 }
 
 impl Drawn<'_> {
-    /// The axes of that role that cells have, by name.
+    /// The axes of that role that cells have, by name. Axes that are varied in turn may have a picture each.
     fn axes(&self, role: Role) -> Vec<&str> {
-        let all = self.recipe.axes.iter().flat_map(AxisSpec::all).filter(|axis| axis.one_of.is_none());
+        let all = self.recipe.axes.iter().flat_map(AxisSpec::all);
+        let all = all.filter(|axis| axis.one_of.is_none() || role == Role::Panel);
         all.filter(|axis| axis.role == role).map(|axis| axis.name.as_str()).collect()
     }
 
