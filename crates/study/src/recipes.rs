@@ -19,6 +19,7 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("m/colorectal", include_str!("../recipes/m/colorectal.toml")),
     ("m/organs", include_str!("../recipes/m/organs.toml")),
     ("n/bias", include_str!("../recipes/n/bias.toml")),
+    ("n/encoders", include_str!("../recipes/n/encoders.toml")),
     ("n/figure-6", include_str!("../recipes/n/figure-6.toml")),
     ("n/figure-8", include_str!("../recipes/n/figure-8.toml")),
     ("n/figure-9", include_str!("../recipes/n/figure-9.toml")),
