@@ -10,6 +10,7 @@ use crate::{EvalError, Features, Labelled};
 
 /// Settings of [`image_measures`] and [`class_properties`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct PropertySettings {
     /// Share of the ratios that the intrinsic dimension is fitted to ([`two_nn`]).
     pub keep: f64,
@@ -27,6 +28,20 @@ impl Default for PropertySettings {
     /// 0.9 of the ratios of at least 20 images, 10 shares, 256 grey levels, 0.25 cycles per pixel.
     fn default() -> PropertySettings {
         PropertySettings { keep: 0.9, least: 20, shares: 10, levels: 256, cutoff: 0.25 }
+    }
+}
+
+impl PropertySettings {
+    /// Refuses settings outside their range.
+    ///
+    /// # Errors
+    /// [`EvalError::Setting`].
+    pub fn check(&self) -> Result<(), EvalError> {
+        at_least("least", 3, self.least)?;
+        at_least("shares", 1, self.shares)?;
+        at_least("levels", 2, self.levels)?;
+        above_zero("keep", &[self.keep])?;
+        above_zero("cutoff", &[self.cutoff])
     }
 }
 
@@ -128,9 +143,7 @@ pub fn class_properties(
     if images.len() != expected {
         return Err(EvalError::Length { what: "measures of images", expected, got: images.len() });
     }
-    at_least("least", 3, settings.least)?;
-    at_least("shares", 1, settings.shares)?;
-    above_zero("keep", &[settings.keep])?;
+    settings.check()?;
     let mut rows = vec![Vec::new(); labelled.classes().len()];
     labelled.labels().iter().enumerate().for_each(|(row, &class)| rows[class].push(row));
     let of =
