@@ -125,8 +125,8 @@ impl Question {
 
     /// What is asked, by the name of its protocol.
     fn asked(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let of = |name, column: &'_ Option<String>| column.as_deref().map(|column| (name, column));
-        [of("keep", &self.keep), of("ignore", &self.ignore)].into_iter().flatten()
+        let columns = [("keep", self.keep.as_deref()), ("ignore", self.ignore.as_deref())];
+        columns.into_iter().filter_map(|(name, column)| Some((name, column?)))
     }
 
     /// What a finished study in the folder `path` says. The policy that it recommends is written beside it.

@@ -6,10 +6,7 @@
 use std::collections::BTreeMap;
 
 use twinlens_data::DataError;
-use twinlens_eval::analyses::{
-    ClassProperties, ImageMeasures, PropertySettings, Tested, class_properties, grey_of_planes,
-    image_measures,
-};
+use twinlens_eval::analyses::{ClassProperties, ImageMeasures, PropertySettings, class_properties};
 use twinlens_eval::{Better, Judgement, Labelled, Unit};
 
 use super::{Needs, Protocol};
