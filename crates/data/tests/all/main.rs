@@ -17,6 +17,7 @@ mod idx;
 mod label_lists;
 mod layouts;
 mod mimeta;
+mod parquet;
 mod ranges;
 mod shards;
 mod splits;
