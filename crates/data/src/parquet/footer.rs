@@ -260,3 +260,59 @@ fn chunk_of(chunk: &Value, ends: u64) -> Result<Chunk, Fault> {
         placed.ok_or_else(|| Fault::damaged("footer: a column lies beyond the end of the file"))?;
     Ok(Chunk { codec: about.int(4).unwrap_or(0), at, len })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn structure(fields: impl IntoIterator<Item = (i64, Value)>) -> Value {
+        Value::Struct(fields.into_iter().collect())
+    }
+
+    fn element(name: &str, fields: &[(i64, i64)]) -> Value {
+        let name = [(4, Value::Bytes(name.into()))];
+        structure(name.into_iter().chain(fields.iter().map(|(number, value)| (*number, Value::Int(*value)))))
+    }
+
+    /// A chunk of a column of 100 bytes at byte 4, with a further field.
+    fn chunk(more: Option<(i64, Value)>) -> Value {
+        let about = element("", &[(7, 100), (9, 4)]);
+        structure([(3, about)].into_iter().chain(more))
+    }
+
+    /// The footer of a file of one column `a` of whole numbers.
+    fn footer(rows: i64, chunks: Vec<Value>, more: Option<(i64, Value)>) -> Value {
+        let columns = vec![element("schema", &[(5, 1)]), element("a", &[(1, 2), (3, 1)])];
+        let group = structure([(1, Value::List(chunks)), (3, Value::Int(5))]);
+        let all = [(2, Value::List(columns)), (3, Value::Int(rows)), (4, Value::List(vec![group]))];
+        structure(all.into_iter().chain(more))
+    }
+
+    fn refusal(footer: &Value, ends: u64) -> String {
+        format!("{:?}", Footer::of(footer, ends).unwrap_err())
+    }
+
+    #[test]
+    fn a_footer_says_columns_and_where_they_lie() {
+        let footer = Footer::of(&footer(5, vec![chunk(None)], None), 104).unwrap();
+        let [leaf] = &footer.leaves[..] else { panic!("{footer:?}") };
+        assert_eq!((&*leaf.column, leaf.content, leaf.nullable), ("a", Content::Signed64, 1));
+        assert_eq!((footer.rows, footer.groups[0].chunks[0].at), (5, 4));
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_is_not_read_is_refused() {
+        let text = || Value::Bytes(b"x".to_vec());
+        let with = |field: i64| footer(5, vec![chunk(Some((field, text())))], None);
+        assert!(refusal(&with(1), 104).contains("columns in other files"));
+        assert!(refusal(&with(8), 104).contains("encrypted columns"));
+        assert!(refusal(&footer(5, vec![chunk(None)], Some((8, text()))), 104).contains("encrypted columns"));
+        assert!(refusal(&footer(5, vec![chunk(None)], None), 103).contains("beyond the end"));
+        assert!(refusal(&footer(6, vec![chunk(None)], None), 104).contains("claims 6 rows"));
+        assert!(refusal(&footer(5, vec![], None), 104).contains("0 columns, expected 1"));
+        let deep = (0..100).map(|_| element("a", &[(5, 1)])).collect();
+        assert!(refusal(&structure([(2, Value::List(deep))]), 0).contains("nested too deep"));
+        let few = vec![element("schema", &[(5, 1 << 40)]), element("a", &[(1, 2)])];
+        assert!(refusal(&structure([(2, Value::List(few))]), 0).contains("columns are missing"));
+    }
+}

@@ -366,3 +366,121 @@ impl<R: Read> Read for Counting<R> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small whole numbers as the fields of a struct, by number.
+    fn fields(fields: &[(u8, usize)]) -> Vec<u8> {
+        let mut last = 0;
+        let field = |&(number, value): &(u8, usize)| {
+            let head = (number - std::mem::replace(&mut last, number)) << 4 | 5;
+            let zigzag = 2 * value;
+            [head, (zigzag & 0x7f) as u8 | 0x80, (zigzag >> 7) as u8]
+        };
+        fields.iter().flat_map(field).collect()
+    }
+
+    /// A page: its kind, the field of what is said of it, what is said, its bytes, and how many these claim to be unpacked.
+    fn page(kind: i64, field: u8, about: &[(u8, usize)], bytes: &[u8], len: usize) -> Vec<u8> {
+        let head = fields(&[(1, kind as usize), (2, len), (3, bytes.len())]);
+        [&head, &[(field - 3) << 4 | 12][..], &fields(about), &[0, 0], bytes].concat()
+    }
+
+    fn data(values: usize, encoding: i64, levels: i64, bytes: &[u8]) -> Vec<u8> {
+        page(DATA, 5, &[(1, values), (2, encoding as usize), (3, levels as usize)], bytes, bytes.len())
+    }
+
+    /// The values of a column of such pages.
+    fn values(
+        content: Content,
+        nullable: u32,
+        codec: i64,
+        rows: u64,
+        pages: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        let bytes = pages.concat();
+        let chunk = Chunk { codec, at: 0, len: bytes.len() as u64 };
+        let leaf = Leaf { column: "a".into(), name: None, depth: 0, content, nullable, repeated: false };
+        let column = Column { blob: &Blob::memory(bytes), leaf: &leaf, chunk: &chunk, rows, limit: 1000 };
+        let mut all = Vec::new();
+        column.read(&mut |source, ranges| {
+            all.extend(ranges.into_iter().map(|range| range.map(|range| source.bytes[range].to_vec())));
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    fn refusal(content: Content, nullable: u32, codec: i64, pages: &[Vec<u8>]) -> String {
+        format!("{:?}", values(content, nullable, codec, 2, pages).unwrap_err())
+    }
+
+    const TEXTS: &[u8] = b"\x02\0\0\0ab\x01\0\0\0c";
+
+    #[test]
+    fn values_are_read_of_plain_pages_dictionaries_and_runs() {
+        let some = |texts: &[&[u8]]| texts.iter().map(|text| Some(text.to_vec())).collect::<Vec<_>>();
+        let plain = values(Content::Binary, 0, 0, 2, &[data(2, PLAIN, RLE, TEXTS)]).unwrap();
+        assert_eq!(plain, some(&[b"ab", b"c"]));
+        let words = page(DICTIONARY, 7, &[(1, 2), (2, 0)], TEXTS, TEXTS.len());
+        let by_number = data(3, RLE_DICTIONARY, RLE, &[1, 0b11, 0b101]);
+        let found = values(Content::Text, 0, 0, 3, &[words, by_number]).unwrap();
+        assert_eq!(found, some(&[b"c", b"ab", b"c"]));
+        let bits = values(Content::Boolean, 0, 0, 2, &[data(2, PLAIN, RLE, &[0b10])]).unwrap();
+        let run = values(Content::Boolean, 0, 0, 2, &[data(2, RLE, RLE, &[2, 0, 0, 0, 0b11, 0b10])]).unwrap();
+        assert_eq!((&bits, &run), (&some(&[&[0], &[1]]), &some(&[&[0], &[1]])));
+        let nulls =
+            values(Content::Signed32, 1, 0, 2, &[data(2, PLAIN, RLE, &[2, 0, 0, 0, 3, 0b10, 7, 0, 0, 0])]);
+        assert_eq!(nulls.unwrap(), [None, Some(vec![7, 0, 0, 0])]);
+    }
+
+    #[test]
+    fn pages_that_contradict_themselves_are_refused() {
+        let plain = |values: usize, bytes: &[u8]| [data(values, PLAIN, RLE, bytes)];
+        let binary = |pages: &[Vec<u8>]| refusal(Content::Binary, 0, 0, pages);
+        assert!(binary(&plain(3, TEXTS)).contains("3 values, but only 2 rows"));
+        assert!(binary(&plain(2, &TEXTS[..10])).contains("before all its values"));
+        assert!(
+            binary(&plain(1, TEXTS)).contains("header of a page cannot be read"),
+            "the second row is missing"
+        );
+        assert!(binary(&[data(2, RLE_DICTIONARY, RLE, &[1, 3, 2])]).contains("dictionary is missing"));
+        let words = || page(DICTIONARY, 7, &[(1, 1), (2, 0)], TEXTS, TEXTS.len());
+        assert!(
+            binary(&[words(), data(2, RLE_DICTIONARY, RLE, &[1, 3, 2])])
+                .contains("value 1 of a dictionary of 1")
+        );
+        assert!(binary(&[data(2, PLAIN, RLE, &[0; 1001])]).contains("TooLarge(1001)"));
+        assert!(binary(&[page(DATA, 5, &[(1, 2)], &[0; 8], 9)]).contains("9 bytes, but has 8"));
+        let second = page(DATA_2, 8, &[(1, 2), (4, 0), (5, 30), (6, 0)], TEXTS, TEXTS.len());
+        assert!(binary(&[second]).contains("shorter than what it says of nulls"));
+        assert!(binary(&[plain(2, TEXTS).concat()[..25].to_vec()]).contains("ends after"));
+        let short_run = data(2, RLE, RLE, &[2, 0]);
+        assert!(refusal(Content::Boolean, 0, 0, &[short_run]).contains("before all its values"));
+    }
+
+    #[test]
+    fn encodings_and_codecs_that_are_not_read_are_named() {
+        let with = |encoding: i64, levels: i64, nullable: u32| {
+            refusal(
+                Content::Signed32,
+                nullable,
+                0,
+                &[data(2, encoding, levels, &[2, 0, 0, 0, 3, 3, 0, 0, 0, 0])],
+            )
+        };
+        assert!(with(5, RLE, 0).contains("DELTA_BINARY_PACKED"));
+        assert!(with(9, RLE, 0).contains("BYTE_STREAM_SPLIT"));
+        assert!(with(77, RLE, 0).contains("number 77"));
+        assert!(with(PLAIN, 4, 1).contains("nulls in the encoding BIT_PACKED"));
+        let page = || [data(2, PLAIN, RLE, TEXTS)];
+        for (codec, name) in [(3, "LZO"), (5, "Brotli"), (7, "LZ4"), (9, "codec 9")] {
+            assert!(refusal(Content::Binary, 0, codec, &page()).contains(name));
+        }
+        for (codec, name) in [(1, "says that it has 11 bytes, its content 2"), (2, "gzip"), (6, "zstd")] {
+            let message = refusal(Content::Binary, 0, codec, &page());
+            assert!(message.contains(name), "{message}");
+        }
+    }
+}

@@ -411,6 +411,19 @@ fn without_room_for_unpacked_images_a_cache_folder_is_asked_for() {
 }
 
 #[test]
+fn small_files_take_no_memory_on_their_word() {
+    let options = OpenOptions { memory_limit: Some(1 << 20), ..as_defined() };
+    for (name, what) in [
+        ("many_rows", "many_rows.parquet needs 20480000 bytes"),
+        ("large_page", "column image, row group 0 needs 17825802 bytes"),
+        ("long_texts", "column caption, row group 0 needs 16"),
+    ] {
+        let message = refusal(open(name, &options));
+        assert!(message.contains(what) && message.contains("memory limit"), "{message}");
+    }
+}
+
+#[test]
 fn a_bad_image_is_skipped_or_stops() {
     // The image of row 6 of a file whose images are not packed, its first bytes spoilt.
     let mut bytes = bytes("plain");
