@@ -1,5 +1,7 @@
 //! Files that hold images but are not read here: what they are, and what to do with them.
 
+use crate::decode::PARQUET;
+
 /// What to do with such a file.
 pub(crate) fn advice(name: &str) -> &'static str {
     let is = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -10,6 +12,8 @@ pub(crate) fn advice(name: &str) -> &'static str {
          (numpy.savez) or as image files in folders"
     } else if is(&["HDF5", "MAT file"]) {
         "save the arrays of images and labels as an .npz (Python: h5py or scipy.io.loadmat, then numpy.savez)"
+    } else if is(&[PARQUET]) {
+        "give the file itself, unpacked, or a folder that holds such files and no image files"
     } else if is(&["table", "database"]) {
         "save its images as files in one folder per class, or as an .npz (numpy.savez)"
     } else if is(&["volume"]) {

@@ -33,6 +33,7 @@ mod names;
 mod notice;
 mod open;
 mod options;
+mod parquet;
 mod range;
 mod relabel;
 mod shards;

@@ -68,7 +68,7 @@ fn open_one(path: &Path, options: &OpenOptions<'_>) -> Result<DataSet, DataError
         _ => None,
     };
     if let Some(other) = other {
-        tree = Tree::pair(path, &other, limit)?;
+        tree = Tree::of_files(path.display().to_string(), &[path, &other], limit)?;
     }
     tree.beside = table::beside(path, &options.settings);
     let name =
@@ -95,6 +95,7 @@ pub fn open_bytes(
 }
 
 fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) -> Result<DataSet, DataError> {
+    let tree = tree.with_rows(options, limit)?;
     let claims = FORMATS.iter().map(|format| ((format.claims)(&tree), format));
     // The first of those that claim most: max_by_key would give the last.
     let best = claims.rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0);

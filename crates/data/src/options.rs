@@ -155,7 +155,7 @@ pub struct DataSettings {
     pub join: Vec<String>,
     /// What to do with a file that cannot be decoded: `skip` or `fail`.
     pub on_bad_sample: OnBadSample,
-    /// The array of an .npz, or the folder of a set, that holds the images, where names do not say; empty to go by the
+    /// The array of an .npz, the folder of a set, or the column of Parquet, that holds the images, where names do not say; empty to go by the
     /// usual names.
     pub member: String,
     /// Where the labels are: an array of the .npz, a table (CSV) beside the images or elsewhere, or a task of MIMeta; empty to

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::names::{Meaning, Role};
 use crate::tree::{Entry, Kind};
 
 /// The most shards that a pattern may name.
@@ -24,7 +25,13 @@ pub(crate) fn among(entries: &[Entry]) -> Option<impl Iterator<Item = &Entry>> {
 
 /// What a shard is called: its path without the ending.
 pub(crate) fn name(path: &str) -> String {
-    path.strip_suffix(".tar").unwrap_or(path).to_owned()
+    [".tar", ".parquet"].iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path).to_owned()
+}
+
+/// The split that the name of a shard says, or that of a folder that it lies in.
+pub(crate) fn role(name: &str) -> Option<Role> {
+    let mut roles = name.split('/').rev().filter_map(|name| Meaning::of(name).role);
+    roles.find(|role| matches!(role, Role::Split(_) | Role::Unlabelled))
 }
 
 /// The shards that a path with a range in braces names, in order, each with its name; nothing where it holds none.

@@ -620,7 +620,7 @@ impl<'a> StoreBuilder<'a> {
                 );
                 Notice::new("decoded-on-demand", message).add_to(&mut self.index.notices);
                 let keep = |folder: &Path| {
-                    let path = cache_path(folder, &self.key);
+                    let path = cache_path(folder, DECODED, &self.key);
                     finish_file(begin_file(folder, &[])?, 0, &self.index, &path)
                 };
                 if let Some(Err(error)) = self.options.cache_dir.as_deref().map(keep) {
@@ -633,7 +633,7 @@ impl<'a> StoreBuilder<'a> {
             Sink::File { file, len } => {
                 self.index.places = Vec::new();
                 let folder = self.options.cache_dir.clone().unwrap_or_default();
-                let path = cache_path(&folder, &self.key);
+                let path = cache_path(&folder, DECODED, &self.key);
                 finish_file(file, len, &self.index, &path)
                     .map_err(|source| DataError::Cache { path: path.clone(), source })?;
                 let mapped = Kept::open(&path).and_then(|kept| kept.pixels());
@@ -698,14 +698,24 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 // The cache file: MAGIC, pixels, index (JSON), then a foot of fixed length: length of the pixels, length of
 // the index, SHA-256 of the index, MAGIC. It is written under another name and renamed when complete.
 
+// The images of Parquet, unpacked but encoded, are kept in such a file too: instead of pixels, with their places as index.
+
 const MAGIC: &[u8; 8] = b"TWLDATA3";
+
+/// Bytes before the pixels.
+pub(crate) const HEAD: u64 = MAGIC.len() as u64;
+
+/// What a file of pixels is called.
+const DECODED: &str = "decoded";
+
 const FOOT: u64 = 8 + 8 + 32 + 8;
 
-fn cache_path(folder: &Path, key: &str) -> PathBuf {
-    folder.join(format!("decoded-{}.bin", &key[..32.min(key.len())]))
+/// The file for what is called `kind`, of the set with that key.
+pub(crate) fn cache_path(folder: &Path, kind: &str, key: &str) -> PathBuf {
+    folder.join(format!("{kind}-{}.bin", &key[..32.min(key.len())]))
 }
 
-fn begin_file(folder: &Path, bytes: &[u8]) -> io::Result<BufWriter<NamedTempFile>> {
+pub(crate) fn begin_file(folder: &Path, bytes: &[u8]) -> io::Result<BufWriter<NamedTempFile>> {
     std::fs::create_dir_all(folder)?;
     let mut file = BufWriter::with_capacity(1 << 20, NamedTempFile::new_in(folder)?);
     file.write_all(MAGIC)?;
@@ -713,7 +723,12 @@ fn begin_file(folder: &Path, bytes: &[u8]) -> io::Result<BufWriter<NamedTempFile
     Ok(file)
 }
 
-fn finish_file(mut file: BufWriter<NamedTempFile>, len: u64, index: &Index, path: &Path) -> io::Result<()> {
+pub(crate) fn finish_file(
+    mut file: BufWriter<NamedTempFile>,
+    len: u64,
+    index: &impl Serialize,
+    path: &Path,
+) -> io::Result<()> {
     let index = serde_json::to_vec(index)?;
     file.write_all(&index)?;
     file.write_all(&len.to_le_bytes())?;
@@ -727,10 +742,10 @@ fn finish_file(mut file: BufWriter<NamedTempFile>, len: u64, index: &Index, path
 }
 
 /// A cache file: where its pixels are, and its index, as written.
-struct Kept {
+pub(crate) struct Kept {
     file: File,
-    len: usize,
-    index: Vec<u8>,
+    pub(crate) len: usize,
+    pub(crate) index: Vec<u8>,
 }
 
 fn broken(what: &str) -> io::Error {
@@ -739,7 +754,7 @@ fn broken(what: &str) -> io::Error {
 
 impl Kept {
     /// Reads the index. Any contradiction is an error.
-    fn open(path: &Path) -> io::Result<Kept> {
+    pub(crate) fn open(path: &Path) -> io::Result<Kept> {
         let mut file = File::open(path)?;
         let total = file.metadata()?.len();
         let mut head = [0; 8];
@@ -790,7 +805,7 @@ pub(crate) fn load_cached(
     files: Option<&Arc<dyn ImageFiles>>,
     limit: u64,
 ) -> Option<Store> {
-    let kept = Kept::open(&cache_path(folder, key)).ok()?;
+    let kept = Kept::open(&cache_path(folder, DECODED, key)).ok()?;
     let index: Index = serde_json::from_slice(&kept.index).ok()?;
     let expected: Option<usize> = index.records.iter().try_fold(0usize, |sum, r| sum.checked_add(r.bytes()));
     let bytes = match files {

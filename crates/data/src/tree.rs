@@ -1,5 +1,5 @@
-//! What lies at a path: one file, the files of a folder, the members of a zip or tar archive, or those of several tars (shards), seen
-//! alike.
+//! What lies at a path: one file, the files of a folder, the members of a zip or tar archive, those of several tars (shards), or the
+//! rows of Parquet files, seen alike.
 //!
 //! Formats read from a tree and never learn which of these it is. Gzip is undone on the way. Links in folders are followed
 //! wherever they lead, links in archives within the archive; what is no file (named pipes, sockets, devices) is passed
@@ -16,14 +16,16 @@ use image::ImageFormat;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use crate::DataError;
 use crate::blob::Blob;
-use crate::decode::{format_of, is_dicom, is_nifti, name_of};
+use crate::decode::{PARQUET, format_of, is_dicom, is_nifti, name_of};
 use crate::error::read_error;
 use crate::links::{self, Link};
 use crate::notice::Notice;
+use crate::parquet::{Candidate, Place, Set};
 use crate::shards;
+use crate::store::hex;
 use crate::text::escaped;
+use crate::{DataError, OpenOptions};
 
 /// Deflate cannot shrink by more than this factor: a member that claims more is damaged or hostile.
 const MAX_DEFLATE_RATIO: u64 = 1032;
@@ -56,6 +58,8 @@ enum Root {
     Zip(ZipArchive<Blob>),
     /// One tar, or several whose members are seen as those of one, under the names of these.
     Tars(Vec<(String, Blob)>),
+    /// Rows of Parquet files, and where their images lie.
+    Rows(Set, Vec<Blob>),
     File(Blob),
 }
 
@@ -129,11 +133,11 @@ pub(crate) struct Entry {
     /// Its length in bytes, where it can be known without unpacking it.
     pub(crate) len: Option<u64>,
     pub(crate) gzip: bool,
-    /// The number of its archive among several tars.
+    /// The number of its archive among several tars, or of the blob that holds its row.
     pub(crate) archive: usize,
-    /// Where its archive holds it: its number in a zip, its first byte in a tar.
+    /// Where its archive holds it: its number in a zip, its first byte in a tar or blob.
     at: u64,
-    /// Its length there, gzip not undone; needed in a tar only.
+    /// Its length there, gzip not undone; needed in a tar and in a blob only.
     size: u64,
     stamp: u64,
 }
@@ -162,6 +166,10 @@ impl Tree {
         let cannot = |source| DataError::Read { place: path.display().to_string(), source };
         let metadata = match fs::metadata(path) {
             Err(_) if let Some(shards) = shards::named(path) => {
+                if path.extension().is_some_and(|ending| ending == "parquet") {
+                    let files: Vec<&Path> = shards.iter().map(|(_, path)| path.as_path()).collect();
+                    return Tree::of_files(place, &files, limit);
+                }
                 return Tree::of_shards(place, &shards, limit);
             }
             found => found.map_err(cannot)?,
@@ -190,18 +198,68 @@ impl Tree {
         Tree::of_blob(name.into(), name.into(), Blob::memory(bytes), 0, limit)
     }
 
-    /// The tree of two files in one folder.
-    pub(crate) fn pair(first: &Path, second: &Path, limit: u64) -> Result<Tree, DataError> {
-        let folder = first.parent().unwrap_or(Path::new(""));
+    /// The tree of some files of one folder.
+    pub(crate) fn of_files(place: String, files: &[&Path], limit: u64) -> Result<Tree, DataError> {
+        let parent = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut folder = files.first().map(|path| parent(path)).unwrap_or_default();
+        while !files.iter().all(|path| path.starts_with(&folder)) {
+            folder = parent(&folder);
+        }
         let mut entries = Vec::new();
-        for path in [first, second] {
+        for path in files {
             let cannot = |source| DataError::Read { place: path.display().to_string(), source };
             let len = Some(fs::metadata(path).map_err(cannot)?.len());
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path.strip_prefix(&folder).unwrap_or(path).to_string_lossy().into_owned();
             entries.push(Entry { len, stamp: modified(path), ..Entry::at(name) });
         }
-        let found = Found { entries, ..Found::default() };
-        Tree::new(first.display().to_string(), Root::Folder(folder.into()), found).ready(limit)
+        Tree::new(place, Root::Folder(folder), Found { entries, ..Found::default() }).ready(limit)
+    }
+
+    /// Where it holds Parquet files and nothing else that has images, the tree of their rows, each a file.
+    pub(crate) fn with_rows(mut self, options: &OpenOptions<'_>, limit: u64) -> Result<Tree, DataError> {
+        let Some(files) = self.tables()? else { return Ok(self) };
+        let stamps = self.entries.iter().map(|entry| entry.stamp).fold(0, u64::wrapping_add);
+        let set = Set::open(&self.place, files, &options.settings, limit)?;
+        let key = hex(&self.key().chain_update(&set.image).finalize());
+        let images = set.images(options.cache_dir.as_deref().map(|folder| (folder, key.as_str())), limit)?;
+        let entry = |(path, Place(archive, at, size)): (String, Place)| {
+            let kind = if size == 0 { Kind::Empty } else { Kind::Other };
+            Entry { kind, len: Some(size), archive, at, size, stamp: stamps, ..Entry::at(path) }
+        };
+        self.entries = set.names(limit)?.into_iter().zip(images.places).map(entry).collect();
+        self.notices.extend(images.notices);
+        self.root = Root::Rows(set, images.blobs);
+        Ok(self)
+    }
+
+    /// The Parquet files, where nothing else has images. Those that are only called so count too: they may be cut short.
+    fn tables(&self) -> Result<Option<Vec<Candidate>>, DataError> {
+        let is_one = |entry: &&Entry| {
+            let called = entry.path.to_ascii_lowercase().ends_with(".parquet");
+            !entry.gzip && (entry.kind == Kind::Known(PARQUET) || called)
+        };
+        let is_other = |entry: &Entry| match entry.kind {
+            Kind::Npy | Kind::Zip | Kind::Tar | Kind::Idx | Kind::Image(_) | Kind::Dicom | Kind::Nifti => {
+                true
+            }
+            Kind::Empty | Kind::Known(_) | Kind::Other | Kind::Unreadable => false,
+        };
+        if self.entries.iter().any(is_other) {
+            return Ok(None);
+        }
+        let open = |(index, entry): (usize, &Entry)| {
+            let place = self.place_of(index);
+            let blob = match &self.root {
+                Root::Folder(root) => Blob::open(&entry.path_in(root)),
+                Root::File(blob) => Ok(blob.clone()),
+                Root::Zip(_) | Root::Tars(_) | Root::Rows(..) => return None,
+            };
+            let blob = blob.map_err(|source| DataError::Read { place: place.clone(), source });
+            Some(blob.map(|blob| Candidate { path: entry.path.clone(), place, blob }))
+        };
+        let files = self.entries.iter().enumerate().filter(|(_, entry)| is_one(entry)).filter_map(open);
+        let files = files.collect::<Result<Vec<Candidate>, DataError>>()?;
+        Ok(Some(files).filter(|files| !files.is_empty()))
     }
 
     fn new(place: String, root: Root, found: Found) -> Tree {
@@ -349,7 +407,9 @@ impl Tree {
     pub(crate) fn place_of(&self, index: usize) -> String {
         match &self.root {
             Root::File(_) => self.place.clone(),
-            Root::Zip(_) | Root::Tars(_) => format!("{}: {}", self.place, self.entries[index].path),
+            Root::Zip(_) | Root::Tars(_) | Root::Rows(..) => {
+                format!("{}: {}", self.place, self.entries[index].path)
+            }
             Root::Folder(root) => self.entries[index].path_in(root).display().to_string(),
         }
     }
@@ -366,6 +426,14 @@ impl Tree {
             _ => &[],
         };
         tars.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The Parquet files whose rows its files are.
+    pub(crate) fn rows(&self) -> Option<&Set> {
+        match &self.root {
+            Root::Rows(set, _) => Some(set),
+            _ => None,
+        }
     }
 
     /// Hands a reader over entry `index`, gzip undone, to `read`. What is read is checked against the
@@ -392,12 +460,8 @@ impl Tree {
                     .map_err(|source| DataError::Read { place: path.display().to_string(), source })?;
                 Ok(read(&mut file))
             }
-            Root::Tars(blobs) => {
-                let mut blob = blobs[entry.archive].1.clone();
-                let sought = blob.seek(SeekFrom::Start(entry.at));
-                sought.map_err(|source| read_error(&self.place_of(index), source))?;
-                Ok(read(&mut blob.take(entry.size)))
-            }
+            Root::Tars(blobs) => self.within(index, &blobs[entry.archive].1, read),
+            Root::Rows(_, blobs) => self.within(index, &blobs[entry.archive], read),
             Root::Zip(archive) => {
                 let mut archive = archive.clone();
                 let mut member =
@@ -409,11 +473,26 @@ impl Tree {
         }
     }
 
+    /// Hands a reader over entry `index`, which lies in `blob` as it is.
+    fn within<T>(
+        &self,
+        index: usize,
+        blob: &Blob,
+        read: impl FnOnce(&mut dyn Read) -> T,
+    ) -> Result<T, DataError> {
+        let (entry, mut blob) = (&self.entries[index], blob.clone());
+        let sought = blob.seek(SeekFrom::Start(entry.at));
+        sought.map_err(|source| read_error(&self.place_of(index), source))?;
+        Ok(read(&mut blob.take(entry.size)))
+    }
+
     /// All bytes of entry `index`, at most `limit`.
     pub(crate) fn bytes(&self, index: usize, limit: u64) -> Result<Vec<u8>, DataError> {
         let place = || self.place_of(index);
         // Files are as long as the system says; what archives say of their members is not believed.
-        let len = self.entries[index].len.filter(|len| matches!(self.root, Root::Folder(_)) && *len <= limit);
+        let len = self.entries[index]
+            .len
+            .filter(|len| matches!(self.root, Root::Folder(_) | Root::Rows(..)) && *len <= limit);
         let room = len.and_then(|len| usize::try_from(len).ok()).map_or(0, |len| len + 1);
         let bytes = self.with_reader(index, |reader| {
             let mut bytes = Vec::with_capacity(room);

@@ -42,11 +42,11 @@ macro_rules! smoke {
 #[cfg(all(feature = "weights", feature = "settings"))]
 smoke! {
     npz: 3000, npy: 3000, idx: 3000, cifar: 2000, tiff: 3000, raster: 3000, dicom: 3000, nifti: 3000, zip: 3000, tar: 3000, layout: 2000,
-    tables: 2000, plates: 1000, ome: 3000, objects: 3000, safetensors: 3000, pth: 2000, settings: 2000,
+    tables: 2000, plates: 1000, ome: 3000, objects: 3000, parquet: 3000, safetensors: 3000, pth: 2000, settings: 2000,
 }
 
 #[cfg(not(all(feature = "weights", feature = "settings")))]
 smoke! {
     npz: 3000, npy: 3000, idx: 3000, cifar: 2000, tiff: 3000, raster: 3000, dicom: 3000, nifti: 3000, zip: 3000, tar: 3000, layout: 2000,
-    tables: 2000, plates: 1000, ome: 3000, objects: 3000,
+    tables: 2000, plates: 1000, ome: 3000, objects: 3000, parquet: 3000,
 }

@@ -35,7 +35,7 @@ pub(crate) use self::nifti::{is_nifti, is_pair};
 use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
-pub(crate) use self::sniff::{format_of, name_of};
+pub(crate) use self::sniff::{PARQUET, format_of, name_of};
 pub(crate) use self::turn::{only_channels, stacked};
 use crate::{DataSettings, Image, Orientation, Pages, Plane, Window};
 

@@ -49,6 +49,9 @@ fn riff(head: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// What a file of Parquet is called.
+pub(crate) const PARQUET: &str = "a Parquet table";
+
 /// Where the letters stand, the letters, and the name.
 const NAMES: &[(usize, &[u8], &str)] = &[
     (0, b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
@@ -70,7 +73,7 @@ const NAMES: &[(usize, &[u8], &str)] = &[
     (0, b"\x28\xb5\x2f\xfd", "a zstd archive"),
     (0, b"\x04\x22\x4d\x18", "an lz4 archive"),
     (0, b"\x1f\x9d", "a compress archive"),
-    (0, b"PAR1", "a Parquet table"),
+    (0, b"PAR1", PARQUET),
     (0, b"ARROW1", "an Arrow table"),
     (0, b"\x80\x02", "a Python pickle"),
     (0, b"\x80\x03", "a Python pickle"),

@@ -88,8 +88,8 @@ fn arrays(tree: &Tree) -> BTreeSet<usize> {
 }
 
 /// What is known of an image before it is decoded.
-struct Plan {
-    entries: Box<[usize]>,
+pub(super) struct Plan {
+    pub(super) entries: Box<[usize]>,
     split: Option<Split>,
     label: Option<Label>,
     metadata: Vec<String>,
@@ -159,7 +159,7 @@ impl Label {
 }
 
 /// The names of classes by their letters; those of a table that are numbers, in the order of these.
-fn classes_of(plans: &[Plan]) -> Vec<String> {
+pub(super) fn classes_of(plans: &[Plan]) -> Vec<String> {
     let labels: BTreeSet<&Label> = plans.iter().filter_map(|plan| plan.label.as_ref()).collect();
     let number = |label: &&Label| match label {
         Label::Folder(_) => None,
@@ -173,7 +173,7 @@ fn classes_of(plans: &[Plan]) -> Vec<String> {
 }
 
 /// Joins what folders and tables say of every image.
-fn plans(
+pub(super) fn plans(
     images: &[usize],
     paths: &[&str],
     places: Vec<Place>,
@@ -307,16 +307,18 @@ fn splits_from(
     }
     let divided = places.iter().any(|place| matches!(place, Place::In { split: Some(_), .. }));
     let (message, hint) = match divided {
-        true => {
-            ("splits are those of the folders, not those of", "`{splits} column` takes those of the table")
-        }
+        true => (
+            "splits are those of the folders or files, not those of a column of",
+            "`{splits} column` takes those of the table",
+        ),
         false => ("splits are those of a column of", "`{splits} drawn` draws them instead"),
     };
     store.tell(Notice::new("split-column", format!("{message} {}", known.name)).hint(hint));
     (!divided).then_some(splits)
 }
 
-fn read_plans(
+/// Decodes what is planned into the store, split by split.
+pub(super) fn read_plans(
     tree: &Tree,
     plans: Vec<Plan>,
     classes: &[String],

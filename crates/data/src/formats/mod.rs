@@ -17,6 +17,7 @@ mod merge;
 mod mimeta;
 mod npy;
 mod npz;
+mod parquet;
 mod voc;
 mod volumes;
 mod webdataset;
@@ -54,6 +55,7 @@ pub(crate) const FORMATS: &[Format] = &[
     voc::FORMAT,
     mimeta::FORMAT,
     webdataset::FORMAT,
+    parquet::FORMAT,
     folder::FORMAT,
 ];
 

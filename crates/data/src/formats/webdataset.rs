@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use super::Format;
 use super::folder::{self, File, check_any, read_files};
-use crate::names::{Meaning, Role};
+use crate::names::Role;
 use crate::notice::Notice;
+use crate::shards;
 use crate::store::StoreBuilder;
 use crate::text::escaped;
 use crate::tree::{Kind, Tree};
@@ -99,11 +100,7 @@ fn numbered(names: &[&str]) -> bool {
 
 /// The split of every shard, if each says one.
 fn splits(tree: &Tree) -> Option<Vec<Role>> {
-    let role = |shard: &str| {
-        let mut roles = shard.split('/').rev().filter_map(|name| Meaning::of(name).role);
-        roles.find(|role| matches!(role, Role::Split(_) | Role::Unlabelled))
-    };
-    tree.tars().map(role).collect()
+    tree.tars().map(shards::role).collect()
 }
 
 fn wrong(tree: &Tree, entry: usize, reason: String, hint: &'static str) -> DataError {

@@ -116,13 +116,16 @@ impl Known {
             return;
         }
         self.name = if self.name.is_empty() { name.clone() } else { format!("{}, {name}", self.name) };
-        let names = match matched.path {
-            Some(path) => format!("the column {:?}", matched.table.header[path]),
-            None => "columns called FileName".into(),
+        let named = match matched.path {
+            Some(path) => format!("images are named by the column {:?}, ", matched.table.header[path]),
+            None if matched.channels.is_empty() => String::new(),
+            None => "images are named by columns called FileName, ".into(),
         };
-        let message =
-            format!("{name}: images are named by {names}, labels are in {}", labels.describe(&matched.table));
-        let hint = "`{labels_column}` and `{path_column}` choose others";
+        let message = format!("{name}: {named}labels are in {}", labels.describe(&matched.table));
+        let hint = match named.as_str() {
+            "" => "`{labels_column}` chooses another",
+            _ => "`{labels_column}` and `{path_column}` choose others",
+        };
         Notice::new("labels-table", message).hint(hint).add_to(&mut self.notices);
     }
 

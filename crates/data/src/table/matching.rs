@@ -74,6 +74,11 @@ impl Matched {
         Matched { table, path: Some(0), images, ambiguous: 0, channels: Vec::new(), of_names: true }
     }
 
+    /// A table whose rows need no column to name their images.
+    pub(super) fn of_rows(table: Table, images: Vec<Option<usize>>) -> Matched {
+        Matched { table, path: None, images, ambiguous: 0, channels: Vec::new(), of_names: false }
+    }
+
     /// Whether tables that name no image may be joined to it.
     pub(super) fn takes_more(&self) -> bool {
         self.of_names || !self.channels.is_empty()

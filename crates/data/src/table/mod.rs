@@ -88,6 +88,23 @@ pub(crate) fn read(
     Ok(Some(known))
 }
 
+/// What a table says of images of which each has one row, in their order; `name` is what messages call it.
+///
+/// # Errors
+/// That it has no column which the settings name, or says splits that are none.
+pub(crate) fn of_rows(
+    name: &str,
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+    settings: &DataSettings,
+) -> Result<Known, DataError> {
+    let (images, paths) = ((0..rows.len()).map(Some).collect(), vec![Some(""); rows.len()]);
+    let table = Table { name: name.into(), folder: String::new(), header, rows, aliases: Vec::new() };
+    let mut known = Known::default();
+    known.take(&mut [Matched::of_rows(table, images)], &paths, settings)?;
+    Ok(known)
+}
+
 /// The fields that count: those that names say, or else those of a table of images.
 fn merged(
     matched: &mut [Matched],

@@ -197,7 +197,6 @@ fn other_kinds_of_file_are_named_with_what_to_do() {
         (at(0, b"MATLAB 5.0 MAT-file, Platform"), "a MAT file", "scipy"),
         (analyze, "an Analyze volume", "nibabel"),
         (at(0, b"ZISRAWFILE"), "a CZI file", "OME-TIFF"),
-        (at(0, b"PAR1"), "a Parquet table", "files"),
         (at(0, b"\x80\x04\x95"), "a Python pickle", "none is ever read"),
     ] {
         let message = refusal(open_file("data.bin", &bytes, &as_defined()));

@@ -18,6 +18,7 @@ mod idx;
 mod label_lists;
 mod layouts;
 mod mimeta;
+mod parquet;
 mod ranges;
 mod relabel;
 mod shards;

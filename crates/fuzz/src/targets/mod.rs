@@ -12,6 +12,7 @@ mod npy;
 mod npz;
 mod objects;
 mod ome;
+mod parquet;
 mod plates;
 #[cfg(feature = "weights")]
 mod pth;
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     objects::TARGET,
     plates::TARGET,
     ome::TARGET,
+    parquet::TARGET,
     #[cfg(feature = "weights")]
     safetensors::TARGET,
     #[cfg(feature = "weights")]
