@@ -17,6 +17,7 @@ mod merge;
 mod mimeta;
 mod npy;
 mod npz;
+mod slides;
 mod voc;
 mod volumes;
 mod webdataset;
