@@ -751,9 +751,10 @@ fn what_is_no_tiff_or_lies_in_an_archive_is_refused() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
+    type Change = dyn Fn(&mut DataSettings);
     let bytes = tiff(&[rgb(32, 32, 0)], false);
-    let refused = |change: &dyn Fn(&mut DataSettings)| message(&[("a.svs", bytes.clone())], &strict(change));
-    let cases: [(&dyn Fn(&mut DataSettings), &str); 8] = [
+    let refused = |change: &Change| message(&[("a.svs", bytes.clone())], &strict(change));
+    let cases: [(&Change, &str); 8] = [
         (&|settings| settings.tile_size = Some(0), "option tile_size: expected 1 to 16384"),
         (&|settings| settings.tile_stride = Some(0), "option tile_stride"),
         (&|settings| settings.mpp = Some(0.0), "option mpp: expected micrometres above 0"),

@@ -226,7 +226,7 @@ impl<'a> Directory<'a> {
     /// The bytes of a tag.
     pub(super) fn bytes(&self, tag: Tag) -> Result<Option<Cow<'a, [u8]>>, String> {
         let Some(field) = self.tags.fields.get(&tag) else { return Ok(None) };
-        let len = field.count.checked_mul(size_of_kind(field.kind)).unwrap_or(usize::MAX);
+        let len = field.count.saturating_mul(size_of_kind(field.kind));
         self.file.source.get(field.at, len)?.map(Some).ok_or_else(|| tag_beyond(tag))
     }
 
