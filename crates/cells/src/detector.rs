@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twinlens_data::otsu_binned;
 
 use crate::filter::Dropped;
 use crate::noise::{noise, quantile};
-use crate::otsu::otsu_binned;
 use crate::{
     CellsError, Connectivity, Filter, Labels, Mask, Plane, TRUNCATE, components, fill_holes, gaussian,
     local_mean, split,

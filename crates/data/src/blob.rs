@@ -34,6 +34,14 @@ impl Blob {
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
+
+    /// `len` bytes from `at` on, which must be there.
+    pub(crate) fn read_exact_at(&self, at: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let mut reader = Blob { position: at, ..self.clone() };
+        reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 impl Read for Blob {

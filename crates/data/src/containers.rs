@@ -18,7 +18,9 @@ pub(crate) fn advice(name: &str) -> &'static str {
         "save its images as files in one folder per class, or as an .npz (numpy.savez)"
     } else if is(&["volume"]) {
         "save it as NIfTI, which says how it lies in the patient (Python: nibabel)"
-    } else if is(&["CZI", "LIF"]) {
+    } else if is(&["slide"]) {
+        "export it as pyramidal TIFF or OME-TIFF (Bio-Formats' bfconvert, QuPath, or libvips' tiffsave with tile and pyramid)"
+    } else if is(&["CZI", "LIF", "ZVI"]) {
         "export it as TIFF or OME-TIFF (Bio-Formats, Fiji)"
     } else if is(&["film"]) {
         "save its frames as PNG or JPEG (ffmpeg)"
@@ -50,8 +52,28 @@ const ENDINGS: &[(&str, &str)] = &[
     ("mov", "a film"),
 ];
 
+/// Endings of whole slides that are not read here. Some begin as a TIFF or a JPEG does, and are read as something else than they are.
+const SLIDES: &[(&str, &str)] = &[
+    ("ndpi", "an NDPI slide of Hamamatsu"),
+    ("vms", "a VMS slide of Hamamatsu"),
+    ("mrxs", "an MRXS slide of 3DHISTECH"),
+    ("vsi", "a VSI slide of Olympus"),
+    ("scn", "an SCN slide of Leica"),
+    ("bif", "a BIF slide of Ventana"),
+    ("czi", "a CZI slide of Zeiss"),
+    ("zvi", "a ZVI slide of Zeiss"),
+    ("isyntax", "an iSyntax slide of Philips"),
+];
+
+/// What a whole slide that is not read here is, by its name.
+pub(crate) fn slide_by_ending(path: &str) -> Option<&'static str> {
+    let (_, ending) = path.rsplit_once('.')?;
+    SLIDES.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known)).map(|(_, name)| *name)
+}
+
 /// What an image file that is not decoded here is, by its name.
 pub(crate) fn by_ending(path: &str) -> Option<&'static str> {
     let (_, ending) = path.rsplit_once('.')?;
-    ENDINGS.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known)).map(|(_, name)| *name)
+    let known = ENDINGS.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known)).map(|(_, name)| *name);
+    known.or_else(|| slide_by_ending(path))
 }

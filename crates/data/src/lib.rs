@@ -33,10 +33,12 @@ mod names;
 mod notice;
 mod open;
 mod options;
+mod otsu;
 mod parquet;
 mod range;
 mod relabel;
 mod shards;
+mod slide;
 mod source;
 mod split;
 pub mod stain;
@@ -64,7 +66,9 @@ pub use options::{
     ArrayLayout, DataSettings, OnBadSample, OpenOptions, Orientation, Pages, Plane, SharedGroups,
     SplitPolicy, SplitShares,
 };
+pub use otsu::{Otsu, otsu_binned, otsu_levels};
 pub use range::{Percentiles, PixelRange, RangeChoice, RangeOrigin, RangeRule, Ranged};
+pub use slide::{Slide, SlideLevel};
 pub use source::{
     DataSet, ImageSource, Skipped, SkippedSample, Split, SplitOrigin, Splits, Tag, class_counts,
 };

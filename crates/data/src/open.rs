@@ -100,6 +100,13 @@ fn open_tree(tree: Tree, name: String, options: &OpenOptions<'_>, limit: u64) ->
     // The first of those that claim most: max_by_key would give the last.
     let best = claims.rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0);
     let Some((_, format)) = best else { return Err(unknown_format(&tree)) };
+    if let Some(size) = options.settings.tile_size.filter(|_| format.name != "folder") {
+        let expected = format!(
+            "nothing, as {name} is no folder or file of whole slides (it is read as {})",
+            format.name
+        );
+        return Err(DataError::BadOption { name: "tile_size", expected, got: size.to_string() });
+    }
     let key = cache_key(&tree, format.name, options);
     let tree = Arc::new(tree);
     let files = (format.files)(&tree, &options.settings, limit);

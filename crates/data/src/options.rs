@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::available_memory;
 use crate::range::RangeChoice;
+use crate::slide::Tiling;
 use crate::stain::StainChoice;
 use crate::subset::SubsetChoice;
 use crate::{DataError, Illumination, Split, Window};
@@ -195,6 +196,18 @@ pub struct DataSettings {
     /// refused without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<usize>,
+    /// Pixels of a side of the tiles that whole slides (TIFF, SVS, OME-TIFF) are cut into; without, every file is one image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tile_size: Option<usize>,
+    /// Micrometres of a pixel of a tile; without, tiles have the pixels of the slide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mpp: Option<f64>,
+    /// Pixels of a tile from the beginning of one tile to that of the next; without, tiles lie side by side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tile_stride: Option<usize>,
+    /// The share of a tile that must be tissue, from 0 to 1; 0.5 without. With 0 all tiles are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_tissue: Option<f64>,
     /// Which files are the channels of one image: a pattern of their names such as `{well}_{site}_w{channel}`, or `none`; empty
     /// or `auto` to go by the tables and names that microscopes write.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -298,6 +311,7 @@ impl OpenOptions<'_> {
         }
         self.settings.window.check()?;
         self.settings.subset.check()?;
+        Tiling::of(&self.settings)?;
         self.settings.range.check()
     }
 }

@@ -46,8 +46,8 @@ enum Bytes {
 
 /// Files that can be decoded at any time.
 pub(crate) trait ImageFiles: Send + Sync {
-    /// All images of the files `entries`, which are the channels of one.
-    fn decode(&self, entries: &[usize]) -> Result<Vec<Image>, DataError>;
+    /// The image at a place; `None` if there is none any more.
+    fn image(&self, place: &FilePlace) -> Result<Option<Image>, DataError>;
 }
 
 /// Where an image comes from.
@@ -55,7 +55,7 @@ pub(crate) trait ImageFiles: Send + Sync {
 pub(crate) struct FilePlace {
     /// The number of its file, or of those of its channels.
     pub(crate) entries: Box<[usize]>,
-    /// Its place among the images of that file.
+    /// Its place among the images of that file; its number among the tiles of a slide.
     pub(crate) page: usize,
     /// Bytes that decoding the file takes.
     pub(crate) bytes: u64,
@@ -89,6 +89,9 @@ pub(crate) struct Index {
     /// Where images are decoded from when they are needed; empty where their pixels are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     places: Vec<FilePlace>,
+    /// Whether images were not decoded when the set was read, however few they are.
+    #[serde(default)]
+    unread: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,7 +154,7 @@ impl ImageSource for Store {
         let image = match &self.bytes {
             Bytes::Memory(bytes) => self.held(index, record, bytes),
             Bytes::Mapped { map, len } => self.held(index, record, &map[..*len]),
-            Bytes::Files(files) => self.decoded(index, record, files.as_ref(), &self.index.places[index])?,
+            Bytes::Files(files) => self.decoded(index, record, files.image(&self.index.places[index])?)?,
         };
         Ok(image.widened(self.channels(), self.pixel_type))
     }
@@ -259,20 +262,13 @@ impl Store {
     }
 
     /// Image `index` from its file, which must be as it was when the set was opened.
-    fn decoded(
-        &self,
-        index: usize,
-        record: &Record,
-        files: &dyn ImageFiles,
-        FilePlace { entries, page, .. }: &FilePlace,
-    ) -> Result<Image, DataError> {
+    fn decoded(&self, index: usize, record: &Record, image: Option<Image>) -> Result<Image, DataError> {
         let same = |image: &Image| {
             let shape = [image.height, image.width, image.channels];
             shape == [record.height, record.width, record.channels].map(|side| side as usize)
                 && image.pixel_type() == record.pixel_type
         };
-        let image = files.decode(entries)?.into_iter().nth(*page).filter(same);
-        image.ok_or_else(|| DataError::Damaged {
+        image.filter(same).ok_or_else(|| DataError::Damaged {
             place: self.name(index),
             reason: "the file has changed since the data set was opened".into(),
         })
@@ -329,6 +325,21 @@ impl Sample {
     pub(crate) fn of(image: Image) -> Sample {
         Sample { image, label: None, tags: None, name: None, place: None, metadata: Vec::new() }
     }
+}
+
+/// An image on its way into the store that is decoded when it is needed, and not before.
+pub(crate) struct Unread {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+    pub(crate) pixel_type: PixelType,
+    /// What stands for its pixels in the fingerprint of the set.
+    pub(crate) digest: [u8; 32],
+    pub(crate) label: Option<u32>,
+    pub(crate) tags: Option<Vec<Tag>>,
+    pub(crate) name: String,
+    pub(crate) place: FilePlace,
+    pub(crate) metadata: Vec<String>,
 }
 
 /// Takes decoded images in order. When they outgrow memory, it lets them go where they can be decoded again, and moves to a cache
@@ -425,12 +436,7 @@ impl<'a> StoreBuilder<'a> {
                 Ok(digest(sample))
             })
             .collect::<Result<_, DataError>>()?;
-        if let Some(part) = self.index.parts.last()
-            && part.range.is_empty()
-            && !samples.is_empty()
-        {
-            self.fingerprint.update([0xff, part.split.map_or(0, |split| split as u8 + 1)]);
-        }
+        self.begin_fingerprint(samples.is_empty());
         for (sample, digest) in samples.into_iter().zip(digests) {
             self.fingerprint.update(digest);
             self.push_one(sample)?;
@@ -439,27 +445,64 @@ impl<'a> StoreBuilder<'a> {
         Ok(())
     }
 
+    /// Takes images, in order, that are decoded from the files behind the store when they are needed.
+    pub(crate) fn push_unread(&mut self, samples: Vec<Unread>) -> Result<(), DataError> {
+        if let Some(files) = self.files.take() {
+            self.bytes = Sink::Files(files);
+        }
+        self.index.unread = true;
+        self.begin_fingerprint(samples.is_empty());
+        for Unread { height, width, channels, pixel_type, digest, label, tags, name, place, metadata } in
+            samples
+        {
+            self.fingerprint.update(digest);
+            let record = self.record([height, width, channels], pixel_type)?;
+            self.enter(Record { label, tags, metadata, ..record }, Some(name), Some(place));
+        }
+        self.report();
+        Ok(())
+    }
+
+    /// Notes in the fingerprint where a part begins: with its first image.
+    fn begin_fingerprint(&mut self, is_empty: bool) {
+        if let Some(part) = self.index.parts.last()
+            && part.range.is_empty()
+            && !is_empty
+        {
+            self.fingerprint.update([0xff, part.split.map_or(0, |split| split as u8 + 1)]);
+        }
+    }
+
     fn push_one(&mut self, sample: Sample) -> Result<(), DataError> {
         let Sample { image, label, tags, name, place, metadata } = sample;
+        let record = self.record([image.height, image.width, image.channels], image.pixel_type())?;
+        self.enter(Record { label, tags, metadata, ..record }, name, place);
+        self.store(&image.pixels)
+    }
+
+    /// An image of these sides and channels, of which no more is known.
+    fn record(&self, shape: [usize; 3], pixel_type: PixelType) -> Result<Record, DataError> {
+        let [height, width, channels] = shape;
         let narrow = |size: usize| {
             u32::try_from(size).map_err(|_| DataError::WrongShape {
                 place: self.place.clone(),
                 expected: "sides of fewer than 2^32 pixels".into(),
-                got: format!("{} x {} x {}", image.height, image.width, image.channels),
+                got: format!("{height} x {width} x {channels}"),
                 hint: "cut the image into tiles".into(),
             })
         };
-        let (height, width) = (narrow(image.height)?, narrow(image.width)?);
-        let channels = narrow(image.channels)?;
-        let pixel_type = image.pixel_type();
-        self.index.records.push(Record { height, width, channels, pixel_type, label, tags, metadata });
+        let [height, width, channels] = [narrow(height)?, narrow(width)?, narrow(channels)?];
+        Ok(Record { height, width, channels, pixel_type, label: None, tags: None, metadata: Vec::new() })
+    }
+
+    fn enter(&mut self, record: Record, name: Option<String>, place: Option<FilePlace>) {
+        self.index.records.push(record);
         self.index.names.extend(name);
         self.index.places.extend(place);
         if let Some(part) = self.index.parts.last_mut() {
             part.range.end = self.index.records.len();
         }
         self.done += 1;
-        self.store(&image.pixels)
     }
 
     fn store(&mut self, pixels: &Pixels) -> Result<(), DataError> {
@@ -810,7 +853,8 @@ pub(crate) fn load_cached(
     let expected: Option<usize> = index.records.iter().try_fold(0usize, |sum, r| sum.checked_add(r.bytes()));
     let bytes = match files {
         Some(files) if kept.len == 0 => {
-            (index.are_files(limit) && expected? as u64 > limit).then(|| Bytes::Files(files.clone()))?
+            let many = expected? as u64 > limit || index.unread;
+            (index.are_files(limit) && many).then(|| Bytes::Files(files.clone()))?
         }
         _ if Some(kept.len) == expected => kept.pixels().ok()?,
         _ => return None,

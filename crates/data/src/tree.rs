@@ -511,6 +511,21 @@ impl Tree {
         Ok(bytes)
     }
 
+    /// Entry `index` as bytes of which any can be read; nothing where it is packed or lies in an archive.
+    pub(crate) fn blob(&self, index: usize) -> Result<Option<Blob>, DataError> {
+        let entry = &self.entries[index];
+        match &self.root {
+            _ if entry.gzip => Ok(None),
+            Root::File(blob) => Ok(Some(blob.clone())),
+            Root::Folder(root) => {
+                let path = entry.path_in(root);
+                let read = |source| DataError::Read { place: path.display().to_string(), source };
+                Blob::open(&path).map(Some).map_err(read)
+            }
+            Root::Zip(_) | Root::Tars(_) => Ok(None),
+        }
+    }
+
     /// The first bytes of entry `index`, at most `count`.
     pub(crate) fn head(&self, index: usize, count: u64) -> Result<Vec<u8>, DataError> {
         self.with_reader(index, |reader| {

@@ -16,6 +16,7 @@ mod dicom;
 mod exif;
 mod guard;
 mod jpeg;
+mod jpeg2000;
 mod nifti;
 mod pages;
 mod plain;
@@ -36,6 +37,7 @@ use self::pages::PageSource;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::remark::Remark;
 pub(crate) use self::sniff::{PARQUET, format_of, name_of};
+pub(crate) use self::tiff::{Kept, Level, Pyramid, Region, Resolution};
 pub(crate) use self::turn::{only_channels, stacked};
 use crate::{DataSettings, Image, Orientation, Pages, Plane, Window};
 
@@ -132,7 +134,7 @@ fn decode_unguarded(
         return from_pages(&mut file.pages(options.window, allowed)?, options, allowed);
     }
     let mut source: Box<dyn PageSource> = match format_of(bytes) {
-        Some(ImageFormat::Tiff) => Box::new(tiff::Stack::open(bytes, allowed)?),
+        Some(ImageFormat::Tiff) => Box::new(tiff::Stack::open(tiff::Source::Held(bytes), allowed)?),
         Some(ImageFormat::Jpeg) => Box::new(jpeg::open(bytes, allowed)?),
         Some(format) => plain::open(bytes, format, allowed)?,
         None if is_nifti(bytes) => Box::new(nifti::Volume::open(bytes, numbers, options, allowed)?),

@@ -86,6 +86,7 @@ const NAMES: &[(usize, &[u8], &str)] = &[
     (0, b"ZISRAWFILE", "a CZI file of Zeiss"),
     (0, b"\xda\xce\xbe\x0a", "an ND2 file of Nikon"),
     (0, b"\x70\0\0\0", "a LIF file of Leica"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a container of Microsoft's (OLE), as ZVI files of Zeiss are"),
     (0, b"NRRD", "NRRD"),
     (0, b"SIMPLE  =", "FITS"),
     (0, b"ObjectType", "MetaImage (MHA)"),

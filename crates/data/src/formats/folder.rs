@@ -15,20 +15,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use image::ImageFormat;
 use rayon::prelude::*;
 
-use super::{Format, dicom, merge, npy, npz, volumes};
-use crate::containers::{advice, by_ending};
+use super::{Format, dicom, merge, npy, npz, slides, volumes};
+use crate::containers::{advice, by_ending, slide_by_ending};
 use crate::decode::{DecodeOptions, Decoded, Refusal, decode, decode_pair, is_pair};
 use crate::fields::{self, Fields};
 use crate::groups;
 use crate::layout::{self, Place};
 use crate::names::Role;
 use crate::notice::Notice;
+use crate::slide::not_read;
 use crate::store::{FilePlace, ImageFiles, Sample, StoreBuilder};
 use crate::table::{self, Known};
 use crate::text::{SENTENCE, shown};
-use crate::tree::{Kind, Tree};
+use crate::tree::{Entry, Kind, Tree};
 use crate::{DataError, DataSettings, Image, OpenOptions, Split, SplitPolicy, Tag};
 
 pub(super) const FORMAT: Format = Format {
@@ -38,16 +40,19 @@ pub(super) const FORMAT: Format = Format {
     // Arrays that are images count for arrays too, which would come first.
     claims: |tree| images(tree).len() + usize::from(!arrays(tree).is_empty()),
     read,
-    files,
+    files: |tree, settings, limit| match settings.tile_size {
+        Some(_) => slides::files(tree, settings, limit),
+        None => files(tree, settings, limit),
+    },
 };
 
 /// Files decoded at a time: enough to keep all threads busy. The first ones show how many fit into memory.
 const FIRST_BATCH: usize = 16;
 const BATCH: usize = 256;
 
-const EXTENSIONS: [&str; 17] = [
-    "png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng", "dcm",
-    "dicom", "ima", "nii",
+const EXTENSIONS: [&str; 18] = [
+    "png", "jpg", "jpeg", "tif", "tiff", "svs", "bmp", "webp", "gif", "pgm", "ppm", "pbm", "pnm", "apng",
+    "dcm", "dicom", "ima", "nii",
 ];
 
 /// Arrays that lie in one folder and are an image each, at least.
@@ -116,15 +121,22 @@ fn read(
     let inside = |place: &Place| matches!(place, Place::In { .. });
     let named: Vec<Option<&str>> =
         paths.iter().zip(&layout.places).map(|(path, place)| Some(*path).filter(|_| inside(place))).collect();
-    let by_names = fields::by_names(&named, settings)?.filter(|fields| fit(tree, &images, fields, store));
+    let mut cutter = slides::Cutter::of(settings, store.limit)?;
+    let by_names = match cutter {
+        Some(_) => None,
+        None => fields::by_names(&named, settings)?.filter(|fields| fit(tree, &images, fields, store)),
+    };
     let mut known = table::read(tree, &named, by_names, settings)?.unwrap_or_default();
     std::mem::take(&mut known.notices).into_iter().for_each(|notice| store.tell(notice));
     let series = dicom::Series::read(tree, &images, settings, store.limit);
     series.describe(&mut known, images.len());
     let columns = volumes::add_columns(tree, &images, &mut known);
+    if let Some(cutter) = &mut cutter {
+        cutter.add_columns(tree, &images, &mut known);
+    }
     let clinical = |&entry: &usize| matches!(tree.entries[entry].kind, Kind::Dicom | Kind::Nifti);
-    if let Some(group) =
-        groups::telling(&known.columns, &known.metadata).filter(|_| images.iter().any(clinical))
+    if let Some(group) = groups::telling(&known.columns, &known.metadata)
+        .filter(|_| cutter.is_some() || images.iter().any(clinical))
     {
         store.grouped_by(group);
     }
@@ -140,7 +152,13 @@ fn read(
     let mut plans = plans(&images, &paths, layout.places, known, (merged, settings), store);
     series.sort(&mut plans, |plan| plan.entries[0]);
     let classes = classes_of(&plans);
-    read_plans(tree, plans, &classes, columns.map(|[_, slice]| slice), store)?;
+    let slice = columns.map(|[_, slice]| slice);
+    let parts = parts(plans, &classes, slice);
+    match &mut cutter {
+        Some(cutter) => cutter.read(tree, parts, store)?,
+        None => read_parts(tree, parts, store)?,
+    }
+    check_channels(store)?;
     Ok(classes)
 }
 
@@ -322,21 +340,30 @@ pub(super) fn read_plans(
     tree: &Tree,
     plans: Vec<Plan>,
     classes: &[String],
-    slice: Option<usize>,
     store: &mut StoreBuilder<'_>,
 ) -> Result<(), DataError> {
+    read_parts(tree, parts(plans, classes, None), store)
+}
+
+/// The files of each split.
+pub(super) type Parts = BTreeMap<Option<Split>, Vec<File>>;
+
+fn parts(plans: Vec<Plan>, classes: &[String], slice: Option<usize>) -> Parts {
     let numbers: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
-    let mut parts: BTreeMap<Option<Split>, Vec<File>> = BTreeMap::new();
+    let mut parts = Parts::new();
     for Plan { entries, split, label, metadata } in plans {
         let label = label.and_then(|label| numbers.get(label.name()).copied());
         parts.entry(split).or_default().push(File { entries, label, tags: None, metadata, slice });
     }
+    parts
+}
+
+fn read_parts(tree: &Tree, parts: Parts, store: &mut StoreBuilder<'_>) -> Result<(), DataError> {
     for (split, files) in parts {
         store.begin(split, split.map_or("images", Split::name));
         read_files(tree, files, store)?;
     }
-    check_any(tree, store)?;
-    check_channels(store)
+    check_any(tree, store)
 }
 
 /// Refuses images that are not of the channels that are wanted by name.
@@ -503,10 +530,16 @@ fn decode_files(
 /// Decodes a file that may need `limit` bytes.
 fn decode_file(tree: &Tree, entry: usize, settings: &DataSettings, limit: u64) -> Result<Decoded, Refusal> {
     let options = DecodeOptions::of(settings, limit);
+    let Entry { path, kind, .. } = &tree.entries[entry];
+    if let Some(what) = slide_by_ending(path) {
+        return Err(not_read(what));
+    }
     match tree.bytes(entry, limit) {
-        Ok(bytes) if tree.entries[entry].kind == Kind::Npy => {
-            npy::image(&bytes, settings, limit).map(Decoded::one)
+        Err(DataError::TooLarge { needed, limit, .. }) if *kind == Kind::Image(ImageFormat::Tiff) => {
+            let reason = format!("it needs {needed} bytes of memory or more, the limit is {limit}");
+            Err(Refusal::new(reason, "read it in tiles with {tile_size} 224, or raise the memory limit"))
         }
+        Ok(bytes) if *kind == Kind::Npy => npy::image(&bytes, settings, limit).map(Decoded::one),
         Ok(bytes) if is_pair(&bytes) => {
             let numbers = volumes::numbers_of(tree, entry).map(|numbers| tree.bytes(numbers, limit));
             decode_pair(&bytes, numbers.transpose()?.as_deref(), &options)
@@ -526,7 +559,7 @@ struct Files {
 }
 
 impl ImageFiles for Files {
-    fn decode(&self, entries: &[usize]) -> Result<Vec<Image>, DataError> {
+    fn image(&self, FilePlace { entries, page, .. }: &FilePlace) -> Result<Option<Image>, DataError> {
         let decode = |limit: u64| decode_files(&self.tree, entries, &self.settings, limit);
         let share = self.limit / (2 * rayon::current_num_threads() as u64);
         let shared = || {
@@ -539,7 +572,7 @@ impl ImageFiles for Files {
         });
         let decoded =
             decoded.map_err(|refusal| DataError::bad_sample(self.tree.place_of(entries[0]), refusal))?;
-        Ok(decoded.images)
+        Ok(decoded.images.into_iter().nth(*page))
     }
 }
 

@@ -18,6 +18,7 @@ mod mimeta;
 mod npy;
 mod npz;
 mod parquet;
+mod slides;
 mod voc;
 mod volumes;
 mod webdataset;

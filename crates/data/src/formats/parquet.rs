@@ -63,7 +63,7 @@ fn read(
     let plans = folder::plans(&images, &paths, places, known, (None, settings), store);
     let classes = names.unwrap_or_else(|| folder::classes_of(&plans));
     let plans = with_images(tree, plans, store)?;
-    folder::read_plans(tree, plans, &classes, None, store)?;
+    folder::read_plans(tree, plans, &classes, store)?;
     Ok(classes)
 }
 

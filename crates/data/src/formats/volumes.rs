@@ -40,13 +40,12 @@ pub(super) fn numbers(tree: &Tree) -> BTreeSet<usize> {
     volumes.filter_map(|index| numbers_of(tree, index)).collect()
 }
 
-/// The name of every volume among `images`: that of its file without the ending, or where several have the same, its path
-/// without the ending.
-fn names(tree: &Tree, images: &[usize]) -> BTreeMap<usize, String> {
+/// What files among `images` that hold several images are called: by their name without the ending, or where several have the same,
+/// by their path without the ending.
+pub(super) fn names(tree: &Tree, images: impl Iterator<Item = usize>) -> BTreeMap<usize, String> {
     let path = |index: usize| stem(&tree.entries[index].path).to_owned();
     let file = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-    let paths: BTreeMap<usize, String> =
-        images.iter().filter(|&&index| is_volume(tree, index)).map(|&index| (index, path(index))).collect();
+    let paths: BTreeMap<usize, String> = images.map(|index| (index, path(index))).collect();
     let files: BTreeSet<String> = paths.values().map(|path| file(path)).collect();
     match files.len() == paths.len() {
         true => paths.into_iter().map(|(index, path)| (index, file(&path))).collect(),
@@ -57,22 +56,11 @@ fn names(tree: &Tree, images: &[usize]) -> BTreeMap<usize, String> {
 /// Adds two columns, which say of which volume an image is and which of its slices. Returns their places; the cells of the
 /// latter are left empty.
 pub(super) fn add_columns(tree: &Tree, images: &[usize], known: &mut Known) -> Option<[usize; 2]> {
-    let names = names(tree, images);
+    let names = names(tree, images.iter().copied().filter(|&index| is_volume(tree, index)));
     if names.is_empty() {
         return None;
     }
-    known.metadata.resize(images.len(), Vec::new());
-    let mut add = |column: &str, value: &dyn Fn(usize) -> String| {
-        let taken = |name: &String| known.columns.contains(name);
-        let free = (0..).map(|marks| format!("{column}{}", "_".repeat(marks))).find(|name| !taken(name));
-        let place = known.columns.len();
-        known.columns.extend(free);
-        for (cells, &index) in known.metadata.iter_mut().zip(images) {
-            cells.resize(place, String::new());
-            cells.push(value(index));
-        }
-        place
-    };
-    let volume = add("volume", &|index| names.get(&index).cloned().unwrap_or_default());
-    Some([volume, add("slice", &|_| String::new())])
+    let name = |image: usize| names.get(&images[image]).cloned().unwrap_or_default();
+    let volume = known.add_column("volume", images.len(), name);
+    Some([volume, known.add_column("slice", images.len(), |_| String::new())])
 }

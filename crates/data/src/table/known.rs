@@ -49,6 +49,26 @@ impl Known {
         Ok(())
     }
 
+    /// Adds a column of which every one of `images` images has a text, by its number. Gives the place of the column; where there is one of
+    /// that name, marks stand behind it.
+    pub(crate) fn add_column(
+        &mut self,
+        column: &str,
+        images: usize,
+        value: impl Fn(usize) -> String,
+    ) -> usize {
+        let taken = |name: &String| self.columns.contains(name);
+        let free = (0..).map(|marks| format!("{column}{}", "_".repeat(marks))).find(|name| !taken(name));
+        let place = self.columns.len();
+        self.columns.extend(free);
+        self.metadata.resize(images, Vec::new());
+        for (image, cells) in self.metadata.iter_mut().enumerate() {
+            cells.resize(place, String::new());
+            cells.push(value(image));
+        }
+        place
+    }
+
     /// Where several files are one image: what rows say of any of its files, they say of its first. Gives the paths of these.
     fn of_fields<'a>(&self, tables: &mut [Matched], paths: &[Option<&'a str>]) -> Vec<Option<&'a str>> {
         let Some(fields) = &self.fields else { return paths.to_vec() };

@@ -13,7 +13,6 @@
 mod elements;
 mod facts;
 mod header;
-mod jpeg2000;
 mod jpegls;
 mod lossless;
 mod pixels;

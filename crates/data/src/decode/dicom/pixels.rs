@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::elements::Element;
 use super::header::Header;
-use super::{jpeg2000, jpegls, lossless, rle};
-use crate::decode::{Refusal, checked_size, jpeg};
+use super::{jpegls, lossless, rle};
+use crate::decode::{Refusal, checked_size, jpeg, jpeg2000};
 
 /// What samples stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,6 +37,14 @@ pub(super) enum Colors {
 /// Decodes a JPEG of at most `allowed` bytes of samples.
 pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decoded, Refusal> {
     let text = |error: zune_jpeg::errors::DecodeErrors| format!("JPEG: {error}");
+    // The decoder would take three components of which Adobe's marker says that they are RGB for ink.
+    let renamed = adobe_rgb(bytes).map(|at| {
+        let mut renamed = bytes.to_vec();
+        renamed[at] = 0xED;
+        renamed
+    });
+    let is_rgb = renamed.is_some();
+    let bytes = renamed.as_deref().unwrap_or(bytes);
     let options = DecoderOptions::default().set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(text)?;
@@ -46,6 +54,7 @@ pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decod
         (ColorSpace::MultiBand(_) | ColorSpace::YCCK, Colors::Stored) | (ColorSpace::MultiBand(_), _) => {
             return Err(format!("JPEG: colours of type {stored:?} are not read").into());
         }
+        _ if is_rgb => stored,
         (ColorSpace::Luma | ColorSpace::RGB, _) | (_, Colors::Stored) => stored,
         _ => ColorSpace::RGB,
     };
@@ -54,6 +63,25 @@ pub(super) fn decode(bytes: &[u8], colors: Colors, allowed: u64) -> Result<Decod
     decoder.set_options(options.jpeg_set_out_colorspace(given));
     let samples = decoder.decode().map_err(text)?;
     Ok(Decoded { width, height, channels: given.num_components(), samples, exif: decoder.exif().cloned() })
+}
+
+/// Where Adobe's marker says that the three components of a JPEG are RGB: the place of the number of that marker.
+fn adobe_rgb(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut marker, mut components) = (2, None, 0);
+    while let [0xFF, kind, high, low, rest @ ..] = bytes.get(at..)? {
+        match kind {
+            0xFF => {
+                at += 1; // fills up
+                continue;
+            }
+            0xDA => return marker.filter(|_| components == 3),
+            0xEE if rest.starts_with(b"Adobe") && rest.get(11) == Some(&0) => marker = Some(at + 1),
+            0xC0..=0xCF if !matches!(kind, 0xC4 | 0xC8 | 0xCC) => components = *rest.get(5)?,
+            _ => {}
+        }
+        at += 2 + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+    None
 }
 
 /// Decodes a JPEG file: grey as one channel, anything else as RGB.

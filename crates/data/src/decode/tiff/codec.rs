@@ -57,7 +57,7 @@ fn name(compression: u64) -> String {
     let name = match compression {
         2 | 3 => "CCITT group 3",
         6 => "JPEG of the old style",
-        33003 | 33005 | 34712 => "JPEG 2000",
+        33004 => "JPEG 2000 of an unknown kind",
         34661 => "JBIG",
         34676 | 34677 => "SGI LogLuv",
         34887 => "LERC",

@@ -1,7 +1,7 @@
 //! From samples to the channels that an image shows.
 
 use super::directory::{COLOR_MAP, Directory, REFERENCE_BLACK_WHITE, YCBCR_COEFFICIENTS};
-use super::layout::{JPEG, Layout, Meaning};
+use super::layout::{Layout, Meaning};
 use crate::decode::Remark;
 use crate::decode::turn::only_channels;
 use crate::{Image, Pixels};
@@ -29,7 +29,7 @@ pub(super) fn shown(
     match layout.meaning {
         Meaning::WhiteIsZero => Ok(Image { pixels: negative(image.pixels, layout.bits), ..image }),
         Meaning::Palette => through_palette(&image, tags, layout.bits),
-        Meaning::YCbCr if layout.compression != JPEG => rgb(image, tags),
+        Meaning::YCbCr if !layout.has_own_colors() => rgb(image, tags),
         _ => Ok(image),
     }
 }

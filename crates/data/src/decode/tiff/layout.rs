@@ -1,5 +1,7 @@
 //! What the tags of one image say of its samples and of where they are.
 
+use std::borrow::Cow;
+
 use super::directory::*;
 use crate::decode::Refusal;
 
@@ -38,8 +40,10 @@ pub(super) struct Layout {
     pub(super) tiled: bool,
     /// Width and height of a tile.
     pub(super) tile: [usize; 2],
-    pub(super) offsets: Vec<u64>,
-    pub(super) counts: Vec<u64>,
+    /// The tags that say where the strips or tiles are, and how many bytes each has; some writers leave out the latter of
+    /// what is not compressed.
+    offsets: Tag,
+    counts: Option<Tag>,
     pub(super) compression: u64,
     pub(super) predictor: u64,
     /// Bits stand in bytes from the lowest on.
@@ -52,6 +56,11 @@ pub(super) struct Layout {
 }
 
 pub(super) const JPEG: u64 = 7;
+
+/// JPEG 2000: of Aperio in YCbCr and in RGB, and of others.
+pub(super) const JPEG_2000_YCBCR: u64 = 33003;
+pub(super) const JPEG_2000_RGB: u64 = 33005;
+pub(super) const JPEG_2000: u64 = 34712;
 
 impl Layout {
     /// Reads it from the tags.
@@ -83,8 +92,8 @@ impl Layout {
             planar: samples > 1 && number(PLANAR, 1)? == 2,
             tiled,
             tile,
-            offsets: Vec::new(),
-            counts: Vec::new(),
+            offsets: STRIP_OFFSETS,
+            counts: None,
             compression: number(COMPRESSION, 1)?,
             predictor: number(PREDICTOR, 1)?,
             bits_reversed: number(FILL_ORDER, 1)? == 2,
@@ -98,27 +107,42 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Finds the bytes of strips or tiles. Some writers leave out the length of what is not compressed.
+    /// Finds the tags that say where strips or tiles are: some writers call those of tiles those of strips.
     fn place_chunks(&mut self, tags: &Directory<'_>) -> Result<(), String> {
-        // Some writers call the offsets of tiles those of strips.
-        let either = |one: Tag, other: Tag| Ok::<_, String>(tags.numbers(one)?.or(tags.numbers(other)?));
-        let [offsets, counts] = match self.tiled {
-            true => [either(TILE_OFFSETS, STRIP_OFFSETS)?, either(TILE_COUNTS, STRIP_COUNTS)?],
-            false => [either(STRIP_OFFSETS, TILE_OFFSETS)?, either(STRIP_COUNTS, TILE_COUNTS)?],
-        };
-        self.offsets = offsets.ok_or("TIFF: no tag says where the pixels are")?;
-        let rest = |&offset: &u64| (tags.file().bytes.len() as u64).saturating_sub(offset);
-        self.counts = counts.unwrap_or_else(|| self.offsets.iter().map(rest).collect());
+        let strips = [STRIP_OFFSETS, STRIP_COUNTS];
+        let tiles = [TILE_OFFSETS, TILE_COUNTS];
+        let [usual, other] = if self.tiled { [tiles, strips] } else { [strips, tiles] };
+        let either = |at: usize| [usual[at], other[at]].into_iter().find(|&tag| tags.has(tag));
+        self.offsets = either(0).ok_or("TIFF: no tag says where the pixels are")?;
+        self.counts = either(1);
         let needed = self.across().saturating_mul(self.down()).saturating_mul(self.planes());
-        if self.offsets.len() < needed || self.counts.len() < needed {
-            let found = self.offsets.len().min(self.counts.len());
-            return Err(format!("TIFF: {needed} strips or tiles are needed, {found} are listed"));
+        for tag in std::iter::once(self.offsets).chain(self.counts) {
+            let found = tags.listed(tag)?.unwrap_or(0);
+            if found < needed {
+                return Err(format!("TIFF: {needed} strips or tiles are needed, {found} are listed"));
+            }
         }
         Ok(())
     }
 
+    /// Where a strip or tile begins, and how many bytes it has.
+    pub(super) fn place(&self, tags: &Directory<'_>, chunk: usize) -> Result<[u64; 2], String> {
+        let missing = || format!("TIFF: nothing says where strip or tile {chunk} is");
+        let offset = tags.number_at(self.offsets, chunk)?.ok_or_else(missing)?;
+        let count = match self.counts {
+            Some(tag) => tags.number_at(tag, chunk)?.ok_or_else(missing)?,
+            None => tags.file().source.len().saturating_sub(offset),
+        };
+        Ok([offset, count])
+    }
+
+    /// The numbers of bytes of all strips or tiles, as they are stored.
+    pub(super) fn counts<'a>(&self, tags: &Directory<'a>) -> Result<Cow<'a, [u8]>, String> {
+        Ok(tags.bytes(self.counts.unwrap_or(self.offsets))?.unwrap_or_default())
+    }
+
     fn subsample(&mut self, tags: &Directory<'_>) -> Result<(), String> {
-        if self.meaning == Meaning::YCbCr && self.compression != JPEG {
+        if self.meaning == Meaning::YCbCr && !self.has_own_colors() {
             let sides = tags.numbers(YCBCR_SUBSAMPLING)?.unwrap_or(vec![2, 2]);
             self.subsampling = match sides[..] {
                 [across @ (1 | 2 | 4), down @ (1 | 2 | 4)] => [across as usize, down as usize],
@@ -159,6 +183,15 @@ impl Layout {
             ));
         }
         Ok(())
+    }
+
+    /// Whether its pieces are compressed as pictures, which become RGB when they are unpacked.
+    pub(super) fn has_own_colors(&self) -> bool {
+        self.compression == JPEG || self.is_jpeg_2000()
+    }
+
+    pub(super) fn is_jpeg_2000(&self) -> bool {
+        matches!(self.compression, JPEG_2000_YCBCR | JPEG_2000_RGB | JPEG_2000)
     }
 
     /// Tiles in a row.

@@ -8,10 +8,26 @@ use std::borrow::Cow;
 use super::codec::unpack;
 use super::colors;
 use super::directory::{Directory, JPEG_TABLES};
-use super::layout::{JPEG, Layout, Meaning, Numbers};
+use super::kept::{Kept, PieceKey};
+use super::layout::{JPEG, JPEG_2000, JPEG_2000_YCBCR, Layout, Meaning, Numbers};
 use crate::decode::jpeg::{self, Colors};
-use crate::decode::{Refusal, Remark, checked_size};
+use crate::decode::{Refusal, Remark, checked_size, jpeg2000};
 use crate::{Image, Pixels};
+
+/// A rectangle of an image, in pixels; it lies within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Region {
+    /// First row and column.
+    pub(crate) at: [usize; 2],
+    /// Rows and columns.
+    pub(crate) sides: [usize; 2],
+}
+
+/// Images of more pixels are not decoded as a whole, whatever the memory.
+const LARGEST_WHOLE: usize = 1 << 30;
+
+const TILES: &str =
+    "read it in tiles with {tile_size} 224, or raise the memory limit if an image is to be of that size";
 
 /// Decodes the image of a directory. `shift` is added to the place of its bytes. Says what there is to say of it.
 pub(super) fn read(
@@ -21,24 +37,49 @@ pub(super) fn read(
     allowed: u64,
     remarks: &mut Vec<Remark>,
 ) -> Result<Image, Refusal> {
-    let &Layout { width, height, samples, .. } = layout;
-    let len = checked_size([height, width], samples, layout.size(), allowed)?;
-    checked_size([layout.tile[1], layout.tile[0]], samples, layout.size(), allowed)?;
+    let sides = [layout.height, layout.width];
+    let refused = checked_size(sides, layout.samples, layout.size(), allowed).map(drop);
+    let refused = refused.and_then(|()| match sides[0].saturating_mul(sides[1]) {
+        ..=LARGEST_WHOLE => Ok(()),
+        _ => Err(format!("{} x {} pixels are too many for one image", sides[0], sides[1]).into()),
+    });
+    refused.map_err(|refusal| Refusal::new(refusal.reason, TILES))?;
+    region(tags, layout, (Region { at: [0, 0], sides }, shift), None, allowed, remarks)
+}
+
+/// Decodes a part of it, from the strips and tiles alone that it touches; what was unpacked before is taken from `kept`, by the key of
+/// the image there.
+pub(super) fn region(
+    tags: &Directory<'_>,
+    layout: &Layout,
+    (region, shift): (Region, u64),
+    kept: Option<(&Kept, PieceKey)>,
+    allowed: u64,
+    remarks: &mut Vec<Remark>,
+) -> Result<Image, Refusal> {
+    let Region { at: [top, left], sides: [height, width] } = region;
+    let len = checked_size([height, width], layout.samples, layout.size(), allowed)?;
+    checked_size([layout.tile[1], layout.tile[0]], layout.samples, layout.size(), allowed)?;
     let mut raster = vec![0; len];
-    let mut chunk = 0;
+    let [wide, high] = layout.tile;
     for plane in 0..layout.planes() {
-        for row in 0..layout.down() {
-            for column in 0..layout.across() {
+        for row in top / high..(top + height).div_ceil(high) {
+            for column in left / wide..(left + width).div_ceil(wide) {
+                let chunk = (plane * layout.down() + row) * layout.across() + column;
                 let piece = Piece::at(layout, plane, [row, column]);
-                let bytes = piece.stored(tags, layout, chunk, shift)?;
-                let numbers = piece.numbers(tags, layout, bytes, allowed)?;
-                piece.lay(&numbers, layout, &mut raster);
-                chunk += 1;
+                let stored = || piece.stored(tags, layout, chunk, shift);
+                let Some((kept, image)) = kept else {
+                    let bytes = stored()?;
+                    piece.lay(&piece.numbers(tags, layout, &bytes, allowed)?, layout, region, &mut raster);
+                    continue;
+                };
+                let unpack = || Ok(piece.numbers(tags, layout, &stored()?, allowed)?.into_owned());
+                piece.lay(&kept.piece(image.piece(chunk), unpack)?, layout, region, &mut raster);
             }
         }
     }
     let pixels = typed(raster, layout)?;
-    let image = Image::new(height, width, samples, pixels).map_err(|error| error.to_string())?;
+    let image = Image::new(height, width, layout.samples, pixels).map_err(|error| error.to_string())?;
     if layout.numbers == Numbers::Float && layout.bits == 64 {
         remarks.push(Remark::Rounded);
     }
@@ -71,17 +112,22 @@ impl Piece {
         layout: &Layout,
         chunk: usize,
         shift: u64,
-    ) -> Result<&'a [u8], String> {
-        let bytes = tags.file().bytes;
-        let (offset, count) = (layout.offsets[chunk], layout.counts[chunk]);
+    ) -> Result<Cow<'a, [u8]>, String> {
+        let source = tags.file().source;
+        let [offset, count] = layout.place(tags, chunk)?;
         if count == 0 {
             return Err("TIFF: a strip or tile was never written".into());
         }
-        let start = offset.checked_add(shift).and_then(|start| usize::try_from(start).ok());
-        let end = start.and_then(|start| start.checked_add(usize::try_from(count).ok()?));
+        let start = offset.checked_add(shift);
         // The length of what is not compressed is known; some writers state too much.
-        let end = end.map(|end| if layout.compression == 1 { end.min(bytes.len()) } else { end });
-        let stored = start.zip(end).and_then(|(start, end)| bytes.get(start..end));
+        let room = start.map_or(0, |start| source.len().saturating_sub(start));
+        let taken = if layout.compression == 1 { count.min(room) } else { count };
+        let place =
+            start.and_then(|start| Some((usize::try_from(start).ok()?, usize::try_from(taken).ok()?)));
+        let stored = match place.filter(|_| taken > 0) {
+            Some((start, taken)) => source.get(start, taken)?,
+            None => None,
+        };
         stored.ok_or_else(|| {
             format!("TIFF: it breaks off: a strip or tile of {count} bytes at {offset} lies beyond its end")
         })
@@ -98,6 +144,9 @@ impl Piece {
         if layout.compression == JPEG {
             return self.jpeg(tags, layout, bytes, allowed).map(Cow::Owned);
         }
+        if layout.is_jpeg_2000() {
+            return self.jpeg_2000(layout, bytes).map(Cow::Owned);
+        }
         if layout.subsampling != [1, 1] {
             return self.subsampled(layout, bytes).map(Cow::Owned);
         }
@@ -109,7 +158,7 @@ impl Piece {
         }
         if !matches!(layout.bits, 8 | 16 | 32 | 64) {
             unpacked = Cow::Owned(whole_numbers(&unpacked, row, self.columns * self.samples, layout));
-        } else if tags.file().big_endian {
+        } else if tags.file().form.big_endian {
             unpacked.to_mut().chunks_exact_mut(layout.size()).for_each(<[u8]>::reverse);
         }
         match layout.predictor {
@@ -157,6 +206,34 @@ impl Piece {
         Ok(decoded.samples)
     }
 
+    /// A strip or tile in JPEG 2000. Aperio says by the number of the compression whether it is YCbCr, others by the colours.
+    fn jpeg_2000(&self, layout: &Layout, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let in_ycbcr = match layout.compression {
+            JPEG_2000 => layout.meaning == Meaning::YCbCr,
+            compression => compression == JPEG_2000_YCBCR,
+        };
+        let decoded = jpeg2000::decode(bytes, [self.rows, self.columns], self.samples)?;
+        if decoded.signed || decoded.bits as usize != layout.bits || layout.numbers != Numbers::Unsigned {
+            let sign = if decoded.signed { "signed " } else { "" };
+            return Err(format!(
+                "TIFF: a JPEG 2000 of {sign}samples of {} bits stands for a piece of {} bits",
+                decoded.bits, layout.bits
+            )
+            .into());
+        }
+        if in_ycbcr && (self.samples, layout.bits) != (3, 8) {
+            return Err("TIFF: YCbCr in JPEG 2000 of other than three samples of 8 bits is not read".into());
+        }
+        let mut numbers = Vec::with_capacity(decoded.samples.len() * layout.size());
+        if in_ycbcr && !decoded.is_rgb {
+            numbers.extend(decoded.samples.as_chunks().0.iter().flat_map(|pixel| jpeg2000::rgb(*pixel)));
+        } else {
+            let size = layout.size();
+            decoded.samples.iter().for_each(|&value| numbers.extend(&(value as u32).to_le_bytes()[..size]));
+        }
+        Ok(numbers)
+    }
+
     /// YCbCr with fewer chroma samples, which become those of all pixels that share them. Interleaved, the data are
     /// units of all luma samples of a block of pixels, then its two chroma samples; in planes, the chroma planes are
     /// smaller (TIFF 6.0, section 21).
@@ -178,15 +255,19 @@ impl Piece {
         Ok(numbers)
     }
 
-    /// Lays the numbers into the image, without what goes beyond its edges.
-    fn lay(&self, numbers: &[u8], layout: &Layout, raster: &mut [u8]) {
+    /// Lays the numbers that lie in `region` into its raster.
+    fn lay(&self, numbers: &[u8], layout: &Layout, region: Region, raster: &mut [u8]) {
         let size = layout.size();
-        let [top, left] = self.at;
-        let (rows, columns) = (self.rows.min(layout.height - top), self.columns.min(layout.width - left));
-        let pixel = self.samples * size;
-        for row in 0..rows {
-            let from = &numbers[row * self.columns * pixel..][..columns * pixel];
-            let start = ((top + row) * layout.width + left) * layout.samples * size;
+        let ends = |at: usize| region.at[at] + region.sides[at];
+        let [top, left] = [0, 1].map(|at| self.at[at].max(region.at[at]));
+        let (bottom, right) =
+            ((self.at[0] + self.rows).min(ends(0)), (self.at[1] + self.columns).min(ends(1)));
+        let (pixel, wide) = (self.samples * size, right.saturating_sub(left));
+        for row in top..bottom {
+            let from =
+                &numbers[((row - self.at[0]) * self.columns + left - self.at[1]) * pixel..][..wide * pixel];
+            let start =
+                ((row - region.at[0]) * region.sides[1] + left - region.at[1]) * layout.samples * size;
             if !layout.planar {
                 raster[start..start + from.len()].copy_from_slice(from);
                 continue;

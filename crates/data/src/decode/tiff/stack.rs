@@ -19,9 +19,9 @@ use crate::decode::{About, Refusal, Remark, stacked};
 
 /// The pages of a TIFF.
 pub(crate) struct Stack<'a> {
-    directories: Vec<Directory<'a>>,
+    pub(super) directories: Vec<Directory<'a>>,
     /// The images of each page, which are its channels.
-    pages: Vec<Vec<Plane>>,
+    pub(super) pages: Vec<Vec<Plane>>,
     /// Of the first image.
     layout: Layout,
     allowed: u64,
@@ -31,15 +31,15 @@ pub(crate) struct Stack<'a> {
 
 /// One image: its directory, and what is added to the place of its bytes.
 #[derive(Clone, Copy)]
-struct Plane {
-    directory: usize,
-    shift: u64,
+pub(super) struct Plane {
+    pub(super) directory: usize,
+    pub(super) shift: u64,
 }
 
 impl<'a> Stack<'a> {
     /// Reads the directories of a TIFF.
-    pub(crate) fn open(bytes: &'a [u8], allowed: u64) -> Result<Stack<'a>, Refusal> {
-        let (directories, whole) = File::open(bytes)?;
+    pub(crate) fn open(source: Source<'a>, allowed: u64) -> Result<Stack<'a>, Refusal> {
+        let (directories, whole) = File::open(source)?;
         let mut remarks = if whole { Vec::new() } else { vec![Remark::BrokenList] };
         let (directories, full) = full_images(directories)?;
         let layout = Layout::of(&directories[full[0]])?;
@@ -201,7 +201,8 @@ fn planes(directories: &[Directory<'_>], first: &Layout, text: &str) -> Vec<Plan
     }
     let bits = first.width.saturating_mul(first.samples).saturating_mul(first.bits);
     let len = (bits.div_ceil(8) as u64).saturating_mul(first.height as u64);
-    let room = (directories[0].file().bytes.len() as u64).saturating_sub(first.offsets[0]);
+    let start = first.place(&directories[0], 0).map_or(u64::MAX, |[offset, _]| offset);
+    let room = directories[0].file().source.len().saturating_sub(start);
     let there = (room / len.max(1)).min(hidden as u64);
     (0..there.max(1)).map(|image| Plane { directory: 0, shift: image * len }).collect()
 }

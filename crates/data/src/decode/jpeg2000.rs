@@ -10,6 +10,8 @@ pub(super) struct Decoded {
     pub(super) samples: Vec<f64>,
     pub(super) bits: u32,
     pub(super) signed: bool,
+    /// Whether YCbCr became RGB, as the decoder makes it of chroma with fewer samples.
+    pub(super) is_rgb: bool,
 }
 
 /// Decodes an image of `sides` (rows, columns).
@@ -44,7 +46,26 @@ pub(super) fn decode(bytes: &[u8], sides: [usize; 2], samples: usize) -> Result<
     let moved = if signed { f64::from(1u32 << (bits - 1)) } else { 0.0 };
     let value = |value: f32| f64::from(value).round().clamp(0.0, top) - moved;
     let samples = (0..area).flat_map(|at| planes.iter().map(move |plane| plane[at])).map(value).collect();
-    Ok(Decoded { samples, bits, signed })
+    Ok(Decoded { samples, bits, signed, is_rgb: has_less_chroma(bytes) })
+}
+
+/// YCbCr of 8 bits as RGB (ITU-T T.871, all 256 codes).
+pub(super) fn rgb([y, cb, cr]: [f64; 3]) -> [u8; 3] {
+    let (cb, cr) = (cb - 128.0, cr - 128.0);
+    // Casts end at 0 and 255.
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|value| value.round() as u8)
+}
+
+/// Whether the second and third of three components have fewer samples than the first: such a code stream, the decoder takes for
+/// YCbCr.
+fn has_less_chroma(bytes: &[u8]) -> bool {
+    let Some(at) = bytes.windows(4).position(|four| four == [0xFF, 0x4F, 0xFF, 0x51]) else { return false };
+    // Each component: bits, then how far apart its samples are, across and down.
+    let spacing = |number: usize| bytes.get(at + 42 + 3 * number + 1..at + 42 + 3 * number + 3);
+    components(bytes).is_some_and(|(_, count)| count == 3)
+        && spacing(1) == spacing(2)
+        && spacing(0) != spacing(1)
+        && spacing(0) <= spacing(1)
 }
 
 /// Bits of the first component (as the header has them: less 1, the highest bit for signed), and number of components.
