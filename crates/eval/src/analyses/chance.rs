@@ -58,8 +58,9 @@ pub struct Chance {
     pub largest: f64,
     /// Share of chance's numbers inside `interval`.
     pub level: f64,
-    /// The smallest and the largest draw `x` whose mid-p-value is above `(1 - level) / 2` to both sides: with `#` the number of draws
-    /// for which something holds, `(#{> x} + (#{= x} + 1) / 2) / (B + 1)` upwards, and `<` likewise downwards.
+    /// The smallest and the largest draw `x` whose mid-p-value is at least `(1 - level) / 2` to both sides: with `#` the number of draws
+    /// for which something holds, `(#{> x} + (#{= x} + 1) / 2) / (B + 1)` upwards, and `<` likewise downwards. Of continuous
+    /// numbers it holds exactly `level` where that is a whole number of `B + 1`.
     pub interval: [f64; 2],
     /// `(#{>= observed} + 1) / (B + 1)`: at most `a` with probability at most `a` under chance.
     pub p_value: f64,
@@ -75,9 +76,11 @@ impl Chance {
         let below = |x: f64| draws.partition_point(|draw| *draw < x) as f64;
         let above = |x: f64| (drawn - draws.partition_point(|draw| *draw <= x)) as f64;
         let of_all = |count: f64| count / (drawn + 1) as f64;
-        let mid = |beyond: f64, x: f64| of_all(beyond + 0.5 * (drawn as f64 - above(x) - below(x) + 1.0));
-        let tail = 0.5 * (1.0 - level);
-        let inside = |x: &&f64| mid(below(**x), **x) > tail && mid(above(**x), **x) > tail;
+        let equal = |x: f64| drawn as f64 - above(x) - below(x);
+        let mid = |beyond: f64, x: f64| beyond + 0.5 * (equal(x) + 1.0);
+        // Less a rounding: 0.5 (1 - 0.95) is a little more than 0.025.
+        let tail = 0.5 * (1.0 - level) * (drawn + 1) as f64 - 1e-9;
+        let inside = |x: &&f64| mid(below(**x), **x) >= tail && mid(above(**x), **x) >= tail;
         // The median is always inside.
         let median = draws[drawn / 2];
         let low = draws.iter().find(inside).copied().unwrap_or(median);
@@ -90,7 +93,7 @@ impl Chance {
             level,
             interval: [low, high],
             p_value: of_all(drawn as f64 - below(observed) + 1.0),
-            mid_p: mid(above(observed), observed),
+            mid_p: of_all(mid(above(observed), observed)),
         }
     }
 }
@@ -116,7 +119,8 @@ mod tests {
     fn intervals_hold_what_they_say_of_what_is_continuous() {
         let draws: Vec<f64> = (0..999).map(f64::from).collect();
         let found = Chance::of(0.0, draws, 0.95);
-        assert_eq!(found.interval, [25.0, 973.0], "949 of 999");
+        // 950 of the 1000 gaps between, below and above 999 draws.
+        assert_eq!(found.interval, [24.0, 974.0]);
         assert!(matches!(
             Permutations { count: 99, ..Permutations::default() }.check(),
             Err(EvalError::Setting { .. })
