@@ -522,7 +522,7 @@ impl Tree {
                 let read = |source| DataError::Read { place: path.display().to_string(), source };
                 Blob::open(&path).map(Some).map_err(read)
             }
-            Root::Zip(_) | Root::Tars(_) => Ok(None),
+            Root::Zip(_) | Root::Tars(_) | Root::Rows(..) => Ok(None),
         }
     }
 
