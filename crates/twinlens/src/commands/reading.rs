@@ -55,6 +55,18 @@ pub struct ReadingArgs {
     /// Which volume is read of a file with several, such as the times of a series, counted from 0
     #[arg(long, help_heading = HEADING, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub volume: Option<i64>,
+    /// Cut slides into tiles of so many pixels a side
+    #[arg(long, help_heading = HEADING, value_name = "PIXELS", value_parser = clap::value_parser!(i64).range(1..))]
+    pub tile_size: Option<i64>,
+    /// Micrometres of a pixel of a tile; without, tiles have the pixels of the slide
+    #[arg(long, help_heading = HEADING, value_name = "MICROMETRES")]
+    pub mpp: Option<f64>,
+    /// Pixels from one tile to the next; without, tiles touch
+    #[arg(long, help_heading = HEADING, value_name = "PIXELS", value_parser = clap::value_parser!(i64).range(1..))]
+    pub tile_stride: Option<i64>,
+    /// The share of a tile that must be tissue, from 0 to 1
+    #[arg(long, help_heading = HEADING, value_name = "SHARE")]
+    pub min_tissue: Option<f64>,
     /// Which files are the channels of one image: a pattern of their names such as {well}_{site}_w{channel}, auto, or none
     #[arg(long, help_heading = HEADING, value_name = "PATTERN")]
     pub channels_from: Option<String>,
@@ -210,6 +222,10 @@ impl ReadingArgs {
             ("--patient-key", "data_options.patient_key", text(&self.patient_key)),
             ("--plane", "data_options.plane", text(&self.plane)),
             ("--volume", "data_options.volume", self.volume.map(Value::Integer)),
+            ("--tile-size", "data_options.tile_size", self.tile_size.map(Value::Integer)),
+            ("--mpp", "data_options.mpp", self.mpp.map(Value::Float)),
+            ("--tile-stride", "data_options.tile_stride", self.tile_stride.map(Value::Integer)),
+            ("--min-tissue", "data_options.min_tissue", self.min_tissue.map(Value::Float)),
             ("--channels-from", "data_options.channels_from", text(&self.channels_from)),
             (
                 "--channels",
@@ -291,7 +307,7 @@ mod tests {
         assert_eq!(read(""), before);
         let line = "--on-bad-sample fail --member imgs --labels l.csv --labels-column dx --label-by plate --labels-from 1percent.txt --path-column id \
                     --ignore-labels 255,-2 --layout nchw --pages max --window -160,240 --patient-key k \
-                    --plane coronal --volume 2 --channels-from {well}_w{channel} --channels DAPI,Actin --illumination median \
+                    --plane coronal --volume 2 --tile-size 224 --mpp 0.5 --tile-stride 112 --min-tissue 0.9 --channels-from {well}_w{channel} --channels DAPI,Actin --illumination median \
                     --stain macenko --stain-reference r.png --range -1024,3071 --splits column \
                     --split-folder train=seg_train --split-folder train=extra --split-column fold --group patient --shared-groups tell \
                     --where plate=Week4_*,Week5_1 --where plate=Week6_1 --where class=DMSO --highest concentration=4 --balance";
@@ -310,6 +326,10 @@ mod tests {
             patient_key: "k".into(),
             plane: Plane::Coronal,
             volume: Some(2),
+            tile_size: Some(224),
+            mpp: Some(0.5),
+            tile_stride: Some(112),
+            min_tissue: Some(0.9),
             channels_from: "{well}_w{channel}".into(),
             channels: vec!["DAPI".into(), "Actin".into()],
             illumination: Illumination::Median,
