@@ -3,7 +3,7 @@
 //! | Step | File | What |
 //! |---|---|---|
 //! | 1 | `gaussian.rs` | smoothing |
-//! | 2 | `otsu.rs`, `local.rs`, `noise.rs` | a threshold for the field, or for every place of it; none in an empty field |
+//! | 2 | `local.rs`, Otsu of the data crate, `noise.rs` | a threshold for the field, or for every place of it; none in an empty field |
 //! | 3 | `components.rs`, `holes.rs` | connected pixels above it |
 //! | 4 | `distance.rs`, `markers.rs`, `watershed.rs` | touching nuclei are split |
 //! | 5 | `filter.rs` | what is too small, too large or cut by the border is left out |

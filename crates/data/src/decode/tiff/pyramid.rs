@@ -334,7 +334,8 @@ mod tests {
         assert_eq!(downsample([7, 5], [4, 3]), 2.0, "rounded up");
         assert_eq!(downsample([1000, 500], [400, 200]), 2.5);
         assert!(factors([1000, 500], [400, 230]).is_none());
-        assert!(factors([1000, 10], [1, 1]).is_none());
+        assert!(factors([1000, 10], [10, 5]).is_none());
+        assert!(factors([1000, 10], [1, 1]).is_some(), "rounded up: no side has fewer pixels than one");
         assert!(factors([3, 2], [1, 1]).is_some());
     }
 }
