@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (images, side): (usize, u32) = (images.parse()?, side.parse()?);
     let source = open(Path::new(input), &OpenOptions::default())?.splits.train.ok_or("no training images")?;
-    let files = (0..source.len().min(images));
+    let files = 0..source.len().min(images);
     let files: Vec<Vec<u8>> =
         files.map(|index| encoded(source.image(index)?, side)).collect::<Result<_, Box<dyn Error>>>()?;
     let folder = Path::new(output).join("train");

@@ -367,7 +367,7 @@ pub enum DataError {
 
 const READ: &str = "check that it exists and that you may read it";
 const EMPTY: &str = "the download or copy may have failed; fetch it again";
-const FORMATS: &str = "give an .npz or .npy of images, MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a set \
+const FORMATS: &str = "give an .npz or .npy of images, Parquet, tar shards, DICOM, NIfTI, MNIST's idx files, CIFAR's binary batches, PASCAL VOC's folder, a set \
                        of MIMeta, a folder class/file of PNG, JPEG, TIFF, BMP or WebP, or a zip or tar of these";
 const FOLDERS: &str = "say which is which with {split_folder} train=FOLDER and {split_folder} test=FOLDER \
                        (data_options.split_folders), read one folder alone with {member} FOLDER, or draw splits whatever \

@@ -231,7 +231,7 @@ fn data_set(
     }
     let subset = &options.settings.subset;
     if !subset.is_all() {
-        let selected = subset::select(&name, source, parts, &classes, subset)?;
+        let selected = subset::select(&name, source, parts, &classes, &options.settings)?;
         (source, parts, classes) = (selected.source, selected.parts, selected.classes);
         notices.extend(selected.notices);
         fingerprint = subset::fingerprint(&fingerprint, &parts);

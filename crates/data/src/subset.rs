@@ -16,7 +16,7 @@ use crate::groups::{find_column, value};
 use crate::notice::Notice;
 use crate::store::hex;
 use crate::text::{NAME, shown};
-use crate::{DataError, Image, ImageSource, Split, Tag};
+use crate::{DataError, DataSettings, Image, ImageSource, Split, Tag};
 
 /// What stands for the class of an image where a column is named, unless there is a column of that name.
 const CLASS: &str = "class";
@@ -29,7 +29,7 @@ const SHOWN: usize = 20;
 #[serde(deny_unknown_fields, default)]
 pub struct SubsetChoice {
     /// Values that columns of the table may have, `*` for any text in them: of each column that is named an image must have one.
-    /// The column `class` is the class of the image.
+    /// The column `class`, or that of the labels, is the class of the image.
     #[serde(rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, Vec<String>>,
     /// How many of the highest values of a column of numbers are kept of each class, such as the four highest concentrations.
@@ -83,7 +83,7 @@ pub(crate) struct Selected {
     pub notices: Vec<Notice>,
 }
 
-/// The images of `parts` of the set called `place` that `choice` leaves.
+/// The images of `parts` of the set called `place` that the settings leave.
 ///
 /// # Errors
 /// A column that there is not, a value that no image has, and where nothing is left.
@@ -92,10 +92,12 @@ pub(crate) fn select(
     source: Arc<dyn ImageSource>,
     parts: Vec<(Split, Vec<usize>)>,
     classes: &[String],
-    choice: &SubsetChoice,
+    settings: &DataSettings,
 ) -> Result<Selected, DataError> {
+    let choice = &settings.subset;
     let before: usize = parts.iter().map(|(_, indices)| indices.len()).sum();
-    let mut all = Choosing { place, source: source.as_ref(), classes, parts };
+    let labels = settings.labels_column.as_str();
+    let mut all = Choosing { place, source: source.as_ref(), classes, labels, parts };
     for (name, values) in &choice.values {
         all.keep_values(name, values)?;
     }
@@ -154,6 +156,8 @@ struct Choosing<'a> {
     place: &'a str,
     source: &'a dyn ImageSource,
     classes: &'a [String],
+    /// The column that the classes come from, where it was named: it is no other column of the set.
+    labels: &'a str,
     parts: Vec<(Split, Vec<usize>)>,
 }
 
@@ -167,7 +171,8 @@ enum Column {
 impl<'a> Choosing<'a> {
     fn column(&self, name: &str) -> Result<Column, DataError> {
         let columns = self.source.columns();
-        if name == CLASS && !columns.iter().any(|column| column == CLASS) {
+        let is_class = [CLASS, self.labels].contains(&name);
+        if is_class && !columns.iter().any(|column| column == name) {
             return Ok(Column::Class);
         }
         Ok(Column::Table(find_column(self.place, columns, name, "{where}")?))

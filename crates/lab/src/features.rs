@@ -283,7 +283,8 @@ mod tests {
 
     use burn::tensor::{Device, Tensor, TensorData};
     use twinlens_data::{
-        DataSettings, OpenOptions, PixelRange, PixelType, RangeOrigin, RangeRule, SplitPolicy, open_bytes,
+        ArrayLayout, DataSettings, OpenOptions, PixelRange, PixelType, RangeOrigin, RangeRule, SplitPolicy,
+        open_bytes,
     };
     use twinlens_nn::ops::read;
     use twinlens_nn::weights::Pass;
@@ -303,7 +304,8 @@ mod tests {
         file.extend((header.len() as u16).to_le_bytes());
         file.extend(header.bytes());
         file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-        let settings = DataSettings { splits: SplitPolicy::Defined, ..DataSettings::default() };
+        let (splits, layout) = (SplitPolicy::Defined, ArrayLayout::Nhw);
+        let settings = DataSettings { splits, layout, ..DataSettings::default() };
         open_bytes("a.npy", file, &OpenOptions::from(settings)).unwrap()
     }
 

@@ -165,7 +165,7 @@ pub struct LabelAgreement {
     /// Mutual information adjusted for chance, arithmetic mean of the entropies.
     pub ami: f64,
     /// The same by the larger of the entropies; nothing in verdicts of versions that did not measure it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ami_max: Option<f64>,
     /// Rand's index adjusted for chance.
     pub ari: f64,

@@ -27,10 +27,9 @@ use crate::terminal::Terminal;
 #[command(before_help = "\
 Examples:
   twinlens study views-for --data cells.zip --labels cells.csv --labels-column moa --keep class --ignore plate --out views
-  twinlens study views-for --data blood.npz --keep class --ignore brightness --out views
-  twinlens pretrain --data blood.npz --config views/policy.toml")]
+  twinlens study views-for --data blood.npz --keep class --ignore brightness --out views")]
 pub struct ViewsForArgs {
-    /// The data set: a file or folder of images, or a public one by name
+    /// The data set: a file or folder of images (`twinlens list formats`), or a public one by name
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub data: String,
     /// What is to be told apart: a column of the table, class, or brightness
