@@ -38,13 +38,13 @@ pub struct ViewsForArgs {
     /// What is not to be told apart
     #[arg(long, value_name = "COLUMN")]
     pub ignore: Option<String>,
-    /// Where to write; a study that was stopped goes on
+    /// Where to write
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
-    /// The preset of every training
+    /// Ready-made settings (`twinlens list presets`)
     #[arg(long, value_name = "NAME", default_value = "medmnist/simclr")]
     pub preset: String,
-    /// Epochs of every training
+    /// How often every training image is seen
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub epochs: u64,
     /// Repeat with each of these seeds, and tell mean and spread
