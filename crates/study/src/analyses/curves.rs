@@ -22,6 +22,9 @@ pub(super) struct Curves {
     pub recalls: Recalls,
 }
 
+/// What cells have in common, and their curves or why there are none.
+type Asked = (Labels, Result<Curves, String>);
+
 /// The numbers of one line: by class, value of the axis and repeat.
 #[derive(Default)]
 struct Line {
@@ -35,19 +38,17 @@ struct Line {
 impl Table<'_> {
     /// The measure `PROTOCOL.SPLIT.MEASURE` of every class along the axis `along`, or why there is none: for each combination of the
     /// other axes.
-    pub(super) fn curves(
-        &self,
-        measure: &str,
-        along: &str,
-    ) -> Result<Vec<(Labels, Result<Curves, String>)>, StudyError> {
+    pub(super) fn curves(&self, measure: &str, along: &str) -> Result<Vec<Asked>, StudyError> {
         let Some((protocol, split, id)) = parts(measure) else { return Ok(Vec::new()) };
         let prefix = format!("{id}.");
         let mut lines: BTreeMap<Labels, Line> = BTreeMap::new();
+        let mut places: BTreeMap<String, BTreeMap<&str, f64>> = BTreeMap::new();
         let rows = self.results.rows.iter().filter(|row| row.protocol == protocol && row.split == split);
         for row in rows.filter(|row| self.at.has(&row.at)) {
             let (Some(class), Some(value)) = (row.measure.strip_prefix(&prefix), row.value) else { continue };
             let Some(axis) = self.axis_in(along, &row.at) else { continue };
-            let place = row.at.get(&axis).and_then(|label| self.places(&axis).get(label.as_str()).copied());
+            let of_axis = places.entry(axis.clone()).or_insert_with(|| self.places(&axis));
+            let place = row.at.get(&axis).and_then(|label| of_axis.get(label.as_str()).copied());
             let Some(place) = place else { continue };
             let mut at = row.at.clone();
             at.remove(&axis);

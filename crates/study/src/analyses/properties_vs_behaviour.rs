@@ -42,6 +42,9 @@ pub struct PropertiesVsBehaviour {
     pub chance: Draws,
 }
 
+/// The name of a property, and the property or why it is not known.
+type Known = (&'static str, Result<Property, String>);
+
 /// The behaviours of all classes at a level of the axis across.
 type Behaved = (String, Vec<Behaviour>);
 
@@ -101,11 +104,7 @@ impl Analysis for PropertiesVsBehaviour {
 
 impl PropertiesVsBehaviour {
     /// Every property of the classes, or why it is not known, and all together.
-    fn properties(
-        &self,
-        table: &Table<'_>,
-        classes: &[String],
-    ) -> Result<Vec<(&'static str, Result<Property, String>)>, StudyError> {
+    fn properties(&self, table: &Table<'_>, classes: &[String]) -> Result<Vec<Known>, StudyError> {
         let rows: Vec<_> = table.results.rows.iter().filter(|row| row.protocol == self.properties).collect();
         let of_class = |class: &String, begins: &[&str]| -> Option<Vec<f64>> {
             let is = |measure: &str| begins.iter().any(|begin| measure.starts_with(begin));
