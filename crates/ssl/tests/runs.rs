@@ -206,8 +206,10 @@ fn images_that_stream_from_shards_give_the_bits_of_those_in_memory_and_resume_in
         }
         result(path)
     };
-    let in_memory = run(&from_shards(place.path(), None), &place.path().join("memory"), &[]);
-    let streamed = from_shards(place.path(), Some(4000));
+    let shards = place.path().join("shards");
+    std::fs::create_dir(&shards).unwrap();
+    let in_memory = run(&from_shards(&shards, None), &place.path().join("memory"), &[]);
+    let streamed = from_shards(&shards, Some(4000));
     assert_eq!(run(&streamed, &place.path().join("whole"), &[]), in_memory);
     // Batches of 8 from shards of 7, shuffled: every stop is in the middle of several.
     assert_eq!(run(&streamed, &place.path().join("cut"), &[2, 3, 1]), in_memory);
