@@ -183,7 +183,7 @@ impl SslError {
                 "use more labels (label_share, labels_per_class) or choose them with label_choice=stratified"
             }
             SslError::Channels { .. } => {
-                "`{import}` with {channels} adapts another program's weights to the channels of the images"
+                "`{import}` with {in_channels} adapts another program's weights to the channels of the images"
             }
             _ => return None,
         })
