@@ -117,10 +117,10 @@ fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// A source with other labels.
-struct Relabelled {
-    source: Arc<dyn ImageSource>,
-    labels: Vec<Option<usize>>,
+/// A source with other labels, one for each image, where it has one, and no tags.
+pub(crate) struct Relabelled {
+    pub(crate) source: Arc<dyn ImageSource>,
+    pub(crate) labels: Vec<Option<usize>>,
 }
 
 impl ImageSource for Relabelled {

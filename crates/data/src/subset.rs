@@ -14,9 +14,10 @@ use twinlens_random::{Purpose, Stream};
 
 use crate::groups::{find_column, value};
 use crate::notice::Notice;
+use crate::relabel::Relabelled;
 use crate::store::hex;
 use crate::text::{NAME, shown};
-use crate::{DataError, DataSettings, Image, ImageSource, Split, Tag};
+use crate::{DataError, DataSettings, ImageSource, Split};
 
 /// What stands for the class of an image where a column is named, unless there is a column of that name.
 const CLASS: &str = "class";
@@ -121,7 +122,13 @@ pub(crate) fn select(
     let message = "classes have no image in the subset and are left out";
     let left = left.fold(Notice::new("subset-classes", message), Notice::about);
     notices.extend(Some(left).filter(|notice| notice.count > 0));
-    let source = if kept.len() == classes.len() { source } else { Arc::new(Renumbered { source, numbers }) };
+    let source = if kept.len() == classes.len() {
+        source
+    } else {
+        let number = |index| numbers.get(source.label(index)?).copied().flatten();
+        let labels = (0..source.len()).map(number).collect();
+        Arc::new(Relabelled { source, labels })
+    };
     Ok(Selected { source, parts, classes: kept, notices })
 }
 
@@ -309,37 +316,6 @@ fn matches(pattern: &str, value: &str) -> bool {
         }
     }
     left.ends_with(last)
-}
-
-/// The images of a source with other numbers of classes.
-struct Renumbered {
-    source: Arc<dyn ImageSource>,
-    /// Of each class its new number.
-    numbers: Vec<Option<usize>>,
-}
-
-impl ImageSource for Renumbered {
-    fn len(&self) -> usize {
-        self.source.len()
-    }
-
-    fn image(&self, index: usize) -> Result<Image, DataError> {
-        self.source.image(index)
-    }
-
-    fn stored(&self, index: usize) -> Result<Image, DataError> {
-        self.source.stored(index)
-    }
-
-    fn label(&self, index: usize) -> Option<usize> {
-        self.numbers.get(self.source.label(index)?).copied().flatten()
-    }
-
-    fn tags(&self, index: usize) -> Option<&[Tag]> {
-        self.source.tags(index)
-    }
-
-    crate::source::forward_known!(source);
 }
 
 #[cfg(test)]
